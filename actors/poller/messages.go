@@ -1,0 +1,109 @@
+package poller
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// LeaseID names one delivery of one message for as long as its poller lives.
+// The receipt handle behind it never leaves the poller.
+type LeaseID uint64
+
+// Messages that a subscriber sends. All are pointers and immutable once sent.
+type (
+	// Subscribe makes To the receiver of [Delivered], [LeaseLost] and
+	// [Settled]. It begins a new epoch: demand starts at zero, and what an
+	// earlier subscriber had not settled is released at once, for whoever
+	// subscribes anew has lost the executions behind those leases.
+	Subscribe struct{ To *actor.PID }
+
+	// Want adds to the demand: the subscriber has Credits more free slots.
+	// Each [Delivered] uses up one. A negative number takes demand back;
+	// what is already being received may still come and must be taken.
+	Want struct{ Credits int }
+
+	// Settle ends a lease. First every message in Send is sent, then the
+	// delivered one is deleted (Release false), or made visible again
+	// after Visible (Release true). If something cannot be sent the message
+	// is not deleted: it is tried again while the lease holds. A Settle for
+	// a lease that is lost still does its best by the old handle, except
+	// that nothing is sent; the answer is [Settled] with [ErrLeaseLost].
+	Settle struct {
+		Lease   LeaseID
+		Send    []Outgoing
+		Release bool
+		Visible time.Duration // with Release: 0 to 12 h less the time since the receive
+	}
+
+	// Pause stops new receives until [Resume]; leases are kept.
+	Pause struct{}
+	// Resume ends a [Pause].
+	Resume struct{}
+
+	// Drain stops new receives for good. One under way is let end, for at
+	// most 20 s, and what it brings is released at once. Leases that are
+	// held are kept until settled. When no receive is under way the sender
+	// of Drain gets [Drained].
+	Drain struct{}
+
+	// Count asks for [Counted], the queue's approximate numbers. It costs one
+	// request to the queue.
+	Count struct{}
+
+	// Flush asks for [Flushed] once everything settled before it is done
+	// (deletes and visibility changes answered or given up).
+	Flush struct{}
+)
+
+// Outgoing is a message to be sent as part of a [Settle].
+type Outgoing struct {
+	Pool       string // queue name; empty for the poller's own queue
+	Body       string
+	Attributes map[string]types.MessageAttributeValue
+	Delay      time.Duration // 0 to 900 s, whole seconds; standard queues only
+	GroupID    string        // FIFO and fair queues
+	DedupID    string        // FIFO queues
+}
+
+// Messages that a poller sends to its subscriber.
+type (
+	// Delivered hands one message over. Its lease is held and extended
+	// until [Settle], [LeaseLost] or the end of the poller.
+	Delivered struct {
+		Lease         LeaseID
+		MessageID     string
+		Body          string
+		Attributes    map[string]types.MessageAttributeValue
+		GroupID       string
+		ReceiveCount  int       // ApproximateReceiveCount, this delivery included
+		Sent          time.Time // SentTimestamp
+		FirstReceived time.Time // ApproximateFirstReceiveTimestamp
+		TraceHeader   string    // AWSTraceHeader, empty if none
+	}
+
+	// LeaseLost says that a lease ended, or can no longer be kept: the
+	// message may be delivered to another process from now on.
+	LeaseLost struct {
+		Lease LeaseID
+		Err   error
+	}
+
+	// Settled answers a [Settle]: nil, or why it could not be done.
+	Settled struct {
+		Lease LeaseID
+		Err   error
+	}
+
+	// Counted answers [Count].
+	Counted struct {
+		Visible, InFlight, Delayed int
+		Err                        error
+	}
+
+	// Drained answers [Drain].
+	Drained struct{}
+	// Flushed answers [Flush].
+	Flushed struct{}
+)

@@ -1,0 +1,48 @@
+package task
+
+import (
+	"context"
+	"time"
+)
+
+// Unknown is the job id and job name of a message that names no job, as the
+// Python chassis writes it.
+const Unknown = "unknown"
+
+// Info says which job and which attempt a ctx belongs to. It is made once an
+// attempt and never changed afterwards, so it may be read from any goroutine.
+type Info struct {
+	Task        string    // registered task name
+	ExecID      string    // UUID v4 of the execution command, kept over retries and re-sends: the key to be idempotent by
+	JobID       string    // free text, [Unknown] if the sender named none
+	JobName     string    // free text, [Unknown] if the sender named none
+	Attempt     int       // 1 for the first run of this execution
+	Failures    int       // failures so far, over all deliveries
+	MaxFailures int       // failures after which the task is given up
+	When        time.Time // the time that it was scheduled for, UTC
+	Deadline    time.Time // end of this attempt; zero if it has none
+}
+
+// Job is what a handler is called with: its typed arguments and the attempt.
+type Job[A any] struct {
+	Args A
+	*Info
+}
+
+type infoKey struct{}
+
+// WithInfo returns a ctx that carries info. The chassis calls it for each
+// attempt; a test of a handler may call it too.
+func WithInfo(ctx context.Context, info *Info) context.Context {
+	return context.WithValue(ctx, infoKey{}, info)
+}
+
+// JobFrom returns the job and attempt that ctx belongs to, or nil outside a
+// task. The result must not be changed.
+func JobFrom(ctx context.Context) *Info {
+	if ctx == nil {
+		return nil
+	}
+	info, _ := ctx.Value(infoKey{}).(*Info)
+	return info
+}
