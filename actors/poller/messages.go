@@ -22,6 +22,8 @@ type (
 	// Want adds to the demand: the subscriber has Credits more free slots.
 	// Each [Delivered] uses up one. A negative number takes demand back;
 	// what is already being received may still come and must be taken.
+	// The demand is the plain sum of all credits of the epoch less its
+	// deliveries; both sides count it so, and it may fall below zero.
 	Want struct{ Credits int }
 
 	// Settle ends a lease. First every message in Send is sent, then the
@@ -46,7 +48,20 @@ type (
 	// most 20 s, and what it brings is released at once. Leases that are
 	// held are kept until settled. When no receive is under way the sender
 	// of Drain gets [Drained].
-	Drain struct{}
+	//
+	// With HandOver what the receive under way brings is not released but
+	// [Delivered] as ever, before Drained: a plain release raises the receive
+	// count, and only the subscriber can give a message back (by a fresh copy
+	// in a [Settle]) so that the delivery is not taken for a crash.
+	Drain struct{ HandOver bool }
+
+	// Lengthen makes For the length of this lease, from now on and at each
+	// extension, instead of the poller's task_timeout (a task's own lease
+	// policy). 1 s to 12 h, whole seconds.
+	Lengthen struct {
+		Lease LeaseID
+		For   time.Duration
+	}
 
 	// Count asks for [Counted], the queue's approximate numbers. It costs one
 	// request to the queue.
