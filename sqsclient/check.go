@@ -1,0 +1,100 @@
+package sqsclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// What can be wrong with a client before its first message.
+var (
+	ErrEndpoint    = errors.New("sqsclient: the endpoint of the queue service is not a usable URL")
+	ErrRegion      = errors.New("sqsclient: there is no AWS region")
+	ErrCredentials = errors.New("sqsclient: there are no AWS credentials")
+	ErrRefused     = errors.New("sqsclient: the queue service refused the credentials")
+	ErrUnreachable = errors.New("sqsclient: the queue service does not answer")
+)
+
+// refusals are the error codes by which AWS refuses who is asking, as opposed
+// to what is asked (the common errors of the AWS query and JSON protocols).
+var refusals = map[string]bool{
+	"InvalidClientTokenId":        true,
+	"UnrecognizedClientException": true,
+	"InvalidAccessKeyId":          true,
+	"SignatureDoesNotMatch":       true,
+	"InvalidSignatureException":   true,
+	"IncompleteSignature":         true,
+	"MissingAuthenticationToken":  true,
+	"ExpiredToken":                true,
+	"ExpiredTokenException":       true,
+	"OptInRequired":               true,
+}
+
+// Check says whether the client can work at all: it has a region and finds
+// credentials, and somebody answers at the endpoint and accepts them. It makes
+// one request (ListQueues, at most one name); that the caller may not list
+// queues is no error, for nothing here needs to. Bound it by ctx.
+func Check(ctx context.Context, client *sqs.Client) error {
+	o := client.Options()
+	if o.Region == "" {
+		return fmt.Errorf("%w: set the region setting or AWS_REGION", ErrRegion)
+	}
+	if o.Credentials != nil { // nil: requests are not signed
+		if _, err := o.Credentials.Retrieve(ctx); err != nil {
+			return err
+		}
+	}
+	_, err := client.ListQueues(ctx, &sqs.ListQueuesInput{MaxResults: aws.Int32(1)})
+	var api smithy.APIError
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &api) && !refusals[api.ErrorCode()] && errors.As(err, &response) && response.HTTPStatusCode() < 500 {
+		return nil // an answer about the call, not about the caller
+	}
+	return Explain(client, err)
+}
+
+// Explain returns err with the endpoint, the region and what to do, if it says
+// that the service cannot be reached or refuses the caller: it then is
+// [ErrUnreachable] or [ErrRefused] too. Any other error comes back as it is.
+func Explain(client *sqs.Client, err error) error {
+	if err == nil {
+		return nil
+	}
+	o := client.Options()
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		if refusals[api.ErrorCode()] {
+			return fmt.Errorf("%w at %s: check the keys, their session token, the region and the clock of this machine: %w", ErrRefused, where(o), err)
+		}
+		return err
+	}
+	var send *smithyhttp.RequestSendError
+	if errors.As(err, &send) {
+		return fmt.Errorf("%w at %s: check the endpoint setting, the network and that the service runs: %w", ErrUnreachable, where(o), err)
+	}
+	return err
+}
+
+func where(o sqs.Options) string {
+	if o.BaseEndpoint != nil {
+		return *o.BaseEndpoint + " (region " + o.Region + ")"
+	}
+	return "AWS's own endpoint of region " + o.Region
+}
+
+// told is a chain of credentials whose failure says what to do, wherever it
+// comes to light: in [Check] or in the first call.
+type told struct{ chain aws.CredentialsProvider }
+
+func (t told) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := t.chain.Retrieve(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: none of the SDK's sources (environment, shared files, web identity, container or instance role) gave any; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run under a role: %w", ErrCredentials, err)
+	}
+	return c, err
+}

@@ -1,0 +1,157 @@
+package sqsclient
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// Where requests to a queue in this very process go, as far as they go
+// anywhere: its HTTP client never opens a connection.
+const (
+	embeddedRegion   = "local"
+	embeddedEndpoint = "http://sqs.local"
+)
+
+// Option gives a collaborator to [New].
+type Option func(*options)
+
+type options struct {
+	doer        Doer
+	credentials aws.CredentialsProvider
+	configure   []func(*sqs.Options)
+}
+
+// WithHTTPClient sends every request through d, which stands for a service in
+// this process: no variable and no file is read, requests are not signed
+// unless [WithCredentials] is given too, the region defaults to "local" and
+// the endpoint to a name that is never looked up.
+func WithHTTPClient(d Doer) Option { return func(o *options) { o.doer = d } }
+
+// WithCredentials replaces the SDK's own chain.
+func WithCredentials(p aws.CredentialsProvider) Option {
+	return func(o *options) { o.credentials = p }
+}
+
+// WithOptions changes the SDK's options last of all.
+func WithOptions(f ...func(*sqs.Options)) Option {
+	return func(o *options) { o.configure = append(o.configure, f...) }
+}
+
+// New builds a client. It reads the environment and the shared AWS files, but
+// makes no request; [Check] does. Errors: [ErrEndpoint], [ErrRegion], or what
+// the SDK says of its configuration files.
+func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s = s.withDefaults()
+	if err := checkEndpoint(s.Endpoint); err != nil {
+		return nil, err
+	}
+	if o.doer != nil {
+		return embedded(s, o), nil
+	}
+
+	var load []func(*config.LoadOptions) error
+	if s.Region != "" {
+		load = append(load, config.WithRegion(s.Region))
+	}
+	if s.Profile != "" {
+		load = append(load, config.WithSharedConfigProfile(s.Profile))
+	}
+	if o.credentials != nil {
+		load = append(load, config.WithCredentialsProvider(o.credentials))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, fmt.Errorf("sqsclient: the AWS configuration could not be read (profile %q, region %q): %w", s.Profile, s.Region, err)
+	}
+	if cfg.Region == "" {
+		return nil, fmt.Errorf("%w: set the region setting, AWS_REGION, or a region in the shared profile%s", ErrRegion, inProfile(s.Profile))
+	}
+	cfg.HTTPClient = httpClient(s)
+	return sqs.NewFromConfig(cfg, append([]func(*sqs.Options){func(so *sqs.Options) {
+		if s.Endpoint != "" {
+			so.BaseEndpoint = &s.Endpoint
+		}
+		so.Credentials = told{cfg.Credentials}
+		so.Retryer = retryer(s)
+	}}, o.configure...)...), nil
+}
+
+func embedded(s Settings, o options) *sqs.Client {
+	so := sqs.Options{
+		Region:       s.Region,
+		BaseEndpoint: aws.String(s.Endpoint),
+		HTTPClient:   plainBody{o.doer},
+		Credentials:  o.credentials,
+		Retryer:      retryer(s),
+	}
+	if so.Region == "" {
+		so.Region = embeddedRegion
+	}
+	if s.Endpoint == "" {
+		so.BaseEndpoint = aws.String(embeddedEndpoint)
+	}
+	if so.Credentials == nil {
+		so.Credentials = aws.AnonymousCredentials{}
+	}
+	return sqs.New(so, o.configure...)
+}
+
+// httpClient is the SDK's own client (its timeouts, its proxy and redirect
+// rules) with more idle connections and the plain body. It sets no read
+// time-out: a long poll is silent for up to 20 s, and every caller in this
+// project bounds its requests by their ctx.
+func httpClient(s Settings) Doer {
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns = s.IdleConnections
+		t.MaxIdleConnsPerHost = s.IdleConnections
+	})
+	return plainBody{client.Freeze()}
+}
+
+func retryer(s Settings) aws.Retryer {
+	return retry.NewStandard(func(so *retry.StandardOptions) {
+		so.MaxAttempts = s.MaxAttempts
+		so.MaxBackoff = s.MaxBackoff
+		so.RateLimiter = ratelimit.None
+	})
+}
+
+func checkEndpoint(endpoint string) error {
+	if endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %q: %w", ErrEndpoint, endpoint, err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("%w: %q has scheme %q; write http://host:port or https://host", ErrEndpoint, endpoint, u.Scheme)
+	case u.Hostname() == "":
+		return fmt.Errorf("%w: %q names no host; write http://host:port or https://host", ErrEndpoint, endpoint)
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%w: %q has a query or fragment; give the base URL alone", ErrEndpoint, endpoint)
+	case u.User != nil:
+		return fmt.Errorf("%w: it holds a user name; credentials come from the AWS chain", ErrEndpoint)
+	}
+	return nil
+}
+
+func inProfile(profile string) string {
+	if profile == "" {
+		return ""
+	}
+	return fmt.Sprintf(" %q", profile)
+}
