@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,7 +11,8 @@ import (
 const Unknown = "unknown"
 
 // Info says which job and which attempt a ctx belongs to. It is made once an
-// attempt and never changed afterwards, so it may be read from any goroutine.
+// attempt and never changed afterwards (but for its progress, which is safe), so
+// it may be read from any goroutine. Use it by pointer.
 type Info struct {
 	Task        string    // registered task name
 	ExecID      string    // UUID v4 of the execution command, kept over retries and re-sends: the key to be idempotent by
@@ -21,6 +23,33 @@ type Info struct {
 	MaxFailures int       // failures after which the task is given up
 	When        time.Time // the time that it was scheduled for, UTC
 	Deadline    time.Time // end of this attempt; zero if it has none
+
+	progress atomic.Pointer[Progress]
+}
+
+// Progress is what a running task last said of itself.
+type Progress struct {
+	Done  int64     `json:"done"`
+	Total int64     `json:"total,omitempty"` // 0: not known
+	Note  string    `json:"note,omitempty"`
+	At    time.Time `json:"at"`
+}
+
+// Report tells how far the attempt is, for the live state; with nothing new to
+// say it is a heartbeat. It never blocks and costs no message.
+func (i *Info) Report(done, total int64, note string) {
+	i.progress.Store(&Progress{Done: done, Total: total, Note: note, At: time.Now()})
+}
+
+// Progress is the last report, or nil.
+func (i *Info) Progress() *Progress { return i.progress.Load() }
+
+// Report tells how far the task of ctx is; outside a task it does nothing. See
+// [Info.Report].
+func Report(ctx context.Context, done, total int64, note string) {
+	if info := JobFrom(ctx); info != nil {
+		info.Report(done, total, note)
+	}
 }
 
 // Job is what a handler is called with: its typed arguments and the attempt.

@@ -1,0 +1,202 @@
+package task
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/uuid"
+)
+
+// WireError says what is wrong with a message on the queue. A fatal one can
+// not be run by anybody; the others are put right and worth a log record.
+type WireError struct {
+	Attribute string // the attribute, or "body"
+	Problem   string // what was found and what is done about it
+	Fatal     bool
+}
+
+func (e *WireError) Error() string { return e.Attribute + ": " + e.Problem }
+
+// Decode reads a message of the queue. It returns a usable Message in every
+// case, and every defect, joined, each a [*WireError]: nil for a sound one.
+// A missing exec_id is replaced by a new one. The body is not parsed; see
+// [Message.CheckBody].
+func Decode(body string, attrs map[string]types.MessageAttributeValue) (Message, error) {
+	d := decoder{msg: Message{Body: body, JobID: Unknown, JobName: Unknown}}
+	for name, v := range attrs {
+		if name != AttrMore {
+			d.attribute(name, v)
+		}
+	}
+	if v, ok := attrs[AttrMore]; ok {
+		d.unfold(v)
+	}
+	if d.far != nil {
+		d.msg.When = *d.far
+	}
+	if d.msg.Name == "" {
+		d.defect(AttrName, "there is none", false)
+	}
+	if d.msg.ExecID == "" {
+		d.msg.ExecID = uuid.NewString()
+		d.defect(AttrExecID, "there is none: a new one is "+d.msg.ExecID, false)
+	}
+	if len(d.errs) == 0 {
+		return d.msg, nil
+	}
+	return d.msg, errors.Join(d.errs...)
+}
+
+// Fatal returns the first defect in err that keeps the message from being run
+// by anybody, or nil.
+func Fatal(err error) *WireError {
+	if err == nil {
+		return nil
+	}
+	list := []error{err}
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		list = j.Unwrap()
+	}
+	for _, e := range list {
+		var w *WireError
+		if errors.As(e, &w) && w.Fatal {
+			return w
+		}
+	}
+	return nil
+}
+
+// CheckBody tells whether the body is one JSON value.
+func (m *Message) CheckBody() error {
+	if json.Valid([]byte(m.Body)) {
+		return nil
+	}
+	var v any
+	err := json.Unmarshal([]byte(m.Body), &v)
+	return &WireError{Attribute: "body", Problem: fmt.Sprintf("not one JSON value: %v", err), Fatal: true}
+}
+
+type decoder struct {
+	msg  Message
+	far  *time.Time
+	errs []error
+}
+
+func (d *decoder) defect(attr, problem string, fatal bool) {
+	d.errs = append(d.errs, &WireError{Attribute: attr, Problem: problem, Fatal: fatal})
+}
+
+func isReserved(name string) bool {
+	return isContract(name) || strings.HasPrefix(name, "chassis.")
+}
+
+func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
+	if !isReserved(name) {
+		if d.msg.Extra == nil {
+			d.msg.Extra = map[string]types.MessageAttributeValue{}
+		}
+		d.msg.Extra[name] = v
+		return
+	}
+	if v.StringValue == nil {
+		d.defect(name, "has no string value", name == AttrWhen)
+		return
+	}
+	s := *v.StringValue
+	switch name {
+	case AttrName:
+		d.msg.Name = s
+	case AttrExecID:
+		d.msg.ExecID = s
+	case AttrJobID:
+		d.msg.JobID = s
+	case AttrJobName:
+		d.msg.JobName = s
+	case AttrWhen:
+		d.when(s)
+	case AttrFar:
+		t, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			d.defect(name, fmt.Sprintf("%q is no RFC 3339 time: when stands", cut(s)), false)
+			return
+		}
+		t = t.UTC()
+		d.far = &t
+	case AttrFailures:
+		d.msg.Failures, d.msg.Counted = d.count(name, s)
+	case AttrUnknown:
+		d.msg.Unknown, _ = d.count(name, s)
+	case AttrError:
+		d.msg.LastError = s
+	case AttrReason:
+		d.msg.Reason = s
+	case AttrFirst:
+		t, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			d.defect(name, fmt.Sprintf("%q is no RFC 3339 time", cut(s)), false)
+			return
+		}
+		d.msg.First = t.UTC()
+	}
+}
+
+// when reads the time to run at. Go's two-digit years begin at 1969, as
+// Python's do.
+func (d *decoder) when(s string) {
+	t, err := time.ParseInLocation(WhenLayout, s, time.UTC)
+	if err != nil {
+		d.defect(AttrWhen, fmt.Sprintf("%q is no time of the form 31/12/26 23:59:59", cut(s)), true)
+		return
+	}
+	d.msg.When = t
+}
+
+func (d *decoder) count(name, s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > 1<<30 {
+		d.defect(name, fmt.Sprintf("%q is no count: taken as 0", cut(s)), false)
+		return 0, false
+	}
+	return n, true
+}
+
+func (d *decoder) unfold(v types.MessageAttributeValue) {
+	if v.StringValue == nil {
+		d.defect(AttrMore, "has no string value", false)
+		return
+	}
+	var more map[string]folded
+	if err := json.Unmarshal([]byte(*v.StringValue), &more); err != nil {
+		d.defect(AttrMore, fmt.Sprintf("is not the JSON that it should be: %v", err), false)
+		return
+	}
+	for name, f := range more {
+		if name == AttrMore || isContract(name) {
+			d.defect(AttrMore, fmt.Sprintf("holds %q: ignored", cut(name)), false)
+			continue
+		}
+		v := types.MessageAttributeValue{DataType: &stringType}
+		if f.Type != "" {
+			v.DataType = &f.Type
+		}
+		if f.Binary != nil {
+			v.BinaryValue = f.Binary
+		} else {
+			v.StringValue = &f.Text
+		}
+		d.attribute(name, v)
+	}
+}
+
+// cut keeps a foreign value short in an error.
+func cut(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}

@@ -1,0 +1,197 @@
+package task
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/uuid"
+)
+
+// Encode makes the message that runs the task name with args, of which the
+// body is the JSON, written as Python's json.dumps writes it. now is the when
+// of a message that is not scheduled.
+func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, error) {
+	s := sending{out: Outgoing{Name: name}, msg: Message{Name: name, JobID: Unknown, JobName: Unknown, When: now}}
+	for _, o := range opts {
+		if o != nil {
+			o(&s)
+		}
+	}
+	if err := s.validate(now); err != nil {
+		return nil, fmt.Errorf("send task %q: %w", name, err)
+	}
+	body, err := encodeBody(args)
+	if err != nil {
+		return nil, fmt.Errorf("send task %q: its arguments of type %T cannot be JSON: %w", name, args, err)
+	}
+	if s.msg.ExecID == "" {
+		s.msg.ExecID = uuid.NewString()
+	}
+	s.msg.Body = body
+	s.out.Body, s.out.ExecID = body, s.msg.ExecID
+	s.out.Attributes = s.msg.Attributes()
+	if n := Size(s.out.Body, s.out.Attributes); n > MaxSize {
+		return nil, fmt.Errorf("send task %q: the message has %d bytes, SQS takes at most %d: put the data elsewhere and send where it is", name, n, MaxSize)
+	}
+	return &s.out, nil
+}
+
+// Attributes writes m's attributes. Where they are more than SQS allows, ours
+// that the Python chassis does not know, and then the last of Extra by name,
+// go into [AttrMore], from which [Decode] takes them back.
+func (m *Message) Attributes() map[string]types.MessageAttributeValue {
+	attrs := make(map[string]types.MessageAttributeValue, 5+len(m.Extra))
+	put := func(name, value string) {
+		if value != "" {
+			attrs[name] = types.MessageAttributeValue{DataType: &stringType, StringValue: &value}
+		}
+	}
+	for name, v := range m.Extra {
+		if v.DataType != nil {
+			attrs[name] = v
+		}
+	}
+	put(AttrName, clean(m.Name))
+	put(AttrExecID, clean(m.ExecID))
+	put(AttrJobID, clean(m.JobID))
+	put(AttrJobName, clean(m.JobName))
+	if !m.When.IsZero() {
+		when := m.When.UTC()
+		put(AttrWhen, when.Format(WhenLayout))
+		if y := when.Year(); y < 1969 || y > 2068 {
+			put(AttrFar, when.Format(time.RFC3339Nano))
+		}
+	}
+	if m.Failures > 0 || m.Counted {
+		put(AttrFailures, strconv.Itoa(m.Failures))
+	}
+	if m.Unknown > 0 {
+		put(AttrUnknown, strconv.Itoa(m.Unknown))
+	}
+	put(AttrError, ErrorText(m.LastError))
+	put(AttrReason, clean(m.Reason))
+	if !m.First.IsZero() {
+		put(AttrFirst, m.First.UTC().Format(time.RFC3339Nano))
+	}
+	if len(attrs) > MaxAttributes {
+		fold(attrs)
+	}
+	return attrs
+}
+
+var stringType = "String"
+
+// isContract reports whether the Python chassis needs the attribute.
+func isContract(name string) bool {
+	switch name {
+	case AttrName, AttrExecID, AttrWhen, AttrJobID, AttrJobName:
+		return true
+	}
+	return false
+}
+
+// folded is an attribute inside AttrMore.
+type folded struct {
+	Type   string `json:"t,omitempty"` // "String" if absent
+	Text   string `json:"s,omitempty"`
+	Binary []byte `json:"b,omitempty"`
+}
+
+func fold(attrs map[string]types.MessageAttributeValue) {
+	names := slices.Collect(maps.Keys(attrs))
+	slices.SortFunc(names, func(a, b string) int { // those to be folded first in front
+		if oa, ob := strings.HasPrefix(a, "chassis."), strings.HasPrefix(b, "chassis."); oa != ob {
+			if oa {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(b, a)
+	})
+	more := map[string]folded{}
+	for _, name := range names {
+		if len(attrs)+1 <= MaxAttributes {
+			break
+		}
+		if isContract(name) {
+			continue
+		}
+		v := attrs[name]
+		f := folded{Binary: v.BinaryValue}
+		if *v.DataType != stringType {
+			f.Type = *v.DataType
+		}
+		if v.StringValue != nil {
+			f.Text = *v.StringValue
+		}
+		more[name] = f
+		delete(attrs, name)
+	}
+	text, err := json.Marshal(more)
+	if err != nil { // strings and bytes only: cannot be
+		panic(err)
+	}
+	s := pythonJSON(text)
+	attrs[AttrMore] = types.MessageAttributeValue{DataType: &stringType, StringValue: &s}
+}
+
+func encodeBody(args any) (string, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(args); err != nil {
+		return "", err
+	}
+	return pythonJSON(bytes.TrimSuffix(buf.Bytes(), []byte("\n"))), nil
+}
+
+// pythonJSON writes compact JSON as json.dumps does by default: a space after
+// each comma and colon, and only ASCII, which also keeps out the characters
+// that SQS does not take.
+func pythonJSON(src []byte) string {
+	var b strings.Builder
+	b.Grow(len(src) + len(src)/8)
+	inString := false
+	for i := 0; i < len(src); i++ {
+		c := src[i]
+		switch {
+		case inString && c == '\\':
+			b.WriteByte(c)
+			i++
+			b.WriteByte(src[i])
+		case c == '"':
+			inString = !inString
+			b.WriteByte(c)
+		case inString && c >= 0x7f:
+			i += escapeRune(&b, src[i:]) - 1
+		case !inString && (c == ',' || c == ':'):
+			b.WriteByte(c)
+			b.WriteByte(' ')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// Size is what SQS counts against [MaxSize].
+func Size(body string, attrs map[string]types.MessageAttributeValue) int {
+	n := len(body)
+	for name, v := range attrs {
+		n += len(name) + len(v.BinaryValue)
+		if v.DataType != nil {
+			n += len(*v.DataType)
+		}
+		if v.StringValue != nil {
+			n += len(*v.StringValue)
+		}
+	}
+	return n
+}

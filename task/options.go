@@ -1,0 +1,128 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// Option changes one message that is sent.
+type Option func(*sending)
+
+type sending struct {
+	out  Outgoing
+	msg  Message
+	errs []error
+}
+
+// Delay hides the message for d after it was sent: 0 to 15 minutes, whole
+// seconds (an SQS limit). For longer, and on FIFO queues, use [At].
+func Delay(d time.Duration) Option {
+	return func(s *sending) {
+		s.out.Delay = d
+		if d < 0 || d > MaxDelay || d%time.Second != 0 {
+			s.errs = append(s.errs, fmt.Errorf("Delay(%v): SQS takes whole seconds from 0 to %v; use At for longer", d, MaxDelay))
+		}
+	}
+}
+
+// At schedules the task for t, any time. It runs at t less the window of its
+// task at the earliest; see [Window].
+func At(t time.Time) Option {
+	return func(s *sending) {
+		if t.IsZero() || t.Year() > 9999 {
+			s.errs = append(s.errs, fmt.Errorf("At(%v): no time to run at; its year must be at most 9999", t))
+			return
+		}
+		s.msg.When = t
+	}
+}
+
+// ForJob says which job the task belongs to; an empty part is [Unknown].
+func ForJob(id, name string) Option {
+	return func(s *sending) {
+		s.msg.JobID, s.msg.JobName = id, name
+		if id == "" {
+			s.msg.JobID = Unknown
+		}
+		if name == "" {
+			s.msg.JobName = Unknown
+		}
+	}
+}
+
+// FromContext carries the job of the task that ctx belongs to on to the one
+// that is sent. Outside a task it does nothing.
+func FromContext(ctx context.Context) Option {
+	info := JobFrom(ctx)
+	if info == nil {
+		return nil
+	}
+	return ForJob(info.JobID, info.JobName)
+}
+
+// Pool sends to another pool than the sender's own. To another pool any task
+// name goes.
+func Pool(name string) Option { return func(s *sending) { s.out.Pool = name } }
+
+// Group is the message group: on a FIFO queue its messages run one after the
+// other in their order; on a standard queue it makes the queue fair.
+func Group(id string) Option { return func(s *sending) { s.out.GroupID = id } }
+
+// Dedup is the deduplication id of a message on a FIFO queue: of those with
+// one id SQS takes only the first within five minutes.
+func Dedup(id string) Option { return func(s *sending) { s.out.DedupID = id } }
+
+// ExecID sets the id of this execution command, which is otherwise a new UUID.
+func ExecID(id string) Option {
+	return func(s *sending) {
+		s.msg.ExecID = id
+		if id == "" || id != clean(id) {
+			s.errs = append(s.errs, fmt.Errorf("ExecID(%q): must not be empty nor hold characters that SQS does not take", id))
+		}
+	}
+}
+
+// Attribute adds an attribute of the caller's own, passed through to the
+// handler's side. SQS takes ten attributes a message; five are taken.
+func Attribute(name, value string) Option {
+	return func(s *sending) {
+		if isReserved(name) {
+			s.errs = append(s.errs, fmt.Errorf("Attribute(%q): the name is reserved", name))
+			return
+		}
+		if name == "" || value == "" {
+			s.errs = append(s.errs, fmt.Errorf("Attribute(%q, %q): name and value must not be empty", name, value))
+			return
+		}
+		if s.msg.Extra == nil {
+			s.msg.Extra = map[string]types.MessageAttributeValue{}
+		}
+		value = clean(value)
+		s.msg.Extra[name] = types.MessageAttributeValue{DataType: &stringType, StringValue: &value}
+	}
+}
+
+// TraceParent attaches a W3C trace context; empty attaches none.
+func TraceParent(value string) Option {
+	if value == "" {
+		return nil
+	}
+	return Attribute(AttrTraceParent, value)
+}
+
+func (s *sending) validate(now time.Time) error {
+	if s.out.Name == "" {
+		s.errs = append(s.errs, errors.New("the name is empty"))
+	}
+	if s.out.Name != clean(s.out.Name) {
+		s.errs = append(s.errs, errors.New("the name holds characters that SQS does not take"))
+	}
+	if s.msg.When.IsZero() {
+		s.msg.When = now
+	}
+	return errors.Join(s.errs...)
+}

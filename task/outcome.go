@@ -1,0 +1,90 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// CancelError ends a task for good: no retry, its on_fail task or a dead
+// letter now. Made by [Cancel].
+type CancelError struct{ Err error }
+
+func (e *CancelError) Error() string {
+	if e.Err == nil {
+		return "task cancelled"
+	}
+	return "task cancelled: " + e.Err.Error()
+}
+func (e *CancelError) Unwrap() error { return e.Err }
+
+// Cancel is returned by a handler whose task can never succeed.
+func Cancel(err error) error { return &CancelError{Err: err} }
+
+// SnoozeError asks for another run later, without a failure. Made by [Snooze].
+type SnoozeError struct{ For time.Duration }
+
+func (e *SnoozeError) Error() string { return fmt.Sprintf("task snoozed for %v", e.For) }
+
+// Snooze is returned by a handler that wants to run again after d (0 or more)
+// and has not failed: it spends nothing of the failure budget.
+func Snooze(d time.Duration) error { return &SnoozeError{For: max(d, 0)} }
+
+// RetryError is a failure with a pause of its own. Made by [RetryAfter].
+type RetryError struct {
+	Err  error
+	Wait time.Duration
+}
+
+func (e *RetryError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("retry after %v", e.Wait)
+	}
+	return e.Err.Error()
+}
+func (e *RetryError) Unwrap() error { return e.Err }
+
+// RetryAfter is one failure, after which the next attempt comes d later (0 or
+// more) instead of after the task's own wait.
+func RetryAfter(err error, d time.Duration) error { return &RetryError{Err: err, Wait: max(d, 0)} }
+
+// ArgsError says that a message's body does not fit the task's arguments. No
+// retry can change that, so it is treated as [Cancel], with its own reason.
+type ArgsError struct {
+	Task string
+	Err  error
+}
+
+func (e *ArgsError) Error() string {
+	return fmt.Sprintf("task %q: the body does not fit its arguments: %v", e.Task, e.Err)
+}
+func (e *ArgsError) Unwrap() error { return e.Err }
+
+// PanicError is a handler's panic, with the stack of its goroutine.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap returns the value if the handler panicked with an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// ErrGoexit is the failure of a handler that ended its goroutine by
+// runtime.Goexit (as testing's FailNow does) instead of returning.
+var ErrGoexit = errors.New("the handler ended its goroutine (runtime.Goexit)")
+
+// OpenBreaker is the error of a circuit breaker that refused a call. A handler
+// that returns one, wrapped or not, runs again after RetryAfter at the
+// earliest. It is an interface so that no breaker has to be imported.
+type OpenBreaker interface {
+	error
+	// BreakerOpen is true of a refusal, in contrast to other errors that
+	// carry a time to retry after.
+	BreakerOpen() bool
+	RetryAfter() time.Duration
+}

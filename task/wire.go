@@ -1,0 +1,87 @@
+package task
+
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// The attributes of a task message. The first five are the contract with the
+// Python chassis, which ignores all others.
+const (
+	AttrName    = "task_name"
+	AttrExecID  = "exec_id"
+	AttrWhen    = "when" // UTC, [WhenLayout]
+	AttrJobID   = "job_id"
+	AttrJobName = "job_name"
+
+	AttrFailures = "chassis.failures" // failures spent before this copy was sent, decimal
+	AttrError    = "chassis.error"    // text of the last failure, at most [MaxErrorText] bytes
+	AttrReason   = "chassis.reason"   // dead letters: why, one of the Reason constants
+	AttrFirst    = "chassis.first"    // first receive of the first copy, RFC 3339
+	AttrFar      = "chassis.when"     // the time of when with its century and fraction, RFC 3339
+	AttrUnknown  = "chassis.unknown"  // times that a copy was postponed because nobody knew its name
+	AttrMore     = "chassis.more"     // attributes beyond the tenth, as JSON; see doc.go
+
+	AttrTraceParent = "traceparent" // W3C trace context
+)
+
+// WhenLayout is the form of [AttrWhen], %d/%m/%y %H:%M:%S of the Python
+// chassis. Its years are 1969 to 2068; [AttrFar] stands beside a later one.
+const WhenLayout = "02/01/06 15:04:05"
+
+// Limits of SQS.
+const (
+	MaxAttributes = 10               // a message; system attributes do not count
+	MaxSize       = 1 << 20          // bytes of a message: body, attribute names, types and values
+	MaxDelay      = 15 * time.Minute // DelaySeconds
+	MaxErrorText  = 1024             // ours: bytes of error text that travel with a message
+)
+
+// Reasons of a dead letter, in [AttrReason].
+const (
+	ReasonExhausted   = "exhausted"   // its failures reached the task's max failures
+	ReasonCancelled   = "cancelled"   // its handler said never again
+	ReasonUndecodable = "undecodable" // its body is not JSON, does not fit its arguments, or its when is no time
+	ReasonUnknown     = "unknown"     // nobody knew its task's name for too long
+)
+
+// Message is a task on a queue.
+type Message struct {
+	Name    string // empty if it names none
+	ExecID  string
+	JobID   string
+	JobName string
+	When    time.Time // UTC; zero: at once
+	Body    string    // JSON as it stands on the queue
+
+	Failures  int  // spent before this copy was sent
+	Counted   bool // Failures was on the message: its earlier receives are accounted for
+	Unknown   int  // postponements under an unknown name before this copy was sent
+	LastError string
+	Reason    string    // dead letters
+	First     time.Time // first receive of the first copy; zero if this is the first
+
+	// Extra holds all other attributes, to be passed through.
+	Extra map[string]types.MessageAttributeValue
+}
+
+// TraceParent is the W3C trace context that came with the message, or "".
+func (m *Message) TraceParent() string {
+	if v, ok := m.Extra[AttrTraceParent]; ok && v.StringValue != nil {
+		return *v.StringValue
+	}
+	return ""
+}
+
+// Outgoing is a task message as it is to be put on a queue.
+type Outgoing struct {
+	Pool       string // empty: the sender's own
+	Name       string
+	ExecID     string
+	Body       string
+	Attributes map[string]types.MessageAttributeValue
+	Delay      time.Duration // 0 to 900 s
+	GroupID    string
+	DedupID    string
+}
