@@ -74,12 +74,14 @@ type (
 
 // Outgoing is a message to be sent as part of a [Settle].
 type Outgoing struct {
-	Pool       string // queue name; empty for the poller's own queue
+	Pool       string // queue name or URL; empty for the poller's own queue
 	Body       string
 	Attributes map[string]types.MessageAttributeValue
 	Delay      time.Duration // 0 to 900 s, whole seconds; standard queues only
 	GroupID    string        // FIFO and fair queues
-	DedupID    string        // FIFO queues
+	DedupID    string        // FIFO queues; empty: one is made up
+
+	TraceHeader string // AWSTraceHeader, the system attribute; empty for none
 }
 
 // Messages that a poller sends to its subscriber.

@@ -1,0 +1,142 @@
+package poller
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/uuid"
+)
+
+// Limits of SQS on what is sent (SQS developer guide, "Message quotas").
+const (
+	maxBatchEntries = 10
+	maxBatchBytes   = 1 << 20 // of one message and of a whole batch: bodies, and attributes' names, types and values
+	maxAttributes   = 10
+	maxDelay        = 900 * time.Second
+	maxIDLength     = 128 // of a group id and a deduplication id
+	maxNameLength   = 256 // of an attribute
+)
+
+// ErrInvalidMessage says that SQS would not take a message. No request was
+// made; sending it again cannot help.
+var ErrInvalidMessage = errors.New("poller: not a message that SQS takes")
+
+// size is what SQS counts against its limit.
+func (o *Outgoing) size() int {
+	n := len(o.Body)
+	for name, a := range o.Attributes {
+		n += len(name) + len(a.BinaryValue)
+		if a.DataType != nil {
+			n += len(*a.DataType)
+		}
+		if a.StringValue != nil {
+			n += len(*a.StringValue)
+		}
+	}
+	return n
+}
+
+// check says what SQS would refuse, so that one bad message costs no request
+// and no other message of its batch.
+func (o *Outgoing) check(fifo bool) error {
+	invalid := func(format string, args ...any) error {
+		return fmt.Errorf("%w: to pool %q: %s", ErrInvalidMessage, o.Pool, fmt.Sprintf(format, args...))
+	}
+	if o.Body == "" {
+		return invalid("the body is empty")
+	}
+	if at := badCharacter(o.Body); at >= 0 {
+		return invalid("the body holds at byte %d what is not UTF-8 text or not allowed in XML 1.0", at)
+	}
+	if len(o.Attributes) > maxAttributes {
+		return invalid("%d attributes, SQS allows %d", len(o.Attributes), maxAttributes)
+	}
+	for name, value := range o.Attributes {
+		if err := checkAttribute(name, value); err != "" {
+			return invalid("attribute %q %s", name, err)
+		}
+	}
+	if size := o.size(); size > maxBatchBytes {
+		return invalid("%d bytes with its attributes, SQS allows %d", size, maxBatchBytes)
+	}
+	if o.Delay < 0 || o.Delay > maxDelay {
+		return invalid("a delay of %v, SQS allows 0 to %v", o.Delay, maxDelay)
+	}
+	if len(o.GroupID) > maxIDLength || len(o.DedupID) > maxIDLength {
+		return invalid("a group or deduplication id of more than %d characters", maxIDLength)
+	}
+	switch {
+	case fifo && o.GroupID == "":
+		return invalid("a FIFO queue needs a group id")
+	case fifo && o.Delay > 0:
+		return invalid("a FIFO queue takes no delay for one message")
+	case !fifo && o.DedupID != "":
+		return invalid("a deduplication id is for FIFO queues only")
+	}
+	return nil
+}
+
+func checkAttribute(name string, value types.MessageAttributeValue) string {
+	lower := strings.ToLower(name)
+	switch {
+	case name == "" || len(name) > maxNameLength:
+		return fmt.Sprintf("has a name of %d characters, SQS allows 1 to %d", len(name), maxNameLength)
+	case strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon."):
+		return "has a name that SQS keeps for itself"
+	case name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, ".."):
+		return "begins or ends with a dot, or has two in a row"
+	case value.DataType == nil || *value.DataType == "":
+		return "has no data type"
+	case value.StringValue == nil && len(value.BinaryValue) == 0, value.StringValue != nil && *value.StringValue == "":
+		return "has no value"
+	}
+	for _, c := range name {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.') {
+			return fmt.Sprintf("holds %q; SQS allows letters, digits, _, - and .", c)
+		}
+	}
+	if value.StringValue != nil && badCharacter(*value.StringValue) >= 0 {
+		return "has a value that is not UTF-8 text or not allowed in XML 1.0"
+	}
+	return ""
+}
+
+// badCharacter returns the index of the first byte of s that SQS refuses, or
+// -1. SQS takes the characters of XML 1.0.
+func badCharacter(s string) int {
+	for i, c := range s {
+		switch {
+		case c >= 0x20 && c < 0xFFFD, c == '\t', c == '\n', c == '\r', c >= 0x10000:
+		case c == utf8.RuneError && strings.HasPrefix(s[i:], "\uFFFD"):
+		default:
+			return i
+		}
+	}
+	return -1
+}
+
+// entry is o as an entry of a batch request.
+func (o *Outgoing) entry(id string) types.SendMessageBatchRequestEntry {
+	e := types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &o.Body, MessageAttributes: o.Attributes, DelaySeconds: wholeSeconds(o.Delay)}
+	if o.GroupID != "" {
+		e.MessageGroupId = &o.GroupID
+	}
+	if o.DedupID != "" {
+		e.MessageDeduplicationId = &o.DedupID
+	}
+	if o.TraceHeader != "" {
+		stringType := "String"
+		e.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: &stringType, StringValue: &o.TraceHeader},
+		}
+	}
+	return e
+}
+
+// newDedupID makes a message to a FIFO queue distinct from every other, and
+// the same over the tries of one send.
+func newDedupID() string { return uuid.NewString() }
