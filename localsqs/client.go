@@ -1,0 +1,57 @@
+package localsqs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/sambatech/chassis/localsqs/internal/wire"
+)
+
+// HTTPClient is an HTTP client that calls the server in process, whatever the
+// host of the request: give it to sqs.Options.HTTPClient. A cancelled ctx ends
+// a long poll; so does Close. Messages that such a poll was being given stay
+// invisible until their time-out, as with AWS.
+func (s *Server) HTTPClient() *http.Client { return &http.Client{Transport: transport{s}} }
+
+type transport struct{ server *Server }
+
+// RoundTrip performs the request on the caller's goroutine.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, failed := readBody(r)
+	if r.Body != nil {
+		_ = r.Body.Close() // nothing is left to read
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, context.Cause(r.Context())
+	}
+	if r.Host == "" {
+		r2 := *r
+		r2.Host = r.URL.Host
+		r = &r2
+	}
+	var answer []byte
+	if failed == nil {
+		answer, failed = t.server.perform(r, body)
+	}
+	if err := r.Context().Err(); err != nil && failed != nil {
+		return nil, context.Cause(r.Context())
+	}
+	h := make(http.Header, 3)
+	h["X-Amzn-Requestid"] = []string{newRequestID()}
+	h["Content-Type"] = jsonType
+	status := http.StatusOK
+	if failed != nil {
+		if failed.Status == http.StatusServiceUnavailable {
+			return nil, errors.Join(ErrClosed, failed)
+		}
+		status, answer = failed.Status, wire.AppendError(nil, failed)
+		h["X-Amzn-Query-Error"] = []string{queryError(failed)}
+	}
+	return &http.Response{Status: http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: h, Body: io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)), Request: r}, nil
+}
+
+var jsonType = []string{contentType}

@@ -1,0 +1,144 @@
+package localsqs
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
+	"github.com/sambatech/chassis/localsqs/internal/wire"
+)
+
+const (
+	contentType  = "application/x-amz-json-1.0"
+	targetPrefix = "AmazonSQS."
+	maxBody      = 8 << 20
+)
+
+// call is one request on its way through the server.
+type call struct {
+	ctx     context.Context
+	op      string
+	body    []byte
+	host    string // of queue URLs, with the scheme
+	region  string
+	sender  string
+	attempt string // names the call and its repetitions; empty if it is the first that may be repeated
+	retry   bool
+	answer  []byte
+}
+
+// ServeHTTP serves the protocol, and the pages under /-/ for people and
+// monitoring.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/-/") {
+		s.serveLook(w, r)
+		return
+	}
+	body, err := readBody(r)
+	if err == nil {
+		err = s.admit(r, body)
+	}
+	var answer []byte
+	if err == nil {
+		answer, err = s.perform(r, body)
+	}
+	h := w.Header()
+	h.Set("x-amzn-RequestId", newRequestID())
+	h.Set("Content-Type", contentType)
+	status := http.StatusOK
+	if err != nil {
+		status, answer = err.Status, wire.AppendError(nil, err)
+		h.Set("x-amzn-query-error", queryError(err))
+	}
+	h.Set("Content-Length", strconv.Itoa(len(answer)))
+	w.WriteHeader(status)
+	_, _ = w.Write(answer) // the client may have left
+}
+
+func queryError(err *engine.Error) string {
+	if err.Sender() {
+		return err.Code + ";Sender"
+	}
+	return err.Code + ";Receiver"
+}
+
+func readBody(r *http.Request) ([]byte, *engine.Error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	if r.ContentLength > maxBody {
+		return nil, tooLarge()
+	}
+	var body []byte
+	if r.ContentLength >= 0 {
+		body = make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			return nil, engine.InvalidParameterValue("The request's body ended early: %v.", err)
+		}
+		return body, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return nil, engine.InvalidParameterValue("The request's body cannot be read: %v.", err)
+	}
+	if len(body) > maxBody {
+		return nil, tooLarge()
+	}
+	return body, nil
+}
+
+func tooLarge() *engine.Error {
+	return &engine.Error{Shape: "RequestEntityTooLarge", Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge,
+		Message: "A request's body may be at most 8388608 bytes long."}
+}
+
+// perform finds the operation and carries it out.
+func (s *Server) perform(r *http.Request, body []byte) ([]byte, *engine.Error) {
+	if r.Method != http.MethodPost {
+		return nil, &engine.Error{Shape: "UnsupportedOperation", Code: "AWS.SimpleQueueService.UnsupportedOperation", Status: http.StatusMethodNotAllowed,
+			Message: "The protocol is POST with the header X-Amz-Target; the method was " + r.Method + "."}
+	}
+	op, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
+	run := operations[op]
+	if !ok || run == nil {
+		return nil, unknownTarget(r.Header.Get("X-Amz-Target"))
+	}
+	if ct := r.Header.Get("Content-Type"); ct != contentType {
+		if media, _, err := mime.ParseMediaType(ct); err != nil || media != contentType {
+			return nil, engine.InvalidParameterValue("The header Content-Type must be %s; it was %q.", contentType, ct)
+		}
+	}
+	c := &call{ctx: r.Context(), op: op, body: body, host: "http://" + r.Host, region: s.cfg.region, sender: s.cfg.account}
+	if r.TLS != nil {
+		c.host = "https://" + r.Host
+	}
+	c.scope(r.Header)
+	err := run(s, c)
+	s.metrics.count(op, err)
+	return c.answer, err
+}
+
+func unknownTarget(target string) *engine.Error {
+	if target == "" {
+		return engine.UnsupportedOperation("The request has no X-Amz-Target header; it should be %s and the name of an operation.", targetPrefix)
+	}
+	return engine.UnsupportedOperation("The operation %s is not one of SQS.", target)
+}
+
+// scope reads what the headers say of the caller: access key and region, and
+// which attempt this is.
+func (c *call) scope(h http.Header) {
+	if _, credential, ok := strings.Cut(h.Get("Authorization"), "Credential="); ok {
+		if p := strings.SplitN(credential, "/", 4); len(p) == 4 && regionForm.MatchString(p[2]) {
+			c.sender, c.region = p[0], p[2]
+		}
+	}
+	if id := h["Amz-Sdk-Invocation-Id"]; len(id) == 1 {
+		c.attempt = id[0]
+		c.retry = !strings.HasPrefix(h.Get("Amz-Sdk-Request"), "attempt=1")
+	}
+}

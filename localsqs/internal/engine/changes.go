@@ -1,0 +1,112 @@
+package engine
+
+// ChangeKind tells what a [Change] does to the store.
+type ChangeKind uint8
+
+// The kinds of changes and the fields of Change that each uses.
+const (
+	QueuePut    ChangeKind = iota // Record: a queue as it is now
+	QueueGone                     // Queue: with all in it
+	QueuePurged                   // Queue: all its messages
+	MessagePut                    // Queue, Seq, Meta, Content
+	MessageMeta                   // Queue, Seq, Meta
+	MessageGone                   // Queue, Seq
+	MessageMove                   // From, FromSeq to Queue, Seq, with Meta; Content if it is not in the store yet
+	DedupPut                      // Queue, Name, ID, Seq, Due
+	DedupGone                     // Queue, Name
+)
+
+// Change is one step from a state of the engine to the next. Applied in order
+// they make up the state; see [Engine.Restore].
+type Change struct {
+	Kind    ChangeKind
+	Queue   int64
+	Seq     uint64
+	From    int64
+	FromSeq uint64
+	Name    string
+	ID      [16]byte
+	Due     int64
+	Meta    Meta
+	Content *Content
+	Record  *QueueRecord
+
+	message *Message
+}
+
+// Meta is what the store keeps of a message beside its content.
+type Meta struct {
+	ID                         [16]byte
+	Sent, First, Received, Due int64
+	Receives, Size             uint32
+	Group                      string
+	Origin                     *Key
+}
+
+// QueueRecord is what the store keeps of a queue.
+type QueueRecord struct {
+	Key
+	ID                        int64
+	Created, Modified, Purged int64
+	Attributes, Tags          map[string]string
+}
+
+func (e *Engine) record(c Change) {
+	if e.cfg.Durable {
+		e.changes = append(e.changes, c)
+	}
+}
+
+// TakeChanges hands out what was changed since the last call, in order.
+func (e *Engine) TakeChanges() []Change {
+	c := e.changes
+	e.changes = nil
+	return c
+}
+
+func (m *Message) meta(due int64) Meta {
+	return Meta{ID: m.ID, Sent: m.Sent, First: m.first, Received: m.received, Due: due,
+		Receives: m.receives, Size: m.size, Group: m.group.name, Origin: m.origin}
+}
+
+func (e *Engine) recordQueue(q *Queue) {
+	if e.cfg.Durable {
+		e.record(Change{Kind: QueuePut, Queue: q.ID, Record: &QueueRecord{Key: q.Key, ID: q.ID, Created: q.created,
+			Modified: q.modified, Purged: q.purged, Attributes: q.attrs.raw, Tags: q.tags}})
+	}
+}
+
+func (e *Engine) recordPut(m *Message, due int64) {
+	if e.cfg.Durable {
+		e.record(Change{Kind: MessagePut, Queue: m.group.queue.ID, Seq: m.Seq, Meta: m.meta(due), Content: m.content, message: m})
+	}
+}
+
+func (e *Engine) recordMeta(m *Message, due int64) {
+	if e.cfg.Durable {
+		e.record(Change{Kind: MessageMeta, Queue: m.group.queue.ID, Seq: m.Seq, Meta: m.meta(due)})
+	}
+}
+
+func (e *Engine) recordGone(q *Queue, seq uint64) {
+	if e.cfg.Durable {
+		e.record(Change{Kind: MessageGone, Queue: q.ID, Seq: seq})
+	}
+}
+
+func (e *Engine) recordMove(m *Message, from *Queue, seq uint64) {
+	if e.cfg.Durable {
+		e.record(Change{Kind: MessageMove, From: from.ID, FromSeq: seq, Queue: m.group.queue.ID, Seq: m.Seq,
+			Meta: m.meta(0), Content: m.content, message: m})
+	}
+}
+
+// Committed says that changes are safe in the store: contents they hold need
+// not be kept in memory any longer.
+func (e *Engine) Committed(changes []Change) {
+	for i := range changes {
+		if m := changes[i].message; m != nil && m.content == changes[i].Content {
+			m.content = nil
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package engine
+
+// MaxInFlight is how many messages of a queue may be in flight (Amazon SQS
+// quotas: 120 000).
+const MaxInFlight = 120_000
+
+// Received is one delivery of a message.
+type Received struct {
+	ID       [16]byte
+	Queue    int64
+	Seq      uint64
+	Receives uint32
+	Sent     int64
+	First    int64
+	Group    string
+	Origin   *Key
+	Content  *Content // nil: to be read from the store
+	FIFO     bool
+}
+
+// Waiter is a receive call: the question, and once it has been answered,
+// Messages or Err.
+type Waiter struct {
+	Queue      *Queue
+	Max        int    // 1 to 10
+	Visibility int64  // s; -1: the queue's
+	Wait       int64  // s; -1: the queue's
+	Attempt    string // repeated calls with the same get the same messages
+
+	Messages []Received
+	Err      *Error
+	Ready    chan struct{} // for the caller's use; the engine does not touch it
+
+	parked     bool
+	pos        int32
+	prev, next *Waiter
+}
+
+// Receive answers w at once, or parks it if there is nothing and it is ready
+// to wait. It reports whether w is answered.
+func (e *Engine) Receive(now int64, w *Waiter) bool {
+	q := w.Queue
+	if w.Visibility < 0 {
+		w.Visibility = q.attrs.visibility
+	}
+	if w.Wait < 0 {
+		w.Wait = q.attrs.wait
+	}
+	if q.inflight >= MaxInFlight && w.Wait == 0 && !q.attrs.fifo {
+		w.Err = overLimit("The maximum number of in flight messages is reached.")
+		return true
+	}
+	if e.repeat(now, w) {
+		return true
+	}
+	e.take(now, w)
+	if len(w.Messages) > 0 || w.Wait == 0 {
+		return true
+	}
+	e.park(w, now+w.Wait*second)
+	return false
+}
+
+// take gives w up to Max messages.
+func (e *Engine) take(now int64, w *Waiter) {
+	q := w.Queue
+	for len(w.Messages) < w.Max && q.turn != nil && q.inflight < MaxInFlight {
+		g := q.turn
+		if !q.attrs.fifo {
+			if m := e.next(now, g); m != nil {
+				e.deliver(now, m, w)
+			}
+			if q.turn == g { // not the only one, and still with something to give
+				q.turn = g.next
+			}
+			continue
+		}
+		// FIFO: as many as there are of one group, which is locked only afterwards
+		for len(w.Messages) < w.Max && q.inflight < MaxInFlight {
+			m := e.next(now, g)
+			if m == nil {
+				break
+			}
+			e.deliver(now, m, w)
+		}
+		g.turn()
+	}
+}
+
+// next takes the first available message out of g's order, sending those that
+// were received too often to the dead-letter queue.
+func (e *Engine) next(now int64, g *group) *Message {
+	q := g.queue
+	for {
+		m := g.head()
+		if m == nil {
+			g.turn()
+			return nil
+		}
+		if r := q.attrs.redrive; r != nil && int(m.receives) >= r.Max {
+			if target := e.queues[r.Target]; target != nil && target != q {
+				e.move(now, m, target, &q.Key)
+				continue
+			}
+		}
+		g.withdraw(m)
+		return m
+	}
+}
+
+// deliver makes m, which is out of its order, in flight and part of w's answer.
+func (e *Engine) deliver(now int64, m *Message, w *Waiter) {
+	g, q := m.group, m.group.queue
+	if m.receives == 0 {
+		m.first = now
+		q.handled[m.Seq] = m
+	}
+	m.receives++
+	m.received = now
+	m.state = inFlight
+	q.inflight++
+	g.inFlight++
+	due := now + w.Visibility*second
+	e.timers.heap.push(due, m.Seq, m)
+	if !q.attrs.fifo {
+		g.turn()
+	}
+	if w.Messages == nil {
+		w.Messages = make([]Received, 0, min(w.Max, q.visible+1))
+	}
+	w.Messages = append(w.Messages, m.delivery())
+	e.recordMeta(m, due)
+}
+
+func (m *Message) delivery() Received {
+	q := m.group.queue
+	return Received{ID: m.ID, Queue: q.ID, Seq: m.Seq, Receives: m.receives, Sent: m.Sent, First: m.first,
+		Group: m.group.name, Origin: m.origin, Content: m.content, FIFO: q.attrs.fifo}
+}
+
+// waiterList is the line of long polls of a queue, first come first served.
+type waiterList struct{ first, last *Waiter }
+
+func (e *Engine) park(w *Waiter, until int64) {
+	l := &w.Queue.waiters
+	w.parked, w.prev, w.next = true, l.last, nil
+	if l.last == nil {
+		l.first = w
+	} else {
+		l.last.next = w
+	}
+	l.last = w
+	e.waiting++
+	e.timers.heap.push(until, 0, w)
+}
+
+func (e *Engine) unpark(w *Waiter) {
+	l := &w.Queue.waiters
+	if w.prev == nil {
+		l.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.parked, w.prev, w.next = false, nil, nil
+	e.waiting--
+	if w.pos >= 0 {
+		e.timers.heap.remove(w.pos)
+	}
+}
+
+// Cancel ends a wait whose caller has left. It reports false if w has already
+// been answered: its messages are in flight then.
+func (e *Engine) Cancel(w *Waiter) bool {
+	if !w.parked {
+		return false
+	}
+	e.unpark(w)
+	return true
+}
+
+// CancelAll answers all waiters with nothing.
+func (e *Engine) CancelAll() {
+	for _, q := range e.queues {
+		for w := q.waiters.first; w != nil; w = q.waiters.first {
+			e.unpark(w)
+			e.woken = append(e.woken, w)
+		}
+	}
+}
+
+// serve gives a queue's messages to those who wait for them.
+func (e *Engine) serve(now int64, q *Queue) {
+	for w := q.waiters.first; w != nil && q.turn != nil; w = q.waiters.first {
+		e.take(now, w)
+		if len(w.Messages) == 0 {
+			return
+		}
+		e.unpark(w)
+		e.woken = append(e.woken, w)
+	}
+}
+
+// due ends a wait with nothing.
+func (w *Waiter) due(e *Engine, _ int64) {
+	e.unpark(w)
+	e.woken = append(e.woken, w)
+}
+
+func (w *Waiter) setPos(i int32) { w.pos = i }

@@ -1,0 +1,51 @@
+package engine
+
+// checkRedrive finds what is wrong with a redrive policy for the queue source,
+// whose attributes are a.
+func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
+	if r == nil {
+		return nil
+	}
+	refuse := func(reason string) *Error {
+		return InvalidParameter(a.raw["RedrivePolicy"], "RedrivePolicy", reason)
+	}
+	target := e.queues[r.Target]
+	switch {
+	case r.Target == source:
+		return refuse("Dead letter target cannot be the source queue itself.")
+	case target == nil || e.arn(r.Target) != r.ARN:
+		return refuse("Dead letter target does not exist.")
+	case r.Target.Region != source.Region:
+		return refuse("Dead letter target must be in the same region as the source.")
+	case target.attrs.fifo != a.fifo:
+		return refuse("Dead-letter queue must be same type of queue as the source.")
+	case !target.attrs.allow.allows(e.arn(source)):
+		return refuse("Queue " + e.arn(source) + " is not allowed by the RedriveAllowPolicy of the dead letter target.")
+	}
+	return nil
+}
+
+// move takes an available message to another queue: a new place in the order,
+// the same MessageId and SentTimestamp, its receives counted anew.
+func (e *Engine) move(now int64, m *Message, to *Queue, origin *Key) {
+	from, seq, name := m.group.queue, m.Seq, m.group.name
+	e.remove(m)
+	e.lastSeq++
+	m.Seq, m.origin, m.receives, m.first, m.received = e.lastSeq, origin, 0, 0, 0
+	e.insert(to, m, name)
+	e.enqueue(m, now, now)
+	e.recordMove(m, from, seq)
+}
+
+// Sources are the names of the queues that name q as their dead-letter queue.
+func (e *Engine) Sources(q *Queue, after string, limit int) (names []string, more bool) {
+	for _, s := range e.queues {
+		if r := s.attrs.redrive; r != nil && r.Target == q.Key && s.Name > after {
+			names = append(names, s.Name)
+		}
+	}
+	return page(names, limit)
+}
+
+// OriginARN is the ARN of the queue that a dead-lettered message came from.
+func (e *Engine) OriginARN(k *Key) string { return e.arn(*k) }

@@ -1,0 +1,194 @@
+package wire
+
+import (
+	"crypto/md5"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
+)
+
+const (
+	maxAttributes    = 10
+	maxAttributeName = 256
+)
+
+// Content checks a message to be sent and makes the engine's form of it.
+func (s *SendEntry) Content(sender string) (*engine.Content, *engine.Error) {
+	if s.MessageBody == "" {
+		return nil, engine.MissingParameter("MessageBody")
+	}
+	plain, ok := scan(s.MessageBody)
+	if !ok {
+		return nil, engine.InvalidContents()
+	}
+	c := &engine.Content{Body: s.MessageBody, PlainJSON: plain, Sender: sender,
+		BodyMD5: md5.Sum(unsafe.Slice(unsafe.StringData(s.MessageBody), len(s.MessageBody)))}
+	if s.MessageDeduplicationId != nil {
+		if *s.MessageDeduplicationId == "" {
+			return nil, engine.InvalidParameter("", "MessageDeduplicationId", "MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		}
+		c.DedupID = *s.MessageDeduplicationId
+	}
+	if s.MessageGroupId != nil && *s.MessageGroupId == "" {
+		return nil, engine.InvalidParameter("", "MessageGroupId", "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+	}
+	if len(s.MessageAttributes) > 0 {
+		attrs, err := attributes(s.MessageAttributes)
+		if err != nil {
+			return nil, err
+		}
+		c.Attrs = attrs
+	}
+	for name, v := range s.MessageSystemAttributes {
+		if name != "AWSTraceHeader" {
+			return nil, engine.InvalidParameterValue("Message system attribute name '%s' is invalid. The only one that can be sent is AWSTraceHeader.", name)
+		}
+		if v.DataType != "String" || v.StringValue == nil || *v.StringValue == "" {
+			return nil, engine.InvalidParameterValue("Message system attribute 'AWSTraceHeader' must be a non-empty String.")
+		}
+		if _, ok := scan(*v.StringValue); !ok {
+			return nil, engine.InvalidContents()
+		}
+		c.Trace = *v.StringValue
+	}
+	return c, nil
+}
+
+// Group is the entry's MessageGroupId or nothing.
+func (s *SendEntry) Group() string {
+	if s.MessageGroupId == nil {
+		return ""
+	}
+	return *s.MessageGroupId
+}
+
+// Delay is the entry's DelaySeconds, or -1 for the queue's. A given negative
+// one becomes -2, which no queue takes.
+func (s *SendEntry) Delay() int64 {
+	switch {
+	case s.DelaySeconds == nil:
+		return -1
+	case *s.DelaySeconds < 0:
+		return -2
+	}
+	return *s.DelaySeconds
+}
+
+// scan checks that s holds only characters of XML 1.0, and whether it can
+// stand in a JSON string as it is.
+func scan(s string) (plain, valid bool) {
+	plain = true
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 || r == 0xFFFE || r == 0xFFFF {
+				return false, false
+			}
+			i += n
+			continue
+		case c < ' ':
+			if c != '\t' && c != '\n' && c != '\r' {
+				return false, false
+			}
+			plain = false
+		case c == '"' || c == '\\':
+			plain = false
+		}
+		i++
+	}
+	return plain, true
+}
+
+func attributes(in map[string]AttributeValue) ([]engine.Attribute, *engine.Error) {
+	if len(in) > maxAttributes {
+		return nil, engine.InvalidParameterValue("Number of message attributes [%d] exceeds the allowed maximum [%d].", len(in), maxAttributes)
+	}
+	out := make([]engine.Attribute, 0, len(in))
+	for name, v := range in {
+		if err := checkAttributeName(name); err != nil {
+			return nil, err
+		}
+		value, err := attributeValue(name, &v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, engine.Attribute{Name: name, Type: v.DataType, String: value})
+	}
+	slices.SortFunc(out, func(a, b engine.Attribute) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func checkAttributeName(name string) *engine.Error {
+	refuse := func(why string) *engine.Error {
+		return engine.InvalidParameterValue("Message (user) attribute name '%s' is invalid: %s", name, why)
+	}
+	if name == "" || len(name) > maxAttributeName {
+		return refuse("it must be 1 to 256 characters long.")
+	}
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return refuse("it can only contain alphanumeric characters, hyphens, underscores and periods.")
+		}
+	}
+	if name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, "..") {
+		return refuse("it must not begin or end with a period or have periods in succession.")
+	}
+	if lower := strings.ToLower(name); strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
+		return refuse("it must not begin with AWS. or Amazon.")
+	}
+	return nil
+}
+
+// number is what SQS takes as a Number: up to 38 digits and an exponent.
+var number = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$`)
+
+func attributeValue(name string, v *AttributeValue) (string, *engine.Error) {
+	kind, _, _ := strings.Cut(v.DataType, ".")
+	if v.DataType == "" {
+		return "", engine.InvalidParameterValue("The message attribute '%s' must contain non-empty message attribute type.", name)
+	}
+	if kind != "String" && kind != "Number" && kind != "Binary" || len(v.DataType) > maxAttributeName || strings.HasSuffix(v.DataType, ".") {
+		return "", engine.InvalidParameterValue("The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
+	}
+	if _, ok := scan(v.DataType); !ok {
+		return "", engine.InvalidContents()
+	}
+	if len(v.StringListValues) > 0 || len(v.BinaryListValues) > 0 {
+		return "", engine.UnsupportedOperation("Message attribute list values in SendMessage operation are not supported.")
+	}
+	if v.StringValue != nil && len(v.BinaryValue) > 0 {
+		return "", engine.InvalidParameterValue("Message attribute '%s' has two values: only one of StringValue and BinaryValue can be given.", name)
+	}
+	if kind == "Binary" {
+		if len(v.BinaryValue) == 0 {
+			return "", emptyValue(name, v.DataType)
+		}
+		return string(v.BinaryValue), nil
+	}
+	if v.StringValue == nil || *v.StringValue == "" {
+		return "", emptyValue(name, v.DataType)
+	}
+	if _, ok := scan(*v.StringValue); !ok {
+		return "", engine.InvalidContents()
+	}
+	if kind == "Number" {
+		if !number.MatchString(*v.StringValue) {
+			return "", engine.InvalidParameterValue("Can't cast the value of message (user) attribute '%s' to a number.", name)
+		}
+		if digits := strings.Count(*v.StringValue, "") - 1; digits > 45 {
+			return "", engine.InvalidParameterValue("The value of message (user) attribute '%s' has more than 38 digits of precision (%s characters).", name, strconv.Itoa(digits))
+		}
+	}
+	return *v.StringValue, nil
+}
+
+func emptyValue(name, kind string) *engine.Error {
+	return engine.InvalidParameterValue("The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", name, kind)
+}

@@ -1,0 +1,75 @@
+package localsqs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
+)
+
+// listeners are the HTTP servers that Listen has started.
+type listeners struct {
+	mu      sync.Mutex
+	servers []*http.Server
+	ended   sync.WaitGroup
+}
+
+// Listen serves on a TCP address, host:port; port 0 takes a free one. It
+// returns the URL, to be given to clients as their endpoint, and serves until
+// Close. An address off loopback is refused unless there are [Credentials].
+func (s *Server) Listen(addr string) (url string, err error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("localsqs: listen on %q: want host:port: %w", addr, err)
+	}
+	if !loopback(host) && len(s.cfg.keys) == 0 {
+		return "", fmt.Errorf("localsqs: listen on %q: not a loopback address, and no credentials to check requests by; use 127.0.0.1 or set Credentials", addr)
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", fmt.Errorf("localsqs: listen on %q: %w", addr, err)
+	}
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	s.listeners.mu.Lock()
+	s.listeners.servers = append(s.listeners.servers, srv)
+	s.listeners.mu.Unlock()
+	s.listeners.ended.Go(func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.cfg.logger.Error("serving ended", "addr", l.Addr().String(), "error", err)
+		}
+	})
+	return "http://" + l.Addr().String(), nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (l *listeners) each(stop func(*http.Server) error) error {
+	l.mu.Lock()
+	servers := l.servers
+	l.servers = nil
+	l.mu.Unlock()
+	var errs []error
+	for _, srv := range servers {
+		errs = append(errs, stop(srv))
+	}
+	l.ended.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *listeners) close() error { return l.each((*http.Server).Close) }
+
+func (l *listeners) shutdown(ctx context.Context) error {
+	return l.each(func(srv *http.Server) error { return srv.Shutdown(ctx) })
+}
+
+// admit decides whether a request over a socket may come in.
+func (s *Server) admit(r *http.Request, body []byte) *engine.Error { return nil }

@@ -1,0 +1,264 @@
+package localsqs
+
+import (
+	"regexp"
+
+	"github.com/google/uuid"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
+	"github.com/sambatech/chassis/localsqs/internal/wire"
+)
+
+const maxBatch = 10
+
+func newRequestID() string { return uuid.NewString() }
+
+func input(entry *wire.SendEntry, sender string) (*engine.SendInput, *engine.Error) {
+	content, err := entry.Content(sender)
+	if err != nil {
+		return nil, err
+	}
+	return &engine.SendInput{ID: uuid.New(), Content: content, Delay: entry.Delay(), Group: entry.Group()}, nil
+}
+
+func (s *Server) sendMessage(c *call) *engine.Error {
+	var r wire.SendMessage
+	if err := wire.Decode(c.body, &r); err != nil {
+		return err
+	}
+	in, err := input(&r.SendEntry, c.sender)
+	if err != nil {
+		return err
+	}
+	result := wire.SendResult{Content: in.Content}
+	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+		if err := q.CheckSend(in); err != nil {
+			return err
+		}
+		result.Sent = e.Send(now, q, in)
+		return nil
+	}); err != nil {
+		return err
+	}
+	c.answer = append(wire.AppendSent([]byte{'{'}, &result), '}')
+	return nil
+}
+
+var batchID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
+// checkBatch checks the ids of a batch of n entries.
+func checkBatch(n int, entry string, id func(int) string) *engine.Error {
+	if n == 0 {
+		return engine.EmptyBatch(entry)
+	}
+	if n > maxBatch {
+		return engine.TooManyEntries(n)
+	}
+	for i := range n {
+		if !batchID.MatchString(id(i)) {
+			return engine.InvalidBatchID()
+		}
+		for j := range i {
+			if id(j) == id(i) {
+				return engine.RepeatedID(id(i))
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Server) sendBatch(c *call) *engine.Error {
+	var r wire.SendMessageBatch
+	if err := wire.Decode(c.body, &r); err != nil {
+		return err
+	}
+	if err := checkBatch(len(r.Entries), "SendMessageBatchRequestEntry", func(i int) string { return r.Entries[i].Id }); err != nil {
+		return err
+	}
+	var (
+		inputs  [maxBatch]*engine.SendInput
+		errs    [maxBatch]*engine.Error
+		results [maxBatch]wire.SendResult
+		size    int
+	)
+	for i := range r.Entries {
+		if inputs[i], errs[i] = input(&r.Entries[i], c.sender); errs[i] == nil {
+			size += inputs[i].Content.Size()
+		}
+	}
+	if size > engine.MaxBatchBytes {
+		return engine.BatchTooLong(engine.MaxBatchBytes, size)
+	}
+	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+		for i := range r.Entries {
+			if errs[i] == nil {
+				errs[i] = q.CheckSend(inputs[i])
+			}
+			if errs[i] == nil {
+				results[i].Sent = e.Send(now, q, inputs[i])
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	batch := wire.NewBatch(make([]byte, 0, 256*len(r.Entries)))
+	for i := range r.Entries {
+		if errs[i] != nil {
+			batch.Failed(r.Entries[i].Id, errs[i])
+			continue
+		}
+		results[i].ID, results[i].Content = r.Entries[i].Id, inputs[i].Content
+		batch.Sent(&results[i])
+	}
+	c.answer = batch.Bytes()
+	return nil
+}
+
+func (s *Server) deleteMessage(c *call) *engine.Error {
+	var r wire.ReceiptRequest
+	if err := wire.Decode(c.body, &r); err != nil {
+		return err
+	}
+	c.empty()
+	return s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+		return deleteOne(now, e, q, &r.ReceiptEntry)
+	})
+}
+
+func deleteOne(_ int64, e *engine.Engine, q *engine.Queue, r *wire.ReceiptEntry) *engine.Error {
+	if r.ReceiptHandle == "" {
+		return engine.MissingParameter("ReceiptHandle")
+	}
+	return e.Delete(q, r.ReceiptHandle)
+}
+
+func (s *Server) changeVisibility(c *call) *engine.Error {
+	var r wire.ReceiptRequest
+	if err := wire.Decode(c.body, &r); err != nil {
+		return err
+	}
+	c.empty()
+	return s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+		return changeOne(now, e, q, &r.ReceiptEntry)
+	})
+}
+
+func changeOne(now int64, e *engine.Engine, q *engine.Queue, r *wire.ReceiptEntry) *engine.Error {
+	if r.ReceiptHandle == "" {
+		return engine.MissingParameter("ReceiptHandle")
+	}
+	if r.VisibilityTimeout == nil {
+		return engine.MissingParameter("VisibilityTimeout")
+	}
+	return e.ChangeVisibility(now, q, r.ReceiptHandle, *r.VisibilityTimeout)
+}
+
+func (s *Server) deleteBatch(c *call) *engine.Error {
+	return s.receiptBatch(c, "DeleteMessageBatchRequestEntry", deleteOne)
+}
+
+func (s *Server) changeVisibilityBatch(c *call) *engine.Error {
+	return s.receiptBatch(c, "ChangeMessageVisibilityBatchRequestEntry", changeOne)
+}
+
+func (s *Server) receiptBatch(c *call, entry string, one func(int64, *engine.Engine, *engine.Queue, *wire.ReceiptEntry) *engine.Error) *engine.Error {
+	var r wire.ReceiptBatch
+	if err := wire.Decode(c.body, &r); err != nil {
+		return err
+	}
+	if err := checkBatch(len(r.Entries), entry, func(i int) string { return r.Entries[i].Id }); err != nil {
+		return err
+	}
+	var errs [maxBatch]*engine.Error
+	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+		for i := range r.Entries {
+			errs[i] = one(now, e, q, &r.Entries[i])
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	batch := wire.NewBatch(make([]byte, 0, 64*len(r.Entries)))
+	for i := range r.Entries {
+		if errs[i] != nil {
+			batch.Failed(r.Entries[i].Id, errs[i])
+		} else {
+			batch.Done(r.Entries[i].Id)
+		}
+	}
+	c.answer = batch.Bytes()
+	return nil
+}
+
+// within reads an optional number of a range.
+func within(v *int64, def, least, most int64, name, reason string) (int64, *engine.Error) {
+	if v == nil {
+		return def, nil
+	}
+	if *v < least || *v > most {
+		return 0, engine.InvalidParameter(*v, name, reason)
+	}
+	return *v, nil
+}
+
+func (s *Server) receive(c *call) *engine.Error {
+	var r wire.ReceiveMessage
+	if err := wire.Decode(c.body, &r); err != nil {
+		return err
+	}
+	selection, err := r.Selection()
+	if err != nil {
+		return err
+	}
+	w := &engine.Waiter{}
+	most, err := within(r.MaxNumberOfMessages, 1, 1, maxBatch, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
+	if err != nil {
+		return err
+	}
+	w.Max = int(most)
+	if w.Visibility, err = within(r.VisibilityTimeout, -1, 0, engine.MaxVisibility, "VisibilityTimeout", "Must be between 0 and 43200, if provided."); err != nil {
+		return err
+	}
+	if w.Wait, err = within(r.WaitTimeSeconds, -1, 0, engine.MaxWait, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided."); err != nil {
+		return err
+	}
+	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+		w.Queue = q
+		if !e.Receive(now, w) {
+			w.Ready = make(chan struct{})
+		}
+		return w.Err
+	}); err != nil {
+		return err
+	}
+	if w.Ready != nil {
+		if err := s.await(c, w); err != nil {
+			return err
+		}
+	}
+	c.answer = wire.AppendMessages(make([]byte, 0, answerSize(w.Messages)), w.Messages, &selection, s.engine)
+	return nil
+}
+
+// await waits for the answer of a long poll. If its caller leaves before, the
+// messages that it may have been given stay in flight, as with AWS.
+func (s *Server) await(c *call, w *engine.Waiter) *engine.Error {
+	select {
+	case <-w.Ready:
+		return w.Err
+	case <-c.ctx.Done():
+	}
+	s.mu.Lock()
+	s.engine.Cancel(w)
+	s.leave()
+	return &engine.Error{Shape: "RequestCanceled", Code: "RequestCanceled", Message: "The client left.", Status: 499}
+}
+
+func answerSize(list []engine.Received) int {
+	n := 64
+	for i := range list {
+		n += len(list[i].Content.Body) + 512
+	}
+	return n
+}
