@@ -223,7 +223,7 @@ func (s *Server) receive(c *call) *engine.Error {
 	if w.Wait, err = within(r.WaitTimeSeconds, -1, 0, engine.MaxWait, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided."); err != nil {
 		return err
 	}
-	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+	if err := s.lookAt(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
 		w.Queue = q
 		if !e.Receive(now, w) {
 			w.Ready = make(chan struct{})
@@ -236,6 +236,9 @@ func (s *Server) receive(c *call) *engine.Error {
 		if err := s.await(c, w); err != nil {
 			return err
 		}
+	}
+	if err := s.fetch(w); err != nil {
+		return err
 	}
 	c.answer = wire.AppendMessages(make([]byte, 0, answerSize(w.Messages)), w.Messages, &selection, s.engine)
 	return nil
@@ -253,6 +256,27 @@ func (s *Server) await(c *call, w *engine.Waiter) *engine.Error {
 	s.engine.Cancel(w)
 	s.leave()
 	return &engine.Error{Shape: "RequestCanceled", Code: "RequestCanceled", Message: "The client left.", Status: 499}
+}
+
+// fetch reads the contents that are not in memory. A message that is not in the
+// store either was deleted meanwhile, by an older receipt handle.
+func (s *Server) fetch(w *engine.Waiter) *engine.Error {
+	there := w.Messages[:0]
+	for _, m := range w.Messages {
+		if m.Content == nil {
+			content, err := s.store.Content(m.Queue, m.Seq)
+			if err != nil {
+				return s.storeFailed(err)
+			}
+			if content == nil {
+				continue
+			}
+			m.Content = content
+		}
+		there = append(there, m)
+	}
+	w.Messages = there
+	return nil
 }
 
 func answerSize(list []engine.Received) int {

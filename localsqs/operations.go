@@ -85,9 +85,20 @@ func (c *call) queue(e *engine.Engine, url string) (*engine.Queue, *engine.Error
 	return q, nil
 }
 
-// with runs op on the queue of a URL.
+// with runs op, which changes something, on the queue of a URL.
 func (s *Server) with(c *call, url string, op func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error) *engine.Error {
 	return s.do(func(now int64, e *engine.Engine) *engine.Error {
+		q, err := c.queue(e, url)
+		if err != nil {
+			return err
+		}
+		return op(now, e, q)
+	})
+}
+
+// lookAt runs op on the queue of a URL without waiting for the store.
+func (s *Server) lookAt(c *call, url string, op func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error) *engine.Error {
+	return s.look(func(now int64, e *engine.Engine) *engine.Error {
 		q, err := c.queue(e, url)
 		if err != nil {
 			return err
@@ -124,7 +135,7 @@ func (s *Server) getQueueURL(c *call) *engine.Error {
 		return engine.NoSuchQueue()
 	}
 	c.reply(object{"QueueUrl": s.queueURL(c, r.QueueName)})
-	return s.do(func(_ int64, e *engine.Engine) *engine.Error {
+	return s.look(func(_ int64, e *engine.Engine) *engine.Error {
 		if e.Queue(engine.Key{Region: c.region, Name: r.QueueName}) == nil {
 			return engine.NoSuchQueue()
 		}
@@ -172,7 +183,7 @@ func (s *Server) list(c *call, member string, names func(*engine.Engine, *wire.L
 		}
 		after = string(b)
 	}
-	return s.do(func(_ int64, e *engine.Engine) *engine.Error {
+	return s.look(func(_ int64, e *engine.Engine) *engine.Error {
 		page, more, err := names(e, &r, after, limit)
 		if err != nil {
 			return err
@@ -218,7 +229,7 @@ func (s *Server) getAttributes(c *call) *engine.Error {
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	return s.with(c, r.QueueUrl, func(_ int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+	return s.lookAt(c, r.QueueUrl, func(_ int64, e *engine.Engine, q *engine.Queue) *engine.Error {
 		attrs, err := e.Attributes(q, r.AttributeNames)
 		c.reply(object{"Attributes": attrs})
 		return err
@@ -263,7 +274,7 @@ func (s *Server) listTags(c *call) *engine.Error {
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	return s.with(c, r.QueueUrl, func(_ int64, _ *engine.Engine, q *engine.Queue) *engine.Error {
+	return s.lookAt(c, r.QueueUrl, func(_ int64, _ *engine.Engine, q *engine.Queue) *engine.Error {
 		c.reply(object{"Tags": q.Tags()})
 		return nil
 	})

@@ -13,10 +13,17 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/localsqs/internal/engine"
+	"github.com/sambatech/chassis/localsqs/internal/store"
 )
 
 // ErrClosed is the error of a call on a closed server.
 var ErrClosed = errors.New("localsqs: the server is closed")
+
+// Errors of New about the file of [Path].
+var (
+	ErrInUse   = store.ErrInUse   // another server has it open
+	ErrCorrupt = store.ErrCorrupt // it is not a sound queue file; it is left as it is
+)
 
 // Server is an SQS service. Make one with [New].
 type Server struct {
@@ -26,6 +33,7 @@ type Server struct {
 
 	mu      sync.Mutex // held for one operation of the engine
 	engine  *engine.Engine
+	store   *store.Committer // nil: in memory
 	closed  bool
 	armed   int64 // what the timer is set for; 0: not set
 	disarm  func() bool
@@ -78,32 +86,87 @@ func (c *config) check() error {
 }
 
 func (s *Server) open() error {
-	var salt [8]byte
-	if _, err := rand.Read(salt[:]); err != nil {
-		return fmt.Errorf("localsqs: random numbers: %w", err)
+	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != ""}
+	if !cfg.Durable {
+		var salt [8]byte
+		if _, err := rand.Read(salt[:]); err != nil {
+			return fmt.Errorf("localsqs: random numbers: %w", err)
+		}
+		cfg.Salt = binary.BigEndian.Uint64(salt[:])
+		s.engine = engine.New(cfg)
+		return nil
 	}
-	s.engine = engine.New(engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Salt: binary.BigEndian.Uint64(salt[:])})
+	file, err := store.Open(s.cfg.path, store.Options{NoFsync: s.cfg.noFsync, Logger: s.cfg.logger})
+	if err != nil {
+		return fmt.Errorf("localsqs: %w", err)
+	}
+	cfg.Salt = file.Salt()
+	s.engine = engine.New(cfg)
+	if err := file.Load(s.engine, s.clock.now()); err != nil {
+		return errors.Join(fmt.Errorf("localsqs: %w", err), file.Close())
+	}
+	s.store = store.NewCommitter(file, func(changes []engine.Change) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.engine.Committed(changes)
+	})
+	s.mu.Lock()
+	s.leave() // arms the timer for what was restored
 	return nil
 }
 
-// do runs one operation on the engine, at the time that it passes to op, and
-// then wakes the long polls that it answered.
+// look runs one operation on the engine that is answered without waiting for
+// the store; what it changes rides along with the next group.
+func (s *Server) look(op func(now int64, e *engine.Engine) *engine.Error) *engine.Error {
+	_, err := s.step(op)
+	return err
+}
+
+// do runs one operation on the engine, and waits until all that was changed up
+// to then is safe.
 func (s *Server) do(op func(now int64, e *engine.Engine) *engine.Error) *engine.Error {
+	if s.store != nil {
+		if err, full := s.store.Err(); full {
+			return s.storeFailed(err)
+		}
+	}
+	group, err := s.step(op)
+	if err != nil || group == nil {
+		return err
+	}
+	if err := group.Wait(); err != nil {
+		return s.storeFailed(err)
+	}
+	return nil
+}
+
+func (s *Server) storeFailed(err error) *engine.Error {
+	s.cfg.logger.Error("the queue file takes no writes", "file", s.cfg.path, "error", err)
+	return &engine.Error{Shape: "InternalFailure", Code: "InternalFailure", Status: http.StatusInternalServerError,
+		Message: "The queue file could not be written: " + err.Error()}
+}
+
+// step runs one operation, at the time that it passes to op, and then wakes the
+// long polls that it answered. The group is nil if there is no store.
+func (s *Server) step(op func(now int64, e *engine.Engine) *engine.Error) (*store.Group, *engine.Error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return errClosed()
+		return nil, errClosed()
 	}
 	now := s.clock.now()
 	s.engine.Advance(now)
 	err := op(now, s.engine)
 	s.engine.Flush(now)
-	s.leave()
-	return err
+	return s.leave(), err
 }
 
-// leave sets the timer for what the engine has to do next, and unlocks.
-func (s *Server) leave() {
+// leave hands what has changed to the store, sets the timer for what the engine
+// has to do next, and unlocks.
+func (s *Server) leave() (group *store.Group) {
+	if s.store != nil {
+		group = s.store.Append(s.engine.TakeChanges())
+	}
 	if at, ok := s.engine.NextTimer(); ok && !s.closed && (s.armed == 0 || at < s.armed) {
 		if s.disarm != nil {
 			s.disarm()
@@ -116,6 +179,7 @@ func (s *Server) leave() {
 	for _, w := range woken {
 		close(w.Ready)
 	}
+	return group
 }
 
 // tick is the timer: it does what is due.
@@ -164,6 +228,11 @@ func (s *Server) stop() error {
 	s.engine.CancelAll()
 	close(s.done)
 	s.leave()
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			return fmt.Errorf("localsqs: closing %s: %w", s.cfg.path, err)
+		}
+	}
 	return nil
 }
 
