@@ -1,0 +1,313 @@
+package settings
+
+import (
+	"encoding"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+var (
+	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
+	secretIface  = reflect.TypeFor[secretType]()
+	durationType = reflect.TypeFor[time.Duration]()
+	timeType     = reflect.TypeFor[time.Time]()
+	urlType      = reflect.TypeFor[url.URL]()
+	byteSizeType = reflect.TypeFor[ByteSize]()
+	slogLevel    = reflect.TypeFor[slog.Level]()
+	anyType      = reflect.TypeFor[any]()
+	ownPath      = reflect.TypeFor[Error]().PkgPath()
+)
+
+type codecKind uint8
+
+const (
+	scalarCodec codecKind = iota
+	structCodec
+	listCodec
+	mapCodec
+	pointerCodec
+	secretCodec
+	anyCodec
+)
+
+// codec is the plan of a type, made once and kept: how a value of it is read
+// and what its parts are.
+type codec struct {
+	typ    reflect.Type
+	kind   codecKind
+	expect string // "a whole number", after "expected"
+	set    scalarFunc
+	elem   *codec // of a list, a map, a pointer, a secret
+	key    *codec // of a map
+
+	fields    []field // of a struct
+	byKey     map[string]int
+	keys      []string
+	hasSecret bool // somewhere within
+	validates bool // has Validate() error
+	err       error
+}
+
+// field is a struct's field, those of embedded structs included.
+type field struct {
+	key    string
+	name   string // in Go
+	index  []int
+	codec  *codec
+	rules  ruleSet
+	doc    string
+	secret bool
+	live   bool
+	merge  Merge
+	check  func(any) error // of an Item
+	must   bool            // an Item without a default
+}
+
+var (
+	codecs    sync.Map // reflect.Type → *codec
+	codecLock sync.Mutex
+)
+
+// codecOf gives the plan of a type. Its err tells every mistake in its tags.
+func codecOf(t reflect.Type) (*codec, error) {
+	if c, ok := codecs.Load(t); ok {
+		return c.(*codec), c.(*codec).err
+	}
+	codecLock.Lock()
+	defer codecLock.Unlock()
+	b := &planner{making: map[reflect.Type]*codec{}}
+	c := b.make(t)
+	b.spreadSecrets()
+	c.err = join(b.errs)
+	codecs.Store(t, c)
+	return c, c.err
+}
+
+type planner struct {
+	making map[reflect.Type]*codec
+	errs   []*Error
+}
+
+func (b *planner) fail(where string, format string, args ...any) {
+	b.errs = append(b.errs, &Error{Kind: KindLayout, Path: where, Problem: fmt.Sprintf(format, args...)})
+}
+
+func (b *planner) make(t reflect.Type) *codec {
+	if c := b.making[t]; c != nil {
+		return c
+	}
+	c := &codec{typ: t}
+	b.making[t] = c
+	switch {
+	case t.Kind() == reflect.Pointer:
+		c.kind, c.elem = pointerCodec, b.make(t.Elem())
+		c.expect = c.elem.expect
+	case isSecret(t):
+		c.kind, c.hasSecret = secretCodec, true
+		c.elem = b.make(reflect.Zero(t).Interface().(secretType).elem())
+		c.expect = c.elem.expect
+	case b.scalar(c, t):
+	case t.Kind() == reflect.Struct:
+		c.kind, c.expect = structCodec, "a section"
+		c.validates = reflect.PointerTo(t).Implements(reflect.TypeFor[interface{ Validate() error }]())
+		c.byKey = map[string]int{}
+		b.fields(c, t, nil)
+	case t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
+		c.kind, c.expect, c.elem = listCodec, "a list", b.make(t.Elem())
+		if t.Kind() == reflect.Array {
+			c.expect = fmt.Sprintf("a list of %d", t.Len())
+		}
+	case t.Kind() == reflect.Map:
+		c.kind, c.expect, c.key, c.elem = mapCodec, "a section", b.make(t.Key()), b.make(t.Elem())
+		if c.key.kind != scalarCodec {
+			b.fail(t.String(), "the keys of a map must be strings, numbers or encoding.TextUnmarshaler")
+		}
+	case t == anyType:
+		c.kind, c.expect = anyCodec, "a value"
+	default:
+		b.fail(t.String(), "values of this type cannot be read: leave the field out by the tag key:\"-\"")
+		c.kind, c.expect = anyCodec, "a value"
+	}
+	return c
+}
+
+// isSecret tells a Secret from a struct that embeds one and so has its methods.
+func isSecret(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.Implements(secretIface) && t.PkgPath() == ownPath && strings.HasPrefix(t.Name(), "Secret[")
+}
+
+func (b *planner) scalar(c *codec, t reflect.Type) bool {
+	switch {
+	case t == durationType:
+		c.expect, c.set = "a duration such as 90s or 1m30s", setDuration
+	case t == byteSizeType:
+		c.expect, c.set = "a size such as 512, 64kB or 10MiB", setByteSize
+	case t == timeType:
+		c.expect, c.set = "a time such as 2006-01-02T15:04:05Z", setTime
+	case t == urlType:
+		c.expect, c.set = "a URL", setURL
+	case t == slogLevel:
+		c.expect, c.set = "a level: DEBUG, INFO, WARN or ERROR", setText
+	case reflect.PointerTo(t).Implements(textType):
+		c.expect, c.set = textExpect(t), setText
+	default:
+		switch k := t.Kind(); {
+		case k == reflect.String:
+			c.expect, c.set = "a string", setString
+		case k == reflect.Bool:
+			c.expect, c.set = "true or false", setBool
+		case k >= reflect.Int && k <= reflect.Int64:
+			c.expect, c.set = "a whole number", setInt
+		case k >= reflect.Uint && k <= reflect.Uint64:
+			c.expect, c.set = "a whole number", setUint
+		case k == reflect.Float32 || k == reflect.Float64:
+			c.expect, c.set = "a number", setFloat
+		case k == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && t.Elem().PkgPath() == "":
+			c.expect, c.set = "a string", setBytes
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func textExpect(t reflect.Type) string {
+	switch t.String() {
+	case "regexp.Regexp":
+		return "a regular expression"
+	case "netip.Addr", "net.IP":
+		return "an IP address"
+	case "netip.AddrPort":
+		return "an address and port"
+	case "netip.Prefix":
+		return "an IP network such as 10.0.0.0/8"
+	}
+	return "a " + t.String()
+}
+
+// fields adds a struct's fields, those of embedded structs in their place.
+func (b *planner) fields(c *codec, t reflect.Type, prefix []int) {
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		key, tagged := sf.Tag.Lookup("key")
+		index := append(slices.Clone(prefix), i)
+		if key == "-" {
+			continue
+		}
+		if sf.Anonymous && !tagged {
+			inner := sf.Type
+			if inner.Kind() == reflect.Struct && !b.isValue(inner) {
+				b.fields(c, inner, index)
+				continue
+			}
+			if inner.Kind() == reflect.Pointer && inner.Elem().Kind() == reflect.Struct {
+				b.fail(t.String()+"."+sf.Name, "an embedded pointer cannot be flattened: embed the struct, or give it a key tag")
+				continue
+			}
+		}
+		if !sf.IsExported() {
+			if tagged {
+				b.fail(t.String()+"."+sf.Name, "a field with a key must be exported")
+			}
+			continue
+		}
+		if key == "" {
+			key = snake(sf.Name)
+		}
+		b.field(c, t, sf, key, index)
+	}
+}
+
+func (b *planner) isValue(t reflect.Type) bool {
+	return t == timeType || t == urlType || isSecret(t) || reflect.PointerTo(t).Implements(textType)
+}
+
+func (b *planner) field(c *codec, t reflect.Type, sf reflect.StructField, key string, index []int) {
+	where := t.String() + "." + sf.Name
+	f := field{key: key, name: sf.Name, index: index, doc: sf.Tag.Get("doc"), live: sf.Tag.Get("live") == "true"}
+	if old, twice := c.byKey[key]; twice {
+		b.fail(where, "the key %s is %s's already", quoteKey(key), c.fields[old].name)
+		return
+	}
+	f.codec = b.make(sf.Type)
+	f.secret = sf.Tag.Get("secret") == "true" || f.codec.within() == secretCodec
+	var err error
+	if f.rules, err = parseRules(sf.Tag.Get("rule"), f.codec.revealedType()); err != nil {
+		b.fail(where, "%v", err)
+	}
+	if f.merge, err = parseMerge(sf.Tag.Get("merge"), f.codec.kind); err != nil {
+		b.fail(where, "%v", err)
+	}
+	c.byKey[key] = len(c.fields)
+	c.keys = append(c.keys, key)
+	c.fields = append(c.fields, f)
+	c.hasSecret = c.hasSecret || f.secret
+}
+
+// within is the kind under pointers.
+func (c *codec) within() codecKind {
+	for c.kind == pointerCodec {
+		c = c.elem
+	}
+	return c.kind
+}
+
+func (c *codec) revealedType() reflect.Type {
+	for c.kind == pointerCodec || c.kind == secretCodec {
+		c = c.elem
+	}
+	return c.typ
+}
+
+func parseMerge(tag string, kind codecKind) (Merge, error) {
+	m, ok := map[string]Merge{"": 0, "deep": Deep, "replace": Replace, "append": Append, "index": ByIndex}[tag]
+	if !ok {
+		return 0, fmt.Errorf("there is no merge %q: it is deep, replace, append or index", tag)
+	}
+	if (m == Append || m == ByIndex) && kind != listCodec || m == Deep && kind != mapCodec || m == Replace && kind != listCodec && kind != mapCodec {
+		return 0, fmt.Errorf("the merge %s does not fit this type: lists have replace, append, index; maps deep, replace", tag)
+	}
+	return m, nil
+}
+
+// spreadSecrets marks every type that a secret is somewhere within, recursive
+// types included.
+func (b *planner) spreadSecrets() {
+	for changed := true; changed; {
+		changed = false
+		for _, c := range b.making {
+			has := c.hasSecret || c.elem != nil && c.elem.hasSecret
+			for i := range c.fields {
+				has = has || c.fields[i].codec.hasSecret
+			}
+			if has != c.hasSecret {
+				c.hasSecret, changed = true, true
+			}
+		}
+	}
+}
+
+// snake is the key of a field without a tag: MaxWorkers is max_workers,
+// HTTPPort http_port, SQSURL sqsurl.
+func snake(name string) string {
+	runes := []rune(name)
+	var b strings.Builder
+	for i, r := range runes {
+		if unicode.IsUpper(r) && i > 0 && runes[i-1] != '_' {
+			before := unicode.IsLower(runes[i-1]) || unicode.IsDigit(runes[i-1])
+			after := i+1 < len(runes) && unicode.IsLower(runes[i+1]) && unicode.IsUpper(runes[i-1])
+			if before || after {
+				b.WriteByte('_')
+			}
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}

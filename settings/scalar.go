@@ -1,0 +1,375 @@
+package settings
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A scalarFunc puts a value's text into v, or says what is wrong. It must not
+// quote the text itself: the caller knows whether it is a secret.
+type scalarFunc func(n *node, v reflect.Value) *misfit
+
+// misfit is why a value does not fit; the zero fields are filled in from the
+// codec.
+type misfit struct {
+	problem    string // instead of "expected …, found …"
+	hint       string // after it
+	suggestion string
+	err        error
+}
+
+var errNotThis = &misfit{}
+
+func parseInt(text string, bits int) (int64, error) {
+	v, err := strconv.ParseInt(text, 10, bits)
+	if err == nil || !numericOddity(text) {
+		return v, err
+	}
+	return strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, bits)
+}
+
+// numericOddity tells whether a yaml number may be written another way than in
+// decimal: 0x1f, 0o17, 017, 0b11, 1_000.
+func numericOddity(text string) bool {
+	t := strings.TrimLeft(text, "+-")
+	return len(t) > 1 && (t[0] == '0' || strings.Contains(t, "_"))
+}
+
+func parseUint(text string, bits int) (uint64, error) {
+	v, err := strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, bits)
+	if err == nil || !numericOddity(text) {
+		return v, err
+	}
+	return strconv.ParseUint(strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", ""), 0, bits)
+}
+
+func parseFloat(text string) (float64, error) {
+	switch strings.TrimLeft(strings.ToLower(text), "+-") {
+	case ".inf", "inf", "infinity":
+		return math.Inf(1 - 2*strings.Count(text[:1], "-")), nil
+	case ".nan", "nan":
+		return math.NaN(), nil
+	}
+	return strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
+}
+
+// number gives an int node's text, or that of a float without a fraction.
+func wholeText(n *node) (string, bool) {
+	switch n.kind {
+	case intNode:
+		return n.text, true
+	case textNode:
+		t := strings.TrimSpace(n.text)
+		if len(t) > 1 && t[0] == '0' && t[1] >= '0' && t[1] <= '9' {
+			t = strings.TrimLeft(t, "0") // a variable's 010 is ten
+			if t == "" {
+				t = "0"
+			}
+		}
+		return t, t != ""
+	case floatNode:
+		f, err := parseFloat(n.text)
+		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+			return strconv.FormatInt(int64(f), 10), true
+		}
+	}
+	return "", false
+}
+
+func setInt(n *node, v reflect.Value) *misfit {
+	text, ok := wholeText(n)
+	if !ok {
+		return quotedNumber(n)
+	}
+	i, err := parseInt(text, v.Type().Bits())
+	if err != nil {
+		if errors.Is(err, strconv.ErrRange) {
+			bits := v.Type().Bits()
+			return &misfit{problem: fmt.Sprintf("expected a whole number from %d to %d, found", int64(-1)<<(bits-1), int64(1)<<(bits-1)-1)}
+		}
+		return quotedNumber(n)
+	}
+	v.SetInt(i)
+	return nil
+}
+
+func setUint(n *node, v reflect.Value) *misfit {
+	text, ok := wholeText(n)
+	if !ok {
+		return quotedNumber(n)
+	}
+	u, err := parseUint(text, v.Type().Bits())
+	if err != nil {
+		if errors.Is(err, strconv.ErrRange) || strings.HasPrefix(text, "-") && n.kind != textNode {
+			return &misfit{problem: fmt.Sprintf("expected a whole number from 0 to %d, found", uint64(math.MaxUint64)>>(64-v.Type().Bits()))}
+		}
+		return quotedNumber(n)
+	}
+	v.SetUint(u)
+	return nil
+}
+
+// quotedNumber sees that a number stands in quotes.
+func quotedNumber(n *node) *misfit {
+	if n.kind == stringNode && !n.plain {
+		if _, err := strconv.ParseFloat(n.text, 64); err == nil {
+			return &misfit{hint: ": take the quotes off"}
+		}
+	}
+	return errNotThis
+}
+
+func setFloat(n *node, v reflect.Value) *misfit {
+	if n.kind != intNode && n.kind != floatNode && n.kind != textNode {
+		return quotedNumber(n)
+	}
+	f, err := parseFloat(strings.TrimSpace(n.text))
+	if i, intErr := parseInt(n.text, 64); err != nil && n.kind == intNode && intErr == nil {
+		f, err = float64(i), nil
+	}
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), math.IsNaN(f):
+		return errNotThis
+	case err != nil || !math.IsInf(f, 0) && v.OverflowFloat(f):
+		return &misfit{problem: fmt.Sprintf("expected a number that a %s can hold, found", v.Type().Kind())}
+	}
+	v.SetFloat(f)
+	return nil
+}
+
+func setBool(n *node, v reflect.Value) *misfit {
+	text := strings.ToLower(strings.TrimSpace(n.text))
+	switch {
+	case n.kind == boolNode:
+		v.SetBool(text == "true")
+		return nil
+	case n.kind == textNode || n.kind == stringNode && n.plain:
+		// yaml 1.1, and so the Python chassis, reads yes and on as true.
+		switch text {
+		case "true", "yes", "on":
+			v.SetBool(true)
+			return nil
+		case "false", "no", "off":
+			v.SetBool(false)
+			return nil
+		case "1", "0":
+			if n.kind == textNode {
+				v.SetBool(text == "1")
+				return nil
+			}
+		}
+	}
+	if n.kind == stringNode || n.kind == textNode {
+		if text == "true" || text == "false" {
+			return &misfit{hint: ": take the quotes off"}
+		}
+		return &misfit{suggestion: nearest(text, []string{"true", "false"})}
+	}
+	return errNotThis
+}
+
+func setString(n *node, v reflect.Value) *misfit {
+	text, m := stringText(n)
+	if m == nil {
+		v.SetString(text)
+	}
+	return m
+}
+
+func stringText(n *node) (string, *misfit) {
+	switch n.kind {
+	case stringNode, textNode:
+		return n.text, nil
+	case boolNode, intNode, floatNode, timeNode:
+		if n.plain {
+			return n.text, nil
+		}
+		return "", &misfit{hint: ": put it in quotes"}
+	}
+	return "", errNotThis
+}
+
+func setBytes(n *node, v reflect.Value) *misfit {
+	text, m := stringText(n)
+	if m == nil {
+		v.SetBytes([]byte(text))
+	}
+	return m
+}
+
+func setDuration(n *node, v reflect.Value) *misfit {
+	if n.kind != intNode && n.kind != floatNode && n.kind != stringNode && n.kind != textNode {
+		return errNotThis
+	}
+	d, err := parseDuration(strings.TrimSpace(n.text))
+	if err != nil {
+		m := &misfit{suggestion: nearDuration(n.text)}
+		if errors.Is(err, strconv.ErrRange) {
+			m.problem = "expected a duration of at most 292 years, found"
+		}
+		return m
+	}
+	v.SetInt(int64(d))
+	return nil
+}
+
+// parseDuration reads 90, 1.5 (seconds), 90s, 1m30s.
+func parseDuration(text string) (time.Duration, error) {
+	if i, err := parseInt(text, 64); err == nil {
+		if i > math.MaxInt64/int64(time.Second) || i < math.MinInt64/int64(time.Second) {
+			return 0, strconv.ErrRange
+		}
+		return time.Duration(i) * time.Second, nil
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(f) {
+		f *= float64(time.Second)
+		if math.Abs(f) >= math.MaxInt64 {
+			return 0, strconv.ErrRange
+		}
+		return time.Duration(math.Round(f)), nil
+	}
+	d, err := time.ParseDuration(text)
+	return d, err
+}
+
+var (
+	wordedDuration = regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)\s*([a-zµ]+)`)
+	durationUnits  = map[string]time.Duration{
+		"ms": time.Millisecond, "msec": time.Millisecond, "millis": time.Millisecond, "millisecond": time.Millisecond,
+		"s": time.Second, "sec": time.Second, "second": time.Second, "m": time.Minute, "min": time.Minute, "minute": time.Minute,
+		"h": time.Hour, "hr": time.Hour, "hour": time.Hour, "d": 24 * time.Hour, "day": 24 * time.Hour, "w": 168 * time.Hour, "week": 168 * time.Hour,
+	}
+)
+
+// nearDuration guesses what "5 minutes", "1d" or "10sec" was meant to be.
+func nearDuration(text string) string {
+	text = strings.ToLower(strings.TrimSpace(text))
+	var total time.Duration
+	for _, m := range wordedDuration.FindAllStringSubmatch(text, -1) {
+		f, err := strconv.ParseFloat(m[1], 64)
+		unit, ok := durationUnits[m[2]]
+		if !ok {
+			unit, ok = durationUnits[strings.TrimSuffix(m[2], "s")]
+		}
+		if err != nil || !ok || f > 1e6 {
+			return ""
+		}
+		total += time.Duration(f * float64(unit))
+	}
+	if total == 0 || strings.TrimSpace(wordedDuration.ReplaceAllString(text, "")) != "" {
+		return ""
+	}
+	return shortDuration(total)
+}
+
+// shortDuration is Duration.String without its trailing zero units.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+func setByteSize(n *node, v reflect.Value) *misfit {
+	if text, ok := wholeText(n); ok && n.kind != textNode {
+		i, err := parseInt(text, 64)
+		if err != nil {
+			return &misfit{problem: "expected at most 9223372036854775807 bytes, found"}
+		}
+		v.SetInt(i)
+		return nil
+	}
+	if n.kind != stringNode && n.kind != textNode {
+		return errNotThis
+	}
+	b, err := ParseByteSize(n.text)
+	if err != nil {
+		return &misfit{hint: ": " + err.Error()}
+	}
+	v.SetInt(int64(b))
+	return nil
+}
+
+var timeLayouts = []string{
+	time.RFC3339Nano, "2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999Z07:00",
+	"2006-1-2T15:4:5.999999999", "2006-1-2 15:4:5.999999999", "2006-1-2",
+}
+
+// parseTime reads RFC 3339 and its relatives; without a zone it is UTC.
+func parseTime(text string) (time.Time, error) {
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New("not a time")
+}
+
+func setTime(n *node, v reflect.Value) *misfit {
+	if n.kind != timeNode && n.kind != stringNode && n.kind != textNode {
+		return errNotThis
+	}
+	t, err := parseTime(strings.TrimSpace(n.text))
+	if err != nil {
+		return errNotThis
+	}
+	v.Set(reflect.ValueOf(t))
+	return nil
+}
+
+func setURL(n *node, v reflect.Value) *misfit {
+	if n.kind != stringNode && n.kind != textNode {
+		return errNotThis
+	}
+	u, err := url.Parse(n.text)
+	if err != nil {
+		var inner *url.Error
+		if errors.As(err, &inner) {
+			return &misfit{hint: ": " + unquoted(inner.Err.Error())}
+		}
+		return errNotThis
+	}
+	v.Set(reflect.ValueOf(*u))
+	return nil
+}
+
+// unquoted cuts a message where it begins to quote the value.
+func unquoted(msg string) string {
+	if i := strings.IndexAny(msg, "\"'`"); i >= 0 {
+		msg = strings.TrimRight(msg[:i], " :")
+	}
+	return msg
+}
+
+// setText is for encoding.TextUnmarshaler. Its error may quote the text, so it
+// is handed on as the cause, which is dropped for a secret.
+func setText(n *node, v reflect.Value) *misfit {
+	text, m := stringText(n)
+	if m != nil {
+		if n.kind == listNode || n.kind == mapNode || n.kind == nullNode {
+			return errNotThis
+		}
+		text = n.text // a number for a type of its own: let the type judge
+	}
+	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+		m := &misfit{err: err}
+		if v.Type() == slogLevel {
+			m.suggestion = nearest(strings.ToUpper(text), []string{"DEBUG", "INFO", "WARN", "ERROR"})
+			m.err = nil
+		}
+		return m
+	}
+	return nil
+}

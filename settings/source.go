@@ -1,0 +1,324 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// rank orders sources: a value of a higher rank shadows one of a lower rank,
+// and within a rank the source that was given later wins.
+type rank uint8
+
+const (
+	rankDefault rank = iota
+	rankFile
+	rankProfile
+	rankDotEnv
+	rankEnv
+	rankEnvFile // PREFIX_NAME_FILE
+	rankFlag
+)
+
+// Source is one place that settings come from. In order of precedence, the
+// weakest first, whatever the order they are given in:
+//
+//	the defaults                        the struct, or a layout's items
+//	File, OptionalFile, FileFS, Bytes   later over earlier
+//	Profiles, ProfilesFromEnv           later profile over earlier
+//	DotEnv
+//	Env, Environ
+//	PREFIX_NAME_FILE                    of Env, Environ and DotEnv
+//	Flags, Set
+//
+// Maps are merged key by key and lists are replaced; see [MergeMaps],
+// [MergeLists] and the merge tag. A null clears a list, a map or a pointer.
+type Source struct {
+	rank    rank
+	read    func(*opening) []*node
+	file    string // of a file source, where profiles are looked for
+	fsys    fs.FS
+	prefix  string   // of variables, to name the variable of a missing setting
+	reserve []string // variables that Env leaves alone
+	environ []string // what Environ reads instead of the process' environment
+}
+
+func (s Source) apply(c *config) {
+	c.sources = append(c.sources, s)
+	c.reserved = append(c.reserved, s.reserve...)
+	if s.environ != nil {
+		c.environ = s.environ
+	}
+}
+
+// opening is one Open under way: it collects what went wrong.
+type opening struct {
+	config *config
+	errs   []*Error
+	rank   rank
+	dotted bool // some string begins with a dot, so aliases must be looked for
+}
+
+func (o *opening) fail(e *Error) { o.errs = append(o.errs, e) }
+
+// Format is the notation of a file.
+type Format uint8
+
+const (
+	YAML Format = iota + 1
+	TOML
+	JSON
+	ENV // of Example only; a .env file is read by DotEnv
+)
+
+// String is the format's usual file extension.
+func (f Format) String() string {
+	switch f {
+	case YAML:
+		return "yaml"
+	case TOML:
+		return "toml"
+	case JSON:
+		return "json"
+	case ENV:
+		return "env"
+	}
+	return fmt.Sprintf("format %d", f)
+}
+
+// FormatOf tells a file's format by its extension: .yaml, .yml, .toml, .json, .env.
+func FormatOf(path string) (Format, error) {
+	base := filepath.Base(path)
+	switch ext := strings.ToLower(filepath.Ext(base)); {
+	case ext == ".yaml" || ext == ".yml":
+		return YAML, nil
+	case ext == ".toml":
+		return TOML, nil
+	case ext == ".json":
+		return JSON, nil
+	case ext == ".env" || strings.HasPrefix(base, ".env"):
+		return ENV, nil
+	}
+	return 0, errors.New("the extension tells no format: use .yaml, .yml, .toml or .json")
+}
+
+// File reads a yaml, toml or json file, told apart by its extension. That it
+// is missing is an error.
+func File(path string) Source { return fileSource(nil, path, false) }
+
+// OptionalFile is File for a file that may be missing.
+func OptionalFile(path string) Source { return fileSource(nil, path, true) }
+
+// FileFS is File for a file of fsys, such as an embedded one.
+func FileFS(fsys fs.FS, path string) Source { return fileSource(fsys, path, false) }
+
+// Bytes is a file's content that is at hand; name stands for it in messages.
+func Bytes(name string, format Format, data []byte) Source {
+	return Source{rank: rankFile, read: func(o *opening) []*node {
+		return one(parseFile(o, name, format, data))
+	}}
+}
+
+func fileSource(fsys fs.FS, path string, optional bool) Source {
+	return Source{rank: rankFile, file: path, fsys: fsys, read: func(o *opening) []*node {
+		return one(readFile(o, fsys, path, optional))
+	}}
+}
+
+func one(n *node) []*node {
+	if n == nil {
+		return nil
+	}
+	return []*node{n}
+}
+
+func readFile(o *opening, fsys fs.FS, path string, optional bool) *node {
+	data, err := slurp(fsys, path)
+	if errors.Is(err, fs.ErrNotExist) && optional {
+		return nil
+	}
+	format, formatErr := FormatOf(path)
+	if err == nil && (formatErr != nil || format == ENV) {
+		if formatErr == nil {
+			formatErr = errors.New("it is read by DotEnv, not as a file of sections")
+		}
+		o.fail(&Error{Kind: KindSource, Pos: Position{File: path}, Problem: formatErr.Error(), Err: formatErr})
+		return nil
+	}
+	if err != nil {
+		e := &Error{Kind: KindSource, Pos: Position{File: path}, Problem: "cannot be read: " + cause(err), Err: err}
+		if errors.Is(err, fs.ErrNotExist) {
+			if near := nearest(filepath.Base(path), siblings(fsys, path)); near != "" {
+				e.Suggestion = filepath.Join(filepath.Dir(path), near)
+			}
+		}
+		o.fail(e)
+		return nil
+	}
+	return parseFile(o, path, format, data)
+}
+
+func slurp(fsys fs.FS, path string) ([]byte, error) {
+	if fsys != nil {
+		return fs.ReadFile(fsys, path)
+	}
+	return os.ReadFile(path)
+}
+
+// cause is what the system said, without the path that the message has already.
+func cause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// siblings lists the names beside a path, to suggest one of them.
+func siblings(fsys fs.FS, path string) []string {
+	var entries []fs.DirEntry
+	if fsys != nil {
+		entries, _ = fs.ReadDir(fsys, filepath.ToSlash(filepath.Dir(path)))
+	} else {
+		entries, _ = os.ReadDir(filepath.Dir(path))
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// parseFile gives the file's sections, or nil with its mistakes noted. A file
+// with nothing in it is an empty section.
+func parseFile(o *opening, name string, format Format, data []byte) (root *node) {
+	from := &origin{file: name, rank: o.rank}
+	defer func() {
+		// A parser that panics on some input must cost a message, not the process.
+		if r := recover(); r != nil {
+			root = nil
+			o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name},
+				Problem: fmt.Sprintf("the %s parser gave up on this file", format)})
+		}
+	}()
+	before := len(o.errs)
+	data, at := checkText(data)
+	if at >= 0 {
+		line, col := lineColumn(data, at)
+		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name, Line: line, Column: col}, Problem: "expected UTF-8 text, found a byte that is not"})
+		return nil
+	}
+	switch format {
+	case YAML:
+		root = parseYAML(o, from, data)
+	case TOML:
+		root = parseTOML(o, from, data)
+	case JSON:
+		root = parseJSON(o, from, data)
+	default:
+		o.fail(&Error{Kind: KindSource, Pos: Position{File: name}, Problem: "no such format: " + format.String()})
+		return nil
+	}
+	if root == nil {
+		if len(o.errs) > before {
+			return nil
+		}
+		return &node{kind: mapNode, from: from}
+	}
+	if root.kind == nullNode {
+		return &node{kind: mapNode, from: from}
+	}
+	if root.kind != mapNode {
+		o.fail(&Error{Kind: KindType, Pos: root.pos(), Problem: "expected sections (key: value) at the top, found " + root.what(true)})
+		return nil
+	}
+	return root
+}
+
+// Profiles reads, for each File and OptionalFile, the files of the profiles
+// beside it: chassis.prod.yaml beside chassis.yaml for Profiles("prod"), over
+// the plain file, a later profile over an earlier one. Empty names are left
+// out. A profile that no file has is an error.
+func Profiles(names ...string) Source {
+	return Source{rank: rankProfile, read: func(o *opening) []*node { return readProfiles(o, Position{Name: "profile"}, names) }}
+}
+
+// ProfilesFromEnv is Profiles with the names, divided by commas, that the
+// variable holds: ProfilesFromEnv("CHASSIS_PROFILE"). Unset or empty means none.
+// [Env] does not take the variable for a setting.
+func ProfilesFromEnv(variable string) Source {
+	return Source{rank: rankProfile, reserve: []string{variable}, read: func(o *opening) []*node {
+		names := strings.Split(o.config.lookupEnv(variable), ",")
+		for i := range names {
+			names[i] = strings.TrimSpace(names[i])
+		}
+		return readProfiles(o, Position{Name: variable}, names)
+	}}
+}
+
+func readProfiles(o *opening, pos Position, names []string) []*node {
+	var out []*node
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		found, near := false, []string(nil)
+		for _, s := range o.config.sources {
+			if s.file == "" {
+				continue
+			}
+			path, ok := profilePath(s, name)
+			near = append(near, profileNames(s)...)
+			if !ok {
+				continue
+			}
+			found = true
+			out = append(out, one(readFile(o, s.fsys, path, false))...)
+		}
+		if !found {
+			o.fail(&Error{Kind: KindSource, Pos: pos, Problem: fmt.Sprintf("no file has the profile %q", name), Suggestion: nearest(name, near)})
+		}
+	}
+	return out
+}
+
+var extensions = []string{".yaml", ".yml", ".toml", ".json"}
+
+// profilePath finds the profile's file: with the extension of the plain file,
+// or with another that a file can have.
+func profilePath(s Source, profile string) (string, bool) {
+	ext := filepath.Ext(s.file)
+	stem := strings.TrimSuffix(s.file, ext)
+	for _, e := range append([]string{ext}, extensions...) {
+		path := stem + "." + profile + e
+		var err error
+		if s.fsys != nil {
+			_, err = fs.Stat(s.fsys, path)
+		} else {
+			_, err = os.Stat(path)
+		}
+		if err == nil && profile != "" && !strings.ContainsAny(profile, `/\`) {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+func profileNames(s Source) []string {
+	base := filepath.Base(s.file)
+	stem := strings.TrimSuffix(base, filepath.Ext(base)) + "."
+	var names []string
+	for _, f := range siblings(s.fsys, s.file) {
+		rest, ok := strings.CutPrefix(f, stem)
+		if ext := filepath.Ext(rest); ok && slices.Contains(extensions, ext) {
+			names = append(names, strings.TrimSuffix(rest, ext))
+		}
+	}
+	return names
+}

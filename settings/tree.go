@@ -1,0 +1,212 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Tree is the sources of a service, parsed and merged, before any layout has
+// said what they mean. It may be used from any number of goroutines.
+type Tree struct {
+	root     *node
+	config   *config
+	errs     []*Error // of the sources
+	warns    []*Error
+	broken   bool // a source could not be read, so what is missing may stand there
+	prefixes []string
+	files    []string
+
+	mu      sync.Mutex
+	claimed map[string]bool // top-level keys that layouts have asked for
+}
+
+// Open reads, merges and resolves the sources. Where some could not be read the
+// error is an [Errors], and the tree holds what could, so that Decode can tell
+// the other mistakes as well.
+func Open(options ...Option) (*Tree, error) {
+	t := open(newConfig(options))
+	return t, join(t.errs)
+}
+
+func open(c *config) *Tree {
+	o := &opening{config: c}
+	sources := slices.Clone(c.sources)
+	slices.SortStableFunc(sources, func(a, b Source) int { return int(a.rank) - int(b.rank) })
+	t := &Tree{config: c, claimed: map[string]bool{}}
+	var s slab
+	for _, src := range sources {
+		o.rank = src.rank
+		for _, n := range src.read(o) {
+			t.root = merge(&s, t.root, n)
+		}
+		if src.file != "" {
+			t.files = append(t.files, src.file)
+		}
+		if src.prefix != "" && !slices.Contains(t.prefixes, src.prefix) {
+			t.prefixes = append(t.prefixes, src.prefix)
+		}
+	}
+	if t.root == nil {
+		t.root = &node{kind: mapNode, from: &origin{}}
+	}
+	if o.dotted {
+		errs, warns := resolveAliases(t.root)
+		o.errs = append(o.errs, errs...)
+		t.warns = warns
+	}
+	t.errs = o.errs
+	t.broken = slices.ContainsFunc(o.errs, func(e *Error) bool { return e.Kind == KindSyntax || e.Kind == KindSource })
+	return t
+}
+
+// Warnings is what is no mistake by the rules but looks like one: a string
+// that begins with a dot and nearly names something.
+func (t *Tree) Warnings() []*Error { return slices.Clone(t.warns) }
+
+// Get gives the raw value at a dotted path, list elements by index: a bool, an
+// int64, a float64, a string, a time.Time, nil, a []any or a map[string]any. A
+// value of a variable or a flag is a string, for no layout has said what it is.
+func (t *Tree) Get(path string) (any, error) {
+	n, err := t.find(path)
+	if err != nil {
+		return nil, err
+	}
+	return n.raw(), nil
+}
+
+// Position tells where the value at a path was given.
+func (t *Tree) Position(path string) (Position, error) {
+	n, err := t.find(path)
+	if err != nil {
+		return Position{}, err
+	}
+	return n.pos(), nil
+}
+
+func (t *Tree) find(path string) (*node, error) {
+	segments, err := splitPath(path)
+	if err != nil {
+		return nil, err
+	}
+	n := t.root
+	for i, s := range segments {
+		next := n.at(s)
+		if next == nil {
+			return nil, missing(path, segments[:i], s, n)
+		}
+		n = next
+	}
+	return n, nil
+}
+
+func missing(path string, before []string, segment string, n *node) error {
+	e := &Error{Kind: KindUnknown, Pos: n.pos(), Path: path}
+	switch n.kind {
+	case mapNode:
+		var known []string
+		for _, k := range n.kids {
+			known = append(known, k.key)
+		}
+		e.Problem = "there is no " + quoteKey(segment)
+		if len(before) > 0 {
+			e.Problem += " in " + joinPath(before)
+		}
+		if near := nearest(segment, known); near != "" {
+			e.Suggestion = joinPath(append(slices.Clone(before), near))
+		}
+	case listNode:
+		e.Problem = fmt.Sprintf("%s is a list of %d: expected an index below that, found %s", joinPath(before), len(n.kids), quoteKey(segment))
+	default:
+		e.Problem = joinPath(before) + " is a single value and has nothing below it"
+	}
+	return e
+}
+
+// Unclaimed gives an [Errors] with every top-level key, and every prefixed
+// variable, that no layout decoded from this tree knows. Call it once all have
+// been decoded.
+func (t *Tree) Unclaimed() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var known []string
+	for k := range t.claimed {
+		known = append(known, k)
+	}
+	var errs []*Error
+	for _, k := range t.root.kids {
+		if t.claimed[k.key] || k.from.open {
+			continue
+		}
+		e := &Error{Kind: KindUnknown, Pos: k.keyPos(), Path: k.key, Problem: "no layout knows this key", Suggestion: nearest(k.key, known)}
+		if name, ok := strings.CutPrefix(k.key, strayKey); ok {
+			e.Path, e.Problem, e.Suggestion = "", "no setting has the variable "+name, ""
+		}
+		errs = append(errs, e)
+	}
+	return join(errs)
+}
+
+func (t *Tree) claim(keys []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range keys {
+		t.claimed[k] = true
+	}
+}
+
+func (t *Tree) isClaimed(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.claimed[key]
+}
+
+// raw is the value as Go has it without a layout.
+func (n *node) raw() any {
+	switch n.kind {
+	case nullNode:
+		return nil
+	case boolNode:
+		return strings.EqualFold(n.text, "true")
+	case intNode:
+		if v, err := parseInt(n.text, 64); err == nil {
+			return v
+		}
+		if v, err := strconv.ParseFloat(n.text, 64); err == nil {
+			return v
+		}
+	case floatNode:
+		if v, err := parseFloat(n.text); err == nil {
+			return v
+		}
+	case timeNode:
+		if v, err := parseTime(n.text); err == nil {
+			return v
+		}
+	case listNode:
+		out := make([]any, len(n.kids))
+		for i := range n.kids {
+			out[i] = n.kids[i].raw()
+		}
+		return out
+	case mapNode:
+		out := make(map[string]any, len(n.kids))
+		for _, k := range n.kids {
+			out[k.key] = k.raw()
+		}
+		return out
+	}
+	return n.text
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// quoteKey shows a key so that a blank or a control character in it is seen.
+func quoteKey(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f }) {
+		return s
+	}
+	return strconv.Quote(s)
+}

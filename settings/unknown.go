@@ -1,0 +1,129 @@
+package settings
+
+import (
+	"slices"
+	"strings"
+)
+
+// unknown tells a key that the layout does not have, with the nearest that it
+// has: in this section, or the same key in another one.
+func (d *decoder) unknown(c *codec, k kid) {
+	if d.config.allowUnknown || k.from.open || k.bad {
+		return
+	}
+	top := len(d.path) == 0
+	if k.from.file == "" || k.name != "" {
+		d.unknownVariable(k, top)
+		return
+	}
+	near := nearest(k.key, c.keys)
+	if top && d.config.shared {
+		if near == "" || slices.Contains(d.config.foreign, k.key) || d.tree.isClaimed(k.key) {
+			return
+		}
+	}
+	e := &Error{Kind: KindUnknown, Pos: k.keyPos(), Path: joinPath(append(slices.Clone(d.path), k.key)), Problem: "no such key"}
+	if !top {
+		e.Problem += " in " + joinPath(d.path)
+	}
+	e.Suggestion = near
+	if near == "" {
+		if other := elsewhere(d.plan, nil, k.key, 0); other != nil {
+			e.Suggestion = joinPath(other)
+		} else if len(c.keys) > 0 && len(c.keys) <= 12 {
+			e.Problem += "; known are " + strings.Join(c.keys, ", ")
+		}
+	}
+	d.errs = append(d.errs, e)
+}
+
+// elsewhere finds a section that does have the key.
+func elsewhere(c *codec, path []string, key string, depth int) []string {
+	if depth > 4 {
+		return nil
+	}
+	for i := range c.fields {
+		f := &c.fields[i]
+		here := append(slices.Clone(path), f.key)
+		if f.key == key && len(path) > 0 {
+			return here
+		}
+		inner := f.codec
+		for inner.kind == pointerCodec {
+			inner = inner.elem
+		}
+		if inner.kind == structCodec {
+			if p := elsewhere(inner, here, key, depth+1); p != nil {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// unknownVariable tells each variable (or flag) below an unknown key by its
+// own name.
+func (d *decoder) unknownVariable(k kid, top bool) {
+	if k.kind == mapNode && k.own == nil && len(k.kids) > 0 {
+		d.path = append(d.path, k.key)
+		for _, inner := range k.kids {
+			d.unknownVariable(inner, top)
+		}
+		d.path = d.path[:len(d.path)-1]
+		return
+	}
+	if k.kind == mapNode {
+		return
+	}
+	first := k.key
+	if len(d.path) > 0 {
+		first = d.path[0]
+	}
+	pos := k.keyPos()
+	path := joinPath(append(slices.Clone(d.path), k.key))
+	if strings.HasPrefix(k.key, strayKey) {
+		path = ""
+	}
+	e := &Error{Kind: KindUnknown, Pos: pos, Path: path, Problem: "no such setting"}
+	if k.from.rank == rankFlag {
+		if d.vars == nil {
+			d.vars = leafPaths(d.plan, nil, 0, func(p []string) string { return joinPath(p) })
+		}
+		e.Suggestion = nearest(path, d.vars)
+	} else {
+		if d.vars == nil && len(d.tree.prefixes) > 0 {
+			for _, prefix := range d.tree.prefixes {
+				d.vars = append(d.vars, leafPaths(d.plan, nil, 0, func(p []string) string { return EnvName(prefix, p...) })...)
+			}
+		}
+		e.Suggestion = nearest(k.name, d.vars)
+	}
+	if d.config.shared && top && d.plan.byKey != nil {
+		if _, ours := d.plan.byKey[first]; !ours && (e.Suggestion == "" || slices.Contains(d.config.foreign, first) || d.tree.isClaimed(first)) {
+			return
+		}
+	}
+	d.errs = append(d.errs, e)
+}
+
+// leafPaths names every setting of a layout that is no section.
+func leafPaths(c *codec, path []string, depth int, name func([]string) string) []string {
+	if depth > 8 {
+		return nil
+	}
+	var out []string
+	for i := range c.fields {
+		f := &c.fields[i]
+		here := append(slices.Clone(path), f.key)
+		inner := f.codec
+		for inner.kind == pointerCodec {
+			inner = inner.elem
+		}
+		if inner.kind == structCodec {
+			out = append(out, leafPaths(inner, here, depth+1, name)...)
+			continue
+		}
+		out = append(out, name(here))
+	}
+	return out
+}
