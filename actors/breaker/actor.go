@@ -1,0 +1,234 @@
+package breaker
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// owned is what the actor owns and what must outlive its restarts. Only the
+// actor touches it, save where a field says otherwise.
+type owned struct {
+	log       []record // elements are never changed once appended
+	listeners []*listener
+	watchers  []*actor.PID
+	restarts  atomic.Int64           // read by all
+	stopped   chan struct{}          // closed when all has ended
+	ending    sync.WaitGroup         // goroutines of listeners, calls and health calls
+	aloft     atomic.Pointer[flight] // callers push, newest first
+	sweeping  atomic.Bool            // a sweep of flights is due
+	flights   []*flight              // taken from aloft
+	calls     context.Context        // of the calls that messages asked for; nil before the first
+	cancel    context.CancelFunc
+}
+
+// record is a transition as it is kept: without what all have in common.
+type record struct {
+	change
+	at int64
+}
+
+// state is one incarnation of the actor: what a restart makes anew.
+type state struct {
+	b     *Breaker
+	dues  dueHeap
+	timer *time.Timer
+	armed int64 // when timer fires, 0 if it does not
+}
+
+// tick says that the time of the earliest due has come. A tick too many is harmless.
+type tick struct{}
+
+// guardian restarts a breaker that panicked, as often as it takes. A strategy
+// has an actor of the library's own for each value, hence one for all.
+var guardian = actor.NewRestartingStrategy()
+
+func (b *Breaker) spawn(name string) error {
+	var m *mailbox
+	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b} },
+		actor.WithMailbox(func() actor.Mailbox { m = &mailbox{}; return m }),
+		actor.WithGuardian(guardian))
+	if b.own.stopped == nil {
+		b.own.stopped = make(chan struct{})
+	}
+	pid, err := b.system.Root.SpawnNamed(props, name)
+	if err != nil {
+		return err
+	}
+	if b.pid == nil {
+		b.pid = pid
+	}
+	b.mailbox.Store(m)
+	return nil
+}
+
+// Receive implements actor.Actor.
+func (s *state) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *ask:
+		m.do(s, m)
+		m.mailbox.answer(m)
+	case tick:
+		s.onTick()
+	case *actor.Started:
+		s.onStarted()
+	case *actor.Restarting:
+		s.disarm()
+		s.b.own.restarts.Add(1)
+	case *actor.Stopping:
+		s.disarm()
+	case *actor.Stopped:
+		s.onStopped(c)
+	default:
+		s.onMessage(c, m)
+	}
+}
+
+// onStarted goes on from the state that was published last: every change is
+// published whole or not at all, so nothing but the failing message is lost.
+func (s *state) onStarted() {
+	v := s.b.view.Load()
+	e := begin(&v.tree, s.b.now(), 0)
+	v.root.walk(func(n *node) {
+		if d := n.due(); d != 0 {
+			e.dues = append(e.dues, due{d, n.path})
+		}
+		if n.overEnd != 0 {
+			e.dues = append(e.dues, due{n.overEnd, n.path})
+		}
+		if n.path != "" && n.state == Closed {
+			e.dues = append(e.dues, due{e.lapse(n), n.path})
+		}
+	})
+	s.dues = e.dues
+	heap.Init(&s.dues)
+	s.arm(e.now)
+}
+
+// onStopped publishes the end, or begins again if it was not Stop that ended
+// the actor: whoever holds the handle must not be left without.
+func (s *state) onStopped(c actor.Context) {
+	b := s.b
+	if !b.stopping.Load() {
+		b.own.restarts.Add(1)
+		if err := b.spawn(c.Self().Id); err == nil {
+			return
+		} else if b.logger != nil {
+			b.logger.Error("a circuit breaker was stopped by a stranger and could not be spawned again",
+				slog.String("service", b.service), slog.Any("err", err))
+		}
+	}
+	if b.own.cancel != nil {
+		b.own.cancel()
+	}
+	v := *b.view.Load()
+	v.kind, v.refusal = viewStopped, nil
+	b.view.Store(&v)
+	go func() {
+		b.own.ending.Wait()
+		close(b.own.stopped)
+	}()
+}
+
+func (s *state) begin() *edit {
+	return begin(&s.b.view.Load().tree, s.b.now(), rand.Float64())
+}
+
+// commit publishes an edit and does what follows from it.
+func (s *state) commit(e *edit) *view {
+	b := s.b
+	v := e.tree.view()
+	for _, c := range e.changes {
+		b.own.log = append(b.own.log, record{c, e.now})
+	}
+	if size := v.set.LogSize; len(b.own.log) > size+size/4+1 {
+		b.own.log = append(make([]record, 0, size+size/4+2), b.own.log[len(b.own.log)-size:]...)
+	}
+	b.view.Store(v)
+	for _, d := range e.dues {
+		heap.Push(&s.dues, d)
+	}
+	if len(e.dues) > 0 {
+		s.arm(e.now)
+	}
+	if len(e.changes) > 0 {
+		s.tell(e.changes, e.now)
+	}
+	return v
+}
+
+func (s *state) admit(a *ask) {
+	e := s.begin()
+	a.slot, a.dec = e.admit(a.path)
+	a.result.seq = e.seq
+	if a.slot != 0 {
+		s.commit(e)
+	}
+}
+
+func (s *state) report(a *ask) {
+	e := s.begin()
+	e.report(a.result)
+	s.commit(e)
+}
+
+func (s *state) onTick() {
+	s.armed = 0
+	e := s.begin()
+	for len(s.dues) > 0 && s.dues[0].at <= e.now {
+		d := heap.Pop(&s.dues).(due)
+		e.expire(d.path)
+	}
+	s.sweep(e)
+	s.commit(e)
+	s.arm(e.now)
+}
+
+// arm sets the timer to the earliest due, unless it is set to it already.
+func (s *state) arm(now int64) {
+	if len(s.dues) == 0 {
+		return
+	}
+	at := s.dues[0].at
+	if s.armed != 0 && s.armed <= at {
+		return
+	}
+	s.armed = at
+	wait := time.Duration(max(0, at-now))
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, s.fire)
+		return
+	}
+	s.timer.Reset(wait)
+}
+
+func (s *state) fire() { s.b.mailbox.Load().PostUserMessage(tick{}) }
+
+func (s *state) disarm() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// dueHeap is a heap by time.
+type dueHeap []due
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(due)) }
+func (h *dueHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+func (s *state) String() string { return fmt.Sprintf("breaker of %s", s.b.service) }

@@ -1,0 +1,125 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Breaker is the handle of one breaker actor. It is valid for ever: over
+// restarts of the actor, and after Stop, when every call gets [ErrStopped].
+type Breaker struct {
+	view    atomic.Pointer[view]
+	mailbox atomic.Pointer[mailbox]
+
+	system       *actor.ActorSystem
+	pid          *actor.PID
+	service      string
+	scheme, host string
+	base         time.Time
+	logger       *slog.Logger
+	classifier   Classifier
+	stopping     atomic.Bool
+	own          owned
+}
+
+// Option gives a breaker a collaborator.
+type Option func(*Breaker) error
+
+// WithLogger logs every transition to l. The default is not to log.
+func WithLogger(l *slog.Logger) Option {
+	return func(b *Breaker) error {
+		if l == nil {
+			return errors.New("breaker: WithLogger: the logger is nil")
+		}
+		b.logger = l
+		return nil
+	}
+}
+
+// WithClassifier lets f say what an outcome counts as.
+func WithClassifier(f Classifier) Option {
+	return func(b *Breaker) error {
+		if f == nil {
+			return errors.New("breaker: WithClassifier: the function is nil")
+		}
+		b.classifier = f
+		return nil
+	}
+}
+
+// Spawn starts the breaker of one service, scheme://host[:port], as an actor of
+// its own. It fails if the service is no such URL or the settings are wrong.
+func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option) (*Breaker, error) {
+	if system == nil {
+		return nil, errors.New("breaker: Spawn: the actor system is nil")
+	}
+	scheme, host, err := parseService(service)
+	if err != nil {
+		return nil, err
+	}
+	set, err := check(s)
+	if err != nil {
+		return nil, fmt.Errorf("breaker of %s: %w", service, err)
+	}
+	b := &Breaker{system: system, service: scheme + "://" + host, scheme: scheme, host: host, base: time.Now()}
+	for _, opt := range opts {
+		if err := opt(b); err != nil {
+			return nil, fmt.Errorf("breaker of %s: %w", service, err)
+		}
+	}
+	t := tree{set: set, service: b.service, base: b.base, root: &node{}}
+	if set.Trip == "rate" {
+		t.root.tally = newTally(set)
+	}
+	b.view.Store(t.view())
+	name := "breaker/" + b.host + "/" + system.ProcessRegistry.NextId()
+	if b.logger != nil {
+		b.own.listeners = []*listener{{b: b, f: b.log}}
+	}
+	if err := b.spawn(name); err != nil {
+		return nil, fmt.Errorf("breaker of %s: spawn the actor: %w", service, err)
+	}
+	return b, nil
+}
+
+func check(s Settings) (*Settings, error) {
+	s = s.filled()
+	return &s, s.validate()
+}
+
+// PID returns the address of the actor, for messages. It stays the same for
+// the breaker's whole life.
+func (b *Breaker) PID() *actor.PID { return b.pid }
+
+// Service returns scheme://host[:port], in lower case and without a default port.
+func (b *Breaker) Service() string { return b.service }
+
+func (b *Breaker) now() int64 { return int64(time.Since(b.base)) }
+
+func (b *Breaker) wall(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return b.base.Add(time.Duration(ns)).Round(0)
+}
+
+// Stop ends the actor, its timers, listeners and health calls. It returns when
+// they have ended, or with ctx's error. Calls that are under way go on
+// unguarded, later ones get [ErrStopped]. Stopping again is no error.
+func (b *Breaker) Stop(ctx context.Context) error {
+	if b.stopping.CompareAndSwap(false, true) {
+		b.system.Root.Stop(b.pid)
+	}
+	select {
+	case <-b.own.stopped:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("breaker of %s: wait for its actor to stop: %w", b.service, ctx.Err())
+	}
+}

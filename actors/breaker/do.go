@@ -1,0 +1,228 @@
+package breaker
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Do calls fn if all entries on path admit it, and registers how it ended. It
+// returns fn's error as it is, or without a call an [*OpenError], or
+// [ErrStopped], or ctx's error if ctx was over before.
+//
+// The path is that of a URL: empty segments are dropped, and what follows a ?
+// or # is ignored; "" is the service as a whole. An error of fn is a failure,
+// unless ctx was cancelled or the error is marked by [Ignore] or [Succeed]; see
+// also [WithClassifier] and [After]. A panic and a runtime.Goexit of fn are
+// failures, and go on.
+//
+// fn gets ctx itself; only in half-open (or with bound_calls) it gets one that
+// ends with the cause [ErrTimeout] at the probe's deadline.
+func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
+	v := b.view.Load()
+	switch v.kind {
+	case viewRefuses:
+		return v.refusal
+	case viewQuiet:
+	default:
+		return b.doSlow(ctx, v, path, fn)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	over := false
+	defer func() {
+		if !over { // a panic or a Goexit is under way
+			b.report(result{path: path, seq: v.seq, kind: evFailure})
+		}
+	}()
+	err = fn(ctx)
+	over = true
+	if err != nil || b.view.Load() != v {
+		p := Permit{b: b, path: path, seq: v.seq}
+		p.settle(b.judge(ctx, err), err)
+	}
+	return err
+}
+
+// Execute is [Breaker.Do] for a function with a value.
+func Execute[T any](ctx context.Context, b *Breaker, path string, fn func(ctx context.Context) (T, error)) (T, error) {
+	var value T
+	err := b.Do(ctx, path, func(ctx context.Context) (err error) {
+		value, err = fn(ctx)
+		return err
+	})
+	return value, err
+}
+
+func (b *Breaker) doSlow(ctx context.Context, v *view, path string, fn func(context.Context) error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p, err := b.enter(v, path)
+	if err != nil {
+		return err
+	}
+	inner := ctx
+	if d := p.limit(v.set); d > 0 {
+		var cancel context.CancelFunc
+		inner, cancel = context.WithTimeoutCause(ctx, d, ErrTimeout)
+		defer cancel()
+	}
+	over := false
+	defer func() {
+		if !over {
+			p.settle(Failure, nil)
+		}
+	}()
+	err = fn(inner)
+	over = true
+	p.settle(b.judge(ctx, err), err)
+	return err
+}
+
+// Acquire asks for admission of one call that the caller makes itself. It
+// returns an [*OpenError] or [ErrStopped] if there is none. The permit must be
+// settled with Done or Settle; one that is not holds a half-open slot until the
+// probe's deadline, at which it is a failure.
+func (b *Breaker) Acquire(path string) (Permit, error) {
+	v := b.view.Load()
+	switch v.kind {
+	case viewQuiet:
+		return Permit{b: b, path: path, seq: v.seq}, nil
+	case viewRefuses:
+		return Permit{}, v.refusal
+	}
+	return b.enter(v, path)
+}
+
+// enter admits a call, by the actor if it needs a slot.
+func (b *Breaker) enter(v *view, path string) (Permit, error) {
+	p := Permit{b: b, path: path, seq: v.seq}
+	if v.kind == viewStopped {
+		return p, ErrStopped
+	}
+	d := v.decide(path)
+	if d.refusal != nil {
+		return p, d.refusal
+	}
+	if d.slot {
+		a := asks.Get().(*ask)
+		a.do, a.path = (*state).admit, path
+		err := b.ask(a)
+		slot, seq := a.slot, a.result.seq
+		d = a.dec
+		a.free()
+		switch {
+		case err == errCrashed:
+			return p, &OpenError{Service: b.service, State: HalfOpen, base: b.base}
+		case err != nil:
+			return p, err
+		case d.refusal != nil:
+			return p, d.refusal
+		}
+		p.slot, p.seq = slot, seq
+	}
+	if d.ramp != nil && rand.Float64() >= d.ramp.share(b.now()) {
+		return p, d.ramp.refusal
+	}
+	p.forced = d.forced
+	if v.set.SlowCall > 0 {
+		p.begun = b.now()
+	}
+	if v.set.HangLimit > 0 && p.slot == 0 && !p.forced {
+		p.flight = b.takeOff(p)
+	}
+	return p, nil
+}
+
+// Permit is the admission of one call. It is settled once; the zero Permit
+// needs no settling.
+type Permit struct {
+	b      *Breaker
+	path   string
+	seq    uint64
+	slot   uint64
+	begun  int64
+	forced bool
+	flight *flight
+}
+
+// Probe says whether the call is one of the few that a half-open entry lets
+// through to find out; it must end within probe_timeout.
+func (p *Permit) Probe() bool { return p.slot != 0 }
+
+// Done settles the permit by an error as Do does; nil is a success. ctx is the
+// one that the caller of the call gave.
+func (p *Permit) Done(ctx context.Context, err error) {
+	if p.b != nil {
+		p.settle(p.b.judge(ctx, err), err)
+	}
+}
+
+// Settle settles the permit with a verdict.
+func (p *Permit) Settle(v Verdict) { p.settle(v, nil) }
+
+// limit is how long the call may take at most, or 0 for as long as it likes.
+func (p *Permit) limit(s *Settings) time.Duration {
+	switch {
+	case p.slot != 0:
+		return s.ProbeTimeout
+	case s.BoundCalls:
+		return s.RequestTimeout
+	}
+	return 0
+}
+
+func (p *Permit) settle(verdict Verdict, err error) {
+	b := p.b
+	if b == nil {
+		return
+	}
+	if r, ok := p.result(verdict, err); ok {
+		b.report(r)
+	}
+}
+
+// result settles the permit and says what must be reported of it, if anything.
+func (p *Permit) result(verdict Verdict, err error) (r result, report bool) {
+	b := p.b
+	p.b = nil
+	hung := p.flight != nil && !p.flight.land()
+	r = result{path: p.path, seq: p.seq, slot: p.slot, hung: hung, kind: evNeutral}
+	switch {
+	case p.forced:
+		return r, false
+	case hung:
+		return r, true
+	case verdict == Neutral:
+		return r, p.slot != 0
+	case verdict == Failure:
+		r.kind, r.hold = evFailure, int64(holdOf(err))
+		return r, true
+	}
+	r.kind = evSuccess
+	v := b.view.Load()
+	switch {
+	case p.begun != 0 && v.set.SlowCall > 0 && b.now()-p.begun >= int64(v.set.SlowCall):
+		r.kind = evSlow
+		return r, true
+	case v.kind == viewQuiet || v.kind == viewStopped:
+		return r, false
+	case v.interest(p.path, p.seq, p.slot):
+		return r, true
+	case v.set.Trip == "rate":
+		v.countGood(p.path, p.seq, b.now())
+	}
+	return r, false
+}
+
+// report tells the actor how a call ended, and waits until it has published
+// what follows from that. A stopped breaker wants no reports; one whose actor
+// crashes over a report has lost it.
+func (b *Breaker) report(r result) {
+	a := asks.Get().(*ask)
+	a.do, a.result = (*state).report, r
+	_ = b.ask(a)
+	a.free()
+}

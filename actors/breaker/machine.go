@@ -1,0 +1,312 @@
+package breaker
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// machine is the state of one entry. It is a value: step returns the next one
+// and changes nothing, so a published machine may be read by everybody.
+type machine struct {
+	state  State // Closed, Open or HalfOpen
+	blamed bool  // made a parent open again: takes the next failure there alone
+	sick   bool  // open, and the last health call failed
+	fails  int32 // closed: counted failures; half-open: failures since the beginning
+	succs  int32 // closed: successes since the first of fails; half-open: successes; open: health calls that succeeded
+	opens  int32 // times opened since it was last closed
+	hung   int32 // calls in flight longer than HangTime
+	since  uint64
+	until  int64 // open: its end; half-open in a ramp: the end of the ramp; ns
+	begun  int64 // open: when it opened; half-open in a ramp: when the ramp began; ns
+	last   int64 // last event that counted, ns
+	probes []probe
+}
+
+// probe is a slot of a half-open entry, held by a call in flight.
+type probe struct {
+	id       uint64
+	deadline int64
+}
+
+type eventKind uint8
+
+const (
+	evSuccess  eventKind = iota
+	evSlow               // the call succeeded, but slowly
+	evFailure            // the call ended in a failure
+	evNeutral            // the call ended without a verdict: only its slot is given back
+	evAdmit              // a call takes a slot; the caller of step has seen that one is free
+	evHang               // a call is in flight longer than HangTime
+	evHangOver           // such a call has ended
+	evHealth             // the breaker's own health call succeeded
+	evSick               // the breaker's own health call failed
+	evTime               // now has come
+	evReset              // an operator's Reset
+)
+
+// event is one thing that happened to an entry. Time and chance are inputs.
+type event struct {
+	kind  eventKind
+	now   int64         // ns
+	probe uint64        // slot that the call holds, or takes; 0 for none
+	hold  time.Duration // failure: how long the service asked to be left alone
+	blame bool          // failure: this entry takes it for its parents
+	rnd   float64       // 0 to 1, for jitter
+	seen  tallied       // what the sliding window holds, this call included
+}
+
+// tallied are the counts of a sliding window.
+type tallied struct{ calls, bad, slow int }
+
+// step returns the machine after e and, if its state changed, why. Events that
+// the state does not care about change nothing; whether a result belongs to
+// the present state at all is decided before (see counts).
+func (m machine) step(c *Settings, e event) (machine, string) {
+	if e.probe != 0 && e.kind != evAdmit {
+		m.probes = withoutProbe(m.probes, e.probe)
+	}
+	switch e.kind {
+	case evHang:
+		m.hung++
+	case evHangOver:
+		m.hung = max(0, m.hung-1)
+		return m, ""
+	case evReset:
+		return m.close(e.now), "reset by an operator"
+	}
+	switch m.state {
+	case Closed:
+		return m.stepClosed(c, e)
+	case Open:
+		return m.stepOpen(c, e)
+	default:
+		return m.stepHalfOpen(c, e)
+	}
+}
+
+func (m machine) stepClosed(c *Settings, e event) (machine, string) {
+	switch e.kind {
+	case evSlow:
+		if reason := c.tooMany(e.seen); c.Trip == "rate" && reason != "" {
+			return m.open(c, e), reason
+		}
+		m.last = e.now
+		fallthrough
+	case evSuccess:
+		if m.fails > 0 || m.blamed {
+			m.last = e.now
+			if m.succs++; m.succs >= int32(c.ClosedSuccessLimit) {
+				m.fails, m.succs, m.blamed = 0, 0, false
+			}
+		}
+	case evFailure, evHang:
+		m.last = e.now
+		m.fails = increased(m.fails)
+		switch {
+		case c.HangLimit > 0 && m.hung >= int32(c.HangLimit):
+			return m.open(c, e), fmt.Sprintf("%d calls hang for %v and longer", m.hung, c.HangTime)
+		case e.blame:
+			return m.open(c, e), "failed again while a parent was half-open"
+		case c.Trip == "rate":
+			if reason := c.tooMany(e.seen); reason != "" {
+				return m.open(c, e), reason
+			}
+		case m.fails >= int32(c.ClosedFailLimit):
+			return m.open(c, e), fmt.Sprintf("%d failures", m.fails)
+		}
+	}
+	return m, ""
+}
+
+func (m machine) stepOpen(c *Settings, e event) (machine, string) {
+	switch e.kind {
+	case evHealth:
+		m.sick = false
+		if m.succs++; m.succs >= int32(c.HalfSuccessLimit) {
+			m = m.half(e.now)
+			if c.Ramp > 0 {
+				m = m.ramp(c, e.now)
+			}
+			return m, fmt.Sprintf("%d health calls succeeded", c.HalfSuccessLimit)
+		}
+	case evSick:
+		m.sick, m.succs = true, 0
+	case evTime:
+		if e.now < m.until {
+			break
+		}
+		// A failing health call keeps it open, but never for longer than OpenMax:
+		// a wrong health_url must not make it stick.
+		if end := m.begun + int64(c.OpenMax); m.sick && e.now < end {
+			m.until = min(e.now+int64(c.OpenTimeout), end)
+			break
+		}
+		return m.half(e.now), "open time is over"
+	}
+	return m, ""
+}
+
+func (m machine) stepHalfOpen(c *Settings, e event) (machine, string) {
+	switch e.kind {
+	case evAdmit:
+		probes := make([]probe, len(m.probes), len(m.probes)+1)
+		copy(probes, m.probes)
+		m.probes = append(probes, probe{e.probe, e.now + int64(c.ProbeTimeout)})
+	case evSuccess, evSlow:
+		m.last = e.now
+		if m.ramping() {
+			break
+		}
+		if m.succs++; m.succs >= int32(c.HalfSuccessLimit) {
+			if c.Ramp > 0 {
+				return m.ramp(c, e.now), ""
+			}
+			return m.close(e.now), fmt.Sprintf("%d successes", m.succs)
+		}
+	case evFailure, evHang:
+		m.last = e.now
+		if m.fails++; m.fails >= int32(c.HalfFailLimit) {
+			return m.open(c, e), fmt.Sprintf("%d failures while half-open", m.fails)
+		}
+	case evTime:
+		if m.ramping() && e.now >= m.until {
+			return m.close(e.now), "ramp is over"
+		}
+		for _, p := range m.probes {
+			if e.now < p.deadline {
+				continue
+			}
+			late := event{kind: evFailure, now: e.now, probe: p.id, rnd: e.rnd}
+			next, reason := m.step(c, late)
+			if reason != "" {
+				return next, fmt.Sprintf("a probe did not end within %v", c.ProbeTimeout)
+			}
+			m = next
+		}
+	}
+	return m, ""
+}
+
+// open returns m opened at e.now, for a time that the settings and the failing
+// response decide.
+func (m machine) open(c *Settings, e event) machine {
+	d := c.OpenTimeout
+	if c.OpenBackoff == "exponential" {
+		for range m.opens {
+			if d >= c.OpenMax/2 {
+				d = c.OpenMax
+				break
+			}
+			d *= 2
+		}
+	}
+	d += time.Duration(float64(d) * c.OpenJitter * e.rnd)
+	if c.RetryAfter == "honor" {
+		d = max(d, e.hold)
+	}
+	d = min(d, c.OpenMax)
+	return machine{state: Open, opens: increased(m.opens), hung: m.hung, begun: e.now, until: e.now + int64(d), last: e.now}
+}
+
+func (m machine) half(now int64) machine {
+	return machine{state: HalfOpen, opens: m.opens, hung: m.hung, last: now}
+}
+
+func (m machine) ramp(c *Settings, now int64) machine {
+	m.begun, m.until = now, now+int64(c.Ramp)
+	return m
+}
+
+func (m machine) close(now int64) machine {
+	return machine{state: Closed, hung: m.hung, last: now}
+}
+
+func (m *machine) ramping() bool { return m.state == HalfOpen && m.until != 0 }
+
+// rampStart is the share of calls with which a ramp begins.
+const rampStart = 0.05
+
+// share returns which part of the calls a ramp admits now.
+func (m *machine) share(now int64) float64 {
+	if now >= m.until {
+		return 1
+	}
+	return max(rampStart, float64(now-m.begun)/float64(m.until-m.begun))
+}
+
+// holds says whether the call with slot id is one of the probes in flight.
+func (m *machine) holds(id uint64) bool {
+	for _, p := range m.probes {
+		if p.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// counts says whether the result of a call that was admitted when seq
+// transitions had happened, with slot id or 0, belongs to the present state.
+func (m *machine) counts(seq, id uint64) bool {
+	switch m.state {
+	case Closed:
+		return m.since <= seq
+	case HalfOpen:
+		return m.holds(id) || m.ramping() && m.since <= seq
+	default:
+		return false
+	}
+}
+
+// due returns when evTime is wanted next, or 0.
+func (m *machine) due() int64 {
+	switch {
+	case m.state == Open || m.ramping():
+		return m.until
+	case len(m.probes) > 0: // in the order of their deadlines, up to a change of settings
+		at := m.probes[0].deadline
+		for _, p := range m.probes[1:] {
+			at = min(at, p.deadline)
+		}
+		return at
+	}
+	return 0
+}
+
+// clean says that the machine is that of an entry which never was.
+func (m *machine) clean() bool {
+	return m.state == Closed && m.fails == 0 && !m.blamed && m.hung == 0 && m.since == 0
+}
+
+func (c *Settings) tooMany(t tallied) string {
+	if t.calls < c.MinCalls {
+		return ""
+	}
+	if float64(t.bad) >= c.FailureRate*float64(t.calls) {
+		return fmt.Sprintf("%d of %d calls failed", t.bad, t.calls)
+	}
+	if c.SlowCall > 0 && float64(t.slow) >= c.SlowRate*float64(t.calls) {
+		return fmt.Sprintf("%d of %d calls took %v and longer", t.slow, t.calls, c.SlowCall)
+	}
+	return ""
+}
+
+func increased(n int32) int32 {
+	if n == math.MaxInt32 {
+		return n
+	}
+	return n + 1
+}
+
+func withoutProbe(probes []probe, id uint64) []probe {
+	for i, p := range probes {
+		if p.id == id {
+			if len(probes) == 1 {
+				return nil
+			}
+			rest := make([]probe, 0, len(probes)-1)
+			return append(append(rest, probes[:i]...), probes[i+1:]...)
+		}
+	}
+	return probes
+}

@@ -1,0 +1,77 @@
+package breaker
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// force lays an operator's state over the entry of path, which is made even if
+// the service has no room for more entries: an operator's word counts.
+func (e *edit) force(path string, to State, end int64) error {
+	if depth := strings.Count(path, "/"); depth > e.set.MaxDepth {
+		return fmt.Errorf("breaker: %s%s has %d segments, entries have at most max_depth %d: name a shorter prefix",
+			e.service, path, depth, e.set.MaxDepth)
+	}
+	chain := e.takeWithin(path, math.MaxInt)
+	e.override(chain[len(chain)-1], to, end, "an operator's order")
+	e.put()
+	return nil
+}
+
+// reset closes the entry of path and all below it and takes operators' states off.
+func (e *edit) reset(path string) {
+	top := e.root
+	for rest := path; top != nil; {
+		var seg string
+		if seg, rest = nextSegment(rest); seg == "" {
+			break
+		}
+		top = top.kid(seg)
+	}
+	if top == nil {
+		return
+	}
+	var paths []string
+	top.walk(func(n *node) { paths = append(paths, n.path) })
+	for i := len(paths) - 1; i >= 0; i-- { // children first: an entry with children cannot go
+		chain := e.take(paths[i], false)
+		n := chain[len(chain)-1]
+		if n.over != Closed {
+			e.override(n, Closed, 0, "reset by an operator")
+		}
+		e.step(n, event{kind: evReset})
+		n.tally = nil
+		e.put()
+	}
+}
+
+// configure puts new settings in force. States, counts and times go on.
+func (e *edit) configure(s *Settings) {
+	old := e.set
+	e.set = s
+	same := old.Trip == s.Trip && old.Window == s.Window && old.WindowCalls == s.WindowCalls
+	var renew func(n *node) *node
+	renew = func(n *node) *node {
+		next := *n
+		if !same {
+			next.tally = nil
+		}
+		next.kids = make([]*node, len(n.kids))
+		for i, kid := range n.kids {
+			next.kids[i] = renew(kid)
+		}
+		if len(next.kids) == 0 {
+			next.kids = nil
+		}
+		e.seal(&next)
+		if next.path != "" && next.state == Closed {
+			e.dues = append(e.dues, due{e.lapse(&next), next.path})
+		}
+		return &next
+	}
+	e.root = renew(e.root)
+	if s.Trip == "rate" && e.root.tally == nil {
+		e.root.tally = newTally(s)
+	}
+}

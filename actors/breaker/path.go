@@ -1,0 +1,67 @@
+package breaker
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// nextSegment cuts the first segment off a path. Empty segments are dropped;
+// the query and the fragment end the path. An empty seg says that there is none.
+func nextSegment(path string) (seg, rest string) {
+	i := 0
+	for i < len(path) && path[i] == '/' {
+		i++
+	}
+	for j := i; j < len(path); j++ {
+		switch path[j] {
+		case '/':
+			return path[i:j], path[j:]
+		case '?', '#':
+			return path[i:j], ""
+		}
+	}
+	return path[i:], ""
+}
+
+// cleanPath returns the name of the entry for a path: "" for the service,
+// /v1/send for the rest.
+func cleanPath(path string) string {
+	var b strings.Builder
+	for seg, rest := nextSegment(path); seg != ""; seg, rest = nextSegment(rest) {
+		b.WriteByte('/')
+		b.WriteString(seg)
+	}
+	return b.String()
+}
+
+// parseService checks and normalizes scheme://host[:port]: lower case, and
+// without the port that the scheme has by default.
+func parseService(service string) (scheme, host string, err error) {
+	fail := func(why string) (string, string, error) {
+		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], such as https://mail.internal", service, why)
+	}
+	u, err := url.Parse(service)
+	switch {
+	case err != nil:
+		return fail(err.Error())
+	case u.Scheme == "" || u.Host == "" || u.Hostname() == "":
+		return fail("no scheme or no host")
+	case u.User != nil:
+		return fail("it has a user")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return fail("it has a path or a query; one breaker guards all paths of a service")
+	}
+	return u.Scheme, canonicalHost(u.Scheme, u.Host), nil
+}
+
+func canonicalHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	switch scheme {
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":")
+}

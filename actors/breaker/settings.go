@@ -1,0 +1,159 @@
+package breaker
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Settings of one breaker. The zero value of each field means its default; the
+// first six have the names and defaults of the Python chassis.
+type Settings struct {
+	RequestTimeout     time.Duration `key:"request_timeout" rule:"min=0s" doc:"longest wait for the response headers, and for each further piece of the body, default 5s"`
+	OpenTimeout        time.Duration `key:"open_timeout" rule:"min=0s" doc:"time for which an open entry refuses every call, default 10s"`
+	ClosedFailLimit    int           `key:"closed_fail_limit" rule:"min=0" doc:"failures that open a closed entry, default 10"`
+	ClosedSuccessLimit int           `key:"closed_success_limit" rule:"min=0" doc:"successes that clear the failures of a closed entry, default 1"`
+	HalfFailLimit      int           `key:"half_fail_limit" rule:"min=0" doc:"failures that open a half-open entry again, default 1"`
+	HalfSuccessLimit   int           `key:"half_success_limit" rule:"min=0" doc:"successes that close a half-open entry, default 10"`
+
+	HalfProbeLimit int           `key:"half_probe_limit" rule:"min=0" doc:"most calls in flight through a half-open entry, default 1"`
+	ProbeTimeout   time.Duration `key:"probe_timeout" rule:"min=0s" doc:"deadline of a call through a half-open entry, past it a failure, default request_timeout"`
+	BoundCalls     bool          `key:"bound_calls" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
+	CallerDeadline string        `key:"caller_deadline" rule:"oneof=failure|neutral" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
+
+	Trip        string        `key:"trip" rule:"oneof=consecutive|rate" doc:"what opens a closed entry: failures in a row, or the failure rate over a window, default consecutive"`
+	Window      time.Duration `key:"window" rule:"min=0s" doc:"length of the sliding window of trip: rate, default 30s unless window_calls is set"`
+	WindowCalls int           `key:"window_calls" rule:"min=0,max=10000" doc:"make the window the last so many calls instead of a time, default 0: a time"`
+	FailureRate float64       `key:"failure_rate" rule:"min=0,max=1" doc:"share of failures in the window that opens, above 0 to 1, default 0.5"`
+	MinCalls    int           `key:"min_calls" rule:"min=0" doc:"calls in the window below which no rate opens, default 20"`
+	SlowCall    time.Duration `key:"slow_call" rule:"min=0s" doc:"a call at least this long is slow, needs trip: rate, default 0: none is"`
+	SlowRate    float64       `key:"slow_rate" rule:"min=0,max=1" doc:"share of slow calls in the window that opens, above 0 to 1, default 0.8"`
+	HangLimit   int           `key:"hang_limit" rule:"min=0" doc:"calls hanging at once that open an entry though none returns, default 0: off"`
+	HangTime    time.Duration `key:"hang_time" rule:"min=0s" doc:"time in flight from which a call hangs and is a failure, needs hang_limit, default request_timeout"`
+
+	OpenBackoff string        `key:"open_backoff" rule:"oneof=constant|exponential" doc:"open time when opening again: the same, or twice the one before, default constant"`
+	OpenMax     time.Duration `key:"open_max" rule:"min=0s" doc:"longest open time, by backoff or Retry-After, default 5m"`
+	OpenJitter  float64       `key:"open_jitter" rule:"min=0,max=1" doc:"share of the open time that is added at random, 0 to 1, default 0"`
+	RetryAfter  string        `key:"retry_after" rule:"oneof=honor|ignore" doc:"lengthen the open time to the Retry-After of the failing response, default honor"`
+	Ramp        time.Duration `key:"ramp" rule:"min=0s" doc:"time over which a recovered entry admits a growing share of its calls before it closes, default 0: closes at once"`
+
+	HealthURL      string        `key:"health_url" doc:"URL, or path at the service, that the breaker itself calls while the service entry is open, default none"`
+	HealthInterval time.Duration `key:"health_interval" rule:"min=0s" doc:"time between two such calls, default 1s"`
+
+	Blame       string        `key:"blame" rule:"oneof=deepest|all" doc:"who takes a failure in half-open: the deepest entry known to be bad alone, or every entry, default deepest"`
+	MaxEntries  int           `key:"max_entries" rule:"min=0,max=1000000" doc:"most entries of paths in a service; past it the parents alone take the failures, default 1000"`
+	MaxDepth    int           `key:"max_depth" rule:"min=0,max=32" doc:"path segments that may have entries of their own, default 16"`
+	ForgetAfter time.Duration `key:"forget_after" rule:"min=0s" doc:"time without an event after which a closed path entry is dropped with its counts, default 10m"`
+	LogSize     int           `key:"log_size" rule:"min=0,max=1000000" doc:"transitions kept in the log, default 256"`
+}
+
+// DefaultSettings returns the settings with every default filled in.
+func DefaultSettings() Settings { return Settings{}.filled() }
+
+func (s Settings) filled() Settings {
+	duration := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	number := func(n *int, def int) {
+		if *n == 0 {
+			*n = def
+		}
+	}
+	text := func(v *string, def string) {
+		if *v == "" {
+			*v = def
+		}
+	}
+	duration(&s.RequestTimeout, 5*time.Second)
+	duration(&s.OpenTimeout, 10*time.Second)
+	number(&s.ClosedFailLimit, 10)
+	number(&s.ClosedSuccessLimit, 1)
+	number(&s.HalfFailLimit, 1)
+	number(&s.HalfSuccessLimit, 10)
+	number(&s.HalfProbeLimit, 1)
+	duration(&s.ProbeTimeout, s.RequestTimeout)
+	text(&s.CallerDeadline, "failure")
+	text(&s.Trip, "consecutive")
+	if s.WindowCalls == 0 {
+		duration(&s.Window, 30*time.Second)
+	}
+	number(&s.MinCalls, 20)
+	if s.FailureRate == 0 {
+		s.FailureRate = 0.5
+	}
+	if s.SlowRate == 0 {
+		s.SlowRate = 0.8
+	}
+	duration(&s.HangTime, s.RequestTimeout)
+	text(&s.OpenBackoff, "constant")
+	duration(&s.OpenMax, 5*time.Minute)
+	text(&s.RetryAfter, "honor")
+	duration(&s.HealthInterval, time.Second)
+	text(&s.Blame, "deepest")
+	number(&s.MaxEntries, 1000)
+	number(&s.MaxDepth, 16)
+	duration(&s.ForgetAfter, 10*time.Minute)
+	number(&s.LogSize, 256)
+	return s
+}
+
+// validate checks filled settings and reports every error at once.
+func (s Settings) validate() error {
+	var errs []error
+	bad := func(ok bool, key, want string, got any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s must be %s, got %v", key, want, got))
+		}
+	}
+	for _, d := range []struct {
+		key string
+		v   time.Duration
+	}{
+		{"request_timeout", s.RequestTimeout}, {"open_timeout", s.OpenTimeout}, {"probe_timeout", s.ProbeTimeout},
+		{"hang_time", s.HangTime}, {"open_max", s.OpenMax}, {"health_interval", s.HealthInterval}, {"forget_after", s.ForgetAfter},
+	} {
+		bad(d.v > 0, d.key, "above 0", d.v)
+	}
+	for _, d := range []struct {
+		key string
+		v   time.Duration
+	}{{"window", s.Window}, {"slow_call", s.SlowCall}, {"ramp", s.Ramp}} {
+		bad(d.v >= 0, d.key, "0 or above", d.v)
+	}
+	for _, n := range []struct {
+		key string
+		v   int
+		max int
+	}{
+		{"closed_fail_limit", s.ClosedFailLimit, math.MaxInt32}, {"closed_success_limit", s.ClosedSuccessLimit, math.MaxInt32},
+		{"half_fail_limit", s.HalfFailLimit, math.MaxInt32}, {"half_success_limit", s.HalfSuccessLimit, math.MaxInt32},
+		{"half_probe_limit", s.HalfProbeLimit, math.MaxInt32}, {"min_calls", s.MinCalls, math.MaxInt32},
+		{"max_entries", s.MaxEntries, 1_000_000}, {"max_depth", s.MaxDepth, maxDepth}, {"log_size", s.LogSize, 1_000_000},
+	} {
+		bad(n.v > 0 && n.v <= n.max, n.key, fmt.Sprintf("1 to %d", n.max), n.v)
+	}
+	bad(s.HangLimit >= 0 && s.HangLimit <= math.MaxInt32, "hang_limit", "0 or above", s.HangLimit)
+	bad(s.WindowCalls >= 0 && s.WindowCalls <= 10_000, "window_calls", "0 to 10000", s.WindowCalls)
+	if s.WindowCalls > 0 {
+		bad(s.Window == 0, "window", "0 when window_calls is set", s.Window)
+		bad(s.MinCalls <= s.WindowCalls, "min_calls", fmt.Sprintf("at most window_calls (%d), or no rate could ever open", s.WindowCalls), s.MinCalls)
+	}
+	bad(s.FailureRate > 0 && s.FailureRate <= 1, "failure_rate", "above 0 and at most 1", s.FailureRate)
+	bad(s.SlowRate > 0 && s.SlowRate <= 1, "slow_rate", "above 0 and at most 1", s.SlowRate)
+	bad(s.OpenJitter >= 0 && s.OpenJitter <= 1, "open_jitter", "0 to 1", s.OpenJitter)
+	bad(s.OpenMax >= s.OpenTimeout, "open_max", fmt.Sprintf("at least open_timeout (%v)", s.OpenTimeout), s.OpenMax)
+	bad(s.SlowCall == 0 || s.Trip == "rate", "slow_call", "0 unless trip is rate", s.SlowCall)
+	oneOf := func(key, v, a, b string) { bad(v == a || v == b, key, a+" or "+b, fmt.Sprintf("%q", v)) }
+	oneOf("caller_deadline", s.CallerDeadline, "failure", "neutral")
+	oneOf("trip", s.Trip, "consecutive", "rate")
+	oneOf("open_backoff", s.OpenBackoff, "constant", "exponential")
+	oneOf("retry_after", s.RetryAfter, "honor", "ignore")
+	oneOf("blame", s.Blame, "deepest", "all")
+	return errors.Join(errs...)
+}
+
+// maxDepth bounds max_depth, so that a walk down a path needs no allocation.
+const maxDepth = 32

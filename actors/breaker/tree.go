@@ -1,0 +1,200 @@
+package breaker
+
+import (
+	"sort"
+	"time"
+)
+
+// node is one entry: its machine and what lies around it. A node that has been
+// published is never changed; the tally alone is shared and atomic.
+type node struct {
+	machine
+	path    string // "" for the service, /v1/send for the rest
+	seg     string // last segment of path
+	over    State  // an operator's state, or Closed for none
+	overEnd int64  // when over ends, ns; 0 for never
+	tally   *tally // sliding window; nil unless trip is rate and something is counted
+	refusal *OpenError
+	kids    []*node // by seg
+}
+
+// tree is the state of one service: a value, and immutable below. Every change
+// (see edit) makes the nodes on one path anew and shares the rest.
+type tree struct {
+	set     *Settings
+	service string
+	base    time.Time // what ns count from
+	root    *node
+	seq     uint64 // transitions so far
+	forgot  uint64 // highest since of an entry that was dropped: older results make no entry
+	slots   uint64 // slot ids given out so far
+	entries int    // nodes below the root
+	forced  int    // nodes that an operator holds
+}
+
+// kid returns the child for a segment, or nil.
+func (n *node) kid(seg string) *node {
+	i := n.find(seg)
+	if i < len(n.kids) && n.kids[i].seg == seg {
+		return n.kids[i]
+	}
+	return nil
+}
+
+func (n *node) find(seg string) int {
+	return sort.Search(len(n.kids), func(i int) bool { return n.kids[i].seg >= seg })
+}
+
+// shown is the state that callers meet.
+func (n *node) shown() State {
+	if n.over != Closed {
+		return n.over
+	}
+	return n.state
+}
+
+// decision says what becomes of a call.
+type decision struct {
+	refusal *OpenError // not nil: refused
+	slot    bool       // it needs a slot of a half-open entry, which the actor gives
+	forced  bool       // an operator lets it pass: its result is not counted
+	ramp    *node      // not nil: admitted with the share of this entry
+}
+
+// decide walks the entries on path. The deepest entry that an operator holds
+// decides alone; else all must admit.
+func (t *tree) decide(path string) decision {
+	if t.forced > 0 {
+		if held := t.held(path); held != nil {
+			switch held.over {
+			case ForcedOpen:
+				return decision{refusal: held.refusal}
+			case ForcedClosed:
+				return decision{forced: true}
+			}
+			d := t.natural(path) // metrics only: as if, but let pass what would be refused
+			return decision{forced: d.refusal != nil, slot: d.slot && d.refusal == nil}
+		}
+	}
+	return t.natural(path)
+}
+
+func (t *tree) natural(path string) (d decision) {
+	for n := t.root; n != nil; {
+		switch {
+		case n.refuses():
+			return decision{refusal: n.refusal}
+		case n.ramping():
+			if d.ramp == nil || n.begun > d.ramp.begun {
+				d.ramp = n
+			}
+		case n.state == HalfOpen:
+			d.slot = true
+		}
+		if len(n.kids) == 0 {
+			break
+		}
+		var seg string
+		if seg, path = nextSegment(path); seg == "" {
+			break
+		}
+		n = n.kid(seg)
+	}
+	return d
+}
+
+// refuses says whether the entry's own state has no room for a call.
+func (n *node) refuses() bool { return n.refusal != nil && n.state != Closed && !n.ramping() }
+
+// held returns the deepest node on path that an operator holds, or nil.
+func (t *tree) held(path string) (held *node) {
+	for n := t.root; n != nil; {
+		if n.over != Closed {
+			held = n
+		}
+		var seg string
+		if seg, path = nextSegment(path); seg == "" {
+			break
+		}
+		n = n.kid(seg)
+	}
+	return held
+}
+
+// interest says what must be done with the success of a call that was admitted
+// at seq with slot: nothing, or (true) a report to the actor.
+func (t *tree) interest(path string, seq, slot uint64) (report bool) {
+	for n := t.root; n != nil; {
+		if n.counts(seq, slot) {
+			switch {
+			case n.state == HalfOpen && !n.ramping(), n.blamed, n.fails > 0 && t.set.Trip == "consecutive":
+				report = true
+			}
+		}
+		if len(n.kids) == 0 {
+			break
+		}
+		var seg string
+		if seg, path = nextSegment(path); seg == "" {
+			break
+		}
+		n = n.kid(seg)
+	}
+	return report
+}
+
+// countGood adds a success to the windows on path.
+func (t *tree) countGood(path string, seq uint64, now int64) {
+	for n := t.root; n != nil; {
+		if n.tally != nil && n.state == Closed && n.since <= seq {
+			n.tally.good(now)
+		}
+		var seg string
+		if seg, path = nextSegment(path); seg == "" {
+			break
+		}
+		n = n.kid(seg)
+	}
+}
+
+// walk visits all nodes, parents before children.
+func (n *node) walk(visit func(*node)) {
+	visit(n)
+	for _, kid := range n.kids {
+		kid.walk(visit)
+	}
+}
+
+// view is what the actor publishes: a tree, and what most calls need to know of
+// it in one word.
+type view struct {
+	tree
+	kind    viewKind
+	refusal *OpenError // viewRefuses
+}
+
+type viewKind uint8
+
+const (
+	viewMixed   viewKind = iota // walk the tree
+	viewQuiet                   // every call is admitted, and a success changes nothing
+	viewRefuses                 // every call is refused
+	viewStopped                 // the breaker was stopped
+)
+
+func (t *tree) view() *view {
+	v := &view{tree: *t}
+	r := t.root
+	switch {
+	case r.over == ForcedOpen && t.forced == 1, t.forced == 0 && r.refuses():
+		v.kind, v.refusal = viewRefuses, r.refusal
+	case t.entries == 0 && t.forced == 0 && r.state == Closed && r.fails == 0 && !r.blamed && t.set.plain():
+		v.kind = viewQuiet
+	}
+	return v
+}
+
+// plain says that a call needs neither clock nor ctx of ours while all is well.
+func (s *Settings) plain() bool {
+	return s.Trip == "consecutive" && s.HangLimit == 0 && !s.BoundCalls
+}
