@@ -6,9 +6,9 @@ import "time"
 // them go into the next one, in the order in which they came. It is pure: the
 // caller has the clock and makes the requests.
 //
-// Entries wait for company only as long as a request is under way (whoever
-// comes alone goes at once), at most for the linger, and never once ten of
-// them, or as many bytes as a request holds, are there.
+// Entries wait for company only where some can be expected, at most for the
+// linger, and never once ten of them, or as many bytes as a request holds, are
+// there.
 type batch[T any] struct {
 	linger  time.Duration
 	size    func(T) int // bytes that an entry counts for; nil: no limit by size
@@ -35,12 +35,13 @@ func (b *batch[T]) sizeOf(entry T) int {
 
 func (b *batch[T]) len() int { return len(b.waiting) }
 
-// due tells whether a request should go now: underWay says how many are.
-func (b *batch[T]) due(now time.Time, underWay int) bool {
+// due tells whether a request should go now. company says that more entries
+// can be expected soon; without, nothing lingers.
+func (b *batch[T]) due(now time.Time, company bool) bool {
 	switch {
 	case len(b.waiting) == 0:
 		return false
-	case underWay == 0, len(b.waiting) >= maxBatchEntries, b.bytes >= maxBatchBytes:
+	case !company, len(b.waiting) >= maxBatchEntries, b.bytes >= maxBatchBytes:
 		return true
 	}
 	return !now.Before(b.deadline())

@@ -1,4 +1,4 @@
-package poller
+package poller_test
 
 import (
 	"testing"

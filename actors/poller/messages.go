@@ -70,6 +70,9 @@ type (
 	// Flush asks for [Flushed] once everything settled before it is done
 	// (deletes and visibility changes answered or given up).
 	Flush struct{}
+
+	// Inspect asks for [*Stats]. It costs no request.
+	Inspect struct{}
 )
 
 // Outgoing is a message to be sent as part of a [Settle].
@@ -84,7 +87,9 @@ type Outgoing struct {
 	TraceHeader string // AWSTraceHeader, the system attribute; empty for none
 }
 
-// Messages that a poller sends to its subscriber.
+// Messages that a poller sends. [Delivered], [LeaseLost], [LeaseExpiring] and
+// [Settled] go to the subscriber; an answer goes to the sender of what it
+// answers or, if that has none, to the subscriber.
 type (
 	// Delivered hands one message over. Its lease is held and extended
 	// until [Settle], [LeaseLost] or the end of the poller.
@@ -107,7 +112,20 @@ type (
 		Err   error
 	}
 
-	// Settled answers a [Settle]: nil, or why it could not be done.
+	// LeaseExpiring says that SQS will end the lease at At, because it holds
+	// no message for more than 12 hours after it was received ([MaxLease]).
+	// It comes once, lease_notice before At. Whoever wants to carry on ends
+	// the execution and settles with a fresh copy in Send: that one gets 12
+	// hours of its own. What is not settled by At is [LeaseLost] with
+	// [ErrLeaseLimit].
+	LeaseExpiring struct {
+		Lease LeaseID
+		At    time.Time
+	}
+
+	// Settled answers a [Settle]: nil, or why it could not be done. After an
+	// error other than [ErrLeaseLost] the lease is not extended any more, but
+	// until it ends it may be settled in another way.
 	Settled struct {
 		Lease LeaseID
 		Err   error

@@ -62,7 +62,7 @@ func (b *outbox) add(letters []*letter) {
 
 // dispatch starts the requests that are due and arms the timer for the next.
 func (b *outbox) dispatch(now time.Time) {
-	for b.underWay < b.sender.opts.maxRequests && (b.gathering.due(now, b.underWay) || b.hurried && b.gathering.len() > 0) {
+	for b.underWay < b.sender.opts.maxRequests && b.gathering.due(now, b.underWay > 0 && !b.hurried) {
 		letters := b.next()
 		if len(letters) == 0 {
 			return // every group that waits is busy: the end of a request dispatches again

@@ -1,0 +1,238 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+// kind is what a batch request does to its leases.
+type kind int
+
+const (
+	deletion kind = iota
+	release
+	extension
+	kinds int = iota
+)
+
+func (k kind) String() string { return [...]string{"delete", "release", "extend"}[k] }
+
+// call is a batch request about up to ten leases. While it is under way the
+// leases belong to the actor alone; the request has copies.
+type call struct {
+	kind    kind
+	leases  []*lease
+	handles []string
+	hide    []time.Duration // from the start of the request; not for deletions
+	start   time.Time
+}
+
+// called is its answer, taken apart entry by entry by the actor.
+type called struct {
+	call    *call
+	err     error   // of the request as a whole
+	refused []error // of each lease; nil: all went well
+}
+
+// IgnoreDeadLetterLogging keeps an answer that comes after the end out of the log.
+func (*called) IgnoreDeadLetterLogging() {}
+
+func (m *called) of(i int) error {
+	switch {
+	case m.err != nil:
+		return m.err
+	case m.refused != nil:
+		return m.refused[i]
+	}
+	return nil
+}
+
+// call begins a request about leases, at most ten.
+func (w *worker) call(k kind, leases []*lease) {
+	leases = slices.DeleteFunc(leases, func(l *lease) bool { return w.ledger.leases[l.id] != l })
+	if len(leases) == 0 {
+		return // all were lost while they waited
+	}
+	c := &call{kind: k, leases: leases, handles: make([]string, len(leases)), start: w.now}
+	if k != deletion {
+		c.hide = make([]time.Duration, len(leases))
+	}
+	timeout := w.set.RequestTimeout
+	for i, l := range leases {
+		c.handles[i] = l.handle
+		switch k {
+		case extension:
+			c.hide[i] = l.extension(w.now)
+			timeout = min(timeout, max(l.lostAt().Sub(w.now)/3, minExtendTimeout))
+		case release:
+			c.hide[i] = max(min(l.settling.visibleAt.Sub(w.now), l.limit().Sub(w.now).Truncate(time.Second)), 0)
+			fallthrough
+		case deletion:
+			l.settling.queued, l.settling.call = false, c
+		}
+	}
+	w.calls[c] = true
+	w.ongoing[k]++
+	w.counts.calls[k].Add(1)
+	go func() {
+		ctx, cancel := context.WithTimeout(w.ctx, timeout)
+		defer cancel()
+		m := &called{call: c}
+		m.refused, m.err = w.request(ctx, c)
+		w.root.Send(w.self, m)
+	}()
+}
+
+// minExtendTimeout is the least time that an extension gets, however little of
+// its lease is left.
+const minExtendTimeout = 250 * time.Millisecond
+
+func (w *worker) request(ctx context.Context, c *call) ([]error, error) {
+	if c.kind == deletion {
+		entries := make([]types.DeleteMessageBatchRequestEntry, len(c.handles))
+		for i := range c.handles {
+			entries[i] = types.DeleteMessageBatchRequestEntry{Id: entryID(i), ReceiptHandle: &c.handles[i]}
+		}
+		out, err := w.cfg.Client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &w.cfg.QueueURL, Entries: entries})
+		if err != nil || len(out.Successful) == len(entries) {
+			return nil, err
+		}
+		a := unanswered(len(entries))
+		for _, ok := range out.Successful {
+			a.succeeded(ok.Id)
+		}
+		a.failed(out.Failed)
+		return a, nil
+	}
+	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(c.handles))
+	for i := range c.handles {
+		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: entryID(i), ReceiptHandle: &c.handles[i], VisibilityTimeout: wholeSeconds(c.hide[i])}
+	}
+	out, err := w.cfg.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &w.cfg.QueueURL, Entries: entries})
+	if err != nil || len(out.Successful) == len(entries) {
+		return nil, err
+	}
+	a := unanswered(len(entries))
+	for _, ok := range out.Successful {
+		a.succeeded(ok.Id)
+	}
+	a.failed(out.Failed)
+	return a, nil
+}
+
+// answers are the errors of a batch's entries. One that the queue did not
+// mention at all has failed for a passing reason.
+type answers []error
+
+var errNotMentioned = errors.New("poller: the service did not mention the entry in its answer")
+
+func unanswered(n int) answers {
+	a := make(answers, n)
+	for i := range a {
+		a[i] = errNotMentioned
+	}
+	return a
+}
+
+func (a answers) succeeded(id *string) {
+	if i, ok := entryIndex(id, len(a)); ok {
+		a[i] = nil
+	}
+}
+
+func (a answers) failed(entries []types.BatchResultErrorEntry) {
+	for _, f := range entries {
+		if i, ok := entryIndex(f.Id, len(a)); ok {
+			a[i] = entryError(f)
+		}
+	}
+}
+
+var entryIDs = func() (ids [maxBatchEntries]string) {
+	for i := range ids {
+		ids[i] = strconv.Itoa(i)
+	}
+	return ids
+}()
+
+func entryID(i int) *string { return &entryIDs[i] }
+
+func (w *worker) onCalled(m *called) {
+	c := m.call
+	if !w.calls[c] {
+		return
+	}
+	delete(w.calls, c)
+	w.ongoing[c.kind]--
+	if m.err != nil {
+		w.failedCall(m.err)
+		if w.ctx.Err() == nil {
+			w.log.Warn("a request about leases failed; it is made again", "kind", c.kind, "leases", len(c.leases), "error", sqsclient.Explain(w.cfg.Client, m.err))
+		}
+	} else {
+		w.counts.success.Store(w.now.UnixNano())
+	}
+	for i, l := range c.leases {
+		err := m.of(i)
+		if err != nil && m.err == nil {
+			w.counts.entryFailures.Add(1)
+		}
+		switch {
+		case w.ledger.leases[l.id] != l:
+		case c.kind == extension:
+			w.onExtended(l, c, i, err)
+		case l.settling != nil && l.settling.call == c:
+			w.onSettleAnswer(l, err)
+		}
+	}
+}
+
+func (w *worker) failedCall(err error) {
+	w.counts.failures.Add(1)
+	if isThrottle(err) {
+		w.counts.throttles.Add(1)
+	}
+	w.counts.lastError.Store(&failure{At: w.now, Error: err.Error()})
+}
+
+func (w *worker) onCount(asker *actor.PID) {
+	go func() {
+		ctx, cancel := context.WithTimeout(w.ctx, w.set.RequestTimeout)
+		defer cancel()
+		w.counts.counted.Add(1)
+		out, err := w.cfg.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &w.cfg.QueueURL, AttributeNames: countAttributes})
+		if err != nil {
+			w.answer(asker, &Counted{Err: fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, sqsclient.Explain(w.cfg.Client, err))})
+			return
+		}
+		count := func(name types.QueueAttributeName) int {
+			n, _ := strconv.Atoi(out.Attributes[string(name)]) // absent: none
+			return n
+		}
+		w.answer(asker, &Counted{
+			Visible:  count(types.QueueAttributeNameApproximateNumberOfMessages),
+			InFlight: count(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
+			Delayed:  count(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
+		})
+	}()
+}
+
+var countAttributes = []types.QueueAttributeName{
+	types.QueueAttributeNameApproximateNumberOfMessages,
+	types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+	types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+}
+
+func (w *worker) onFlush(asker *actor.PID) {
+	w.flushes = append(w.flushes, flush{serial: w.settles, asker: func() { w.answer(asker, &Flushed{}) }})
+}

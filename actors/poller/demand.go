@@ -1,0 +1,155 @@
+package poller
+
+import "time"
+
+// demand decides how many receives are to be under way and for how many
+// messages each asks. It is pure.
+//
+// There is one receive while there is little to do: a long poll of 20 s, so
+// that an idle pool costs 4 320 requests a day. Each that comes back full
+// doubles how many may be under way, each that does not takes that back.
+//
+// No receive asks for more than is wanted. As a receive costs as much for one
+// message as for ten, few credits wait for more to come from executions that
+// are about to end, but only as long as few slots stand idle by it.
+type demand struct {
+	maxReceives int
+	wait        time.Duration  // of a long poll
+	random      func() float64 // from 0 to 1, for jitter
+
+	credits   int // wanted, less what was delivered; may be negative
+	asked     int // by receives under way
+	underWay  int
+	level     int       // receives to be under way at once, from 1
+	few       time.Time // since when there are credits that wait for more
+	failures  int       // rounds of receives that failed, in a row
+	empties   int       // receives in a row that came back empty before their time
+	notBefore time.Time // no receive before: back-off
+	attempt   string    // FIFO: id of the receive that failed last, to be made again
+}
+
+const (
+	// gather is how long credits wait for a full ten where that many can come;
+	// it is of the order of a round trip.
+	gather = 5 * time.Millisecond
+	// gatherMore is how long they wait for a sixteenth of all slots.
+	gatherMore = 100 * time.Millisecond
+
+	minBackoff      = 100 * time.Millisecond
+	throttleBackoff = time.Second
+	maxBackoff      = 20 * time.Second
+)
+
+// plan returns for how many messages the next receive asks, 0 for none now.
+// held is the number of messages in execution, whose credits will come back.
+// Call it again after each receive that was begun.
+func (d *demand) plan(now time.Time, held int) int {
+	free := d.credits - d.asked
+	if free <= 0 {
+		d.few = time.Time{}
+		return 0
+	}
+	if d.few.IsZero() {
+		d.few = now
+	}
+	if d.underWay >= max(d.level, 1) || now.Before(d.notBefore) {
+		return 0
+	}
+	if free >= maxBatchEntries {
+		return maxBatchEntries
+	}
+	if free < d.enough(now.Sub(d.few), held+d.asked+free, held) {
+		return 0
+	}
+	return free
+}
+
+// enough is how many credits make a receive worth its price, when the first of
+// them has waited for age.
+func (d *demand) enough(age time.Duration, slots, held int) int {
+	switch {
+	case held == 0 && d.underWay == 0: // no other will come
+		return 1
+	case age < gather && slots >= 2*maxBatchEntries:
+		return maxBatchEntries
+	case age < gatherMore:
+		return min(max(slots/16, 1), maxBatchEntries)
+	}
+	return 1
+}
+
+// wake is when plan is to be asked again although nothing has happened; false
+// if that cannot change anything.
+func (d *demand) wake(now time.Time) (time.Time, bool) {
+	if d.credits-d.asked <= 0 || d.underWay >= max(d.level, 1) {
+		return time.Time{}, false
+	}
+	switch {
+	case now.Before(d.notBefore):
+		return d.notBefore, true
+	case now.Sub(d.few) < gather:
+		return d.few.Add(gather), true
+	}
+	return d.few.Add(gatherMore), true
+}
+
+func (d *demand) began(asked int) {
+	d.asked += asked
+	d.underWay++
+	d.few = time.Time{}
+}
+
+// received notes the answer to a receive that took elapsed.
+func (d *demand) received(now time.Time, asked, got int, elapsed time.Duration) {
+	d.ended(asked)
+	d.credits -= got
+	d.failures = 0
+	switch {
+	case got >= asked:
+		d.level = min(max(d.level, 1)*2, d.maxReceives)
+	case got > 0:
+		d.level = max(d.level-1, 1)
+	default:
+		d.level = 1
+	}
+	if got > 0 || elapsed >= d.wait/2 {
+		d.empties = 0
+		return
+	}
+	// An answer without messages before its time: no long poll, whoever is to
+	// blame. Without a pause it would be a loop as fast as the queue answers.
+	d.empties++
+	d.pause(now, minBackoff, d.wait, d.empties)
+}
+
+// failed notes a receive that failed. Those that fail together count once.
+func (d *demand) failed(now time.Time, asked int, throttled bool) {
+	d.ended(asked)
+	d.level = 1
+	if now.Before(d.notBefore) {
+		return
+	}
+	d.failures++
+	least := minBackoff
+	if throttled {
+		least = throttleBackoff
+	}
+	d.pause(now, least, maxBackoff, d.failures)
+}
+
+func (d *demand) ended(asked int) {
+	d.asked -= asked
+	d.underWay--
+}
+
+// pause waits least, doubled by each time in a row, up to most, of which half
+// is jitter.
+func (d *demand) pause(now time.Time, least, most time.Duration, times int) {
+	wait := min(least<<min(times-1, 16), most)
+	d.notBefore = now.Add(wait/2 + time.Duration(float64(wait/2)*d.random()))
+}
+
+// begin starts a new epoch: nothing is wanted yet. Receives under way go on.
+func (d *demand) begin() {
+	d.credits, d.few = 0, time.Time{}
+}

@@ -1,0 +1,57 @@
+// Package poller is the conversation with one SQS queue: it receives what its
+// subscriber has room for, keeps every lease, and deletes or releases what was
+// settled. No one else touches a receipt handle.
+//
+//	url, err := poller.EnsureQueue(ctx, client, "mailer-tasks", poller.EnsureOptions{Create: true})
+//	...
+//	p, err := poller.New(poller.Config{Client: client, QueueURL: url, Logger: logger})
+//	...
+//	pid := system.Root.Spawn(p.Props())
+//	system.Root.Send(pid, &poller.Subscribe{To: self})
+//	system.Root.Send(pid, &poller.Want{Credits: 100})
+//
+// The subscriber then gets a [Delivered] for each message and answers it with
+// a [Settle], and that with a [Settled]. [Sender] sends, to any queue.
+//
+// # What it promises
+//
+//   - It receives no more than is wanted, with several receives under way
+//     while they come back full, one long poll while there is nothing to do,
+//     and none while nothing is wanted.
+//   - A receive that is under way is never aborted, for SQS would hide its
+//     messages and give them to nobody: a [Drain] lets it end.
+//   - A lease is extended from half its length on, together with others, until
+//     it is settled. If that fails it is tried again, faster as the end comes
+//     near; a lease that cannot be kept is [LeaseLost] a little before it ends.
+//     A message of whose lease too little is left to start on is extended
+//     before it is handed over.
+//   - Deletes and releases share requests; entries that fail are tried again,
+//     one by one, as long as the lease holds.
+//   - It survives every error of the queue, with back-off and jitter.
+//
+// # State
+//
+// The actor alone owns the leases, the demand and the requests that are under
+// way; the pure parts are ledger (leases), demand (receives) and batch (who
+// shares a request), none of which knows the time or the network. Requests run
+// in goroutines, have copies of what they need, and come back as messages; no
+// request is made with a ctx that a drain or a stop of the subscriber cancels.
+// All of it survives a restart of the actor.
+//
+// # Several goroutines
+//
+// [Poller.Stats] and all of [Sender] are safe for use from several goroutines;
+// everything else is a message.
+//
+// # Debugging
+//
+// [Poller.Stats], or [Inspect] by message, shows the counts, the demand, the
+// leases, the oldest of them and the last error. A lease that is lost and a
+// request that failed are logged at WARN.
+//
+// # Testing
+//
+// Use the embedded queue: its HTTP client, given to sqsclient.New, makes the
+// same client that production has. The package's own tests put faults into
+// that HTTP client and run in synctest's simulated time.
+package poller

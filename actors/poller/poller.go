@@ -1,0 +1,398 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// Config is what a [Poller] is made of.
+type Config struct {
+	Settings Settings
+	Client   *sqs.Client // required; sqsclient.New makes a fit one
+	QueueURL string      // required; EnsureQueue returns it
+	Sender   *Sender     // of Settle.Send; nil: one of its own
+	Logger   *slog.Logger
+	// Context ends every request when it ends, receives too: for the end in a
+	// hurry, when what a receive brings may stay invisible until its lease is
+	// over. An orderly end is a Drain. nil: it never ends.
+	Context context.Context
+}
+
+// Poller is the conversation with one queue: make it with [New], spawn its
+// [Poller.Props] once, and talk to the actor by the messages of this package.
+// [Poller.Stats] may be called from any goroutine.
+type Poller struct {
+	cfg    Config
+	set    Settings
+	log    *slog.Logger
+	counts counts
+	base   context.Context
+
+	mu    sync.Mutex
+	actor *worker // what survives a restart of the actor; nil before it has started
+}
+
+// New checks the settings and returns a poller that does nothing yet.
+func New(cfg Config) (*Poller, error) {
+	errs := []error{cfg.Settings.Validate()}
+	if cfg.Client == nil {
+		errs = append(errs, errors.New("poller: Config.Client is missing"))
+	}
+	if cfg.QueueURL == "" {
+		errs = append(errs, errors.New("poller: Config.QueueURL is missing; EnsureQueue returns it"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.log = p.log.With("queue", cfg.QueueURL)
+	if p.base == nil {
+		p.base = context.Background()
+	}
+	if p.cfg.Sender == nil {
+		p.cfg.Sender = NewSender(cfg.Client)
+	}
+	return p, nil
+}
+
+// Props are for one actor: a second spawn while the first lives stops at once
+// with an error in the log, for leases have one owner.
+//
+// After a panic a supervisor may restart the actor: leases, demand and requests
+// under way live outside of it and go on, and the message that it failed on is
+// tried once more. Stopping it cancels its requests; [Drain] and [Flush] come
+// before.
+func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor { return &shell{poller: p} }, opts...)
+}
+
+// shell is the actor. Its state is the worker's.
+type shell struct {
+	poller *Poller
+	*worker
+}
+
+// Receive is called by the actor system.
+func (s *shell) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		if s.worker = s.poller.claim(ctx); s.worker != nil {
+			s.onStarted(ctx)
+		}
+	case *actor.Restarting:
+	case *actor.Stopping:
+		if s.worker != nil {
+			s.onStopping()
+		}
+	case *actor.Stopped:
+		if s.worker != nil {
+			s.poller.disclaim(s.worker)
+		}
+	case *actor.Terminated:
+		s.handle(ctx, m)
+	default:
+		if s.worker != nil {
+			s.handle(ctx, m)
+		}
+	}
+}
+
+func (p *Poller) claim(ctx actor.Context) *worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.actor == nil:
+		p.actor = newWorker(p, ctx)
+	case !p.actor.self.Equal(ctx.Self()):
+		p.log.Error("a second actor was spawned for a poller that has one; it stops", "pid", ctx.Self().Id)
+		ctx.Stop(ctx.Self())
+		return nil
+	}
+	return p.actor
+}
+
+func (p *Poller) disclaim(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.actor == w {
+		p.actor = nil
+	}
+}
+
+// worker is the state of the actor. It is touched by the actor alone and
+// outlives its restarts.
+type worker struct {
+	*Poller
+	self *actor.PID
+	root *actor.RootContext
+	ctx  context.Context // of every request
+	end  context.CancelFunc
+
+	subscriber *actor.PID
+	demand     demand
+	ledger     *ledger
+	deletes    batch[*lease] // settled by deletion
+	changes    batch[*lease] // settled by release
+	later      []postponed   // settlements that wait for their next try
+	calls      map[*call]bool
+	ongoing    [kinds]int // calls under way of each kind
+
+	receives  map[*receiving]bool
+	paused    bool
+	drain     *draining
+	heldBack  int // leases that wait for an extension before they are handed over
+	flushes   []flush
+	unflushed []*settlement // in order of their coming; those that are over leave from the front
+	settles   uint64
+
+	timer *time.Timer
+	armed time.Time
+	now   time.Time // of the message in hand
+
+	current any // the message in hand; what is left of it after a panic
+	retried bool
+	started bool
+}
+
+// draining is an end that has begun.
+type draining struct {
+	handOver bool
+	until    time.Time
+	waiting  []*actor.PID
+}
+
+func newWorker(p *Poller, ctx actor.Context) *worker {
+	w := &worker{
+		Poller:   p,
+		self:     ctx.Self(),
+		root:     ctx.ActorSystem().Root,
+		ledger:   newLedger(p.set.LeaseNotice),
+		calls:    map[*call]bool{},
+		receives: map[*receiving]bool{},
+	}
+	w.ctx, w.end = context.WithCancel(p.base)
+	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
+	w.deletes.linger, w.changes.linger = p.set.SettleLinger, p.set.SettleLinger
+	return w
+}
+
+// heartbeat is how often the actor shows that it lives.
+const heartbeat = 5 * time.Second
+
+func (w *worker) onStarted(ctx actor.Context) {
+	if w.started {
+		w.recover(ctx)
+	}
+	w.started = true
+	w.now = time.Now()
+	w.after()
+}
+
+func (w *worker) onStopping() {
+	w.end()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+func (w *worker) handle(ctx actor.Context, m any) {
+	w.current = m
+	w.now = time.Now()
+	w.dispatch(ctx, m)
+	w.current, w.retried = nil, false
+	w.after()
+}
+
+func (w *worker) dispatch(ctx actor.Context, m any) {
+	switch m := m.(type) {
+	case *Settle:
+		w.onSettle(m)
+	case *Want:
+		w.demand.credits += m.Credits
+	case *received:
+		w.onReceived(m)
+	case *called:
+		w.onCalled(m)
+	case *posted:
+		w.onPosted(m)
+	case *tick:
+		w.onTick()
+	case *Lengthen:
+		w.onLengthen(m)
+	case *Count:
+		w.onCount(w.asker(ctx))
+	case *Inspect:
+		w.answer(w.asker(ctx), w.inspect())
+	case *Flush:
+		w.onFlush(w.asker(ctx))
+	case *Pause:
+		w.paused = true
+	case *Resume:
+		w.paused = false
+	case *Drain:
+		w.onDrain(w.asker(ctx), m)
+	case *Subscribe:
+		w.onSubscribe(ctx, m.To)
+	case *actor.Terminated:
+		if w.subscriber != nil && w.subscriber.Equal(m.Who) {
+			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled)
+			w.onSubscribe(ctx, nil)
+		}
+	default:
+		w.counts.unknown.Add(1)
+		w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
+	}
+}
+
+// after does what the message in hand has made due.
+func (w *worker) after() {
+	w.settleDue()
+	w.receiveDue()
+	w.conclude()
+	w.arm()
+	w.publish()
+}
+
+type tick struct{}
+
+// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
+func (*tick) IgnoreDeadLetterLogging() {}
+
+func (w *worker) onTick() {
+	w.armed = time.Time{}
+	w.counts.alive.Store(w.now.UnixNano())
+	w.leasesDue()
+	w.postponedDue()
+	if w.drain != nil && !w.now.Before(w.drain.until) {
+		w.giveUpReceives()
+	}
+}
+
+// arm sets the one timer for the next thing that time alone brings about.
+func (w *worker) arm() {
+	wake := w.now.Add(heartbeat)
+	earlier := func(t time.Time, ok bool) {
+		if ok && t.Before(wake) {
+			wake = t
+		}
+	}
+	earlier(w.ledger.wake())
+	if w.receiving() {
+		earlier(w.demand.wake(w.now))
+	}
+	if w.deletes.len() > 0 && w.ongoing[deletion] < w.set.MaxRequests {
+		earlier(w.deletes.deadline(), true)
+	}
+	if w.changes.len() > 0 && w.ongoing[release] < w.set.MaxRequests {
+		earlier(w.changes.deadline(), true)
+	}
+	for _, p := range w.later {
+		earlier(p.at, true)
+	}
+	if w.drain != nil && len(w.receives) > 0 {
+		earlier(w.drain.until, true)
+	}
+	if !w.armed.IsZero() && !wake.Before(w.armed) {
+		return
+	}
+	w.armed = wake
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.timer = time.AfterFunc(wake.Sub(w.now), func() { w.root.Send(w.self, &tick{}) })
+}
+
+func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
+	if w.subscriber != nil && !w.subscriber.Equal(to) {
+		ctx.Unwatch(w.subscriber)
+	}
+	if to != nil && !to.Equal(w.subscriber) {
+		ctx.Watch(to)
+	}
+	w.subscriber = to
+	w.demand.begin()
+	for _, l := range w.ledger.leases {
+		switch {
+		case l.settling != nil || l.waiting != nil && to != nil:
+		case l.lost:
+			w.ledger.close(l)
+		default:
+			w.giveBack(l)
+		}
+	}
+}
+
+func (w *worker) onDrain(asker *actor.PID, m *Drain) {
+	if w.drain == nil {
+		w.drain = &draining{until: w.now.Add(maxWait)}
+	}
+	w.drain.handOver = m.HandOver
+	w.drain.waiting = append(w.drain.waiting, asker)
+}
+
+// conclude answers drains and flushes whose time has come.
+func (w *worker) conclude() {
+	if w.drain != nil && len(w.drain.waiting) > 0 && len(w.receives) == 0 && w.heldBack == 0 {
+		for _, pid := range w.drain.waiting {
+			w.answer(pid, &Drained{})
+		}
+		w.drain.waiting = nil
+	}
+	w.concludeFlushes()
+}
+
+// asker is who gets the answer to the message in hand.
+func (w *worker) asker(ctx actor.Context) *actor.PID {
+	if sender := ctx.Sender(); sender != nil {
+		return sender
+	}
+	return w.subscriber
+}
+
+func (w *worker) answer(to *actor.PID, m any) {
+	if to != nil {
+		w.root.Send(to, m)
+	}
+}
+
+// recover puts the state in order after a panic: what was to happen when the
+// requests that are no longer known end is planned anew from the leases, and
+// the message that was in hand is tried once more. If that fails too the lease
+// it was about is given up, for nobody would ever settle it.
+func (w *worker) recover(ctx actor.Context) {
+	w.counts.restarts.Add(1)
+	m, again := w.current, !w.retried
+	w.current = nil
+	w.armed = time.Time{}
+	w.now = time.Now()
+	w.replan()
+	settle, isSettle := m.(*Settle)
+	var l *lease
+	if isSettle {
+		l = w.ledger.leases[settle.Lease]
+	}
+	switch {
+	case m == nil, l != nil && l.settling != nil:
+	case again:
+		w.current, w.retried = m, true
+		w.dispatch(ctx, m)
+		w.current = nil
+	default:
+		if l != nil {
+			w.ledger.close(l)
+		}
+		w.retried = false
+		w.log.Error("a message failed twice and is dropped", "type", fmt.Sprintf("%T", m))
+	}
+	w.retried = false
+}

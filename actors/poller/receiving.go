@@ -1,0 +1,216 @@
+package poller
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/uuid"
+
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+func random() float64 { return rand.Float64() }
+
+// receiving is a receive that is under way.
+type receiving struct {
+	asked   int
+	start   time.Time
+	attempt string // ReceiveRequestAttemptId, FIFO only
+	cancel  context.CancelFunc
+}
+
+// received is its answer. What is left of messages is still to be entered.
+type received struct {
+	receive  *receiving
+	messages []incoming
+	got      int
+	err      error
+	ended    time.Time
+}
+
+// IgnoreDeadLetterLogging keeps an answer that comes after the end out of the log.
+func (*received) IgnoreDeadLetterLogging() {}
+
+type incoming struct {
+	handle    string
+	delivered *Delivered
+}
+
+// receiving tells whether new receives may begin.
+func (w *worker) receiving() bool {
+	return w.drain == nil && !w.paused && w.subscriber != nil
+}
+
+func (w *worker) receiveDue() {
+	for w.receiving() {
+		n := w.demand.plan(w.now, w.ledger.unsettled)
+		if n == 0 {
+			return
+		}
+		w.receive(n)
+	}
+}
+
+func (w *worker) receive(n int) {
+	r := &receiving{asked: n, start: w.now}
+	if isFIFO(w.cfg.QueueURL) {
+		// The same id after a failed receive brings the same messages within
+		// five minutes, which otherwise would block their groups.
+		r.attempt = w.demand.attempt
+		if r.attempt == "" {
+			r.attempt = uuid.NewString()
+		}
+		w.demand.attempt = ""
+	}
+	w.demand.began(n)
+	w.receives[r] = true
+	w.counts.receives.Add(1)
+	var ctx context.Context
+	ctx, r.cancel = context.WithTimeout(w.ctx, w.set.receiveWait()+2*w.set.RequestTimeout)
+	go func() {
+		defer r.cancel()
+		out, err := w.cfg.Client.ReceiveMessage(ctx, w.receiveInput(r))
+		m := &received{receive: r, err: err, ended: time.Now()}
+		if err == nil {
+			m.messages, m.got = incomings(out.Messages), len(out.Messages)
+		}
+		w.root.Send(w.self, m)
+	}()
+}
+
+var (
+	allAttributes    = []string{"All"}
+	systemAttributes = []types.MessageSystemAttributeName{
+		types.MessageSystemAttributeNameApproximateReceiveCount,
+		types.MessageSystemAttributeNameSentTimestamp,
+		types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp,
+		types.MessageSystemAttributeNameMessageGroupId,
+		types.MessageSystemAttributeNameAWSTraceHeader,
+	}
+)
+
+func (w *worker) receiveInput(r *receiving) *sqs.ReceiveMessageInput {
+	in := &sqs.ReceiveMessageInput{
+		QueueUrl:                    &w.cfg.QueueURL,
+		MaxNumberOfMessages:         int32(r.asked),
+		WaitTimeSeconds:             wholeSeconds(w.set.receiveWait()),
+		VisibilityTimeout:           wholeSeconds(w.set.TaskTimeout),
+		MessageAttributeNames:       allAttributes,
+		MessageSystemAttributeNames: systemAttributes,
+	}
+	if r.attempt != "" {
+		in.ReceiveRequestAttemptId = &r.attempt
+	}
+	return in
+}
+
+func incomings(messages []types.Message) []incoming {
+	ins := make([]incoming, 0, len(messages))
+	for i := range messages {
+		m := &messages[i]
+		if m.ReceiptHandle == nil { // cannot be settled: left to come again
+			continue
+		}
+		ins = append(ins, incoming{handle: *m.ReceiptHandle, delivered: &Delivered{
+			MessageID:     deref(m.MessageId),
+			Body:          deref(m.Body),
+			Attributes:    m.MessageAttributes,
+			GroupID:       m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)],
+			ReceiveCount:  max(number(m, types.MessageSystemAttributeNameApproximateReceiveCount), 1),
+			Sent:          timestamp(m, types.MessageSystemAttributeNameSentTimestamp),
+			FirstReceived: timestamp(m, types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp),
+			TraceHeader:   m.Attributes[string(types.MessageSystemAttributeNameAWSTraceHeader)],
+		}})
+	}
+	return ins
+}
+
+// number reads an attribute that SQS writes; 0 if it is not there.
+func number(m *types.Message, name types.MessageSystemAttributeName) int {
+	n, err := strconv.Atoi(m.Attributes[string(name)])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// timestamp reads one in milliseconds of the epoch; zero if it is not there.
+func timestamp(m *types.Message, name types.MessageSystemAttributeName) time.Time {
+	ms := number(m, name)
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms))
+}
+
+func (w *worker) onReceived(m *received) {
+	r := m.receive
+	if w.receives[r] {
+		delete(w.receives, r)
+		w.noteReceive(m)
+	}
+	for len(m.messages) > 0 {
+		in := m.messages[0]
+		m.messages = m.messages[1:]
+		w.enter(in, r.start)
+	}
+}
+
+func (w *worker) noteReceive(m *received) {
+	r := m.receive
+	if m.err != nil {
+		throttled := isThrottle(m.err)
+		first := w.demand.failures == 0
+		w.demand.failed(w.now, r.asked, throttled)
+		w.demand.attempt = r.attempt
+		w.failedCall(m.err)
+		if w.ctx.Err() == nil && first {
+			w.log.Warn("receiving failed; trying again until it works", "error", sqsclient.Explain(w.cfg.Client, m.err), "throttled", throttled)
+		}
+		return
+	}
+	if w.demand.failures > 0 {
+		w.log.Info("receiving works again", "failures", w.demand.failures)
+	}
+	w.counts.success.Store(w.now.UnixNano())
+	w.counts.messages.Add(int64(m.got))
+	if m.got == 0 {
+		w.counts.empty.Add(1)
+	}
+	w.demand.received(w.now, r.asked, m.got, m.ended.Sub(r.start))
+}
+
+// enter opens the lease of a message and hands it over, unless nobody wants it.
+func (w *worker) enter(in incoming, start time.Time) {
+	l := w.ledger.open(in.handle, start, w.set.TaskTimeout)
+	in.delivered.Lease = l.id
+	switch {
+	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
+		w.giveBack(l)
+	case !l.startable(w.now):
+		l.waiting = in.delivered
+		l.extendAt = w.now
+		w.heldBack++
+		w.ledger.update(l)
+	default:
+		w.deliver(in.delivered)
+	}
+}
+
+func (w *worker) deliver(d *Delivered) {
+	w.counts.delivered.Add(1)
+	w.root.Send(w.subscriber, d)
+}
+
+// giveUpReceives ends the receives that a drain has waited for long enough.
+// What they might have brought shows again when its visibility ends.
+func (w *worker) giveUpReceives() {
+	for r := range w.receives {
+		w.log.Warn("a receive did not end in time and is given up", "since", r.start)
+		r.cancel()
+	}
+}
