@@ -36,8 +36,8 @@ func Decode(body string, attrs map[string]types.MessageAttributeValue) (Message,
 	if v, ok := attrs[AttrMore]; ok {
 		d.unfold(v)
 	}
-	if d.far != nil {
-		d.msg.When = *d.far
+	if !d.far.IsZero() {
+		d.msg.When = d.far
 	}
 	if d.msg.Name == "" {
 		d.defect(AttrName, "there is none", false)
@@ -83,7 +83,7 @@ func (m *Message) CheckBody() error {
 
 type decoder struct {
 	msg  Message
-	far  *time.Time
+	far  time.Time
 	errs []error
 }
 
@@ -120,13 +120,11 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 	case AttrWhen:
 		d.when(s)
 	case AttrFar:
-		t, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
-			d.defect(name, fmt.Sprintf("%q is no RFC 3339 time: when stands", cut(s)), false)
-			return
+		d.far = d.time(name, s)
+	case AttrNotBefore:
+		if d.msg.Due = s == NotBeforeDue; !d.msg.Due {
+			d.msg.NotBefore = d.time(name, s)
 		}
-		t = t.UTC()
-		d.far = &t
 	case AttrFailures:
 		d.msg.Failures, d.msg.Counted = d.count(name, s)
 	case AttrUnknown:
@@ -136,13 +134,18 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 	case AttrReason:
 		d.msg.Reason = s
 	case AttrFirst:
-		t, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
-			d.defect(name, fmt.Sprintf("%q is no RFC 3339 time", cut(s)), false)
-			return
-		}
-		d.msg.First = t.UTC()
+		d.msg.First = d.time(name, s)
 	}
+}
+
+// time reads one of our own times: the zero time if it is none.
+func (d *decoder) time(attr, s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		d.defect(attr, fmt.Sprintf("%q is no RFC 3339 time: ignored", cut(s)), false)
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // when reads the time to run at. Go's two-digit years begin at 1969, as

@@ -72,6 +72,12 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	if m.Failures > 0 || m.Counted {
 		put(AttrFailures, strconv.Itoa(m.Failures))
 	}
+	switch {
+	case m.Due:
+		put(AttrNotBefore, NotBeforeDue)
+	case !m.NotBefore.IsZero():
+		put(AttrNotBefore, m.NotBefore.UTC().Format(time.RFC3339Nano))
+	}
 	if m.Unknown > 0 {
 		put(AttrUnknown, strconv.Itoa(m.Unknown))
 	}

@@ -15,13 +15,14 @@ const (
 	AttrJobID   = "job_id"
 	AttrJobName = "job_name"
 
-	AttrFailures = "chassis.failures" // failures spent before this copy was sent, decimal
-	AttrError    = "chassis.error"    // text of the last failure, at most [MaxErrorText] bytes
-	AttrReason   = "chassis.reason"   // dead letters: why, one of the Reason constants
-	AttrFirst    = "chassis.first"    // first receive of the first copy, RFC 3339
-	AttrFar      = "chassis.when"     // the time of when with its century and fraction, RFC 3339
-	AttrUnknown  = "chassis.unknown"  // times that a copy was postponed because nobody knew its name
-	AttrMore     = "chassis.more"     // attributes beyond the tenth, as JSON; see doc.go
+	AttrFailures  = "chassis.failures"   // failures spent before this copy was sent, decimal
+	AttrError     = "chassis.error"      // text of the last failure, at most [MaxErrorText] bytes
+	AttrReason    = "chassis.reason"     // dead letters: why, one of the Reason constants
+	AttrFirst     = "chassis.first"      // first receive of the first copy, RFC 3339
+	AttrFar       = "chassis.when"       // the time of when with its century and fraction, RFC 3339
+	AttrNotBefore = "chassis.not_before" // earliest time of the next attempt, RFC 3339; or [NotBeforeDue]
+	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because nobody knew its name
+	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
 )
@@ -29,6 +30,11 @@ const (
 // WhenLayout is the form of [AttrWhen], %d/%m/%y %H:%M:%S of the Python
 // chassis. Its years are 1969 to 2068; [AttrFar] stands beside a later one.
 const WhenLayout = "02/01/06 15:04:05"
+
+// NotBeforeDue in [AttrNotBefore] marks a copy made when its time had come:
+// every receive of it but the current one ended in a failure or a crash, none in
+// a postponement.
+const NotBeforeDue = "due"
 
 // Limits of SQS.
 const (
@@ -55,9 +61,11 @@ type Message struct {
 	When    time.Time // UTC; zero: at once
 	Body    string    // JSON as it stands on the queue
 
-	Failures  int  // spent before this copy was sent
-	Counted   bool // Failures was on the message: its earlier receives are accounted for
-	Unknown   int  // postponements under an unknown name before this copy was sent
+	Failures  int       // spent before this copy was sent
+	Counted   bool      // Failures was on the message: its earlier receives are accounted for
+	NotBefore time.Time // earliest time of the next attempt; zero: When decides
+	Due       bool      // [NotBeforeDue]
+	Unknown   int       // postponements under an unknown name before this copy was sent
 	LastError string
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first

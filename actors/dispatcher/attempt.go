@@ -1,0 +1,168 @@
+package dispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/task"
+)
+
+// The causes of a ctx that ends before its handler (context.Cause).
+var (
+	ErrDeadline  = errors.New("the attempt's deadline is over")
+	ErrLeaseLost = errors.New("the lease of the message is lost: another process may run it")
+	ErrLeaseEnd  = errors.New("the attempt has lasted as long as SQS can hide a message (12 hours)")
+	ErrDrained   = errors.New("the dispatcher stops and the time for running tasks is over")
+	ErrCancelled = errors.New("the execution was cancelled by an operator")
+	ErrSnoozed   = errors.New("the execution was snoozed by an operator")
+	ErrRestarted = errors.New("the dispatcher was restarted")
+)
+
+// ErrAbandoned is the failure of an attempt whose handler did not end though its
+// ctx had.
+var ErrAbandoned = errors.New("the handler ignored the end of its ctx and was abandoned")
+
+// ErrNoAnswer is the failure of an attempt whose task actor stopped.
+var ErrNoAnswer = errors.New("the task actor stopped without an answer")
+
+// The states of an attempt: whoever moves it out of underWay, its handler or
+// the dispatcher, decides the outcome.
+const (
+	underWay int32 = iota
+	answered
+	abandoned
+)
+
+// attempt is one run of a handler. The dispatcher makes it; out and took are
+// written by the goroutine that moves it to answered, before it is sent.
+type attempt struct {
+	exec    *execution
+	info    task.Info
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	stop    context.CancelFunc // of the deadline, if there is one
+	execute Execute
+	handler task.RawHandler
+	started time.Time
+
+	state atomic.Int32
+	out   outcome
+	took  time.Duration
+
+	dispatcher *actor.PID
+	system     *actor.ActorSystem
+	monitor    *Monitor
+	meter      *meter
+	reply      *actor.PID  // task actors: where their answer goes
+	watch      *time.Timer // the dispatcher's: deadline, then abandonment
+	graced     bool        // the dispatcher's: its ctx is over, it gets time to end
+	hung       bool        // the dispatcher's: it did not
+}
+
+// run is the goroutine of a function task. Its name and receiver are looked for
+// in a stack dump when it hangs; see stackOf.
+//
+//go:noinline
+func (a *attempt) run(child *actor.PID) {
+	err := task.ErrGoexit
+	defer func() { a.finish(err, child) }()
+	err = a.handler(a.ctx, task.Job[json.RawMessage]{Args: a.execute.Args, Info: &a.info})
+}
+
+// finish reports the answer once: a failure to the child, which fails by it, and
+// everything else to the dispatcher.
+func (a *attempt) finish(err error, child *actor.PID) {
+	out, took := classify(err), time.Since(a.started)
+	if !a.state.CompareAndSwap(underWay, answered) {
+		if a.state.CompareAndSwap(abandoned, answered) {
+			a.monitor.hung.Add(-1)
+		}
+		return
+	}
+	a.out, a.took = out, took
+	if child != nil && out.kind == outFailed {
+		a.system.Root.Send(child, a)
+		return
+	}
+	a.system.Root.Send(a.dispatcher, a)
+}
+
+// runner is the actor of a function task: the unit of supervision. The handler
+// runs in a goroutine of its own, so that one that hangs or ends by Goexit
+// leaves the actor able to stop.
+type runner struct{}
+
+func (runner) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Execute:
+		go m.run.run(ctx.Self())
+	case *attempt:
+		ctx.(actor.Supervisor).EscalateFailure(m.out.err, m)
+	}
+}
+
+var runnerProps = actor.PropsFromProducer(func() actor.Actor { return runner{} },
+	actor.WithMailbox(actor.UnboundedLockfree()))
+
+// answerTo is the process behind the sender of an Execute to a task actor. So
+// whoever got the request, the actor or one it forwarded it to, may answer it.
+type answerTo struct{ a *attempt }
+
+func (p answerTo) SendUserMessage(_ *actor.PID, message any) {
+	switch m := actor.UnwrapEnvelopeMessage(message).(type) {
+	case Done, *Done:
+		p.a.finish(nil, nil)
+	case Failed:
+		p.a.finish(failure(m.Err), nil)
+	case *Failed:
+		p.a.finish(failure(m.Err), nil)
+	case error:
+		p.a.finish(m, nil)
+	default:
+		p.a.finish(fmt.Errorf("the task actor answered with a %T: answer with dispatcher.Done{} or an error", m), nil)
+	}
+}
+
+func failure(err error) error {
+	if err == nil {
+		return errors.New("the task actor answered Failed without an error")
+	}
+	return err
+}
+
+func (answerTo) SendSystemMessage(*actor.PID, any) {}
+func (answerTo) Stop(*actor.PID)                   {}
+
+// wedged tells the dispatcher that a task actor's goroutine ended by Goexit: its
+// mailbox will never run again.
+type wedged struct{ who *actor.PID }
+
+// guarded returns props whose panics carry their stack and whose Goexit is told.
+func guarded(props *actor.Props) *actor.Props {
+	p := *props
+	return p.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(ctx actor.ReceiverContext, env *actor.MessageEnvelope) {
+			returned := false
+			defer func() {
+				switch v := recover().(type) {
+				case nil:
+					if !returned {
+						ctx.ActorSystem().Root.Send(ctx.Parent(), &wedged{who: ctx.Self()})
+					}
+				case *task.PanicError:
+					panic(v)
+				default:
+					panic(&task.PanicError{Value: v, Stack: debug.Stack()})
+				}
+			}()
+			next(ctx, env)
+			returned = true
+		}
+	}))
+}

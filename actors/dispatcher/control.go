@@ -1,0 +1,227 @@
+package dispatcher
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+// The operator's commands, the registry, the clock ticks.
+
+func (d *dispatcher) onRegister(m *Register) {
+	respond(d, m.reply, d.register(m))
+	d.pump()
+}
+
+// validate tells what is wrong with a registration.
+func (m *Register) validate() error {
+	switch {
+	case m.Spec.Err() != nil:
+		return m.Spec.Err()
+	case m.Spec.Name == "":
+		return errors.New("register a task: its name is empty")
+	case (m.Handler == nil) == (m.Props == nil):
+		return fmt.Errorf("register task %q: give either a handler or the props of its actor", m.Spec.Name)
+	}
+	return nil
+}
+
+func (d *dispatcher) register(m *Register) *Registered {
+	if err := m.validate(); err != nil {
+		return &Registered{Err: err}
+	}
+	t := d.registry[m.Spec.Name]
+	replaced := t != nil
+	if replaced {
+		d.log.Warn("a task is registered again: the new one replaces the old", "task", m.Spec.Name)
+	} else {
+		t = &entry{meter: d.monitor.meter(m.Spec.Name)}
+		d.registry[m.Spec.Name] = t
+	}
+	t.spec = m.Spec
+	t.meter.spec.Store(&m.Spec)
+	t.meter.registered.Store(true)
+	t.props, t.chain, t.actor = runnerProps, nil, false
+	if m.Props != nil {
+		t.props, t.actor = guarded(m.Props), true
+	} else {
+		t.chain = task.Chain(m.Handler, append(slices.Clone(d.middleware), m.Spec.Middleware...)...)
+	}
+	d.unpark(t, len(t.parked))
+	return &Registered{Replaced: replaced}
+}
+
+func (d *dispatcher) onPause(m *Pause) {
+	r := &Controlled{Found: 1}
+	if t := d.registry[m.Task]; m.Task == "" {
+		d.paused = true
+		d.monitor.paused.Store(true)
+	} else if t != nil {
+		t.paused = true
+		t.meter.paused.Store(true)
+	} else {
+		r = unknownName("pause", m.Task)
+	}
+	respond(d, m.reply, r)
+	d.pump()
+}
+
+func (d *dispatcher) onResume(m *Resume) {
+	r := &Controlled{Found: 1}
+	if t := d.registry[m.Task]; m.Task == "" {
+		d.paused = false
+		d.monitor.paused.Store(false)
+	} else if t != nil {
+		t.paused = false
+		t.meter.paused.Store(false)
+		d.unpark(t, len(t.parked))
+	} else {
+		r = unknownName("resume", m.Task)
+	}
+	respond(d, m.reply, r)
+	d.pump()
+}
+
+func unknownName(what, name string) *Controlled {
+	return &Controlled{Err: fmt.Errorf("%s: no task %q is registered", what, name)}
+}
+
+func (d *dispatcher) onCancelExecution(m *CancelExecution) {
+	err := ErrCancelled
+	if m.Reason != "" {
+		err = fmt.Errorf("%w: %s", ErrCancelled, m.Reason)
+	}
+	d.overrule(m.ExecID, m.reply, outcome{kind: outCancelled, err: err})
+}
+
+func (d *dispatcher) onSnoozeExecution(m *SnoozeExecution) {
+	d.overrule(m.ExecID, m.reply, outcome{kind: outSnoozed, wait: max(m.For, 0), err: ErrSnoozed})
+}
+
+// overrule makes out the outcome of every execution of execID.
+func (d *dispatcher) overrule(execID string, reply chan<- *Controlled, out outcome) {
+	r := &Controlled{}
+	for _, e := range d.find(execID) {
+		switch e.phase {
+		case running:
+			e.forced = &out
+			d.interrupt(e.cur, out.err)
+		case waiting:
+			d.unhold(e)
+			d.conclude(e, &attempt{exec: e, info: task.Info{Attempt: e.ledger.spent() + e.quiet}}, out)
+		case queued:
+			d.unqueue(e)
+			d.conclude(e, &attempt{exec: e, info: task.Info{Attempt: e.ledger.spent() + e.quiet}}, out)
+		case ending:
+			continue
+		}
+		r.Found++
+	}
+	if r.Found == 0 {
+		r.Err = fmt.Errorf("no execution %q is here: it may have ended, or wait on the queue", execID)
+	}
+	respond(d, reply, r)
+	d.pump()
+}
+
+func (d *dispatcher) find(execID string) []*execution {
+	var list []*execution
+	for _, e := range d.execs {
+		if e.msg.ExecID == execID || execID == "" {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(a, b *execution) int { return cmp.Compare(a.lease, b.lease) })
+	return list
+}
+
+func (d *dispatcher) onInspect(m *Inspect) {
+	list := d.find(m.ExecID)
+	r := &Executions{Total: len(list)}
+	limit := m.Limit
+	if limit <= 0 {
+		limit = 1000
+	}
+	for _, e := range list[:min(limit, len(list))] {
+		r.List = append(r.List, e.snapshot())
+	}
+	respond(d, m.reply, r)
+}
+
+// unqueue takes e out of whichever queue it waits in.
+func (d *dispatcher) unqueue(e *execution) {
+	if d.ready.remove(e) {
+		return
+	}
+	if i := slices.Index(d.suspects, e); i >= 0 {
+		d.suspects = slices.Delete(d.suspects, i, i+1)
+		return
+	}
+	if i := slices.Index(e.entry.parked, e); i >= 0 {
+		e.entry.parked = slices.Delete(e.entry.parked, i, i+1)
+		d.parked--
+	}
+}
+
+// countEvery bounds what scaling and postponing cost: one request in so long.
+const countEvery = 10 * time.Second
+
+// count asks for the queue's length, if that is of use and not too soon.
+func (d *dispatcher) count() {
+	if d.counting || d.MaxWorkers <= d.Workers && !d.crowding() || time.Since(d.counted) < countEvery {
+		return
+	}
+	d.counting, d.counted = true, time.Now()
+	d.ctx.Send(d.poller, &poller.Count{})
+}
+
+func (d *dispatcher) crowding() bool { return false }
+
+func (d *dispatcher) onCounted(m *poller.Counted) {
+	d.counting = false
+	if m.Err != nil {
+		d.log.Warn("the queue's length could not be read: the workers stay", "error", m.Err, "workers", d.slots.workers)
+		return
+	}
+	d.inFlight = m.InFlight
+	if d.MaxWorkers > d.Workers {
+		n := scale(d.slots.workers, d.Workers, d.MaxWorkers, d.ScaleFactor, m.Visible)
+		if n != d.slots.workers {
+			d.log.Info("workers scaled", "from", d.slots.workers, "to", n, "waiting_messages", m.Visible)
+		}
+		d.slots.workers = n
+		d.monitor.workers.Store(int64(n))
+	}
+	d.pump()
+}
+
+// ticked is the dispatcher's slow clock; it stops while there is nothing to do.
+type ticked struct{}
+
+func (d *dispatcher) keepTicking() {
+	if d.ticking || len(d.execs) == 0 && d.slots.workers <= d.Workers || d.drain != nil {
+		return
+	}
+	d.ticking = true
+	root, self := d.system.Root, d.self
+	time.AfterFunc(countEvery, func() { root.Send(self, &ticked{}) })
+}
+
+func (d *dispatcher) onTick() {
+	d.ticking = false
+	now := time.Now()
+	for _, e := range d.execs {
+		if e.phase == running && now.Sub(e.received) > task.MaxAttempt && !e.cur.graced {
+			d.interrupt(e.cur, ErrLeaseEnd)
+		}
+	}
+	if d.slots.workers > d.Workers {
+		d.count()
+	}
+	d.pump()
+}

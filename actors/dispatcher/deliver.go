@@ -1,0 +1,256 @@
+package dispatcher
+
+import (
+	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+// From a delivered message to its first attempt.
+
+func (d *dispatcher) onDelivered(m *poller.Delivered) {
+	d.slots.outstanding--
+	now := time.Now()
+	msg, defects := task.Decode(m.Body, m.Attributes)
+	e := &execution{
+		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, trace: m.TraceHeader,
+		sent: m.Sent, firstReceived: m.FirstReceived, received: now, since: now,
+		ledger: ledger{carried: msg.Failures, receives: max(m.ReceiveCount, 1), max: task.DefaultMaxFailures},
+	}
+	if e.msg.First.IsZero() {
+		e.msg.First = m.FirstReceived
+	}
+	d.execs[m.Lease] = e
+	d.emit(Received, e, nil)
+	d.admit(e, defects, now)
+	d.pump()
+}
+
+func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
+	e.entry = d.registry[e.msg.Name]
+	known := e.entry != nil
+	if known {
+		e.ledger.max = e.entry.spec.MaxFailures
+	} else {
+		e.entry = d.stranger
+	}
+	if d.ordered {
+		d.join(e)
+	}
+	if d.drain != nil {
+		d.giveBackUnrun(e, 0)
+		return
+	}
+	if defects != nil && d.rejected(e, defects) {
+		return
+	}
+	if !known {
+		d.unknown(e)
+		return
+	}
+	if e.group != nil && e.group.head() != e {
+		e.enter(queued, now) // onSettled of its predecessor starts it
+		return
+	}
+	d.place(e, now)
+}
+
+// place decides when e's first attempt is due, and puts it where it belongs.
+func (d *dispatcher) place(e *execution, now time.Time) {
+	due := e.due(d.WhenWindow)
+	del := delivery{
+		due: due, marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
+		receives: e.ledger.receives, ordered: d.ordered, retention: d.RetentionPeriod,
+		crowded: float64(d.inFlight) > d.PostponedShare*inFlight,
+	}
+	if del.postponed() {
+		// What the receives were is known of a copy made when it is due, which a
+		// FIFO pool cannot have: there they are not counted.
+		e.ledger.receives = 1
+	}
+	p := schedule(del, now)
+	if p.kind != planRun {
+		d.postpone(e, p)
+		return
+	}
+	if e.ledger.exhausted() {
+		d.giveUp(e, task.ReasonExhausted, errEarlier(e))
+		return
+	}
+	e.suspect = e.ledger.receives > 1 && d.CrashSuspects == "alone" && !d.hidden.expected(e.messageID, e.ledger.receives)
+	if l := e.entry.spec.Lease; l > 0 {
+		d.ctx.Send(d.poller, &poller.Lengthen{Lease: e.lease, For: l})
+	}
+	if p.wait > 0 {
+		d.hold(e, p.wait, now)
+		return
+	}
+	d.enqueue(e, now)
+}
+
+// due is the time of the first attempt of this copy; zero is at once.
+func (e *execution) due(window time.Duration) time.Time {
+	switch {
+	case e.msg.Due:
+		return time.Time{}
+	case !e.msg.NotBefore.IsZero():
+		return e.msg.NotBefore
+	case e.msg.When.IsZero():
+		return time.Time{}
+	}
+	if w := e.entry.spec.WhenWindow; w != nil {
+		window = time.Duration(*w)
+	}
+	return e.msg.When.Add(-window)
+}
+
+// rejected deals with a message's defects: true if it can be run by nobody.
+func (d *dispatcher) rejected(e *execution, defects error) bool {
+	if fatal := task.Fatal(defects); fatal != nil {
+		d.giveUp(e, task.ReasonUndecodable, fatal)
+		return true
+	}
+	d.log.Warn("message with a defect", "error", defects, "message_id", e.messageID, "task", e.msg.Name, "exec_id", e.msg.ExecID)
+	return false
+}
+
+// unknown postpones a message whose task nobody here knows: another instance
+// may, or this one after its next deployment.
+func (d *dispatcher) unknown(e *execution) {
+	d.emit(Unrecognised, e, nil)
+	seen := e.msg.Unknown + e.ledger.receives
+	if seen > d.UnknownTasksRetries {
+		d.giveUp(e, task.ReasonUnknown, &UnknownTaskError{Name: e.msg.Name, Deliveries: seen})
+		return
+	}
+	e.entry.meter.postponed.Add(1)
+	if d.ordered {
+		d.hide(e, d.UnknownTasksDelay)
+		return
+	}
+	e.msg.Unknown = seen
+	d.reissue(e, d.UnknownTasksDelay, e.ledger.spent())
+}
+
+// postpone gives a message back whose time has not come. It spends nothing.
+func (d *dispatcher) postpone(e *execution, p plan) {
+	e.entry.meter.postponed.Add(1)
+	d.emit(Postponed, e, func(ev *Event) { ev.Wait = p.wait })
+	switch p.kind {
+	case planHide:
+		if d.drain == nil {
+			d.count()
+		}
+		d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: p.wait})
+	case planRenew:
+		e.msg.Due, e.msg.NotBefore = true, time.Time{}
+		e.msg.Counted = true
+		d.sendCopy(e, 0)
+	case planDelay:
+		d.sendCopy(e, p.wait)
+	}
+}
+
+// enqueue makes e wait for a slot.
+func (d *dispatcher) enqueue(e *execution, now time.Time) {
+	e.enter(queued, now)
+	d.ready.push(e)
+}
+
+// pump starts what may start, and tells the poller the demand that is left.
+func (d *dispatcher) pump() {
+	now := time.Time{}
+	for d.alone == nil && d.drain == nil && !d.paused {
+		if len(d.suspects) > 0 {
+			if d.slots.running > 0 && time.Since(d.suspects[0].since) < d.HoldLimit {
+				break
+			}
+			e := d.suspects[0]
+			d.suspects = d.suspects[1:]
+			d.alone = e
+			d.start(e, time.Now())
+			continue
+		}
+		if !d.slots.free() {
+			break
+		}
+		e := d.ready.pop()
+		if e == nil {
+			break
+		}
+		if now.IsZero() {
+			now = time.Now()
+		}
+		switch {
+		case e.suspect && e.cur == nil && e.child == nil:
+			d.suspects = append(d.suspects, e)
+			d.arm(e, d.HoldLimit)
+		case d.limited(e.entry):
+			d.park(e, now)
+		default:
+			d.start(e, now)
+		}
+	}
+	d.tellDemand()
+}
+
+func (d *dispatcher) tellDemand() {
+	blocked := d.drain != nil || d.paused || d.alone != nil || len(d.suspects) > 0 || d.monitor.hung.Load() >= int64(d.MaxAbandoned)
+	if n := d.slots.credits(d.ready.len(), blocked); n != 0 {
+		d.ctx.Send(d.poller, &poller.Want{Credits: n})
+	}
+	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))
+	if d.drain == nil && !d.slots.free() {
+		d.count()
+	}
+	d.keepTicking()
+}
+
+func (d *dispatcher) limited(t *entry) bool {
+	return t.paused || t.spec.Concurrency > 0 && t.running >= t.spec.Concurrency
+}
+
+// park keeps e until its task may run; too many are given back.
+func (d *dispatcher) park(e *execution, now time.Time) {
+	if d.parked+d.held >= d.MaxHeld && !d.ordered {
+		d.giveBackUnrun(e, d.UnknownTasksDelay)
+		return
+	}
+	d.parked++
+	e.enter(queued, now)
+	e.entry.parked = append(e.entry.parked, e)
+}
+
+// unpark lets n of t's parked executions compete for slots again.
+func (d *dispatcher) unpark(t *entry, n int) {
+	for ; n > 0 && len(t.parked) > 0; n-- {
+		e := t.parked[0]
+		t.parked = t.parked[1:]
+		d.parked--
+		d.ready.push(e)
+	}
+}
+
+// start begins the next attempt of e.
+func (d *dispatcher) start(e *execution, now time.Time) {
+	e.disarm()
+	a := newAttempt(e, d.core, d.self, d.system, now)
+	d.slots.running++
+	e.entry.running++
+	d.monitor.running.Add(1)
+	e.entry.meter.running.Add(1)
+	e.entry.meter.started.Add(1)
+	e.cur = a
+	e.until = time.Time{}
+	e.enter(running, now)
+	d.noteDelay(e, now)
+	d.emit(Started, e, nil)
+	if err := d.sendToChild(e, a); err != nil {
+		a.finish(err, nil)
+		return
+	}
+	if limit := e.entry.spec.Deadline; limit > 0 {
+		d.watch(a, limit)
+	}
+}

@@ -1,0 +1,44 @@
+package dispatcher
+
+// Worker slots and the demand that they make: pure, no actor.
+
+// slots counts the workers of a pool.
+type slots struct {
+	workers     int
+	running     int // executions with an attempt under way
+	outstanding int // credits given to the poller less deliveries; may be below zero
+}
+
+func (s *slots) free() bool { return s.running < s.workers }
+
+// credits is the change of demand to be told now, 0 for none. queued messages
+// wait for a slot already; blocked means that none are wanted. Small changes
+// are told together while others are outstanding: a message to the poller for
+// each finished task would be one too many.
+func (s *slots) credits(queued int, blocked bool) int {
+	target := 0
+	if !blocked {
+		target = max(s.workers-s.running-queued, 0)
+	}
+	delta := target - s.outstanding
+	step := min(max(s.workers/8, 1), 10)
+	switch {
+	case delta >= step, delta > 0 && s.outstanding <= 0:
+	case delta <= -step, delta < 0 && blocked && s.outstanding > 0:
+	default:
+		return 0
+	}
+	s.outstanding += delta
+	return delta
+}
+
+// scale is the rule of the Python chassis: l messages wait on the queue.
+func scale(workers, base, limit, factor, l int) int {
+	if l > workers*factor+factor/2 {
+		return min(workers+1, max(limit, base))
+	}
+	if l < workers*factor-factor/2 {
+		return max(workers-1, base)
+	}
+	return workers
+}

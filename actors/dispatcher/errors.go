@@ -1,0 +1,31 @@
+package dispatcher
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrSilentDeliveries is the error of a message whose budget was spent by
+// deliveries that ended without a word: its process crashed or lost its lease.
+var ErrSilentDeliveries = errors.New("its deliveries ended without a word (crashes or lost leases)")
+
+// UnknownTaskError says that nobody knew a task's name for too long.
+type UnknownTaskError struct {
+	Name       string // empty: the message names no task
+	Deliveries int
+}
+
+func (e *UnknownTaskError) Error() string {
+	if e.Name == "" {
+		return fmt.Sprintf("the message names no task (attribute task_name), and was delivered %d times", e.Deliveries)
+	}
+	return fmt.Sprintf("no task %q is registered here, and the message was delivered %d times: register it, or send its dead letter back once it is", e.Name, e.Deliveries)
+}
+
+// errEarlier is the reason of a message that arrives with its budget spent.
+func errEarlier(e *execution) error {
+	if e.msg.LastError != "" {
+		return fmt.Errorf("%w; the last error told was: %s", ErrSilentDeliveries, e.msg.LastError)
+	}
+	return ErrSilentDeliveries
+}

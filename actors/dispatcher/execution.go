@@ -1,0 +1,106 @@
+package dispatcher
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+type phase uint8
+
+const (
+	queued  phase = iota // waits for a slot, its task's limit or its group
+	running              // an attempt is under way
+	waiting              // held in place
+	ending               // settled, the poller has not answered yet
+)
+
+func (p phase) String() string { return [...]string{"queued", "running", "waiting", "ending"}[p] }
+
+// execution is one delivery of one message, from the poller's Delivered to its
+// Settled. Only the dispatcher touches it.
+type execution struct {
+	lease         poller.LeaseID
+	messageID     string
+	msg           task.Message
+	groupID       string
+	group         *group // FIFO pools
+	trace         string // AWSTraceHeader
+	sent          time.Time
+	firstReceived time.Time
+	received      time.Time
+
+	entry    *entry // nil for an unknown name
+	ledger   ledger
+	quiet    int // attempts of this delivery that spent no failure
+	suspect  bool
+	lost     bool     // the lease
+	returned bool     // given back, not ended: FIFO followers must not run before it
+	forced   *outcome // an operator's, takes the place of the attempt's
+
+	phase phase
+	since time.Time // of the phase
+	until time.Time // waiting: end of the wait
+	order uint64    // in the ready queue
+	gen   uint32    // of timers: an older one's tick is ignored
+	timer *time.Timer
+
+	child *actor.PID
+	cur   *attempt // under way
+}
+
+func (e *execution) enter(p phase, now time.Time) { e.phase, e.since = p, now }
+
+func (e *execution) disarm() {
+	e.gen++
+	if e.timer != nil {
+		e.timer.Stop()
+		e.timer = nil
+	}
+}
+
+// deadline is the end of an attempt that starts now; zero if it has none.
+func (e *execution) deadline(now time.Time) time.Time {
+	if d := e.entry.spec.Deadline; d > 0 {
+		return now.Add(d)
+	}
+	return time.Time{}
+}
+
+// snapshot is the execution as others may see it.
+func (e *execution) snapshot() Execution {
+	s := Execution{
+		Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
+		Phase: e.phase.String(), Failures: e.ledger.spent(), Attempt: e.ledger.spent() + e.quiet,
+		Since: e.since, Until: e.until, Error: e.msg.LastError,
+	}
+	if e.cur != nil {
+		s.Attempt = e.cur.info.Attempt
+		s.Progress = e.cur.info.Progress()
+		s.Until = e.cur.info.Deadline
+	}
+	return s
+}
+
+// newAttempt makes the next attempt of e, with its ctx.
+func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSystem, now time.Time) *attempt {
+	a := &attempt{
+		exec: e, started: now, dispatcher: self, system: system, monitor: c.monitor,
+		handler: e.entry.chain, meter: e.entry.meter,
+		info: task.Info{
+			Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
+			Attempt: e.ledger.spent() + e.quiet + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
+			When: e.msg.When, Deadline: e.deadline(now),
+		},
+	}
+	base := task.WithInfo(c.base, &a.info)
+	a.ctx, a.cancel = context.WithCancelCause(base)
+	if !a.info.Deadline.IsZero() {
+		a.ctx, a.stop = context.WithDeadlineCause(a.ctx, a.info.Deadline, ErrDeadline)
+	}
+	a.execute = Execute{Ctx: a.ctx, Info: &a.info, Args: []byte(e.msg.Body), run: a}
+	return a
+}

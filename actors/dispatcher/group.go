@@ -1,0 +1,67 @@
+package dispatcher
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
+)
+
+func isFIFO(pool string) bool { return strings.HasSuffix(pool, ".fifo") }
+
+// group is the messages of one FIFO group that are here, in their order. Only
+// the head runs; the next one comes when the head is settled.
+type group struct {
+	id    string
+	queue []*execution
+}
+
+func (g *group) head() *execution { return g.queue[0] }
+
+func (d *dispatcher) join(e *execution) {
+	g := d.groups[e.groupID]
+	if g == nil {
+		g = &group{id: e.groupID}
+		d.groups[e.groupID] = g
+	}
+	g.queue = append(g.queue, e)
+	e.group = g
+}
+
+// advance takes e out of its group. After a head that was given back or lost,
+// those behind it are given back too: they may only run after it.
+func (d *dispatcher) advance(e *execution) {
+	g := e.group
+	e.group = nil
+	i := slices.Index(g.queue, e)
+	if i < 0 {
+		return
+	}
+	g.queue = slices.Delete(g.queue, i, i+1)
+	if len(g.queue) == 0 {
+		delete(d.groups, g.id)
+		return
+	}
+	if i > 0 {
+		return
+	}
+	if e.returned || e.lost {
+		d.returnFollowers(g)
+		return
+	}
+	if next := g.head(); next.phase == queued && d.drain == nil {
+		d.place(next, time.Now())
+	}
+}
+
+// returnFollowers gives all of a group back, the last first.
+func (d *dispatcher) returnFollowers(g *group) {
+	for _, e := range slices.Backward(slices.Clone(g.queue)) {
+		if e.phase == queued {
+			d.unqueue(e)
+			e.returned = true
+			d.settle(e, &poller.Settle{Lease: e.lease, Release: true})
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package dispatcher
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// histogram counts durations in buckets a quarter of a power of two wide, from
+// 1 µs to 19 hours: a quantile is exact to 19 %. Safe from all goroutines.
+type histogram struct {
+	buckets [bucketCount]atomic.Uint64
+}
+
+const bucketCount = 4 * 37
+
+func bucketOf(d time.Duration) int {
+	us := uint64(max(d.Microseconds(), 1))
+	top := bits.Len64(us) - 1 // us is in [2^top, 2^(top+1))
+	quarter := 0
+	if top >= 2 {
+		quarter = int(us>>(top-2)) & 3
+	} else {
+		quarter = int(us<<(2-top)) & 3
+	}
+	return min(top*4+quarter, bucketCount-1)
+}
+
+// upper is the end of bucket i.
+func upper(i int) time.Duration {
+	top, quarter := i/4, i%4
+	us := float64(uint64(1)<<top) * (1 + float64(quarter+1)/4)
+	return time.Duration(us * float64(time.Microsecond))
+}
+
+func (h *histogram) add(d time.Duration) { h.buckets[bucketOf(d)].Add(1) }
+
+// quantiles returns the upper ends of the buckets in which the quantiles qs,
+// ascending, lie; zeros if nothing was counted.
+func (h *histogram) quantiles(qs ...float64) []time.Duration {
+	var counts [bucketCount]uint64
+	var total uint64
+	for i := range counts {
+		counts[i] = h.buckets[i].Load()
+		total += counts[i]
+	}
+	out := make([]time.Duration, len(qs))
+	if total == 0 {
+		return out
+	}
+	var seen uint64
+	next := 0
+	for i, n := range counts {
+		seen += n
+		for next < len(qs) && float64(seen) >= qs[next]*float64(total) {
+			out[next] = upper(i)
+			next++
+		}
+	}
+	return out
+}

@@ -1,0 +1,165 @@
+package dispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/task"
+)
+
+// Between the dispatcher and a task actor. The dispatcher sends *Execute as a
+// request; the task actor, or whoever it forwards it to, ends the attempt by
+// Respond with Done{}, or with an error or Failed{error}; a panic of the task
+// actor ends it too. Only the first answer counts. An actor that stops without an
+// answer has failed.
+type (
+	// Execute asks a task actor to run one attempt. After a failure the actor
+	// is restarted and gets a new Execute.
+	Execute struct {
+		Ctx  context.Context // ends at the attempt's deadline, a lost lease, the end of a drain
+		Info *task.Info
+		Args json.RawMessage // the body, valid JSON; must not be changed
+
+		run *attempt
+	}
+
+	// Done is a task actor's answer when the task is done.
+	Done struct{}
+
+	// Failed is a task actor's answer when the attempt failed. Err may be of
+	// task.Cancel, task.Snooze or task.RetryAfter; nil is taken as an error.
+	Failed struct{ Err error }
+)
+
+// Decode reads the arguments into v. Its error is one that no retry can
+// change: answer with it and the task is dead-lettered as undecodable.
+func (e *Execute) Decode(v any) error {
+	if err := json.Unmarshal(e.Args, v); err != nil {
+		return &task.ArgsError{Task: e.Info.Task, Err: err}
+	}
+	return nil
+}
+
+// Commands to a dispatcher, all pointers and immutable once sent. Each is
+// answered with the named reply by Respond, if it was sent as a request;
+// [Client] hides that.
+type (
+	// Register makes a task known, by its Handler or by the Props of its
+	// actor. A name that is known is replaced, with a warning. Answer:
+	// [Registered].
+	Register struct {
+		Spec    task.Spec
+		Handler task.RawHandler
+		Props   *actor.Props
+
+		reply chan<- *Registered
+	}
+
+	// Pause stops taking tasks: of one name, or of the pool if Task is empty.
+	// What runs goes on. Answer: [Controlled].
+	Pause struct {
+		Task  string
+		reply chan<- *Controlled
+	}
+
+	// Resume ends a [Pause]. Answer: [Controlled].
+	Resume struct {
+		Task  string
+		reply chan<- *Controlled
+	}
+
+	// CancelExecution ends every execution of an exec_id for good, as if its
+	// handler had returned task.Cancel: its ctx is cancelled. Answer:
+	// [Controlled] with the number found.
+	CancelExecution struct {
+		ExecID string
+		Reason string // for the records and the dead letter
+		reply  chan<- *Controlled
+	}
+
+	// SnoozeExecution ends the attempts of an exec_id under way and runs them
+	// again after For, without a failure. Answer: [Controlled] with the number
+	// found.
+	SnoozeExecution struct {
+		ExecID string
+		For    time.Duration
+		reply  chan<- *Controlled
+	}
+
+	// Inspect lists what the dispatcher holds: the executions of an exec_id,
+	// or all if it is empty, the oldest first, at most Limit (0: 1000).
+	// Answer: [Executions].
+	Inspect struct {
+		ExecID string
+		Limit  int
+		reply  chan<- *Executions
+	}
+
+	// GetStats asks for [Stats]. [Monitor.Stats] gives the same without a
+	// message.
+	GetStats struct{ reply chan<- *Stats }
+
+	// Drain stops for good: nothing new is taken, what waits is given back,
+	// what runs gets until Deadline (zero: the setting drain_timeout from
+	// now; past: no time at all), then its ctxs are cancelled. A second Drain
+	// with an earlier deadline shortens the first. Answer, when all of it is
+	// settled and flushed: [Drained].
+	Drain struct {
+		Deadline time.Time
+		reply    chan<- *Drained
+	}
+)
+
+// Replies.
+type (
+	// Registered answers [Register].
+	Registered struct {
+		Replaced bool
+		Err      error // the definition is wrong: nothing was registered
+	}
+
+	// Controlled answers [Pause], [Resume], [CancelExecution] and
+	// [SnoozeExecution].
+	Controlled struct {
+		Found int   // executions, or tasks, that it had an effect on
+		Err   error // nothing known by that name
+	}
+
+	// Executions answers [Inspect].
+	Executions struct {
+		Total int
+		List  []Execution
+	}
+
+	// Drained answers [Drain]. The counts are of the time since it.
+	Drained struct {
+		Finished  int // attempts that ended by themselves
+		GivenBack int // messages given back, to be run elsewhere
+		Released  int // of those, executions that did not end in time
+	}
+)
+
+// Execution is one message that a dispatcher holds, as of the time of asking.
+type Execution struct {
+	Task     string         `json:"task"`
+	ExecID   string         `json:"exec_id"`
+	JobID    string         `json:"job_id"`
+	JobName  string         `json:"job_name"`
+	Phase    string         `json:"phase"` // queued, running, waiting, ending
+	Attempt  int            `json:"attempt"`
+	Failures int            `json:"failures"`
+	Since    time.Time      `json:"since"`          // of the phase
+	Until    time.Time      `json:"until,omitzero"` // of a wait, or the attempt's deadline
+	Progress *task.Progress `json:"progress,omitempty"`
+	Error    string         `json:"error,omitempty"` // the last failure's
+}
+
+// LogValue implements slog.LogValuer.
+func (e Execution) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("task", e.Task), slog.String("exec_id", e.ExecID), slog.String("phase", e.Phase),
+		slog.Int("attempt", e.Attempt), slog.Int("failures", e.Failures))
+}

@@ -1,0 +1,188 @@
+package dispatcher
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/sambatech/chassis/task"
+)
+
+// Status is the state of a dispatcher, as the Python chassis names them.
+type Status int32
+
+// The states. A dispatcher is STOPPED before it starts and after its drain;
+// ERROR from a failed registration of itself with the poller, or while so many
+// handlers are abandoned that it takes no more tasks.
+const (
+	Stopped Status = iota
+	Stopping
+	Running
+	Failing
+)
+
+func (s Status) String() string {
+	switch s {
+	case Stopped:
+		return "STOPPED"
+	case Stopping:
+		return "STOPPING"
+	case Running:
+		return "RUNNING"
+	}
+	return "ERROR"
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Monitor is what the outside sees of a dispatcher without a message: its
+// status, its numbers, the names it knows, its events. Give one to [Config]. It
+// outlives restarts, and all its methods are safe from any goroutine.
+type Monitor struct {
+	status   atomic.Int32
+	paused   atomic.Bool
+	workers  atomic.Int64
+	running  atomic.Int64 // attempts under way
+	held     atomic.Int64 // waiting in place
+	queued   atomic.Int64 // waiting for a slot, a limit, their group
+	hung     atomic.Int64 // abandoned handlers that still run
+	settling atomic.Int64 // settled towards the poller, unanswered
+	lost     atomic.Int64 // leases lost
+	unsettl  atomic.Int64 // settles that failed
+	strange  atomic.Int64 // messages of an unknown type
+	restarts atomic.Int64
+
+	tasks atomic.Pointer[map[string]*meter] // copied on write by the dispatcher
+	feed  feed
+}
+
+// NewMonitor returns a monitor of a dispatcher that has not started.
+func NewMonitor() *Monitor {
+	m := &Monitor{}
+	m.tasks.Store(&map[string]*meter{})
+	return m
+}
+
+// meter counts what became of one task's attempts and messages.
+type meter struct {
+	registered atomic.Bool
+	paused     atomic.Bool
+	spec       atomic.Pointer[task.Spec]
+
+	started, succeeded, failed, panicked, interrupted atomic.Uint64
+	held, givenBack, postponed, givenUp, abandoned    atomic.Uint64
+	running                                           atomic.Int64
+	took, delay                                       histogram
+}
+
+// TaskStats are the numbers of one task name. Counters are of attempts since
+// the start of the process; quantiles are exact to 19 %.
+type TaskStats struct {
+	Name        string        `json:"name"`
+	Registered  bool          `json:"registered"`
+	Paused      bool          `json:"paused"`
+	MaxFailures int           `json:"max_failures"`
+	Running     int64         `json:"running"`
+	Started     uint64        `json:"started"`
+	Succeeded   uint64        `json:"succeeded"`
+	Failed      uint64        `json:"failed"`   // errors and panics
+	Panicked    uint64        `json:"panicked"` // of the failed
+	Interrupted uint64        `json:"interrupted"`
+	Held        uint64        `json:"held"`       // waits spent in place
+	GivenBack   uint64        `json:"given_back"` // waits and drains given back to the queue
+	Postponed   uint64        `json:"postponed"`  // before their time
+	GivenUp     uint64        `json:"given_up"`   // on_fail or dead letter
+	Abandoned   uint64        `json:"abandoned"`
+	RunP50      time.Duration `json:"run_p50_ns"` // of an attempt
+	RunP99      time.Duration `json:"run_p99_ns"`
+	DelayP50    time.Duration `json:"delay_p50_ns"` // from when it was due to its first attempt
+	DelayP99    time.Duration `json:"delay_p99_ns"`
+}
+
+// Stats are the numbers of a dispatcher at one time.
+type Stats struct {
+	Status       Status      `json:"status"`
+	Paused       bool        `json:"paused"`
+	Workers      int64       `json:"workers"`
+	Running      int64       `json:"running"`
+	Held         int64       `json:"held"`
+	Queued       int64       `json:"queued"`
+	Abandoned    int64       `json:"abandoned"` // abandoned handlers that still run
+	Settling     int64       `json:"settling"`
+	LostLeases   int64       `json:"lost_leases"`
+	SettleFailed int64       `json:"settle_failed"`
+	Unhandled    int64       `json:"unhandled"` // messages to the actor that it does not know
+	Restarts     int64       `json:"restarts"`
+	Tasks        []TaskStats `json:"tasks"` // by name
+}
+
+// Status is the dispatcher's state.
+func (m *Monitor) Status() Status { return Status(m.status.Load()) }
+
+// Registered tells whether a task of that name is known.
+func (m *Monitor) Registered(name string) bool {
+	t := (*m.tasks.Load())[name]
+	return t != nil && t.registered.Load()
+}
+
+// Names lists the registered tasks, sorted.
+func (m *Monitor) Names() []string {
+	var names []string
+	for name, t := range *m.tasks.Load() {
+		if t.registered.Load() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Events subscribes to what happens from now on, with a buffer of that many
+// events. Close it when done.
+func (m *Monitor) Events(buffer int) *Subscription { return m.feed.add(buffer) }
+
+// Stats reads all numbers. It costs the dispatcher nothing.
+func (m *Monitor) Stats() *Stats {
+	s := &Stats{
+		Status: m.Status(), Paused: m.paused.Load(), Workers: m.workers.Load(), Running: m.running.Load(),
+		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.hung.Load(), Settling: m.settling.Load(),
+		LostLeases: m.lost.Load(), SettleFailed: m.unsettl.Load(), Unhandled: m.strange.Load(), Restarts: m.restarts.Load(),
+	}
+	for name, t := range *m.tasks.Load() {
+		s.Tasks = append(s.Tasks, t.stats(name))
+	}
+	slices.SortFunc(s.Tasks, func(a, b TaskStats) int { return cmp.Compare(a.Name, b.Name) })
+	return s
+}
+
+func (t *meter) stats(name string) TaskStats {
+	run, delay := t.took.quantiles(0.5, 0.99), t.delay.quantiles(0.5, 0.99)
+	s := TaskStats{
+		Name: name, Registered: t.registered.Load(), Paused: t.paused.Load(), Running: t.running.Load(),
+		Started: t.started.Load(), Succeeded: t.succeeded.Load(), Failed: t.failed.Load(), Panicked: t.panicked.Load(),
+		Interrupted: t.interrupted.Load(), Held: t.held.Load(), GivenBack: t.givenBack.Load(), Postponed: t.postponed.Load(),
+		GivenUp: t.givenUp.Load(), Abandoned: t.abandoned.Load(),
+		RunP50: run[0], RunP99: run[1], DelayP50: delay[0], DelayP99: delay[1],
+	}
+	if spec := t.spec.Load(); spec != nil {
+		s.MaxFailures = spec.MaxFailures
+	}
+	return s
+}
+
+// meter returns the numbers of a task, made if there are none. Called by the
+// dispatcher alone.
+func (m *Monitor) meter(name string) *meter {
+	old := *m.tasks.Load()
+	if t := old[name]; t != nil {
+		return t
+	}
+	t := &meter{}
+	next := maps.Clone(old)
+	next[name] = t
+	m.tasks.Store(&next)
+	return t
+}

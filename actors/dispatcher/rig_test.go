@@ -1,0 +1,173 @@
+package dispatcher_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/task"
+)
+
+// rig is a dispatcher with its queue, inside a synctest bubble.
+type rig struct {
+	t        testing.TB
+	system   *actor.ActorSystem
+	q        *queue
+	queuePID *actor.PID
+	pid      *actor.PID
+	mon      *dispatcher.Monitor
+	client   *dispatcher.Client
+	log      *logBuffer
+	pool     string
+	settings dispatcher.Settings
+}
+
+// logBuffer collects the log; safe from all goroutines.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newSystem() *actor.ActorSystem {
+	return actor.NewActorSystem(
+		actor.WithDeadLetterThrottleInterval(time.Millisecond),
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+}
+
+// bubble runs f with a rig in a synctest bubble and takes it down.
+func bubble(t *testing.T, s dispatcher.Settings, f func(r *rig)) {
+	bubbleOn(t, "pool", s, f)
+}
+
+func bubbleOn(t *testing.T, pool string, s dispatcher.Settings, f func(r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, pool, s)
+		f(r)
+		r.down()
+	})
+}
+
+func newRig(t testing.TB, pool string, s dispatcher.Settings) *rig {
+	r := &rig{t: t, system: newSystem(), q: newQueue(pool), log: &logBuffer{}, pool: pool, settings: s}
+	r.queuePID = r.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return r.q }))
+	r.up()
+	return r
+}
+
+// up starts a dispatcher, as a new process would.
+func (r *rig) up() {
+	r.t.Helper()
+	r.mon = dispatcher.NewMonitor()
+	props, err := dispatcher.New(dispatcher.Config{
+		Settings: r.settings, Pool: r.pool, Poller: r.queuePID, Monitor: r.mon,
+		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.pid = r.system.Root.Spawn(props)
+	r.client = dispatcher.NewClient(r.system, r.pid)
+}
+
+// crash kills the dispatcher's process: nothing is told to the queue.
+func (r *rig) crash() {
+	r.inspect(func(q *queue) {})
+	r.system.Root.Send(r.queuePID, &crash{})
+	r.system.Root.Stop(r.pid)
+	synctest.Wait()
+}
+
+func (r *rig) down() {
+	r.system.Root.Stop(r.pid)
+	synctest.Wait()
+	r.system.Root.Stop(r.queuePID)
+	synctest.Wait()
+	r.system.Shutdown()
+	time.Sleep(time.Minute) // in the bubble: timers of the library end
+	synctest.Wait()
+}
+
+func (r *rig) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+	r.t.Cleanup(cancel)
+	return ctx
+}
+
+func (r *rig) handle(name string, h func(ctx context.Context, job task.Job[json.RawMessage]) error, policies ...task.Policy) {
+	r.t.Helper()
+	if _, err := r.client.Register(r.ctx(), task.NewSpec(name, policies...), h); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// send puts a task on the queue as a sender would.
+func (r *rig) send(name string, args any, opts ...task.Option) *task.Outgoing {
+	r.t.Helper()
+	out, err := task.Encode(name, args, time.Now(), opts...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.inspect(func(q *queue) {
+		q.messages = append(q.messages, q.made(out.Body, out.Attributes, out.GroupID, out.Delay))
+	})
+	return out
+}
+
+// inspect runs f in the queue's actor.
+func (r *rig) inspect(f func(q *queue)) {
+	done := make(chan struct{})
+	r.system.Root.Send(r.queuePID, &look{f, done})
+	<-done
+}
+
+// settle waits until nothing moves any more without the clock.
+func (r *rig) settle() { synctest.Wait() }
+
+// after lets d pass.
+func (r *rig) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// left is the number of messages on the queue.
+func (r *rig) left() (n int) {
+	r.inspect(func(q *queue) { n = len(q.messages) })
+	return n
+}
+
+// dead lists the dead letters.
+func (r *rig) dead() (list []task.Message) { return r.sentTo(r.pool + "_dead") }
+
+func (r *rig) sentTo(pool string) (list []task.Message) {
+	r.t.Helper()
+	r.inspect(func(q *queue) {
+		for _, o := range q.others[pool] {
+			m, err := task.Decode(o.Body, o.Attributes)
+			if err != nil && task.Fatal(err) == nil {
+				r.t.Log(err)
+			}
+			list = append(list, m)
+		}
+	})
+	return list
+}

@@ -1,0 +1,78 @@
+package dispatcher
+
+import "time"
+
+// When a message may run: pure decisions, no clock, no actor.
+
+const (
+	maxHide    = 12 * time.Hour   // SQS: a message is hidden at most so long after its receive
+	hideMargin = 2 * time.Minute  // for the request to arrive, and for clocks that differ
+	maxDelay   = 15 * time.Minute // SQS: DelaySeconds
+	inFlight   = 120_000          // SQS: messages in flight of a standard queue
+	renewEarly = 30 * time.Minute // a copy is renewed so long before the queue's retention ends
+	tick       = time.Second      // below SQS's resolution a wait is spent in place
+)
+
+type planKind uint8
+
+const (
+	planRun   planKind = iota // after wait, which is below a second
+	planRenew                 // a fresh copy, marked due, at once
+	planDelay                 // a fresh copy, delayed by wait
+	planHide                  // hidden for wait
+)
+
+type plan struct {
+	kind planKind
+	wait time.Duration
+}
+
+// delivery is what is known of a message's time.
+type delivery struct {
+	due           time.Time // may run from then on; zero: at once
+	marked        bool      // a copy made when it was due
+	sent          time.Time
+	firstReceived time.Time
+	received      time.Time // begin of the lease
+	receives      int
+	ordered       bool // FIFO: no copies
+	crowded       bool // too much of the queue's in-flight limit is used up
+	retention     time.Duration
+}
+
+// postponed reports whether earlier receives of the copy were postponements:
+// its first came before it was due. By then-and-only-then a wait of a second
+// or more was ahead of it.
+func (d delivery) postponed() bool {
+	return d.receives > 1 && !d.marked && !d.due.IsZero() && !d.firstReceived.IsZero() &&
+		!d.firstReceived.Add(tick).After(d.due)
+}
+
+func schedule(d delivery, now time.Time) plan {
+	wait := d.due.Sub(now)
+	switch {
+	case d.due.IsZero() || wait < tick || d.marked:
+		if d.postponed() && !d.ordered {
+			return plan{kind: planRenew}
+		}
+		return plan{kind: planRun, wait: max(wait, 0)}
+	case d.ordered:
+		return plan{planHide, min(wait, hideLeft(d.received, now))}
+	case wait <= maxDelay:
+		return plan{planDelay, ceilSecond(wait)}
+	}
+	h := min(wait, hideLeft(d.received, now))
+	if d.crowded || h <= 0 || now.Sub(d.sent)+h+renewEarly > d.retention {
+		return plan{planDelay, maxDelay}
+	}
+	return plan{planHide, h}
+}
+
+// hideLeft is how long a message may still be hidden.
+func hideLeft(received, now time.Time) time.Duration {
+	return max(maxHide-hideMargin-now.Sub(received), 0)
+}
+
+func ceilSecond(d time.Duration) time.Duration {
+	return (d + time.Second - 1) / time.Second * time.Second
+}

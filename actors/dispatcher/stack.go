@@ -1,0 +1,27 @@
+package dispatcher
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+)
+
+// maxDump bounds the dump of all stacks in which an abandoned one is looked for.
+const maxDump = 8 << 20
+
+// stackOf returns the stack of the goroutine that runs a, or a note that it was
+// not found. It stops the world for the time of the dump: for abandonments only.
+func stackOf(a *attempt) string {
+	buf := make([]byte, maxDump)
+	buf = buf[:runtime.Stack(buf, true)]
+	mark := fmt.Appendf(nil, "dispatcher.(*attempt).run(%p", a)
+	at := bytes.Index(buf, mark)
+	if at < 0 {
+		return "not found among the stacks of the process"
+	}
+	begin, end := bytes.LastIndex(buf[:at], []byte("\n\n")), bytes.Index(buf[at:], []byte("\n\n"))
+	if end < 0 {
+		end = len(buf) - at
+	}
+	return string(buf[begin+1 : at+end])
+}
