@@ -35,10 +35,10 @@ func (a *aliases) expand(n *node) {
 		return
 	}
 	a.state[n] = walking
-	if n.base != nil {
-		if base := a.follow(n.base); base.kind == mapNode {
+	if under := n.more().base; under != nil {
+		if base := a.follow(under); base.kind == mapNode {
 			a.expand(base)
-			n.kids = mergeMaps(&slab{}, base, n).kids
+			n.kids = overlay(base, n).kids
 		}
 	}
 	for i := range n.kids {
@@ -92,11 +92,10 @@ func (a *aliases) follow(n *node) *node {
 	}
 	a.expand(target)
 	out := *target
-	out.from, out.name, out.line, out.col, out.over = n.from, n.name, n.line, n.col, n.over
-	out.alias = n.text
-	out.via = target
-	if target.via != nil {
-		out.via = target.via
+	out.from, out.line, out.col, out.over = n.from, n.line, n.col, n.over
+	out.rare = &rare{name: n.more().name, alias: n.text, via: target}
+	if via := target.more().via; via != nil {
+		out.rare.via = via
 	}
 	out.literal = true
 	a.solved[n] = &out
@@ -109,10 +108,10 @@ func (a *aliases) lookup(path []string) *node {
 		if segment == "" {
 			return nil
 		}
-		if n.base != nil {
+		if under := n.more().base; under != nil {
 			// A section that adds to an alias has the alias's keys too.
 			if k := n.at(segment); k == nil {
-				if base := a.follow(n.base); base.at(segment) != nil {
+				if base := a.follow(under); base.at(segment) != nil {
 					n = base
 				}
 			}

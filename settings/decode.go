@@ -136,7 +136,7 @@ func (d *decoder) markSecrets(c *codec, n *node, depth int) {
 }
 
 func (d *decoder) hide(n *node, depth int) {
-	for ; n != nil && depth < 64; n = n.via {
+	for ; n != nil && depth < 64; n = n.more().via {
 		d.secrets[n] = true
 		for _, k := range n.kids {
 			d.hide(k.node, depth+1)
@@ -145,7 +145,7 @@ func (d *decoder) hide(n *node, depth int) {
 }
 
 func (d *decoder) hidden(n *node) bool {
-	return d.secrets != nil && n != nil && (d.secrets[n] || n.via != nil && d.secrets[n.via])
+	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.more().via])
 }
 
 func (d *decoder) fail(e *Error) *Error {
@@ -220,8 +220,8 @@ func (d *decoder) misfit(c *codec, n *node, m *misfit, hide bool) {
 		problem = "expected " + c.expect + ", found"
 	}
 	e.Problem = problem + " " + n.what(hide) + m.hint
-	if n.alias != "" {
-		e.Problem += " by the alias " + quoteKey(n.alias)
+	if alias := n.more().alias; alias != "" {
+		e.Problem += " by the alias " + quoteKey(alias)
 	}
 	switch {
 	case hide:
@@ -436,7 +436,7 @@ func (d *decoder) joined(f *field, n *node) []kid {
 	}
 	out := n.kids
 	for w := n.over; w != nil && w.kind == listNode; w = w.over {
-		if n.own != nil && w == n.over {
+		if n.more().own != nil && w == n.over {
 			continue // single elements were put into it: it is in n already
 		}
 		switch {
@@ -489,8 +489,8 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(n.kids))
 	if how == Replace {
-		for n.own != nil {
-			n = n.own
+		for n.more().own != nil {
+			n = n.more().own
 		}
 	} else {
 		for _, k := range v.MapKeys() {
@@ -540,7 +540,7 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 			return nil // a flag goes before
 		}
 		if other.from.rank == k.from.rank && other.kind != mapNode {
-			d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.name + " already: set the one or the other"})
+			d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.more().name + " already: set the one or the other"})
 			return nil
 		}
 	}
@@ -554,7 +554,7 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 		return &node{bad: true, from: k.from}
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	out := &node{kind: textNode, literal: true, text: text, from: &origin{file: path, rank: rankEnvFile}, name: k.name, over: n.get(f.key)}
+	out := &node{kind: textNode, literal: true, text: text, from: &origin{file: path, rank: rankEnvFile}, rare: &rare{name: k.more().name}, over: n.get(f.key)}
 	if d.secrets != nil && f.secret {
 		d.secrets[out] = true
 	}
@@ -619,8 +619,8 @@ func (d *decoder) rule(r *rule, f *field, n *node, v reflect.Value) {
 			e.Suggestion = strings.ToLower(v.String())
 		}
 	}
-	if n != nil && n.alias != "" {
-		e.Problem += " by the alias " + quoteKey(n.alias)
+	if n != nil && n.more().alias != "" {
+		e.Problem += " by the alias " + quoteKey(n.more().alias)
 	}
 	d.fail(e)
 }

@@ -76,12 +76,14 @@ type variable struct {
 // any setting is kept under its own name, to be told as unknown by the layout,
 // which can say what is near.
 func variables(o *opening, from *origin, prefix string, vars []variable) *node {
-	slab := slab{from: from}
+	slab := slab{from: from, free: make([]node, len(vars)+8)}
 	root := slab.new()
 	root.kind = mapNode
-	for _, v := range vars {
+	names := make([]rare, len(vars))
+	for i, v := range vars {
 		leaf := slab.new()
-		leaf.kind, leaf.text, leaf.name = textNode, v.value, v.name
+		leaf.kind, leaf.text, leaf.rare = textNode, v.value, &names[i]
+		names[i].name = v.name
 		leaf.line, leaf.col = int32(v.valueLine), int32(v.valueCol)
 		if strings.HasPrefix(v.value, ".") {
 			o.dotted = true
@@ -104,7 +106,7 @@ func variables(o *opening, from *origin, prefix string, vars []variable) *node {
 			next := n.get(name)
 			if next == nil {
 				next = slab.new()
-				next.kind, next.name, next.line, next.col = mapNode, v.name, int32(v.line), int32(v.col)
+				next.kind, next.rare, next.line, next.col = mapNode, &rare{name: v.name}, int32(v.line), int32(v.col)
 				n.kids = append(n.kids, kid{key: name, line: int32(v.line), col: int32(v.col), node: next})
 			} else if next.kind != mapNode {
 				o.failBothWays(next, leaf, v)
@@ -127,7 +129,7 @@ func (o *opening) failBothWays(old, leaf *node, v variable) {
 	if v.line > 0 {
 		pos.Line, pos.Column = v.line, v.col
 	}
-	o.fail(&Error{Kind: KindDuplicate, Pos: pos, Problem: "a part of what " + old.name + " gives whole: set the one or the other"})
+	o.fail(&Error{Kind: KindDuplicate, Pos: pos, Problem: "a part of what " + old.more().name + " gives whole: set the one or the other"})
 }
 
 // kubernetes makes these for each service of the namespace.

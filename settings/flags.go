@@ -33,13 +33,13 @@ func assign(o *opening, s *slab, root *node, name string, path []string, value s
 		o.dotted = true
 	}
 	leaf := s.new()
-	leaf.kind, leaf.text, leaf.name = textNode, value, name
+	leaf.kind, leaf.text, leaf.rare = textNode, value, &rare{name: name}
 	n := root
 	for _, key := range path[:len(path)-1] {
 		next := n.get(key)
 		if next == nil || next.kind != mapNode {
 			next = s.new()
-			next.kind, next.name = mapNode, name
+			next.kind, next.rare = mapNode, &rare{name: name}
 			n.set(key, next)
 		}
 		n = next

@@ -24,7 +24,7 @@ func parseJSON(o *opening, from *origin, data []byte) *node {
 		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: line, Column: col}, Problem: jsonProblem(data, at, err)})
 		return nil
 	}
-	j := &jsonReader{o: o, data: data, slab: slab{from: from}, line: 1}
+	j := &jsonReader{o: o, data: data, slab: newSlab(from, data), line: 1}
 	return j.value()
 }
 

@@ -3,51 +3,70 @@ package settings
 import "strings"
 
 // merge joins two values of one path, upper being of the stronger source.
-// Maps are joined key by key; what a layout or a tag wants otherwise is found
-// again in own and over. Both are consumed.
-func merge(s *slab, lower, upper *node) *node {
+// Maps are joined key by key, lower taking the entries; what a layout or a tag
+// wants otherwise is found again in own and over. Neither may be in use elsewhere.
+func merge(lower, upper *node) *node {
 	switch {
 	case lower == nil:
 		return upper
 	case upper.kind == mapNode && lower.kind == mapNode:
-		return mergeMaps(s, lower, upper)
+		return mergeMaps(lower, upper)
 	case upper.kind == mapNode && lower.kind == listNode && byIndex(upper):
-		return mergeElements(s, lower, upper)
+		return mergeElements(lower, upper)
 	case upper.kind == mapNode && isAlias(lower):
-		upper.base = lower
+		upper.edit().base = lower
 	}
 	upper.over = lower
 	return upper
 }
 
-func mergeMaps(s *slab, lower, upper *node) *node {
-	out := s.new()
-	*out = *upper
-	out.own, out.over, out.base = upper, lower, lower.base
-	if upper.from.file == "" {
+func mergeMaps(lower, upper *node) *node {
+	lower.edit().own = upper
+	if upper.from.file != "" {
 		// A section stands where a file has it, not where a variable reaches in.
-		out.from, out.name, out.line, out.col = lower.from, lower.name, lower.line, lower.col
+		lower.from, lower.line, lower.col = upper.from, upper.line, upper.col
+		lower.edit().name = upper.more().name
 	}
-	out.kids = make([]kid, len(lower.kids), len(lower.kids)+len(upper.kids))
-	copy(out.kids, lower.kids)
 	index := indexOf(lower.kids)
 	for _, k := range upper.kids {
 		i := index(k.key)
 		if i < 0 {
-			out.kids = append(out.kids, k)
+			lower.kids = append(lower.kids, k)
 			continue
 		}
-		old := out.kids[i]
-		merged := merge(s, old.node, k.node)
+		old := &lower.kids[i]
+		merged := merge(old.node, k.node)
 		if k.from.file == "" && merged.kind == mapNode {
 			old.node = merged
-			out.kids[i] = old
 		} else {
 			k.node = merged
+			*old = k
+		}
+	}
+	return lower
+}
+
+// overlay is mergeMaps for a lower map that is in use elsewhere: it copies what
+// upper touches and shares the rest.
+func overlay(lower, upper *node) *node {
+	out := *lower
+	out.rare = &rare{own: upper, name: upper.more().name}
+	out.from, out.line, out.col = upper.from, upper.line, upper.col
+	out.kids = append([]kid(nil), lower.kids...)
+	index := indexOf(lower.kids)
+	for _, k := range upper.kids {
+		switch i := index(k.key); {
+		case i < 0:
+			out.kids = append(out.kids, k)
+		case k.kind == mapNode && out.kids[i].kind == mapNode:
+			k.node = overlay(out.kids[i].node, k.node)
+			out.kids[i] = k
+		default:
+			k.over = out.kids[i].node
 			out.kids[i] = k
 		}
 	}
-	return out
+	return &out
 }
 
 // indexOf finds keys: by looking for small maps, by a table for large ones.
@@ -76,7 +95,7 @@ func indexOf(kids []kid) func(string) int {
 
 // byIndex tells whether a map of variables (PREFIX_LIST__0) names elements.
 func byIndex(n *node) bool {
-	if n.from.file != "" && n.name == "" || len(n.kids) == 0 {
+	if n.from.file != "" && n.more().name == "" || len(n.kids) == 0 {
 		return false
 	}
 	for _, k := range n.kids {
@@ -105,17 +124,18 @@ func index(s string) (int, bool) {
 // mergeElements puts single elements into a list: those within it replace,
 // the next ones after it are added. An index past that leaves the map as it
 // is, for the layout to tell.
-func mergeElements(s *slab, lower, upper *node) *node {
-	out := s.new()
-	*out = *lower
+func mergeElements(lower, upper *node) *node {
+	whole := *lower
+	out := &whole
 	out.kids = append([]kid(nil), lower.kids...)
-	out.own, out.over = upper, lower
+	out.rare = &rare{own: upper, name: lower.more().name}
+	out.over = lower
 	for n := 0; n < len(upper.kids); n++ {
 		for _, k := range upper.kids {
 			i, _ := index(k.key)
 			switch {
 			case i < len(lower.kids) && n == 0:
-				out.kids[i].node = merge(s, lower.kids[i].node, k.node)
+				out.kids[i].node = merge(lower.kids[i].node, k.node)
 			case i == len(out.kids):
 				out.kids = append(out.kids, kid{node: k.node})
 			}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,12 +41,34 @@ type node struct {
 	text      string // of a scalar, as it was written; a string without its quotes
 	kids      []kid  // of a list or a map
 	from      *origin
-	name      string // the variable or flag that gave it
-	over      *node  // what it shadows, of weaker sources
-	own       *node  // of a merged map: what the strongest source gave by itself
-	base      *node  // of a map: the alias below it that it adds to
-	via       *node  // of a resolved alias: the value that it names
-	alias     string // of a resolved alias: the alias as it was written
+	over      *node // what it shadows, of weaker sources
+	rare      *rare
+}
+
+// rare is what few nodes have.
+type rare struct {
+	name  string // the variable or flag that gave it
+	own   *node  // of a merged map: what the strongest source gave by itself
+	base  *node  // of a map: the alias below it that it adds to
+	via   *node  // of a resolved alias: the value that it names
+	alias string // of a resolved alias: the alias as it was written
+}
+
+var noRare rare // never written
+
+// more is for reading, edit for writing.
+func (n *node) more() *rare {
+	if n.rare == nil {
+		return &noRare
+	}
+	return n.rare
+}
+
+func (n *node) edit() *rare {
+	if n.rare == nil {
+		n.rare = new(rare)
+	}
+	return n.rare
 }
 
 // kid is an element of a list, whose key is "", or an entry of a map.
@@ -59,7 +82,7 @@ func (n *node) pos() Position {
 	if n == nil || n.from == nil {
 		return Position{}
 	}
-	return Position{File: n.from.file, Name: n.name, Line: int(n.line), Column: int(n.col)}
+	return Position{File: n.from.file, Name: n.more().name, Line: int(n.line), Column: int(n.col)}
 }
 
 // keyPos is where an unknown or doubled key is told: at the key.
@@ -160,16 +183,22 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// slab hands out nodes of one source from blocks, for a file of n values
-// needs about n of them.
+// slab hands out the nodes of one source from blocks.
 type slab struct {
 	free []node
 	from *origin
 }
 
+// newSlab guesses the number of a file's values: about one a line, or one in
+// twenty bytes if the lines are long.
+func newSlab(from *origin, data []byte) slab {
+	guess := max(bytes.Count(data, []byte("\n")), len(data)/20) + 8
+	return slab{from: from, free: make([]node, min(guess, 1024))}
+}
+
 func (s *slab) new() *node {
 	if len(s.free) == 0 {
-		s.free = make([]node, 64)
+		s.free = make([]node, 16)
 	}
 	n := &s.free[0]
 	s.free = s.free[1:]

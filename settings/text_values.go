@@ -28,7 +28,8 @@ func fromText(n *node, open byte) *node {
 }
 
 func replace(n, place *node) {
-	n.from, n.name, n.line, n.col, n.literal = place.from, place.name, place.line, place.col, true
+	n.from, n.line, n.col, n.literal = place.from, place.line, place.col, true
+	n.edit().name = place.more().name
 	for i := range n.kids {
 		n.kids[i].line, n.kids[i].col = place.line, place.col
 		replace(n.kids[i].node, place)

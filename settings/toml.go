@@ -15,15 +15,6 @@ import (
 // each, and a Go stack that overflows cannot be recovered from.
 const maxNesting = 1000
 
-// tomlTop takes the parsed values as they are, without the decoder's own copy.
-type tomlTop struct{ values map[string]any }
-
-// UnmarshalTOML is called by the decoder.
-func (t *tomlTop) UnmarshalTOML(v any) error {
-	t.values, _ = v.(map[string]any)
-	return nil
-}
-
 // parseTOML takes the values from the toml package, of which this is the only
 // use, and the places from a scan of its own, for the package does not tell them.
 func parseTOML(o *opening, from *origin, data []byte) *node {
@@ -32,7 +23,7 @@ func parseTOML(o *opening, from *origin, data []byte) *node {
 		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: scan.line, Column: 1}, Problem: "brackets are nested more than " + strconv.Itoa(maxNesting) + " deep"})
 		return nil
 	}
-	var top tomlTop
+	var top any // the parsed maps themselves, without the decoder's copy
 	_, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&top)
 	if err != nil && len(scan.doubles) > 0 {
 		// The parser stops at the first doubled key. All are told here, and the
@@ -59,7 +50,7 @@ func parseTOML(o *opening, from *origin, data []byte) *node {
 		o.fail(&Error{Kind: KindSyntax, Pos: pos, Problem: problem})
 		return nil
 	}
-	fillTOML(o, scan, scan.root, top.values)
+	fillTOML(o, scan, scan.root, top)
 	return scan.root
 }
 

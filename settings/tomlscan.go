@@ -36,7 +36,7 @@ type tomlKey struct {
 }
 
 func scanTOML(from *origin, data []byte) *tomlScan {
-	s := &tomlScan{data: data, slab: slab{from: from}, line: 1, headers: map[*node]kid{}}
+	s := &tomlScan{data: data, slab: newSlab(from, data), line: 1, headers: map[*node]kid{}}
 	s.root = s.slab.new()
 	s.root.kind = mapNode
 	table := s.root

@@ -36,11 +36,10 @@ func open(c *config) *Tree {
 	sources := slices.Clone(c.sources)
 	slices.SortStableFunc(sources, func(a, b Source) int { return int(a.rank) - int(b.rank) })
 	t := &Tree{config: c, claimed: map[string]bool{}}
-	var s slab
 	for _, src := range sources {
 		o.rank = src.rank
 		for _, n := range src.read(o) {
-			t.root = merge(&s, t.root, n)
+			t.root = merge(t.root, n)
 		}
 		if src.file != "" {
 			t.files = append(t.files, src.file)

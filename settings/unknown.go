@@ -12,7 +12,7 @@ func (d *decoder) unknown(c *codec, k kid) {
 		return
 	}
 	top := len(d.path) == 0
-	if k.from.file == "" || k.name != "" {
+	if k.from.file == "" || k.more().name != "" {
 		d.unknownVariable(k, top)
 		return
 	}
@@ -64,7 +64,7 @@ func elsewhere(c *codec, path []string, key string, depth int) []string {
 // unknownVariable tells each variable (or flag) below an unknown key by its
 // own name.
 func (d *decoder) unknownVariable(k kid, top bool) {
-	if k.kind == mapNode && k.own == nil && len(k.kids) > 0 {
+	if k.kind == mapNode && k.more().own == nil && len(k.kids) > 0 {
 		d.path = append(d.path, k.key)
 		for _, inner := range k.kids {
 			d.unknownVariable(inner, top)
@@ -96,7 +96,7 @@ func (d *decoder) unknownVariable(k kid, top bool) {
 				d.vars = append(d.vars, leafPaths(d.plan, nil, 0, func(p []string) string { return EnvName(prefix, p...) })...)
 			}
 		}
-		e.Suggestion = nearest(k.name, d.vars)
+		e.Suggestion = nearest(k.more().name, d.vars)
 	}
 	if d.config.shared && top && d.plan.byKey != nil {
 		if _, ours := d.plan.byKey[first]; !ours && (e.Suggestion == "" || slices.Contains(d.config.foreign, first) || d.tree.isClaimed(first)) {

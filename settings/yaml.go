@@ -17,20 +17,27 @@ const maxExpanded = 100_000
 // parseYAML reads one document. It is the only use of the yaml package.
 func parseYAML(o *opening, from *origin, data []byte) *node {
 	var doc yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	if err := yaml.Unmarshal(data, &doc); err != nil {
 		o.fail(yamlSyntax(from.file, data, err))
 		return nil
 	}
-	y := &yamlReader{o: o, slab: slab{from: from}}
-	var root *node
-	if len(doc.Content) > 0 {
-		root = y.node(doc.Content[0])
+	if bytes.Contains(data, []byte("\n---")) || bytes.Contains(data, []byte("\n...")) {
+		secondDocument(o, from, data)
 	}
-	var next yaml.Node
+	if len(doc.Content) == 0 {
+		return nil
+	}
+	y := &yamlReader{o: o, slab: newSlab(from, data)}
+	return y.node(doc.Content[0])
+}
+
+// secondDocument tells what Unmarshal passes over in silence.
+func secondDocument(o *opening, from *origin, data []byte) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, next yaml.Node
+	if dec.Decode(&doc) != nil {
+		return
+	}
 	switch err := dec.Decode(&next); {
 	case err == nil:
 		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: next.Line, Column: next.Column},
@@ -38,7 +45,6 @@ func parseYAML(o *opening, from *origin, data []byte) *node {
 	case !errors.Is(err, io.EOF):
 		o.fail(yamlSyntax(from.file, data, err))
 	}
-	return root
 }
 
 // parseYAMLError gives the message of the yaml parser for data, or "".
