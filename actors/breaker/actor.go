@@ -74,7 +74,8 @@ func (s *state) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *ask:
 		m.do(s, m)
-		m.mailbox.answer(m)
+		m.mailbox.open = nil
+		m.answer()
 	case tick:
 		s.onTick()
 	case *actor.Started:

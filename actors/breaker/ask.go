@@ -3,6 +3,7 @@ package breaker
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
 var (
@@ -11,10 +12,11 @@ var (
 )
 
 // ask is one question of a handle to the actor, and room for the answer. Its
-// caller waits for done and then owns it again.
+// caller waits for the answer and then owns it again.
 type ask struct {
 	mailbox *mailbox
-	done    chan struct{} // capacity 1: answering never blocks
+	status  atomic.Int32
+	wake    chan struct{} // made only if there is no answer yet when the message is sent
 	do      func(*state, *ask)
 
 	path   string
@@ -28,7 +30,14 @@ type ask struct {
 	fail error
 }
 
-var asks = sync.Pool{New: func() any { return &ask{done: make(chan struct{}, 1)} }}
+const (
+	asked int32 = iota
+	waiting
+	answered
+)
+
+// asks holds no channels: one that was made in a synctest bubble is of no use outside.
+var asks = sync.Pool{New: func() any { return new(ask) }}
 
 // ask sends a, waits for the answer, and sends it again if the actor was
 // replaced before it took it. The caller gives a back with free.
@@ -37,7 +46,7 @@ func (b *Breaker) ask(a *ask) error {
 		m := b.mailbox.Load()
 		a.mailbox, a.fail = m, nil
 		m.PostUserMessage(a)
-		<-a.done
+		a.wait()
 		if a.fail != errGone {
 			return a.fail
 		}
@@ -47,7 +56,26 @@ func (b *Breaker) ask(a *ask) error {
 	}
 }
 
+// wait returns when the ask is answered: mostly at once, for mostly it is the
+// caller's own goroutine that has run the actor.
+func (a *ask) wait() {
+	if a.status.Load() != answered {
+		a.wake = make(chan struct{})
+		if a.status.CompareAndSwap(asked, waiting) {
+			<-a.wake
+		}
+	}
+	a.status.Store(asked)
+}
+
+// answer hands a back to its caller, who may use it for something else at once.
+func (a *ask) answer() {
+	if a.status.Swap(answered) == waiting {
+		close(a.wake)
+	}
+}
+
 func (a *ask) free() {
-	*a = ask{done: a.done}
+	*a = ask{}
 	asks.Put(a)
 }

@@ -63,7 +63,7 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 	if err != nil {
 		return nil, err
 	}
-	set, err := check(s)
+	set, err := newConfig(s)
 	if err != nil {
 		return nil, fmt.Errorf("breaker of %s: %w", service, err)
 	}
@@ -75,7 +75,7 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 	}
 	t := tree{set: set, service: b.service, base: b.base, root: &node{}}
 	if set.Trip == "rate" {
-		t.root.tally = newTally(set)
+		t.root.tally = newTally(&set.Settings)
 	}
 	b.view.Store(t.view())
 	name := "breaker/" + b.host + "/" + system.ProcessRegistry.NextId()
@@ -86,11 +86,6 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 		return nil, fmt.Errorf("breaker of %s: spawn the actor: %w", service, err)
 	}
 	return b, nil
-}
-
-func check(s Settings) (*Settings, error) {
-	s = s.filled()
-	return &s, s.validate()
 }
 
 // PID returns the address of the actor, for messages. It stays the same for

@@ -41,7 +41,7 @@ func newBreaker(t testing.TB, s breaker.Settings, opts ...breaker.Option) *break
 	return b
 }
 
-func fail(context.Context) error { return errBoom }
+func fail(context.Context) error    { return errBoom }
 func succeed(context.Context) error { return nil }
 
 func TestTripsAndRecovers(t *testing.T) {

@@ -40,7 +40,7 @@ func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Conte
 	over = true
 	if err != nil || b.view.Load() != v {
 		p := Permit{b: b, path: path, seq: v.seq}
-		p.settle(b.judge(ctx, err), err)
+		p.finish(ctx, err)
 	}
 	return err
 }
@@ -72,12 +72,12 @@ func (b *Breaker) doSlow(ctx context.Context, v *view, path string, fn func(cont
 	over := false
 	defer func() {
 		if !over {
-			p.settle(Failure, nil)
+			p.settle(Failure, 0)
 		}
 	}()
 	err = fn(inner)
 	over = true
-	p.settle(b.judge(ctx, err), err)
+	p.finish(ctx, err)
 	return err
 }
 
@@ -127,7 +127,7 @@ func (b *Breaker) enter(v *view, path string) (Permit, error) {
 		return p, d.ramp.refusal
 	}
 	p.forced = d.forced
-	if v.set.SlowCall > 0 {
+	if v.set.SlowCall > 0 || p.slot != 0 {
 		p.begun = b.now()
 	}
 	if v.set.HangLimit > 0 && p.slot == 0 && !p.forced {
@@ -156,15 +156,24 @@ func (p *Permit) Probe() bool { return p.slot != 0 }
 // one that the caller of the call gave.
 func (p *Permit) Done(ctx context.Context, err error) {
 	if p.b != nil {
-		p.settle(p.b.judge(ctx, err), err)
+		p.finish(ctx, err)
 	}
 }
 
 // Settle settles the permit with a verdict.
-func (p *Permit) Settle(v Verdict) { p.settle(v, nil) }
+func (p *Permit) Settle(v Verdict) { p.settle(v, 0) }
+
+func (p *Permit) finish(ctx context.Context, err error) {
+	v := p.b.judge(ctx, err)
+	hold := time.Duration(0)
+	if v == Failure {
+		hold = holdOf(err)
+	}
+	p.settle(v, hold)
+}
 
 // limit is how long the call may take at most, or 0 for as long as it likes.
-func (p *Permit) limit(s *Settings) time.Duration {
+func (p *Permit) limit(s *config) time.Duration {
 	switch {
 	case p.slot != 0:
 		return s.ProbeTimeout
@@ -174,18 +183,18 @@ func (p *Permit) limit(s *Settings) time.Duration {
 	return 0
 }
 
-func (p *Permit) settle(verdict Verdict, err error) {
+func (p *Permit) settle(verdict Verdict, hold time.Duration) {
 	b := p.b
 	if b == nil {
 		return
 	}
-	if r, ok := p.result(verdict, err); ok {
+	if r, ok := p.result(verdict, hold); ok {
 		b.report(r)
 	}
 }
 
 // result settles the permit and says what must be reported of it, if anything.
-func (p *Permit) result(verdict Verdict, err error) (r result, report bool) {
+func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report bool) {
 	b := p.b
 	p.b = nil
 	hung := p.flight != nil && !p.flight.land()
@@ -198,7 +207,7 @@ func (p *Permit) result(verdict Verdict, err error) (r result, report bool) {
 	case verdict == Neutral:
 		return r, p.slot != 0
 	case verdict == Failure:
-		r.kind, r.hold = evFailure, int64(holdOf(err))
+		r.kind, r.hold = evFailure, int64(hold)
 		return r, true
 	}
 	r.kind = evSuccess

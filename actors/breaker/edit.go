@@ -143,7 +143,7 @@ func (e *edit) step(n *node, ev event) {
 	ev.now, ev.rnd = e.now, e.rnd
 	before, own, wanted := n.shown(), n.state, n.due()
 	var reason string
-	n.machine, reason = n.machine.step(e.set, ev)
+	n.machine, reason = n.machine.step(&e.set.Settings, ev)
 	if n.state != own {
 		e.noteAs(n, before, own, reason)
 	}
@@ -162,6 +162,9 @@ func (e *edit) noteAs(n *node, before, own State, reason string) {
 	}
 	if n.state == Closed {
 		n.tally = nil
+		if e.set.Trip == "rate" {
+			n.tally = newTally(&e.set.Settings)
+		}
 		if n.path != "" {
 			e.dues = append(e.dues, due{e.lapse(n), n.path})
 		}

@@ -116,14 +116,9 @@ func (m *mailbox) run(left *int) {
 func (m *mailbox) abandon(err error) {
 	if a := m.open; a != nil {
 		a.fail = err
-		m.answer(a)
+		m.open = nil
+		a.answer()
 	}
-}
-
-// answer hands a back to its caller, who may use it for something else at once.
-func (m *mailbox) answer(a *ask) {
-	m.open = nil
-	a.done <- struct{}{}
 }
 
 // queue is a list that many push to and one pops from, in order.

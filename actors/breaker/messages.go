@@ -157,7 +157,7 @@ func (s *state) onReport(m *Report) {
 		}
 		return
 	}
-	if r, ok := p.result(m.Verdict, m.Err); ok {
+	if r, ok := p.result(m.Verdict, holdOf(m.Err)); ok {
 		e := s.begin()
 		e.report(r)
 		s.commit(e)

@@ -83,7 +83,7 @@ func (s *state) reset(path string) error {
 }
 
 func (s *state) change(settings Settings) error {
-	set, err := check(settings)
+	set, err := newConfig(settings)
 	if err != nil {
 		return fmt.Errorf("breaker of %s: %w", s.b.service, err)
 	}
@@ -127,7 +127,7 @@ func (b *Breaker) Snapshot() Snapshot {
 	v := b.view.Load()
 	now := b.now()
 	s := Snapshot{Service: b.service, State: v.root.shown(), Seq: v.seq, Stopped: v.kind == viewStopped,
-		Restarts: int(b.own.restarts.Load()), Settings: *v.set, Entries: make([]EntryStatus, 0, 1+v.entries)}
+		Restarts: int(b.own.restarts.Load()), Settings: v.set.Settings, Entries: make([]EntryStatus, 0, 1+v.entries)}
 	v.root.walk(func(n *node) {
 		st := EntryStatus{Entry: n.path, State: n.shown(), Own: n.state, Failures: int(n.fails), Successes: int(n.succs),
 			Probes: len(n.probes), Hanging: int(n.hung), Opens: int(n.opens), Until: b.wall(n.ends()), Blamed: n.blamed}

@@ -47,7 +47,7 @@ func (e *edit) reset(path string) {
 }
 
 // configure puts new settings in force. States, counts and times go on.
-func (e *edit) configure(s *Settings) {
+func (e *edit) configure(s *config) {
 	old := e.set
 	e.set = s
 	same := old.Trip == s.Trip && old.Window == s.Window && old.WindowCalls == s.WindowCalls
@@ -72,6 +72,6 @@ func (e *edit) configure(s *Settings) {
 	}
 	e.root = renew(e.root)
 	if s.Trip == "rate" && e.root.tally == nil {
-		e.root.tally = newTally(s)
+		e.root.tally = newTally(&s.Settings)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +23,8 @@ type Settings struct {
 	ProbeTimeout   time.Duration `key:"probe_timeout" rule:"min=0s" doc:"deadline of a call through a half-open entry, past it a failure, default request_timeout"`
 	BoundCalls     bool          `key:"bound_calls" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
 	CallerDeadline string        `key:"caller_deadline" rule:"oneof=failure|neutral" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
+
+	FailStatus string `key:"fail_status" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
 
 	Trip        string        `key:"trip" rule:"oneof=consecutive|rate" doc:"what opens a closed entry: failures in a row, or the failure rate over a window, default consecutive"`
 	Window      time.Duration `key:"window" rule:"min=0s" doc:"length of the sliding window of trip: rate, default 30s unless window_calls is set"`
@@ -76,6 +80,7 @@ func (s Settings) filled() Settings {
 	number(&s.HalfProbeLimit, 1)
 	duration(&s.ProbeTimeout, s.RequestTimeout)
 	text(&s.CallerDeadline, "failure")
+	text(&s.FailStatus, "5xx,429")
 	text(&s.Trip, "consecutive")
 	if s.WindowCalls == 0 {
 		duration(&s.Window, 30*time.Second)
@@ -147,6 +152,9 @@ func (s Settings) validate() error {
 	bad(s.OpenMax >= s.OpenTimeout, "open_max", fmt.Sprintf("at least open_timeout (%v)", s.OpenTimeout), s.OpenMax)
 	bad(s.SlowCall == 0 || s.Trip == "rate", "slow_call", "0 unless trip is rate", s.SlowCall)
 	oneOf := func(key, v, a, b string) { bad(v == a || v == b, key, a+" or "+b, fmt.Sprintf("%q", v)) }
+	if _, err := parseStatuses(s.FailStatus); err != nil {
+		errs = append(errs, err)
+	}
 	oneOf("caller_deadline", s.CallerDeadline, "failure", "neutral")
 	oneOf("trip", s.Trip, "consecutive", "rate")
 	oneOf("open_backoff", s.OpenBackoff, "constant", "exponential")
@@ -157,3 +165,49 @@ func (s Settings) validate() error {
 
 // maxDepth bounds max_depth, so that a walk down a path needs no allocation.
 const maxDepth = 32
+
+// config is filled and checked settings, in the form in which they are used.
+type config struct {
+	Settings
+	statuses *[1000]bool // fail_status
+}
+
+func newConfig(s Settings) (*config, error) {
+	s = s.filled()
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	statuses, err := parseStatuses(s.FailStatus)
+	return &config{s, statuses}, err
+}
+
+// fails says whether a status code is a failure.
+func (c *config) fails(status int) bool {
+	return status >= 0 && status < len(c.statuses) && c.statuses[status]
+}
+
+func parseStatuses(list string) (*[1000]bool, error) {
+	var set [1000]bool
+	if strings.TrimSpace(list) == "none" {
+		return &set, nil
+	}
+	for part := range strings.SplitSeq(list, ",") {
+		part = strings.ToLower(strings.TrimSpace(part))
+		from, to, ranged := strings.Cut(part, "-")
+		if len(part) == 3 && strings.HasSuffix(part, "xx") {
+			from, to, ranged = part[:1]+"00", part[:1]+"99", true
+		}
+		if !ranged {
+			to = from
+		}
+		lo, err1 := strconv.Atoi(from)
+		hi, err2 := strconv.Atoi(to)
+		if err1 != nil || err2 != nil || lo < 100 || hi > 999 || lo > hi {
+			return nil, fmt.Errorf("fail_status: %q is no status: want a list such as 5xx,429,400-404, or none", part)
+		}
+		for i := lo; i <= hi; i++ {
+			set[i] = true
+		}
+	}
+	return &set, nil
+}

@@ -112,7 +112,7 @@ func (t *tally) push(kind eventKind) {
 // tally counts an outcome in the window of n, beginning it if there is none.
 func (e *edit) tally(n *node, kind eventKind) tallied {
 	if n.tally == nil {
-		n.tally = newTally(e.set)
+		n.tally = newTally(&e.set.Settings)
 	}
 	return n.tally.add(kind, e.now)
 }

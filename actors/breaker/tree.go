@@ -21,7 +21,7 @@ type node struct {
 // tree is the state of one service: a value, and immutable below. Every change
 // (see edit) makes the nodes on one path anew and shares the rest.
 type tree struct {
-	set     *Settings
+	set     *config
 	service string
 	base    time.Time // what ns count from
 	root    *node
