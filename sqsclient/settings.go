@@ -8,7 +8,7 @@ type Settings struct {
 	// Endpoint is the base URL of the service, for one that is not AWS's own
 	// (a VPC endpoint, an SQS-compatible server). Empty: AWS's endpoint of the
 	// region. http or https, a host, no query.
-	Endpoint string `key:"endpoint" rule:"url" doc:"base URL of the queue service; empty: AWS's own endpoint of the region"`
+	Endpoint string `key:"endpoint" rule:"zero,url" doc:"base URL of the queue service; empty: AWS's own endpoint of the region"`
 
 	// Region is the AWS region. Empty: AWS_REGION, AWS_DEFAULT_REGION or the
 	// profile's.

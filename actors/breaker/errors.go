@@ -54,6 +54,11 @@ func (e *OpenError) Error() string {
 // Is reports true for [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
+// BreakerOpen returns true. By this method those who must not import this
+// package, such as the tasks, know a refusal from other errors that have a
+// RetryAfter.
+func (e *OpenError) BreakerOpen() bool { return true }
+
 // RetryAfter returns how long, from now, it makes no sense to try again: until
 // the end of the open time, or until a slot of a half-open entry is free at the
 // latest. It is 0 if that time has come, or is not known (forced open for good).

@@ -96,19 +96,24 @@ func (a *attempt) finish(err error, child *actor.PID) {
 // runner is the actor of a function task: the unit of supervision. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit
 // leaves the actor able to stop.
-type runner struct{}
+type runner struct{ crew *crew }
 
-func (runner) Receive(ctx actor.Context) {
+func (r *runner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Execute:
-		go m.run.run(ctx.Self())
+		r.crew.run(job{a: m.run, child: ctx.Self()})
 	case *attempt:
 		ctx.(actor.Supervisor).EscalateFailure(m.out.err, m)
 	}
 }
 
-var runnerProps = actor.PropsFromProducer(func() actor.Actor { return runner{} },
-	actor.WithMailbox(actor.UnboundedLockfree()))
+// runnerProps makes the actors of function tasks. They have no state, so one
+// value serves all.
+func runnerProps(c *crew) *actor.Props {
+	r := &runner{crew: c}
+	return actor.PropsFromProducer(func() actor.Actor { return r },
+		actor.WithMailbox(actor.UnboundedLockfree()), actor.WithDispatcher(c))
+}
 
 // answerTo is the process behind the sender of an Execute to a task actor. So
 // whoever got the request, the actor or one it forwarded it to, may answer it.

@@ -46,7 +46,7 @@ func (d *dispatcher) register(m *Register) *Registered {
 	t.spec = m.Spec
 	t.meter.spec.Store(&m.Spec)
 	t.meter.registered.Store(true)
-	t.props, t.chain, t.actor = runnerProps, nil, false
+	t.props, t.chain, t.actor = d.runners, nil, false
 	if m.Props != nil {
 		t.props, t.actor = guarded(m.Props), true
 	} else {

@@ -54,6 +54,8 @@ type core struct {
 	early          []*Register // of Config, until the first start
 	registry       map[string]*entry
 	stranger       *entry // stands for all unknown names
+	crew           *crew
+	runners        *actor.Props
 	hidden         hidden
 	paused         bool
 	drain          *drain
@@ -74,6 +76,8 @@ func newCore(cfg Config) *core {
 	if c.monitor == nil {
 		c.monitor = NewMonitor()
 	}
+	c.crew = newCrew(2*max(c.Workers, c.MaxWorkers) + 16)
+	c.runners = runnerProps(c.crew)
 	if cfg.Context != nil {
 		c.base = context.WithoutCancel(cfg.Context)
 	}
@@ -178,6 +182,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 	case *actor.Stopping:
 		d.leave(ErrDrained)
 	case *actor.Stopped:
+		d.crew.close()
 		d.monitor.status.Store(int32(Stopped))
 	default:
 		d.monitor.strange.Add(1)

@@ -1,0 +1,52 @@
+# Habits of the house. What a user needs works without make:
+#   go run ./examples/quickstart
+#   go test ./...
+GO       ?= go
+LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 30s
+KILLS    ?= 5
+MODULES  := . bench
+
+.PHONY: help check fmt vet lint tidy test race killtest fuzz bench peers cover
+
+help: ## list the habits
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+check: fmt vet lint tidy race killtest ## all that must hold before anything lands
+
+fmt: ## gofmt would change nothing
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+
+vet: ## go vet, every module
+	@for m in $(MODULES); do (cd $$m && $(GO) vet ./...) || exit 1; done
+
+lint: ## golangci-lint, pinned
+	$(LINT) run ./...
+
+tidy: ## go.mod and go.sum say what the code needs
+	@for m in $(MODULES); do (cd $$m && $(GO) mod tidy -diff) || exit 1; done
+
+test: ## every test
+	$(GO) test -v ./...
+
+race: ## every test under the race detector, with goleak
+	$(GO) test -race -v ./...
+
+killtest: ## the quickstart, killed at random moments and carried on
+	$(GO) test ./examples/quickstart -run Killed -kills $(KILLS) -v -count 1
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+bench: ## benchmarks of our own
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+peers: ## side by side with what a user would take instead
+	cd bench && $(GO) run ./peers
+
+cover: ## coverage by function, in cover.html
+	$(GO) test -coverprofile=cover.out ./... && $(GO) tool cover -html=cover.out -o cover.html

@@ -1,0 +1,70 @@
+package chassis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/sambatech/chassis/actors/breaker"
+)
+
+// breakers holds the breakers of a system, one a service.
+type breakers struct {
+	mu   sync.Mutex // guards the map; a breaker's state is its actor's
+	each map[string]*breaker.Breaker
+}
+
+// Breaker returns the breaker of a remote service, scheme://host[:port], and
+// spawns it at the first call; opts count at the first call only. Its limits
+// are the settings' section circuit_breaker. It works before [System.Start].
+//
+// A service that is no such URL is a mistake in the program and panics, as
+// does a call after [System.Stop]; use [breaker.Spawn] to get an error instead.
+func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breaker {
+	s.breakers.mu.Lock()
+	defer s.breakers.mu.Unlock()
+	if s.breakers.each == nil {
+		panic(fmt.Sprintf("chassis: Breaker(%q) after the system has stopped", service))
+	}
+	if b, ok := s.breakers.each[service]; ok {
+		return b
+	}
+	opts = append([]breaker.Option{breaker.WithLogger(s.Logger("actors/breaker"))}, opts...)
+	b, err := breaker.Spawn(s.actors, service, s.settings.CircuitBreaker, opts...)
+	if err != nil {
+		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))
+	}
+	s.breakers.each[service] = b
+	return b
+}
+
+// Breakers returns all breakers, by service.
+func (s *System) Breakers() []*breaker.Breaker {
+	s.breakers.mu.Lock()
+	defer s.breakers.mu.Unlock()
+	all := make([]*breaker.Breaker, 0, len(s.breakers.each))
+	for _, b := range s.breakers.each {
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b *breaker.Breaker) int {
+		return strings.Compare(a.Service(), b.Service())
+	})
+	return all
+}
+
+func (s *System) stopBreakers(ctx context.Context) error {
+	all := s.Breakers()
+	s.breakers.mu.Lock()
+	s.breakers.each = nil
+	s.breakers.mu.Unlock()
+	var errs []error
+	for _, b := range all {
+		if err := b.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("breaker %s: %w", b.Service(), err))
+		}
+	}
+	return errors.Join(errs...)
+}

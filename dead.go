@@ -1,0 +1,165 @@
+package chassis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+// deadLook is how long a dead letter is hidden from others while somebody
+// looks at it: long enough for a person with a prompt.
+const deadLook = 2 * time.Minute
+
+// DeadLetter is a message of the dead-letter pool: a task that was given up,
+// or a message that never was a task.
+type DeadLetter struct {
+	task.Message
+	MessageID string
+	Pool      string    // the pool that it came from
+	Sent      time.Time // when it became a dead letter
+	Defects   error     // what is wrong with the message itself, or nil
+
+	system  *System
+	url     string
+	receipt string
+	group   string
+	settled bool
+}
+
+// DeadLetters goes through the dead letters of the pool. Each is hidden from
+// others for two minutes; what the loop body neither sends back nor deletes is
+// made visible again at the end. The order is the queue's, which for a
+// standard queue is none.
+//
+//	for d, err := range sys.DeadLetters(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(d.Name, d.ExecID, d.Reason, d.LastError)
+//	}
+func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
+	return func(yield func(*DeadLetter, error) bool) {
+		url, err := poller.EnsureQueue(ctx, s.queue.client, s.deadPool(), poller.EnsureOptions{})
+		if errors.Is(err, poller.ErrNoQueue) {
+			return // nothing ever died
+		}
+		if err != nil {
+			yield(nil, fmt.Errorf("dead letters of pool %q: %w", s.pool(), err))
+			return
+		}
+		var kept []*DeadLetter
+		defer func() { s.unhide(ctx, url, kept) }()
+		seen := map[string]bool{}
+		for {
+			batch, err := s.receiveDead(ctx, url)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			fresh := false
+			for i, d := range batch {
+				if seen[d.MessageID] {
+					kept = append(kept, d)
+					continue
+				}
+				seen[d.MessageID], fresh = true, true
+				more := yield(d, nil)
+				if !d.settled {
+					kept = append(kept, d)
+				}
+				if !more {
+					kept = append(kept, batch[i+1:]...)
+					return
+				}
+			}
+			if !fresh {
+				return
+			}
+		}
+	}
+}
+
+func (s *System) receiveDead(ctx context.Context, url string) ([]*DeadLetter, error) {
+	out, err := s.queue.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:              &url,
+		MaxNumberOfMessages:   10,
+		WaitTimeSeconds:       1, // a long poll asks all of SQS's servers
+		VisibilityTimeout:     int32(deadLook / time.Second),
+		MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
+			types.MessageSystemAttributeNameSentTimestamp, types.MessageSystemAttributeNameMessageGroupId,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("receive from the dead-letter pool %q: %w", s.deadPool(), err)
+	}
+	letters := make([]*DeadLetter, len(out.Messages))
+	for i := range out.Messages {
+		m := &out.Messages[i]
+		d := &DeadLetter{MessageID: text(m.MessageId), Pool: s.pool(), system: s, url: url, receipt: text(m.ReceiptHandle),
+			group: m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)]}
+		d.Message, d.Defects = task.Decode(text(m.Body), m.MessageAttributes)
+		if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
+			d.Sent = time.UnixMilli(ms).UTC()
+		}
+		letters[i] = d
+	}
+	return letters, nil
+}
+
+// unhide makes letters visible again. Where that fails they are visible by
+// themselves when their two minutes are over.
+func (s *System) unhide(ctx context.Context, url string, letters []*DeadLetter) {
+	ctx = context.WithoutCancel(ctx)
+	for len(letters) > 0 {
+		batch := letters[:min(10, len(letters))]
+		letters = letters[len(batch):]
+		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
+		for i, d := range batch {
+			id := strconv.Itoa(i)
+			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: &id, ReceiptHandle: &d.receipt}
+		}
+		_, err := s.queue.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
+		if err != nil {
+			s.Logger("chassis").WarnContext(ctx, "dead letters stay hidden for two minutes", "count", len(batch), "error", err)
+		}
+	}
+}
+
+// SendBack puts the task on its pool again with a fresh failure budget, and
+// then deletes the dead letter. It keeps its exec_id, job and body.
+func (d *DeadLetter) SendBack(ctx context.Context) error {
+	fresh := d.Message
+	fresh.Failures, fresh.Counted, fresh.Unknown, fresh.Reason, fresh.LastError, fresh.First = 0, false, 0, "", "", time.Time{}
+	_, err := d.system.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(), GroupID: d.group})
+	if err != nil {
+		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)
+	}
+	return d.Delete(ctx)
+}
+
+// Delete removes the dead letter for good.
+func (d *DeadLetter) Delete(ctx context.Context) error {
+	_, err := d.system.queue.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.url, ReceiptHandle: &d.receipt})
+	if err != nil {
+		return fmt.Errorf("delete dead letter %s: %w", d.MessageID, err)
+	}
+	d.settled = true
+	return nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

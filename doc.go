@@ -1,0 +1,69 @@
+// Package chassis is a microservice chassis on the actor model: circuit
+// breakers for the services you call, background tasks over SQS, settings and
+// logs, as one runtime on Proto.Actor.
+//
+//	var Welcome = task.Define[WelcomeArgs]("welcome", task.MaxFailures(5))
+//
+//	func main() {
+//		sys := chassis.MustNew("mailer")
+//		mail := sys.Breaker("https://mail.internal")
+//		chassis.Handle(sys, Welcome, func(ctx context.Context, job task.Job[WelcomeArgs]) error {
+//			_, err := mail.Client().Post(...)
+//			return err
+//		})
+//		if err := sys.Run(context.Background()); err != nil { // serves until SIGTERM, drains, stops
+//			os.Exit(1)
+//		}
+//	}
+//
+// With `go run` and nothing else the tasks travel through an embedded SQS in
+// memory; with queue.path set it is durable, and with queue.region or
+// queue.endpoint set the same program talks to AWS SQS.
+//
+// # The road
+//
+//	caller ── http.Client ── breaker.Transport ──┐
+//	caller ── breaker.Do ────────────────────────┴─► breaker actor, one a remote service
+//
+//	Send ──► sender ──► SQS: AWS, or the embedded one ──► poller actor ── Delivered ─► dispatcher actor ── Execute ─► one child a task
+//	                             ▲                           │   ▲                        │   ▲                          │
+//	                             └ delete, extend, release ──┘   └───── Want, Settle ─────┘   └── Done / failure, supervised
+//	everything ── slog ──► handler (encodes) ──► ring ──► logger actor ──► stdout
+//
+// # Who owns what
+//
+//	breaker actor      the states of one remote service and its paths, their timers
+//	poller actor       the conversation with one queue: receives under way, every lease, batches
+//	dispatcher actor   the task registry, the worker slots, the executions and their failure budgets
+//	task child         one execution
+//	logger actor       the output descriptor
+//	System             the order of start and stop
+//
+// # Where things are
+//
+//	settings           typed layouts over yaml, toml, json and the environment
+//	task               the wire form of a task, its definition, waits, outcomes, the job in a ctx
+//	localsqs           the embedded SQS; knows nothing of tasks
+//	sqsclient          the one place where the AWS client is built
+//	actors/breaker     the circuit breaker
+//	actors/poller      the conversation with a queue, and the sender
+//	actors/dispatcher  executions under supervision
+//	actors/logger      the slog handler and the actor behind it
+//
+// Imports go one way: settings, task, localsqs, sqsclient and actors/breaker
+// import nothing of ours; actors/logger imports task; actors/poller imports
+// sqsclient; actors/dispatcher imports actors/poller and task; this package
+// imports them all; cmd, examples and chassistest import this package. A test
+// holds the code to it.
+//
+// # Goroutines
+//
+// All methods of a [System] may be called from several goroutines. Handlers
+// run concurrently, each in the goroutine of its task's child actor.
+//
+// # Debugging and tests
+//
+// [System.Ready] says whether tasks flow and why not; each actor answers a
+// question for its Stats. To test a service, use package chassistest: the whole
+// system with the embedded queue, inside a testing/synctest bubble.
+package chassis

@@ -1,0 +1,121 @@
+package chassis_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sambatech/chassis"
+
+// allowed says which packages of ours a package may import: the arrows of the
+// picture in doc.go. A folder stands for itself and what lies below it; what
+// is not named here may import nothing of ours but its own folder.
+var allowed = map[string][]string{
+	"":                  {"*"}, // the root composes
+	"cmd":               {"*"},
+	"examples":          {"*"},
+	"chassistest":       {"*"},
+	"settings":          {},
+	"task":              {},
+	"localsqs":          {},
+	"sqsclient":         {},
+	"actors/breaker":    {},
+	"actors/logger":     {"task"},
+	"actors/poller":     {"sqsclient"},
+	"actors/dispatcher": {"actors/poller", "task"},
+	"admin":             {},
+}
+
+// TestImportsGoOneWay holds the code against that picture. Tests are left
+// out: an external test may use what stands above its package.
+func TestImportsGoOneWay(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); file != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bench") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		from := path.Dir(filepath.ToSlash(file))
+		room := roomOf(from)
+		seen[room] = true
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			switch {
+			case imported == module:
+				imported = ""
+			case strings.HasPrefix(imported, module+"/"):
+				imported = strings.TrimPrefix(imported, module+"/")
+			default:
+				checkOutside(t, file, room, imported)
+				continue
+			}
+			to := roomOf(imported)
+			may := allowed[room]
+			if to != room && !slices.Contains(may, to) && !slices.Contains(may, "*") {
+				t.Errorf("%s imports %s/%s; %q may import only itself and %q (see doc.go)", file, module, imported, room, may)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range seen {
+		if _, ok := allowed[room]; !ok {
+			t.Errorf("package folder %q has no line in the picture: add it to doc.go and to this test", room)
+		}
+	}
+	if len(seen) < 5 {
+		t.Fatalf("only %d package folders found: this test no longer sees the code", len(seen))
+	}
+}
+
+// checkOutside holds the two rules on others' modules: Proto.Actor's remote
+// and cluster stay out of every binary, and yaml has one door.
+func checkOutside(t *testing.T, file, room, imported string) {
+	t.Helper()
+	switch {
+	case strings.HasPrefix(imported, "github.com/asynkron/protoactor-go/remote"),
+		strings.HasPrefix(imported, "github.com/asynkron/protoactor-go/cluster"):
+		t.Errorf("%s imports %s: the core does without it", file, imported)
+	case imported == "gopkg.in/yaml.v3" && room != "settings":
+		t.Errorf("%s imports yaml: only package settings does, in one file", file)
+	}
+}
+
+// roomOf is the longest line of the picture that a package folder is under.
+func roomOf(dir string) string {
+	if dir == "." {
+		return ""
+	}
+	best := dir
+	found := false
+	for room := range allowed {
+		if room != "" && (dir == room || strings.HasPrefix(dir, room+"/")) && (!found || len(room) > len(best)) {
+			best, found = room, true
+		}
+	}
+	return best
+}

@@ -1,0 +1,68 @@
+package chassis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+// queue is the service that holds the messages, as this system reaches it:
+// always by the AWS SDK's client, whether AWS is behind it or our own server in
+// this process.
+type queue struct {
+	client *sqs.Client
+	local  *localsqs.Server // nil with SQS
+	what   string           // for people
+}
+
+func openQueue(ctx context.Context, s QueueSettings, log *slog.Logger) (*queue, error) {
+	if !s.Embedded() {
+		client, err := sqsclient.New(ctx, s.SQSSettings)
+		if err != nil {
+			return nil, fmt.Errorf("queue: %w", err)
+		}
+		return &queue{client: client, what: "SQS at " + or(s.Endpoint, "AWS") + ", region " + client.Options().Region}, nil
+	}
+	opts := []localsqs.Option{localsqs.Logger(log)}
+	what := "embedded, in memory: its messages end with this process"
+	if s.Path != "" {
+		opts = append(opts, localsqs.Path(s.Path))
+		what = "embedded, in " + s.Path
+	}
+	server, err := localsqs.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("queue: the embedded queue cannot start: %w", err)
+	}
+	if s.Listen != "" {
+		url, err := server.Listen(s.Listen)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("queue.listen: %w", err), server.Close())
+		}
+		what += ", also at " + url
+	}
+	client, err := sqsclient.New(ctx, s.SQSSettings, sqsclient.WithHTTPClient(server.HTTPClient()))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("queue: %w", err), server.Close())
+	}
+	return &queue{client: client, local: server, what: what}, nil
+}
+
+func (q *queue) close(ctx context.Context) error {
+	if q.local == nil {
+		return nil
+	}
+	return q.local.Shutdown(ctx)
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,128 @@
+package chassis
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+// Settings is everything about a service that is not code. The zero value of
+// every field means its default. A service's own settings stand beside it in
+// one file:
+//
+//	type Config struct {
+//		chassis.Settings
+//		Sender string `rule:"required"`
+//	}
+//	cfg, err := settings.Load(Config{Settings: chassis.DefaultSettings()}, chassis.Sources()...)
+//	sys, err := chassis.New("mailer", chassis.WithSettings(cfg.Settings))
+type Settings struct {
+	Log            logger.Settings  `key:"log"`
+	CircuitBreaker breaker.Settings `key:"circuit_breaker"`
+	Tasks          TaskSettings     `key:"tasks"`
+	Queue          QueueSettings    `key:"queue"`
+}
+
+// The parts of [TaskSettings] and [QueueSettings].
+type (
+	PollerSettings     = poller.Settings
+	DispatcherSettings = dispatcher.Settings
+	SQSSettings        = sqsclient.Settings
+)
+
+// TaskSettings is the section tasks: the pool and its leases, the workers and
+// their rules.
+type TaskSettings struct {
+	TaskPool     string `key:"task_pool" rule:"lower" doc:"name of the queue, all lower case; with SQS required, with the embedded queue the service's name and -tasks"`
+	MissingQueue string `key:"missing_queue" rule:"oneof=create|error" doc:"what to do if a queue is not there: create it, or error; default create"`
+	PollerSettings
+	DispatcherSettings
+}
+
+// QueueSettings is the section queue. With neither endpoint nor region nor
+// profile the queue is the embedded one; with any of them it is SQS.
+type QueueSettings struct {
+	Path   string `key:"path" doc:"file that keeps the embedded queue's messages; empty: in memory, and gone with the process"`
+	Listen string `key:"listen" doc:"loopback address, such as 127.0.0.1:9324, on which the embedded queue also serves other processes; empty: none"`
+	SQSSettings
+}
+
+// Embedded says whether the queue is the embedded one.
+func (q QueueSettings) Embedded() bool {
+	return q.Endpoint == "" && q.Region == "" && q.Profile == ""
+}
+
+// DefaultSettings returns the settings with every default filled in.
+func DefaultSettings() Settings {
+	return Settings{
+		Log:            logger.DefaultSettings(),
+		CircuitBreaker: breaker.DefaultSettings(),
+		Tasks:          TaskSettings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()},
+		Queue:          QueueSettings{SQSSettings: sqsclient.DefaultSettings()},
+	}
+}
+
+// Sources is where [New] looks for settings: chassis.yaml, chassis.toml or
+// chassis.json in the working directory if they are there, and the variables
+// CHASSIS_SECTION__KEY.
+func Sources() []settings.Option {
+	return []settings.Option{
+		settings.OptionalFile("chassis.yaml"),
+		settings.OptionalFile("chassis.toml"),
+		settings.OptionalFile("chassis.json"),
+		settings.Env("CHASSIS"),
+	}
+}
+
+// LoadSettings reads the chassis' own sections from sources and leaves other
+// top-level keys to the service, if they are not likely misspellings of one of
+// ours. All errors are told at once, with their places.
+func LoadSettings(sources ...settings.Option) (Settings, error) {
+	return settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
+}
+
+// check fills in what depends on the service and tells what does not fit
+// together.
+func (s *Settings) check(service string) error {
+	var errs []error
+	if s.Queue.Embedded() {
+		s.Tasks.TaskPool = or(s.Tasks.TaskPool, poolFor(service))
+		s.Tasks.ReceiveWait = min(s.Tasks.ReceiveWait, embeddedWait)
+	}
+	if s.Tasks.TaskPool != "" {
+		if err := poller.CheckQueueName(s.Tasks.TaskPool); err != nil {
+			errs = append(errs, fmt.Errorf("tasks.task_pool: %w", err))
+		}
+	}
+	if !s.Queue.Embedded() && (s.Queue.Path != "" || s.Queue.Listen != "") {
+		errs = append(errs, errors.New("queue: path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other"))
+	}
+	return errors.Join(append(errs, s.Tasks.PollerSettings.Validate(), s.Tasks.DispatcherSettings.Validate())...)
+}
+
+// embeddedWait is the longest long poll of the embedded queue. A stop waits
+// for one that is under way, and here an empty one costs next to nothing.
+const embeddedWait = time.Second
+
+// poolFor makes a task pool's name of a service's: lower case, and a hyphen
+// for what a queue's name cannot hold.
+func poolFor(service string) string {
+	name := strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(service))
+	if len(name) > 70 { // SQS allows 80, the dead letters' suffix included
+		name = name[:70]
+	}
+	return fmt.Sprintf("%s-tasks", name)
+}

@@ -1,0 +1,321 @@
+package chassis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/actors/poller"
+)
+
+// System is a service: its logger, breakers, queue and tasks, started and
+// stopped in order. Make it with [New].
+type System struct {
+	name     string
+	settings Settings
+	log      *logger.Logger
+	actors   *actor.ActorSystem
+	queue    *queue
+	sender   *poller.Sender
+	breakers breakers
+	tasks    *lane
+
+	mu    sync.Mutex // one Start or Stop at a time
+	state State
+	ended chan struct{} // closed once the system has stopped
+	err   error         // of Stop
+	cut   context.CancelFunc
+}
+
+// State is where a System is in its life.
+type State int
+
+// The states, in their order; there is no way back.
+const (
+	Created  State = iota // made: breakers, logs and Send work
+	Starting              // Start is under way
+	Running               // tasks are taken
+	Stopping              // the drain is under way
+	Stopped
+)
+
+// String is the state in lower case.
+func (s State) String() string {
+	return [...]string{"created", "starting", "running", "stopping", "stopped"}[s]
+}
+
+// Errors of a System's life.
+var (
+	ErrStarted = errors.New("chassis: the system was started before")
+	ErrStopped = errors.New("chassis: the system has stopped")
+)
+
+// Option gives a collaborator to [New].
+type Option func(*options)
+
+type options struct {
+	settings *Settings
+	logs     []logger.Option
+	def      bool
+	actors   []actor.ConfigOption
+}
+
+// WithSettings uses s instead of reading files and the environment.
+func WithSettings(s Settings) Option { return func(o *options) { o.settings = &s } }
+
+// WithLogOutput writes the log to w instead of stdout.
+func WithLogOutput(w io.Writer) Option {
+	return func(o *options) { o.logs = append(o.logs, logger.WithOutput(w)) }
+}
+
+// WithLogOptions passes options on to the logger.
+func WithLogOptions(opts ...logger.Option) Option {
+	return func(o *options) { o.logs = append(o.logs, opts...) }
+}
+
+// WithoutDefaultLogger leaves slog's default logger as it is. Without this
+// option [New] sets it to the system's.
+func WithoutDefaultLogger() Option { return func(o *options) { o.def = false } }
+
+// WithActorConfig passes options on to Proto.Actor.
+func WithActorConfig(opts ...actor.ConfigOption) Option {
+	return func(o *options) { o.actors = append(o.actors, opts...) }
+}
+
+// New makes the system of the service name. Without [WithSettings] it reads
+// [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
+// and [Send] work from here on. Whoever does not call Run or Start must call
+// Stop in the end.
+func New(name string, opts ...Option) (*System, error) {
+	o := options{def: true}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if name == "" {
+		return nil, errors.New("chassis: the service has no name: give one to chassis.New")
+	}
+	if o.settings == nil {
+		loaded, err := LoadSettings(Sources()...)
+		if err != nil {
+			return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
+		}
+		o.settings = &loaded
+	}
+	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
+	if err := s.settings.check(name); err != nil {
+		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
+	}
+	var err error
+	s.settings.Log.Levels = quiet(s.settings.Log.Levels)
+	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
+		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
+	}
+	s.queue, err = openQueue(context.Background(), s.settings.Queue, s.Logger("localsqs"))
+	if err != nil {
+		return nil, fmt.Errorf("chassis: %w", err)
+	}
+	if o.def {
+		slog.SetDefault(s.log.Slog())
+	}
+	s.actors = actor.NewActorSystem(append([]actor.ConfigOption{
+		actor.WithLoggerFactory(s.log.SystemLogger()),
+	}, o.actors...)...)
+	s.breakers.each = map[string]*breaker.Breaker{}
+	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure()))
+	s.tasks = newLane(s)
+	return s, nil
+}
+
+// quiet keeps Proto.Actor's own records, which tell of every supervised
+// failure, to warnings, unless the settings say otherwise.
+func quiet(levels map[string]logger.Level) map[string]logger.Level {
+	if _, ok := levels["actor"]; ok {
+		return levels
+	}
+	levels = maps.Clone(levels)
+	if levels == nil {
+		levels = map[string]logger.Level{}
+	}
+	levels["actor"] = "warning"
+	return levels
+}
+
+// MustNew is [New] for a main function: it writes the error to stderr and ends
+// the process with status 1.
+func MustNew(name string, opts ...Option) *System {
+	s, err := New(name, opts...)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return s
+}
+
+// Name is the service's name.
+func (s *System) Name() string { return s.name }
+
+// Settings are the settings in force.
+func (s *System) Settings() Settings { return s.settings }
+
+// Actors is the actor system, to spawn actors of the service's own in and to
+// send to any PID. The chassis' own actors are stopped by [System.Stop]; the
+// service's own are the service's to stop.
+func (s *System) Actors() *actor.ActorSystem { return s.actors }
+
+// Logger returns a logger with a name, by which its level can be set apart.
+// Its records carry the service and, given the ctx of a task, the job.
+func (s *System) Logger(name string) *slog.Logger { return s.log.Named(name) }
+
+// Log is the logger's handle: levels, counters, the last records.
+func (s *System) Log() *logger.Logger { return s.log }
+
+// Guard is to be deferred in main: it writes out what the logger holds, also
+// when main panics.
+func (s *System) Guard() { s.log.Guard() }
+
+// State is where the system is in its life.
+func (s *System) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Run starts the system, serves until ctx ends or the process gets SIGTERM or
+// SIGINT, and stops it. Running tasks see neither: they get the drain's time. A
+// second signal cuts the drain short. The error is logged too.
+func (s *System) Run(ctx context.Context) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	err := s.Start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case sig := <-signals:
+			s.Logger("chassis").Info("draining", "signal", sig.String())
+		}
+	}
+	stopping, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case sig := <-signals:
+			s.Logger("chassis").Warn("the drain is cut short", "signal", sig.String())
+			cut()
+		case <-s.ended:
+		}
+	}()
+	err = errors.Join(err, s.Stop(stopping))
+	<-watched
+	if err != nil {
+		s.log.Slog().Error("the service ended with an error", "error", err)
+	}
+	return err
+}
+
+// Start checks that the queue can be used, and begins to take tasks if any are
+// registered or tasks.task_pool is set. What is wrong is told before the first
+// message is taken. A system that could not be started can only be stopped.
+func (s *System) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case Created:
+	case Stopping, Stopped:
+		return ErrStopped
+	default:
+		return ErrStarted
+	}
+	s.state = Starting
+	if _, err := s.log.Start(s.actors); err != nil {
+		return fmt.Errorf("chassis: start the logger: %w", err)
+	}
+	log := s.Logger("chassis")
+	if err := s.tasks.start(ctx); err != nil {
+		return fmt.Errorf("chassis: start the tasks: %w", err)
+	}
+	s.state = Running
+	log.Info("running", "queue", s.queue.what, "pool", s.pool())
+	if s.queue.local != nil && s.settings.Queue.Path == "" && os.Getenv("AWS_EXECUTION_ENV") != "" {
+		log.Warn("this process runs on AWS but its queue is embedded and in memory: set queue.region to use SQS")
+	}
+	return nil
+}
+
+// Stop drains and stops the system in the order of doc.go and waits for it. It
+// may be called at any time and any number of times; all calls return the same
+// error. When ctx ends the drain is cut short: running tasks are cancelled and
+// given back at once. The error names what did not end.
+func (s *System) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	if s.state < Stopping {
+		s.state = Stopping
+		var drain context.Context
+		drain, s.cut = context.WithCancel(context.WithoutCancel(ctx))
+		go s.stop(drain)
+	}
+	s.mu.Unlock()
+	select {
+	case <-s.ended:
+	case <-ctx.Done():
+		s.cut()
+		<-s.ended
+	}
+	return s.err
+}
+
+// stopTimeout bounds each stage of a stop after the drain: what does not end
+// by then is named and left.
+const stopTimeout = 5 * time.Second
+
+// stop runs once. drain ends when the drain is to be cut short.
+func (s *System) stop(drain context.Context) {
+	defer close(s.ended)
+	defer s.cut()
+	log := s.Logger("chassis")
+	var errs []error
+	stage := func(name string, work func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(drain), stopTimeout)
+		defer cancel()
+		begun := time.Now()
+		err := work(ctx)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		log.Debug("stopped", "stage", name, "took", time.Since(begun), "error", err)
+	}
+	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
+	stage("sender", s.sender.Close)
+	stage("breakers", s.stopBreakers)
+	stage("queue", s.queue.close)
+	log.Info("stopped", "error", errors.Join(errs...))
+	stage("log", s.log.Stop)
+	s.actors.Shutdown()
+
+	s.err = errors.Join(errs...)
+	s.mu.Lock()
+	s.state = Stopped
+	s.mu.Unlock()
+}
+
+func (s *System) pool() string { return s.settings.Tasks.TaskPool }
+
+func (s *System) deadPool() string {
+	return or(s.settings.Tasks.DeadLetterPool, dispatcher.DeadLetterPool(s.pool()))
+}

@@ -1,0 +1,188 @@
+package chassis_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/goleak"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/task"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type greeting struct {
+	To string `json:"to"`
+}
+
+// newSystem makes a system on an embedded queue in memory, with its log in a
+// buffer, that is stopped at the end of the test.
+func newSystem(t *testing.T, change func(*chassis.Settings)) (*chassis.System, *bytes.Buffer) {
+	t.Helper()
+	s := chassis.DefaultSettings()
+	if change != nil {
+		change(&s)
+	}
+	log := &bytes.Buffer{}
+	sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithLogOutput(log), chassis.WithoutDefaultLogger(),
+		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		if t.Failed() || testing.Verbose() {
+			t.Logf("the log:\n%s", log)
+		}
+	})
+	return sys, log
+}
+
+func TestATaskRunsWithItsJob(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	greet := task.Define[greeting]("greet")
+	got := make(chan task.Job[greeting], 1)
+	chassis.Handle(sys, greet, func(ctx context.Context, job task.Job[greeting]) error {
+		got <- job
+		return nil
+	})
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execID, err := chassis.Send(t.Context(), sys, greet, greeting{To: "Zoë"}, task.ForJob("7", "spring"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := <-got
+	if job.Args.To != "Zoë" || job.ExecID != execID || job.JobID != "7" || job.JobName != "spring" || job.Attempt != 1 {
+		t.Errorf("got %+v %+v", job.Args, job.Info)
+	}
+}
+
+func TestARunningTaskEndsBeforeTheSystemStops(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	slow := task.Define[greeting]("slow")
+	begun, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	chassis.Handle(sys, slow, func(ctx context.Context, job task.Job[greeting]) error {
+		close(begun)
+		<-finish
+		done <- ctx.Err()
+		return nil
+	})
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chassis.Send(t.Context(), sys, slow, greeting{}); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	stopped := make(chan error, 1)
+	go func() { stopped <- sys.Stop(context.Background()) }()
+	for sys.State() != chassis.Stopping {
+		time.Sleep(time.Millisecond) // the state is what is waited for; Stop has no other sign
+	}
+	close(finish)
+	if err := <-done; err != nil {
+		t.Errorf("the running task saw %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExhaustedTasksAreListedAndSentBack(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	fail := make(chan bool, 1)
+	fail <- true
+	ran := make(chan int, 8)
+	flaky := task.Define[greeting]("flaky", task.MaxFailures(1))
+	chassis.Handle(sys, flaky, func(_ context.Context, job task.Job[greeting]) error {
+		defer func() { ran <- job.Attempt }()
+		select {
+		case <-fail:
+			return errors.New("no such luck")
+		default:
+			return nil
+		}
+	})
+	events := sys.Tasks().Events(100)
+	defer events.Close()
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execID, err := chassis.Send(t.Context(), sys, flaky, greeting{To: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e := range events.C {
+		if e.Kind == "settled" {
+			break
+		}
+	}
+	<-ran
+	n := 0
+	for d, err := range sys.DeadLetters(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		if d.ExecID != execID || d.Reason != task.ReasonExhausted || d.LastError != "no such luck" || d.Failures != 1 {
+			t.Errorf("dead letter %+v", d.Message)
+		}
+		if err := d.SendBack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != 1 {
+		t.Fatalf("%d dead letters", n)
+	}
+	if attempt := <-ran; attempt != 1 {
+		t.Errorf("sent back it ran as attempt %d, want 1: a fresh budget", attempt)
+	}
+	for d, err := range sys.DeadLetters(t.Context()) {
+		t.Errorf("still dead: %+v, %v", d, err)
+	}
+}
+
+func TestBadInputIsToldWithWhatToDo(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	_, err := sys.Send(t.Context(), "welcom", greeting{})
+	if !errors.Is(err, chassis.ErrUnregistered) || !strings.Contains(err.Error(), `"welcom"`) || !strings.Contains(err.Error(), "chassis.Handle") {
+		t.Errorf("an unregistered task: %v", err)
+	}
+	if _, err := chassis.New(""); err == nil {
+		t.Error("a service without a name was taken")
+	}
+	for name, c := range map[string]struct {
+		change func(*chassis.Settings)
+		want   []string
+	}{
+		"two kinds of queue": {func(s *chassis.Settings) {
+			s.Queue.Region, s.Queue.Path, s.Tasks.TaskPool = "eu-central-1", "x.db", "p"
+		}, []string{"queue:", "path", "leave out"}},
+		"bad pool":     {func(s *chassis.Settings) { s.Tasks.TaskPool = "Mailer Tasks" }, []string{"tasks.task_pool", "Mailer Tasks"}},
+		"bad endpoint": {func(s *chassis.Settings) { s.Queue.Endpoint = "ftp://x"; s.Tasks.TaskPool = "p" }, []string{"ftp://x", "http://"}},
+		"bad workers":  {func(s *chassis.Settings) { s.Tasks.Workers = -1 }, []string{"workers", "-1"}},
+	} {
+		s := chassis.DefaultSettings()
+		c.change(&s)
+		_, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithoutDefaultLogger())
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		for _, w := range c.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: the error does not hold %q: %v", name, w, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package chassis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+// ErrUnregistered says that a task was sent to the system's own pool under a
+// name that is not registered here: nobody could run it.
+var ErrUnregistered = errors.New("chassis: the task is not registered in this system")
+
+// Handle registers handler for the tasks of definition def. Registering a name
+// again replaces it, with a warning. A mistake in the definition is told by
+// [System.Start], or at once if the system has started.
+func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) {
+	s.register(&dispatcher.Register{Spec: def.Spec(), Handler: task.Erase(handler)})
+}
+
+// Register registers a task that is run by an actor of the caller's own: for
+// each execution a child is spawned from props. It receives a
+// *dispatcher.Execute, may ask other actors and spawn children, and ends with
+// Respond(dispatcher.Done{}), with an error, or by a panic. Rules for names and
+// mistakes are those of [Handle].
+func (s *System) Register(name string, props *actor.Props, policies ...task.Policy) {
+	s.register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
+}
+
+// Send sends the task of definition def with args and returns its exec_id. Sent
+// from inside a handler, whose ctx it must be given, it carries the job on.
+// See [System.Send] for errors.
+func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option) (execID string, err error) {
+	if err := def.Spec().Err(); err != nil {
+		return "", err
+	}
+	return s.Send(ctx, def.Name(), args, opts...)
+}
+
+// Send sends a task by name; args are anything that encoding/json takes, an
+// object by custom. To the own pool the name must be registered
+// ([ErrUnregistered]); to another, chosen by task.Pool, any name goes. It
+// returns once the queue has the message.
+func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
+	out, err := s.encode(ctx, Task{name, args, opts})
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.sender.Send(ctx, *out.message()); err != nil {
+		return "", fmt.Errorf("send task %q: %w", name, err)
+	}
+	return out.ExecID, nil
+}
+
+// Task is one task for [System.SendMany].
+type Task struct {
+	Name    string
+	Args    any
+	Options []task.Option
+}
+
+// Sent says what became of one task of [System.SendMany].
+type Sent struct {
+	ExecID string
+	Err    error // nil: the queue has it
+}
+
+// SendMany sends tasks in batches of ten, or 1 MiB, and says of each what
+// became of it, in their order. The error is not nil if any was not sent.
+func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
+	sent := make([]Sent, len(tasks))
+	outs := make([]poller.Outgoing, 0, len(tasks))
+	index := make([]int, 0, len(tasks))
+	failed, first := 0, error(nil)
+	fail := func(i int, err error) {
+		sent[i].Err = err
+		if failed++; first == nil {
+			first = err
+		}
+	}
+	for i, t := range tasks {
+		out, err := s.encode(ctx, t)
+		if err != nil {
+			fail(i, err)
+			continue
+		}
+		sent[i].ExecID = out.ExecID
+		outs, index = append(outs, *out.message()), append(index, i)
+	}
+	if len(outs) > 0 {
+		results, _ := s.sender.SendMany(ctx, outs)
+		for k, r := range results {
+			if r.Err != nil {
+				fail(index[k], fmt.Errorf("send task %q: %w", tasks[index[k]].Name, r.Err))
+			}
+		}
+	}
+	if failed > 0 {
+		return sent, fmt.Errorf("%d of %d tasks were not sent, the first: %w", failed, len(tasks), first)
+	}
+	return sent, nil
+}
+
+// outgoing is a task on its way, with the pool filled in.
+type outgoing struct{ *task.Outgoing }
+
+func (o outgoing) message() *poller.Outgoing {
+	return &poller.Outgoing{
+		Pool: o.Pool, Body: o.Body, Attributes: o.Attributes,
+		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID,
+	}
+}
+
+func (s *System) encode(ctx context.Context, t Task) (outgoing, error) {
+	opts := append([]task.Option{task.FromContext(ctx)}, t.Options...)
+	out, err := task.Encode(t.Name, t.Args, time.Now(), opts...)
+	if err != nil {
+		return outgoing{}, err
+	}
+	if out.Pool == "" {
+		out.Pool = s.pool()
+	}
+	switch {
+	case out.Pool == "":
+		return outgoing{}, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
+	case out.Pool == s.pool() && !s.registered(t.Name):
+		return outgoing{}, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
+	}
+	return outgoing{out}, nil
+}
