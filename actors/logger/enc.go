@@ -1,0 +1,181 @@
+package logger
+
+import (
+	"bytes"
+	"sync"
+)
+
+// enc is the state of encoding one record, or the attributes of one With.
+// It is used by one goroutine and reused through a pool.
+type enc struct {
+	b    []byte
+	form *form
+
+	// Fields of the group that is open: where they start, to find a field
+	// that is written twice. level is the first that belongs to it.
+	fields []field
+	level  int
+	mask   uint64 // of the hashes of the fields at this level
+	depth  int    // open groups; 0 is the top level, where reserved names are
+
+	prefix  []byte // text: the open groups, each with a dot
+	special special
+}
+
+// field is one written field: its bytes begin at start (with its comma) and
+// end where the next one begins.
+type field struct {
+	start, key, end uint32 // end of the key
+	hash            uint32
+}
+
+// special holds what a form writes at the top level, wherever it was logged.
+type special struct {
+	err      error
+	labels   Labels
+	request  *HTTPRequest
+	op       *Operation
+	insertID string
+	stack    string
+}
+
+var encPool = sync.Pool{New: func() any {
+	return &enc{b: make([]byte, 0, 2<<10), fields: make([]field, 0, 32)}
+}}
+
+// maxPooled is the largest buffer kept for reuse.
+const maxPooled = 2 * chunkSize
+
+func newEnc(f *form) *enc {
+	e := encPool.Get().(*enc)
+	e.form = f
+	e.b = e.b[:0]
+	e.fields = e.fields[:0]
+	e.level, e.mask, e.depth = 0, 0, 0
+	e.prefix = e.prefix[:0]
+	return e
+}
+
+func (e *enc) free() {
+	if cap(e.b) > maxPooled {
+		return
+	}
+	e.special = special{}
+	e.form = nil
+	encPool.Put(e)
+}
+
+// key begins a field of the open group. A field of the same name that is
+// there already is taken out: the later one is kept.
+func (e *enc) key(k string) {
+	start := len(e.b)
+	if e.form.text {
+		e.b = append(e.b, ' ')
+		e.b = append(e.b, e.form.colours.key...)
+	} else if e.b[start-1] != '{' {
+		e.b = append(e.b, ',')
+	}
+	from := len(e.b)
+	if e.form.text {
+		e.b = append(e.b, e.prefix...)
+		e.b = appendTextKey(e.b, k)
+	} else {
+		e.b = appendString(e.b, k)
+	}
+	to := len(e.b)
+	if e.form.text {
+		e.b = append(e.b, '=')
+		e.b = append(e.b, e.form.colours.off...)
+	} else {
+		e.b = append(e.b, ':')
+	}
+	f := field{start: uint32(start), key: uint32(from), end: uint32(to), hash: hashKey(e.b[from:to])}
+	bit := uint64(1) << (f.hash & 63)
+	if e.mask&bit != 0 {
+		f = e.dedup(f)
+	}
+	e.mask |= bit
+	e.fields = append(e.fields, f)
+}
+
+func hashKey(k []byte) uint32 {
+	n := uint32(len(k))
+	if n < 3 {
+		return n
+	}
+	h := n*0x9E3779B1 ^ uint32(k[1])*0x85EBCA77 ^ uint32(k[n-2])*0xC2B2AE3D ^ uint32(k[n/2])*0x27D4EB2F
+	return h ^ h>>15
+}
+
+// dedup takes out an earlier field with f's key, and returns f moved by as
+// much.
+func (e *enc) dedup(f field) field {
+	name := e.b[f.key:f.end]
+	for i := e.level; i < len(e.fields); i++ {
+		old := e.fields[i]
+		if old.hash != f.hash || !bytes.Equal(e.b[old.key:old.end], name) {
+			continue
+		}
+		next := f.start
+		if i+1 < len(e.fields) {
+			next = e.fields[i+1].start
+		}
+		first := !e.form.text && e.b[old.start] != ','
+		if first {
+			next++ // the next field's comma goes too
+		}
+		n := next - old.start
+		e.b = append(e.b[:old.start], e.b[next:]...)
+		e.fields = append(e.fields[:i], e.fields[i+1:]...)
+		for j := i; j < len(e.fields); j++ {
+			e.fields[j].start -= n
+			e.fields[j].key -= n
+			e.fields[j].end -= n
+		}
+		f.start -= n
+		f.key -= n
+		f.end -= n
+		if first {
+			// What followed now stands first, without a comma.
+			if i < len(e.fields) {
+				e.fields[i].start++
+			} else {
+				f.start++
+			}
+		}
+		return f
+	}
+	return f
+}
+
+// group is what is restored when a group ends.
+type group struct {
+	level, prefix int
+	mask          uint64
+}
+
+func (e *enc) open(name string) group {
+	g := group{level: e.level, prefix: len(e.prefix)}
+	e.depth++
+	if e.form.text {
+		e.prefix = appendTextKey(e.prefix, name)
+		e.prefix = append(e.prefix, '.')
+		return g
+	}
+	e.key(name)
+	e.b = append(e.b, '{')
+	g.mask = e.mask // with the bit of the group's own name
+	e.level, e.mask = len(e.fields), 0
+	return g
+}
+
+func (e *enc) close(g group) {
+	e.depth--
+	e.prefix = e.prefix[:g.prefix]
+	if e.form.text {
+		return
+	}
+	e.fields = e.fields[:e.level]
+	e.level, e.mask = g.level, g.mask
+	e.b = append(e.b, '}')
+}

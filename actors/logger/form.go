@@ -1,0 +1,202 @@
+package logger
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"strconv"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sambatech/chassis/task"
+)
+
+// form is how records look in one or more outputs. It is made once and never
+// changed. Outputs with the same form share one encoding of a record.
+type form struct {
+	format      Format
+	text        bool
+	stackdriver bool
+	colours     palette
+
+	service  string
+	project  string // of Google Cloud, for the names of traces
+	maxLine  int
+	source   bool
+	insertID *idSource
+	outputs  []*output
+
+	redact      map[string]struct{} // lower-case keys; nil for none
+	redactTypes map[reflect.Type]bool
+
+	servicePart []byte // encoded: the service
+	nobodyPart  []byte // encoded: the service, and the job of a call outside any task
+}
+
+func (f *form) init() {
+	f.text = f.format == FormatText
+	f.stackdriver = f.format == FormatStackdriver
+	e := newEnc(f)
+	defer e.free()
+	e.b = append(e.b, ' ') // something for the first field to follow
+	e.rawField("service", f.service)
+	f.servicePart = append([]byte(nil), e.b[1:]...)
+	e.rawField("job_id", task.Unknown)
+	e.rawField("job_name", task.Unknown)
+	f.nobodyPart = append([]byte(nil), e.b[1:]...)
+}
+
+// rawField writes a field of the head: a reserved name, a string.
+func (e *enc) rawField(name, value string) {
+	if e.form.text {
+		e.b = append(e.b, ' ')
+		e.b = append(e.b, e.form.colours.dim...)
+		e.b = append(e.b, name...)
+		e.b = append(e.b, '=')
+		e.b = append(e.b, e.form.colours.off...)
+		e.b = appendTextValue(e.b, value)
+		return
+	}
+	e.b = append(e.b, ',', '"')
+	e.b = append(e.b, name...)
+	e.b = append(e.b, '"', ':')
+	e.str(value)
+}
+
+// identity writes whose record it is: service, job, attempt.
+func (e *enc) identity(ctx context.Context) {
+	info := task.JobFrom(ctx)
+	if info == nil {
+		e.b = append(e.b, e.form.nobodyPart...)
+		return
+	}
+	e.b = append(e.b, e.form.servicePart...)
+	e.rawField("job_id", or(info.JobID, task.Unknown))
+	e.rawField("job_name", or(info.JobName, task.Unknown))
+	if info.ExecID != "" {
+		e.rawField("exec_id", info.ExecID)
+	}
+	if info.Task != "" {
+		e.rawField("task", info.Task)
+	}
+	if info.Attempt > 0 {
+		if e.form.text {
+			e.b = append(e.b, " attempt="...)
+		} else {
+			e.b = append(e.b, `,"attempt":`...)
+		}
+		e.b = strconv.AppendInt(e.b, int64(info.Attempt), 10)
+	}
+}
+
+// trace writes the trace that ctx belongs to, under the names of
+// OpenTelemetry's "Trace Context in non-OTLP Log Formats", or Cloud Logging's.
+func (e *enc) trace(ctx context.Context) {
+	if ctx == nil {
+		return
+	}
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return
+	}
+	tid, sid := sc.TraceID(), sc.SpanID()
+	switch {
+	case e.form.text:
+		e.b = append(e.b, " trace_id="...)
+		e.b = appendHex(e.b, tid[:])
+		e.b = append(e.b, " span_id="...)
+		e.b = appendHex(e.b, sid[:])
+	case e.form.stackdriver:
+		e.b = append(e.b, `,"logging.googleapis.com/trace":"`...)
+		if e.form.project != "" {
+			e.b = append(e.b, "projects/"...)
+			e.b = appendEscaped(e.b, e.form.project)
+			e.b = append(e.b, "/traces/"...)
+		}
+		e.b = appendHex(e.b, tid[:])
+		e.b = append(e.b, `","logging.googleapis.com/spanId":"`...)
+		e.b = appendHex(e.b, sid[:])
+		e.b = append(e.b, `","logging.googleapis.com/trace_sampled":`...)
+		e.b = strconv.AppendBool(e.b, sc.IsSampled())
+	default:
+		e.b = append(e.b, `,"trace_id":"`...)
+		e.b = appendHex(e.b, tid[:])
+		e.b = append(e.b, `","span_id":"`...)
+		e.b = appendHex(e.b, sid[:])
+		e.b = append(e.b, `","trace_flags":"`...)
+		e.b = appendHex(e.b, []byte{byte(sc.TraceFlags())})
+		e.b = append(e.b, '"')
+	}
+}
+
+// reserved reports whether the form writes k itself, or its reader gives k a
+// meaning of its own.
+func (f *form) reserved(k string) bool {
+	switch k {
+	case "service", "job_id", "job_name", "exec_id", "task", "attempt", "sampled", "truncated":
+		return true
+	}
+	if f.stackdriver {
+		switch k {
+		case "message", "timestamp", "severity", "module", "file", "line", "exception",
+			"stack_trace", "serviceContext", "context", "httpRequest", "@type",
+			// read as the time by Google's agents when they find them
+			"time", "timestampSeconds", "timestampNanos":
+			return true
+		}
+		const google = "logging.googleapis.com/"
+		return len(k) > len(google) && k[:len(google)] == google
+	}
+	switch k {
+	case slog.TimeKey, slog.LevelKey, slog.MessageKey, slog.SourceKey, "logger",
+		"trace_id", "span_id", "trace_flags":
+		return true
+	}
+	return false
+}
+
+// head writes what stands before the attributes.
+func (f *form) head(e *enc, ctx context.Context, r *slog.Record, name string) {
+	switch {
+	case f.text:
+		f.textHead(e, r, name)
+		return
+	case f.stackdriver:
+		f.stackdriverHead(e, r, name)
+	default:
+		f.jsonHead(e, r, name)
+	}
+	e.identity(ctx)
+	e.trace(ctx)
+}
+
+// tail writes what stands after them, and ends the line.
+func (f *form) tail(e *enc, ctx context.Context, r *slog.Record) {
+	switch {
+	case f.text:
+		f.textTail(e, ctx, r)
+		return
+	case f.stackdriver:
+		f.stackdriverTail(e, r)
+	}
+	e.b = append(e.b, '}', '\n')
+}
+
+func (f *form) jsonHead(e *enc, r *slog.Record, name string) {
+	if r.Time.IsZero() {
+		e.b = append(e.b, `{"level":"`...)
+	} else {
+		e.b = append(e.b, `{"time":"`...)
+		e.b = appendTime(e.b, r.Time)
+		e.b = append(e.b, `","level":"`...)
+	}
+	e.b = append(e.b, levelName(r.Level)...)
+	e.b = append(e.b, `","msg":`...)
+	e.str(r.Message)
+	if name != "" {
+		e.rawField("logger", name)
+	}
+	if f.source && r.PC != 0 {
+		e.b = append(e.b, sourceOf(r.PC).json...)
+	}
+}

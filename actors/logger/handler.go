@@ -1,0 +1,198 @@
+package logger
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+)
+
+// handler implements [slog.Handler]. It is immutable: With makes a new one.
+type handler struct {
+	l      *Logger
+	name   string
+	level  *levelNode
+	parts  []part // one a form, in the order of l.forms
+	groups int    // groups that were opened by WithGroup
+	hooks  []slog.Handler
+	system bool // the actor system's own records: never wait
+}
+
+// part is what With has encoded for one form.
+type part struct {
+	pre     []byte  // fields, each with its comma, and open groups
+	fields  []field // of the group that is open, counted from the start of pre
+	mask    uint64
+	prefix  []byte // text: the open groups
+	opened  int    // groups that are open in pre
+	pending []string
+	special special
+}
+
+// Enabled implements [slog.Handler].
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.enabled()
+}
+
+// Handle implements [slog.Handler]. It returns when the record is in the
+// buffer, or for ERROR and above when the output has taken it.
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	l := h.l
+	var sampled uint64
+	if l.sampler != nil && r.Level < slog.LevelError {
+		keep, left := l.sampler.check(r.Time, r.Level, r.Message)
+		if !keep {
+			return nil
+		}
+		sampled = left
+	}
+	for i, f := range l.forms {
+		e := newEnc(f)
+		h.encode(e, &h.parts[i], ctx, &r, sampled)
+		for _, o := range f.outputs {
+			o.submit(e.b, r.Level, h.system)
+		}
+		e.free()
+	}
+	if h.hooks == nil {
+		return nil
+	}
+	return h.callHooks(ctx, r)
+}
+
+// encode writes the whole line.
+func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, sampled uint64) {
+	e.special = p.special
+	e.form.head(e, ctx, r, h.name)
+	if sampled > 0 {
+		e.uintField("sampled", sampled)
+	}
+	base := uint32(len(e.b))
+	e.b = append(e.b, p.pre...)
+	for _, f := range p.fields {
+		f.start += base
+		f.key += base
+		f.end += base
+		e.fields = append(e.fields, f)
+	}
+	e.mask = p.mask
+	e.prefix = append(e.prefix, p.prefix...)
+	e.depth = p.opened
+	opened := p.opened
+	if len(p.pending) > 0 && !emptyRecord(r) {
+		for _, g := range p.pending {
+			e.open(e.name(g))
+		}
+		opened += len(p.pending)
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		e.attr(a)
+		return true
+	})
+	if !e.form.text {
+		for range opened {
+			e.b = append(e.b, '}')
+		}
+	}
+	e.form.tail(e, ctx, r)
+	if len(e.b) > e.form.maxLine {
+		e.b = cutLine(e.form, e.b)
+	}
+}
+
+func emptyRecord(r *slog.Record) bool {
+	empty := true
+	r.Attrs(func(a slog.Attr) bool {
+		empty = emptyAttr(&a)
+		return empty
+	})
+	return empty
+}
+
+// WithAttrs implements [slog.Handler]. The attributes are encoded here, once.
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if len(attrs) == 0 {
+		return h
+	}
+	h2 := h.clone()
+	for i, hook := range h2.hooks {
+		h2.hooks[i] = hook.WithAttrs(attrs)
+	}
+	if h.groups == 0 {
+		attrs = slices.DeleteFunc(slices.Clone(attrs), func(a slog.Attr) bool {
+			n, ok := a.Value.Any().(loggerName)
+			if ok && a.Key == nameKey {
+				h2.name, h2.level = string(n), h.l.levels.node(string(n))
+			}
+			return ok
+		})
+	}
+	if emptyGroup(attrs) {
+		return h2
+	}
+	for i, f := range h.l.forms {
+		h2.parts[i] = h.parts[i].with(f, attrs)
+	}
+	return h2
+}
+
+// WithGroup implements [slog.Handler].
+func (h *handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	h2 := h.clone()
+	h2.groups++
+	for i, hook := range h2.hooks {
+		h2.hooks[i] = hook.WithGroup(name)
+	}
+	for i := range h2.parts {
+		p := &h2.parts[i]
+		p.pending = append(slices.Clip(p.pending), name)
+	}
+	return h2
+}
+
+func (h *handler) clone() *handler {
+	h2 := *h
+	h2.parts = slices.Clone(h.parts)
+	h2.hooks = slices.Clone(h.hooks)
+	return &h2
+}
+
+// with returns p with attrs encoded after what is there. Nothing of p is
+// shared with the result, so siblings never write into one another's tail.
+func (p part) with(f *form, attrs []slog.Attr) part {
+	e := newEnc(f)
+	defer e.free()
+	const base = 1
+	e.b = append(e.b, ' ') // something for the first field to follow
+	e.b = append(e.b, p.pre...)
+	for _, fd := range p.fields {
+		fd.start += base
+		fd.key += base
+		fd.end += base
+		e.fields = append(e.fields, fd)
+	}
+	e.mask = p.mask
+	e.prefix = append(e.prefix, p.prefix...)
+	e.depth = p.opened
+	e.special = p.special
+	for _, g := range p.pending {
+		e.open(e.name(g))
+	}
+	e.attrs(attrs)
+	out := part{
+		pre:     slices.Clone(e.b[base:]),
+		fields:  slices.Clone(e.fields[e.level:]),
+		mask:    e.mask,
+		prefix:  slices.Clone(e.prefix),
+		opened:  p.opened + len(p.pending),
+		special: e.special,
+	}
+	for i := range out.fields {
+		out.fields[i].start -= base
+		out.fields[i].key -= base
+		out.fields[i].end -= base
+	}
+	return out
+}

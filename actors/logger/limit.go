@@ -1,0 +1,90 @@
+package logger
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// cutLine makes a line fit into f.maxLine bytes. JSON stays JSON: values are
+// cut, the longest first, and marked; "truncated" tells the length that the
+// line would have had. Only when that is not enough are fields left out, from
+// the end.
+func cutLine(f *form, line []byte) []byte {
+	if f.text {
+		return cutText(f, line)
+	}
+	mark := append([]byte(`,"truncated":`), strconv.Itoa(len(line))...)
+	room := f.maxLine - len(mark) - len("}\n")
+	var w walker
+	for cut := f.maxLine / 2; cut >= 32; cut /= 2 {
+		w = walker{src: line, dst: w.dst[:0], cut: cut}
+		w.fields()
+		if len(w.dst) <= room {
+			break
+		}
+	}
+	body := w.dst
+	if len(body) > room {
+		body = body[:lastField(body, room)]
+	}
+	body = append(body, mark...)
+	return append(body, '}', '\n')
+}
+
+// fields copies the fields of the line's object, without its closing brace.
+// Unlike a value within it the object itself is never made a string.
+func (w *walker) fields() {
+	w.dst = append(w.dst, '{')
+	for i := 1; w.src[i] != '}'; {
+		if w.src[i] == ',' {
+			w.dst = append(w.dst, ',')
+			i++
+		}
+		end := stringEnd(w.src, i)
+		key := w.src[i:end]
+		if len(key) > w.cut+2 { // a key is cut too, lest it fill the line
+			n := cutEscaped(key[1:len(key)-1], w.cut)
+			w.dst = append(w.dst, key[:1+n]...)
+			w.dst = append(w.dst, `…"`...)
+		} else {
+			w.dst = append(w.dst, key...)
+		}
+		w.dst = append(w.dst, ':')
+		i = w.value(end + 1)
+	}
+}
+
+// lastField is where the last field ends that is whole within the first n
+// bytes of an object without its closing brace.
+func lastField(b []byte, n int) int {
+	last := 1
+	for i := 1; i < len(b); {
+		if b[i] == ',' {
+			i++
+		}
+		i = valueEnd(b, stringEnd(b, i)+1)
+		if i > n {
+			break
+		}
+		last = i
+	}
+	return last
+}
+
+func cutText(f *form, line []byte) []byte {
+	whole := len(line)
+	mark := f.colours.off + " …[cut " + strconv.Itoa(whole) + " bytes]\n"
+	n := f.maxLine - len(mark)
+	for n > 0 && !utf8.RuneStart(line[n]) {
+		n--
+	}
+	if f.colours.off != "" {
+		// Not inside an escape sequence.
+		if esc := bytes.LastIndexByte(line[:n], 0x1b); esc >= 0 && !strings.Contains(string(line[esc:n]), "m") {
+			n = esc
+		}
+	}
+	return append(line[:n], mark...)
+}

@@ -1,0 +1,240 @@
+package logger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Logger is one service's logger. It is made by [New] and safe for use from
+// any goroutine.
+type Logger struct {
+	service    string
+	forms      []*form // each with its outputs
+	outputs    []*output
+	levels     *levels
+	sampler    *sampler
+	root       *handler
+	hookErrors atomic.Uint64
+	props      []actor.PropsOption
+
+	mu      sync.Mutex // Start and Stop
+	pid     *actor.PID
+	system  *actor.ActorSystem
+	signals func() // ends the watch for SIGHUP
+}
+
+// ErrStarted is returned by Start on a logger that runs already.
+var ErrStarted = errors.New("logger: already started")
+
+// guardWait is how long a panic is held up for the output.
+const guardWait = 5 * time.Second
+
+// New makes a logger for service, which stands on every record. It works at
+// once: until [Logger.Start] the calling goroutine writes.
+func New(service string, s Settings, opts ...Option) (*Logger, error) {
+	if service == "" {
+		return nil, errors.New("logger: the service has no name: give New the name that stands on every record")
+	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("logger: settings of service %s: %w", service, err)
+	}
+	s = s.withDefaults()
+	c := config{Settings: s, service: service, stderr: func(line string) { _, _ = os.Stderr.WriteString(line) }}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	return c.build()
+}
+
+// Slog returns the logger for callers. The usual thing is to give it to
+// slog.SetDefault.
+func (l *Logger) Slog() *slog.Logger { return slog.New(l.root) }
+
+// Handler returns the handler behind [Logger.Slog].
+func (l *Logger) Handler() slog.Handler { return l.root }
+
+// Named returns the logger with a name, as slog.With(Name(name)) does.
+func (l *Logger) Named(name string) *slog.Logger { return l.Slog().With(Name(name)) }
+
+// SetLevel changes the level of a logger name and of the names below it that
+// have none of their own, from the next call on. The empty name is the root.
+func (l *Logger) SetLevel(name string, level slog.Level) { l.levels.change(name, level) }
+
+// UnsetLevel gives a name back to the level of what is above it.
+func (l *Logger) UnsetLevel(name string) { l.levels.unset(name) }
+
+// Levels returns the levels that are set, by name; "" is the root.
+func (l *Logger) Levels() map[string]slog.Level { return l.levels.snapshot() }
+
+// Start spawns the logger actor, which owns the outputs from then on.
+func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
+	if system == nil {
+		return nil, errors.New("logger: Start needs an actor system")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pid != nil {
+		return nil, ErrStarted
+	}
+	props := actor.PropsFromProducer(func() actor.Actor { return &loggerActor{l: l} },
+		actor.WithGuardian(restart), actor.WithSupervisor(restart))
+	pid := system.Root.SpawnPrefix(props, "logger-")
+	for _, o := range l.outputs {
+		o.ring.setDirect(false)
+	}
+	l.pid, l.system = pid, system
+	l.signals = l.watchSignals()
+	return pid, nil
+}
+
+// Stop writes what is accepted, stops the actor, and leaves a logger whose
+// callers write directly. It gives up when ctx ends, with an error that tells
+// what is not written. It may be called twice, and before Start.
+func (l *Logger) Stop(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pid == nil {
+		return l.Flush(ctx)
+	}
+	l.signals()
+	err := l.Flush(ctx)
+	// No record must find the actor gone and the ring still its own.
+	for _, o := range l.outputs {
+		o.ring.setDirect(true)
+	}
+	gone := make(chan struct{})
+	watch := actor.PropsFromFunc(func(c actor.Context) {
+		switch c.Message().(type) {
+		case *actor.Started:
+			c.Watch(l.pid)
+			c.Send(c.Self(), &stopNow{})
+		case *stopNow:
+			c.Poison(l.pid)
+		case *actor.Terminated:
+			close(gone)
+			c.Stop(c.Self())
+		}
+	})
+	watcher := l.system.Root.Spawn(watch)
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		l.system.Root.Stop(watcher)
+		err = errors.Join(err, fmt.Errorf("logger: stop: the actor still writes: %w", context.Cause(ctx)))
+	}
+	l.pid, l.system = nil, nil
+	if err == nil {
+		err = l.Flush(ctx)
+	}
+	return err
+}
+
+// stopNow makes the watcher stop the logger after it watches it.
+type stopNow struct{}
+
+// goDirect is the end of the actor, whoever stopped it.
+func (l *Logger) goDirect() {
+	for _, o := range l.outputs {
+		o.to.Store(nil)
+		if o.ring.setDirect(true) {
+			o.drainDirect(true)
+		}
+	}
+}
+
+// Flush returns when every record accepted before it is written or dropped,
+// or, with an error, when ctx ends or an output fails.
+func (l *Logger) Flush(ctx context.Context) error {
+	var errs []error
+	for _, o := range l.outputs {
+		if o.written(o.ring.last(), 0, ctx.Done()) {
+			continue
+		}
+		err := context.Cause(ctx)
+		if h := o.health.Load(); h != nil {
+			err = errors.New(h.Err)
+		}
+		errs = append(errs, fmt.Errorf("logger: flush output %s: %d records are not written: %w", o.name, o.ring.pending(), err))
+	}
+	return errors.Join(errs...)
+}
+
+// Guard is deferred in main and in goroutines of one's own: a panic is logged
+// with its stack, what is accepted is written, and the panic goes on.
+//
+//	defer l.Guard()
+func (l *Logger) Guard() {
+	if r := recover(); r != nil {
+		l.Panicked(r)
+	}
+}
+
+// Panicked is [Logger.Guard] for one who recovers himself: it logs r, writes
+// what is accepted for at most 5 s, and panics with r again.
+func (l *Logger) Panicked(r any) {
+	l.root.logPanic(r, debug.Stack())
+	ctx, cancel := context.WithTimeout(context.Background(), guardWait)
+	defer cancel()
+	if err := l.Flush(ctx); err != nil {
+		l.outputs[0].stderr("logger: at a panic: " + err.Error() + "\n")
+	}
+	panic(r)
+}
+
+func (h *handler) logPanic(r any, stack []byte) {
+	rec := slog.NewRecord(time.Now(), LevelCritical, "panic", 0)
+	if err, ok := r.(error); ok {
+		rec.AddAttrs(slog.Any("panic", err))
+	} else {
+		rec.AddAttrs(slog.String("panic", fmt.Sprint(r)))
+	}
+	rec.AddAttrs(slog.Any("stack", Stack(stack)))
+	_ = h.Handle(context.Background(), rec)
+}
+
+// Reopen makes the descriptors of file outputs anew.
+func (l *Logger) Reopen() error {
+	l.mu.Lock()
+	pid, system := l.pid, l.system
+	l.mu.Unlock()
+	if pid != nil {
+		system.Root.Send(pid, &Reopen{})
+		return nil
+	}
+	var errs []error
+	for _, o := range l.outputs {
+		errs = append(errs, o.reopen())
+	}
+	return errors.Join(errs...)
+}
+
+// SystemLogger is for actor.WithLoggerFactory: the records of the actor system
+// itself, under the name "actor". They never wait, neither for room nor for
+// the output, so the actors that this logger runs on cannot wait for
+// themselves; when the buffer is full they are dropped and counted.
+func (l *Logger) SystemLogger() func(*actor.ActorSystem) *slog.Logger {
+	return func(*actor.ActorSystem) *slog.Logger {
+		h := *l.root
+		h.system = true
+		return slog.New(&h).With(Name("actor"))
+	}
+}
+
+// Close closes the files that the logger itself has opened. It comes after
+// [Logger.Stop]; a record after it goes to the other outputs.
+func (l *Logger) Close() error {
+	var errs []error
+	for _, o := range l.outputs {
+		errs = append(errs, o.close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,269 @@
+package logger
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Back-off of a failing output: the waits double from the first to the last.
+// After reportAfter failures in a row the outage is told on stderr, once, and
+// callers no longer wait for that output.
+const (
+	firstRetry  = 50 * time.Millisecond
+	lastRetry   = 5 * time.Second
+	reportAfter = 6 // about 1.5 s
+)
+
+// output is one descriptor, its ring, and what must survive a restart of the
+// actor that writes to it.
+type output struct {
+	name      string
+	form      *form
+	ring      *ring
+	min       slog.Level
+	await     bool          // calls at ERROR and above wait for it
+	errorWait time.Duration // at most so long; 0: as long as it takes
+	stderr    func(string)  // where an outage is told
+	tail      *tail
+
+	to atomic.Pointer[address] // the actor, while there is one
+
+	// The descriptor and what follows are used with writing held: by the
+	// actor, and by callers while there is none.
+	writing  sync.Mutex
+	w        io.Writer
+	failures int // in a row
+	retryAt  time.Time
+	since    time.Time // of the outage
+	lastErr  error
+	told     bool
+	reported time.Time // when dropped records were last reported
+
+	health  atomic.Pointer[health]
+	started atomic.Int64 // when the write under way began, ns since the epoch; 0 if none
+	unsync  atomic.Uint64
+	errs    atomic.Uint64
+	writes  atomic.Uint64
+}
+
+type address struct {
+	system *actor.ActorSystem
+	pid    *actor.PID
+}
+
+// health is an outage as others may read it.
+type health struct {
+	Err   string
+	Since time.Time
+}
+
+// submit takes one encoded record. It waits for room if the policy says so,
+// and for the output if the record is an error.
+func (o *output) submit(line []byte, level slog.Level, system bool) {
+	if level < o.min {
+		return
+	}
+	v := o.ring.append(line, level, system)
+	if v.wake {
+		o.wake()
+	}
+	switch {
+	case v.direct:
+		o.drainDirect(system)
+	case v.seq != 0 && level >= slog.LevelError && o.await && !system:
+		if !o.written(v.seq, o.errorWait, nil) {
+			o.unsync.Add(1)
+		}
+	}
+}
+
+func (o *output) wake() {
+	if to := o.to.Load(); to != nil {
+		to.system.Root.Send(to.pid, wakeUp)
+	}
+}
+
+// written waits until every record up to seq is out.
+func (o *output) written(seq uint64, limit time.Duration, done <-chan struct{}) bool {
+	out, direct := o.ring.await(seq, limit, done)
+	if !out && direct {
+		o.drainDirect(false)
+		out, _ = o.ring.await(seq, time.Nanosecond, nil)
+	}
+	return out
+}
+
+// drainDirect writes what is in the ring on the calling goroutine. One that
+// must not wait leaves it to whoever is writing: that one looks again before
+// it goes.
+func (o *output) drainDirect(nowait bool) {
+	for {
+		if nowait {
+			if !o.writing.TryLock() {
+				return
+			}
+		} else {
+			o.writing.Lock()
+		}
+		o.drain(0)
+		o.writing.Unlock()
+		if !o.ring.waiting() || o.failing() {
+			return
+		}
+	}
+}
+
+func (o *output) failing() bool { return o.health.Load() != nil }
+
+// drain writes chunk after chunk until the ring is empty or, with most above 0,
+// that many are written. The lock writing is held. It returns how long to
+// wait before it should be tried again (0: no need), and whether more is left.
+func (o *output) drain(most int) (retry time.Duration, more bool) {
+	if o.failures > 0 {
+		if left := time.Until(o.retryAt); left > 0 {
+			return left, true
+		}
+	}
+	for i := 0; most == 0 || i < most; i++ {
+		c := o.ring.take()
+		if c == nil {
+			o.reportDropped(true)
+			return 0, false
+		}
+		if err := o.write(c); err != nil {
+			return o.failed(err), true
+		}
+		o.recovered()
+		o.tail.add(c)
+		o.ring.done(c)
+		o.reportDropped(false)
+	}
+	return 0, true
+}
+
+// write hands a chunk to the descriptor, from where it got to.
+func (o *output) write(c *chunk) error {
+	for c.off < len(c.data) {
+		n, err := o.writeOnce(c.data[c.off:])
+		c.off += n
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return io.ErrShortWrite
+		}
+	}
+	return nil
+}
+
+func (o *output) writeOnce(b []byte) (n int, err error) {
+	o.writes.Add(1)
+	o.started.Store(time.Now().UnixNano())
+	defer func() {
+		o.started.Store(0)
+		if r := recover(); r != nil {
+			n, err = 0, fmt.Errorf("the writer panicked: %v", r)
+		}
+		n = min(max(n, 0), len(b)) // whatever a writer claims
+	}()
+	return o.w.Write(b)
+}
+
+// failed notes a failure and returns the wait before the next attempt.
+func (o *output) failed(err error) time.Duration {
+	o.errs.Add(1)
+	o.failures++
+	o.lastErr = err
+	if o.failures == 1 {
+		o.since = time.Now()
+	}
+	wait := min(firstRetry<<min(o.failures-1, 10), lastRetry)
+	o.retryAt = time.Now().Add(wait)
+	o.health.Store(&health{Err: err.Error(), Since: o.since})
+	if o.failures >= reportAfter && !o.told {
+		o.told = true
+		o.ring.setLossy(true)
+		o.stderr(fmt.Sprintf("logger: output %s of service %s cannot be written since %s: %v; it is tried again every %v, the oldest records are dropped when its buffer is full\n",
+			o.name, o.form.service, o.since.Format(time.RFC3339), err, lastRetry))
+	}
+	return wait
+}
+
+func (o *output) recovered() {
+	if o.failures == 0 {
+		return
+	}
+	lost := time.Since(o.since)
+	if o.told {
+		o.ring.setLossy(false)
+		o.note(slog.LevelWarn, "log output works again",
+			slog.String("output", o.name), slog.Duration("outage", lost), slog.String("error", o.lastErr.Error()))
+	}
+	o.failures, o.told, o.lastErr = 0, false, nil
+	o.health.Store(nil)
+}
+
+// reportInterval is the longest that a drop stays untold once the output takes
+// records again.
+const reportInterval = time.Second
+
+// reportDropped tells in the output how many records it has not got: when it
+// has caught up, and in a long run of drops once a second.
+func (o *output) reportDropped(idle bool) {
+	if !o.ring.hasDrops() {
+		return
+	}
+	now := time.Now()
+	if !idle && now.Sub(o.reported) < reportInterval {
+		return
+	}
+	o.reported = now
+	n := o.ring.takeDrops()
+	o.note(slog.LevelWarn, "log records were dropped", slog.String("output", o.name), slog.Uint64("dropped", n))
+}
+
+// note puts a record of the logger's own straight into this output's ring.
+func (o *output) note(level slog.Level, msg string, attrs ...slog.Attr) {
+	r := slog.NewRecord(time.Now(), level, msg, 0)
+	r.AddAttrs(attrs...)
+	h := handler{name: "logger"}
+	e := newEnc(o.form)
+	defer e.free()
+	h.encode(e, &part{}, nil, &r, 0)
+	o.ring.force(e.b)
+}
+
+// reopener is an output whose descriptor can be made anew.
+type reopener interface{ Reopen() error }
+
+// reopen makes the descriptor anew. A record that was cut by it is written
+// again from its start.
+func (o *output) reopen() error {
+	o.writing.Lock()
+	defer o.writing.Unlock()
+	r, ok := o.w.(reopener)
+	if !ok {
+		return nil
+	}
+	if err := r.Reopen(); err != nil {
+		return fmt.Errorf("reopen log output %s: %w", o.name, err)
+	}
+	o.ring.rewind()
+	o.retryAt = time.Time{}
+	return nil
+}
+
+func (o *output) close() error {
+	o.writing.Lock()
+	defer o.writing.Unlock()
+	if c, ok := o.w.(*fileWriter); ok {
+		return c.Close()
+	}
+	return nil
+}

@@ -1,0 +1,389 @@
+package logger
+
+import (
+	"bytes"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// chunk is a run of whole encoded records. It is appended to under the ring's
+// lock and, once taken, read by the one writer alone.
+type chunk struct {
+	data  []byte
+	first uint64 // sequence number of its first record
+	n     int    // records
+	off   int    // bytes that the output has taken; outlives a restart of the actor
+}
+
+// ring is the bounded buffer between the callers and one output: chunks that
+// are full, one being filled, and the one being written. It holds no goroutine
+// and knows no actor; its lock is held for a copy of one record at most.
+type ring struct {
+	mu    sync.Mutex
+	space sync.Cond // callers that wait for room
+
+	limit     int // bytes, in chunk capacities
+	policy    Policy
+	dropBelow slog.Level
+
+	cur     *chunk
+	queue   []*chunk
+	writing *chunk
+	free    []*chunk
+	held    int // capacity of cur, queue and writing
+
+	direct bool // the callers write, no actor does
+	busy   bool // the actor has been told and has not yet found the ring empty
+	lossy  bool // the output has failed for long: drop the oldest rather than wait
+
+	accepted, written, dropped uint64
+	bytes                      uint64
+	unreported                 uint64 // dropped and not yet told in the output
+	blocked                    int    // callers waiting for room now
+	stalls                     uint64 // calls that had to wait for room
+	peak                       int    // highest held
+	waiters                    []waiter
+}
+
+// waiter is a call that wants everything up to seq to be out of the ring.
+type waiter struct {
+	seq  uint64
+	done chan struct{}
+}
+
+// maxFree chunks are kept for reuse; more are left to the garbage collector,
+// so that a burst does not keep its memory.
+const maxFree = 8
+
+func newRing(limit int, policy Policy, dropBelow slog.Level) *ring {
+	r := &ring{limit: limit, policy: policy, dropBelow: dropBelow, direct: true}
+	r.space.L = &r.mu
+	return r
+}
+
+// verdict tells the caller what its append asks of it.
+type verdict struct {
+	seq    uint64 // of the record; 0 if it was dropped
+	wake   bool   // the ring was idle: tell the actor
+	direct bool   // no actor: the caller must drain
+}
+
+// append takes one encoded record. It waits for room only under a policy that
+// says so, and never if nowait is set.
+func (r *ring) append(line []byte, level slog.Level, nowait bool) verdict {
+	r.mu.Lock()
+	c := r.cur
+	if c == nil || len(c.data)+len(line) > cap(c.data) {
+		if c = r.room(len(line), level, nowait); c == nil {
+			r.accepted++
+			r.dropped++
+			r.unreported++
+			v := r.told()
+			r.mu.Unlock()
+			return v
+		}
+	}
+	r.accepted++
+	if c.n == 0 {
+		c.first = r.accepted
+	}
+	c.n++
+	c.data = append(c.data, line...)
+	v := r.told()
+	v.seq = r.accepted
+	r.mu.Unlock()
+	return v
+}
+
+func (r *ring) told() verdict {
+	if r.direct {
+		return verdict{direct: true}
+	}
+	wake := !r.busy
+	r.busy = true
+	return verdict{wake: wake}
+}
+
+// room returns a chunk with room for n bytes, or nil if the record is to be
+// dropped. The lock is held, and given up while it waits.
+func (r *ring) room(n int, level slog.Level, nowait bool) *chunk {
+	size := chunkSize
+	if n > size {
+		size = n
+	}
+	waited := false
+	for {
+		if c := r.cur; c != nil {
+			if len(c.data)+n <= cap(c.data) {
+				return c
+			}
+			r.queue = append(r.queue, c)
+			r.cur = nil
+		}
+		if r.held+size <= r.limit {
+			r.cur = r.chunk(size)
+			return r.cur
+		}
+		switch {
+		case r.lossy || r.policy == PolicyDropOldest:
+			if !r.dropOldest() {
+				return nil
+			}
+			continue
+		case nowait, r.policy == PolicyDropBelow && level < r.dropBelow:
+			return nil
+		}
+		if !waited {
+			waited = true
+			r.stalls++
+		}
+		r.blocked++
+		r.space.Wait()
+		r.blocked--
+	}
+}
+
+func (r *ring) chunk(size int) *chunk {
+	r.held += size
+	r.peak = max(r.peak, r.held)
+	if n := len(r.free); size == chunkSize && n > 0 {
+		c := r.free[n-1]
+		r.free[n-1] = nil
+		r.free = r.free[:n-1]
+		return c
+	}
+	return &chunk{data: make([]byte, 0, size)}
+}
+
+func (r *ring) dropOldest() bool {
+	if len(r.queue) == 0 {
+		return false // all that is held is being written
+	}
+	c := r.pop()
+	r.dropped += uint64(c.n)
+	r.unreported += uint64(c.n)
+	r.release(c)
+	r.settle()
+	return true
+}
+
+func (r *ring) pop() *chunk {
+	c := r.queue[0]
+	copy(r.queue, r.queue[1:])
+	r.queue[len(r.queue)-1] = nil
+	r.queue = r.queue[:len(r.queue)-1]
+	return c
+}
+
+// take hands the oldest chunk to the writer: the one that it was writing when
+// it was interrupted, or the next. With none left the ring is idle.
+func (r *ring) take() *chunk {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.writing != nil:
+	case len(r.queue) > 0:
+		r.writing = r.pop()
+	case r.cur != nil && r.cur.n > 0:
+		r.writing, r.cur = r.cur, nil
+	default:
+		r.busy = false
+	}
+	return r.writing
+}
+
+// done says that the chunk taken is written.
+func (r *ring) done(c *chunk) {
+	r.mu.Lock()
+	r.writing = nil
+	r.written += uint64(c.n)
+	r.bytes += uint64(len(c.data))
+	r.release(c)
+	r.settle()
+	r.mu.Unlock()
+}
+
+func (r *ring) release(c *chunk) {
+	r.held -= cap(c.data)
+	if cap(c.data) == chunkSize && len(r.free) < maxFree {
+		c.data, c.n, c.off, c.first = c.data[:0], 0, 0, 0
+		r.free = append(r.free, c)
+	}
+	if r.blocked > 0 {
+		r.space.Broadcast()
+	}
+}
+
+// oldest is the sequence number of the oldest record still held; all below it
+// are written or dropped.
+func (r *ring) oldest() uint64 {
+	switch {
+	case r.writing != nil:
+		return r.writing.first
+	case len(r.queue) > 0:
+		return r.queue[0].first
+	case r.cur != nil && r.cur.n > 0:
+		return r.cur.first
+	}
+	return r.accepted + 1
+}
+
+// settle wakes the calls whose records are out.
+func (r *ring) settle() {
+	if len(r.waiters) == 0 {
+		return
+	}
+	oldest := r.oldest()
+	keep := r.waiters[:0]
+	for _, w := range r.waiters {
+		if w.seq < oldest {
+			close(w.done)
+		} else {
+			keep = append(keep, w)
+		}
+	}
+	clear(r.waiters[len(keep):])
+	r.waiters = keep
+}
+
+// await blocks until every record up to seq is out. It gives up, with false,
+// when limit (0: never) has passed, when done is closed, or while the output
+// is known to fail. direct tells that no actor writes: the caller must drain.
+func (r *ring) await(seq uint64, limit time.Duration, done <-chan struct{}) (out, direct bool) {
+	var expired <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		expired = t.C
+	}
+	for {
+		r.mu.Lock()
+		if seq < r.oldest() {
+			r.mu.Unlock()
+			return true, false
+		}
+		if r.lossy || r.direct {
+			direct = r.direct
+			r.mu.Unlock()
+			return false, direct
+		}
+		w := waiter{seq: seq, done: make(chan struct{})}
+		r.waiters = append(r.waiters, w)
+		r.mu.Unlock()
+		select {
+		case <-w.done:
+		case <-expired:
+			r.forget(w)
+			return false, false
+		case <-done:
+			r.forget(w)
+			return false, false
+		}
+	}
+}
+
+func (r *ring) forget(w waiter) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.waiters {
+		if r.waiters[i].done == w.done {
+			r.waiters = append(r.waiters[:i], r.waiters[i+1:]...)
+			return
+		}
+	}
+}
+
+// setDirect says who writes from now on. It reports whether records are held
+// that nobody has been told of.
+func (r *ring) setDirect(direct bool) (pending bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.direct = direct
+	pending = r.oldest() <= r.accepted
+	r.busy = !direct && pending
+	r.wakeAll()
+	return pending
+}
+
+// setLossy says that the output has failed for long, or works again.
+func (r *ring) setLossy(lossy bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lossy = lossy
+	if lossy {
+		r.wakeAll()
+	}
+}
+
+func (r *ring) wakeAll() {
+	for _, w := range r.waiters {
+		close(w.done)
+	}
+	clear(r.waiters)
+	r.waiters = r.waiters[:0]
+	r.space.Broadcast()
+}
+
+func (r *ring) last() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.accepted
+}
+
+// waiting reports whether records are held.
+func (r *ring) waiting() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.oldest() <= r.accepted
+}
+
+func (r *ring) hasDrops() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unreported > 0
+}
+
+func (r *ring) takeDrops() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.unreported
+	r.unreported = 0
+	return n
+}
+
+// force takes a record of the logger's own, over the limit if need be, and
+// wakes nobody: its caller is the writer.
+func (r *ring) force(line []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.cur
+	if c == nil || len(c.data)+len(line) > cap(c.data) {
+		if c != nil {
+			r.queue = append(r.queue, c)
+		}
+		c = r.chunk(max(chunkSize, len(line)))
+		r.cur = c
+	}
+	r.accepted++
+	if c.n == 0 {
+		c.first = r.accepted
+	}
+	c.n++
+	c.data = append(c.data, line...)
+}
+
+// rewind goes back to the start of the record that the output got a part of.
+func (r *ring) rewind() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.writing; c != nil {
+		c.off = bytes.LastIndexByte(c.data[:c.off], '\n') + 1
+	}
+}
+
+func (r *ring) pending() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.accepted - r.written - r.dropped
+}

@@ -1,0 +1,253 @@
+package logger
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const redacted = "[REDACTED]"
+
+// attr writes one attribute into the open group.
+func (e *enc) attr(a slog.Attr) {
+	kind := a.Value.Kind()
+	if kind == slog.KindLogValuer || kind == slog.KindAny {
+		if e.form.redactTypes != nil && e.form.redactTypes[reflect.TypeOf(a.Value.Any())] {
+			e.redactedField(a.Key)
+			return
+		}
+		if e.form.stackdriver && e.take(a) {
+			return
+		}
+	}
+	if kind == slog.KindLogValuer {
+		a.Value = a.Value.Resolve() // catches panics and endless chains
+		kind = a.Value.Kind()
+	}
+	if e.form.redact != nil && e.form.mustRedact(a.Key) {
+		e.redactedField(a.Key)
+		return
+	}
+	if kind == slog.KindGroup {
+		attrs := a.Value.Group()
+		if emptyGroup(attrs) {
+			return
+		}
+		if a.Key == "" {
+			e.attrs(attrs)
+			return
+		}
+		g := e.open(e.name(a.Key))
+		e.attrs(attrs)
+		e.close(g)
+		return
+	}
+	if kind == slog.KindAny && a.Key == "" && a.Value.Any() == nil {
+		return
+	}
+	e.key(e.name(a.Key))
+	e.value(a.Value, kind)
+}
+
+func (e *enc) attrs(attrs []slog.Attr) {
+	for i := range attrs {
+		e.attr(attrs[i])
+	}
+}
+
+// name gives the key that is written: one that is reserved at the top level is
+// kept apart.
+func (e *enc) name(k string) string {
+	if e.depth == 0 && e.form.reserved(k) {
+		return "fields." + k
+	}
+	return k
+}
+
+func (e *enc) redactedField(key string) {
+	e.key(e.name(key))
+	e.str(redacted)
+}
+
+// emptyGroup reports whether nothing of a group would be written.
+func emptyGroup(attrs []slog.Attr) bool {
+	for i := range attrs {
+		if !emptyAttr(&attrs[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func emptyAttr(a *slog.Attr) bool {
+	switch a.Value.Kind() {
+	case slog.KindGroup:
+		return emptyGroup(a.Value.Group())
+	case slog.KindAny:
+		return a.Key == "" && a.Value.Any() == nil
+	}
+	return false
+}
+
+func (e *enc) value(v slog.Value, kind slog.Kind) {
+	switch kind {
+	case slog.KindString:
+		e.str(v.String())
+	case slog.KindInt64:
+		e.b = strconv.AppendInt(e.b, v.Int64(), 10)
+	case slog.KindUint64:
+		e.b = strconv.AppendUint(e.b, v.Uint64(), 10)
+	case slog.KindFloat64:
+		e.b = appendFloat(e.b, v.Float64())
+	case slog.KindBool:
+		e.b = strconv.AppendBool(e.b, v.Bool())
+	case slog.KindDuration:
+		e.duration(v.Duration())
+	case slog.KindTime:
+		e.time(v.Time())
+	default:
+		e.any(v.Any())
+	}
+}
+
+// str writes a string. What is longer than a whole line may be is cut here,
+// before it is encoded; what makes the line too long together with others is
+// cut later.
+func (e *enc) str(s string) {
+	cutBytes := 0
+	if limit := e.form.maxLine; len(s) > limit {
+		n := cutAt(s, limit)
+		cutBytes = len(s) - n
+		s = s[:n]
+	}
+	switch {
+	case e.form.text:
+		e.b = appendTextValue(e.b, s)
+	case cutBytes > 0:
+		e.b = append(e.b, '"')
+		e.b = appendEscaped(e.b, s)
+		e.b = appendCutMark(e.b, cutBytes)
+		e.b = append(e.b, '"')
+	default:
+		e.b = appendString(e.b, s)
+	}
+}
+
+// duration is a number of nanoseconds, as slog's own handler writes it; for
+// people it is written with its units.
+func (e *enc) duration(d time.Duration) {
+	if e.form.text {
+		e.b = append(e.b, d.String()...)
+		return
+	}
+	e.b = strconv.AppendInt(e.b, int64(d), 10)
+}
+
+func (e *enc) time(t time.Time) {
+	if e.form.text {
+		e.b = t.AppendFormat(e.b, time.RFC3339Nano)
+		return
+	}
+	e.b = append(e.b, '"')
+	e.b = t.AppendFormat(e.b, time.RFC3339Nano)
+	e.b = append(e.b, '"')
+}
+
+func (e *enc) any(v any) {
+	switch v := v.(type) {
+	case nil:
+		e.b = append(e.b, "null"...)
+		return
+	case error:
+		if e.special.err == nil {
+			e.special.err = v
+		}
+		e.str(errorText(v))
+		return
+	case *slog.Source:
+		if v == nil {
+			break
+		}
+		e.str(v.File + ":" + strconv.Itoa(v.Line))
+		return
+	}
+	if e.form.text {
+		e.str(textOf(v))
+		return
+	}
+	raw, err := marshal(v)
+	if err != nil {
+		e.str(err.Error())
+		return
+	}
+	if e.form.redact != nil {
+		raw = redactJSON(raw, e.form)
+	}
+	e.b = append(e.b, raw...)
+}
+
+// errorText is err.Error(), whatever that does.
+func errorText(err error) (s string) {
+	defer func() {
+		if r := recover(); r != nil {
+			s = panicText(err, r)
+		}
+	}()
+	return err.Error()
+}
+
+func panicText(v, r any) string {
+	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return "<nil>"
+	}
+	return fmt.Sprintf("!PANIC: %T: %v", v, r)
+}
+
+// marshal is json.Marshal without the HTML escapes, whatever v's methods do.
+// What has no JSON becomes an error that says so.
+func marshal(v any) (raw []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s", panicText(v, r))
+		}
+	}()
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("!ERROR: %T: %w", v, err)
+	}
+	s := out.String()
+	return []byte(s[:len(s)-1]), nil // without the newline
+}
+
+// textOf is v for people.
+func textOf(v any) (s string) {
+	defer func() {
+		if r := recover(); r != nil {
+			s = panicText(v, r)
+		}
+	}()
+	switch v := v.(type) {
+	case fmt.Stringer:
+		return v.String()
+	case encoding.TextMarshaler:
+		text, err := v.MarshalText()
+		if err != nil {
+			return "!ERROR: " + err.Error()
+		}
+		return string(text)
+	case []byte:
+		return string(v)
+	}
+	raw, err := marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
+}
