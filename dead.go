@@ -92,7 +92,7 @@ func (s *System) receiveDead(ctx context.Context, url string) ([]*DeadLetter, er
 	out, err := s.queue.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,
 		MaxNumberOfMessages:   10,
-		WaitTimeSeconds:       1, // a long poll asks all of SQS's servers
+		WaitTimeSeconds:       s.queue.deadWait(),
 		VisibilityTimeout:     int32(deadLook / time.Second),
 		MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{

@@ -60,6 +60,15 @@ func (q *queue) close(ctx context.Context) error {
 	return q.local.Shutdown(ctx)
 }
 
+// deadWait is how long, in seconds, a receive from the dead letters waits: a
+// long poll asks all of SQS's servers, and the embedded queue is but one.
+func (q *queue) deadWait() int32 {
+	if q.local != nil {
+		return 0
+	}
+	return 1
+}
+
 func or(s, otherwise string) string {
 	if s == "" {
 		return otherwise

@@ -90,12 +90,14 @@ func LoadSettings(sources ...settings.Option) (Settings, error) {
 }
 
 // check fills in what depends on the service and tells what does not fit
-// together.
-func (s *Settings) check(service string) error {
+// together. given says that the queue is a client of the caller's own.
+func (s *Settings) check(service string, given bool) error {
 	var errs []error
-	if s.Queue.Embedded() {
+	if given || s.Queue.Embedded() {
 		s.Tasks.TaskPool = or(s.Tasks.TaskPool, poolFor(service))
-		s.Tasks.ReceiveWait = min(s.Tasks.ReceiveWait, embeddedWait)
+	}
+	if w := &s.Tasks.ReceiveWait; !given && s.Queue.Embedded() && (*w == 0 || *w > embeddedWait) {
+		*w = embeddedWait
 	}
 	if s.Tasks.TaskPool != "" {
 		if err := poller.CheckQueueName(s.Tasks.TaskPool); err != nil {

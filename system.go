@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -71,6 +72,7 @@ type options struct {
 	logs     []logger.Option
 	def      bool
 	actors   []actor.ConfigOption
+	client   *sqs.Client
 }
 
 // WithSettings uses s instead of reading files and the environment.
@@ -95,6 +97,11 @@ func WithActorConfig(opts ...actor.ConfigOption) Option {
 	return func(o *options) { o.actors = append(o.actors, opts...) }
 }
 
+// WithSQS uses a client of the caller's own for the queue, in place of the one
+// that the section queue describes, which is then not looked at. Whoever made
+// the client closes what is behind it, after [System.Stop].
+func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = client } }
+
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
 // and [Send] work from here on. Whoever does not call Run or Start must call
@@ -115,7 +122,7 @@ func New(name string, opts ...Option) (*System, error) {
 		o.settings = &loaded
 	}
 	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
-	if err := s.settings.check(name); err != nil {
+	if err := s.settings.check(name, o.client != nil); err != nil {
 		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 	}
 	var err error
@@ -123,8 +130,9 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
-	s.queue, err = openQueue(context.Background(), s.settings.Queue, s.Logger("localsqs"))
-	if err != nil {
+	if o.client != nil {
+		s.queue = &queue{client: o.client, what: "a client of the caller's own"}
+	} else if s.queue, err = openQueue(context.Background(), s.settings.Queue, s.Logger("localsqs")); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
