@@ -191,13 +191,20 @@ func TestThousandRestartsLoseNothing(t *testing.T) {
 	})
 	l := newLogger(t, Settings{Levels: map[string]Level{"actor": "emergency"}}, out, WithProps(crash))
 	start(t, l)
-	const callers, each = 4, 5000
+	const callers, atLeast, atMost = 4, 5000, 200000
+	enough := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return crashes >= 1000
+	}
+	var sent [callers]int
 	var wg sync.WaitGroup
 	for c := range callers {
 		wg.Go(func() {
 			log := l.Slog().With("caller", c)
-			for i := range each {
+			for i := 0; i < atLeast || i < atMost && !enough(); i++ {
 				log.Info("m", "i", i)
+				sent[c]++
 				if i%16 == 0 {
 					flush(t, l) // the ring goes idle, and the next record wakes
 				}
@@ -206,10 +213,8 @@ func TestThousandRestartsLoseNothing(t *testing.T) {
 	}
 	wg.Wait()
 	flush(t, l)
-	mu.Lock()
-	defer mu.Unlock()
-	if crashes < 1000 {
-		t.Fatalf("only %d restarts were forced", crashes)
+	if !enough() {
+		t.Fatal("fewer than 1000 restarts were forced")
 	}
 	next := map[float64]float64{}
 	for _, m := range out.lines(t) {
@@ -220,8 +225,8 @@ func TestThousandRestartsLoseNothing(t *testing.T) {
 		next[c]++
 	}
 	for c := range callers {
-		if next[float64(c)] != each {
-			t.Errorf("caller %d: %v of %d records", c, next[float64(c)], each)
+		if next[float64(c)] != float64(sent[c]) {
+			t.Errorf("caller %d: %v of %d records", c, next[float64(c)], sent[c])
 		}
 	}
 	balanced(t, l)
