@@ -34,13 +34,17 @@ type call struct {
 // ServeHTTP serves the protocol, and the pages under /-/ for people and
 // monitoring.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/-/") {
+	err := s.checkHost(r.Host)
+	if err == nil && strings.HasPrefix(r.URL.Path, "/-/") {
 		s.serveLook(w, r)
 		return
 	}
-	body, err := readBody(r)
+	var body []byte
 	if err == nil {
-		err = s.admit(r, body)
+		body, err = readBody(r)
+	}
+	if err == nil {
+		err = s.checkSignature(r, body)
 	}
 	var answer []byte
 	if err == nil {
@@ -139,6 +143,7 @@ func (c *call) scope(h http.Header) {
 	}
 	if id := h["Amz-Sdk-Invocation-Id"]; len(id) == 1 {
 		c.attempt = id[0]
-		c.retry = !strings.HasPrefix(h.Get("Amz-Sdk-Request"), "attempt=1")
+		attempt, _, _ := strings.Cut(h.Get("Amz-Sdk-Request"), ";")
+		c.retry = attempt != "attempt=1"
 	}
 }

@@ -8,14 +8,13 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/sambatech/chassis/localsqs/internal/engine"
 )
 
 // listeners are the HTTP servers that Listen has started.
 type listeners struct {
 	mu      sync.Mutex
 	servers []*http.Server
+	hosts   []string // given to Listen
 	ended   sync.WaitGroup
 }
 
@@ -37,6 +36,7 @@ func (s *Server) Listen(addr string) (url string, err error) {
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	s.listeners.mu.Lock()
+	s.listeners.hosts = append(s.listeners.hosts, host)
 	s.listeners.servers = append(s.listeners.servers, srv)
 	s.listeners.mu.Unlock()
 	s.listeners.ended.Go(func() {
@@ -70,6 +70,3 @@ func (l *listeners) close() error { return l.each((*http.Server).Close) }
 func (l *listeners) shutdown(ctx context.Context) error {
 	return l.each(func(srv *http.Server) error { return srv.Shutdown(ctx) })
 }
-
-// admit decides whether a request over a socket may come in.
-func (s *Server) admit(r *http.Request, body []byte) *engine.Error { return nil }

@@ -46,8 +46,12 @@ func (s *Server) sendMessage(c *call) *engine.Error {
 
 var batchID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// checkBatch checks the ids of a batch of n entries.
-func checkBatch(n int, entry string, id func(int) string) *engine.Error {
+// checkBatch checks the ids of a batch of n entries; given is false if the
+// request has no list of them.
+func checkBatch(n int, given bool, entry string, id func(int) string) *engine.Error {
+	if !given {
+		return engine.MissingParameter("Entries")
+	}
 	if n == 0 {
 		return engine.EmptyBatch(entry)
 	}
@@ -55,6 +59,9 @@ func checkBatch(n int, entry string, id func(int) string) *engine.Error {
 		return engine.TooManyEntries(n)
 	}
 	for i := range n {
+		if id(i) == "" {
+			return engine.MissingEntryParameter(entry, i+1, "Id")
+		}
 		if !batchID.MatchString(id(i)) {
 			return engine.InvalidBatchID()
 		}
@@ -72,7 +79,7 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	if err := checkBatch(len(r.Entries), "SendMessageBatchRequestEntry", func(i int) string { return r.Entries[i].Id }); err != nil {
+	if err := checkBatch(len(r.Entries), r.Entries != nil, "SendMessageBatchRequestEntry", func(i int) string { return r.Entries[i].Id }); err != nil {
 		return err
 	}
 	var (
@@ -82,7 +89,9 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 		size    int
 	)
 	for i := range r.Entries {
-		if inputs[i], errs[i] = input(&r.Entries[i], c.sender); errs[i] == nil {
+		if r.Entries[i].MessageBody == "" {
+			errs[i] = engine.MissingEntryParameter("SendMessageBatchRequestEntry", i+1, "MessageBody")
+		} else if inputs[i], errs[i] = input(&r.Entries[i], c.sender); errs[i] == nil {
 			size += inputs[i].Content.Size()
 		}
 	}
@@ -155,24 +164,28 @@ func changeOne(now int64, e *engine.Engine, q *engine.Queue, r *wire.ReceiptEntr
 }
 
 func (s *Server) deleteBatch(c *call) *engine.Error {
-	return s.receiptBatch(c, "DeleteMessageBatchRequestEntry", deleteOne)
+	return s.receiptBatch(c, "DeleteMessageBatchRequestEntry", false, deleteOne)
 }
 
 func (s *Server) changeVisibilityBatch(c *call) *engine.Error {
-	return s.receiptBatch(c, "ChangeMessageVisibilityBatchRequestEntry", changeOne)
+	return s.receiptBatch(c, "ChangeMessageVisibilityBatchRequestEntry", true, changeOne)
 }
 
-func (s *Server) receiptBatch(c *call, entry string, one func(int64, *engine.Engine, *engine.Queue, *wire.ReceiptEntry) *engine.Error) *engine.Error {
+func (s *Server) receiptBatch(c *call, entry string, changes bool, one func(int64, *engine.Engine, *engine.Queue, *wire.ReceiptEntry) *engine.Error) *engine.Error {
 	var r wire.ReceiptBatch
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	if err := checkBatch(len(r.Entries), entry, func(i int) string { return r.Entries[i].Id }); err != nil {
+	if err := checkBatch(len(r.Entries), r.Entries != nil, entry, func(i int) string { return r.Entries[i].Id }); err != nil {
 		return err
 	}
 	var errs [maxBatch]*engine.Error
 	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
 		for i := range r.Entries {
+			if r.Entries[i].VisibilityTimeout == nil && changes {
+				errs[i] = engine.MissingEntryParameter(entry, i+1, "VisibilityTimeout")
+				continue
+			}
 			errs[i] = one(now, e, q, &r.Entries[i])
 		}
 		return nil
@@ -211,13 +224,19 @@ func (s *Server) receive(c *call) *engine.Error {
 	if err != nil {
 		return err
 	}
-	w := &engine.Waiter{}
+	w := &engine.Waiter{Attempt: c.attempt, Retry: c.retry}
+	if id := r.ReceiveRequestAttemptId; id != "" {
+		if len(id) > 128 {
+			return engine.InvalidParameter(id, "ReceiveRequestAttemptId", "ReceiveRequestAttemptId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		}
+		w.Attempt, w.Explicit = "ReceiveRequestAttemptId "+id, true
+	}
 	most, err := within(r.MaxNumberOfMessages, 1, 1, maxBatch, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
 	if err != nil {
 		return err
 	}
 	w.Max = int(most)
-	if w.Visibility, err = within(r.VisibilityTimeout, -1, 0, engine.MaxVisibility, "VisibilityTimeout", "Must be between 0 and 43200, if provided."); err != nil {
+	if w.Visibility, err = within(r.VisibilityTimeout, -1, 0, engine.MaxVisibility, "VisibilityTimeout", "Must be >= 0 and <= 43200, if provided."); err != nil {
 		return err
 	}
 	if w.Wait, err = within(r.WaitTimeSeconds, -1, 0, engine.MaxWait, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided."); err != nil {
@@ -225,6 +244,9 @@ func (s *Server) receive(c *call) *engine.Error {
 	}
 	if err := s.lookAt(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
 		w.Queue = q
+		if w.Explicit && !q.FIFO() {
+			return engine.InvalidParameter(r.ReceiveRequestAttemptId, "ReceiveRequestAttemptId", "The request include parameter that is not valid for this queue type.")
+		}
 		if !e.Receive(now, w) {
 			w.Ready = make(chan struct{})
 		}

@@ -30,6 +30,11 @@ var operations = map[string]func(*Server, *call) *engine.Error{
 	"DeleteMessageBatch":           (*Server).deleteBatch,
 	"ChangeMessageVisibility":      (*Server).changeVisibility,
 	"ChangeMessageVisibilityBatch": (*Server).changeVisibilityBatch,
+	"AddPermission":                (*Server).addPermission,
+	"RemovePermission":             (*Server).removePermission,
+	"StartMessageMoveTask":         (*Server).startMove,
+	"CancelMessageMoveTask":        (*Server).cancelMove,
+	"ListMessageMoveTasks":         (*Server).listMoves,
 }
 
 // object is an answer that is marshalled; absent members are left out.
@@ -173,7 +178,7 @@ func (s *Server) list(c *call, member string, names func(*engine.Engine, *wire.L
 	limit, after := maxList, ""
 	if r.MaxResults != nil {
 		if limit = int(*r.MaxResults); limit < 1 || limit > maxList {
-			return engine.InvalidParameter(*r.MaxResults, "MaxResults", "MaxResults must be an integer between 1 and 1000.")
+			return engine.InvalidParameterValue("Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 and 1000.")
 		}
 	}
 	if r.NextToken != "" {

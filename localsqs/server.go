@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sambatech/chassis/localsqs/internal/engine"
 	"github.com/sambatech/chassis/localsqs/internal/store"
 )
@@ -29,7 +31,6 @@ var (
 type Server struct {
 	cfg   config
 	clock clock
-	done  chan struct{} // closed by Close: ends long polls
 
 	mu      sync.Mutex // held for one operation of the engine
 	engine  *engine.Engine
@@ -37,7 +38,7 @@ type Server struct {
 	closed  bool
 	armed   int64 // what the timer is set for; 0: not set
 	disarm  func() bool
-	metrics metrics
+	metrics *metrics
 
 	listeners listeners
 }
@@ -51,7 +52,7 @@ func New(opts ...Option) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, clock: newClock(cfg.clock), done: make(chan struct{})}
+	s := &Server{cfg: cfg, clock: newClock(cfg.clock), metrics: newMetrics()}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -86,7 +87,8 @@ func (c *config) check() error {
 }
 
 func (s *Server) open() error {
-	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != ""}
+	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != "",
+		NewID: func() [16]byte { return uuid.New() }}
 	if !cfg.Durable {
 		var salt [8]byte
 		if _, err := rand.Read(salt[:]); err != nil {
@@ -226,7 +228,6 @@ func (s *Server) stop() error {
 		s.disarm()
 	}
 	s.engine.CancelAll()
-	close(s.done)
 	s.leave()
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {

@@ -82,7 +82,10 @@ func parseAttributes(raw map[string]string, fifo bool) (attributes, *Error) {
 		}
 	}
 	if raw["FifoThroughputLimit"] == "perMessageGroupId" && raw["DeduplicationScope"] != "messageGroup" {
-		return a, invalidAttributeValue("FifoThroughputLimit")
+		return a, unsuitable("The perMessageGroupId value is allowed only when the value for DeduplicationScope is messageGroup")
+	}
+	if raw["SqsManagedSseEnabled"] == "true" && raw["KmsMasterKeyId"] != "" {
+		return a, unsuitable("You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
 	}
 	return a, nil
 }
@@ -93,7 +96,7 @@ func (a *attributes) parse(name, value string) *Error {
 	}
 	if r, ok := intAttributes[name]; ok {
 		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || n < r.min || n > r.max {
+		if err != nil || n < r.min || n > r.max || value[0] == '+' {
 			return invalidAttributeValue(name)
 		}
 		switch name {
@@ -243,8 +246,9 @@ func (a *attributes) withDefaults() map[string]string {
 	return all
 }
 
-// merge is a.raw with changes over it; an empty value of a policy or key
-// removes it.
+// merge is a.raw with changes over it. An empty value of a policy or key
+// removes it, and of the two ways of encryption the one that is set ends the
+// other.
 func (a *attributes) merge(changes map[string]string) map[string]string {
 	raw := make(map[string]string, len(a.raw)+len(changes))
 	for name, value := range a.raw {
@@ -256,6 +260,14 @@ func (a *attributes) merge(changes map[string]string) map[string]string {
 			continue
 		}
 		raw[name] = value
+	}
+	_, kms := changes["KmsMasterKeyId"]
+	_, sse := changes["SqsManagedSseEnabled"]
+	if kms && !sse {
+		delete(raw, "SqsManagedSseEnabled")
+	} else if sse && !kms {
+		delete(raw, "KmsMasterKeyId")
+		delete(raw, "KmsDataKeyReusePeriodSeconds")
 	}
 	return raw
 }

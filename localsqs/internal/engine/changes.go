@@ -14,6 +14,8 @@ const (
 	MessageMove                   // From, FromSeq to Queue, Seq, with Meta; Content if it is not in the store yet
 	DedupPut                      // Queue, Name, ID, Seq, Due
 	DedupGone                     // Queue, Name
+	TaskPut                       // Seq: its id, Task
+	TaskGone                      // Seq: its id
 )
 
 // Change is one step from a state of the engine to the next. Applied in order
@@ -30,6 +32,7 @@ type Change struct {
 	Meta    Meta
 	Content *Content
 	Record  *QueueRecord
+	Task    *MoveTask
 
 	message *Message
 }

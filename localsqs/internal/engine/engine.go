@@ -3,9 +3,10 @@ package engine
 // Config are the constants of an engine.
 type Config struct {
 	Account string
-	Strict  bool   // AWS's 60 s waits after DeleteQueue and PurgeQueue
-	Salt    uint64 // marks this server's receipt handles
-	Durable bool   // record changes
+	Strict  bool            // AWS's 60 s waits after DeleteQueue and PurgeQueue
+	Salt    uint64          // marks this server's receipt handles
+	Durable bool            // record changes
+	NewID   func() [16]byte // of messages that a task moves
 }
 
 // Engine owns all queues. See the package comment for how to call it.
@@ -19,8 +20,9 @@ type Engine struct {
 	lastQueue int64
 	dirty     []*Queue // have waiters and something new to give
 	woken     []*Waiter
-	waiting   int
 	changes   []Change
+	attempts  attempts
+	lastTask  int64
 }
 
 // New makes an engine without queues.
@@ -32,6 +34,7 @@ func New(cfg Config) *Engine {
 		recent: map[Key]int64{},
 	}
 	e.timers.init()
+	e.attempts.byKey = map[attemptKey]*attempt{}
 	return e
 }
 

@@ -42,6 +42,12 @@ func MissingParameter(name string) *Error {
 	return generic("MissingParameter", "The request must contain the parameter %s.", name)
 }
 
+// MissingEntryParameter names a parameter that the nth entry of a batch (from 1)
+// must have.
+func MissingEntryParameter(entry string, n int, name string) *Error {
+	return MissingParameter(fmt.Sprintf("%s.%d.%s", entry, n, name))
+}
+
 // NoSuchQueue says that the queue does not exist.
 func NoSuchQueue() *Error {
 	return &Error{Shape: "QueueDoesNotExist", Code: legacy + "NonExistentQueue", Message: "The specified queue does not exist.", Status: 400}
@@ -68,6 +74,10 @@ func unknownAttribute(name string) *Error {
 
 func invalidAttributeValue(name string) *Error {
 	return generic("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
+}
+
+func unsuitable(format string, args ...any) *Error {
+	return generic("InvalidAttributeValue", format, args...)
 }
 
 func overLimit(format string, args ...any) *Error {

@@ -30,7 +30,7 @@ type Queue struct {
 	waiters                    waiterList
 	dedup                      dedupWindow
 	retention                  timer
-	deleted                    bool
+	tasks                      []*MoveTask // the oldest first
 }
 
 const second = int64(1e9)
@@ -130,8 +130,7 @@ func (e *Engine) DeleteQueue(now int64, q *Queue) {
 	e.clear(q)
 	e.timers.drop(&q.retention)
 	e.timers.drop(&q.dedup.timer)
-	e.endMoves(now, q)
-	q.deleted = true
+	e.endMoves(q)
 	delete(e.queues, q.Key)
 	delete(e.byID, q.ID)
 	if e.cfg.Strict {
@@ -228,7 +227,7 @@ func (e *Engine) SetAttributes(now int64, q *Queue, changes map[string]string) *
 		return MissingParameter("Attribute.Name")
 	}
 	for name := range changes {
-		if name == "FifoQueue" && changes[name] != q.attrs.raw["FifoQueue"] || readOnly[name] {
+		if name == "FifoQueue" && changes[name] != "true" || readOnly[name] {
 			return unknownAttribute(name)
 		}
 	}

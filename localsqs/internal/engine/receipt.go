@@ -68,7 +68,7 @@ func (e *Engine) Delete(q *Queue, handle string) *Error {
 // on; 0 makes it visible at once.
 func (e *Engine) ChangeVisibility(now int64, q *Queue, handle string, timeout int64) *Error {
 	if timeout < 0 || timeout > MaxVisibility {
-		return InvalidParameter(timeout, "VisibilityTimeout", "VisibilityTimeout must be an integer between 0 and 43200.")
+		return InvalidParameter(timeout, "VisibilityTimeout", "Must be between 0 and 43200.")
 	}
 	r, err := e.parseReceipt(q, handle)
 	if err != nil {

@@ -25,12 +25,15 @@ type Waiter struct {
 	Max        int    // 1 to 10
 	Visibility int64  // s; -1: the queue's
 	Wait       int64  // s; -1: the queue's
-	Attempt    string // repeated calls with the same get the same messages
+	Attempt    string // names the call and its repetitions, which get the same messages
+	Retry      bool   // it is a repetition
+	Explicit   bool   // Attempt is a ReceiveRequestAttemptId, for which any call may be a repetition
 
 	Messages []Received
 	Err      *Error
 	Ready    chan struct{} // for the caller's use; the engine does not touch it
 
+	attempt    *attempt
 	parked     bool
 	pos        int32
 	prev, next *Waiter
@@ -54,11 +57,14 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 		return true
 	}
 	e.take(now, w)
-	if len(w.Messages) > 0 || w.Wait == 0 {
+	if len(w.Messages) == 0 && w.Wait == 0 {
 		return true
 	}
-	e.park(w, now+w.Wait*second)
-	return false
+	if len(w.Messages) == 0 {
+		e.park(w, now+w.Wait*second)
+	}
+	e.note(now, w)
+	return !w.parked
 }
 
 // take gives w up to Max messages.
@@ -99,7 +105,7 @@ func (e *Engine) next(now int64, g *group) *Message {
 		}
 		if r := q.attrs.redrive; r != nil && int(m.receives) >= r.Max {
 			if target := e.queues[r.Target]; target != nil && target != q {
-				e.move(now, m, target, &q.Key)
+				e.move(now, m, target, &q.Key, nil)
 				continue
 			}
 		}
@@ -139,7 +145,10 @@ func (m *Message) delivery() Received {
 }
 
 // waiterList is the line of long polls of a queue, first come first served.
-type waiterList struct{ first, last *Waiter }
+type waiterList struct {
+	first, last *Waiter
+	n           int
+}
 
 func (e *Engine) park(w *Waiter, until int64) {
 	l := &w.Queue.waiters
@@ -150,7 +159,7 @@ func (e *Engine) park(w *Waiter, until int64) {
 		l.last.next = w
 	}
 	l.last = w
-	e.waiting++
+	l.n++
 	e.timers.heap.push(until, 0, w)
 }
 
@@ -167,7 +176,7 @@ func (e *Engine) unpark(w *Waiter) {
 		w.next.prev = w.prev
 	}
 	w.parked, w.prev, w.next = false, nil, nil
-	e.waiting--
+	l.n--
 	if w.pos >= 0 {
 		e.timers.heap.remove(w.pos)
 	}
@@ -201,6 +210,9 @@ func (e *Engine) serve(now int64, q *Queue) {
 			return
 		}
 		e.unpark(w)
+		if w.attempt != nil {
+			w.attempt.fill(w)
+		}
 		e.woken = append(e.woken, w)
 	}
 }

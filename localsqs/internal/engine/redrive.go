@@ -27,9 +27,13 @@ func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
 
 // move takes an available message to another queue: a new place in the order,
 // the same MessageId and SentTimestamp, its receives counted anew.
-func (e *Engine) move(now int64, m *Message, to *Queue, origin *Key) {
+// Once it has left its queue, renew may change it.
+func (e *Engine) move(now int64, m *Message, to *Queue, origin *Key, renew func()) {
 	from, seq, name := m.group.queue, m.Seq, m.group.name
 	e.remove(m)
+	if renew != nil {
+		renew()
+	}
 	e.lastSeq++
 	m.Seq, m.origin, m.receives, m.first, m.received = e.lastSeq, origin, 0, 0, 0
 	e.insert(to, m, name)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -36,10 +37,26 @@ type Group struct {
 	err     error
 }
 
-// Stats counts what a Committer has done.
+// Stats counts what a Committer has done: groups written, changes in them,
+// groups that could not be written, and the time the writing took.
 type Stats struct {
-	Commits, Changes, Failures int64
-	Last, Longest, Total       time.Duration // of commits
+	Count, Changes, Failures int64
+	Last, Longest, Total     time.Duration
+	Within                   []int64 // by Bounds, and one for the rest
+}
+
+// Bounds are those of Stats.Within.
+func Bounds() []time.Duration {
+	return []time.Duration{time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond,
+		20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
+}
+
+func (s *Stats) add(changes int, took time.Duration) {
+	s.Count++
+	s.Changes += int64(changes)
+	s.Last, s.Longest, s.Total = took, max(s.Longest, took), s.Total+took
+	i, _ := slices.BinarySearch(Bounds(), took)
+	s.Within[i]++
 }
 
 // NewCommitter starts the writer of f. committed is called, on its goroutine,
@@ -48,6 +65,7 @@ func NewCommitter(f *File, committed func([]engine.Change)) *Committer {
 	c := &Committer{file: f, committed: committed, moves: map[place]place{},
 		kick: make(chan struct{}, 1), ended: make(chan struct{})}
 	c.next = newGroup()
+	c.stats.Within = make([]int64, len(Bounds())+1)
 	go c.run()
 	return c
 }
@@ -116,9 +134,7 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 		c.kept = changes
 		c.stats.Failures++
 	} else if len(changes) > 0 {
-		c.stats.Commits++
-		c.stats.Changes += int64(len(changes))
-		c.stats.Last, c.stats.Longest, c.stats.Total = took, max(c.stats.Longest, took), c.stats.Total+took
+		c.stats.add(len(changes), took)
 		for i := range changes {
 			if ch := &changes[i]; ch.Kind == engine.MessageMove {
 				delete(c.moves, place{ch.Queue, ch.Seq})
@@ -147,7 +163,9 @@ func (c *Committer) Err() (err error, full bool) {
 func (c *Committer) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stats
+	s := c.stats
+	s.Within = slices.Clone(s.Within)
+	return s
 }
 
 // Content reads a content that a message no longer holds in memory; nil if the

@@ -7,6 +7,6 @@
 //
 // Buckets: "meta" (format, salt; its sequence number is the last message's),
 // "queues" (id to QueueRecord as JSON; its sequence number is the last
-// queue's), and for each queue, by id, "m" (seq to the message's record), "b"
+// queue's), "moves" (move tasks), and for each queue, by id, "m" (seq to the message's record), "b"
 // (seq to its content) and "d" (deduplication id to its first message).
 package store

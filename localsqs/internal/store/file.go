@@ -25,6 +25,7 @@ const format = "localsqs 1"
 var (
 	metaBucket  = []byte("meta")
 	queueBucket = []byte("queues")
+	taskBucket  = []byte("moves")
 	formatKey   = []byte("format")
 	saltKey     = []byte("salt")
 )
@@ -126,8 +127,10 @@ func (f *File) begin() error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.CreateBucketIfNotExists(queueBucket); err != nil {
-			return err
+		for _, name := range [][]byte{queueBucket, taskBucket} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
 		}
 		return errors.Join(b.Put(formatKey, []byte(format)), b.Put(saltKey, salt[:]))
 	})
@@ -167,7 +170,7 @@ func (f *File) Load(e *engine.Engine, now int64) error {
 func load(tx *bbolt.Tx, e *engine.Engine, now int64) error {
 	queues := tx.Bucket(queueBucket)
 	e.RestoreCounters(tx.Bucket(metaBucket).Sequence(), int64(queues.Sequence()))
-	return queues.ForEach(func(k, v []byte) error {
+	if err := queues.ForEach(func(k, v []byte) error {
 		var record engine.QueueRecord
 		if err := json.Unmarshal(v, &record); err != nil {
 			return fmt.Errorf("%w: queue %x: %w", ErrCorrupt, k, err)
@@ -189,6 +192,16 @@ func load(tx *bbolt.Tx, e *engine.Engine, now int64) error {
 			}
 		}
 		return loadDedup(tx.Bucket(name('d', record.ID)), e, now, q)
+	}); err != nil {
+		return err
+	}
+	return tx.Bucket(taskBucket).ForEach(func(k, v []byte) error {
+		var task engine.MoveTask
+		if err := json.Unmarshal(v, &task); err != nil {
+			return fmt.Errorf("%w: move task %x: %w", ErrCorrupt, k, err)
+		}
+		e.RestoreTask(now, &task)
+		return nil
 	})
 }
 
@@ -309,7 +322,10 @@ func (w *writer) content(c *engine.Content) []byte {
 }
 
 func (w *writer) apply(c *engine.Change) error {
-	w.lastSeq = max(w.lastSeq, c.Seq)
+	switch c.Kind {
+	case engine.MessagePut, engine.MessageMove:
+		w.lastSeq = max(w.lastSeq, c.Seq)
+	}
 	switch c.Kind {
 	case engine.QueuePut:
 		v, err := json.Marshal(c.Record)
@@ -348,6 +364,14 @@ func (w *writer) apply(c *engine.Change) error {
 		return w.move(c)
 	case engine.DedupPut:
 		return w.put('d', c.Queue, []byte(c.Name), appendDedup(nil, c))
+	case engine.TaskPut:
+		v, err := json.Marshal(c.Task)
+		if err != nil {
+			return err
+		}
+		return w.tx.Bucket(taskBucket).Put(key(c.Seq), v)
+	case engine.TaskGone:
+		return w.tx.Bucket(taskBucket).Delete(key(c.Seq))
 	case engine.DedupGone:
 		return w.remove('d', c.Queue, []byte(c.Name))
 	}

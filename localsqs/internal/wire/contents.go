@@ -46,7 +46,7 @@ func (s *SendEntry) Content(sender string) (*engine.Content, *engine.Error) {
 	}
 	for name, v := range s.MessageSystemAttributes {
 		if name != "AWSTraceHeader" {
-			return nil, engine.InvalidParameterValue("Message system attribute name '%s' is invalid. The only one that can be sent is AWSTraceHeader.", name)
+			return nil, engine.InvalidParameterValue("Message system attribute name '%s' is invalid.", name)
 		}
 		if v.DataType != "String" || v.StringValue == nil || *v.StringValue == "" {
 			return nil, engine.InvalidParameterValue("Message system attribute 'AWSTraceHeader' must be a non-empty String.")
@@ -126,22 +126,22 @@ func attributes(in map[string]AttributeValue) ([]engine.Attribute, *engine.Error
 }
 
 func checkAttributeName(name string) *engine.Error {
-	refuse := func(why string) *engine.Error {
-		return engine.InvalidParameterValue("Message (user) attribute name '%s' is invalid: %s", name, why)
+	if name == "" {
+		return engine.InvalidParameterValue("The request must contain non-empty message (user) attribute names.")
 	}
-	if name == "" || len(name) > maxAttributeName {
-		return refuse("it must be 1 to 256 characters long.")
+	if len(name) > maxAttributeName {
+		return engine.InvalidParameterValue("Message (user) attribute name must be shorter than 256 bytes.")
+	}
+	if lower := strings.ToLower(name); strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
+		return engine.InvalidParameterValue("You can't use message attribute names beginning with 'AWS.' or 'Amazon'. These strings are reserved for internal use.")
 	}
 	for i := range len(name) {
 		if c := name[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
-			return refuse("it can only contain alphanumeric characters, hyphens, underscores and periods.")
+			return engine.InvalidParameterValue("Invalid attribute name '%s': it can only contain alphanumeric characters, hyphens, underscores and periods.", name)
 		}
 	}
 	if name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, "..") {
-		return refuse("it must not begin or end with a period or have periods in succession.")
-	}
-	if lower := strings.ToLower(name); strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
-		return refuse("it must not begin with AWS. or Amazon.")
+		return engine.InvalidParameterValue("Invalid attribute name '%s': it must not begin or end with a period or have periods in succession.", name)
 	}
 	return nil
 }
@@ -151,17 +151,23 @@ var number = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$`)
 
 func attributeValue(name string, v *AttributeValue) (string, *engine.Error) {
 	kind, _, _ := strings.Cut(v.DataType, ".")
-	if v.DataType == "" {
-		return "", engine.InvalidParameterValue("The message attribute '%s' must contain non-empty message attribute type.", name)
+	if len(v.StringListValues) > 0 || len(v.BinaryListValues) > 0 {
+		return "", engine.UnsupportedOperation("Message attribute list values in SendMessage operation are not supported.")
 	}
-	if kind != "String" && kind != "Number" && kind != "Binary" || len(v.DataType) > maxAttributeName || strings.HasSuffix(v.DataType, ".") {
-		return "", engine.InvalidParameterValue("The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
+	if v.DataType == "" && v.StringValue == nil && v.BinaryValue == nil {
+		return "", engine.InvalidParameterValue("The message (user) attribute '%s' must contain a non-empty message attribute value.", name)
+	}
+	if v.DataType == "" {
+		return "", engine.InvalidParameterValue("The message (user) attribute '%s' must contain a non-empty message attribute type.", name)
+	}
+	if len(v.DataType) > maxAttributeName {
+		return "", engine.InvalidParameterValue("Message (user) attribute type must be shorter than 256 bytes.")
+	}
+	if kind != "String" && kind != "Number" && kind != "Binary" || strings.HasSuffix(v.DataType, ".") {
+		return "", engine.InvalidParameterValue("The type of message (user) attribute '%s' is invalid. You must use only the following supported type prefixes: Binary, Number, String.", name)
 	}
 	if _, ok := scan(v.DataType); !ok {
 		return "", engine.InvalidContents()
-	}
-	if len(v.StringListValues) > 0 || len(v.BinaryListValues) > 0 {
-		return "", engine.UnsupportedOperation("Message attribute list values in SendMessage operation are not supported.")
 	}
 	if v.StringValue != nil && len(v.BinaryValue) > 0 {
 		return "", engine.InvalidParameterValue("Message attribute '%s' has two values: only one of StringValue and BinaryValue can be given.", name)
@@ -190,5 +196,5 @@ func attributeValue(name string, v *AttributeValue) (string, *engine.Error) {
 }
 
 func emptyValue(name, kind string) *engine.Error {
-	return engine.InvalidParameterValue("The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", name, kind)
+	return engine.InvalidParameterValue("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", name, kind)
 }

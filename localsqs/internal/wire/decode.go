@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"reflect"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,24 +17,32 @@ func Decode(body []byte, into any) *engine.Error {
 		return nil
 	}
 	if err := json.Unmarshal(body, into, jsontext.AllowDuplicateNames(true)); err != nil {
-		return &engine.Error{Shape: "SerializationException", Code: "SerializationException",
-			Message: "The request is not what this operation takes: " + reason(err), Status: 400}
+		return &engine.Error{Shape: "SerializationException", Code: "SerializationException", Message: reason(err), Status: 400}
 	}
 	return nil
 }
 
-// reason says where and why without naming types of Go.
+// reason says what is wrong, in AWS's words where it has them, and where.
 func reason(err error) string {
 	var at *json.SemanticError
-	if errors.As(err, &at) {
-		text := "member " + string(at.JSONPointer) + " cannot be a JSON " + at.JSONKind.String()
-		if at.JSONPointer == "" {
-			text = "a JSON " + at.JSONKind.String() + " where an object should be"
-		}
-		if at.Err != nil {
-			text += " (" + at.Err.Error() + ")"
-		}
-		return text
+	if !errors.As(err, &at) {
+		return "The request is not JSON: " + err.Error()
 	}
-	return err.Error()
+	where := "."
+	if at.JSONPointer != "" {
+		where = " (" + string(at.JSONPointer) + ")."
+	}
+	switch number := at.GoType == reflect.TypeFor[int64](); {
+	case at.JSONKind == '{':
+		return "Start of structure or map found where not expected" + where
+	case at.JSONKind == '[':
+		return "Start of list found where not expected" + where
+	case number && at.JSONKind == '"':
+		return "STRING_VALUE can not be converted to an Integer" + where
+	case number:
+		return "NUMBER_VALUE can not be converted to an Integer" + where
+	case at.GoType == reflect.TypeFor[[]byte]():
+		return "A binary value must be Base64" + where
+	}
+	return "A JSON " + at.JSONKind.String() + " stands where another value should" + where
 }

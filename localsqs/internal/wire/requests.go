@@ -46,7 +46,7 @@ type (
 
 	SendMessageBatch struct {
 		QueueUrl string
-		Entries  []SendEntry
+		Entries  []SendEntry // nil if absent, as in ReceiptBatch
 	}
 
 	SendEntry struct {

@@ -1,0 +1,41 @@
+package localsqs
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
+)
+
+func forbidden(code, message string) *engine.Error {
+	return &engine.Error{Shape: code, Code: code, Message: message, Status: http.StatusForbidden}
+}
+
+// checkHost refuses requests that address the server by a name that is not its
+// own: a page in a browser can make a name of its author resolve to loopback.
+func (s *Server) checkHost(hostport string) *engine.Error {
+	host := strings.ToLower(hostport)
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if net.ParseIP(host) != nil || host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return nil
+	}
+	s.listeners.mu.Lock()
+	defer s.listeners.mu.Unlock()
+	if slices.Contains(s.cfg.hosts, host) || slices.Contains(s.listeners.hosts, host) {
+		return nil
+	}
+	return forbidden("AccessDenied", "The host "+hostport+" is not one of this server's names; add it by the option Hosts.")
+}
+
+// checkSignature checks a request's signature if the server has credentials.
+func (s *Server) checkSignature(r *http.Request, body []byte) *engine.Error {
+	if len(s.cfg.keys) == 0 {
+		return nil
+	}
+	return verify(r, body, s.cfg.keys, s.cfg.clock.Now())
+}

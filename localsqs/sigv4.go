@@ -1,0 +1,153 @@
+package localsqs
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
+)
+
+const (
+	sigAlgorithm = "AWS4-HMAC-SHA256"
+	sigTime      = "20060102T150405Z"
+	maxSkew      = 15 * time.Minute // between the signature's time and ours
+)
+
+// signature is a request's Authorization header taken apart.
+type signature struct {
+	accessKey, date, region, service string
+	headers                          []string
+	sum                              string
+}
+
+func parseSignature(header string) (s signature, ok bool) {
+	rest, ok := strings.CutPrefix(header, sigAlgorithm+" ")
+	if !ok {
+		return s, false
+	}
+	for part := range strings.SplitSeq(rest, ",") {
+		switch name, value, _ := strings.Cut(strings.TrimSpace(part), "="); name {
+		case "Credential":
+			p := strings.Split(value, "/")
+			if len(p) != 5 || p[4] != "aws4_request" {
+				return s, false
+			}
+			s.accessKey, s.date, s.region, s.service = p[0], p[1], p[2], p[3]
+		case "SignedHeaders":
+			s.headers = strings.Split(value, ";")
+		case "Signature":
+			s.sum = value
+		}
+	}
+	return s, s.accessKey != "" && len(s.headers) > 0 && s.sum != ""
+}
+
+// verify checks a request's signature (AWS Signature Version 4) against the
+// secrets by access key id.
+func verify(r *http.Request, body []byte, keys map[string]string, now time.Time) *engine.Error {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
+	}
+	sig, ok := parseSignature(header)
+	if !ok {
+		e := forbidden("IncompleteSignature", "The Authorization header is not a whole "+sigAlgorithm+" signature.")
+		e.Status = http.StatusBadRequest
+		return e
+	}
+	secret, known := keys[sig.accessKey]
+	if !known {
+		return forbidden("InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
+	at, err := time.Parse(sigTime, r.Header.Get("X-Amz-Date"))
+	if err != nil {
+		return forbidden("SignatureDoesNotMatch", "The request needs the header X-Amz-Date, like 20261123T130500Z.")
+	}
+	if skew := now.Sub(at); skew > maxSkew || skew < -maxSkew {
+		return forbidden("SignatureDoesNotMatch", "Signature expired: "+r.Header.Get("X-Amz-Date")+" is more than 15 minutes from "+now.UTC().Format(sigTime)+".")
+	}
+	if sig.date != at.Format("20060102") || sig.service != "sqs" {
+		return forbidden("SignatureDoesNotMatch", "Credential should be scoped to the date of X-Amz-Date and to the service sqs.")
+	}
+	if !slices.Contains(sig.headers, "host") || !slices.Contains(sig.headers, "x-amz-date") {
+		return forbidden("SignatureDoesNotMatch", "The headers Host and X-Amz-Date must be signed.")
+	}
+	if !hmac.Equal([]byte(sig.sum), []byte(sig.expected(r, body, secret, at))) {
+		return forbidden("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+	}
+	return nil
+}
+
+func (s *signature) expected(r *http.Request, body []byte, secret string, at time.Time) string {
+	var c strings.Builder
+	c.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL) + "\n")
+	for _, name := range s.headers {
+		c.WriteString(name + ":" + canonicalHeader(r, name) + "\n")
+	}
+	c.WriteString("\n" + strings.Join(s.headers, ";") + "\n" + hexSum(body))
+	scope := s.date + "/" + s.region + "/" + s.service + "/aws4_request"
+	text := sigAlgorithm + "\n" + at.Format(sigTime) + "\n" + scope + "\n" + hexSum([]byte(c.String()))
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{s.date, s.region, s.service, "aws4_request", text} {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(part))
+		key = h.Sum(nil)
+	}
+	return hex.EncodeToString(key)
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// canonicalPath encodes the path once more, as every service but S3 wants it.
+func canonicalPath(u *url.URL) string {
+	path := u.EscapedPath()
+	if path == "" {
+		return "/"
+	}
+	var b strings.Builder
+	for i := range len(path) {
+		c := path[i]
+		if c == '/' || c == '-' || c == '_' || c == '.' || c == '~' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
+			b.WriteByte(c)
+		} else {
+			b.WriteString("%" + strings.ToUpper(hex.EncodeToString([]byte{c})))
+		}
+	}
+	return b.String()
+}
+
+func canonicalQuery(u *url.URL) string {
+	return strings.ReplaceAll(u.Query().Encode(), "+", "%20")
+}
+
+// canonicalHeader is a header's values, each with its white space made single.
+func canonicalHeader(r *http.Request, name string) string {
+	switch name {
+	case "host":
+		return r.Host
+	case "content-length":
+		return r.Header.Get("Content-Length") + contentLength(r)
+	}
+	var values []string
+	for _, v := range r.Header.Values(name) {
+		values = append(values, strings.Join(strings.Fields(v), " "))
+	}
+	return strings.Join(values, ",")
+}
+
+// contentLength is the length that net/http has taken out of the headers.
+func contentLength(r *http.Request) string {
+	if r.Header.Get("Content-Length") != "" || r.ContentLength < 0 {
+		return ""
+	}
+	return itoa(r.ContentLength)
+}
