@@ -3,13 +3,17 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 )
+
+// QueueDelay stands for the queue's own delay.
+const QueueDelay = math.MinInt64
 
 // SendInput is one message to send. Its content is the engine's afterwards.
 type SendInput struct {
 	ID      [16]byte
 	Content *Content
-	Delay   int64 // s; -1: the queue's
+	Delay   int64 // s, or QueueDelay
 	Group   string
 }
 
@@ -28,7 +32,7 @@ func (q *Queue) CheckSend(in *SendInput) *Error {
 	if c.Size() > q.attrs.maxSize {
 		return InvalidParameterValue("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.attrs.maxSize)
 	}
-	if in.Delay > MaxDelay || in.Delay < -1 {
+	if in.Delay != QueueDelay && (in.Delay > MaxDelay || in.Delay < 0) {
 		return InvalidParameter(in.Delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
 	}
 	if in.Group != "" && !validToken(in.Group) {
@@ -74,7 +78,7 @@ func validToken(s string) bool {
 // by the Flush that must follow, so that a batch is handed out as one.
 func (e *Engine) Send(now int64, q *Queue, in *SendInput) Sent {
 	delay := in.Delay
-	if delay < 0 || q.attrs.fifo {
+	if delay == QueueDelay || q.attrs.fifo {
 		delay = q.attrs.delay
 	}
 	if q.attrs.fifo {

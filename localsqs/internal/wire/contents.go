@@ -67,14 +67,10 @@ func (s *SendEntry) Group() string {
 	return *s.MessageGroupId
 }
 
-// Delay is the entry's DelaySeconds, or -1 for the queue's. A given negative
-// one becomes -2, which no queue takes.
+// Delay is the entry's DelaySeconds, or engine.QueueDelay.
 func (s *SendEntry) Delay() int64 {
-	switch {
-	case s.DelaySeconds == nil:
-		return -1
-	case *s.DelaySeconds < 0:
-		return -2
+	if s.DelaySeconds == nil {
+		return engine.QueueDelay
 	}
 	return *s.DelaySeconds
 }

@@ -1,0 +1,104 @@
+package conformance
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+func (s *suite) sendFIFO(url *string, group, dedup, body string) *sqs.SendMessageOutput {
+	s.t.Helper()
+	in := &sqs.SendMessageInput{QueueUrl: url, MessageBody: &body, MessageGroupId: &group}
+	if dedup != "" {
+		in.MessageDeduplicationId = &dedup
+	}
+	return s.sendInput(in)
+}
+
+func (s *suite) fifoOrder() {
+	url := s.fifo("order", nil)
+	last := ""
+	for i, group := range []string{"x", "x", "y", "x", "y"} {
+		out := s.sendFIFO(url, group, strconv.Itoa(i), fmt.Sprint(group, i))
+		if len(*out.SequenceNumber) != 20 || *out.SequenceNumber <= last {
+			s.t.Errorf("sequence number is %s after %s, want 20 rising digits", *out.SequenceNumber, last)
+		}
+		last = *out.SequenceNumber
+	}
+	receive := func(most int32) []types.Message {
+		s.t.Helper()
+		return s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: most, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}})
+	}
+	x := receive(2)
+	s.equal("the first two", bodies(x), []string{"x0", "x1"})
+	s.equal("group", x[0].Attributes["MessageGroupId"], "x")
+	s.equal("deduplication id", x[0].Attributes["MessageDeduplicationId"], "0")
+	y := receive(10)
+	s.equal("while x is locked", bodies(y), []string{"y2", "y4"})
+	if list := receive(10); len(list) != 0 {
+		s.t.Errorf("all groups are locked, got %v", bodies(list))
+	}
+	s.delete(url, x[0])
+	if list := receive(10); len(list) != 0 {
+		s.t.Errorf("x has a message in flight, got %v", bodies(list))
+	}
+	if _, err := s.Client.ChangeMessageVisibility(s.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: x[1].ReceiptHandle, VisibilityTimeout: 0}); err != nil {
+		s.t.Fatal(err)
+	}
+	again := receive(10)
+	s.equal("x after its second came back", bodies(again), []string{"x1", "x3"})
+	_, err := s.Client.DeleteMessage(s.ctx, &sqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: x[1].ReceiptHandle})
+	s.wantCode(err, "InvalidParameterValue")
+}
+
+func (s *suite) fifoDedup() {
+	url := s.fifo("dedup", map[string]string{"ContentBasedDeduplication": "true"})
+	first := s.sendFIFO(url, "g", "", "same")
+	second := s.sendFIFO(url, "h", "", "same")
+	s.equal("MessageId of the duplicate", *second.MessageId, *first.MessageId)
+	s.equal("SequenceNumber of the duplicate", *second.SequenceNumber, *first.SequenceNumber)
+	s.sendFIFO(url, "h", "id", "other")
+	s.sendFIFO(url, "h", "id", "another")
+	list := s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
+	s.equal("received", bodies(list), []string{"same", "other"})
+
+	url = s.fifo("dedup-group", map[string]string{"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"})
+	s.sendFIFO(url, "g", "id", "a")
+	s.sendFIFO(url, "g", "id", "b")
+	s.sendFIFO(url, "h", "id", "c")
+	list = s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
+	s.equal("received", bodies(list), []string{"a", "c"})
+}
+
+func (s *suite) fifoAttempts() {
+	url := s.fifo("attempts", nil)
+	for i := range 3 {
+		s.sendFIFO(url, "g", strconv.Itoa(i), strconv.Itoa(i))
+	}
+	attempt := &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 2, ReceiveRequestAttemptId: aws.String("attempt")}
+	first := s.receive(attempt)
+	again := s.receive(attempt)
+	s.equal("repeated", bodies(again), bodies(first))
+	s.equal("number of messages", len(first), 2)
+	s.delete(url, again[0])
+	_, err := s.Client.ReceiveMessage(s.ctx, attempt)
+	s.wantCode(err, "InvalidParameterValue")
+}
+
+func (s *suite) fair() {
+	url := s.queue("fair", nil)
+	for i := range 20 {
+		s.sendInput(&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String(fmt.Sprint("noisy", i)), MessageGroupId: aws.String("noisy")})
+	}
+	s.sendInput(&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("quiet"), MessageGroupId: aws.String("quiet")})
+	list := s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"MessageGroupId"}})
+	for _, m := range list {
+		if m.Attributes["MessageGroupId"] == "quiet" {
+			return
+		}
+	}
+	s.t.Errorf("the quiet group is starved: %v", bodies(list))
+}
