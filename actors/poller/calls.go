@@ -84,13 +84,13 @@ func (w *worker) call(k kind, leases []*lease) {
 	w.calls[c] = true
 	w.ongoing[k]++
 	w.counts.calls[k].Add(1)
-	go func() {
+	w.crew.do(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, timeout)
 		defer cancel()
 		m := &called{call: c}
 		m.refused, m.err = w.request(ctx, c)
 		w.root.Send(w.self, m)
-	}()
+	})
 }
 
 // minExtendTimeout is the least time that an extension gets, however little of
@@ -206,7 +206,7 @@ func (w *worker) failedCall(err error) {
 }
 
 func (w *worker) onCount(asker *actor.PID) {
-	go func() {
+	w.crew.do(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, w.set.RequestTimeout)
 		defer cancel()
 		w.counts.counted.Add(1)
@@ -224,7 +224,7 @@ func (w *worker) onCount(asker *actor.PID) {
 			InFlight: count(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
 			Delayed:  count(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
 		})
-	}()
+	})
 }
 
 var countAttributes = []types.QueueAttributeName{

@@ -18,6 +18,7 @@ type demand struct {
 	random      func() float64 // from 0 to 1, for jitter
 
 	credits   int // wanted, less what was delivered; may be negative
+	slots     int // most that were free or held at once: what the subscriber has, as far as we know
 	asked     int // by receives under way
 	underWay  int
 	level     int       // receives to be under way at once, from 1
@@ -29,10 +30,12 @@ type demand struct {
 }
 
 const (
-	// gather is how long credits wait for a full ten where that many can come;
-	// it is of the order of a round trip.
-	gather = 5 * time.Millisecond
-	// gatherMore is how long they wait for a sixteenth of all slots.
+	// gatherPerSlot, by the number of slots and up to gatherMost, is how long
+	// credits wait for a full receive. What stands idle meanwhile is at most
+	// nine slots.
+	gatherPerSlot = 200 * time.Microsecond
+	gatherMost    = 20 * time.Millisecond
+	// gatherMore is how long they wait for at least a sixteenth of all slots.
 	gatherMore = 100 * time.Millisecond
 
 	minBackoff      = 100 * time.Millisecond
@@ -45,6 +48,7 @@ const (
 // Call it again after each receive that was begun.
 func (d *demand) plan(now time.Time, held int) int {
 	free := d.credits - d.asked
+	d.slots = max(d.slots, d.credits+held)
 	if free <= 0 {
 		d.few = time.Time{}
 		return 0
@@ -55,27 +59,26 @@ func (d *demand) plan(now time.Time, held int) int {
 	if d.underWay >= max(d.level, 1) || now.Before(d.notBefore) {
 		return 0
 	}
-	if free >= maxBatchEntries {
-		return maxBatchEntries
-	}
-	if free < d.enough(now.Sub(d.few), held+d.asked+free, held) {
+	if free < d.enough(now.Sub(d.few)) {
 		return 0
 	}
-	return free
+	return min(free, maxBatchEntries)
 }
 
 // enough is how many credits make a receive worth its price, when the first of
 // them has waited for age.
-func (d *demand) enough(age time.Duration, slots, held int) int {
+func (d *demand) enough(age time.Duration) int {
 	switch {
-	case held == 0 && d.underWay == 0: // no other will come
-		return 1
-	case age < gather && slots >= 2*maxBatchEntries:
-		return maxBatchEntries
+	case age < d.gather():
+		return min(d.slots, maxBatchEntries)
 	case age < gatherMore:
-		return min(max(slots/16, 1), maxBatchEntries)
+		return min(max(d.slots/16, 1), maxBatchEntries)
 	}
 	return 1
+}
+
+func (d *demand) gather() time.Duration {
+	return min(time.Duration(d.slots)*gatherPerSlot, gatherMost)
 }
 
 // wake is when plan is to be asked again although nothing has happened; false
@@ -87,10 +90,18 @@ func (d *demand) wake(now time.Time) (time.Time, bool) {
 	switch {
 	case now.Before(d.notBefore):
 		return d.notBefore, true
-	case now.Sub(d.few) < gather:
-		return d.few.Add(gather), true
+	case now.Sub(d.few) < d.gather():
+		return d.few.Add(d.gather()), true
 	}
 	return d.few.Add(gatherMore), true
+}
+
+// want takes credits, or takes them back.
+func (d *demand) want(credits int) {
+	d.credits += credits
+	if credits < 0 {
+		d.slots += credits
+	}
 }
 
 func (d *demand) began(asked int) {
@@ -151,5 +162,5 @@ func (d *demand) pause(now time.Time, least, most time.Duration, times int) {
 
 // begin starts a new epoch: nothing is wanted yet. Receives under way go on.
 func (d *demand) begin() {
-	d.credits, d.few = 0, time.Time{}
+	d.credits, d.slots, d.few = 0, 0, time.Time{}
 }

@@ -137,6 +137,7 @@ type worker struct {
 	root *actor.RootContext
 	ctx  context.Context // of every request
 	end  context.CancelFunc
+	crew *crew
 
 	subscriber *actor.PID
 	demand     demand
@@ -181,6 +182,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		receives: map[*receiving]bool{},
 	}
 	w.ctx, w.end = context.WithCancel(p.base)
+	w.crew = newCrew(w.ctx)
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
 	w.deletes.linger, w.changes.linger = p.set.SettleLinger, p.set.SettleLinger
 	return w
@@ -218,7 +220,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 	case *Settle:
 		w.onSettle(m)
 	case *Want:
-		w.demand.credits += m.Credits
+		w.demand.want(m.Credits)
 	case *received:
 		w.onReceived(m)
 	case *called:

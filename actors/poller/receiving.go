@@ -71,7 +71,7 @@ func (w *worker) receive(n int) {
 	w.counts.receives.Add(1)
 	var ctx context.Context
 	ctx, r.cancel = context.WithTimeout(w.ctx, w.set.receiveWait()+2*w.set.RequestTimeout)
-	go func() {
+	w.crew.do(func() {
 		defer r.cancel()
 		out, err := w.cfg.Client.ReceiveMessage(ctx, w.receiveInput(r))
 		m := &received{receive: r, err: err, ended: time.Now()}
@@ -79,7 +79,7 @@ func (w *worker) receive(n int) {
 			m.messages, m.got = incomings(out.Messages), len(out.Messages)
 		}
 		w.root.Send(w.self, m)
-	}()
+	})
 }
 
 var (
