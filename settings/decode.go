@@ -83,7 +83,7 @@ type decoder struct {
 	secrets map[*node]bool // nodes that some secret field reads, for aliases of them
 	vars    []string       // known variables, made when one is unknown
 	visited int
-	trace   func(path []string, f *field, n *node, v reflect.Value) // Explain
+	trace   func(path []string, n *node) // of Explain: what each field was read from
 }
 
 func newDecoder(t *Tree, c *config, plan *codec) *decoder {
@@ -309,7 +309,7 @@ func (d *decoder) field(f *field, n *node, section Position, v reflect.Value) {
 		}
 	}
 	if d.trace != nil {
-		d.trace(d.path, f, n, v)
+		d.trace(d.path, n)
 	}
 }
 

@@ -14,15 +14,16 @@ import (
 )
 
 var (
-	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
-	secretIface  = reflect.TypeFor[secretType]()
-	durationType = reflect.TypeFor[time.Duration]()
-	timeType     = reflect.TypeFor[time.Time]()
-	urlType      = reflect.TypeFor[url.URL]()
-	byteSizeType = reflect.TypeFor[ByteSize]()
-	slogLevel    = reflect.TypeFor[slog.Level]()
-	anyType      = reflect.TypeFor[any]()
-	ownPath      = reflect.TypeFor[Error]().PkgPath()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+	textType      = reflect.TypeFor[encoding.TextUnmarshaler]()
+	secretIface   = reflect.TypeFor[secretType]()
+	durationType  = reflect.TypeFor[time.Duration]()
+	timeType      = reflect.TypeFor[time.Time]()
+	urlType       = reflect.TypeFor[url.URL]()
+	byteSizeType  = reflect.TypeFor[ByteSize]()
+	slogLevel     = reflect.TypeFor[slog.Level]()
+	anyType       = reflect.TypeFor[any]()
+	ownPath       = reflect.TypeFor[Error]().PkgPath()
 )
 
 type codecKind uint8

@@ -2,7 +2,6 @@ package settings
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"reflect"
@@ -139,9 +138,13 @@ func newRule(name, arg string, t reflect.Type) (rule, error) {
 		}
 		err = r.text(t, "must match "+arg, re.MatchString)
 	case "lower":
-		err = r.text(t, "must be all lower case", func(s string) bool { return s == strings.ToLower(s) })
+		err = r.text(t, "must be all lower case", func(s string) bool {
+			return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsUpper(r) || unicode.IsTitle(r) })
+		})
 	case "upper":
-		err = r.text(t, "must be all upper case", func(s string) bool { return s == strings.ToUpper(s) })
+		err = r.text(t, "must be all upper case", func(s string) bool {
+			return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLower(r) || unicode.IsTitle(r) })
+		})
 	case "trimmed":
 		err = r.text(t, "must not begin or end with a blank", func(s string) bool { return s == strings.TrimFunc(s, unicode.IsSpace) })
 	case "hostport":
@@ -267,14 +270,11 @@ func isURL(v reflect.Value) bool {
 	return u.Scheme != "" && u.Host != ""
 }
 
-func isHostPort(s string) bool {
-	_, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return false
-	}
-	n, err := strconv.Atoi(port)
-	return err == nil && n >= 0 && n <= 65535
-}
+// hostPortPattern takes a name or an IPv4 address, or an IPv6 address in
+// brackets, either of which may be left out, and a port up to 65535.
+const hostPortPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:\[\]/\s]*):(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$`
+
+var isHostPort = regexp.MustCompile(hostPortPattern).MatchString
 
 func isUnique(v reflect.Value) bool {
 	for i := range v.Len() {

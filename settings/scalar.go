@@ -65,6 +65,9 @@ func parseFloat(text string) (float64, error) {
 func wholeText(n *node) (string, bool) {
 	switch n.kind {
 	case intNode:
+		if n.text == "-0" {
+			return "0", true
+		}
 		return n.text, true
 	case textNode:
 		t := strings.TrimSpace(n.text)
@@ -77,8 +80,11 @@ func wholeText(n *node) (string, bool) {
 		return t, t != ""
 	case floatNode:
 		f, err := parseFloat(n.text)
-		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-			return strconv.FormatInt(int64(f), 10), true
+		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1e20 {
+			if f == 0 {
+				return "0", true // -0.0
+			}
+			return strconv.FormatFloat(f, 'f', 0, 64), true
 		}
 	}
 	return "", false

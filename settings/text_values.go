@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // fromText reads a variable's text as JSON if it begins with open, keeping the
@@ -87,11 +89,11 @@ func showValue(v reflect.Value) string {
 			return string(b)
 		}
 	}
-	if v.CanAddr() {
-		if x, ok := v.Addr().Interface().(encoding.TextMarshaler); ok {
-			if b, err := x.MarshalText(); err == nil {
-				return string(b)
-			}
+	if reflect.PointerTo(v.Type()).Implements(textMarshaler) {
+		p := reflect.New(v.Type())
+		p.Elem().Set(v)
+		if b, err := p.Interface().(encoding.TextMarshaler).MarshalText(); err == nil {
+			return string(b)
 		}
 	}
 	switch v.Kind() {
@@ -118,4 +120,57 @@ func found(v reflect.Value) string {
 		return strconv.Quote(clip(v.String()))
 	}
 	return clip(showValue(v))
+}
+
+// appendScalar writes a value as JSON, strings as JSON strings.
+func appendScalar(b []byte, v reflect.Value) []byte {
+	switch v.Type() {
+	case durationType, byteSizeType:
+		return appendString(b, showValue(v))
+	}
+	switch {
+	case v.Kind() == reflect.Bool:
+		return strconv.AppendBool(b, v.Bool())
+	case v.CanInt() && !isText(v):
+		return strconv.AppendInt(b, v.Int(), 10)
+	case v.CanUint() && !isText(v):
+		return strconv.AppendUint(b, v.Uint(), 10)
+	case v.CanFloat() && !isText(v):
+		return append(b, showValue(v)...)
+	}
+	return appendString(b, showValue(v))
+}
+
+func isText(v reflect.Value) bool { return reflect.PointerTo(v.Type()).Implements(textType) }
+
+// appendString quotes so that json, yaml (in double quotes) and toml (a basic
+// string) all read the same.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r == '\n':
+			b = append(b, `\n`...)
+		case r == '\t':
+			b = append(b, `\t`...)
+		case r < 0x20 || 0x7f <= r && r <= 0x9f || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
+}
+
+func sortedKeys(m reflect.Value) []reflect.Value {
+	keys := m.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int {
+		if a.CanInt() {
+			return sign(a.Int() < b.Int(), a.Int() > b.Int())
+		}
+		return strings.Compare(showValue(a), showValue(b))
+	})
+	return keys
 }

@@ -1,0 +1,89 @@
+package settings
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+)
+
+// Change is one setting that differs between two values of a layout.
+type Change struct {
+	Path string `json:"path"`
+	Old  string `json:"old"`  // a secret's is [Mask], or "" if it was not set
+	New  string `json:"new"`  // likewise
+	Live bool   `json:"live"` // the layout's live tag: it may be applied without a restart
+}
+
+// Diff lists what differs between two values of one layout, in its order. Maps
+// and lists of sections are compared entry by entry. A field behind a live
+// section is live too. T must be a struct that can be loaded; for another Diff
+// gives nothing.
+func Diff[T any](old, new T) []Change {
+	c, err := codecOf(reflect.TypeFor[T]())
+	if err != nil || c.kind != structCodec {
+		return nil
+	}
+	d := &differ{}
+	d.section(c, reflect.ValueOf(&old).Elem(), reflect.ValueOf(&new).Elem(), nil, false)
+	return d.out
+}
+
+type differ struct{ out []Change }
+
+func (d *differ) section(c *codec, old, new reflect.Value, path []string, live bool) {
+	for i := range c.fields {
+		f := &c.fields[i]
+		d.value(f.codec, old.FieldByIndex(f.index), new.FieldByIndex(f.index), append(slices.Clone(path), f.key), live || f.live, f.secret)
+	}
+}
+
+func (d *differ) value(c *codec, old, new reflect.Value, path []string, live, hide bool) {
+	switch {
+	case c.kind == pointerCodec && !old.IsNil() && !new.IsNil():
+		if c.elem.kind == scalarCodec && show(old, false) == show(new, false) {
+			return // a regexp or URL that was read again is another pointer
+		}
+		d.value(c.elem, old.Elem(), new.Elem(), path, live, hide)
+		return
+	case c.kind == structCodec:
+		d.section(c, old, new, path, live)
+		return
+	case c.kind == listCodec && c.elem.kind == structCodec && old.Len() == new.Len():
+		for i := range old.Len() {
+			d.value(c.elem, old.Index(i), new.Index(i), append(slices.Clone(path), strconv.Itoa(i)), live, hide)
+		}
+		return
+	case c.kind == mapCodec:
+		d.entries(c, old, new, path, live, hide)
+		return
+	case reflect.DeepEqual(old.Interface(), new.Interface()):
+		return
+	case c.kind == listCodec && old.Len() == 0 && new.Len() == 0:
+		return
+	}
+	hide = hide || c.hasSecret
+	d.out = append(d.out, Change{Path: joinPath(path), Old: show(old, hide), New: show(new, hide), Live: live})
+}
+
+func (d *differ) entries(c *codec, old, new reflect.Value, path []string, live, hide bool) {
+	seen := map[string]bool{}
+	for _, m := range []reflect.Value{old, new} {
+		for _, k := range sortedKeys(m) {
+			name := showValue(k)
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			here := append(slices.Clone(path), name)
+			a, b := old.MapIndex(k), new.MapIndex(k)
+			switch {
+			case a.IsValid() && b.IsValid():
+				d.value(c.elem, a, b, here, live, hide)
+			case a.IsValid():
+				d.out = append(d.out, Change{Path: joinPath(here), Old: show(a, hide || c.hasSecret), Live: live})
+			default:
+				d.out = append(d.out, Change{Path: joinPath(here), New: show(b, hide || c.hasSecret), Live: live})
+			}
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package settings
+
+import (
+	"maps"
+	"slices"
+	"sync/atomic"
+)
+
+// DefaultEntry is the entry that Ledger.Default gives.
+const DefaultEntry = "default"
+
+// Ledger is several sets of values by name, such as those of a service's
+// customers, one of them called "default". The zero value is empty and ready.
+// It may be used from any number of goroutines; an entry is replaced as a
+// whole, so that nothing of an earlier load is left in it.
+type Ledger struct {
+	entries atomic.Pointer[map[string]*Values]
+}
+
+// Load reads the sources into the entry, in place of what it held. If they
+// have a mistake the entry stays what it was.
+func (l *Ledger) Load(entry string, layout *Layout, options ...Option) error {
+	v, err := layout.Load(options...)
+	if err != nil {
+		return err
+	}
+	l.Put(entry, v)
+	return nil
+}
+
+// Put sets an entry.
+func (l *Ledger) Put(entry string, v *Values) {
+	for {
+		old := l.entries.Load()
+		next := map[string]*Values{}
+		if old != nil {
+			next = maps.Clone(*old)
+		}
+		next[entry] = v
+		if l.entries.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// Entry gives an entry's values. The error suggests the nearest name there is.
+func (l *Ledger) Entry(name string) (*Values, error) {
+	names := l.Names()
+	if !slices.Contains(names, name) {
+		return nil, &Error{Kind: KindUnknown, Path: name, Problem: "there is no such entry of settings", Suggestion: nearest(name, names)}
+	}
+	return (*l.entries.Load())[name], nil
+}
+
+// Default gives the entry "default".
+func (l *Ledger) Default() (*Values, error) { return l.Entry(DefaultEntry) }
+
+// Names lists the entries in order.
+func (l *Ledger) Names() []string {
+	m := l.entries.Load()
+	if m == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(*m))
+}

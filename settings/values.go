@@ -1,0 +1,231 @@
+package settings
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+)
+
+// Values is what a [Layout] read from a set of sources. It is not changed
+// afterwards.
+type Values struct {
+	tree   *Tree
+	layout *Layout
+	value  reflect.Value
+}
+
+// Get gives the value at a dotted path, list elements by index, as a T. A
+// number is converted if it loses nothing; a section comes as a
+// map[string]any. A secret comes as the Secret it is.
+func Get[T any](v *Values, path string) (T, error) {
+	var zero T
+	found, err := v.at(path)
+	if err != nil {
+		return zero, err
+	}
+	out := reflect.New(reflect.TypeFor[T]()).Elem()
+	if !convert(found, out) {
+		e := &Error{Kind: KindType, Path: path, Problem: fmt.Sprintf("is a %s, not a %s", found.Type(), out.Type())}
+		if found.Kind() == reflect.Struct {
+			e.Problem = fmt.Sprintf("is a section, not a %s", out.Type())
+			if isSecret(found.Type()) {
+				e.Problem = fmt.Sprintf("is a secret: get it as a %s and Reveal it", found.Type())
+			}
+		}
+		return zero, e
+	}
+	return out.Interface().(T), nil
+}
+
+// Get is the function Get for a value of any type.
+func (v *Values) Get(path string) (any, error) { return Get[any](v, path) }
+
+// Tree is the sources that the values were read from.
+func (v *Values) Tree() *Tree { return v.tree }
+
+func (v *Values) at(path string) (reflect.Value, error) {
+	segments, err := splitPath(path)
+	if err != nil {
+		return reflect.Value{}, err
+	}
+	cur, c := v.value, v.layout.plan
+	for i, s := range segments {
+		for cur.Kind() == reflect.Pointer && !cur.IsNil() {
+			cur, c = cur.Elem(), c.elem
+		}
+		next, nextCodec, problem, near := step(cur, c, s)
+		if problem != "" {
+			e := &Error{Kind: KindUnknown, Path: path, Problem: problem}
+			if i > 0 {
+				e.Problem = joinPath(segments[:i]) + " " + problem
+			}
+			if near != "" {
+				e.Suggestion = joinPath(append(slices.Clone(segments[:i]), near))
+			}
+			return cur, e
+		}
+		cur, c = next, nextCodec
+	}
+	return cur, nil
+}
+
+// step goes one name down a decoded value.
+func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, problem, near string) {
+	if v.Kind() == reflect.Interface && !v.IsNil() {
+		v, c = v.Elem(), &codec{kind: anyCodec}
+	}
+	switch {
+	case c.kind == structCodec:
+		if i, ok := c.byKey[s]; ok {
+			return v.FieldByIndex(c.fields[i].index), c.fields[i].codec, "", ""
+		}
+		return v, c, "has no setting " + quoteKey(s), nearest(s, c.keys)
+	case v.Kind() == reflect.Slice && c.kind != scalarCodec || v.Kind() == reflect.Array && c.kind == listCodec:
+		i, ok := index(s)
+		if !ok || i >= v.Len() {
+			return v, c, fmt.Sprintf("is a list of %d: expected an index below that, found %s", v.Len(), quoteKey(s)), ""
+		}
+		return v.Index(i), elemOf(c), "", ""
+	case v.Kind() == reflect.Map:
+		var known []string
+		for _, k := range v.MapKeys() {
+			if text := showValue(k); text == s {
+				return v.MapIndex(k), elemOf(c), "", ""
+			} else {
+				known = append(known, text)
+			}
+		}
+		return v, c, "has no entry " + quoteKey(s), nearest(s, known)
+	}
+	return v, c, "is a single value: it has no " + quoteKey(s), ""
+}
+
+func elemOf(c *codec) *codec {
+	if c.elem != nil {
+		return c.elem
+	}
+	return &codec{kind: anyCodec}
+}
+
+// convert puts from into to if that loses nothing.
+func convert(from, to reflect.Value) bool {
+	if to.Kind() == reflect.Interface || to.Type() == reflect.TypeFor[map[string]any]() {
+		if from.Kind() == reflect.Struct && from.Type().Name() == "" {
+			from = reflect.ValueOf(sectionMap(from))
+		}
+	}
+	if from.Kind() == reflect.Interface && !from.IsNil() {
+		from = from.Elem()
+	}
+	switch {
+	case !from.IsValid():
+		return to.Kind() == reflect.Interface
+	case from.Type().AssignableTo(to.Type()):
+		to.Set(from)
+		return true
+	case from.CanInt() && to.CanInt() && !to.OverflowInt(from.Int()) && from.Type() != durationType:
+		to.SetInt(from.Int())
+		return true
+	case from.CanUint() && to.CanUint() && !to.OverflowUint(from.Uint()):
+		to.SetUint(from.Uint())
+		return true
+	case from.CanUint() && to.CanInt() && from.Uint() < 1<<63 && !to.OverflowInt(int64(from.Uint())):
+		to.SetInt(int64(from.Uint()))
+		return true
+	case from.CanInt() && to.CanUint() && from.Int() >= 0 && !to.OverflowUint(uint64(from.Int())):
+		to.SetUint(uint64(from.Int()))
+		return true
+	case from.CanFloat() && to.CanFloat() && !to.OverflowFloat(from.Float()):
+		to.SetFloat(from.Float())
+		return true
+	case from.CanInt() && to.CanFloat() && int64(float64(from.Int())) == from.Int():
+		to.SetFloat(float64(from.Int()))
+		return true
+	case from.Kind() == reflect.String && to.Kind() == reflect.String:
+		to.SetString(from.String())
+		return true
+	case from.Kind() == reflect.Slice && to.Kind() == reflect.Slice:
+		out := reflect.MakeSlice(to.Type(), from.Len(), from.Len())
+		for i := range from.Len() {
+			if !convert(from.Index(i), out.Index(i)) {
+				return false
+			}
+		}
+		to.Set(out)
+		return true
+	}
+	return false
+}
+
+// sectionMap is a section of a layout of items, whose struct nobody can name.
+func sectionMap(v reflect.Value) map[string]any {
+	out := make(map[string]any, v.NumField())
+	for i := range v.NumField() {
+		key := v.Type().Field(i).Tag.Get("key")
+		f := v.Field(i)
+		if f.Kind() == reflect.Struct && f.Type().Name() == "" {
+			out[key] = sectionMap(f)
+			continue
+		}
+		out[key] = f.Interface()
+	}
+	return out
+}
+
+// compact shows a list or map in one line, as JSON has it.
+func compact(v reflect.Value) string {
+	var b []byte
+	return string(appendJSON(b, v))
+}
+
+func appendJSON(b []byte, v reflect.Value) []byte {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return append(b, "null"...)
+		}
+		v = v.Elem()
+	}
+	if isSecret(v.Type()) {
+		return strconv.AppendQuote(b, v.Interface().(fmt.Stringer).String())
+	}
+	if c, err := codecOf(v.Type()); err == nil && c.kind == structCodec {
+		b = append(b, '{')
+		for i := range c.fields {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = append(appendString(b, c.fields[i].key), ": "...)
+			if c.fields[i].secret {
+				b = appendString(b, Mask)
+				continue
+			}
+			b = appendJSON(b, v.FieldByIndex(c.fields[i].index))
+		}
+		return append(b, '}')
+	} else if err == nil && c.kind == scalarCodec {
+		return appendScalar(b, v)
+	}
+	switch v.Kind() {
+	case reflect.Slice, reflect.Array:
+		b = append(b, '[')
+		for i := range v.Len() {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = appendJSON(b, v.Index(i))
+		}
+		return append(b, ']')
+	case reflect.Map:
+		b = append(b, '{')
+		for i, k := range sortedKeys(v) {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = append(appendString(b, showValue(k)), ": "...)
+			b = appendJSON(b, v.MapIndex(k))
+		}
+		return append(b, '}')
+	}
+	return appendScalar(b, v)
+}
