@@ -16,8 +16,9 @@ import (
 )
 
 // deadLook is how long a dead letter is hidden from others while somebody
-// looks at it: long enough for a person with a prompt.
-const deadLook = 2 * time.Minute
+// looks at it. Short, for that is how long a process that dies meanwhile hides
+// it; on a standard queue a letter can be settled also after that.
+const deadLook = 30 * time.Second
 
 // DeadLetter is a message of the dead-letter pool: a task that was given up,
 // or a message that never was a task.
@@ -36,7 +37,7 @@ type DeadLetter struct {
 }
 
 // DeadLetters goes through the dead letters of the pool. Each is hidden from
-// others for two minutes; what the loop body neither sends back nor deletes is
+// others for 30 seconds; what the loop body neither sends back nor deletes is
 // made visible again at the end. The order is the queue's, which for a
 // standard queue is none.
 //
@@ -130,7 +131,7 @@ func (s *System) unhide(ctx context.Context, url string, letters []*DeadLetter) 
 		}
 		_, err := s.queue.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		if err != nil {
-			s.Logger("chassis").WarnContext(ctx, "dead letters stay hidden for two minutes", "count", len(batch), "error", err)
+			s.Logger("chassis").WarnContext(ctx, "dead letters stay hidden for a while", "time", deadLook, "count", len(batch), "error", err)
 		}
 	}
 }

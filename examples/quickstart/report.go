@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,17 +23,13 @@ import (
 func (m *mailing) follow(ctx context.Context, out *os.File, ended chan error) (map[int]*chassis.DeadLetter, error) {
 	sent := make(chan error, 1)
 	go func() { sent <- m.send(ctx) }()
-	dead, err := m.deadLetters(ctx) // of an earlier run that was killed
-	if err != nil {
-		return nil, err
-	}
 	show, finish := progress(out, len(m.rows))
 	defer finish()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 
-	earlier, sending := len(dead), true
-	for {
+	dead, sending := map[int]*chassis.DeadLetter{}, true
+	for looked := time.Now(); ; {
 		select {
 		case err := <-sent:
 			if err != nil {
@@ -43,19 +40,26 @@ func (m *mailing) follow(ctx context.Context, out *os.File, ended chan error) (m
 			ended <- err
 			return nil, errors.New("interrupted: start it again and it carries on")
 		case <-tick.C:
-			settled := m.gate.count() + earlier + m.givenUp()
-			show(min(settled, len(m.rows)))
-			if sending || settled < len(m.rows) {
+			show(min(m.gate.count()+max(len(dead), m.givenUp()), len(m.rows)))
+			if sending || m.busy() || time.Since(looked) < time.Second {
 				continue
 			}
-			if dead, err = m.deadLetters(ctx); err != nil {
+			found, err := m.deadLetters(ctx)
+			if err != nil {
 				return nil, err
 			}
+			maps.Copy(dead, found)
 			if len(m.missing(dead)) == 0 {
 				return dead, nil
 			}
+			looked = time.Now()
 		}
 	}
+}
+
+func (m *mailing) busy() bool {
+	t := m.sys.Tasks().Stats()
+	return t.Running+t.Held+t.Queued > 0
 }
 
 func (m *mailing) givenUp() int {
