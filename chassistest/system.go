@@ -1,0 +1,188 @@
+package chassistest
+
+import (
+	"context"
+	"log"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/task"
+)
+
+// System is a chassis.System under test. Tasks are registered on it as on any:
+// chassis.Handle(sys.System, …).
+type System struct {
+	*chassis.System
+
+	// Queue is the embedded queue, for a look at what lies on it.
+	Queue *localsqs.Server
+
+	t      testing.TB
+	client *sqs.Client
+	rec    *recorder
+	log    *logBuffer
+	limit  time.Duration
+}
+
+// Option changes the system that [New] makes.
+type Option func(*options)
+
+type options struct {
+	name    string
+	change  []func(*chassis.Settings)
+	chassis []chassis.Option
+	beside  *System
+	def     bool
+	limit   time.Duration
+}
+
+// Name is the service's name; the default is "test". Its task pool is the name
+// and "-tasks" unless settings say otherwise.
+func Name(name string) Option { return func(o *options) { o.name = name } }
+
+// Settings changes the settings, which begin as the defaults with the level
+// debug. The section queue is not looked at.
+func Settings(change func(*chassis.Settings)) Option {
+	return func(o *options) { o.change = append(o.change, change) }
+}
+
+// Options passes options on to chassis.New.
+func Options(opts ...chassis.Option) Option {
+	return func(o *options) { o.chassis = append(o.chassis, opts...) }
+}
+
+// Beside puts the system on the queue of another: for services that send to
+// one another, and for a service that is started again. The other must be of
+// the same test.
+func Beside(other *System) Option { return func(o *options) { o.beside = other } }
+
+// DefaultLogger makes the system's logger slog's default until the end of the
+// test, as chassis.New does, so that handlers that call slog.InfoContext are
+// recorded. The default logger is the process's: not for tests that run in
+// parallel.
+func DefaultLogger() Option { return func(o *options) { o.def = true } }
+
+// Limit is the longest that RunUntilIdle and WaitFor wait, by the test's clock.
+// The default is a year, which in a bubble takes a minute or two.
+func Limit(d time.Duration) Option { return func(o *options) { o.limit = d } }
+
+// receiveWait is the long poll of a system under test. In simulated time, where
+// a test's months pass, it is SQS's longest; in real time it is the shortest,
+// for a stop waits for the one under way.
+func receiveWait() time.Duration {
+	if simulated() {
+		return 20 * time.Second
+	}
+	return time.Second
+}
+
+// simulated says whether the caller is in a bubble, outside of which
+// synctest.Wait panics.
+func simulated() (yes bool) {
+	defer func() { yes = recover() == nil }()
+	synctest.Wait()
+	return
+}
+
+// throttle is the interval in which Proto.Actor counts dead letters.
+const throttle = time.Millisecond
+
+// New makes a system for the test. It takes no task until RunUntilIdle,
+// WaitFor or Start is called. Inside a bubble t must be the bubble's.
+func New(t testing.TB, opts ...Option) *System {
+	t.Helper()
+	o := options{name: "test", limit: 365 * 24 * time.Hour}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s := &System{t: t, log: &logBuffer{}, limit: o.limit}
+	if o.beside != nil {
+		s.Queue = o.beside.Queue
+	} else {
+		s.Queue = newQueue(t)
+	}
+	var err error
+	if s.client, err = sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(s.Queue.HTTPClient())); err != nil {
+		t.Fatalf("chassistest: %v", err)
+	}
+	settings := chassis.DefaultSettings()
+	settings.Tasks.ReceiveWait = receiveWait()
+	settings.Log.Level, settings.Log.Format = "debug", logger.FormatJSON
+	for _, change := range o.change {
+		change(&settings)
+	}
+	if o.def {
+		restoreDefault(t)
+	} else {
+		o.chassis = append([]chassis.Option{chassis.WithoutDefaultLogger()}, o.chassis...)
+	}
+	s.System, err = chassis.New(o.name, append([]chassis.Option{
+		chassis.WithSettings(settings), chassis.WithSQS(s.client), chassis.WithLogOutput(s.log),
+		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(throttle)),
+	}, o.chassis...)...)
+	if err != nil {
+		t.Fatalf("chassistest: %v", err)
+	}
+	s.rec = record(s.Tasks())
+	t.Cleanup(s.end)
+	return s
+}
+
+func newQueue(t testing.TB) *localsqs.Server {
+	t.Helper()
+	queue, err := localsqs.New()
+	if err != nil {
+		t.Fatalf("chassistest: the embedded queue: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := queue.Close(); err != nil {
+			t.Errorf("chassistest: close the embedded queue: %v", err)
+		}
+	})
+	return queue
+}
+
+// restoreDefault puts slog's default logger back at the test's end, and with
+// it the output of package log, which slog.SetDefault turns to itself.
+func restoreDefault(t testing.TB) {
+	previous, writer, flags := slog.Default(), log.Writer(), log.Flags()
+	t.Cleanup(func() {
+		slog.SetDefault(previous)
+		log.SetOutput(writer)
+		log.SetFlags(flags)
+	})
+}
+
+// end stops the system, if the test has not done so.
+func (s *System) end() {
+	if err := s.Stop(context.Background()); err != nil {
+		s.t.Errorf("chassistest: stop: %v", err)
+	}
+	time.Sleep(3 * throttle) // Proto.Actor's goroutine that counts dead letters ends by time alone
+	if n := s.rec.close(); n > 0 {
+		s.t.Errorf("chassistest: %d events were lost: more happened at once than can be recorded", n)
+	}
+	if s.t.Failed() || testing.Verbose() {
+		s.t.Logf("the log of service %q:\n%s", s.Name(), s.log)
+	}
+}
+
+// Send sends a task to the system's pool, or to another by task.Pool, and
+// returns its exec_id. An error ends the test.
+func Send[A any](s *System, def *task.Definition[A], args A, opts ...task.Option) (execID string) {
+	s.t.Helper()
+	execID, err := chassis.Send(s.t.Context(), s.System, def, args, opts...)
+	if err != nil {
+		s.t.Fatalf("chassistest: %v", err)
+	}
+	return execID
+}
