@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,9 +109,10 @@ func (s *state) onStarted() {
 			e.dues = append(e.dues, due{e.lapse(n), n.path})
 		}
 	})
-	s.dues = e.dues
+	s.dues = slices.Clone(e.dues)
 	heap.Init(&s.dues)
 	s.arm(e.now)
+	e.free()
 }
 
 // onStopped publishes the end, or begins again if it was not Stop that ended
@@ -143,7 +145,8 @@ func (s *state) begin() *edit {
 }
 
 // commit publishes an edit and does what follows from it.
-func (s *state) commit(e *edit) *view {
+func (s *state) commit(e *edit) {
+	defer e.free()
 	b := s.b
 	v := e.tree.view()
 	for _, c := range e.changes {
@@ -162,16 +165,17 @@ func (s *state) commit(e *edit) *view {
 	if len(e.changes) > 0 {
 		s.tell(e.changes, e.now)
 	}
-	return v
 }
 
 func (s *state) admit(a *ask) {
 	e := s.begin()
 	a.slot, a.dec = e.admit(a.path)
 	a.result.seq = e.seq
-	if a.slot != 0 {
-		s.commit(e)
+	if a.slot == 0 {
+		e.free()
+		return
 	}
+	s.commit(e)
 }
 
 func (s *state) report(a *ask) {
@@ -188,8 +192,9 @@ func (s *state) onTick() {
 		e.expire(d.path)
 	}
 	s.sweep(e)
+	now := e.now
 	s.commit(e)
-	s.arm(e.now)
+	s.arm(now)
 }
 
 // arm sets the timer to the earliest due, unless it is set to it already.

@@ -41,8 +41,7 @@ type Classifier func(Outcome) Verdict
 // errorVerdict is the default for an error that is not nil: the caller's own
 // cancellation is neutral, everything else a failure.
 func (b *Breaker) errorVerdict(ctx context.Context, err error) Verdict {
-	var m *marked
-	if errors.As(err, &m) {
+	if m, ok := errors.AsType[*marked](err); ok {
 		return m.verdict
 	}
 	switch {
@@ -71,9 +70,14 @@ func (b *Breaker) judge(ctx context.Context, err error) Verdict {
 
 // holdOf returns how long the failing service asks to be left alone.
 func holdOf(err error) time.Duration {
-	var r interface{ RetryAfter() time.Duration }
-	if err != nil && errors.As(err, &r) {
+	if r, ok := errors.AsType[delayer](err); ok {
 		return max(0, r.RetryAfter())
 	}
 	return 0
+}
+
+// delayer is an error that knows when to try again, such as that of [After].
+type delayer interface {
+	error
+	RetryAfter() time.Duration
 }

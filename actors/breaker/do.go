@@ -19,30 +19,42 @@ import (
 // fn gets ctx itself; only in half-open (or with bound_calls) it gets one that
 // ends with the cause [ErrTimeout] at the probe's deadline.
 func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
+	if err = b.view.Load().refusal; err == nil {
+		err = b.do(ctx, path, fn)
+	}
+	return
+}
+
+func (b *Breaker) do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
 	v := b.view.Load()
-	switch v.kind {
-	case viewRefuses:
-		return v.refusal
-	case viewQuiet:
-	default:
+	if v.kind != viewQuiet {
 		return b.doSlow(ctx, v, path, fn)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	over := false
+	err = ended{}
 	defer func() {
-		if !over { // a panic or a Goexit is under way
-			b.report(result{path: path, seq: v.seq, kind: evFailure})
+		if err != nil || b.view.Load() != v {
+			b.quietEnd(ctx, v.seq, path, err)
 		}
 	}()
 	err = fn(ctx)
-	over = true
-	if err != nil || b.view.Load() != v {
-		p := Permit{b: b, path: path, seq: v.seq}
-		p.finish(ctx, err)
-	}
 	return err
+}
+
+// ended stands for the error of a call that did not return.
+type ended struct{}
+
+func (ended) Error() string { return "the call ended by a panic or runtime.Goexit" }
+
+// quietEnd settles a call that was admitted when all was well.
+//
+//go:noinline
+func (b *Breaker) quietEnd(ctx context.Context, seq uint64, path string, err error) {
+	p := Permit{b: b, path: path, seq: seq}
+	if err == (ended{}) {
+		p.settle(Failure, 0)
+		return
+	}
+	p.finish(ctx, err)
 }
 
 // Execute is [Breaker.Do] for a function with a value.
@@ -56,6 +68,9 @@ func Execute[T any](ctx context.Context, b *Breaker, path string, fn func(ctx co
 }
 
 func (b *Breaker) doSlow(ctx context.Context, v *view, path string, fn func(context.Context) error) (err error) {
+	if v.kind == viewRefuses {
+		return v.refusal
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

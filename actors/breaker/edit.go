@@ -1,6 +1,9 @@
 package breaker
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // edit is one change to a tree in the making. The tree that it began from stays
 // as it was, so a crash half way leaves nothing behind.
@@ -41,8 +44,22 @@ type result struct {
 	hung bool  // evHang was reported for it
 }
 
+// edits are too large to make one for each report, or to keep one a breaker.
+var edits = sync.Pool{New: func() any { return new(edit) }}
+
 func begin(t *tree, now int64, rnd float64) *edit {
-	return &edit{tree: *t, now: now, rnd: rnd}
+	e := edits.Get().(*edit)
+	e.tree, e.now, e.rnd = *t, now, rnd
+	return e
+}
+
+// free gives an edit back when it is published, or not wanted.
+func (e *edit) free() {
+	clear(e.changes)
+	clear(e.dues)
+	clear(e.chain[:])
+	e.tree, e.changes, e.dues, e.depth = tree{}, e.changes[:0], e.dues[:0], 0
+	edits.Put(e)
 }
 
 // take copies the nodes on path into the chain, the root first. With create it
@@ -66,7 +83,7 @@ func (e *edit) takeWithin(path string, room int) []*node {
 		parent := e.chain[e.depth-1]
 		kid := &node{}
 		if old := parent.kid(seg); old != nil {
-			*kid = *old
+			*kid, e.fresh[e.depth] = *old, false
 		} else if e.entries < room {
 			e.entries++
 			kid.path = parent.path + "/" + seg
@@ -78,9 +95,6 @@ func (e *edit) takeWithin(path string, room int) []*node {
 		}
 		e.chain[e.depth] = kid
 		e.depth++
-		if e.depth < len(e.fresh) {
-			e.fresh[e.depth] = false
-		}
 		path = rest
 	}
 	return e.chain[:e.depth]

@@ -133,17 +133,20 @@ func (s *state) onAdmit(m *Admit) *Admitted {
 		d.refusal = d.ramp.refusal
 	}
 	if d.refusal != nil {
+		e.free()
 		return &Admitted{Err: d.refusal}
 	}
-	if slot != 0 {
-		s.commit(e)
-	}
 	p := Permit{b: b, path: m.Path, seq: e.seq, slot: slot, forced: d.forced}
-	if e.set.SlowCall > 0 {
+	if e.set.SlowCall > 0 || slot != 0 {
 		p.begun = e.now
 	}
 	if e.set.HangLimit > 0 && slot == 0 && !d.forced {
 		p.flight = b.takeOff(p)
+	}
+	if slot == 0 {
+		e.free()
+	} else {
+		s.commit(e)
 	}
 	return &Admitted{Permit: p}
 }

@@ -69,6 +69,7 @@ func (s *state) force(path string, to State, d time.Duration) error {
 		end = e.now + int64(d)
 	}
 	if err := e.force(cleanPath(path), to, end); err != nil {
+		e.free()
 		return err
 	}
 	s.commit(e)

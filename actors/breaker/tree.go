@@ -170,7 +170,7 @@ func (n *node) walk(visit func(*node)) {
 type view struct {
 	tree
 	kind    viewKind
-	refusal *OpenError // viewRefuses
+	refusal error // of every call; nil unless viewRefuses
 }
 
 type viewKind uint8
