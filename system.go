@@ -183,6 +183,10 @@ func (s *System) Settings() Settings { return s.settings }
 // service's own are the service's to stop.
 func (s *System) Actors() *actor.ActorSystem { return s.actors }
 
+// SQS is the client of the queue, AWS's or the embedded one, for what the
+// chassis does not do itself.
+func (s *System) SQS() *sqs.Client { return s.queue.client }
+
 // Logger returns a logger with a name, by which its level can be set apart.
 // Its records carry the service and, given the ctx of a task, the job.
 func (s *System) Logger(name string) *slog.Logger { return s.log.Named(name) }
