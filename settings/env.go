@@ -13,7 +13,8 @@ import (
 // line break at its end, is the value: so secrets are mounted.
 //
 // A list is written a,b,c or as JSON, or element by element (PREFIX_LIST__0);
-// a map is written k=v,k2=v2 or as JSON, or entry by entry. A variable that is
+// a map is written k=v,k2=v2 or as JSON, or entry by entry (PREFIX_MAP__KEY).
+// Written whole, it replaces what weaker sources gave. A variable that is
 // set but empty is an empty value, not an absent one.
 //
 // Variables that Kubernetes makes up for a service whose name begins with the

@@ -140,21 +140,21 @@ func (n *node) set(key string, v *node) {
 func (n *node) what(hide bool) string {
 	show := func(what, text string) string {
 		if hide {
-			return what + " that is not shown"
+			return "a " + what + " that is not shown"
 		}
-		return what + " " + text
+		return "the " + what + " " + text
 	}
 	switch n.kind {
 	case nullNode:
 		return "nothing (null)"
 	case boolNode:
-		return show("the boolean", clip(n.text))
+		return show("boolean", clip(n.text))
 	case intNode:
-		return show("the number", clip(n.text))
+		return show("number", clip(n.text))
 	case floatNode:
-		return show("the number", clip(n.text))
+		return show("number", clip(n.text))
 	case timeNode:
-		return show("the time", clip(n.text))
+		return show("time", clip(n.text))
 	case listNode:
 		return fmt.Sprintf("a list of %d", len(n.kids))
 	case mapNode:
@@ -171,7 +171,7 @@ func (n *node) what(hide bool) string {
 	if n.text == "" {
 		return "an empty string"
 	}
-	return show("the string", strconv.Quote(clip(n.text)))
+	return show("string", strconv.Quote(clip(n.text)))
 }
 
 // clip keeps a message readable when somebody put a file's content in a setting.

@@ -39,8 +39,8 @@ func nearest(unknown string, known []string) string {
 // for any two short words are near each other.
 func editLimit(length int) int {
 	switch {
-	case length <= 2:
-		return 1
+	case length <= 1:
+		return 0
 	case length <= 4:
 		return 1
 	case length <= 8:

@@ -47,7 +47,7 @@ func secondDocument(o *opening, from *origin, data []byte) {
 	}
 }
 
-// parseYAMLError gives the message of the yaml parser for data, or "".
+// yamlMessage gives the parser's complaint about data, or "".
 func yamlMessage(data []byte) (msg string) {
 	defer func() {
 		if recover() != nil {
@@ -112,7 +112,7 @@ func (y *yamlReader) node(n *yaml.Node) *node {
 func (y *yamlReader) alias(n *yaml.Node, out *node) *node {
 	for _, open := range y.open {
 		if open == n.Alias {
-			y.fail(n, KindAlias, "the anchor "+n.Value+" holds itself")
+			y.fail(n, KindAlias, "the anchor that this names holds itself")
 			return out
 		}
 	}
@@ -197,7 +197,7 @@ func (y *yamlReader) scalar(n *yaml.Node, out *node) {
 		out.text = string(raw)
 	default:
 		out.kind = stringNode
-		y.fail(n, KindSyntax, "the tag "+clip(n.Tag)+" is not known: use !!str, !!int, !!float, !!bool, !!null or !!binary, or none")
+		y.fail(n, KindSyntax, "a value that begins with ! has a tag, and this tag is not known: put the value in quotes, or use !!str, !!int, !!float, !!bool, !!null or !!binary")
 	}
 }
 
