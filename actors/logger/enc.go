@@ -18,8 +18,8 @@ type enc struct {
 	mask   uint64 // of the hashes of the fields at this level
 	depth  int    // open groups; 0 is the top level, where reserved names are
 
-	prefix  []byte // text: the open groups, each with a dot
-	special special
+	prefix  []byte   // text: the open groups, each with a dot
+	special *special // nil for most records
 }
 
 // field is one written field: its bytes begin at start (with its comma) and
@@ -37,6 +37,14 @@ type special struct {
 	op       *Operation
 	insertID string
 	stack    string
+}
+
+// keep returns where to put what has a place of its own.
+func (e *enc) keep() *special {
+	if e.special == nil {
+		e.special = &special{}
+	}
+	return e.special
 }
 
 var encPool = sync.Pool{New: func() any {
@@ -60,36 +68,34 @@ func (e *enc) free() {
 	if cap(e.b) > maxPooled {
 		return
 	}
-	e.special = special{}
-	e.form = nil
+	e.special = nil
 	encPool.Put(e)
 }
 
 // key begins a field of the open group. A field of the same name that is
 // there already is taken out: the later one is kept.
 func (e *enc) key(k string) {
-	start := len(e.b)
+	b := e.b
+	f := field{start: uint32(len(b)), hash: hashKey(k)}
 	if e.form.text {
-		e.b = append(e.b, ' ')
-		e.b = append(e.b, e.form.colours.key...)
-	} else if e.b[start-1] != '{' {
-		e.b = append(e.b, ',')
-	}
-	from := len(e.b)
-	if e.form.text {
-		e.b = append(e.b, e.prefix...)
-		e.b = appendTextKey(e.b, k)
+		b = append(b, ' ')
+		b = append(b, e.form.colours.key...)
+		f.key = uint32(len(b))
+		b = append(b, e.prefix...)
+		b = appendTextKey(b, k)
+		f.end = uint32(len(b))
+		b = append(b, '=')
+		b = append(b, e.form.colours.off...)
 	} else {
-		e.b = appendString(e.b, k)
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		f.key = uint32(len(b))
+		b = appendString(b, k)
+		f.end = uint32(len(b))
+		b = append(b, ':')
 	}
-	to := len(e.b)
-	if e.form.text {
-		e.b = append(e.b, '=')
-		e.b = append(e.b, e.form.colours.off...)
-	} else {
-		e.b = append(e.b, ':')
-	}
-	f := field{start: uint32(start), key: uint32(from), end: uint32(to), hash: hashKey(e.b[from:to])}
+	e.b = b
 	bit := uint64(1) << (f.hash & 63)
 	if e.mask&bit != 0 {
 		f = e.dedup(f)
@@ -98,12 +104,13 @@ func (e *enc) key(k string) {
 	e.fields = append(e.fields, f)
 }
 
-func hashKey(k []byte) uint32 {
+// hashKey need only tell most keys of one record apart.
+func hashKey(k string) uint32 {
 	n := uint32(len(k))
-	if n < 3 {
-		return n
+	if n == 0 {
+		return 0
 	}
-	h := n*0x9E3779B1 ^ uint32(k[1])*0x85EBCA77 ^ uint32(k[n-2])*0xC2B2AE3D ^ uint32(k[n/2])*0x27D4EB2F
+	h := n*0x9E3779B1 ^ uint32(k[0])*0x85EBCA77 ^ uint32(k[n-1])*0xC2B2AE3D ^ uint32(k[n/2])*0x27D4EB2F
 	return h ^ h>>15
 }
 

@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 	"time"
@@ -17,44 +18,56 @@ var jsonSafe = func() (t [256]bool) {
 	return t
 }()
 
-const (
-	lsb = 0x0101010101010101
-	msb = 0x8080808080808080
-)
-
-// plain8 reports whether none of the eight bytes at s[i:] needs an escape or
-// is outside ASCII: a zero-byte test (Mycroft, 1987) for the quote, for the
-// backslash and for control characters at once.
-func plain8(s string, i int) bool {
-	_ = s[i+7]
-	w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-	quote := w ^ (lsb * '"')
-	slash := w ^ (lsb * '\\')
-	return (w|(w-lsb*0x20)|(quote-lsb)|(slash-lsb))&msb == 0
+// plain reports whether s stands for itself in a JSON string: no quote, no
+// backslash, no control character, nothing outside ASCII. It looks at eight
+// bytes at once, by the zero-byte test (w-0x01...)&^w&0x80... of Mycroft
+// (1987); the last eight overlap those before.
+func plain(s string) bool {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	p := []byte(s) // not copied: it is only read
+	n := len(p)
+	var bad uint64
+	switch {
+	case n >= 8:
+		for i := 0; i < n-8; i += 8 {
+			w := binary.LittleEndian.Uint64(p[i:])
+			bad |= w | (w - ones*0x20) | (w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones)
+		}
+		w := binary.LittleEndian.Uint64(p[n-8:])
+		bad |= w | (w - ones*0x20) | (w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones)
+	case n >= 4:
+		w := uint64(binary.LittleEndian.Uint32(p))<<32 | uint64(binary.LittleEndian.Uint32(p[n-4:]))
+		bad = w | (w - ones*0x20) | (w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones)
+	default:
+		for _, c := range p {
+			if !jsonSafe[c] {
+				return false
+			}
+		}
+	}
+	return bad&highs == 0
 }
 
 // appendString appends s as a JSON string. What is not UTF-8 becomes U+FFFD;
 // U+2028 and U+2029 are escaped, for they end a line in JavaScript.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	b = appendEscaped(b, s)
+	if plain(s) {
+		b = append(b, s...)
+	} else {
+		b = appendEscapedSlow(b, s)
+	}
 	return append(b, '"')
 }
 
 func appendEscaped(b []byte, s string) []byte {
-	i := 0
-	for i+8 <= len(s) && plain8(s, i) {
-		i += 8
+	if plain(s) {
+		return append(b, s...)
 	}
-	for i < len(s) && jsonSafe[s[i]] {
-		i++
-	}
-	b = append(b, s[:i]...)
-	if i == len(s) {
-		return b
-	}
-	return appendEscapedSlow(b, s[i:])
+	return appendEscapedSlow(b, s)
 }
 
 func appendEscapedSlow(b []byte, s string) []byte {
@@ -111,10 +124,38 @@ func appendFloat(b []byte, f float64) []byte {
 	case math.IsInf(f, -1):
 		return append(b, `"-Inf"`...)
 	}
+	if a := math.Abs(f); a < 1e10 {
+		// Up to four decimals: an integer of at most 15 digits divided by
+		// 1e4, which division rounds correctly, gives f again; so these are
+		// f's shortest digits.
+		if i := int64(a*1e4 + 0.5); float64(i)/1e4 == a {
+			return appendDecimal(b, i, math.Signbit(f))
+		}
+	}
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
 		return strconv.AppendFloat(b, f, 'e', -1, 64)
 	}
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
+}
+
+// appendDecimal appends i/10000 without trailing zeros.
+func appendDecimal(b []byte, i int64, negative bool) []byte {
+	if negative {
+		b = append(b, '-')
+	}
+	b = strconv.AppendInt(b, i/1e4, 10)
+	frac := int(i % 1e4)
+	if frac == 0 {
+		return b
+	}
+	b = append(b, '.')
+	b = two(b, frac/100)
+	b = two(b, frac%100)
+	n := len(b)
+	for b[n-1] == '0' {
+		n--
+	}
+	return b[:n]
 }
 
 const digits2 = "00010203040506070809" +

@@ -4,7 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strconv"
+	"sync/atomic"
+	"unsafe"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -30,6 +33,7 @@ type form struct {
 	redactTypes map[reflect.Type]bool
 
 	servicePart []byte // encoded: the service
+	jobs        jobCache
 	nobodyPart  []byte // encoded: the service, and the job of a call outside any task
 }
 
@@ -70,7 +74,27 @@ func (e *enc) identity(ctx context.Context) {
 		e.b = append(e.b, e.form.nobodyPart...)
 		return
 	}
-	e.b = append(e.b, e.form.servicePart...)
+	e.b = append(e.b, e.form.jobs.part(e.form, info)...)
+}
+
+// jobCache holds the encoded identities of attempts that have logged of late.
+// An Info is never changed, and the one in a slot cannot be collected and its
+// address not be given to another, so the address says which it is.
+type jobCache [256]atomic.Pointer[jobPart]
+
+type jobPart struct {
+	info *task.Info
+	b    []byte
+}
+
+func (c *jobCache) part(f *form, info *task.Info) []byte {
+	slot := &c[uintptr(unsafe.Pointer(info))>>6%uintptr(len(c))]
+	if p := slot.Load(); p != nil && p.info == info {
+		return p.b
+	}
+	e := newEnc(f)
+	defer e.free()
+	e.b = append(e.b, f.servicePart...)
 	e.rawField("job_id", or(info.JobID, task.Unknown))
 	e.rawField("job_name", or(info.JobName, task.Unknown))
 	if info.ExecID != "" {
@@ -80,13 +104,11 @@ func (e *enc) identity(ctx context.Context) {
 		e.rawField("task", info.Task)
 	}
 	if info.Attempt > 0 {
-		if e.form.text {
-			e.b = append(e.b, " attempt="...)
-		} else {
-			e.b = append(e.b, `,"attempt":`...)
-		}
-		e.b = strconv.AppendInt(e.b, int64(info.Attempt), 10)
+		e.uintField("attempt", uint64(info.Attempt))
 	}
+	p := &jobPart{info: info, b: slices.Clone(e.b)}
+	slot.Store(p)
+	return p.b
 }
 
 // trace writes the trace that ctx belongs to, under the names of

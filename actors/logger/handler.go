@@ -25,7 +25,7 @@ type part struct {
 	prefix  []byte // text: the open groups
 	opened  int    // groups that are open in pre
 	pending []string
-	special special
+	special *special // never changed: a With copies it
 }
 
 // Enabled implements [slog.Handler].
@@ -61,7 +61,10 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 
 // encode writes the whole line.
 func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, sampled uint64) {
-	e.special = p.special
+	if p.special != nil {
+		own := *p.special
+		e.special = &own
+	}
 	e.form.head(e, ctx, r, h.name)
 	if sampled > 0 {
 		e.uintField("sampled", sampled)
@@ -85,7 +88,7 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 		opened += len(p.pending)
 	}
 	r.Attrs(func(a slog.Attr) bool {
-		e.attr(a)
+		e.attr(&a)
 		return true
 	})
 	if !e.form.text {
@@ -176,7 +179,10 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 	e.mask = p.mask
 	e.prefix = append(e.prefix, p.prefix...)
 	e.depth = p.opened
-	e.special = p.special
+	if p.special != nil {
+		own := *p.special
+		e.special = &own
+	}
 	for _, g := range p.pending {
 		e.open(e.name(g))
 	}

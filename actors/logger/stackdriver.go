@@ -44,7 +44,10 @@ func (f *form) stackdriverHead(e *enc, r *slog.Record, name string) {
 // stackdriverTail writes what has a place of its own in a LogEntry, and what
 // Error Reporting looks for in an error.
 func (f *form) stackdriverTail(e *enc, r *slog.Record) {
-	s := &e.special
+	s := e.special
+	if s == nil {
+		s = &special{}
+	}
 	if len(s.labels) > 0 {
 		e.b = append(e.b, `,"logging.googleapis.com/labels":`...)
 		e.b = s.labels.appendJSON(e.b)
@@ -66,16 +69,16 @@ func (f *form) stackdriverTail(e *enc, r *slog.Record) {
 		e.b = append(e.b, '"')
 	}
 	if r.Level >= slog.LevelError {
-		e.failure(r)
+		e.failure(s, r)
 	}
 }
 
 // failure writes serviceContext, exception and stack_trace.
-func (e *enc) failure(r *slog.Record) {
+func (e *enc) failure(s *special, r *slog.Record) {
 	e.b = append(e.b, `,"serviceContext":{"service":`...)
 	e.b = appendString(e.b, e.form.service)
 	e.b = append(e.b, '}')
-	if err := e.special.err; err != nil {
+	if err := s.err; err != nil {
 		e.b = append(e.b, `,"exception":[`...)
 		for i, line := range exceptionLines(err) {
 			if i > 0 {
@@ -85,7 +88,7 @@ func (e *enc) failure(r *slog.Record) {
 		}
 		e.b = append(e.b, ']')
 	}
-	stack := e.special.stack
+	stack := s.stack
 	if stack == "" && r.PC != 0 {
 		stack = stackFrom(r.PC)
 	}
@@ -93,7 +96,7 @@ func (e *enc) failure(r *slog.Record) {
 		return
 	}
 	what := r.Message
-	if err := e.special.err; err != nil {
+	if err := s.err; err != nil {
 		what += ": " + errorText(err)
 	}
 	e.b = append(e.b, `,"stack_trace":`...)
@@ -159,18 +162,19 @@ func stackFrom(pc uintptr) string {
 }
 
 // take keeps back an attribute that has a place of its own at the top level.
-func (e *enc) take(a slog.Attr) bool {
+func (e *enc) take(a *slog.Attr) bool {
 	switch v := a.Value.Any().(type) {
 	case Labels:
-		e.special.labels = e.special.labels.with(v)
+		s := e.keep()
+		s.labels = s.labels.with(v)
 	case HTTPRequest:
-		e.special.request = &v
+		e.keep().request = &v
 	case Operation:
-		e.special.op = &v
+		e.keep().op = &v
 	case insertID:
-		e.special.insertID = string(v)
+		e.keep().insertID = string(v)
 	case Stack:
-		e.special.stack = string(v)
+		e.keep().stack = string(v)
 	default:
 		return false
 	}

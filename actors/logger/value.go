@@ -14,8 +14,9 @@ import (
 const redacted = "[REDACTED]"
 
 // attr writes one attribute into the open group.
-func (e *enc) attr(a slog.Attr) {
-	kind := a.Value.Kind()
+func (e *enc) attr(a *slog.Attr) {
+	value := a.Value
+	kind := value.Kind()
 	if kind == slog.KindLogValuer || kind == slog.KindAny {
 		if e.form.redactTypes != nil && e.form.redactTypes[reflect.TypeOf(a.Value.Any())] {
 			e.redactedField(a.Key)
@@ -26,15 +27,15 @@ func (e *enc) attr(a slog.Attr) {
 		}
 	}
 	if kind == slog.KindLogValuer {
-		a.Value = a.Value.Resolve() // catches panics and endless chains
-		kind = a.Value.Kind()
+		value = value.Resolve() // catches panics and endless chains
+		kind = value.Kind()
 	}
 	if e.form.redact != nil && e.form.mustRedact(a.Key) {
 		e.redactedField(a.Key)
 		return
 	}
 	if kind == slog.KindGroup {
-		attrs := a.Value.Group()
+		attrs := value.Group()
 		if emptyGroup(attrs) {
 			return
 		}
@@ -47,16 +48,16 @@ func (e *enc) attr(a slog.Attr) {
 		e.close(g)
 		return
 	}
-	if kind == slog.KindAny && a.Key == "" && a.Value.Any() == nil {
+	if kind == slog.KindAny && a.Key == "" && value.Any() == nil {
 		return
 	}
 	e.key(e.name(a.Key))
-	e.value(a.Value, kind)
+	e.value(value, kind)
 }
 
 func (e *enc) attrs(attrs []slog.Attr) {
 	for i := range attrs {
-		e.attr(attrs[i])
+		e.attr(&attrs[i])
 	}
 }
 
@@ -164,7 +165,7 @@ func (e *enc) any(v any) {
 		e.b = append(e.b, "null"...)
 		return
 	case error:
-		if e.special.err == nil {
+		if e.form.stackdriver && e.keep().err == nil {
 			e.special.err = v
 		}
 		e.str(errorText(v))
