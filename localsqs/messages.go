@@ -1,8 +1,6 @@
 package localsqs
 
 import (
-	"regexp"
-
 	"github.com/google/uuid"
 
 	"github.com/sambatech/chassis/localsqs/internal/engine"
@@ -44,8 +42,6 @@ func (s *Server) sendMessage(c *call) *engine.Error {
 	return nil
 }
 
-var batchID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
-
 // checkBatch checks the ids of a batch of n entries; given is false if the
 // request has no list of them.
 func checkBatch(n int, given bool, entry string, id func(int) string) *engine.Error {
@@ -62,7 +58,7 @@ func checkBatch(n int, given bool, entry string, id func(int) string) *engine.Er
 		if id(i) == "" {
 			return engine.MissingEntryParameter(entry, i+1, "Id")
 		}
-		if !batchID.MatchString(id(i)) {
+		if !engine.ValidName(id(i)) {
 			return engine.InvalidBatchID()
 		}
 		for j := range i {

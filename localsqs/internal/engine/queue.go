@@ -35,7 +35,8 @@ type Queue struct {
 
 const second = int64(1e9)
 
-func validName(name string) bool {
+// ValidName checks a queue name or batch id: 1 to 80 of A-Z, a-z, 0-9, - and _.
+func ValidName(name string) bool {
 	if len(name) < 1 || len(name) > 80 {
 		return false
 	}
@@ -51,10 +52,10 @@ func validName(name string) bool {
 // are the given ones.
 func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) (*Queue, *Error) {
 	base, fifo := strings.CutSuffix(key.Name, ".fifo")
-	if attrs["FifoQueue"] == "true" && (!fifo || !validName(base) || len(key.Name) > 80) {
+	if attrs["FifoQueue"] == "true" && (!fifo || !ValidName(base) || len(key.Name) > 80) {
 		return nil, InvalidParameterValue("The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
 	}
-	if attrs["FifoQueue"] != "true" && !validName(key.Name) {
+	if attrs["FifoQueue"] != "true" && !ValidName(key.Name) {
 		return nil, InvalidParameterValue("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
 	a, err := parseAttributes((&attributes{}).merge(attrs), fifo)

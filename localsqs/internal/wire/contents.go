@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/md5"
+	"encoding/binary"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,6 +81,10 @@ func (s *SendEntry) Delay() int64 {
 func scan(s string) (plain, valid bool) {
 	plain = true
 	for i := 0; i < len(s); {
+		if i+8 <= len(s) && plainASCII(binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(s[i:]), 8))) {
+			i += 8
+			continue
+		}
 		c := s[i]
 		switch {
 		case c >= utf8.RuneSelf:
@@ -100,6 +105,18 @@ func scan(s string) (plain, valid bool) {
 		i++
 	}
 	return plain, true
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// plainASCII reports whether all eight bytes of x are ASCII characters from the
+// space on, and none is a quote or a backslash.
+func plainASCII(x uint64) bool {
+	quote, slash := x^('"'*ones), x^('\\'*ones)
+	return (x|(x-' '*ones)|(quote-ones)|(slash-ones))&highs == 0
 }
 
 func attributes(in map[string]AttributeValue) ([]engine.Attribute, *engine.Error) {
