@@ -1,0 +1,54 @@
+package main
+
+// want is one comparison that the project promises, or only shows.
+type want struct {
+	area, bench string // Benchmark<bench> of ./<area>
+	ours, peer  string // its sub-benchmarks; the peer "" is a plain limit on ours
+	unit        string // ns/op and cpu-ns/op: less is better; …/s: more is better
+	want        float64
+}
+
+// wants are the promises, area by area. A ratio above 1 is in our favour. A
+// want of 0 is no promise: the ratio is there to be known.
+var wants = []want{
+	{"breaker", "Direct/success", "ours", "", "ns/op", 6},
+	{"breaker", "Direct/parallel", "ours", "", "ns/op", 4},
+	{"breaker", "Direct/refusal", "ours", "", "ns/op", 6},
+	{"breaker", "Success", "ours", "gobreaker", "ns/op", 20},
+	{"breaker", "Success", "ours", "failsafe", "ns/op", 20},
+	{"breaker", "Success", "ours", "hystrix", "ns/op", 20},
+	{"breaker", "Success", "ours", "limit", "ns/op", 0},
+	{"breaker", "SuccessParallel", "ours", "gobreaker", "ns/op", 20},
+	{"breaker", "SuccessParallel", "ours", "failsafe", "ns/op", 20},
+	{"breaker", "Refusal", "ours", "gobreaker", "ns/op", 8},
+	{"breaker", "Refusal", "ours", "failsafe", "ns/op", 8},
+	{"breaker", "Failure", "ours", "", "ns/op", 3000},
+	{"breaker", "Transport/nobody", "ours", "", "ns/op", 150},
+	{"breaker", "Transport/nobody", "ours", "failsafe", "ns/op", 0},
+
+	{"logger", "Caller", "ours", "slog.JSONHandler", "ns/op", 2},
+	{"logger", "Caller", "ours", "zapslog", "ns/op", 1 / 0.75},
+	{"logger", "Caller", "ours", "phuslu-slog", "ns/op", 1 / 0.75},
+	{"logger", "Throughput", "ours", "zap-buffered", "records/s", 1.3},
+	{"logger", "Throughput", "ours", "slog.JSONHandler", "records/s", 3},
+
+	{"settings", "LoadYAML", "ours", "raw", "ns/op", 1},
+	{"settings", "LoadYAML", "ours", "koanf", "ns/op", 2},
+	{"settings", "LoadYAML", "ours", "viper", "ns/op", 1.3},
+
+	{"queue", "Send", "ours-loopback", "fauxqs", "msg/s", 1.2},
+	{"queue", "Send", "ours-disk-loopback", "fauxqs-disk", "msg/s", 5},
+	{"queue", "Send", "ours", "fauxqs", "msg/s", 3},
+	{"queue", "ReceiveAndDelete", "ours-loopback", "fauxqs", "msg/s", 1.2},
+	{"queue", "ReceiveAndDelete", "ours-disk-loopback", "fauxqs-disk", "msg/s", 5},
+	{"queue", "ReceiveAndDelete", "ours", "fauxqs", "msg/s", 3},
+
+	{"tasks", "InProcess", "ours", "", "tasks/s", 60_000},
+	{"tasks", "InProcess", "ours", "hand-written", "tasks/s", 0},
+	{"tasks", "Loopback", "ours", "hand-written", "tasks/s", 1},
+	{"tasks", "Loopback", "ours", "hand-written", "cpu-ns/op", 1 / 1.25},
+
+	{"actors", "Tell", "ours", "channel", "ns/op", 0},
+	{"actors", "Ask", "ours", "channel", "ns/op", 0},
+	{"actors", "Spawn", "ours", "goroutine", "ns/op", 0},
+}
