@@ -33,7 +33,7 @@ type wire struct {
 }
 
 // fault handles a request in place of the queue, which it may ask by next.
-type fault func(op string, body []byte, next func() (*http.Response, error)) (*http.Response, error)
+type fault func(op string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error)
 
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	_, op, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
@@ -48,8 +48,9 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (*f)(op, body, func() (*http.Response, error) {
+	return (*f)(op, body, func(body []byte) (*http.Response, error) {
 		again := r.Clone(r.Context())
+		again.ContentLength = int64(len(body))
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		return w.next.Do(again)
 	})

@@ -38,7 +38,7 @@ type outbox struct {
 	timer     *time.Timer
 	hurried   bool // closing: nothing lingers, no wait between tries
 
-	lookup sync.Mutex // one look-up of the URL at a time
+	lookup chan struct{} // holds one token: one look-up of the URL at a time
 	urlMu  sync.Mutex
 	url    string
 }
@@ -267,8 +267,12 @@ func (b *outbox) resolve(ctx context.Context) (string, error) {
 	if url := b.known(); url != "" {
 		return url, nil
 	}
-	b.lookup.Lock()
-	defer b.lookup.Unlock()
+	select {
+	case b.lookup <- struct{}{}:
+		defer func() { <-b.lookup }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	if url := b.known(); url != "" {
 		return url, nil
 	}

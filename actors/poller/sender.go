@@ -220,7 +220,7 @@ func (s *Sender) outbox(pool string) (*outbox, error) {
 	if box := s.queues[pool]; box != nil {
 		return box, nil
 	}
-	box := &outbox{sender: s, pool: pool, fifo: isFIFO(pool)}
+	box := &outbox{sender: s, pool: pool, fifo: isFIFO(pool), lookup: make(chan struct{}, 1)}
 	if strings.Contains(pool, "://") {
 		box.url = pool
 	} else if err := CheckQueueName(pool); err != nil {

@@ -1,0 +1,81 @@
+package poller_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+)
+
+// refuse answers a batch request as SQS does that refuses those entries which
+// which picks, and does the others.
+func refuse(body []byte, next func([]byte) (*http.Response, error), senderFault bool, code string, which func(id string) bool) (*http.Response, error) {
+	var in map[string]any
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	var kept, failed []any
+	for _, e := range in["Entries"].([]any) {
+		id := e.(map[string]any)["Id"].(string)
+		if which(id) {
+			failed = append(failed, map[string]any{"Id": id, "Code": code, "SenderFault": senderFault, "Message": "by the test"})
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	out := map[string]any{"Successful": []any{}, "Failed": []any{}}
+	if len(kept) > 0 {
+		in["Entries"] = kept
+		again, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := next(again)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			return resp, err
+		}
+		answer, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(answer, &out); err != nil {
+			return nil, err
+		}
+	}
+	before, _ := out["Failed"].([]any)
+	out["Failed"] = append(before, failed...)
+	answer, err := json.Marshal(out)
+	if err != nil {
+		return nil, err
+	}
+	return respond(http.StatusOK, string(answer)), nil
+}
+
+// isBatch tells the batch operations.
+func isBatch(op string) bool {
+	return slices.Contains([]string{"DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"}, op)
+}
+
+// flaky fails a share of all calls, half of them after the queue has done what
+// was asked, and of the batches a share in one entry.
+func flaky(calls, partial float64) fault {
+	return func(op string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error) {
+		switch p := rand.Float64(); {
+		case p < calls/2:
+			return unavailable()
+		case p < calls && op != "ReceiveMessage": // what a receive loses hangs until its visibility ends: not this test's concern
+			if resp, err := next(body); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+			}
+			return nil, io.ErrUnexpectedEOF
+		case isBatch(op) && p < calls+partial:
+			n := bytes.Count(body, []byte(`"Id":`))
+			unlucky := rand.N(max(n, 1))
+			i := -1
+			return refuse(body, next, false, "InternalError", func(string) bool { i++; return i == unlucky })
+		}
+		return next(body)
+	}
+}
