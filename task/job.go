@@ -16,6 +16,7 @@ const Unknown = "unknown"
 type Info struct {
 	Task        string    // registered task name
 	ExecID      string    // UUID v4 of the execution command, kept over retries and re-sends: the key to be idempotent by
+	MessageID   string    // the queue's id of the message that is being run; a copy that is sent later has another
 	JobID       string    // free text, [Unknown] if the sender named none
 	JobName     string    // free text, [Unknown] if the sender named none
 	Attempt     int       // 1 for the first run of this execution

@@ -35,7 +35,7 @@ type execution struct {
 
 	entry    *entry // nil for an unknown name
 	ledger   ledger
-	quiet    int // attempts of this delivery that spent no failure
+	runs     int // attempts of this delivery that have ended
 	suspect  bool
 	lost     bool     // the lease
 	returned bool     // given back, not ended: FIFO followers must not run before it
@@ -62,6 +62,10 @@ func (e *execution) disarm() {
 	}
 }
 
+// attempts is how often the task has run, as far as is known: each earlier
+// receive of this copy was one run.
+func (e *execution) attempts() int { return e.msg.Attempts + e.ledger.receives - 1 + e.runs }
+
 // deadline is the end of an attempt that starts now; zero if it has none.
 func (e *execution) deadline(now time.Time) time.Time {
 	if d := e.entry.spec.Deadline; d > 0 {
@@ -74,7 +78,7 @@ func (e *execution) deadline(now time.Time) time.Time {
 func (e *execution) snapshot() Execution {
 	s := Execution{
 		Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-		Phase: e.phase.String(), Failures: e.ledger.spent(), Attempt: e.ledger.spent() + e.quiet,
+		Phase: e.phase.String(), Failures: e.ledger.spent(), Attempt: e.attempts(),
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}
 	if e.cur != nil {
@@ -91,8 +95,8 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		exec: e, started: now, dispatcher: self, system: system, monitor: c.monitor,
 		handler: e.entry.chain, meter: e.entry.meter,
 		info: task.Info{
-			Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-			Attempt: e.ledger.spent() + e.quiet + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
+			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
+			Attempt: e.attempts() + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
 			When: e.msg.When, Deadline: e.deadline(now),
 		},
 	}
