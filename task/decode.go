@@ -39,6 +39,7 @@ func Decode(body string, attrs map[string]types.MessageAttributeValue) (Message,
 	if !d.far.IsZero() {
 		d.msg.When = d.far
 	}
+	d.msg.Attempts = max(d.msg.Attempts, d.msg.Failures)
 	if d.msg.Name == "" {
 		d.defect(AttrName, "there is none", false)
 	}
@@ -127,6 +128,8 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		}
 	case AttrFailures:
 		d.msg.Failures, d.msg.Counted = d.count(name, s)
+	case AttrAttempts:
+		d.msg.Attempts, _ = d.count(name, s)
 	case AttrUnknown:
 		d.msg.Unknown, _ = d.count(name, s)
 	case AttrError:

@@ -72,6 +72,9 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	if m.Failures > 0 || m.Counted {
 		put(AttrFailures, strconv.Itoa(m.Failures))
 	}
+	if m.Attempts > m.Failures {
+		put(AttrAttempts, strconv.Itoa(m.Attempts))
+	}
 	switch {
 	case m.Due:
 		put(AttrNotBefore, NotBeforeDue)

@@ -16,6 +16,7 @@ const (
 	AttrJobName = "job_name"
 
 	AttrFailures  = "chassis.failures"   // failures spent before this copy was sent, decimal
+	AttrAttempts  = "chassis.attempts"   // runs before this copy was sent, decimal; absent: as many as failures
 	AttrError     = "chassis.error"      // text of the last failure, at most [MaxErrorText] bytes
 	AttrReason    = "chassis.reason"     // dead letters: why, one of the Reason constants
 	AttrFirst     = "chassis.first"      // first receive of the first copy, RFC 3339
@@ -64,6 +65,7 @@ type Message struct {
 	Failures  int       // spent before this copy was sent
 	Counted   bool      // Failures was on the message: its earlier receives are accounted for
 	NotBefore time.Time // earliest time of the next attempt; zero: When decides
+	Attempts  int       // runs before this copy was sent, at least Failures
 	Due       bool      // [NotBeforeDue]
 	Unknown   int       // postponements under an unknown name before this copy was sent
 	LastError string

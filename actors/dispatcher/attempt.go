@@ -70,8 +70,12 @@ type attempt struct {
 //
 //go:noinline
 func (a *attempt) run(child *actor.PID) {
-	err := task.ErrGoexit
+	err := a.execute.check()
 	defer func() { a.finish(err, child) }()
+	if err != nil {
+		return
+	}
+	err = task.ErrGoexit // unless the handler returns
 	err = a.handler(a.ctx, task.Job[json.RawMessage]{Args: a.execute.Args, Info: &a.info})
 }
 
@@ -166,7 +170,11 @@ func guarded(props *actor.Props) *actor.Props {
 					panic(&task.PanicError{Value: v, Stack: debug.Stack()})
 				}
 			}()
-			next(ctx, env)
+			if m, ok := env.Message.(*Execute); ok && m.check() != nil {
+				ctx.ActorSystem().Root.Send(env.Sender, m.check())
+			} else {
+				next(ctx, env)
+			}
 			returned = true
 		}
 	}))

@@ -41,7 +41,7 @@ const (
 // outcome is how an attempt ended.
 type outcome struct {
 	kind outcomeKind
-	wait time.Duration // snoozed, refused; failed: if hasWait
+	wait time.Duration // at least; exactly, if it is snoozed or own
 	own  bool          // failed: wait is the handler's own
 	err  error
 }
@@ -57,6 +57,7 @@ func classify(err error) outcome {
 		snooze  *task.SnoozeError
 		retry   *task.RetryError
 		breaker task.OpenBreaker
+		later   interface{ RetryAfter() time.Duration }
 	)
 	switch {
 	case errors.As(err, &cancel):
@@ -69,6 +70,9 @@ func classify(err error) outcome {
 		return outcome{kind: outRefused, wait: max(breaker.RetryAfter(), 0), err: err}
 	case errors.As(err, &retry):
 		return outcome{kind: outFailed, wait: retry.Wait, own: true, err: err}
+	}
+	if errors.As(err, &later) { // the remote side told when to come back
+		return outcome{kind: outFailed, wait: max(later.RetryAfter(), 0), err: err}
 	}
 	return outcome{kind: outFailed, err: err}
 }

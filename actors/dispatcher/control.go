@@ -113,10 +113,10 @@ func (d *dispatcher) overrule(execID string, reply chan<- *Controlled, out outco
 			d.interrupt(e.cur, out.err)
 		case waiting:
 			d.unhold(e)
-			d.conclude(e, &attempt{exec: e, info: task.Info{Attempt: e.ledger.spent() + e.quiet}}, out)
+			d.conclude(e, &attempt{exec: e, info: task.Info{Attempt: e.attempts()}}, out)
 		case queued:
 			d.unqueue(e)
-			d.conclude(e, &attempt{exec: e, info: task.Info{Attempt: e.ledger.spent() + e.quiet}}, out)
+			d.conclude(e, &attempt{exec: e, info: task.Info{Attempt: e.attempts()}}, out)
 		case ending:
 			continue
 		}

@@ -258,12 +258,15 @@ func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, chi
 	}
 	a, told := message.(*attempt)
 	if !told { // a panic of a task actor
+		if _, ours := actor.UnwrapEnvelopeMessage(message).(*Execute); !ours {
+			// Not the Execute failed but something before it (its start) or beside
+			// it. The Execute may still be in the mailbox, where a restart would run
+			// it: the next attempt gets an actor of its own.
+			d.dismiss(e)
+		}
 		a = e.cur
 		if a == nil {
-			if e.phase == ending {
-				d.ctx.Stop(child)
-			}
-			return
+			return // it waits: the next attempt restarts or replaces it
 		}
 		if !a.state.CompareAndSwap(underWay, answered) {
 			return // its answer is on the way

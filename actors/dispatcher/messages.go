@@ -43,6 +43,16 @@ func (e *Execute) Decode(v any) error {
 	return nil
 }
 
+// check tells whether the body is JSON at all: of a message that was not, no
+// handler is to see anything.
+func (e *Execute) check() error {
+	if json.Valid(e.Args) {
+		return nil
+	}
+	var v any
+	return &task.ArgsError{Task: e.Info.Task, Err: json.Unmarshal(e.Args, &v)}
+}
+
 // Commands to a dispatcher, all pointers and immutable once sent. Each is
 // answered with the named reply by Respond, if it was sent as a request;
 // [Client] hides that.

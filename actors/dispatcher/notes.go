@@ -15,7 +15,7 @@ type lateness struct {
 // noteDelay counts how long a message waited for its first attempt, and logs
 // one that is late.
 func (d *dispatcher) noteDelay(e *execution, now time.Time) {
-	if e.ledger.spent() > 0 || e.quiet > 0 {
+	if e.attempts() > 0 {
 		return
 	}
 	due := e.sent

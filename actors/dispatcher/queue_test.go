@@ -74,7 +74,7 @@ func (q *queue) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		q.stopTimer()
 	case *poller.Subscribe:
-		q.sub, q.demand = m.To, 0
+		q.sub, q.demand, q.draining = m.To, 0, false
 		for id, msg := range q.leases {
 			msg.lease, msg.visible = 0, time.Now()
 			delete(q.leases, id)

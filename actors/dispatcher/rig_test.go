@@ -61,14 +61,25 @@ func bubble(t *testing.T, s dispatcher.Settings, f func(r *rig)) {
 func bubbleOn(t *testing.T, pool string, s dispatcher.Settings, f func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, pool, s)
+		system := newSystem()
+		r := newRig(t, system, pool, s)
+		defer func() { // also after a FailNow
+			r.down()
+			shutdown(system)
+		}()
 		f(r)
-		r.down()
 	})
 }
 
-func newRig(t testing.TB, pool string, s dispatcher.Settings) *rig {
-	r := &rig{t: t, system: newSystem(), q: newQueue(pool), log: &logBuffer{}, pool: pool, settings: s}
+// shutdown ends a system and, in the bubble, the timers of the library.
+func shutdown(system *actor.ActorSystem) {
+	system.Shutdown()
+	time.Sleep(48 * time.Hour)
+	synctest.Wait()
+}
+
+func newRig(t testing.TB, system *actor.ActorSystem, pool string, s dispatcher.Settings) *rig {
+	r := &rig{t: t, system: system, q: newQueue(pool), log: &logBuffer{}, pool: pool, settings: s}
 	r.queuePID = r.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return r.q }))
 	r.up()
 	return r
@@ -101,9 +112,6 @@ func (r *rig) down() {
 	r.system.Root.Stop(r.pid)
 	synctest.Wait()
 	r.system.Root.Stop(r.queuePID)
-	synctest.Wait()
-	r.system.Shutdown()
-	time.Sleep(time.Minute) // in the bubble: timers of the library end
 	synctest.Wait()
 }
 

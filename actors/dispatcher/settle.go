@@ -27,6 +27,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 		a.stop()
 	}
 	e.cur = nil
+	e.runs++
 	d.slots.running--
 	e.entry.running--
 	d.monitor.running.Add(-1)
@@ -83,7 +84,11 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) {
 	}
 	if a.hung && d.drain != nil && d.drain.over {
 		d.drain.released++
-		d.hide(e, 0)
+		if e.ledger.here++; e.ledger.here == 1 || d.ordered {
+			d.hide(e, 0)
+		} else {
+			d.reissue(e, 0, e.ledger.spent())
+		}
 		return
 	}
 	var verdict verdict
@@ -94,9 +99,6 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) {
 	})
 	if out.kind == outFailed || out.kind == outRefused {
 		e.msg.LastError = task.ErrorText(out.err.Error())
-	}
-	if out.kind != outFailed {
-		e.quiet++
 	}
 	switch verdict.kind {
 	case finish:
@@ -198,6 +200,7 @@ func (d *dispatcher) hide(e *execution, wait time.Duration) {
 // wait.
 func (d *dispatcher) reissue(e *execution, wait time.Duration, failures int) {
 	d.noteGivenBack(e, wait, "copied")
+	e.msg.Attempts = e.attempts()
 	e.msg.Failures, e.msg.Counted = failures, true
 	if wait > maxDelay {
 		e.msg.NotBefore, e.msg.Due = time.Now().Add(wait), false
@@ -247,7 +250,7 @@ func (d *dispatcher) sendCopy(e *execution, delay time.Duration) {
 // dead letter, sent before it is deleted.
 func (d *dispatcher) giveUp(e *execution, reason string, err error) {
 	e.entry.meter.givenUp.Add(1)
-	e.msg.LastError, e.msg.Failures, e.msg.Counted = task.ErrorText(err.Error()), e.ledger.spent(), true
+	e.msg.LastError, e.msg.Attempts, e.msg.Failures, e.msg.Counted = task.ErrorText(err.Error()), e.attempts(), e.ledger.spent(), true
 	d.log.Error("task given up", "task", e.msg.Name, "exec_id", e.msg.ExecID, "job_id", e.msg.JobID, "job_name", e.msg.JobName,
 		"reason", reason, "failures", e.ledger.spent(), "max_failures", e.ledger.max, "error", err, "message_id", e.messageID)
 	d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = reason, err.Error() })

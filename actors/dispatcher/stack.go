@@ -6,14 +6,18 @@ import (
 	"runtime"
 )
 
-// maxDump bounds the dump of all stacks in which an abandoned one is looked for.
-const maxDump = 8 << 20
+// minDump and maxDump bound the dump of all stacks in which an abandoned one is
+// looked for, in bytes.
+const minDump, maxDump = 256 << 10, 8 << 20
 
 // stackOf returns the stack of the goroutine that runs a, or a note that it was
 // not found. It stops the world for the time of the dump: for abandonments only.
 func stackOf(a *attempt) string {
-	buf := make([]byte, maxDump)
-	buf = buf[:runtime.Stack(buf, true)]
+	var buf []byte
+	for size := minDump; size <= maxDump && len(buf) == cap(buf); size *= 4 {
+		buf = make([]byte, size)
+		buf = buf[:runtime.Stack(buf, true)]
+	}
 	mark := fmt.Appendf(nil, "dispatcher.(*attempt).run(%p", a)
 	at := bytes.Index(buf, mark)
 	if at < 0 {
