@@ -296,7 +296,7 @@ func (d *decoder) entry(f *field, n *node, section Position, v reflect.Value) {
 func (d *decoder) field(f *field, n *node, section Position, v reflect.Value) {
 	if n != nil {
 		if d.value(f.codec, f, n, v, f.secret) && f.codec.kind != structCodec {
-			d.rules(f, n, v)
+			d.rules(f, n, n.pos(), v)
 		}
 	} else {
 		switch {
@@ -305,7 +305,7 @@ func (d *decoder) field(f *field, n *node, section Position, v reflect.Value) {
 		case f.codec.kind == structCodec:
 			d.structure(f.codec, nil, section, v)
 		default:
-			d.rules(f, nil, v)
+			d.rules(f, nil, section, v)
 		}
 	}
 	if d.trace != nil {
@@ -561,8 +561,9 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 	return out
 }
 
-// rules checks a value that fits its type; n is nil for a default.
-func (d *decoder) rules(f *field, n *node, v reflect.Value) {
+// rules checks a value that fits its type; n is nil for a default, which is
+// told at the section that should have given a better one.
+func (d *decoder) rules(f *field, n *node, at Position, v reflect.Value) {
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return
@@ -579,14 +580,14 @@ func (d *decoder) rules(f *field, n *node, v reflect.Value) {
 		return
 	}
 	for i := range f.rules.own {
-		d.rule(&f.rules.own[i], f, n, v)
+		d.rule(&f.rules.own[i], f, n, at, v)
 	}
 	if len(f.rules.each) > 0 {
 		d.each(f, n, v)
 	}
 	if f.check != nil {
 		if err := f.check(v.Interface()); err != nil {
-			e := &Error{Kind: KindRule, Pos: n.pos(), Problem: err.Error(), Err: err}
+			e := &Error{Kind: KindRule, Pos: at, Problem: err.Error(), Err: err}
 			if f.secret || d.hidden(n) {
 				e.Problem, e.Err = "its check refused it", nil
 			}
@@ -599,11 +600,11 @@ func hasRule(f *field, name string) bool {
 	return slices.ContainsFunc(f.rules.own, func(r rule) bool { return r.name == name })
 }
 
-func (d *decoder) rule(r *rule, f *field, n *node, v reflect.Value) {
+func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value) {
 	if r.holds(v) {
 		return
 	}
-	e := &Error{Kind: KindRule, Pos: n.pos()}
+	e := &Error{Kind: KindRule, Pos: at}
 	hide := f.secret || d.hidden(n)
 	switch {
 	case n == nil && hide:
@@ -639,7 +640,7 @@ func (d *decoder) each(f *field, n *node, v reflect.Value) {
 		}
 		d.path = append(d.path, segment)
 		for i := range f.rules.each {
-			d.rule(&f.rules.each[i], f, place, elem)
+			d.rule(&f.rules.each[i], f, place, place.pos(), elem)
 		}
 		d.path = d.path[:len(d.path)-1]
 	}

@@ -14,7 +14,7 @@ import (
 // both may hold line breaks. An unquoted value ends at " #" or the line's end.
 // Nothing is substituted: a $ is a $.
 func DotEnv(prefix, path string) Source {
-	return Source{rank: rankDotEnv, prefix: prefix, read: func(o *opening) []*node {
+	return Source{rank: rankDotEnv, prefix: prefix, path: path, read: func(o *opening) []*node {
 		data, err := slurp(nil, path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

@@ -37,7 +37,7 @@ func RequireEnv[T any](name string, def *T, rules ...string) (T, error) {
 	d := &decoder{tree: &Tree{root: &node{kind: mapNode}}, config: &config{}, plan: c}
 	v := reflect.ValueOf(&out).Elem()
 	if n == nil || d.value(c, f, n, v, f.secret) {
-		d.rules(f, n, v)
+		d.rules(f, n, n.pos(), v)
 	}
 	if len(d.errs) > 0 {
 		var zero T

@@ -116,7 +116,7 @@ func keepsRules(f *field, v reflect.Value) bool {
 	d := &decoder{tree: &Tree{root: &node{kind: mapNode}}, config: &config{}}
 	saved := *f
 	saved.check = nil
-	d.rules(&saved, nil, v)
+	d.rules(&saved, nil, Position{}, v)
 	return len(d.errs) == 0
 }
 

@@ -42,9 +42,11 @@ type Source struct {
 	read    func(*opening) []*node
 	file    string // of a file source, where profiles are looked for
 	fsys    fs.FS
-	prefix  string   // of variables, to name the variable of a missing setting
-	reserve []string // variables that Env leaves alone
-	environ []string // what Environ reads instead of the process' environment
+	path    string                 // of a .env file
+	names   func(*config) []string // of profiles
+	prefix  string                 // of variables, to name the variable of a missing setting
+	reserve []string               // variables that Env leaves alone
+	environ []string               // what Environ reads instead of the process' environment
 }
 
 func (s Source) apply(c *config) {
@@ -246,20 +248,34 @@ func parseFile(o *opening, name string, format Format, data []byte) (root *node)
 // the plain file, a later profile over an earlier one. Empty names are left
 // out. A profile that no file has is an error.
 func Profiles(names ...string) Source {
-	return Source{rank: rankProfile, read: func(o *opening) []*node { return readProfiles(o, Position{Name: "profile"}, names) }}
+	return profileSource(Position{Name: "profile"}, func(*config) []string { return names })
 }
 
 // ProfilesFromEnv is Profiles with the names, divided by commas, that the
 // variable holds: ProfilesFromEnv("CHASSIS_PROFILE"). Unset or empty means none.
 // [Env] does not take the variable for a setting.
 func ProfilesFromEnv(variable string) Source {
-	return Source{rank: rankProfile, reserve: []string{variable}, read: func(o *opening) []*node {
-		names := strings.Split(o.config.lookupEnv(variable), ",")
+	s := profileSource(Position{Name: variable}, func(c *config) []string {
+		names := strings.Split(c.lookupEnv(variable), ",")
 		for i := range names {
 			names[i] = strings.TrimSpace(names[i])
 		}
-		return readProfiles(o, Position{Name: variable}, names)
-	}}
+		return names
+	})
+	s.reserve = []string{variable}
+	return s
+}
+
+func profileSource(pos Position, names func(*config) []string) Source {
+	return Source{rank: rankProfile, names: names, read: func(o *opening) []*node { return readProfiles(o, pos, names(o.config)) }}
+}
+
+// profiles are the names that a source of profiles gives.
+func (s Source) profiles(c *config) []string {
+	if s.names == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(s.names(c)), func(name string) bool { return name == "" })
 }
 
 func readProfiles(o *opening, pos Position, names []string) []*node {

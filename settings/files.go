@@ -1,0 +1,63 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Files lists the files that the options would read, in the order of
+// precedence and whether they exist or not: those of File and OptionalFile,
+// their profiles, .env files, and what PREFIX_NAME_FILE variables name. It is
+// what a watcher has to look at. Files of an fs.FS are not among them.
+func Files(options ...Option) []string {
+	c := newConfig(options)
+	var out []string
+	add := func(path string) {
+		if path != "" && !slices.Contains(out, path) {
+			out = append(out, path)
+		}
+	}
+	for _, s := range c.sources {
+		if s.fsys == nil {
+			add(s.file)
+		}
+	}
+	for _, s := range c.sources {
+		for _, profile := range s.profiles(c) {
+			for _, f := range c.sources {
+				if f.file == "" || f.fsys != nil {
+					continue
+				}
+				if path, ok := profilePath(f, profile); ok {
+					add(path)
+				} else {
+					ext := filepath.Ext(f.file)
+					add(strings.TrimSuffix(f.file, ext) + "." + profile + ext)
+				}
+			}
+		}
+	}
+	for _, s := range c.sources {
+		if s.rank == rankDotEnv {
+			add(s.path)
+		}
+	}
+	for _, s := range c.sources {
+		if s.rank != rankEnv {
+			continue
+		}
+		env := s.environ
+		if env == nil {
+			env = os.Environ()
+		}
+		for _, entry := range env {
+			name, value, _ := strings.Cut(entry, "=")
+			if strings.HasPrefix(name, s.prefix) && prefixed(name, s.prefix) && strings.HasSuffix(name, "_FILE") {
+				add(value)
+			}
+		}
+	}
+	return out
+}

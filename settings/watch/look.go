@@ -1,0 +1,102 @@
+package watch
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// look is what is watched: for each file its directory, and the directory that
+// links lead to.
+type look struct {
+	fs    *fsnotify.Watcher
+	dirs  map[string]bool
+	files map[string]print // by absolute path, the ends of links included
+}
+
+// print tells a file's content from another's without reading it.
+type print struct {
+	target string // where links lead
+	size   int64
+	at     time.Time
+}
+
+func newLook(fs *fsnotify.Watcher) *look {
+	return &look{fs: fs, dirs: map[string]bool{}, files: map[string]print{}}
+}
+
+// at watches the files, and no others any more. A directory that cannot be
+// watched, for it does not exist yet, is tried again the next time.
+func (l *look) at(files []string) {
+	l.files = prints(files)
+	dirs := map[string]bool{}
+	for name, p := range l.files {
+		dirs[filepath.Dir(name)] = true
+		if p.target != "" {
+			dirs[filepath.Dir(p.target)] = true
+		}
+	}
+	for d := range dirs {
+		// Adding again is free, and is needed where a directory was made anew.
+		_ = l.fs.Add(d) // one that does not exist yet is looked for by its files
+	}
+	for d := range l.dirs {
+		if !dirs[d] {
+			_ = l.fs.Remove(d) // it may be gone, which is as good
+		}
+	}
+	l.dirs = dirs
+}
+
+// concerns tells whether an event may have changed what a file says.
+func (l *look) concerns(e fsnotify.Event) bool {
+	if e.Op == fsnotify.Chmod {
+		return false
+	}
+	if strings.HasPrefix(filepath.Base(e.Name), "..data") {
+		return true
+	}
+	for name, p := range l.files {
+		if e.Name == name || e.Name == p.target || l.dirs[e.Name] {
+			return true
+		}
+	}
+	return false
+}
+
+// changed tells whether some file looks another than when it was read.
+func (l *look) changed(files []string) bool {
+	now := prints(files)
+	if len(now) != len(l.files) {
+		return true
+	}
+	for name, p := range now {
+		was, ok := l.files[name]
+		if !ok || was.target != p.target || was.size != p.size || !was.at.Equal(p.at) {
+			return true
+		}
+	}
+	return false
+}
+
+func prints(files []string) map[string]print {
+	out := make(map[string]print, len(files))
+	for _, f := range files {
+		abs, err := filepath.Abs(f)
+		if err != nil {
+			continue
+		}
+		var p print
+		if target, err := filepath.EvalSymlinks(abs); err == nil {
+			p.target = target
+			if info, err := os.Stat(target); err == nil {
+				p.size, p.at = info.Size(), info.ModTime()
+			}
+		}
+		out[abs] = p
+	}
+	return out
+}
