@@ -141,6 +141,25 @@ func (r *rig) send(name string, args any, opts ...task.Option) *task.Outgoing {
 	return out
 }
 
+// sendAll puts tasks of one group each on the queue at once, so that one receive
+// may bring several.
+func (r *rig) sendAll(name string, group string, args ...any) (list []*task.Outgoing) {
+	r.t.Helper()
+	for _, a := range args {
+		out, err := task.Encode(name, a, time.Now(), task.Group(group))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		list = append(list, out)
+	}
+	r.inspect(func(q *queue) {
+		for _, out := range list {
+			q.messages = append(q.messages, q.made(out.Body, out.Attributes, out.GroupID, out.Delay))
+		}
+	})
+	return list
+}
+
 // inspect runs f in the queue's actor.
 func (r *rig) inspect(f func(q *queue)) {
 	done := make(chan struct{})

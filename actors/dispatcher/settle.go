@@ -316,6 +316,7 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 	d.monitor.settling.Add(-1)
 	if m.Err != nil {
 		d.monitor.unsettl.Add(1)
+		e.returned = true
 		d.log.Warn("a message could not be settled: it will be delivered again", "error", m.Err,
 			"task", e.msg.Name, "exec_id", e.msg.ExecID, "message_id", e.messageID)
 		d.emit(SettleFailed, e, func(ev *Event) { ev.Error = m.Err.Error() })
