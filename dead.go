@@ -139,8 +139,8 @@ func (s *System) unhide(ctx context.Context, url string, letters []*DeadLetter) 
 // SendBack puts the task on its pool again with a fresh failure budget, and
 // then deletes the dead letter. It keeps its exec_id, job and body.
 func (d *DeadLetter) SendBack(ctx context.Context) error {
-	fresh := d.Message
-	fresh.Failures, fresh.Counted, fresh.Unknown, fresh.Reason, fresh.LastError, fresh.First = 0, false, 0, "", "", time.Time{}
+	m := &d.Message
+	fresh := task.Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body, Extra: m.Extra}
 	_, err := d.system.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(), GroupID: d.group})
 	if err != nil {
 		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)

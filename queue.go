@@ -18,10 +18,18 @@ import (
 type queue struct {
 	client *sqs.Client
 	local  *localsqs.Server // nil with SQS
+	lent   bool             // local is the caller's to close
 	what   string           // for people
 }
 
-func openQueue(ctx context.Context, s QueueSettings, log *slog.Logger) (*queue, error) {
+func openQueue(ctx context.Context, s QueueSettings, o *options, log *slog.Logger) (*queue, error) {
+	if o.client != nil {
+		return &queue{client: o.client, what: "a client of the caller's own"}, nil
+	}
+	if o.server != nil {
+		client, err := sqsclient.New(ctx, sqsclient.Settings{}, sqsclient.WithHTTPClient(o.server.HTTPClient()))
+		return &queue{client: client, local: o.server, lent: true, what: "embedded, the caller's own"}, err
+	}
 	if !s.Embedded() {
 		client, err := sqsclient.New(ctx, s.SQSSettings)
 		if err != nil {
@@ -54,7 +62,7 @@ func openQueue(ctx context.Context, s QueueSettings, log *slog.Logger) (*queue, 
 }
 
 func (q *queue) close(ctx context.Context) error {
-	if q.local == nil {
+	if q.local == nil || q.lent {
 		return nil
 	}
 	return q.local.Shutdown(ctx)

@@ -20,6 +20,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/localsqs"
 )
 
 // System is a service: its logger, breakers, queue and tasks, started and
@@ -73,6 +74,7 @@ type options struct {
 	def      bool
 	actors   []actor.ConfigOption
 	client   *sqs.Client
+	server   *localsqs.Server
 }
 
 // WithSettings uses s instead of reading files and the environment.
@@ -102,6 +104,13 @@ func WithActorConfig(opts ...actor.ConfigOption) Option {
 // the client closes what is behind it, after [System.Stop].
 func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = client } }
 
+// WithEmbedded uses an embedded queue of the caller's own, in place of the one
+// that the section queue describes, which is then not looked at: for several
+// systems on one queue. Its long polls are as long as receive_wait says, and a
+// stop waits for one that is under way. Whoever made the server closes it,
+// after [System.Stop].
+func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
+
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
 // and [Send] work from here on. Whoever does not call Run or Start must call
@@ -122,7 +131,7 @@ func New(name string, opts ...Option) (*System, error) {
 		o.settings = &loaded
 	}
 	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
-	if err := s.settings.check(name, o.client != nil); err != nil {
+	if err := s.settings.check(name, o.client != nil || o.server != nil); err != nil {
 		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 	}
 	var err error
@@ -130,9 +139,7 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
-	if o.client != nil {
-		s.queue = &queue{client: o.client, what: "a client of the caller's own"}
-	} else if s.queue, err = openQueue(context.Background(), s.settings.Queue, s.Logger("localsqs")); err != nil {
+	if s.queue, err = openQueue(context.Background(), s.settings.Queue, &o, s.Logger("localsqs")); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
