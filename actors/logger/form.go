@@ -28,6 +28,7 @@ type form struct {
 	source   bool
 	insertID *idSource
 	outputs  []*output
+	min      slog.Level // the lowest that an output of this form takes
 
 	redact      map[string]struct{} // lower-case keys; nil for none
 	redactTypes map[reflect.Type]bool

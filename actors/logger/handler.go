@@ -46,6 +46,9 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 		sampled = left
 	}
 	for i, f := range l.forms {
+		if r.Level < f.min {
+			continue // no output of this form wants it
+		}
 		e := newEnc(f)
 		h.encode(e, &h.parts[i], ctx, &r, sampled)
 		for _, o := range f.outputs {

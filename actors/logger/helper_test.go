@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -131,6 +130,3 @@ func balanced(t testing.TB, l *Logger) {
 		}
 	}
 }
-
-func runChild() bool { return os.Getenv("LOGGER_TEST_CHILD") != "" && child() }
-func child() bool    { return false }

@@ -35,6 +35,8 @@ type Logger struct {
 // ErrStarted is returned by Start on a logger that runs already.
 var ErrStarted = errors.New("logger: already started")
 
+const maxService = 256
+
 // guardWait is how long a panic is held up for the output.
 const guardWait = 5 * time.Second
 
@@ -43,6 +45,9 @@ const guardWait = 5 * time.Second
 func New(service string, s Settings, opts ...Option) (*Logger, error) {
 	if service == "" {
 		return nil, errors.New("logger: the service has no name: give New the name that stands on every record")
+	}
+	if len(service) > maxService {
+		return nil, fmt.Errorf("logger: the service's name has %d bytes: use at most %d, for it stands on every record", len(service), maxService)
 	}
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("logger: settings of service %s: %w", service, err)
@@ -89,7 +94,9 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 		actor.WithGuardian(restart), actor.WithSupervisor(restart))
 	pid := system.Root.SpawnPrefix(props, "logger-")
 	for _, o := range l.outputs {
-		o.ring.setDirect(false)
+		if o.ring.setDirect(false) {
+			o.wake()
+		}
 	}
 	l.pid, l.system = pid, system
 	l.signals = l.watchSignals()
@@ -156,7 +163,7 @@ func (l *Logger) goDirect() {
 func (l *Logger) Flush(ctx context.Context) error {
 	var errs []error
 	for _, o := range l.outputs {
-		if o.written(o.ring.last(), 0, ctx.Done()) {
+		if o.flush(ctx) {
 			continue
 		}
 		err := context.Cause(ctx)

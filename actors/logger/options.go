@@ -178,6 +178,10 @@ func (c *config) addOutput(l *Logger, oc outputConfig, first bool) error {
 	if first {
 		o.tail = newTail(c.Tail)
 	}
+	if len(o.form.outputs) == 0 {
+		o.form.min = o.min
+	}
+	o.form.min = min(o.form.min, o.min)
 	o.form.outputs = append(o.form.outputs, o)
 	l.outputs = append(l.outputs, o)
 	return nil

@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,7 +78,7 @@ func (o *output) submit(line []byte, level slog.Level, system bool) {
 	case v.direct:
 		o.drainDirect(system)
 	case v.seq != 0 && level >= slog.LevelError && o.await && !system:
-		if !o.written(v.seq, o.errorWait, nil) {
+		if !o.written(v.seq, o.errorWait) {
 			o.unsync.Add(1)
 		}
 	}
@@ -90,8 +91,8 @@ func (o *output) wake() {
 }
 
 // written waits until every record up to seq is out.
-func (o *output) written(seq uint64, limit time.Duration, done <-chan struct{}) bool {
-	out, direct := o.ring.await(seq, limit, done)
+func (o *output) written(seq uint64, limit time.Duration) bool {
+	out, direct := o.ring.await(seq, limit, nil)
 	if !out && direct {
 		o.drainDirect(false)
 		out, _ = o.ring.await(seq, time.Nanosecond, nil)
@@ -133,7 +134,9 @@ func (o *output) drain(most int) (retry time.Duration, more bool) {
 	for i := 0; most == 0 || i < most; i++ {
 		c := o.ring.take()
 		if c == nil {
-			o.reportDropped(true)
+			if o.reportDropped(true) {
+				continue // and write that
+			}
 			return 0, false
 		}
 		if err := o.write(c); err != nil {
@@ -215,17 +218,18 @@ const reportInterval = time.Second
 
 // reportDropped tells in the output how many records it has not got: when it
 // has caught up, and in a long run of drops once a second.
-func (o *output) reportDropped(idle bool) {
+func (o *output) reportDropped(idle bool) bool {
 	if !o.ring.hasDrops() {
-		return
+		return false
 	}
 	now := time.Now()
 	if !idle && now.Sub(o.reported) < reportInterval {
-		return
+		return false
 	}
 	o.reported = now
 	n := o.ring.takeDrops()
 	o.note(slog.LevelWarn, "log records were dropped", slog.String("output", o.name), slog.Uint64("dropped", n))
+	return true
 }
 
 // note puts a record of the logger's own straight into this output's ring.
@@ -237,6 +241,32 @@ func (o *output) note(level slog.Level, msg string, attrs ...slog.Attr) {
 	defer e.free()
 	h.encode(e, &part{}, nil, &r, 0)
 	o.ring.force(e.b)
+}
+
+// flush waits until every record accepted so far is out, for as long as ctx
+// lives. Without an actor it writes them on a goroutine of its own, for a
+// write into a stalled pipe ends for no ctx.
+func (o *output) flush(ctx context.Context) bool {
+	seq := o.ring.last()
+	out, direct := o.ring.await(seq, 0, ctx.Done())
+	if out || !direct {
+		return out
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		o.writing.Lock()
+		o.retryAt = time.Time{} // asked for: now, not after the back-off
+		o.writing.Unlock()
+		o.drainDirect(false)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		return false
+	}
+	out, _ = o.ring.await(seq, time.Nanosecond, nil)
+	return out
 }
 
 // reopener is an output whose descriptor can be made anew.
