@@ -126,7 +126,7 @@ func New(t testing.TB, opts ...Option) *System {
 		o.chassis = append([]chassis.Option{chassis.WithoutDefaultLogger()}, o.chassis...)
 	}
 	s.System, err = chassis.New(o.name, append([]chassis.Option{
-		chassis.WithSettings(settings), chassis.WithSQS(s.client), chassis.WithLogOutput(s.log),
+		chassis.WithSettings(settings), chassis.WithEmbedded(s.Queue), chassis.WithLogOutput(s.log),
 		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(throttle)),
 	}, o.chassis...)...)
 	if err != nil {

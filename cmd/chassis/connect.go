@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/spf13/cobra"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+// place is the flags that say where the queue is.
+type place struct {
+	files                           []string
+	path, endpoint, region, profile string
+	pool                            string
+	create                          bool // make a file or queue that is not there
+}
+
+func (p *place) flags(c *cobra.Command) {
+	f := c.PersistentFlags()
+	f.StringArrayVar(&p.files, "settings", nil, "settings file of the service (default chassis.yaml, .toml, .json of the working directory, and CHASSIS_...)")
+	f.StringVar(&p.path, "path", "", "file of an embedded queue that no service has open")
+	f.StringVar(&p.endpoint, "endpoint", "", "URL of anything that speaks SQS, such as a service's queue.listen")
+	f.StringVar(&p.region, "region", "", "AWS region")
+	f.StringVar(&p.profile, "profile", "", "profile of the shared AWS files")
+}
+
+func (p *place) poolFlag(c *cobra.Command) {
+	c.PersistentFlags().StringVar(&p.pool, "pool", "", "task pool (default the settings' tasks.task_pool)")
+}
+
+// sources of the settings: the files that were named, or those of the working
+// directory; the environment goes over both.
+func sources(files []string) []settings.Option {
+	if len(files) == 0 {
+		return chassis.Sources()
+	}
+	var all []settings.Option
+	for _, f := range files {
+		all = append(all, settings.File(f))
+	}
+	return append(all, settings.Env("CHASSIS"))
+}
+
+// queues is a queue service within reach.
+type queues struct {
+	client   *sqs.Client
+	local    *localsqs.Server // by --path
+	settings chassis.Settings
+	what     string
+}
+
+func (q *queues) close() error {
+	if q.local == nil {
+		return nil
+	}
+	return q.local.Close()
+}
+
+// open reaches the queue service.
+func (p *place) open(ctx context.Context) (*queues, error) {
+	s, err := chassis.LoadSettings(sources(p.files)...)
+	if err != nil {
+		return nil, err
+	}
+	q := &s.Queue
+	if p.path != "" && (p.endpoint != "" || p.region != "" || p.profile != "") {
+		return nil, usage("--path is a file on this machine, --endpoint, --region and --profile are a service: give one or the other")
+	}
+	if p.path != "" {
+		q.Path, q.Endpoint, q.Region, q.Profile = p.path, "", "", ""
+	}
+	if p.endpoint != "" || p.region != "" || p.profile != "" {
+		q.Path, q.Endpoint, q.Region, q.Profile = "", p.endpoint, p.region, p.profile
+	}
+	if p.pool != "" {
+		s.Tasks.TaskPool = p.pool
+	}
+	out := &queues{settings: s}
+	switch {
+	case !q.Embedded():
+		out.client, err = dial(ctx, q.SQSSettings)
+		out.what = "SQS at " + q.Endpoint
+		if q.Endpoint == "" {
+			out.what = "AWS SQS"
+		}
+	case q.Path == "":
+		return nil, usage("no queue is named: give --path FILE, --endpoint URL or --region NAME, or a settings file with a section queue; a queue in memory can be seen by its own process only")
+	default:
+		err = out.openFile(ctx, q.Path, p.create)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (q *queues) openFile(ctx context.Context, path string, create bool) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !create {
+		return notFound("there is no queue file %s", path)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	server, err := localsqs.New(localsqs.Path(path))
+	if errors.Is(err, localsqs.ErrInUse) {
+		return fmt.Errorf("%w; reach the service that has it by --endpoint, with the address of its setting queue.listen", err)
+	}
+	if err != nil {
+		return err
+	}
+	q.local, q.what = server, "the queue file "+path
+	q.client, err = sqsclient.New(ctx, sqsclient.Settings{}, sqsclient.WithHTTPClient(server.HTTPClient()))
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	return nil
+}
+
+// dial makes the client of a service. A server on this machine that was given
+// without a region is asked without a signature, as the in-process client of an
+// embedded queue asks; with a region, and no keys in the environment, any will
+// do.
+func dial(ctx context.Context, s sqsclient.Settings) (*sqs.Client, error) {
+	if !onLoopback(s.Endpoint) || s.Profile != "" {
+		return sqsclient.New(ctx, s)
+	}
+	if s.Region == "" {
+		s.Region = "us-east-1" // of requests without a signature it is not looked at
+		return sqsclient.New(ctx, s, sqsclient.WithOptions(func(o *sqs.Options) { o.Credentials = aws.AnonymousCredentials{} }))
+	}
+	if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
+		return sqsclient.New(ctx, s)
+	}
+	return sqsclient.New(ctx, s, sqsclient.WithCredentials(credentials.NewStaticCredentialsProvider("local", "local", "")))
+}
+
+func onLoopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil || endpoint == "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// with opens the place, runs f, and closes it.
+func (p *place) with(ctx context.Context, f func(*queues) error) error {
+	q, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(q), q.close())
+}
+
+// url of a queue by name.
+func (q *queues) url(ctx context.Context, name string) (string, error) {
+	out, err := q.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
+	var missing *types.QueueDoesNotExist
+	if errors.As(err, &missing) {
+		return "", notFound("there is no queue %q in %s", name, q.what)
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up queue %q: %w", name, sqsclient.Explain(q.client, err))
+	}
+	return aws.ToString(out.QueueUrl), nil
+}
+
+// poolName is the task pool that was chosen.
+func (q *queues) poolName() (string, error) {
+	if q.settings.Tasks.TaskPool == "" {
+		return "", usage("no task pool is named: give --pool NAME, or set tasks.task_pool")
+	}
+	return q.settings.Tasks.TaskPool, nil
+}

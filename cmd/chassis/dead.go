@@ -1,0 +1,327 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/time/rate"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/dispatcher"
+)
+
+// filter chooses dead letters.
+type filter struct {
+	ids                     []string // message or exec ids
+	task, reason, job, text string
+	older, newer            time.Duration
+	limit                   int
+}
+
+func (f *filter) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.task, "task", "", "of the task of this name")
+	c.Flags().StringVar(&f.reason, "reason", "", "given up for this reason: exhausted, cancelled, undecodable, unknown")
+	c.Flags().StringVar(&f.job, "job", "", "of the job with this id or name")
+	c.Flags().StringVar(&f.text, "error", "", "whose last error holds this text")
+	c.Flags().DurationVar(&f.older, "older-than", 0, "dead for longer than this")
+	c.Flags().DurationVar(&f.newer, "newer-than", 0, "dead for less than this")
+	c.Flags().IntVar(&f.limit, "limit", 0, "so many at most (default all)")
+}
+
+func (f *filter) check() error {
+	if f.limit < 0 || f.older < 0 || f.newer < 0 {
+		return usage("--limit, --older-than and --newer-than cannot be negative")
+	}
+	if f.reason != "" && !slices.Contains([]string{"exhausted", "cancelled", "undecodable", "unknown"}, f.reason) {
+		return usage("--reason is %q: want exhausted, cancelled, undecodable or unknown", f.reason)
+	}
+	return nil
+}
+
+// any says whether the filter leaves anything out.
+func (f *filter) any() bool {
+	return len(f.ids) > 0 || f.task != "" || f.reason != "" || f.job != "" || f.text != "" || f.older > 0 || f.newer > 0
+}
+
+func (f *filter) takes(d *chassis.DeadLetter, now time.Time) bool {
+	age := now.Sub(d.Sent)
+	return (len(f.ids) == 0 || slices.Contains(f.ids, d.MessageID) || slices.Contains(f.ids, d.ExecID)) &&
+		(f.task == "" || f.task == d.Name) && (f.reason == "" || f.reason == d.Reason) &&
+		(f.job == "" || f.job == d.JobID || f.job == d.JobName) &&
+		strings.Contains(d.LastError, f.text) &&
+		(f.older == 0 || age > f.older) && (f.newer == 0 || age < f.newer)
+}
+
+// deadRow is one dead letter, as JSON shows it.
+type deadRow struct {
+	MessageID string    `json:"message_id"`
+	Task      string    `json:"task"`
+	ExecID    string    `json:"exec_id"`
+	JobID     string    `json:"job_id"`
+	JobName   string    `json:"job_name"`
+	Reason    string    `json:"reason"`
+	Failures  int       `json:"failures"`
+	LastError string    `json:"last_error"`
+	Dead      time.Time `json:"dead_since"`
+	Body      string    `json:"body"`
+	Defects   string    `json:"defects,omitempty"`
+}
+
+func rowOf(d *chassis.DeadLetter) deadRow {
+	r := deadRow{d.MessageID, d.Name, d.ExecID, d.JobID, d.JobName, d.Reason, d.Failures, d.LastError, d.Sent, d.Body, ""}
+	if d.Defects != nil {
+		r.Defects = d.Defects.Error()
+	}
+	return r
+}
+
+func (a *app) deadCommand() *cobra.Command {
+	c := a.group(&cobra.Command{
+		Use: "dead", Short: "Dead letters: look at them, send them back, delete them",
+		Long: `Dead letters of a task pool: what was given up, with its reason. To look at one
+hides it from others for up to two minutes, and counts as a delivery of the
+dead letter, which nothing depends on.`,
+	})
+	p := &place{}
+	p.flags(c)
+	p.poolFlag(c)
+	c.AddCommand(a.deadLs(p), a.deadShow(p),
+		a.deadAct(p, "back", "Send dead letters back to their pool, with a fresh failure budget", "sent back", (*chassis.DeadLetter).SendBack),
+		a.deadAct(p, "rm", "Delete dead letters, for good", "deleted", (*chassis.DeadLetter).Delete))
+	return c
+}
+
+// letters goes through the dead letters that f takes until f's limit, or until
+// do says that it is enough.
+func (a *app) letters(ctx context.Context, p *place, f *filter, do func(*chassis.DeadLetter) (more bool, err error)) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	return p.with(ctx, func(q *queues) error {
+		pool, err := q.poolName()
+		if err != nil {
+			return err
+		}
+		queue := chassis.WithSQS(q.client)
+		if q.local != nil {
+			queue = chassis.WithEmbedded(q.local)
+		}
+		sys, err := chassis.New("chassis", chassis.WithSettings(q.settings), queue,
+			chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard))
+		if err != nil {
+			return err
+		}
+		taken, now := 0, time.Now()
+		err = func() error {
+			for d, err := range sys.DeadLetters(ctx) {
+				if err != nil {
+					return fmt.Errorf("%w (pool %q)", err, pool)
+				}
+				if !f.takes(d, now) {
+					continue
+				}
+				taken++
+				more, err := do(d)
+				if err != nil || !more || taken == f.limit {
+					return err
+				}
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+			}
+			return nil
+		}()
+		return errors.Join(err, sys.Stop(context.WithoutCancel(ctx)))
+	})
+}
+
+func (a *app) deadLs(p *place) *cobra.Command {
+	f := &filter{}
+	c := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "List dead letters", Args: cobra.NoArgs,
+		RunE: runs(func(ctx context.Context, _ []string) error {
+			rows := []deadRow{}
+			if err := a.letters(ctx, p, f, func(d *chassis.DeadLetter) (bool, error) {
+				rows = append(rows, rowOf(d))
+				return true, nil
+			}); err != nil {
+				return err
+			}
+			slices.SortFunc(rows, func(x, y deadRow) int { return x.Dead.Compare(y.Dead) })
+			if a.json {
+				return a.printJSON(rows)
+			}
+			var table [][]string
+			for _, r := range rows {
+				table = append(table, []string{r.ExecID, r.Task, r.Reason, strconv.Itoa(r.Failures), r.Dead.Format(time.RFC3339), cut(r.LastError+r.Defects, 70)})
+			}
+			return a.table("EXEC ID\tTASK\tREASON\tFAILURES\tDEAD SINCE\tLAST ERROR", table)
+		}),
+	}
+	f.flags(c)
+	return c
+}
+
+func (a *app) deadShow(p *place) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a dead letter by its exec id or message id", Args: cobra.ExactArgs(1),
+		RunE: runs(func(ctx context.Context, args []string) error {
+			var found *deadRow
+			if err := a.letters(ctx, p, &filter{ids: args}, func(d *chassis.DeadLetter) (bool, error) {
+				r := rowOf(d)
+				found = &r
+				return false, nil
+			}); err != nil {
+				return err
+			}
+			if found == nil {
+				return notFound("there is no dead letter %s that can be seen now; somebody who looks at it hides it for up to two minutes", args[0])
+			}
+			if a.json {
+				return a.printJSON(found)
+			}
+			for _, l := range [][2]string{
+				{"task", found.Task}, {"exec id", found.ExecID}, {"message id", found.MessageID}, {"job", found.JobID + " " + found.JobName},
+				{"reason", found.Reason}, {"failures", strconv.Itoa(found.Failures)}, {"dead since", found.Dead.Format(time.RFC3339)},
+				{"last error", found.LastError}, {"defects", found.Defects},
+			} {
+				if l[1] != "" {
+					fmt.Fprintf(a.out, "%-11s %s\n", l[0], l[1])
+				}
+			}
+			fmt.Fprintf(a.out, "\n%s\n", pretty(found.Body))
+			return nil
+		}),
+	}
+}
+
+// pretty indents JSON, and leaves alone what is none.
+func pretty(body string) string {
+	var b strings.Builder
+	var v json.RawMessage
+	if json.Unmarshal([]byte(body), &v) != nil {
+		return body
+	}
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return body
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// deadAct is a command that does something to each dead letter of a filter.
+func (a *app) deadAct(p *place, name, short, done string, act func(*chassis.DeadLetter, context.Context) error) *cobra.Command {
+	f := &filter{}
+	var all, yes, dry bool
+	var perSecond float64
+	c := &cobra.Command{
+		Use: name + " [ID...]", Short: short,
+		Long: short + `.
+
+Name them by exec id or message id, by a filter, or give --all. It stops at the
+first that cannot be settled and tells how many were; it may be run again.`,
+		RunE: runs(func(ctx context.Context, args []string) error {
+			f.ids = args
+			switch {
+			case !f.any() && !all:
+				return usage("which ones? Give ids, a filter such as --task NAME, or --all")
+			case f.any() && all:
+				return usage("--all is all of them: leave out the ids and filters, or --all")
+			case perSecond < 0:
+				return usage("--rate is %v: want dead letters a second, above 0", perSecond)
+			}
+			if name == "rm" && !dry {
+				if err := a.confirm(yes, "Delete dead letters, for good?"); err != nil {
+					return err
+				}
+			}
+			limit := rate.Inf
+			if perSecond > 0 {
+				limit = rate.Limit(perSecond)
+			}
+			return a.settleDead(ctx, p, f, dry, rate.NewLimiter(limit, 1), done, act)
+		}),
+	}
+	f.flags(c)
+	c.Flags().BoolVar(&all, "all", false, "all dead letters of the pool")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only tell which ones")
+	c.Flags().Float64Var(&perSecond, "rate", 0, "so many a second, at most (default: as fast as it goes)")
+	if name == "rm" {
+		c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	}
+	return c
+}
+
+func (a *app) settleDead(ctx context.Context, p *place, f *filter, dry bool, bucket *rate.Limiter, done string, act func(*chassis.DeadLetter, context.Context) error) error {
+	total := len(f.ids)
+	if total == 0 {
+		total = a.howMany(ctx, p, f)
+	}
+	bar := a.progress(total, done)
+	n := 0
+	ids := []string{}
+	err := a.letters(ctx, p, f, func(d *chassis.DeadLetter) (bool, error) {
+		if !dry {
+			if err := bucket.Wait(ctx); err != nil {
+				return false, context.Cause(ctx)
+			}
+			if err := act(d, ctx); err != nil {
+				return false, err
+			}
+		}
+		n++
+		ids = append(ids, d.ExecID)
+		bar.add(1)
+		return len(f.ids) == 0 || n < len(f.ids), nil
+	})
+	bar.end()
+	if dry {
+		done = "would be " + done
+	}
+	if a.json {
+		report := map[string]any{"count": n, "exec_ids": ids, "dry_run": dry}
+		err = errors.Join(err, a.printJSON(report))
+	} else {
+		fmt.Fprintf(a.out, "%d dead letters %s\n", n, done)
+	}
+	if err == nil && n == 0 && len(f.ids) > 0 {
+		return notFound("none of them is among the dead letters that can be seen now; somebody who looks at one hides it for up to two minutes")
+	}
+	return err
+}
+
+// howMany is the end of a progress bar: all there are, or the limit; 0 if it
+// is not known.
+func (a *app) howMany(ctx context.Context, p *place, f *filter) int {
+	if a.json || !isTerminal(a.err) {
+		return 0
+	}
+	n := 0
+	_ = p.with(ctx, func(q *queues) error { // what is wrong is told by what comes next
+		pool := q.settings.Tasks.DeadLetterPool
+		if pool == "" {
+			pool = dispatcher.DeadLetterPool(q.settings.Tasks.TaskPool)
+		}
+		url, err := q.url(ctx, pool)
+		if err != nil {
+			return err
+		}
+		row, err := q.row(ctx, url)
+		n = row.Visible
+		return err
+	})
+	if f.limit > 0 {
+		n = min(n, f.limit)
+	}
+	return n
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/task"
+)
+
+type mail struct {
+	To string `json:"to"`
+}
+
+// killTasks lets n tasks of each of two names die in the queue file.
+func killTasks(t *testing.T, db string, n int) {
+	t.Helper()
+	s := chassis.DefaultSettings()
+	s.Queue.Path, s.Tasks.TaskPool = db, "mailer-tasks"
+	log := &strings.Builder{}
+	sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithoutDefaultLogger(), chassis.WithLogOutput(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Errorf("stop: %v\n%s", err, log)
+		}
+	}()
+	events := sys.Tasks().Events(1000)
+	defer events.Close()
+	for _, name := range []string{"welcome", "goodbye"} {
+		def := task.Define[mail](name, task.MaxFailures(1))
+		chassis.Handle(sys, def, func(context.Context, task.Job[mail]) error { return errors.New(name + " is down") })
+		for range n {
+			if _, err := chassis.Send(t.Context(), sys, def, mail{To: "a@example.org"}, task.ForJob("7", "spring")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for settled := 0; settled < 2*n; {
+		if e := <-events.C; e.Kind == dispatcher.SettledWell {
+			settled++
+		}
+	}
+}
+
+func TestDeadLetters(t *testing.T) {
+	db := filepath.Join(emptyDir(t), "q.db")
+	killTasks(t, db, 6)
+	at := []string{"--path", db, "--pool", "mailer-tasks"}
+	on := func(args ...string) []string { return append(args, at...) }
+
+	rows := tells[[]deadRow](t, on("dead", "ls")...)
+	if len(rows) != 12 {
+		t.Fatalf("%d dead letters: %+v", len(rows), rows)
+	}
+	r := rows[0]
+	if r.Reason != task.ReasonExhausted || r.Failures != 1 || r.JobID != "7" || r.Dead.IsZero() || !strings.HasSuffix(r.LastError, "is down") || r.Body != `{"to": "a@example.org"}` {
+		t.Errorf("dead letter %+v", r)
+	}
+	if out := does(t, on("dead", "ls", "--task", "welcome", "--limit", "2")...); strings.Count(out, "welcome is down") != 2 {
+		t.Errorf("ls: %s", out)
+	}
+	for filter, want := range map[string]int{"--task welcome": 6, "--error goodbye": 6, "--job spring": 12, "--job 8": 0,
+		"--reason cancelled": 0, "--older-than 1h": 0, "--newer-than 1h": 12} {
+		if got := tells[[]deadRow](t, on(append([]string{"dead", "ls"}, strings.Fields(filter)...)...)...); len(got) != want {
+			t.Errorf("%s: %d, want %d", filter, len(got), want)
+		}
+	}
+	if out := does(t, on("dead", "show", r.ExecID)...); !strings.Contains(out, r.LastError) || !strings.Contains(out, `"to": "a@example.org"`) {
+		t.Errorf("show: %s", out)
+	}
+	if got := tells[deadRow](t, on("dead", "show", r.MessageID)...); got.ExecID != r.ExecID {
+		t.Errorf("show by message id: %+v", got)
+	}
+	if got := chassisWith(t, "", on("dead", "show", "nobody")...); got.code != exitNotFound {
+		t.Errorf("show of nothing: %+v", got)
+	}
+
+	type report struct {
+		Count int
+		IDs   []string `json:"exec_ids"`
+		Dry   bool     `json:"dry_run"`
+	}
+	if got := tells[report](t, on("dead", "back", "--task", "welcome", "--dry-run")...); got.Count != 6 || !got.Dry {
+		t.Errorf("dry run: %+v", got)
+	}
+	if got := tells[report](t, on("dead", "back", "--task", "welcome", "--rate", "1000")...); got.Count != 6 || got.Dry {
+		t.Errorf("back: %+v", got)
+	}
+	if got := tells[[]queueRow](t, append([]string{"queue", "ls"}, at[:2]...)...); len(got) != 2 || got[0].Visible != 6 || got[1].Visible != 6 {
+		t.Errorf("after back: %+v", got)
+	}
+	left := tells[[]deadRow](t, on("dead", "ls")...)
+	if got := tells[report](t, on("dead", "rm", left[0].ExecID, "--yes")...); got.Count != 1 || got.IDs[0] != left[0].ExecID {
+		t.Errorf("rm: %+v", got)
+	}
+	if got := chassisWith(t, "", on("dead", "rm", left[0].ExecID, "--yes")...); got.code != exitNotFound {
+		t.Errorf("rm twice: %+v", got)
+	}
+	if out := does(t, on("dead", "rm", "--all", "--yes")...); !strings.Contains(out, "5 dead letters deleted") {
+		t.Errorf("rm --all: %s", out)
+	}
+	if got := tells[[]deadRow](t, on("dead", "ls")...); len(got) != 0 {
+		t.Errorf("at the end: %+v", got)
+	}
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/spf13/cobra"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+func (a *app) queueCommand() *cobra.Command {
+	c := a.group(&cobra.Command{Use: "queue", Short: "Serve an SQS on this machine; list, look into and empty queues"})
+	p := &place{}
+	ls, peek, purge := a.queueLs(p), a.queuePeek(p), a.queuePurge(p)
+	for _, sub := range []*cobra.Command{ls, peek, purge} {
+		p.flags(sub)
+	}
+	c.AddCommand(a.queueServe(), ls, peek, purge)
+	return c
+}
+
+func (a *app) queueServe() *cobra.Command {
+	var path, listen string
+	var create []string
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve an SQS on loopback, in memory or in a file, until interrupted",
+		Long: `Serve an SQS on loopback, in memory or (--path) in a file, until interrupted.
+Any SDK in any language can use it: give it the URL as its endpoint.
+GET /-/stats, /-/peek?queue=NAME, /-/health and /-/metrics show what is in it.`,
+		Args: cobra.NoArgs,
+		RunE: runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, path, listen, create) }),
+	}
+	c.Flags().StringVar(&path, "path", "", "file that keeps the queues; without one they end with this process")
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9324", "loopback address; port 0 takes a free one")
+	c.Flags().StringArrayVar(&create, "create", nil, "queue to create, if it is not there; may be given again")
+	return c
+}
+
+func (a *app) serve(ctx context.Context, path, listen string, create []string) error {
+	var opts []localsqs.Option
+	if path != "" {
+		opts = append(opts, localsqs.Path(path))
+	}
+	server, err := localsqs.New(opts...)
+	if err != nil {
+		return err
+	}
+	err = a.served(ctx, server, path, listen, create)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, server.Shutdown(stop))
+}
+
+func (a *app) served(ctx context.Context, server *localsqs.Server, path, listen string, create []string) error {
+	client, err := sqsclient.New(ctx, sqsclient.Settings{}, sqsclient.WithHTTPClient(server.HTTPClient()))
+	if err != nil {
+		return err
+	}
+	for _, name := range create {
+		if _, err := poller.EnsureQueue(ctx, client, name, poller.EnsureOptions{Create: true}); err != nil {
+			return err
+		}
+	}
+	url, err := server.Listen(listen)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		if err := a.printLine(map[string]string{"endpoint": url, "path": path}); err != nil {
+			return err
+		}
+	} else {
+		kept := "in memory: what is in it ends with this process"
+		if path != "" {
+			kept = "in " + path
+		}
+		fmt.Fprintf(a.out, "SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  curl %s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// queueRow is one queue of ls.
+type queueRow struct {
+	Name       string `json:"name"`
+	URL        string `json:"url"`
+	Visible    int    `json:"visible"`
+	InFlight   int    `json:"in_flight"`
+	Delayed    int    `json:"delayed"`
+	Visibility int    `json:"visibility_timeout_seconds"`
+	Retention  int    `json:"retention_seconds"`
+	FIFO       bool   `json:"fifo"`
+}
+
+func (a *app) queueLs(p *place) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls [PREFIX]", Aliases: []string{"list"}, Short: "List queues with the number of their messages",
+		Args: cobra.MaximumNArgs(1),
+		RunE: runs(func(ctx context.Context, args []string) error {
+			return p.with(ctx, func(q *queues) error {
+				rows, err := q.list(ctx, strings.Join(args, ""))
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(rows)
+				}
+				var table [][]string
+				for _, r := range rows {
+					table = append(table, []string{r.Name, strconv.Itoa(r.Visible), strconv.Itoa(r.InFlight), strconv.Itoa(r.Delayed),
+						(time.Duration(r.Visibility) * time.Second).String(), (time.Duration(r.Retention) * time.Second).String()})
+				}
+				return a.table("QUEUE\tVISIBLE\tIN FLIGHT\tDELAYED\tVISIBILITY\tRETENTION", table)
+			})
+		}),
+	}
+}
+
+func (q *queues) names(ctx context.Context, prefix string) (urls []string, err error) {
+	in := &sqs.ListQueuesInput{MaxResults: aws.Int32(1000)}
+	if prefix != "" {
+		in.QueueNamePrefix = &prefix
+	}
+	for pages := sqs.NewListQueuesPaginator(q.client, in); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the queues of %s: %w", q.what, sqsclient.Explain(q.client, err))
+		}
+		urls = append(urls, page.QueueUrls...)
+	}
+	slices.Sort(urls)
+	return urls, nil
+}
+
+func (q *queues) list(ctx context.Context, prefix string) ([]queueRow, error) {
+	urls, err := q.names(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	rows := []queueRow{}
+	for _, url := range urls {
+		row, err := q.row(ctx, url)
+		var gone *types.QueueDoesNotExist
+		if errors.As(err, &gone) {
+			continue // deleted since it was listed
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func (q *queues) row(ctx context.Context, url string) (queueRow, error) {
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
+	if err != nil {
+		return queueRow{}, fmt.Errorf("attributes of %s: %w", url, sqsclient.Explain(q.client, err))
+	}
+	number := func(name types.QueueAttributeName) int {
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // absent with some servers: 0
+		return n
+	}
+	name := url[strings.LastIndexByte(url, '/')+1:]
+	return queueRow{
+		Name: name, URL: url, FIFO: strings.HasSuffix(name, ".fifo"),
+		Visible:    number(types.QueueAttributeNameApproximateNumberOfMessages),
+		InFlight:   number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
+		Delayed:    number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
+		Visibility: number(types.QueueAttributeNameVisibilityTimeout),
+		Retention:  number(types.QueueAttributeNameMessageRetentionPeriod),
+	}, nil
+}
+
+func (a *app) queuePurge(p *place) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "purge QUEUE", Short: "Delete every message of a queue, for good", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: completeQueues(p),
+		RunE: runs(func(ctx context.Context, args []string) error {
+			return p.with(ctx, func(q *queues) error {
+				url, err := q.url(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				row, err := q.row(ctx, url)
+				if err != nil {
+					return err
+				}
+				n := row.Visible + row.InFlight + row.Delayed
+				if err := a.confirm(yes, fmt.Sprintf("Delete about %d messages of queue %q in %s, for good?", n, args[0], q.what)); err != nil {
+					return err
+				}
+				if _, err := q.client.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &url}); err != nil {
+					return fmt.Errorf("purge queue %q: %w", args[0], sqsclient.Explain(q.client, err))
+				}
+				if a.json {
+					return a.printJSON(map[string]any{"queue": args[0], "purged": n})
+				}
+				fmt.Fprintf(a.out, "%s: about %d messages deleted\n", args[0], n)
+				return nil
+			})
+		}),
+	}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+// completeQueues completes the name of a queue.
+func completeQueues(p *place) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second) // somebody waits with a finger on the key
+		defer cancel()
+		var names []string
+		err := p.with(ctx, func(q *queues) error {
+			urls, err := q.names(ctx, prefix)
+			for _, url := range urls {
+				names = append(names, url[strings.LastIndexByte(url, '/')+1:])
+			}
+			return err
+		})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError | cobra.ShellCompDirectiveNoFileComp
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/settings"
+)
+
+func (a *app) settingsCommand() *cobra.Command {
+	c := a.group(&cobra.Command{
+		Use: "settings", Short: "Check, explain and describe settings files",
+		Long: `Check, explain and describe the settings of the chassis itself: its sections
+log, circuit_breaker, tasks, queue and so on. Other top-level keys are a service's own
+and are left alone, unless they look like a misspelling. For those too, a
+service can offer the same through package settings.`,
+	})
+	c.AddCommand(a.settingsCheck(), a.settingsExplain(), a.settingsSchema(), a.settingsExample(), a.settingsReference())
+	return c
+}
+
+const filesHelp = "Without FILE: chassis.yaml, .toml and .json of the working directory. Later files go over earlier ones, and CHASSIS_... of the environment over them all."
+
+func layout() (*settings.Layout, error) { return settings.LayoutOf(chassis.DefaultSettings()) }
+
+func (a *app) settingsCheck() *cobra.Command {
+	return &cobra.Command{
+		Use: "check [FILE...]", Short: "Tell every mistake, with its place; exit code 3 if there is one",
+		Long: "Tell every mistake, with its file, line and column, for CI and editors; the exit code is 3 if there is one.\n" + filesHelp,
+		RunE: runs(func(_ context.Context, files []string) error {
+			_, err := chassis.LoadSettings(sources(files)...)
+			mistakes := settings.Mistakes(err)
+			if err != nil && len(mistakes) == 0 {
+				return err
+			}
+			if a.json {
+				if mistakes == nil {
+					mistakes = []*settings.Error{}
+				}
+				if err := a.printJSON(mistakes); err != nil {
+					return err
+				}
+			}
+			if len(mistakes) > 0 {
+				if !a.json {
+					for _, m := range mistakes {
+						fmt.Fprintln(a.out, m)
+					}
+				}
+				return &coded{exitSettings, fmt.Errorf("%d mistakes in the settings", len(mistakes))}
+			}
+			if !a.json {
+				fmt.Fprintln(a.out, "ok")
+			}
+			return nil
+		}),
+	}
+}
+
+func (a *app) settingsExplain() *cobra.Command {
+	var set bool
+	var only string
+	c := &cobra.Command{
+		Use: "explain [FILE...]", Short: "Tell every setting's value and where it comes from",
+		Long: "Tell every setting's value, where it comes from and what it hides; secrets are not shown.\n" + filesHelp,
+		RunE: runs(func(_ context.Context, files []string) error {
+			l, err := layout()
+			if err != nil {
+				return err
+			}
+			entries, wrong := l.Explain(append(sources(files), settings.Shared())...)
+			entries = slices.DeleteFunc(entries, func(e settings.Entry) bool {
+				return set && e.Default || only != "" && e.Path != only && !strings.HasPrefix(e.Path, only+".")
+			})
+			if a.json {
+				if entries == nil {
+					entries = []settings.Entry{}
+				}
+				return errors.Join(wrong, a.printJSON(entries))
+			}
+			var rows [][]string
+			for _, e := range entries {
+				from := e.Source.String()
+				if e.Alias != "" {
+					from += " (alias " + e.Alias + ", at " + e.Target.String() + ")"
+				}
+				for _, hidden := range e.Shadowed {
+					from += fmt.Sprintf(", hides %s at %s", hidden.Value, hidden.Source)
+				}
+				rows = append(rows, []string{e.Path, cut(e.Value, 60), from})
+			}
+			return errors.Join(wrong, a.table("SETTING\tVALUE\tFROM", rows))
+		}),
+	}
+	c.Flags().BoolVar(&set, "set", false, "only what is not the default")
+	c.Flags().StringVar(&only, "only", "", "only this setting or section, such as tasks")
+	return c
+}
+
+func (a *app) settingsSchema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print a JSON Schema, for editors", Args: cobra.NoArgs,
+		RunE: runs(func(context.Context, []string) error {
+			l, err := layout()
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(append(l.Schema(), '\n'))
+			return err
+		}),
+	}
+}
+
+func (a *app) settingsExample() *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use: "example", Short: "Print a file with every setting, its default and what it is", Args: cobra.NoArgs,
+		RunE: runs(func(context.Context, []string) error {
+			l, err := layout()
+			if err != nil {
+				return err
+			}
+			f, err := settings.FormatOf("x." + format)
+			if err != nil {
+				return usage("--format is %q: want yaml, toml, json or env", format)
+			}
+			text, err := l.Example(f, "CHASSIS")
+			if err != nil {
+				return err
+			}
+			if a.json && f != settings.JSON {
+				return a.printJSON(map[string]string{"format": format, "text": string(text)})
+			}
+			_, err = a.out.Write(text)
+			return err
+		}),
+	}
+	c.Flags().StringVar(&format, "format", "yaml", "yaml, toml, json or env")
+	return c
+}
+
+func (a *app) settingsReference() *cobra.Command {
+	return &cobra.Command{
+		Use: "reference", Short: "Print a markdown table of every setting", Args: cobra.NoArgs,
+		RunE: runs(func(context.Context, []string) error {
+			l, err := layout()
+			if err != nil {
+				return err
+			}
+			text := l.Reference("CHASSIS")
+			if a.json {
+				return a.printJSON(map[string]string{"format": "markdown", "text": string(text)})
+			}
+			_, err = a.out.Write(text)
+			return err
+		}),
+	}
+}
