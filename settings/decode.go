@@ -267,7 +267,9 @@ func (d *decoder) structure(c *codec, n *node, at Position, v reflect.Value) {
 			k := &n.kids[i]
 			if i, ok := c.byKey[k.key]; ok {
 				if given[i] != nil { // doubled, which is told; both are judged
-					d.entry(&c.fields[i], given[i], at, reflect.New(c.fields[i].codec.typ).Elem())
+					scratch := reflect.New(c.fields[i].codec.typ).Elem()
+					scratch.Set(v.FieldByIndex(c.fields[i].index))
+					d.entry(&c.fields[i], given[i], at, scratch)
 				}
 				given[i] = k.node
 			} else if fi := d.fileField(c, k, n); fi >= 0 {

@@ -44,7 +44,13 @@ func parseTOML(o *opening, from *origin, data []byte) *node {
 		var pe toml.ParseError
 		problem := "not TOML from here on"
 		if errors.As(err, &pe) {
-			pos.Line, pos.Column = tomlErrorPlace(data, pe.Position.Start, pe.Position.Line)
+			start, line := pe.Position.Start, pe.Position.Line
+			if strings.Contains(pe.Message, "to end table name") && start <= len(data) {
+				// The parser passes the line break before it sees that ] is missing.
+				start = len(bytes.TrimRight(data[:start], " \t\r\n"))
+				line, _ = lineColumn(data, start)
+			}
+			pos.Line, pos.Column = tomlErrorPlace(data, start, line)
 			problem = tomlProblem(pe.Message)
 		}
 		o.fail(&Error{Kind: KindSyntax, Pos: pos, Problem: problem})
@@ -142,6 +148,9 @@ func tomlTime(t time.Time) string {
 // tomlErrorPlace gives line and column of the parser's byte offset; its line
 // goes before, for some of its errors have no offset.
 func tomlErrorPlace(data []byte, start, line int) (int, int) {
+	for start < len(data) && (data[start] == ' ' || data[start] == '\t') {
+		start++
+	}
 	l, c := lineColumn(data, start)
 	if line > 0 && l != line {
 		return line, 1

@@ -70,7 +70,8 @@ func yamlMessage(data []byte) (msg string) {
 type yamlReader struct {
 	o        *opening
 	slab     slab
-	open     []*yaml.Node // aliased nodes that are being read, to see a cycle
+	open     []*yaml.Node // anchored nodes that are being read, to see a cycle
+	aliased  int          // how many aliases deep
 	expanded int
 	tooMuch  bool
 }
@@ -82,14 +83,18 @@ func (y *yamlReader) fail(n *yaml.Node, kind Kind, problem string) {
 func (y *yamlReader) node(n *yaml.Node) *node {
 	out := y.slab.new()
 	out.line, out.col = int32(n.Line), int32(n.Column)
-	if len(y.open) > 0 {
+	if y.aliased > 0 {
 		if y.expanded++; y.expanded > maxExpanded {
 			if !y.tooMuch {
 				y.tooMuch = true
-				y.fail(y.open[0], KindSyntax, "its anchors grow to more than 100000 values")
+				y.fail(n, KindSyntax, "its anchors grow to more than 100000 values")
 			}
 			return out
 		}
+	}
+	if n.Anchor != "" {
+		y.open = append(y.open, n)
+		defer func() { y.open = y.open[:len(y.open)-1] }()
 	}
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -113,12 +118,13 @@ func (y *yamlReader) alias(n *yaml.Node, out *node) *node {
 	for _, open := range y.open {
 		if open == n.Alias {
 			y.fail(n, KindAlias, "the anchor that this names holds itself")
+			out.bad = true
 			return out
 		}
 	}
-	y.open = append(y.open, n.Alias)
+	y.aliased++
 	out = y.node(n.Alias)
-	y.open = y.open[:len(y.open)-1]
+	y.aliased--
 	return out
 }
 
@@ -192,11 +198,12 @@ func (y *yamlReader) scalar(n *yaml.Node, out *node) {
 		out.kind, out.literal = stringNode, true
 		raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(n.Value), ""))
 		if err != nil {
+			out.bad = true
 			y.fail(n, KindType, "expected base64 after !!binary")
 		}
 		out.text = string(raw)
 	default:
-		out.kind = stringNode
+		out.kind, out.bad = stringNode, true
 		y.fail(n, KindSyntax, "a value that begins with ! has a tag, and this tag is not known: put the value in quotes, or use !!str, !!int, !!float, !!bool, !!null or !!binary")
 	}
 }
