@@ -4,10 +4,11 @@
 GO       ?= go
 LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 30s
-KILLS    ?= 5
+KILLS     ?= 5
+CHAOSTIME ?= 10m
 MODULES  := . bench
 
-.PHONY: help check fmt vet lint tidy test race killtest fuzz bench peers cover
+.PHONY: help check fmt vet lint tidy test race killtest fuzz bench chaos peers cover
 
 help: ## list the habits
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -44,6 +45,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: ## benchmarks of our own
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing may be lost
+	cd bench && $(GO) run ./chaos -for $(CHAOSTIME)
 
 peers: ## side by side with what a user would take instead
 	cd bench && $(GO) run ./peers
