@@ -51,9 +51,9 @@ func (w *worker) onExtended(l *lease, c *call, i int, err error) {
 	}
 	if l.waiting != nil && err == nil {
 		d := l.waiting
-		l.waiting = nil
-		w.heldBack--
+		w.unwait(l)
 		if w.subscriber == nil || w.drain != nil && !w.drain.handOver {
+			w.demand.credits++
 			w.giveBack(l)
 			return
 		}
@@ -67,8 +67,8 @@ func (w *worker) onLost(l *lease) {
 	s := l.settling
 	switch {
 	case l.waiting != nil: // never handed over: it comes again
-		l.waiting = nil
-		w.heldBack--
+		w.unwait(l)
+		w.demand.credits++
 		w.ledger.close(l)
 	case s == nil:
 		w.counts.lost.Add(1)
@@ -80,6 +80,11 @@ func (w *worker) onLost(l *lease) {
 	default: // the delete goes on: as long as nobody got the message it still ends it
 		w.tell(l, s, err)
 	}
+}
+
+func (w *worker) unwait(l *lease) {
+	l.waiting = nil
+	w.heldBack--
 }
 
 func (w *worker) lossOf(l *lease) error {

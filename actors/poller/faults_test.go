@@ -2,8 +2,10 @@ package poller_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -79,3 +81,15 @@ func flaky(calls, partial float64) fault {
 		return next(body)
 	}
 }
+
+// Handle panics on the records of the test.
+func (p *panicky) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == p.on && p.n.Add(-1) >= 0 {
+		panic("by the test")
+	}
+	return nil
+}
+
+func (p *panicky) Enabled(context.Context, slog.Level) bool { return true }
+func (p *panicky) WithAttrs([]slog.Attr) slog.Handler       { return p }
+func (p *panicky) WithGroup(string) slog.Handler            { return p }

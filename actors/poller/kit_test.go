@@ -27,6 +27,7 @@ import (
 type wire struct {
 	next  *http.Client
 	fault atomic.Pointer[fault]
+	hang  atomic.Pointer[func(r *http.Request, op string) error]
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -40,6 +41,11 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.counts[op]++
 	w.mu.Unlock()
+	if hang := w.hang.Load(); hang != nil {
+		if err := (*hang)(r, op); err != nil {
+			return nil, err
+		}
+	}
 	f := w.fault.Load()
 	if f == nil {
 		return w.next.Do(r)
@@ -56,8 +62,9 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	})
 }
 
-func (w *wire) breakBy(f fault) { w.fault.Store(&f) }
-func (w *wire) mend()           { w.fault.Store(nil) }
+func (w *wire) breakBy(f fault)                                 { w.fault.Store(&f) }
+func (w *wire) hangBy(f func(r *http.Request, op string) error) { w.hang.Store(&f) }
+func (w *wire) mend()                                           { w.fault.Store(nil) }
 
 func (w *wire) count(op string) int {
 	w.mu.Lock()

@@ -303,9 +303,9 @@ func (b *outbox) forget() bool {
 	return true
 }
 
-// pause is the wait before the next try: 50 ms doubled by each, with jitter of
-// a half so that many senders do not come at once.
+// pause is the wait before the next try: 50 ms doubled by each up to 5 s, of
+// which half is jitter, so that many who failed together do not come together.
 func pause(tries int) time.Duration {
-	d := 50 * time.Millisecond << min(max(tries-1, 0), 5)
+	d := min(50*time.Millisecond<<min(max(tries-1, 0), 7), 5*time.Second)
 	return d/2 + rand.N(d/2+1)
 }

@@ -76,7 +76,8 @@ func (w *worker) receive(n int) {
 		out, err := w.cfg.Client.ReceiveMessage(ctx, w.receiveInput(r))
 		m := &received{receive: r, err: err, ended: time.Now()}
 		if err == nil {
-			m.messages, m.got = incomings(out.Messages), len(out.Messages)
+			m.messages = incomings(out.Messages)
+			m.got = len(m.messages)
 		}
 		w.root.Send(w.self, m)
 	})
@@ -190,6 +191,7 @@ func (w *worker) enter(in incoming, start time.Time) {
 	in.delivered.Lease = l.id
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
+		w.demand.credits++
 		w.giveBack(l)
 	case !l.startable(w.now):
 		l.waiting = in.delivered

@@ -57,8 +57,7 @@ func (w *worker) onSettle(m *Settle) {
 // giveBack releases a message that nobody runs.
 func (w *worker) giveBack(l *lease) {
 	if l.waiting != nil {
-		l.waiting = nil
-		w.heldBack--
+		w.unwait(l)
 	}
 	w.begin(l, &settlement{release: true, visibleAt: w.now, since: w.now, silent: true})
 }
@@ -162,7 +161,7 @@ func (w *worker) postpone(l *lease) {
 	s := l.settling
 	s.tries++
 	s.queued = true
-	w.later = append(w.later, postponed{w.now.Add(min(pause(s.tries)<<max(s.tries-6, 0), 5*time.Second)), l})
+	w.later = append(w.later, postponed{w.now.Add(pause(s.tries)), l})
 }
 
 func (w *worker) postponedDue() {
