@@ -162,7 +162,7 @@ func (f *form) reserved(k string) bool {
 	if f.stackdriver {
 		switch k {
 		case "message", "timestamp", "severity", "module", "file", "line", "exception",
-			"stack_trace", "serviceContext", "context", "httpRequest", "@type",
+			"stack", "stack_trace", "serviceContext", "context", "httpRequest", "@type",
 			// read as the time by Google's agents when they find them
 			"time", "timestampSeconds", "timestampNanos":
 			return true

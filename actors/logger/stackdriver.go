@@ -70,6 +70,8 @@ func (f *form) stackdriverTail(e *enc, r *slog.Record) {
 	}
 	if r.Level >= slog.LevelError {
 		e.failure(s, r)
+	} else if s.stack != "" {
+		e.rawField("stack", s.stack) // not where Error Reporting looks
 	}
 }
 
