@@ -60,7 +60,7 @@ func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] 
 		var kept []*DeadLetter
 		defer func() { s.unhide(ctx, url, kept) }()
 		seen := map[string]bool{}
-		for {
+		for !s.queue.empty(ctx, url) {
 			batch, err := s.receiveDead(ctx, url)
 			if err != nil {
 				yield(nil, err)
@@ -93,7 +93,7 @@ func (s *System) receiveDead(ctx context.Context, url string) ([]*DeadLetter, er
 	out, err := s.queue.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,
 		MaxNumberOfMessages:   10,
-		WaitTimeSeconds:       s.queue.deadWait(),
+		WaitTimeSeconds:       1, // a long poll asks all of SQS's servers
 		VisibilityTimeout:     int32(deadLook / time.Second),
 		MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
@@ -118,7 +118,7 @@ func (s *System) receiveDead(ctx context.Context, url string) ([]*DeadLetter, er
 }
 
 // unhide makes letters visible again. Where that fails they are visible by
-// themselves when their two minutes are over.
+// themselves when their time is over.
 func (s *System) unhide(ctx context.Context, url string, letters []*DeadLetter) {
 	ctx = context.WithoutCancel(ctx)
 	for len(letters) > 0 {

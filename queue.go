@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/sqsclient"
@@ -68,13 +69,16 @@ func (q *queue) close(ctx context.Context) error {
 	return q.local.Shutdown(ctx)
 }
 
-// deadWait is how long, in seconds, a receive from the dead letters waits: a
-// long poll asks all of SQS's servers, and the embedded queue is but one.
-func (q *queue) deadWait() int32 {
-	if q.local != nil {
-		return 0
+// empty says that the embedded queue, whose numbers are exact, has nothing
+// visible at url, so that no long poll has to find out. Of SQS it is never
+// known.
+func (q *queue) empty(ctx context.Context, url string) bool {
+	if q.local == nil {
+		return false
 	}
-	return 1
+	const visible = types.QueueAttributeNameApproximateNumberOfMessages
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{visible}})
+	return err == nil && out.Attributes[string(visible)] == "0"
 }
 
 func or(s, otherwise string) string {
