@@ -149,7 +149,7 @@ func (d *dotEnv) statement() (v variable, ok bool) {
 			break
 		}
 	}
-	v.value = strings.TrimSpace(value)
+	v.value = strings.Trim(value, " \t\r")
 	d.endLine()
 	return v, true
 }

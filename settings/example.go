@@ -355,7 +355,7 @@ func dotEnvText(s string) string {
 	if !strings.ContainsAny(s, "\n\r'\"#\\ \t") {
 		return s
 	}
-	if !strings.Contains(s, "'") {
+	if !strings.ContainsAny(s, "'\n\r") {
 		return "'" + s + "'"
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "$", `\$`).Replace(s) + `"`

@@ -51,14 +51,14 @@ func parseUint(text string, bits int) (uint64, error) {
 	return strconv.ParseUint(strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", ""), 0, bits)
 }
 
-func parseFloat(text string) (float64, error) {
+func parseFloat(text string, bits int) (float64, error) {
 	switch strings.TrimLeft(strings.ToLower(text), "+-") {
 	case ".inf", "inf", "infinity":
 		return math.Inf(1 - 2*strings.Count(text[:1], "-")), nil
 	case ".nan", "nan":
 		return math.NaN(), nil
 	}
-	return strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
+	return strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), bits)
 }
 
 // number gives an int node's text, or that of a float without a fraction.
@@ -79,7 +79,7 @@ func wholeText(n *node) (string, bool) {
 		}
 		return t, t != ""
 	case floatNode:
-		f, err := parseFloat(n.text)
+		f, err := parseFloat(n.text, 64)
 		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1e20 {
 			if f == 0 {
 				return "0", true // -0.0
@@ -137,7 +137,7 @@ func setFloat(n *node, v reflect.Value) *misfit {
 	if n.kind != intNode && n.kind != floatNode && n.kind != textNode {
 		return quotedNumber(n)
 	}
-	f, err := parseFloat(strings.TrimSpace(n.text))
+	f, err := parseFloat(strings.TrimSpace(n.text), v.Type().Bits())
 	if i, intErr := parseInt(n.text, 64); err != nil && n.kind == intNode && intErr == nil {
 		f, err = float64(i), nil
 	}

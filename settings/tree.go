@@ -177,7 +177,7 @@ func (n *node) raw() any {
 			return v
 		}
 	case floatNode:
-		if v, err := parseFloat(n.text); err == nil {
+		if v, err := parseFloat(n.text, 64); err == nil {
 			return v
 		}
 	case timeNode:

@@ -1,0 +1,165 @@
+package settings_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/sambatech/chassis/settings"
+)
+
+// anyLayout is a layout of random items: every type with rules that fit it,
+// some required, some in sections, with odd names.
+func anyLayout(t *rapid.T) (*settings.Layout, []settings.Item) {
+	kinds := []func(*rapid.T, *settings.Item){
+		func(t *rapid.T, i *settings.Item) {
+			i.Default, i.Rules = rapid.String().Draw(t, "s"), rapid.SampledFrom([]string{"", "zero,nonempty", "max=1000"}).Draw(t, "r")
+		},
+		func(t *rapid.T, i *settings.Item) { i.Default, i.Rules = "b", "oneof=a|b|c d" },
+		func(t *rapid.T, i *settings.Item) { i.Type, i.Rules = reflect.TypeFor[string](), "min=3,max=5,lower" },
+		func(t *rapid.T, i *settings.Item) {
+			i.Type, i.Rules = reflect.TypeFor[string](), "match=[a-f]{2}-(x|y)[0-9]+, z?"
+		},
+		func(t *rapid.T, i *settings.Item) { i.Type, i.Rules = reflect.TypeFor[string](), "url" },
+		func(t *rapid.T, i *settings.Item) { i.Type, i.Rules = reflect.TypeFor[string](), "hostport" },
+		func(t *rapid.T, i *settings.Item) { i.Default = rapid.Int().Draw(t, "i") },
+		func(t *rapid.T, i *settings.Item) {
+			i.Default, i.Rules = rapid.Uint16Range(1, 65535).Draw(t, "u"), "port"
+		},
+		func(t *rapid.T, i *settings.Item) { i.Type, i.Rules = reflect.TypeFor[int8](), "min=-5,max=-2" },
+		func(t *rapid.T, i *settings.Item) { i.Default = rapid.Float64().Draw(t, "f") },
+		func(t *rapid.T, i *settings.Item) { i.Default = rapid.Bool().Draw(t, "b") },
+		func(t *rapid.T, i *settings.Item) { i.Default = time.Duration(rapid.Int64().Draw(t, "d")) },
+		func(t *rapid.T, i *settings.Item) {
+			i.Type, i.Rules = reflect.TypeFor[time.Duration](), "min=250ms,max=2m"
+		},
+		func(t *rapid.T, i *settings.Item) { i.Default = settings.ByteSize(rapid.Int64().Draw(t, "bytes")) },
+		func(t *rapid.T, i *settings.Item) {
+			i.Default = time.Unix(rapid.Int64Range(0, 1<<32).Draw(t, "t"), 0).UTC()
+		},
+		func(t *rapid.T, i *settings.Item) { i.Default = rapid.SliceOf(rapid.String()).Draw(t, "list") },
+		func(t *rapid.T, i *settings.Item) {
+			i.Type, i.Rules = reflect.TypeFor[[]string](), "min=2,each,upper,nonempty"
+		},
+		func(t *rapid.T, i *settings.Item) {
+			i.Default = rapid.MapOf(rapid.String(), rapid.Int()).Draw(t, "map")
+		},
+		func(t *rapid.T, i *settings.Item) {
+			i.Default = rapid.SliceOf(rapid.SliceOf(rapid.Float32())).Draw(t, "lists")
+		},
+		func(t *rapid.T, i *settings.Item) { i.Default = settings.NewSecret(rapid.String().Draw(t, "secret")) },
+		func(t *rapid.T, i *settings.Item) { i.Type = reflect.TypeFor[settings.Secret[int]]() },
+		func(t *rapid.T, i *settings.Item) { i.Default = new(rapid.Int().Draw(t, "p")) },
+		func(t *rapid.T, i *settings.Item) { i.Default = (*string)(nil) },
+		func(t *rapid.T, i *settings.Item) { i.Type = reflect.TypeFor[*regexp.Regexp]() },
+	}
+	var items []settings.Item
+	n := rapid.IntRange(1, 8).Draw(t, "n")
+	for i := range n {
+		item := settings.Item{Name: fmt.Sprintf("%s_%d", rapid.SampledFrom([]string{"a", "sec.b", "sec.c", `"odd key"`, `sec."x.y"`, "Über"}).Draw(t, "name"), i), Doc: rapid.SampledFrom([]string{"", "what it is", "two\nlines # and | more"}).Draw(t, "doc")}
+		if strings.HasSuffix(item.Name, fmt.Sprintf("\"_%d", i)) {
+			item.Name = strings.TrimSuffix(item.Name, fmt.Sprintf("\"_%d", i)) + fmt.Sprintf(" %d\"", i)
+		}
+		rapid.SampledFrom(kinds).Draw(t, "kind")(t, &item)
+		items = append(items, item)
+	}
+	layout, err := settings.NewLayout(items...)
+	if err != nil {
+		t.Fatalf("%v\n%+v", err, items)
+	}
+	return layout, items
+}
+
+var commentedOut = regexp.MustCompile(`(?m)^( *)#([^ #\n])`)
+
+func loadExample(t *rapid.T, layout *settings.Layout, format settings.Format, text string) (*settings.Values, error) {
+	if format != settings.ENV {
+		return layout.Load(settings.Bytes("example", format, []byte(text)))
+	}
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return layout.Load(settings.DotEnv("APP", filepath.Join(dir, ".env")))
+}
+
+func TestWhatExamplePrintsLoads(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		layout, items := anyLayout(t)
+		for _, format := range []settings.Format{settings.YAML, settings.TOML, settings.JSON, settings.ENV} {
+			text, err := layout.Example(format, "APP")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := loadExample(t, layout, format, string(text)); err != nil {
+				t.Fatalf("%s: %v\n%s", format, err, text)
+			}
+			all := commentedOut.ReplaceAllString(string(text), "$1$2")
+			values, err := loadExample(t, layout, format, all)
+			if err != nil {
+				t.Fatalf("%s, all of it: %v\n%s", format, err, all)
+			}
+			for _, item := range items {
+				got, err := values.Get(item.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if item.Default == nil || reflect.TypeOf(item.Default).Kind() == reflect.Pointer || strings.Contains(fmt.Sprintf("%T", item.Default), "Secret") {
+					continue // a made-up value stands in the example
+				}
+				if w := reflect.ValueOf(item.Default); w.Kind() == reflect.Slice || w.Kind() == reflect.Map {
+					if w.Len() == 0 && reflect.ValueOf(got).Len() == 0 {
+						continue
+					}
+				}
+				if !reflect.DeepEqual(got, item.Default) && fmt.Sprint(got) != fmt.Sprint(item.Default) {
+					t.Fatalf("%s: %s: got %#v, want %#v\n%s", format, item.Name, got, item.Default, all)
+				}
+			}
+		}
+	})
+}
+
+func TestExamplesOfStructsLoad(t *testing.T) {
+	for name, v := range map[string]any{"service": defaults(), "empty service": service{}, "vault": vault{}, "chassis": chassisDefaults(), "bare": chassisLayout{}} {
+		layout, err := settings.LayoutOf(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, format := range []settings.Format{settings.YAML, settings.TOML, settings.JSON, settings.ENV} {
+			text, err := layout.Example(format, "APP")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range []string{string(text), commentedOut.ReplaceAllString(string(text), "$1$2")} {
+				path := filepath.Join(t.TempDir(), ".env")
+				source := settings.Bytes("example", format, []byte(s))
+				if format == settings.ENV {
+					write(t, path, s)
+					source = settings.DotEnv("APP", path)
+				}
+				if err := layout.Check(source); err != nil {
+					t.Errorf("%s as %s: %v\n%s", name, format, err, s)
+				}
+			}
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
