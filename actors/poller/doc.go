@@ -20,8 +20,8 @@
 //     and none while nothing is wanted.
 //   - A receive that is under way is never aborted, for SQS would hide its
 //     messages and give them to nobody: a [Drain] lets it end.
-//   - A lease is extended from half its length on, together with others, until
-//     it is settled. If that fails it is tried again, faster as the end comes
+//   - A lease is extended in good time, at 5/8 of its length or earlier if a
+//     request for others has room, until it is settled. If that fails it is tried again, faster as the end comes
 //     near; a lease that cannot be kept is [LeaseLost] a little before it ends.
 //     A message of whose lease too little is left to start on is extended
 //     before it is handed over.

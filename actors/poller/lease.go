@@ -54,9 +54,8 @@ func (l *lease) startable(now time.Time) bool { return l.end.Sub(now) >= l.lengt
 // message invisible for d.
 func (l *lease) hold(start time.Time, d time.Duration) {
 	l.end = start.Add(d)
-	// Between 3/8 and 5/8 of it the lease may be extended with others (see
-	// collect); if nobody comes by, it is on its own at 5/8, which leaves 3/8
-	// for further tries.
+	// From 1/8 of it on the lease may be extended together with others (see
+	// collect); at the latest at 5/8, which leaves 3/8 for further tries.
 	l.extendAt = l.end.Add(-d * 3 / 8)
 	l.tries = 0
 }
@@ -191,8 +190,8 @@ type dueWork struct {
 
 // collect returns what is due at now and marks it as being done. Extensions
 // go out in tens: what room the last ten has is filled with leases whose time
-// has not come, but of which 3/8 are over. So leases fall into step, and each
-// ten of them costs one request in about half their length.
+// has not come, but of which an eighth is over. So leases fall into step, and
+// each ten of them costs one request in 5/8 of their length.
 func (b *ledger) collect(now time.Time) dueWork {
 	var w dueWork
 	for len(b.due) > 0 && !b.due[0].due.After(now) {
@@ -216,7 +215,7 @@ func (b *ledger) collect(now time.Time) dueWork {
 	}
 	for len(w.extend)%maxBatchEntries != 0 && len(b.due) > 0 {
 		l := b.due[0]
-		early := l.extendAt.Add(-l.length / 4)
+		early := l.extendAt.Add(-l.length / 2)
 		if l.extending || !l.extensible() || !l.due.Equal(l.extendAt) || early.After(now) {
 			break
 		}

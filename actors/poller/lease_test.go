@@ -1,0 +1,180 @@
+package poller
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// The ledger against a queue that fails as it likes: whatever happens, no lease
+// is believed to be held for longer than the queue holds it, every lease that
+// is not lost was extended in time, and none is forgotten.
+func TestLedgerProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		length := time.Duration(rapid.IntRange(1, 43200).Draw(t, "length")) * time.Second
+		notice := time.Duration(rapid.IntRange(1, 3600).Draw(t, "notice")) * time.Second
+		b := newLedger(notice)
+		now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+		type truth struct {
+			until, received time.Time // by the queue's clock
+			noticed         bool
+		}
+		queue := map[*lease]*truth{}
+		open := 0
+		type request struct {
+			leases []*lease
+			hide   []time.Duration
+			start  time.Time
+			done   []bool // what the queue did, before its answer comes
+		}
+		var underWay []request
+
+		answer := func(r request) {
+			for i, l := range r.leases {
+				if b.leases[l.id] != l {
+					continue
+				}
+				l.extending = false
+				if r.done[i] && !l.lost {
+					l.hold(r.start, r.hide[i])
+				} else if !l.lost {
+					l.retry(now)
+				}
+				b.update(l)
+			}
+		}
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0:
+				slow := time.Duration(rapid.IntRange(0, 5000).Draw(t, "receive ms")) * time.Millisecond
+				l := b.open("h", now, length)
+				queue[l] = &truth{until: now.Add(length + slow/2), received: now.Add(slow / 2)}
+				now = now.Add(slow)
+				open++
+			case 1:
+				for l := range queue {
+					if l.settling == nil && !l.lost {
+						b.settle(l, &settlement{release: rapid.Bool().Draw(t, "release")})
+						break
+					}
+				}
+			case 2:
+				for l := range queue {
+					if l.settling != nil {
+						b.close(l)
+						delete(queue, l)
+						break
+					}
+				}
+			case 3:
+				if len(underWay) > 0 {
+					answer(underWay[0])
+					underWay = underWay[1:]
+				}
+			default: // time goes to when something is due, or not so far
+				if wake, ok := b.wake(); ok && wake.After(now) {
+					step := wake.Sub(now)
+					now = now.Add(min(step, time.Duration(rapid.Int64Range(1, int64(step)).Draw(t, "time"))+time.Millisecond))
+				}
+			}
+			w := b.collect(now)
+			for len(w.extend) > 0 {
+				n := min(len(w.extend), maxBatchEntries)
+				r := request{leases: w.extend[:n], start: now, hide: make([]time.Duration, n), done: make([]bool, n)}
+				for i, l := range r.leases {
+					r.hide[i] = l.extension(now)
+					if r.hide[i] < time.Second {
+						t.Fatalf("an extension by %v", r.hide[i])
+					}
+					if total := now.Add(r.hide[i]).Sub(queue[l].received); total > MaxLease {
+						t.Fatalf("an extension to %v after the receive", total)
+					}
+					if r.done[i] = rapid.IntRange(0, 3).Draw(t, "fails") > 0; r.done[i] {
+						queue[l].until = now.Add(r.hide[i])
+					}
+				}
+				underWay = append(underWay, r)
+				w.extend = w.extend[n:]
+			}
+			for _, l := range w.expiring {
+				if queue[l].noticed {
+					t.Fatal("told twice to be expiring")
+				}
+				queue[l].noticed = true
+			}
+			unsettled := 0
+			for _, l := range b.leases {
+				q := queue[l]
+				if q == nil {
+					t.Fatal("a lease that was closed is there")
+				}
+				if l.settling == nil && !l.lost {
+					unsettled++
+				}
+				if !l.lost && !now.Before(q.until) {
+					t.Fatalf("at %v a lease is held that the queue gave up at %v", now, q.until)
+				}
+				if due := l.next(notice); !due.Equal(l.due) || b.due[l.index] != l {
+					t.Fatal("a lease is not in its place")
+				}
+			}
+			if unsettled != b.unsettled {
+				t.Fatalf("unsettled is %d, counted %d", b.unsettled, unsettled)
+			}
+			if wake, ok := b.wake(); ok && !wake.After(now) {
+				t.Fatalf("something due at %v was not collected at %v", wake, now)
+			}
+			for l := range queue {
+				if b.leases[l.id] != l {
+					if now.Sub(l.received) < MaxLease {
+						t.Fatal("a lease was forgotten")
+					}
+					delete(queue, l)
+				}
+			}
+			if o := b.oldest(); (o == nil) != (len(b.leases) == 0) {
+				t.Fatal("oldest:", o)
+			}
+		}
+	})
+}
+
+// Ten thousand leases opened over a while cost, per ten of them and half their
+// length, at most one request.
+func TestLeasesFallIntoStep(t *testing.T) {
+	for _, n := range []int{1, 3, 10, 95, 2000} {
+		const length = 120 * time.Second
+		b := newLedger(time.Minute)
+		now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+		for i := range n {
+			b.open("h", now.Add(time.Duration(i)*length/time.Duration(n)), length)
+		}
+		began := now.Add(length)
+		requests, extensions := 0, 0
+		const halves = 40
+		for now.Before(began.Add(halves * length / 2)) {
+			if wake, _ := b.wake(); wake.After(now) {
+				now = wake
+			}
+			w := b.collect(now)
+			if len(w.lost) > 0 {
+				t.Fatal("lost")
+			}
+			if now.After(began) { // after they have found their step
+				requests += (len(w.extend) + 9) / 10
+				extensions += len(w.extend)
+			}
+			for _, l := range w.extend {
+				l.extending = false
+				l.hold(now, length)
+				b.update(l)
+			}
+		}
+		most := float64(halves) * max(float64(n)/10, 1)
+		t.Logf("%d leases: %d requests with %d extensions in %d half lengths (at most %.0f)", n, requests, extensions, halves, most)
+		if float64(requests) > most {
+			t.Errorf("%d leases: %d requests, at most %.0f", n, requests, most)
+		}
+	}
+}
