@@ -1,0 +1,253 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"time"
+)
+
+var errMediaType = errors.New("the body must be sent as application/json")
+
+// command is [Server.answer] for what changes something: it is logged with who
+// gave it. The body must be JSON by its media type, which no form of another
+// site can send.
+func (s *Server) command(h handler) http.Handler {
+	return s.answer(func(r *http.Request) (any, error) {
+		value, err := h(r)
+		if err != nil {
+			s.log.WarnContext(r.Context(), "operator's command refused", "command", r.URL.Path, "by", r.RemoteAddr, "error", err)
+			return nil, err
+		}
+		s.log.InfoContext(r.Context(), "operator's command", "command", r.URL.Path, "by", r.RemoteAddr, "result", value)
+		return value, nil
+	})
+}
+
+// read decodes the body of a command: one JSON object with known fields only.
+func read[T any](r *http.Request) (T, error) {
+	var v T
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return v, fmt.Errorf("%w, not as %s", errMediaType, quote(r.Header.Get("Content-Type")))
+	}
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return v, fmt.Errorf("%w: the body: %w", ErrInvalid, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return v, fmt.Errorf("%w: the body goes on after its JSON object", ErrInvalid)
+	}
+	return v, nil
+}
+
+// span is a duration in a command: text such as "1m30s", or seconds.
+type span time.Duration
+
+// maxSpan bounds what an operator can ask for: a slip of the keyboard must not
+// last for years.
+const maxSpan = 30 * 24 * time.Hour
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *span) UnmarshalJSON(b []byte) error {
+	var text string
+	var seconds float64
+	var d time.Duration
+	switch {
+	case json.Unmarshal(b, &seconds) == nil:
+		if math.Abs(seconds) > maxSpan.Seconds() {
+			return fmt.Errorf("%v seconds are out of range: want 0 to %v", seconds, maxSpan)
+		}
+		d = time.Duration(seconds * float64(time.Second))
+	case json.Unmarshal(b, &text) == nil:
+		var err error
+		if d, err = time.ParseDuration(text); err != nil {
+			return fmt.Errorf("%s is no duration: want text such as 90s or 1h30m, or a number of seconds", quote(text))
+		}
+	default:
+		return fmt.Errorf("%s is no duration: want text such as 90s or 1h30m, or a number of seconds", quote(string(b)))
+	}
+	if d < 0 || d > maxSpan {
+		return fmt.Errorf("%v is out of range: want 0 to %v", d, maxSpan)
+	}
+	*s = span(d)
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s span) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(s).String()) }
+
+// Found says how many executions or letters a command had an effect on.
+type Found struct {
+	Found int      `json:"found"`
+	IDs   []string `json:"ids,omitempty"`
+}
+
+func (s *Server) cancelExecution(r *http.Request) (any, error) {
+	c, err := read[struct {
+		ExecID string `json:"exec_id"`
+		Reason string `json:"reason"`
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	if err := need("exec_id", c.ExecID); err != nil {
+		return nil, err
+	}
+	if c.Reason == "" {
+		c.Reason = "by an operator"
+	}
+	defer s.listing.fresh()
+	n, err := s.cfg.Tasks.Cancel(r.Context(), c.ExecID, cut(c.Reason, 500))
+	return Found{Found: n}, err
+}
+
+func (s *Server) snoozeExecution(r *http.Request) (any, error) {
+	c, err := read[struct {
+		ExecID string `json:"exec_id"`
+		For    *span  `json:"for"`
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	if err := need("exec_id", c.ExecID); err != nil {
+		return nil, err
+	}
+	if c.For == nil {
+		return nil, fmt.Errorf("%w: for is missing: say how long, such as 10m", ErrInvalid)
+	}
+	defer s.listing.fresh()
+	n, err := s.cfg.Tasks.Snooze(r.Context(), c.ExecID, time.Duration(*c.For))
+	return Found{Found: n}, err
+}
+
+type taskCommand struct {
+	Task string `json:"task"` // empty: the pool
+}
+
+func (s *Server) pause(r *http.Request) (any, error) {
+	c, err := read[taskCommand](r)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.cfg.Tasks.Pause(r.Context(), c.Task)
+}
+
+func (s *Server) resume(r *http.Request) (any, error) {
+	c, err := read[taskCommand](r)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.cfg.Tasks.Resume(r.Context(), c.Task)
+}
+
+type deadCommand struct {
+	IDs     []string `json:"ids"`
+	Confirm string   `json:"confirm,omitempty"`
+}
+
+func (s *Server) readDead(r *http.Request) (deadCommand, error) {
+	c, err := read[deadCommand](r)
+	switch {
+	case err != nil:
+	case len(c.IDs) == 0 || len(c.IDs) > maxDead:
+		err = fmt.Errorf("%w: ids has %d entries: want 1 to %d message ids", ErrInvalid, len(c.IDs), maxDead)
+	}
+	return c, err
+}
+
+func (s *Server) sendBack(r *http.Request) (any, error) {
+	c, err := s.readDead(r)
+	if err != nil {
+		return nil, err
+	}
+	return found(s.cfg.Dead.SendBack(r.Context(), c.IDs))
+}
+
+func (s *Server) deleteDead(r *http.Request) (any, error) {
+	c, err := s.readDead(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.Confirm != "delete" {
+		return nil, fmt.Errorf(`%w: deleting dead letters cannot be undone: confirm it with "confirm": "delete"`, ErrInvalid)
+	}
+	return found(s.cfg.Dead.Delete(r.Context(), c.IDs))
+}
+
+func found(ids []string, err error) (any, error) {
+	if err != nil && len(ids) > 0 {
+		err = fmt.Errorf("after %d were settled: %w", len(ids), err)
+	}
+	return Found{len(ids), ids}, err
+}
+
+type breakerCommand struct {
+	Service string `json:"service"`
+	Path    string `json:"path"`
+	To      string `json:"to,omitempty"`
+	For     span   `json:"for,omitempty"`
+}
+
+func (s *Server) forceBreaker(r *http.Request) (any, error) {
+	c, err := read[breakerCommand](r)
+	if err != nil {
+		return nil, err
+	}
+	switch c.To {
+	case "forced-open", "forced-closed", "metrics-only":
+	default:
+		return nil, fmt.Errorf("%w: to is %s: want forced-open, forced-closed or metrics-only", ErrInvalid, quote(c.To))
+	}
+	if err := need("service", c.Service); err != nil {
+		return nil, err
+	}
+	return c, s.cfg.Breakers.Force(c.Service, c.Path, c.To, time.Duration(c.For))
+}
+
+func (s *Server) resetBreaker(r *http.Request) (any, error) {
+	c, err := read[struct {
+		Service string `json:"service"`
+		Path    string `json:"path"`
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	if err := need("service", c.Service); err != nil {
+		return nil, err
+	}
+	return c, s.cfg.Breakers.Reset(c.Service, c.Path)
+}
+
+func (s *Server) setLevel(r *http.Request) (any, error) {
+	c, err := read[struct {
+		Name  string `json:"name"`
+		Level string `json:"level"`
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.cfg.Logs.SetLevel(c.Name, c.Level)
+}
+
+func need(field, value string) error {
+	if value == "" {
+		return fmt.Errorf("%w: %s is missing", ErrInvalid, field)
+	}
+	return nil
+}
+
+// cut is at most n bytes of s, whole characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n] + "…"
+}

@@ -1,0 +1,66 @@
+// Package admin serves what the people on call need of a running service, on a
+// listener of its own: probes for the platform, metrics, a JSON API, and a live
+// page that shows the service and acts on it.
+//
+//	server, err := admin.New(admin.Config{
+//		Settings: admin.Settings{}, // 127.0.0.1:9190, or a free port if that is taken
+//		Service:  svc,              // what it is, whether it lives and is ready
+//		Tasks:    tasks,            // what is shown and done; nil: the page leaves it out
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	defer server.Close(ctx)
+//	fmt.Println(server.URL())
+//
+// A user of the chassis writes none of this: chassis.System serves itself. The
+// package knows nothing of actors or queues; it sees a service through the small
+// interfaces of view.go and their plain values.
+//
+// # Paths
+//
+//	GET  /                            the page
+//	GET  /livez /readyz /startupz     probes, 200 or 503, JSON
+//	GET  /metrics                     Prometheus and OpenMetrics text
+//	GET  /debug/pprof/                with the setting pprof
+//	GET  /api/v1/state                [State]: all that is cheap to know
+//	GET  /api/v1/stream               server-sent events: state, tasks, log
+//	GET  /api/v1/executions           [ExecutionPage]; ?search= &phase= &task= &offset= &limit=
+//	POST /api/v1/executions/cancel    {"exec_id", "reason"}
+//	POST /api/v1/executions/snooze    {"exec_id", "for": "10m"}
+//	POST /api/v1/tasks/pause          {"task"}; an empty one is the pool
+//	POST /api/v1/tasks/resume         {"task"}
+//	GET  /api/v1/dead                 [DeadPage]; ?limit=
+//	POST /api/v1/dead/back            {"ids": [...]} back to their pool
+//	POST /api/v1/dead/delete          {"ids": [...], "confirm": "delete"}
+//	GET  /api/v1/transitions          the breakers' log; ?service= &since=
+//	POST /api/v1/breakers/force       {"service", "path", "to": "forced-open", "for": "5m"}
+//	POST /api/v1/breakers/reset       {"service", "path"}
+//	GET  /api/v1/log                  the last records; ?lines=
+//	POST /api/v1/log/level            {"name", "level"}; an empty level gives the name back
+//	GET  /api/v1/settings             every setting, its value and where it came from
+//
+// Errors are application/problem+json (RFC 9457). A command that is refused has
+// changed nothing. Durations are seconds in answers, and text such as "1m30s"
+// or a number of seconds in commands.
+//
+// # Who may do what
+//
+// By default only this machine can connect. A listener that others can reach
+// needs a token, sent as "Authorization: Bearer …" with every request but those
+// for the probes and the page's own files, which hold nothing of the service.
+// Requests with a foreign Host, a foreign Origin, or sent by another site's page
+// are refused on every listener, so that no page in the browser of somebody who
+// can reach it gets at the service (CSRF, DNS rebinding).
+//
+// # Ownership and goroutines
+//
+// One goroutine, the hub, owns the viewers of the page and the history behind
+// its curves; it ends with [Server.Close]. All methods of a [Server] are safe
+// from any goroutine. The interfaces of [Config] are called from several.
+//
+// # Debugging and tests
+//
+// Every command is logged with who gave it and what became of it. A test serves
+// [Server.Handler] without a listener.
+package admin

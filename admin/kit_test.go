@@ -1,0 +1,238 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// plant is a service that does what it is told, in memory: what the adapter of
+// a real one does is tested where that is.
+type plant struct {
+	mu       sync.Mutex
+	info     Info
+	live     Liveness
+	ready    Readiness
+	queues   []Queue
+	workers  Workers
+	tasks    []Task
+	execs    []Execution
+	asked    int // for executions
+	events   []chan Event
+	letters  []DeadLetter
+	breakers []Breaker
+	log      []transitionOf
+	lines    []string
+	follow   []chan string
+	levels   map[string]string
+	commands []string
+}
+
+type transitionOf = Transition
+
+func newPlant() *plant {
+	started := time.Now().Add(-time.Hour)
+	return &plant{
+		info:  Info{Name: "mailer", Version: "v1.2.3", GoVersion: "go1.26", Host: "host", PID: 7, State: StateRunning, Queue: "embedded", Started: started},
+		live:  Liveness{Actors: OK},
+		ready: Readiness{TaskQueues: OK, TaskConsumer: OK},
+		queues: []Queue{
+			{Name: "mailer-tasks", Role: "tasks", Visible: 12, InFlight: 3, Delayed: 1, At: time.Now()},
+			{Name: "mailer-tasks_dead", Role: "dead", Visible: 2, At: time.Now()},
+		},
+		workers: Workers{Pool: "mailer-tasks", Status: "RUNNING", Workers: 3, Running: 2, Poller: Poller{Requests: map[string]int64{"receive": 4}, LastSuccess: started}},
+		tasks: []Task{
+			{Name: "welcome", Registered: true, MaxFailures: 5, Started: 12, Succeeded: 9, Failed: 1,
+				Run: Distribution{P50: 0.1, P99: 0.4, Count: 10, Sum: 2, Buckets: map[float64]uint64{0.1: 5, 1: 10}}},
+			{Name: "stranger's own \x00 name"},
+		},
+		letters: []DeadLetter{{ID: "m1", Task: "welcome", ExecID: "e1", Reason: "exhausted", LastError: "550 no such user", Body: `{"email":"a@b"}`},
+			{ID: "m2", Task: "report", ExecID: "e2", Reason: "unknown", Body: `{}`}},
+		breakers: []Breaker{{Service: "https://mail.internal", State: "closed", Entries: []BreakerEntry{{State: "closed", Own: "closed"}, {Path: "/v1", State: "open", Own: "open", Failures: 3}}}},
+		lines:    []string{`{"level":"INFO","msg":"running"}`},
+		levels:   map[string]string{"": "INFO"},
+	}
+}
+
+func (p *plant) config(s Settings) Config {
+	return Config{Settings: s, Service: p, Queues: p, Tasks: plantTasks{p}, Dead: plantDead{p}, Breakers: plantBreakers{p}, Logs: plantLogs{p}, Explain: plantSettings{}}
+}
+
+func (p *plant) did(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commands = append(p.commands, fmt.Sprintf(format, args...))
+}
+
+func (p *plant) done() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.commands)
+}
+
+func (p *plant) set(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+func (p *plant) Info() Info                      { p.mu.Lock(); defer p.mu.Unlock(); return p.info }
+func (p *plant) Live(context.Context) Liveness   { p.mu.Lock(); defer p.mu.Unlock(); return p.live }
+func (p *plant) Ready(context.Context) Readiness { p.mu.Lock(); defer p.mu.Unlock(); return p.ready }
+func (p *plant) Queues(context.Context) []Queue  { p.mu.Lock(); defer p.mu.Unlock(); return p.queues }
+
+type (
+	plantTasks    struct{ *plant }
+	plantDead     struct{ *plant }
+	plantBreakers struct{ *plant }
+	plantLogs     struct{ *plant }
+	plantSettings struct{}
+)
+
+func (p plantTasks) Workers() Workers { p.mu.Lock(); defer p.mu.Unlock(); return p.workers }
+func (p plantTasks) Tasks() []Task    { p.mu.Lock(); defer p.mu.Unlock(); return p.tasks }
+func (p plantTasks) Executions(_ context.Context, limit int) ([]Execution, int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	return p.execs[:min(limit, len(p.execs))], len(p.execs), nil
+}
+func (p plantTasks) Pause(_ context.Context, name string) error {
+	if name == "nobody" {
+		return fmt.Errorf("%w: no task %q is registered", ErrNotFound, name)
+	}
+	p.did("pause %q", name)
+	return nil
+}
+func (p plantTasks) Resume(_ context.Context, name string) error {
+	p.did("resume %q", name)
+	return nil
+}
+func (p plantTasks) Cancel(_ context.Context, id, reason string) (int, error) {
+	p.did("cancel %s %s", id, reason)
+	return 1, nil
+}
+func (p plantTasks) Snooze(_ context.Context, id string, d time.Duration) (int, error) {
+	p.did("snooze %s %v", id, d)
+	return 1, nil
+}
+func (p plantTasks) Events(buffer int) (<-chan Event, func()) {
+	c := make(chan Event, buffer)
+	p.set(func() { p.events = append(p.events, c) })
+	return c, func() {
+		p.set(func() { p.events = slices.DeleteFunc(p.events, func(o chan Event) bool { return o == c }) })
+	}
+}
+
+func (p plantDead) List(_ context.Context, limit int) ([]DeadLetter, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(limit, len(p.letters))
+	return p.letters[:n], n < len(p.letters), nil
+}
+func (p plantDead) SendBack(_ context.Context, ids []string) ([]string, error) {
+	p.did("back %v", ids)
+	return ids, nil
+}
+func (p plantDead) Delete(_ context.Context, ids []string) ([]string, error) {
+	p.did("delete %v", ids)
+	return ids, nil
+}
+
+func (p plantBreakers) Breakers() []Breaker { p.mu.Lock(); defer p.mu.Unlock(); return p.breakers }
+func (p plantBreakers) Transitions(service string, since uint64) ([]Transition, error) {
+	if service != "https://mail.internal" {
+		return nil, fmt.Errorf("%w: no breaker of %q", ErrNotFound, service)
+	}
+	return p.log, nil
+}
+func (p plantBreakers) Force(service, path, to string, d time.Duration) error {
+	p.did("force %s %s %s %v", service, path, to, d)
+	return nil
+}
+func (p plantBreakers) Reset(service, path string) error {
+	p.did("reset %s %s", service, path)
+	return nil
+}
+
+func (p plantLogs) Tail(n int) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lines[max(0, len(p.lines)-n):]
+}
+func (p plantLogs) Follow(ctx context.Context, buffer int) <-chan string {
+	c := make(chan string, buffer)
+	p.set(func() { p.follow = append(p.follow, c) })
+	context.AfterFunc(ctx, func() {
+		p.set(func() { p.follow = slices.DeleteFunc(p.follow, func(o chan string) bool { return o == c }) })
+		close(c)
+	})
+	return c
+}
+func (p plantLogs) Log() Log {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Log{Levels: p.levels, Outputs: []LogOutput{{Name: "main", Format: "json", Policy: "block", Written: 5}}}
+}
+func (p plantLogs) SetLevel(name, level string) error {
+	if level == "loud" {
+		return fmt.Errorf("%w: level %q is not known", ErrInvalid, level)
+	}
+	p.did("level %q %s", name, level)
+	return nil
+}
+
+func (plantSettings) Settings() []Setting {
+	return []Setting{{Key: "tasks.workers", Value: "3", From: "default"}, {Key: "admin.token", Value: "not masked by mistake", From: "CHASSIS_ADMIN__TOKEN", Secret: true}}
+}
+
+// serve makes a server of p and ends it with the test.
+func serve(t testing.TB, p *plant, s Settings) *Server {
+	t.Helper()
+	srv, err := New(p.config(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Close(context.Background()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return srv
+}
+
+// ask sends one request to the handler; headers are "Name: value".
+func ask(srv *Server, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Host = "localhost:9190"
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			r.Host = value
+			continue
+		}
+		r.Header[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	w := httptest.NewRecorder()
+	srv.Handler().ServeHTTP(w, r)
+	return w
+}
+
+func text(t testing.TB, r io.Reader) string {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

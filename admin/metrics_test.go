@@ -1,0 +1,108 @@
+package admin
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
+	p := newPlant()
+	age := 12.5
+	p.queues[0].OldestAge = &age
+	srv := serve(t, p, Settings{})
+	w := ask(srv, "GET", "/metrics", "")
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	body := w.Body.String()
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, body)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for _, want := range []string{
+		`chassis_queue_messages{queue="mailer-tasks",role="tasks",state="visible"} 12`,
+		`chassis_queue_oldest_message_age_seconds{queue="mailer-tasks",role="tasks"} 12.5`,
+		`chassis_task_attempts_total{outcome="succeeded",task="welcome"} 9`,
+		`chassis_task_duration_seconds_bucket{task="welcome",le="0.1"} 5`,
+		`chassis_task_duration_seconds_count{task="welcome"} 10`,
+		`chassis_breaker_state{service="https://mail.internal",state="closed"} 1`,
+		`chassis_breaker_entries{service="https://mail.internal",state="open"} 1`,
+		`chassis_ready{check="task_queues"} 1`,
+		`chassis_service_state{state="running"} 1`,
+		`go_goroutines `, `process_start_time_seconds `,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(body, "stranger") {
+		t.Error("a name that somebody made up is a label")
+	}
+}
+
+func TestEveryMetricNameIsServed(t *testing.T) {
+	p := newPlant()
+	age := 1.0
+	p.queues[0].OldestAge = &age
+	p.tasks[0].Delay = p.tasks[0].Run
+	body := ask(serve(t, p, Settings{}), "GET", "/metrics", "").Body.String()
+	for _, name := range MetricNames() {
+		if !strings.Contains(body, "# TYPE "+name+" ") {
+			t.Errorf("%s is not served", name)
+		}
+	}
+	for line := range strings.Lines(body) {
+		if name, _, _ := strings.Cut(strings.TrimPrefix(line, "# TYPE "), " "); strings.HasPrefix(name, "chassis_") && strings.HasPrefix(line, "# TYPE") && !slices.Contains(MetricNames(), name) {
+			t.Errorf("%s is served but not listed", name)
+		}
+	}
+}
+
+func TestSeriesAreBounded(t *testing.T) {
+	p := newPlant()
+	p.tasks, p.breakers = nil, nil
+	for i := range 1000 {
+		name := strings.Repeat("x", i+1)
+		p.tasks = append(p.tasks, Task{Name: name, Registered: true})
+		p.breakers = append(p.breakers, Breaker{Service: "https://" + name})
+	}
+	body := ask(serve(t, p, Settings{}), "GET", "/metrics", "").Body.String()
+	if n := strings.Count(body, "chassis_task_attempts_started_total{"); n != maxSeries {
+		t.Errorf("%d tasks", n)
+	}
+	if n := strings.Count(body, "chassis_breaker_transitions_total{"); n != maxSeries {
+		t.Errorf("%d breakers", n)
+	}
+	if !strings.Contains(body, `chassis_metrics_left_out{kind="tasks"} 800`) || !strings.Contains(body, `chassis_metrics_left_out{kind="breakers"} 800`) {
+		t.Error("what is left out is not told")
+	}
+}
+
+func TestAServicesOwnMetricsAreServedBesideOurs(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mails_waiting", Help: "Mails."}, func() float64 { return 7 }))
+	cfg := newPlant().config(Settings{})
+	cfg.Metrics = registry
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close(t.Context())
+	if body := ask(srv, "GET", "/metrics", "").Body.String(); !strings.Contains(body, "mails_waiting 7") || !strings.Contains(body, "chassis_ready") {
+		t.Error(body)
+	}
+}
+
+func TestMetricsAreOpenIfTheSettingSaysSo(t *testing.T) {
+	srv := serve(t, newPlant(), Settings{Listen: ":0", Token: goodToken, OpenMetrics: true})
+	if w := ask(srv, "GET", "/metrics", "", "Host: 10.0.0.1"); w.Code != 200 {
+		t.Errorf("%d", w.Code)
+	}
+}

@@ -1,0 +1,60 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/pprof"
+)
+
+// Startup is what /startupz answers.
+type Startup struct {
+	Startup Health `json:"STARTUP"`
+	State   string `json:"state"`
+}
+
+// livez asks the actors and nothing else: what a restart cannot cure, such as a
+// queue that is gone, must not cause one.
+func (s *Server) livez(w http.ResponseWriter, r *http.Request) {
+	l := s.cfg.Service.Live(r.Context())
+	if !s.guard.known(r) {
+		l.Reasons = nil
+	}
+	probe(w, l.Actors == OK, l)
+}
+
+// readyz may be asked without the token, but then does not tell the reasons,
+// which name queues and endpoints.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ready := s.cfg.Service.Ready(r.Context())
+	if !s.guard.known(r) {
+		ready.Reasons = nil
+	}
+	probe(w, ready.OK(), ready)
+}
+
+// startupz stays OK once the service runs, over its drain too.
+func (s *Server) startupz(w http.ResponseWriter, _ *http.Request) {
+	answer := Startup{Error, s.cfg.Service.Info().State}
+	if answer.State == StateRunning || answer.State == StateStopping {
+		answer.Startup = OK
+	}
+	probe(w, answer.Startup == OK, answer)
+}
+
+func probe(w http.ResponseWriter, ok bool, answer any) {
+	w.Header().Set("Content-Type", "application/json")
+	if !ok {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(answer) // the prober may have gone
+}
+
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
