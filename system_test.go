@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestARunningTaskEndsBeforeTheSystemStops(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- sys.Stop(context.Background()) }()
 	for sys.State() != chassis.Stopping {
-		time.Sleep(time.Millisecond) // the state is what is waited for; Stop has no other sign
+		runtime.Gosched() // the state is what is waited for: Stop has no other sign
 	}
 	close(finish)
 	if err := <-done; err != nil {
