@@ -190,7 +190,7 @@ func (d *decoder) unfold(v types.MessageAttributeValue) {
 		if f.Type != "" {
 			v.DataType = &f.Type
 		}
-		if f.Binary != nil {
+		if strings.HasPrefix(f.Type, "Binary") {
 			v.BinaryValue = f.Binary
 		} else {
 			v.StringValue = &f.Text

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Option changes one message that is sent.
@@ -54,14 +55,19 @@ func ForJob(id, name string) Option {
 	}
 }
 
-// FromContext carries the job of the task that ctx belongs to on to the one
-// that is sent. Outside a task it does nothing.
+// FromContext carries on what ctx belongs to: the job of the running task, and
+// the trace. Where it has none it does nothing. Options after it go before it.
 func FromContext(ctx context.Context) Option {
-	info := JobFrom(ctx)
-	if info == nil {
+	info, span := JobFrom(ctx), trace.SpanContextFromContext(ctx)
+	if info == nil && !span.IsValid() {
 		return nil
 	}
-	return ForJob(info.JobID, info.JobName)
+	return func(s *sending) {
+		if info != nil {
+			ForJob(info.JobID, info.JobName)(s)
+		}
+		s.msg.SetTrace(span)
+	}
 }
 
 // Pool sends to another pool than the sender's own. To another pool any task

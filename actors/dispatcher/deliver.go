@@ -9,14 +9,22 @@ import (
 
 // From a delivered message to its first attempt.
 
+// silentGrace is how many more deliveries a message of a FIFO pool gets whose
+// budget was spent by such that ended without a word: there a drain is one too,
+// and a message that never ran is not to be given up for it.
+const silentGrace = 3
+
 func (d *dispatcher) onDelivered(m *poller.Delivered) {
 	d.slots.outstanding--
 	now := time.Now()
 	msg, defects := task.Decode(m.Body, m.Attributes)
 	e := &execution{
-		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, trace: m.TraceHeader,
+		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID,
 		sent: m.Sent, firstReceived: m.FirstReceived, received: now, since: now,
 		ledger: ledger{carried: msg.Failures, receives: max(m.ReceiveCount, 1), max: task.DefaultMaxFailures},
+	}
+	if e.span = e.msg.Trace(m.TraceHeader); e.span.IsValid() && e.msg.TraceParent() == "" {
+		e.msg.SetTrace(e.span) // copies have no AWSTraceHeader
 	}
 	if e.msg.First.IsZero() {
 		e.msg.First = m.FirstReceived
@@ -73,6 +81,9 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 	if p.kind != planRun {
 		d.postpone(e, p)
 		return
+	}
+	if l := &e.ledger; d.ordered && l.exhausted() && l.receives-1 < l.max+silentGrace {
+		l.receives = max(l.max-l.carried, 1)
 	}
 	if e.ledger.exhausted() {
 		d.giveUp(e, task.ReasonExhausted, errEarlier(e))

@@ -14,6 +14,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
+	"go.opentelemetry.io/otel/trace"
 )
 
 func TestPanicKeepsItsStackAndCostsOneAttempt(t *testing.T) {
@@ -715,5 +716,31 @@ func TestTaskActorThatStopsOrForwardsOrPanicsAtStart(t *testing.T) {
 			t.Errorf("dead %v, %d left", got, r.left())
 		}
 		synctest.Wait()
+	})
+}
+
+func TestTraceOfTheSenderIsInTheCtxAndOnCopies(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		var ids []string
+		r.handle("t", func(ctx context.Context, _ raw) error {
+			ids = append(ids, trace.SpanContextFromContext(ctx).TraceID().String())
+			if len(ids) == 1 {
+				return task.Snooze(time.Minute) // by a copy
+			}
+			return nil
+		})
+		r.inspect(func(q *queue) {
+			out, err := task.Encode("t", nil, time.Now())
+			if err != nil {
+				t.Error(err)
+			}
+			m := q.made(out.Body, out.Attributes, "", 0)
+			m.trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+			q.messages = append(q.messages, m)
+		})
+		r.after(2 * time.Minute)
+		if fmt.Sprint(ids) != "[5759e988bd862e3fe1be46a994272793 5759e988bd862e3fe1be46a994272793]" {
+			t.Errorf("traces %v", ids)
+		}
 	})
 }

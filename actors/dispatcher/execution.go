@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
+	"go.opentelemetry.io/otel/trace"
 )
 
 type phase uint8
@@ -27,8 +28,8 @@ type execution struct {
 	messageID     string
 	msg           task.Message
 	groupID       string
-	group         *group // FIFO pools
-	trace         string // AWSTraceHeader
+	group         *group            // FIFO pools
+	span          trace.SpanContext // of the sender, if it told
 	sent          time.Time
 	firstReceived time.Time
 	received      time.Time
@@ -101,6 +102,9 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		},
 	}
 	base := task.WithInfo(c.base, &a.info)
+	if e.span.IsValid() {
+		base = trace.ContextWithRemoteSpanContext(base, e.span)
+	}
 	a.ctx, a.cancel = context.WithCancelCause(base)
 	if !a.info.Deadline.IsZero() {
 		a.ctx, a.stop = context.WithDeadlineCause(a.ctx, a.info.Deadline, ErrDeadline)

@@ -1,0 +1,90 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Trace context, by the OpenTelemetry API: the W3C headers traceparent and
+// tracestate travel as attributes of these names, and X-Ray's header in SQS's
+// system attribute AWSTraceHeader is understood where there is no traceparent.
+
+// AttrTraceState is the W3C tracestate, beside [AttrTraceParent].
+const AttrTraceState = "tracestate"
+
+// Trace is the context of the sender's span: of the traceparent attribute, else
+// of awsHeader, the message's AWSTraceHeader. It is invalid if there is none.
+func (m *Message) Trace(awsHeader string) trace.SpanContext {
+	if parent := m.TraceParent(); parent != "" {
+		carrier := propagation.MapCarrier{"traceparent": parent}
+		if v, ok := m.Extra[AttrTraceState]; ok && v.StringValue != nil {
+			carrier["tracestate"] = *v.StringValue
+		}
+		ctx := propagation.TraceContext{}.Extract(context.Background(), carrier)
+		if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+			return sc
+		}
+	}
+	if awsHeader != "" {
+		return ParseAWSTraceHeader(awsHeader)
+	}
+	return trace.SpanContext{}
+}
+
+// SetTrace makes sc the trace context of m.
+func (m *Message) SetTrace(sc trace.SpanContext) {
+	if !sc.IsValid() {
+		return
+	}
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), carrier)
+	if m.Extra == nil {
+		m.Extra = map[string]types.MessageAttributeValue{}
+	}
+	for name, value := range carrier {
+		if value != "" {
+			m.Extra[name] = types.MessageAttributeValue{DataType: &stringType, StringValue: &value}
+		}
+	}
+}
+
+// ParseAWSTraceHeader reads "Root=1-5759e988-bd862e3fe1be46a994272793;
+// Parent=53995c3f42cd8ad8;Sampled=1", the form of X-Ray. The result is invalid
+// if the header is none, or names no parent.
+func ParseAWSTraceHeader(header string) trace.SpanContext {
+	var cfg trace.SpanContextConfig
+	for _, part := range strings.Split(header, ";") {
+		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch key {
+		case "Root":
+			fields := strings.Split(value, "-")
+			if len(fields) == 3 {
+				cfg.TraceID, _ = trace.TraceIDFromHex(fields[1] + fields[2])
+			}
+		case "Parent":
+			cfg.SpanID, _ = trace.SpanIDFromHex(value)
+		case "Sampled":
+			cfg.TraceFlags = cfg.TraceFlags.WithSampled(value == "1")
+		}
+	}
+	cfg.Remote = true
+	return trace.NewSpanContext(cfg)
+}
+
+// AWSTraceHeader writes sc in X-Ray's form, or "" if it is invalid.
+func AWSTraceHeader(sc trace.SpanContext) string {
+	if !sc.IsValid() {
+		return ""
+	}
+	sampled := 0
+	if sc.IsSampled() {
+		sampled = 1
+	}
+	id := sc.TraceID().String()
+	return fmt.Sprintf("Root=1-%s-%s;Parent=%s;Sampled=%d", id[:8], id[8:], sc.SpanID(), sampled)
+}
