@@ -1,0 +1,118 @@
+package chassis_test
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/task"
+)
+
+var stops = flag.Int("stops", 25, "how often TestNoMessageIsLeftInvisibleByAStop stops a system")
+
+// TestNoMessageIsLeftInvisibleByAStop stops a system at random moments while a
+// thousand messages a second come in. After each stop no message may be hidden:
+// one that was received and not run would be lost for a whole lease.
+//
+//	go test -run Invisible -stops 1000 .
+func TestNoMessageIsLeftInvisibleByAStop(t *testing.T) {
+	srv, err := localsqs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(srv.HTTPClient()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("mailer-tasks")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flood, end := context.WithCancel(t.Context())
+	flooded := make(chan error, 1)
+	go func() { flooded <- sendThousandASecond(flood, client, made.QueueUrl) }()
+	defer func() {
+		end()
+		if err := <-flooded; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	s := chassis.DefaultSettings()
+	s.Tasks.TaskPool, s.Tasks.Workers, s.Tasks.ReceiveWait, s.Log.Level = "mailer-tasks", 20, time.Second, "error"
+	s.Tasks.DrainTimeout, s.Tasks.AbandonAfter = time.Second, 500*time.Millisecond
+	var took []time.Duration
+	for i := range *stops {
+		sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithSQS(client), chassis.WithLogOutput(t.Output()),
+			chassis.WithoutDefaultLogger(), chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chassis.Handle(sys, task.Define[greeting]("greet"), func(ctx context.Context, _ task.Job[greeting]) error {
+			select {
+			case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return nil
+		})
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Duration(rand.IntN(50)) * time.Millisecond)
+		begun := time.Now()
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Errorf("stop %d: %v", i, err)
+		}
+		took = append(took, time.Since(begun))
+		out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: made.QueueUrl,
+			AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessagesNotVisible}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := out.Attributes["ApproximateNumberOfMessagesNotVisible"]; n != "0" {
+			t.Errorf("stop %d left %s messages invisible", i, n)
+		}
+	}
+	slices.Sort(took)
+	t.Logf("%d stops: median %v, longest %v", *stops, took[len(took)/2], took[len(took)-1])
+	if limit := s.Tasks.DrainTimeout + time.Second; took[len(took)-1] > limit {
+		t.Errorf("the longest stop took %v, more than the drain limit and a second (%v)", took[len(took)-1], limit)
+	}
+}
+
+func sendThousandASecond(ctx context.Context, client *sqs.Client, url *string) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	greet := task.Define[greeting]("greet")
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		entries := make([]types.SendMessageBatchRequestEntry, 10)
+		for i := range entries {
+			out, err := greet.Encode(time.Now(), greeting{To: "x"})
+			if err != nil {
+				return err
+			}
+			entries[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: &out.Body, MessageAttributes: out.Attributes}
+		}
+		if _, err := client.SendMessageBatch(context.WithoutCancel(ctx), &sqs.SendMessageBatchInput{QueueUrl: url, Entries: entries}); err != nil {
+			return err
+		}
+	}
+}
