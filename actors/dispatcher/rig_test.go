@@ -189,10 +189,7 @@ func (r *rig) sentTo(pool string) (list []task.Message) {
 	r.t.Helper()
 	r.inspect(func(q *queue) {
 		for _, o := range q.others[pool] {
-			m, err := task.Decode(o.Body, o.Attributes)
-			if err != nil && task.Fatal(err) == nil {
-				r.t.Log(err)
-			}
+			m, _ := task.Decode(o.Body, o.Attributes) // a dead letter may have defects
 			list = append(list, m)
 		}
 	})
