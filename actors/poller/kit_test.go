@@ -195,7 +195,7 @@ func (q *queue) start(opts ...rigOption) *rig {
 	r.sub = r.subscriber(func(m any) { r.inbox <- m })
 	r.pid = r.system.Root.Spawn(r.poller.Props(actor.WithSupervisor(actor.NewOneForOneStrategy(10, 0, actor.DefaultDecider))))
 	r.tell(&poller.Subscribe{To: r.sub})
-	q.t.Cleanup(r.stop)
+	q.t.Cleanup(r.retire)
 	return r
 }
 
@@ -213,8 +213,13 @@ func (r *rig) subscriber(f func(any)) *actor.PID {
 	}))
 }
 
-func (r *rig) stop() {
+// retire stops the rig, once.
+func (r *rig) retire() {
+	if r.kill == nil {
+		return
+	}
 	r.kill()
+	r.kill = nil
 	for _, pid := range []*actor.PID{r.pid, r.sub} {
 		if err := r.system.Root.StopFuture(pid).Wait(); err != nil {
 			r.t.Error("stopping:", err)

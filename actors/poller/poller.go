@@ -184,9 +184,17 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	w.ctx, w.end = context.WithCancel(p.base)
 	w.crew = newCrew(w.ctx)
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
-	w.deletes.linger, w.changes.linger = p.set.SettleLinger, p.set.SettleLinger
+	linger := p.set.SettleLinger
+	if isFIFO(p.cfg.QueueURL) {
+		linger = min(linger, fifoLinger)
+	}
+	w.deletes.linger, w.changes.linger = linger, linger
 	return w
 }
+
+// fifoLinger bounds the linger of a FIFO queue, where the next message of a
+// group waits for the delete of the one before.
+const fifoLinger = 2 * time.Millisecond
 
 // heartbeat is how often the actor shows that it lives.
 const heartbeat = 5 * time.Second

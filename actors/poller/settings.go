@@ -31,8 +31,10 @@ type Settings struct {
 	MaxRequests int `key:"max_requests" rule:"min=0,max=1000" doc:"deletes under way at once, at most, and visibility changes; default 64"`
 
 	// SettleLinger is how long a delete or a release may wait for others, to
-	// share a request. Zero means 10 ms; a negative value not at all.
-	SettleLinger time.Duration `key:"settle_linger" rule:"max=1s" doc:"wait of a delete for others to share its request; default 10ms"`
+	// share a request. Zero means 20 ms, in which 500 tasks a second fill
+	// their requests; a negative value not at all. On a FIFO queue it is at
+	// most 2 ms, for the next message of the group waits.
+	SettleLinger time.Duration `key:"settle_linger" rule:"max=1s" doc:"wait of a delete for others to share its request; default 20ms"`
 
 	// RequestTimeout bounds any request but a receive, with the SDK's own
 	// tries. Zero means 10 s. A receive gets ReceiveWait and twice this.
@@ -51,7 +53,7 @@ func (s Settings) withDefaults() Settings {
 	orDefault(&s.ReceiveWait, maxWait)
 	orDefault(&s.MaxReceives, 32)
 	orDefault(&s.MaxRequests, 64)
-	orDefault(&s.SettleLinger, 10*time.Millisecond)
+	orDefault(&s.SettleLinger, 20*time.Millisecond)
 	orDefault(&s.RequestTimeout, 10*time.Second)
 	orDefault(&s.LeaseNotice, 5*time.Minute)
 	return s
