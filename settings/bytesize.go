@@ -33,13 +33,13 @@ var byteUnits = []struct {
 // ParseByteSize reads the form that [ByteSize] tells of, with or without a
 // blank before the unit and in any case.
 func ParseByteSize(s string) (ByteSize, error) {
-	text := strings.TrimSpace(s)
+	text := s
 	end := len(text)
 	for end > 0 && (text[end-1] < '0' || text[end-1] > '9') && text[end-1] != '.' {
 		end--
 	}
-	unit, ok := byteUnit(strings.TrimSpace(text[end:]))
-	if !ok || end == 0 {
+	unit, ok := byteUnit(strings.TrimLeft(text[end:], " "))
+	if !ok || !isDecimal(text[:end]) {
 		return 0, errors.New("expected a number and a unit such as kB, MiB, GiB")
 	}
 	if n, err := strconv.ParseInt(text[:end], 10, 64); err == nil {

@@ -90,6 +90,14 @@ func wholeText(n *node) (string, bool) {
 	return "", false
 }
 
+// bare is a value's text, a variable's without blanks around it.
+func bare(n *node) string {
+	if n.kind == textNode {
+		return strings.TrimSpace(n.text)
+	}
+	return n.text
+}
+
 func setInt(n *node, v reflect.Value) *misfit {
 	text, ok := wholeText(n)
 	if !ok {
@@ -215,7 +223,12 @@ func setDuration(n *node, v reflect.Value) *misfit {
 	if n.kind != intNode && n.kind != floatNode && n.kind != stringNode && n.kind != textNode {
 		return errNotThis
 	}
-	d, err := parseDuration(strings.TrimSpace(n.text))
+	text := bare(n)
+	parse := parseDuration
+	if n.kind != intNode && n.kind != floatNode && !isDecimal(text) {
+		parse = time.ParseDuration // 1e3 in quotes is no number
+	}
+	d, err := parse(text)
 	if err != nil {
 		m := &misfit{suggestion: nearDuration(n.text)}
 		if errors.Is(err, strconv.ErrRange) {
@@ -245,6 +258,9 @@ func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	return d, err
 }
+
+// isDecimal tells 90, -1.5 from whatever else strconv takes for a number.
+func isDecimal(text string) bool { return text != "" && strings.Trim(text, "+-.0123456789") == "" }
 
 var (
 	wordedDuration = regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)\s*([a-zµ]+)`)
@@ -300,7 +316,7 @@ func setByteSize(n *node, v reflect.Value) *misfit {
 	if n.kind != stringNode && n.kind != textNode {
 		return errNotThis
 	}
-	b, err := ParseByteSize(n.text)
+	b, err := ParseByteSize(bare(n))
 	if err != nil {
 		return &misfit{hint: ": " + err.Error()}
 	}
@@ -327,7 +343,7 @@ func setTime(n *node, v reflect.Value) *misfit {
 	if n.kind != timeNode && n.kind != stringNode && n.kind != textNode {
 		return errNotThis
 	}
-	t, err := parseTime(strings.TrimSpace(n.text))
+	t, err := parseTime(bare(n))
 	if err != nil {
 		return errNotThis
 	}

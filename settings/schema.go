@@ -42,8 +42,9 @@ func (o object) MarshalJSON() ([]byte, error) {
 // editor it completes and checks yaml, toml and json files; in yaml name it in
 // the first line: "# yaml-language-server: $schema=chassis.schema.json".
 //
-// It accepts the JSON documents that load, but for what a schema cannot say: a
-// range of a duration or size that is written with a unit, a value that must
+// It accepts the JSON documents that load, but for what a schema cannot say: the
+// range of a duration or size that is written with a unit and of a map's number
+// keys, a value that must
 // exist outside (file, dir), calendar dates, the inner form of URLs, of network
 // addresses and of types with their own UnmarshalText, where an alias leads,
 // and checks written in Go.
@@ -225,7 +226,7 @@ func lengths(out object, f *field, what string) object {
 const (
 	numberPattern   = `[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)`
 	durationPattern = `^[-+]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|^` + numberPattern + `$`
-	sizePattern     = `^[-+]?[0-9]+(\.[0-9]+)? *([kKmMgGtTpP]([iI]?[bB])?|[kKmMgGtTpP][iI]|[bB])?$`
+	sizePattern     = `^` + numberPattern + ` *([kKmMgGtTpP]([iI]?[bB])?|[kKmMgGtTpP][iI]|[bB])?$`
 	timePattern     = `^[0-9]{4}-(0?[1-9]|1[0-2])-(0?[1-9]|[12][0-9]|3[01])([Tt ]([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](\.[0-9]+)?(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])?)?$`
 	urlPattern      = `^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+`
 )
@@ -237,7 +238,7 @@ func (s *schemer) scalar(c *codec, f *field) object {
 		number := bounds(object{{"type", "number"}, {"minimum", -9223372036}, {"maximum", 9223372036}}, f, t)
 		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", durationPattern}}, aliasRef}}}, f, json.RawMessage("0"))
 	case t == byteSizeType:
-		number := bounds(object{{"type", "integer"}}, f, t)
+		number := bounds(object{{"type", "integer"}, {"minimum", int64(math.MinInt64)}, {"maximum", int64(math.MaxInt64)}}, f, t)
 		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", sizePattern}}, aliasRef}}}, f, json.RawMessage("0"))
 	case t == timeType:
 		return orAlias(object{{"type", "string"}, {"pattern", timePattern}})
