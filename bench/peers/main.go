@@ -45,7 +45,7 @@ var areas = []area{
 	{"logger", "Caller|Throughput|Bursty", "300000x"},
 	{"settings", "Load", "300ms"},
 	{"queue", "Send|ReceiveAndDelete", "50000x"},
-	{"tasks", "InProcess|Loopback|Floor|Asynq|River", "100000x"},
+	{"tasks", "InProcess|Loopback|Floor", "50000x"},
 	{"actors", "Tell|Ask|Spawn", "300ms"},
 }
 

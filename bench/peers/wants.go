@@ -48,6 +48,9 @@ var wants = []want{
 	{"tasks", "Loopback", "ours", "hand-written", "tasks/s", 1},
 	{"tasks", "Loopback", "ours", "hand-written", "cpu-ns/op", 1 / 1.25},
 
+	{"tasks", "Loopback", "ours", "asynq", "tasks/s", 0},
+	{"tasks", "Loopback", "ours", "river", "tasks/s", 0},
+
 	{"actors", "Tell", "ours", "channel", "ns/op", 0},
 	{"actors", "Ask", "ours", "channel", "ns/op", 0},
 	{"actors", "Spawn", "ours", "goroutine", "ns/op", 0},

@@ -219,7 +219,8 @@ func BenchmarkInProcess(b *testing.B) {
 	})
 }
 
-// BenchmarkLoopback is the same with the queue in another process.
+// BenchmarkLoopback is the same with the queue in another process; and the
+// workers that people use with other stores, on servers of their own.
 func BenchmarkLoopback(b *testing.B) {
 	b.Run("ours", func(b *testing.B) {
 		s := settings(200)
@@ -233,6 +234,8 @@ func BenchmarkLoopback(b *testing.B) {
 		}
 		handWritten(b, client)
 	})
+	b.Run("asynq", runAsynq)
+	b.Run("river", runRiver)
 }
 
 // handWritten is what a good engineer writes in an afternoon: four pollers, a
