@@ -154,12 +154,37 @@ func (d *decoder) time(attr, s string) time.Time {
 // when reads the time to run at. Go's two-digit years begin at 1969, as
 // Python's do.
 func (d *decoder) when(s string) {
+	if t, ok := parseWhen(s); ok {
+		d.msg.When = t
+		return
+	}
 	t, err := time.ParseInLocation(WhenLayout, s, time.UTC)
 	if err != nil {
 		d.defect(AttrWhen, fmt.Sprintf("%q is no time of the form 31/12/26 23:59:59", cut(s)), true)
 		return
 	}
 	d.msg.When = t
+}
+
+// parseWhen reads the usual form of a time between 2000 and 2068, of which
+// every message has one, without the cost of a general parser.
+func parseWhen(s string) (time.Time, bool) {
+	if len(s) != len(WhenLayout) || s[2] != '/' || s[5] != '/' || s[8] != ' ' || s[11] != ':' || s[14] != ':' {
+		return time.Time{}, false
+	}
+	var f [6]int
+	for i := range f {
+		hi, lo := s[3*i]-'0', s[3*i+1]-'0'
+		if hi > 9 || lo > 9 {
+			return time.Time{}, false
+		}
+		f[i] = int(hi)*10 + int(lo)
+	}
+	day, month, year, hour, minute, second := f[0], f[1], f[2], f[3], f[4], f[5]
+	if day < 1 || day > 28 || month < 1 || month > 12 || year > 68 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false // rare, or none: the general parser knows
+	}
+	return time.Date(2000+year, time.Month(month), day, hour, minute, second, 0, time.UTC), true
 }
 
 func (d *decoder) count(name, s string) (int, bool) {

@@ -279,3 +279,16 @@ func TestEncodeRefusesWhatSQSWould(t *testing.T) {
 		})
 	}
 }
+
+func TestFastAndGeneralReadingOfWhenAgree(t *testing.T) {
+	for _, s := range []string{"01/01/00 00:00:00", "28/02/68 23:59:59", "29/02/27 00:00:00", "31/12/26 23:59:59", "00/01/26 00:00:00",
+		"01/13/26 00:00:00", "01/01/69 00:00:00", "01/01/26 24:00:00", "01/01/26 00:60:00", "01/01/26 00:00:60", "0a/01/26 00:00:00", "01-01-26 00:00:00", "01/01/26 00:00:0"} {
+		want, wantErr := time.Parse(task.WhenLayout, s)
+		attrs := sound()
+		attrs["when"] = str(s)
+		m, err := task.Decode("{}", attrs)
+		if (err != nil) != (wantErr != nil) || err == nil && !m.When.Equal(want) {
+			t.Errorf("%s: %v, %v, want %v, %v", s, m.When, err, want, wantErr)
+		}
+	}
+}

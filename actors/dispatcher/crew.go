@@ -71,7 +71,8 @@ func (c *crew) close() {
 }
 
 // Schedule and Throughput make the crew the dispatcher, in Proto.Actor's sense,
-// of the actors of function tasks.
+// of our actor and those of function tasks: a mailbox that has been empty goes
+// on in a goroutine too.
 func (c *crew) Schedule(f func()) { c.run(job{f: f}) }
 
 // Throughput is how many messages an actor handles before others get a turn.

@@ -37,7 +37,7 @@ func New(cfg Config) (*actor.Props, error) {
 		return nil, err
 	}
 	c := newCore(cfg)
-	return actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} }), nil
+	return actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} }, actor.WithDispatcher(c.crew)), nil
 }
 
 // core is what survives a restart of the dispatcher. Only its current

@@ -21,7 +21,10 @@ func (d *dispatcher) onAnswered(a *attempt) {
 		return // of an earlier incarnation
 	}
 	d.release(a)
-	cause := context.Cause(a.ctx)
+	var cause error // why the ctx had ended before its handler
+	if a.out.kind != outDone {
+		cause = context.Cause(a.ctx)
+	}
 	a.cancel(nil)
 	if a.stop != nil {
 		a.stop()
