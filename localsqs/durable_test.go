@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/sambatech/chassis/localsqs"
 )
 
@@ -72,5 +74,119 @@ func TestACorruptFileIsRefusedAndLeftAsItIs(t *testing.T) {
 		if got, _ := os.ReadFile(path); string(got) != text {
 			t.Error("the file was changed")
 		}
+	}
+}
+
+func TestAFileThatIsMostlyFreeIsCompacted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	srv, err := localsqs.New(localsqs.Path(path), localsqs.NoFsync())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newClient(srv)
+	url := createQueue(t, client, "jobs", nil)
+	big := strings.Repeat("x", 1<<20)
+	for range 40 {
+		send(t, client, url, big)
+	}
+	for range 39 {
+		remove(t, client, url, receive(t, client, url, 1, 0)[0])
+	}
+	handle := receive(t, client, url, 1, 0)[0]
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := size(t, path)
+	srv = newServer(t, localsqs.Path(path))
+	if after := size(t, path); after > before/2 {
+		t.Errorf("the file has %d bytes, %d before", after, before)
+	}
+	if got := srv.Stats().Queues[0].InFlight; got != 1 {
+		t.Errorf("%d messages in flight after the compaction, want 1", got)
+	}
+	client = newClient(srv)
+	first := send(t, client, url, "a")
+	if *first.MessageId == *handle.MessageId {
+		t.Error("a message id was given out twice")
+	}
+	remove(t, client, url, handle)
+	if got := srv.Stats().Queues[0]; got.InFlight != 0 || got.Visible != 1 {
+		t.Errorf("after deleting by the old handle: %+v", got)
+	}
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+func TestATruncatedFileIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	srv, err := localsqs.New(localsqs.Path(path), localsqs.NoFsync())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newClient(srv)
+	url := createQueue(t, client, "jobs", nil)
+	for range 20 {
+		send(t, client, url, strings.Repeat("x", 100_000))
+	}
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keep := range []int{len(whole) / 2, len(whole) / 10, 8192, 5000, 100} {
+		if err := os.WriteFile(path, whole[:keep], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		srv, err := localsqs.New(localsqs.Path(path))
+		if err == nil {
+			t.Errorf("a file cut to %d of %d bytes was taken", keep, len(whole))
+			_ = srv.Close()
+		} else if !errors.Is(err, localsqs.ErrCorrupt) {
+			t.Errorf("cut to %d bytes: error is %v, want ErrCorrupt", keep, err)
+		}
+		if got, _ := os.ReadFile(path); string(got) != string(whole[:keep]) {
+			t.Errorf("the file cut to %d bytes was changed", keep)
+		}
+	}
+}
+
+func TestDeduplicationAndSequenceOutliveTheServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	var ids, numbers []string
+	for range 2 {
+		srv, err := localsqs.New(localsqs.Path(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := newClient(srv)
+		url := createQueue(t, client, "jobs.fifo", map[string]string{"FifoQueue": "true"})
+		for _, id := range []string{"same", fmt.Sprint(len(ids))} {
+			out, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: &id, MessageGroupId: &id, MessageDeduplicationId: &id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, numbers = append(ids, *out.MessageId), append(numbers, *out.SequenceNumber)
+		}
+		for _, m := range receive(t, client, url, 10, 0) {
+			remove(t, client, url, m)
+		}
+		if err := srv.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids[0] != ids[2] || numbers[0] != numbers[2] {
+		t.Errorf("the duplicate after the restart is %s %s, want %s %s", ids[2], numbers[2], ids[0], numbers[0])
+	}
+	if numbers[3] <= numbers[1] {
+		t.Errorf("sequence numbers do not rise over a restart: %s after %s", numbers[3], numbers[1])
 	}
 }

@@ -89,6 +89,7 @@ func (e *Engine) ChangeVisibility(now int64, q *Queue, handle string, timeout in
 	}
 	e.timers.heap.remove(m.pos)
 	if timeout == 0 {
+		due = 0 // visible, whatever the clock says after a restart
 		e.release(m)
 	} else {
 		e.timers.heap.push(due, m.Seq, m)

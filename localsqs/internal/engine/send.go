@@ -97,7 +97,7 @@ func (e *Engine) Send(now int64, q *Queue, in *SendInput) Sent {
 		sent.Seq = m.Seq
 		e.remember(now, q, q.dedupKey(in.Group, in.Content.DedupID), sent)
 	}
-	due := now
+	due := int64(0)
 	if delay > 0 {
 		due = now + delay*second
 	}

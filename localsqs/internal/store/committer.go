@@ -125,6 +125,7 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 	began := time.Now()
 	if len(changes) > 0 {
 		g.err = c.file.Apply(changes)
+		c.file.trim()
 	}
 	took := time.Since(began)
 	c.mu.Lock()

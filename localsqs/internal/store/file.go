@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -42,6 +43,7 @@ type File struct {
 	path string
 	salt uint64
 	buf  []byte
+	read atomic.Int64 // bytes of contents read since the mapping was last dropped
 }
 
 // Options of Open.
@@ -61,19 +63,35 @@ func Open(path string, o Options) (f *File, err error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
 	}
+	if err := f.compact(o); err != nil {
+		_ = f.db.Close()
+		return nil, fmt.Errorf("queue file %s: %w", path, err)
+	}
 	return f, nil
 }
 
 func openDB(path string, o Options) (db *bbolt.DB, err error) {
+	var file *os.File
 	err = guard(func() error {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:        time.Second,
 			NoFreelistSync: true, // else each commit writes the list of free pages
 			FreelistType:   bbolt.FreelistMapType,
 			NoSync:         o.NoFsync,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				file, err = os.OpenFile(name, flag, mode)
+				return file, err
+			},
 		})
 		return err
 	})
+	if err == nil {
+		err = checkOpened(db, file, path)
+	}
+	if err != nil && file != nil {
+		unlock(file)     // a panic of bbolt leaves a mapping, which holds the lock
+		_ = file.Close() // if bbolt has not
+	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrInUse
@@ -81,6 +99,28 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 		return nil, fmt.Errorf("%w and was left as it is (%w); restore it from a copy, or move it away to begin anew", ErrCorrupt, err)
 	}
 	return db, err
+}
+
+// checkOpened finds out whether an open database is whole and still the file at
+// path; if not, it closes it.
+func checkOpened(db *bbolt.DB, file *os.File, path string) error {
+	fail := func(err error) error { return errors.Join(err, db.Close()) }
+	opened, err := file.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	// While we waited for its lock, the file may have been replaced by a compaction.
+	if now, err := os.Stat(path); err != nil || !os.SameFile(now, opened) {
+		return fail(ErrInUse)
+	}
+	var pages int64
+	if err := db.View(func(tx *bbolt.Tx) error { pages = tx.Size(); return nil }); err != nil {
+		return fail(err)
+	}
+	if opened.Size() < pages {
+		return fail(fmt.Errorf("%w and was left as it is (it has %d bytes of %d); restore it from a copy, or move it away to begin anew", ErrCorrupt, opened.Size(), pages))
+	}
+	return nil
 }
 
 // guard makes errors of the panics and faults by which bbolt answers a damaged
@@ -139,8 +179,13 @@ func (f *File) begin() error {
 // Salt marks the receipt handles of this file's server.
 func (f *File) Salt() uint64 { return f.salt }
 
-// Close unlocks the file.
-func (f *File) Close() error { return f.db.Close() }
+// Close writes the list of free pages, which spares the next Open the walk over
+// all pages, and unlocks the file.
+func (f *File) Close() error {
+	f.db.NoFreelistSync = false
+	_ = f.db.Update(func(*bbolt.Tx) error { return nil }) // without it the list is made anew
+	return f.db.Close()
+}
 
 // Size is the file's length in bytes.
 func (f *File) Size() int64 {
@@ -164,6 +209,7 @@ func (f *File) Load(e *engine.Engine, now int64) error {
 	if err != nil {
 		return fmt.Errorf("queue file %s: %w", f.path, err)
 	}
+	f.dropMapping()
 	return nil
 }
 
@@ -398,7 +444,8 @@ func (w *writer) move(c *engine.Change) error {
 	return w.put('m', c.Queue, key(c.Seq), w.meta(c))
 }
 
-// Content reads a message's content; nil if it is not there.
+// Content reads a message's content; nil if it is not there. It is safe from
+// several goroutines.
 func (f *File) Content(queue int64, seq uint64) (c *engine.Content, err error) {
 	err = f.db.View(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(name('b', queue))
@@ -409,6 +456,7 @@ func (f *File) Content(queue int64, seq uint64) (c *engine.Content, err error) {
 		if v == nil {
 			return nil
 		}
+		f.read.Add(int64(len(v)))
 		c, err = parseContent(v)
 		return err
 	})
