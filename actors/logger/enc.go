@@ -16,6 +16,8 @@ type enc struct {
 	fields []field
 	level  int
 	mask   uint64 // of the hashes of the fields at this level
+	nest   int    // groups within the attribute that is being written
+	groups int    // groups written
 	depth  int    // open groups; 0 is the top level, where reserved names are
 
 	prefix  []byte   // text: the open groups, each with a dot
@@ -59,7 +61,7 @@ func newEnc(f *form) *enc {
 	e.form = f
 	e.b = e.b[:0]
 	e.fields = e.fields[:0]
-	e.level, e.mask, e.depth = 0, 0, 0
+	e.level, e.mask, e.depth, e.nest, e.groups = 0, 0, 0, 0, 0
 	e.prefix = e.prefix[:0]
 	return e
 }

@@ -114,6 +114,24 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// twice gives a group that holds itself two times over.
+type twice struct{}
+
+func (v twice) LogValue() slog.Value {
+	return slog.GroupValue(slog.Any("a", v), slog.Any("b", v), slog.Any("", v))
+}
+
+func TestGroupThatHoldsItselfEnds(t *testing.T) {
+	for _, format := range []Format{FormatJSON, FormatText} {
+		out := &sink{}
+		l := newLogger(t, Settings{Format: format}, out)
+		l.Slog().Info("m", "v", twice{}, "after", 1)
+		if line := out.String(); !strings.Contains(line, "nested too deeply") || len(line) > defaultMaxLine {
+			t.Errorf("%d bytes: %.200s", len(line), line)
+		}
+	}
+}
+
 func TestNestedValuerBecomesGroup(t *testing.T) {
 	out := &sink{}
 	l := newLogger(t, Settings{}, out)

@@ -13,6 +13,12 @@ import (
 
 const redacted = "[REDACTED]"
 
+// Groups within one attribute may be so deep, and so many in one record.
+const (
+	maxNest   = 32
+	maxGroups = 1000
+)
+
 // attr writes one attribute into the open group.
 func (e *enc) attr(a *slog.Attr) {
 	value := a.Value
@@ -39,13 +45,21 @@ func (e *enc) attr(a *slog.Attr) {
 		if emptyGroup(attrs) {
 			return
 		}
-		if a.Key == "" {
-			e.attrs(attrs)
+		if e.groups++; e.nest >= maxNest || e.nest > 0 && e.groups > maxGroups {
+			// A LogValuer may give a group that holds itself, even twice.
+			e.key(e.name(a.Key))
+			e.str("!ERROR: groups are nested too deeply")
 			return
 		}
-		g := e.open(e.name(a.Key))
-		e.attrs(attrs)
-		e.close(g)
+		e.nest++
+		if a.Key == "" {
+			e.attrs(attrs)
+		} else {
+			g := e.open(e.name(a.Key))
+			e.attrs(attrs)
+			e.close(g)
+		}
+		e.nest--
 		return
 	}
 	if kind == slog.KindAny && a.Key == "" && value.Any() == nil {
@@ -178,7 +192,7 @@ func (e *enc) any(v any) {
 		return
 	}
 	if e.form.text {
-		e.str(textOf(v))
+		e.str(e.form.textOf(v))
 		return
 	}
 	raw, err := marshal(v)
@@ -228,7 +242,7 @@ func marshal(v any) (raw []byte, err error) {
 }
 
 // textOf is v for people.
-func textOf(v any) (s string) {
+func (f *form) textOf(v any) (s string) {
 	defer func() {
 		if r := recover(); r != nil {
 			s = panicText(v, r)
@@ -249,6 +263,9 @@ func textOf(v any) (s string) {
 	raw, err := marshal(v)
 	if err != nil {
 		return err.Error()
+	}
+	if f.redact != nil {
+		raw = redactJSON(raw, f)
 	}
 	return string(raw)
 }
