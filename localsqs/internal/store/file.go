@@ -92,13 +92,16 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 		unlock(file)     // a panic of bbolt leaves a mapping, which holds the lock
 		_ = file.Close() // if bbolt has not
 	}
+	var system *os.PathError
 	switch {
+	case err == nil:
+		return db, nil
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrInUse
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+	case !errors.Is(err, ErrInUse) && !errors.Is(err, ErrCorrupt) && !errors.As(err, &system):
 		return nil, fmt.Errorf("%w and was left as it is (%w); restore it from a copy, or move it away to begin anew", ErrCorrupt, err)
 	}
-	return db, err
+	return nil, err
 }
 
 // checkOpened finds out whether an open database is whole and still the file at
