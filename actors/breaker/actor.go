@@ -17,17 +17,28 @@ import (
 // owned is what the actor owns and what must outlive its restarts. Only the
 // actor touches it, save where a field says otherwise.
 type owned struct {
-	log       []record // elements are never changed once appended
+	log      []record               // elements are never changed once appended
+	ending   sync.WaitGroup         // the actor itself, and the goroutines of listeners and calls
+	aloft    atomic.Pointer[flight] // callers push, newest first
+	sweeping atomic.Bool            // a sweep of flights is due
+	restarts atomic.Int32           // read by all
+	rest     *rest
+}
+
+// rest is what most breakers never need.
+type rest struct {
 	listeners []*listener
 	watchers  []*actor.PID
-	restarts  atomic.Int64           // read by all
-	stopped   chan struct{}          // closed when all has ended
-	ending    sync.WaitGroup         // goroutines of listeners, calls and health calls
-	aloft     atomic.Pointer[flight] // callers push, newest first
-	sweeping  atomic.Bool            // a sweep of flights is due
-	flights   []*flight              // taken from aloft
-	calls     context.Context        // of the calls that messages asked for; nil before the first
+	flights   []*flight       // taken from aloft
+	calls     context.Context // of the calls that messages asked for; nil before the first
 	cancel    context.CancelFunc
+}
+
+func (o *owned) more() *rest {
+	if o.rest == nil {
+		o.rest = &rest{}
+	}
+	return o.rest
 }
 
 // record is a transition as it is kept: without what all have in common.
@@ -56,14 +67,12 @@ func (b *Breaker) spawn(name string) error {
 	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b} },
 		actor.WithMailbox(func() actor.Mailbox { m = &mailbox{}; return m }),
 		actor.WithGuardian(guardian))
-	if b.own.stopped == nil {
-		b.own.stopped = make(chan struct{})
-	}
 	pid, err := b.system.Root.SpawnNamed(props, name)
 	if err != nil {
 		return err
 	}
 	if b.pid == nil {
+		b.own.ending.Add(1)
 		b.pid = pid
 	}
 	b.mailbox.Store(m)
@@ -119,6 +128,9 @@ func (s *state) onStarted() {
 // the actor: whoever holds the handle must not be left without.
 func (s *state) onStopped(c actor.Context) {
 	b := s.b
+	m := b.mailbox.Load()
+	m.dead = true
+	m.suspended.Store(false) // what still waits is answered, not kept
 	if !b.stopping.Load() {
 		b.own.restarts.Add(1)
 		if err := b.spawn(c.Self().Id); err == nil {
@@ -128,16 +140,13 @@ func (s *state) onStopped(c actor.Context) {
 				slog.String("service", b.service), slog.Any("err", err))
 		}
 	}
-	if b.own.cancel != nil {
-		b.own.cancel()
+	if cancel := b.own.more().cancel; cancel != nil {
+		cancel()
 	}
 	v := *b.view.Load()
 	v.kind, v.refusal = viewStopped, nil
 	b.view.Store(&v)
-	go func() {
-		b.own.ending.Wait()
-		close(b.own.stopped)
-	}()
+	b.own.ending.Done()
 }
 
 func (s *state) begin() *edit {

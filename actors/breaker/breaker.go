@@ -17,15 +17,14 @@ type Breaker struct {
 	view    atomic.Pointer[view]
 	mailbox atomic.Pointer[mailbox]
 
-	system       *actor.ActorSystem
-	pid          *actor.PID
-	service      string
-	scheme, host string
-	base         time.Time
-	logger       *slog.Logger
-	classifier   Classifier
-	stopping     atomic.Bool
-	own          owned
+	origin
+	system     *actor.ActorSystem
+	pid        *actor.PID
+	logger     *slog.Logger
+	classifier Classifier
+	stopping   atomic.Bool
+	schemeLen  uint8
+	own        owned
 }
 
 // Option gives a breaker a collaborator.
@@ -67,20 +66,20 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 	if err != nil {
 		return nil, fmt.Errorf("breaker of %s: %w", service, err)
 	}
-	b := &Breaker{system: system, service: scheme + "://" + host, scheme: scheme, host: host, base: time.Now()}
+	b := &Breaker{origin: origin{scheme + "://" + host, time.Now()}, system: system, schemeLen: uint8(len(scheme))}
 	for _, opt := range opts {
 		if err := opt(b); err != nil {
 			return nil, fmt.Errorf("breaker of %s: %w", service, err)
 		}
 	}
-	t := tree{set: set, service: b.service, base: b.base, root: &node{}}
+	t := tree{set: set, of: &b.origin, root: &node{}}
 	if set.Trip == "rate" {
 		t.root.tally = newTally(&set.Settings)
 	}
 	b.view.Store(t.view())
-	name := "breaker/" + b.host + "/" + system.ProcessRegistry.NextId()
+	name := "breaker/" + host + "/" + system.ProcessRegistry.NextId()
 	if b.logger != nil {
-		b.own.listeners = []*listener{{b: b, f: b.log}}
+		b.own.more().listeners = []*listener{{b: b, f: b.log}}
 	}
 	if err := b.spawn(name); err != nil {
 		return nil, fmt.Errorf("breaker of %s: spawn the actor: %w", service, err)
@@ -94,6 +93,9 @@ func (b *Breaker) PID() *actor.PID { return b.pid }
 
 // Service returns scheme://host[:port], in lower case and without a default port.
 func (b *Breaker) Service() string { return b.service }
+
+func (b *Breaker) scheme() string { return b.service[:b.schemeLen] }
+func (b *Breaker) host() string   { return b.service[int(b.schemeLen)+len("://"):] }
 
 func (b *Breaker) now() int64 { return int64(time.Since(b.base)) }
 
@@ -111,8 +113,13 @@ func (b *Breaker) Stop(ctx context.Context) error {
 	if b.stopping.CompareAndSwap(false, true) {
 		b.system.Root.Stop(b.pid)
 	}
+	stopped := make(chan struct{})
+	go func() {
+		b.own.ending.Wait()
+		close(stopped)
+	}()
 	select {
-	case <-b.own.stopped:
+	case <-stopped:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("breaker of %s: wait for its actor to stop: %w", b.service, ctx.Err())

@@ -130,7 +130,7 @@ func (b *Breaker) enter(v *view, path string) (Permit, error) {
 		a.free()
 		switch {
 		case err == errCrashed:
-			return p, &OpenError{Service: b.service, State: HalfOpen, base: b.base}
+			return p, &OpenError{Service: b.service, State: HalfOpen, of: &b.origin}
 		case err != nil:
 			return p, err
 		case d.refusal != nil:

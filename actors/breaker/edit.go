@@ -148,7 +148,7 @@ func (e *edit) seal(n *node) {
 		return
 	}
 	if n.refusal == nil || n.refusal.State != state || n.refusal.until != until {
-		n.refusal = &OpenError{Service: e.service, Entry: n.path, State: state, base: e.base, until: until}
+		n.refusal = &OpenError{Service: e.of.service, Entry: n.path, State: state, of: e.of, until: until}
 	}
 }
 

@@ -35,8 +35,8 @@ type OpenError struct {
 	Entry   string // path prefix of the entry that refused; empty for the service itself
 	State   State  // Open, HalfOpen (its probes are all in flight, or the ramp left this call out), or ForcedOpen
 
-	base  time.Time
-	until int64 // ns after base; 0 if unknown
+	of    *origin
+	until int64 // ns after of.base; 0 if unknown
 }
 
 // Error says which entry refused, why, and when to try again.
@@ -66,7 +66,7 @@ func (e *OpenError) RetryAfter() time.Duration {
 	if e.until == 0 {
 		return 0
 	}
-	return max(0, time.Duration(e.until)-time.Since(e.base))
+	return max(0, time.Duration(e.until)-time.Since(e.of.base))
 }
 
 // Ignore wraps err so that the breaker counts the call neither as success nor

@@ -45,11 +45,12 @@ func (s *state) sweep(e *edit) {
 	if !o.sweeping.Load() {
 		return
 	}
+	more := o.more()
 	for f := o.aloft.Swap(nil); f != nil; f = f.next {
-		o.flights = append(o.flights, f)
+		more.flights = append(more.flights, f)
 	}
-	still := o.flights[:0]
-	for _, f := range o.flights {
+	still := more.flights[:0]
+	for _, f := range more.flights {
 		switch {
 		case f.status.Load() != flying:
 		case e.now-f.begun < int64(e.set.HangTime):
@@ -59,10 +60,10 @@ func (s *state) sweep(e *edit) {
 			e.report(result{path: f.path, seq: f.seq, kind: evHang})
 		}
 	}
-	clear(o.flights[len(still):])
-	o.flights = still
+	clear(more.flights[len(still):])
+	more.flights = still
 	if len(still) == 0 {
-		o.flights = nil
+		more.flights = nil
 		o.sweeping.Store(false)
 		if o.aloft.Load() == nil || !o.sweeping.CompareAndSwap(false, true) {
 			return

@@ -25,7 +25,7 @@ func (b *Breaker) Listen(f func(Transition)) (stop func(), err error) {
 	l := &listener{b: b, f: f}
 	_, err = query(b, func(s *state) (struct{}, error) {
 		l.next = s.b.view.Load().seq
-		s.b.own.listeners = append(s.b.own.listeners, l)
+		s.b.own.more().listeners = append(s.b.own.more().listeners, l)
 		return struct{}{}, nil
 	})
 	if err != nil {
@@ -49,14 +49,17 @@ type listener struct {
 // tell passes transitions on. It never waits for who is told.
 func (s *state) tell(changes []change, now int64) {
 	b := s.b
-	for _, l := range b.own.listeners {
+	if b.own.rest == nil {
+		return
+	}
+	for _, l := range b.own.more().listeners {
 		if l.busy.CompareAndSwap(false, true) {
 			b.own.ending.Add(1)
 			go l.deliver()
 		}
 	}
 	for _, c := range changes {
-		for _, pid := range b.own.watchers {
+		for _, pid := range b.own.more().watchers {
 			t := b.transition(record{c, now})
 			b.system.Root.Send(pid, &t)
 		}
@@ -105,19 +108,19 @@ func (l *listener) call(t Transition) {
 }
 
 func (s *state) drop(l *listener) {
-	s.b.own.listeners = slices.DeleteFunc(s.b.own.listeners, func(have *listener) bool { return have == l })
+	s.b.own.more().listeners = slices.DeleteFunc(s.b.own.more().listeners, func(have *listener) bool { return have == l })
 }
 
 func (s *state) watch(c actor.Context, pid *actor.PID) {
-	if pid == nil || slices.ContainsFunc(s.b.own.watchers, pid.Equal) {
+	if pid == nil || slices.ContainsFunc(s.b.own.more().watchers, pid.Equal) {
 		return
 	}
-	s.b.own.watchers = append(slices.Clone(s.b.own.watchers), pid)
+	s.b.own.more().watchers = append(slices.Clone(s.b.own.more().watchers), pid)
 	c.Watch(pid)
 }
 
 func (s *state) unwatch(c actor.Context, pid *actor.PID) {
-	s.b.own.watchers = slices.DeleteFunc(slices.Clone(s.b.own.watchers), pid.Equal)
+	s.b.own.more().watchers = slices.DeleteFunc(slices.Clone(s.b.own.more().watchers), pid.Equal)
 	c.Unwatch(pid)
 }
 

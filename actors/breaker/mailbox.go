@@ -17,6 +17,7 @@ type mailbox struct {
 	count        atomic.Int32 // user messages waiting
 	status       atomic.Int32
 	suspended    atomic.Bool
+	dead         bool // the actor has stopped for good; the runner's
 	invoker      actor.MessageInvoker
 	open         *ask // the one being processed, until it is answered; the runner's
 }
@@ -72,7 +73,8 @@ func (m *mailbox) schedule() {
 }
 
 func (m *mailbox) runAll() {
-	for left := runLimit; m.ready(); {
+	for m.ready() {
+		left := runLimit
 		m.run(&left)
 	}
 	m.status.Store(idle)
@@ -91,6 +93,14 @@ func (m *mailbox) run(left *int) {
 	for ; *left > 0; *left-- {
 		if message = m.system.pop(); message != nil {
 			switch message.(type) {
+			case *actor.Watch, *actor.Unwatch:
+				m.invoker.InvokeSystemMessage(message)
+				continue
+			}
+			if m.dead { // a restart that was under way would raise it from the dead
+				continue
+			}
+			switch message.(type) {
 			case *actor.SuspendMailbox:
 				m.suspended.Store(true)
 			case *actor.ResumeMailbox:
@@ -108,7 +118,9 @@ func (m *mailbox) run(left *int) {
 		}
 		m.count.Add(-1)
 		m.open, _ = message.(*ask)
-		m.invoker.InvokeUserMessage(message)
+		if !m.dead {
+			m.invoker.InvokeUserMessage(message)
+		}
 		m.abandon(errGone)
 	}
 }

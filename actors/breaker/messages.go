@@ -178,10 +178,10 @@ func (s *state) onCall(sender *actor.PID, m *Call) {
 		reply(fmt.Errorf("breaker of %s: a Call to %q has no Fn", b.service, m.Path))
 		return
 	}
-	if b.own.calls == nil {
-		b.own.calls, b.own.cancel = context.WithCancel(context.Background())
+	if b.own.more().calls == nil {
+		b.own.more().calls, b.own.more().cancel = context.WithCancel(context.Background())
 	}
-	parent := b.own.calls
+	parent := b.own.more().calls
 	timeout := s.b.view.Load().set.RequestTimeout
 	b.own.ending.Add(1)
 	go func() {

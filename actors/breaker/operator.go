@@ -11,7 +11,7 @@ import (
 func (e *edit) force(path string, to State, end int64) error {
 	if depth := strings.Count(path, "/"); depth > e.set.MaxDepth {
 		return fmt.Errorf("breaker: %s%s has %d segments, entries have at most max_depth %d: name a shorter prefix",
-			e.service, path, depth, e.set.MaxDepth)
+			e.of.service, path, depth, e.set.MaxDepth)
 	}
 	chain := e.takeWithin(path, math.MaxInt)
 	e.override(chain[len(chain)-1], to, end, "an operator's order")

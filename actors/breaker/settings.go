@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -169,25 +170,40 @@ const maxDepth = 32
 // config is filled and checked settings, in the form in which they are used.
 type config struct {
 	Settings
-	statuses *[1000]bool // fail_status
+	statuses *statusSet // fail_status
 }
+
+// lastConfig is the settings used last: a program has many breakers, but few
+// different settings.
+var lastConfig atomic.Pointer[config]
 
 func newConfig(s Settings) (*config, error) {
 	s = s.filled()
+	if last := lastConfig.Load(); last != nil && last.Settings == s {
+		return last, nil
+	}
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
 	statuses, err := parseStatuses(s.FailStatus)
-	return &config{s, statuses}, err
+	if err != nil {
+		return nil, err
+	}
+	c := &config{s, statuses}
+	lastConfig.Store(c)
+	return c, nil
 }
 
 // fails says whether a status code is a failure.
 func (c *config) fails(status int) bool {
-	return status >= 0 && status < len(c.statuses) && c.statuses[status]
+	return status >= 0 && status < 1000 && c.statuses[status/64]&(1<<(status%64)) != 0
 }
 
-func parseStatuses(list string) (*[1000]bool, error) {
-	var set [1000]bool
+// statusSet is a set of HTTP status codes, a bit each.
+type statusSet [1000/64 + 1]uint64
+
+func parseStatuses(list string) (*statusSet, error) {
+	var set statusSet
 	if strings.TrimSpace(list) == "none" {
 		return &set, nil
 	}
@@ -206,7 +222,7 @@ func parseStatuses(list string) (*[1000]bool, error) {
 			return nil, fmt.Errorf("fail_status: %q is no status: want a list such as 5xx,429,400-404, or none", part)
 		}
 		for i := lo; i <= hi; i++ {
-			set[i] = true
+			set[i/64] |= 1 << (i % 64)
 		}
 	}
 	return &set, nil

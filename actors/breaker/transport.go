@@ -127,10 +127,10 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 
 // serves says whether a URL is of the breaker's service.
 func (b *Breaker) serves(u *url.URL) bool {
-	if u.Scheme == b.scheme && u.Host == b.host {
+	if u.Scheme == b.scheme() && u.Host == b.host() {
 		return true
 	}
-	return strings.EqualFold(u.Scheme, b.scheme) && canonicalHost(b.scheme, u.Host) == b.host
+	return strings.EqualFold(u.Scheme, b.scheme()) && canonicalHost(b.scheme(), u.Host) == b.host()
 }
 
 // pathOf returns the path as it is sent: %2F is no separator.

@@ -22,14 +22,19 @@ type node struct {
 // (see edit) makes the nodes on one path anew and shares the rest.
 type tree struct {
 	set     *config
-	service string
-	base    time.Time // what ns count from
+	of      *origin
 	root    *node
 	seq     uint64 // transitions so far
 	forgot  uint64 // highest since of an entry that was dropped: older results make no entry
 	slots   uint64 // slot ids given out so far
 	entries int    // nodes below the root
 	forced  int    // nodes that an operator holds
+}
+
+// origin is what a breaker is of and since.
+type origin struct {
+	service string    // scheme://host[:port]
+	base    time.Time // what ns count from
 }
 
 // kid returns the child for a segment, or nil.

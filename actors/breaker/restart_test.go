@@ -1,0 +1,217 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// crash is a message that the actor panics over.
+func crash(s *state, _ *ask) { panic("crash") }
+
+// crashNow makes the actor panic, by a message that somebody waits for.
+func crashNow(t *testing.T, b *Breaker) {
+	t.Helper()
+	a := &ask{do: crash}
+	if err := b.ask(a); err != errCrashed {
+		t.Errorf("the crash came back as %v", err)
+	}
+}
+
+func TestRestartGoesOnFromThePublishedState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, Settings{ClosedFailLimit: 3})
+		end := []struct {
+			name string
+			kill func()
+		}{
+			{"a panic", func() { crashNow(t, b) }},
+			{"a stranger's stop", func() { b.system.Root.Stop(b.PID()) }},
+			{"a stranger's poison", func() { b.system.Root.Poison(b.PID()) }},
+		}
+		pid := b.PID()
+		for i, e := range end {
+			_ = b.Do(t.Context(), "/a", fail)
+			_ = b.Do(t.Context(), "/a", fail)
+			e.kill()
+			synctest.Wait()
+			if got := b.Snapshot(); got.Restarts != 3*i+1 || got.Entries[0].Failures != 2 {
+				t.Fatalf("%s: %+v", e.name, got)
+			}
+			_ = b.Do(t.Context(), "/a", fail)
+			if b.State() != Open {
+				t.Fatalf("%s: the counts were lost: %v", e.name, b.State())
+			}
+			e.kill()
+			time.Sleep(10*time.Second - 1)
+			if b.State() != Open {
+				t.Fatalf("%s: open ended early", e.name)
+			}
+			time.Sleep(1)
+			synctest.Wait()
+			if b.State() != HalfOpen {
+				t.Fatalf("%s: the timer was lost: %v", e.name, b.State())
+			}
+			p, err := b.Acquire("/b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.kill()
+			if _, err := b.Acquire("/b"); !errors.Is(err, ErrOpen) {
+				t.Fatalf("%s: the slot was given twice: %v", e.name, err)
+			}
+			p.Settle(Success)
+			time.Sleep(30 * time.Second)
+			for range 10 {
+				if err := b.Do(t.Context(), "/b", succeed); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if b.State() != Closed {
+				t.Fatalf("%s: %v", e.name, b.State())
+			}
+			if err := b.Reset(""); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if b.PID() != pid {
+			t.Error("the PID has changed")
+		}
+		if res, err := b.system.Root.RequestFuture(pid, &GetSnapshot{}, time.Second).Result(); err != nil {
+			t.Error(err)
+		} else if s := res.(*Snapshot); s.Restarts != 9 {
+			t.Errorf("%+v", s)
+		}
+		checkLog(t, b)
+	})
+}
+
+// checkLog checks that the log has no gaps and leads to the present states.
+func checkLog(t *testing.T, b *Breaker) {
+	t.Helper()
+	log := b.Transitions(0)
+	snapshot := b.Snapshot()
+	for i, tr := range log {
+		if tr.Seq != uint64(i+1) {
+			t.Fatalf("transition %d has number %d", i+1, tr.Seq)
+		}
+	}
+	if uint64(len(log)) != snapshot.Seq {
+		t.Fatalf("%d transitions in the log, %d happened", len(log), snapshot.Seq)
+	}
+	replayed := Replay(log)
+	for _, e := range snapshot.Entries {
+		if e.State != replayed[e.Entry] {
+			t.Errorf("%q is %v, the log leads to %v", e.Entry, e.State, replayed[e.Entry])
+		}
+		delete(replayed, e.Entry)
+	}
+	if len(replayed) > 0 {
+		t.Errorf("the log leads to states that are not: %v", replayed)
+	}
+}
+
+// TestKilledWhileCallsRun kills and crashes the actor while calls run: none
+// hangs, and once open nothing passes.
+func TestKilledWhileCallsRun(t *testing.T) {
+	b := newBreaker(t, Settings{ClosedFailLimit: 1000, OpenTimeout: time.Hour, OpenMax: time.Hour})
+	var stop atomic.Bool
+	var group sync.WaitGroup
+	var kills atomic.Int64
+	calls := make([]int, 4)
+	for w := range calls {
+		group.Go(func() {
+			for i := 0; !stop.Load(); i++ {
+				fn := succeed
+				if i%3 == 0 {
+					fn = fail
+				}
+				if err := b.Do(t.Context(), "/a/b", fn); errors.Is(err, ErrStopped) {
+					t.Error(err)
+				}
+				calls[w]++
+			}
+		})
+	}
+	for kills.Load() < 300 {
+		switch kills.Add(1) % 3 {
+		case 0:
+			crashNow(t, b)
+		case 1:
+			b.system.Root.Stop(b.PID())
+		default:
+			b.system.Root.Poison(b.PID())
+		}
+	}
+	stop.Store(true)
+	group.Wait()
+	t.Logf("calls %v, restarts %d", calls, b.Snapshot().Restarts)
+	if slices.Min(calls) == 0 {
+		t.Error("a caller made no call")
+	}
+	for b.State() != Open { // a crash may have cost a report, no more
+		_ = b.Do(t.Context(), "/a/b", fail)
+	}
+	for range 300 {
+		group.Go(func() { crashNow(t, b) })
+		if err := b.Do(t.Context(), "/a/b", succeed); !errors.Is(err, ErrOpen) {
+			t.Fatalf("a call was admitted while open: %v", err)
+		}
+	}
+	group.Wait()
+}
+
+func TestStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, Settings{ClosedFailLimit: 1})
+		_ = b.Do(t.Context(), "/a", fail) // its timer must not outlive it
+		for range 2 {
+			if err := b.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		called := false
+		err := b.Do(t.Context(), "", func(context.Context) error { called = true; return nil })
+		if !errors.Is(err, ErrStopped) || called {
+			t.Error(err, called)
+		}
+		if _, err := b.Acquire("/a"); !errors.Is(err, ErrStopped) {
+			t.Error(err)
+		}
+		for name, err := range map[string]error{"ForceOpen": b.ForceOpen("", 0), "Reset": b.Reset(""), "SetSettings": b.SetSettings(Settings{}), "Check": b.Check("")} {
+			if !errors.Is(err, ErrStopped) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if s := b.Snapshot(); !s.Stopped || s.State != Open {
+			t.Errorf("%+v", s)
+		}
+		checkLog(t, b)
+	})
+}
+
+func TestStopWhileCallsRun(t *testing.T) {
+	for range 50 {
+		b := newBreaker(t, Settings{ClosedFailLimit: 1 << 20})
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				for {
+					if err := b.Do(t.Context(), "/a", fail); errors.Is(err, ErrStopped) {
+						return
+					}
+				}
+			})
+		}
+		if err := b.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		group.Wait()
+	}
+}
