@@ -95,6 +95,10 @@ type verdict struct {
 	reason   string // giveUp
 }
 
+// nextLease is what must be left of the lease after a wait in place: the next
+// attempt may be a long one, and SQS holds no message for more than 12 hours.
+const nextLease = 6 * time.Hour
+
 // room is what allows a wait to be spent in place.
 type room struct {
 	holdLimit time.Duration
@@ -137,7 +141,7 @@ func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 
 func (r room) giveBack(l ledger, wait time.Duration, failed bool) verdict {
 	switch {
-	case r.canHold && (wait <= r.holdLimit || r.ordered && wait < r.leaseLeft):
+	case r.canHold && wait < r.leaseLeft-nextLease && (wait <= r.holdLimit || r.ordered):
 		return verdict{kind: hold, wait: wait}
 	case r.ordered:
 		return verdict{kind: hide, wait: min(wait, r.leaseLeft)}

@@ -23,8 +23,8 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 		sent: m.Sent, firstReceived: m.FirstReceived, received: now, since: now,
 		ledger: ledger{carried: msg.Failures, receives: max(m.ReceiveCount, 1), max: task.DefaultMaxFailures},
 	}
-	if e.span = e.msg.Trace(m.TraceHeader); e.span.IsValid() && e.msg.TraceParent() == "" {
-		e.msg.SetTrace(e.span) // copies have no AWSTraceHeader
+	if m.TraceHeader != "" || e.msg.Extra != nil {
+		e.traceHeader, e.span = m.TraceHeader, e.msg.Trace(m.TraceHeader)
 	}
 	if e.msg.First.IsZero() {
 		e.msg.First = m.FirstReceived

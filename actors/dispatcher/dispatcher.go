@@ -139,6 +139,8 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onOverdue(m)
 	case *poller.LeaseLost:
 		d.onLeaseLost(m)
+	case *poller.LeaseExpiring:
+		d.onLeaseExpiring(m)
 	case *poller.Counted:
 		d.onCounted(m)
 	case *ticked:

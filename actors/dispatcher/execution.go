@@ -29,6 +29,7 @@ type execution struct {
 	msg           task.Message
 	groupID       string
 	group         *group            // FIFO pools
+	traceHeader   string            // AWSTraceHeader
 	span          trace.SpanContext // of the sender, if it told
 	sent          time.Time
 	firstReceived time.Time

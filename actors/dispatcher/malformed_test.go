@@ -32,7 +32,7 @@ func (m mutator) text() string {
 	case 3:
 		return []string{"now", "-1", "NaN", "null", "31/12/99 23:59:59", "01/01/00 00:00:00", "9999-12-31T23:59:59Z", "due", "{}", `{"x":{"s":1}}`}[m.IntN(10)]
 	case 4:
-		return time.Now().Add(time.Duration(m.Int64N(int64(2000*time.Hour)))).Format(task.WhenLayout)
+		return time.Now().Add(time.Duration(m.Int64N(int64(2000 * time.Hour)))).Format(task.WhenLayout)
 	default:
 		b := make([]byte, m.IntN(40))
 		for i := range b {

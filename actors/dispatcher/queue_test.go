@@ -141,7 +141,9 @@ func (q *queue) settle(s *poller.Settle) {
 			q.others[o.Pool] = append(q.others[o.Pool], o)
 			continue
 		}
-		q.messages = append(q.messages, q.made(o.Body, o.Attributes, o.GroupID, o.Delay))
+		copied := q.made(o.Body, o.Attributes, o.GroupID, o.Delay)
+		copied.trace = o.TraceHeader
+		q.messages = append(q.messages, copied)
 	}
 	delete(q.leases, s.Lease)
 	if s.Release {

@@ -245,7 +245,7 @@ func (d *dispatcher) sendCopy(e *execution, delay time.Duration) {
 		return
 	}
 	d.settle(e, &poller.Settle{Lease: e.lease, Send: []poller.Outgoing{{
-		Body: e.msg.Body, Attributes: attrs, Delay: delay, GroupID: e.groupID,
+		Body: e.msg.Body, Attributes: attrs, Delay: delay, GroupID: e.groupID, TraceHeader: e.traceHeader,
 	}}})
 }
 
@@ -289,7 +289,7 @@ func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller
 		m.LastError = m.LastError[:limit]
 		attrs = m.Attributes()
 	}
-	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID}
+	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader}
 	if fifo := isFIFO(pool) || pool == "" && d.ordered; fifo {
 		out.DedupID = m.ExecID
 		if out.GroupID == "" {
@@ -345,6 +345,28 @@ func (d *dispatcher) drop(e *execution) {
 	d.dismiss(e)
 	d.forget(e)
 	d.drainProgress()
+}
+
+// onLeaseExpiring: SQS's 12 hours are nearly over. A fresh copy gets 12 more.
+func (d *dispatcher) onLeaseExpiring(m *poller.LeaseExpiring) {
+	e := d.execs[m.Lease]
+	if e == nil || e.lost {
+		return
+	}
+	switch e.phase {
+	case running:
+		if !e.cur.graced {
+			d.interrupt(e.cur, ErrLeaseEnd)
+		}
+	case waiting:
+		rest := max(time.Until(e.until), 0)
+		d.unhold(e)
+		d.giveBackUnrun(e, rest)
+	case queued:
+		d.unqueue(e)
+		d.giveBackUnrun(e, 0)
+	}
+	d.pump()
 }
 
 func (d *dispatcher) onLeaseLost(m *poller.LeaseLost) {
