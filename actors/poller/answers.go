@@ -3,6 +3,7 @@ package poller
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -49,6 +50,42 @@ func isThrottle(err error) bool {
 	var api smithy.APIError
 	return throttles.IsErrorThrottle(err).Bool() ||
 		errors.As(err, &api) && (api.ErrorCode() == "OverLimit" || api.ErrorCode() == "KmsThrottled" || api.ErrorCode() == "KMS.ThrottlingException")
+}
+
+// badHandles are the codes by which the service says that a receipt handle is
+// worth nothing any more: the message is gone, or with somebody else.
+var badHandles = map[string]bool{
+	"ReceiptHandleIsInvalid":                    true,
+	"MessageNotInflight":                        true,
+	"InvalidParameterValue":                     true,
+	"InvalidIdFormat":                           true,
+	"AWS.SimpleQueueService.MessageNotInflight": true,
+}
+
+// isBadHandle tells whether a request, or an entry of one, was refused because
+// of a receipt handle. SQS refuses the entry; some services, and SQS for some
+// handles, refuse the whole batch for one of them.
+func isBadHandle(err error) bool {
+	var api smithy.APIError
+	var entry *BatchError
+	switch {
+	case errors.As(err, &entry):
+		return entry.SenderFault
+	case errors.As(err, &api):
+		return badHandles[api.ErrorCode()]
+	}
+	return false
+}
+
+// safely turns a panic of f into an error: no answer of a service may end the
+// process.
+func safely(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("poller: panic in a request: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // isRefusal tells whether the service answered, and that the request as it is

@@ -50,6 +50,10 @@ func (b *batch[T]) due(now time.Time, company bool) bool {
 // deadline is when the oldest entry has lingered long enough. There must be one.
 func (b *batch[T]) deadline() time.Time { return b.waiting[0].at.Add(b.linger) }
 
+// cheapMove is how many entries are moved to the front rather than the front
+// to them, which would use the slice up.
+const cheapMove = 64
+
 // take removes and returns the entries of the next request: the first that may
 // go (nil: all may), as many as one request holds.
 func (b *batch[T]) take(may func(T) bool) []T {
@@ -69,11 +73,9 @@ func (b *batch[T]) take(may func(T) bool) []T {
 		taken = append(taken, a.entry)
 	}
 	b.bytes -= bytes
-	if len(kept) == 0 {
+	if rest := len(b.waiting) - i; len(kept) == 0 && rest > cheapMove {
 		clear(b.waiting[:i])
-		if b.waiting = b.waiting[i:]; len(b.waiting) == 0 {
-			b.waiting = nil
-		}
+		b.waiting = b.waiting[i:]
 		return taken
 	}
 	n := len(kept) + copy(b.waiting[len(kept):], b.waiting[i:])

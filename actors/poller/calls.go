@@ -88,7 +88,10 @@ func (w *worker) call(k kind, leases []*lease) {
 		ctx, cancel := context.WithTimeout(w.ctx, timeout)
 		defer cancel()
 		m := &called{call: c}
-		m.refused, m.err = w.request(ctx, c)
+		m.err = safely(func() (err error) {
+			m.refused, err = w.request(ctx, c)
+			return err
+		})
 		w.root.Send(w.self, m)
 	})
 }
@@ -176,14 +179,16 @@ func (w *worker) onCalled(m *called) {
 	w.ongoing[c.kind]--
 	if m.err != nil {
 		w.failedCall(m.err)
-		if w.ctx.Err() == nil {
-			w.log.Warn("a request about leases failed; it is made again", "kind", c.kind, "leases", len(c.leases), "error", sqsclient.Explain(w.cfg.Client, m.err))
-		}
+		w.complain("a request about leases failed; it is made again", m.err, "kind", c.kind.String(), "leases", len(c.leases))
 	} else {
 		w.counts.success.Store(w.now.UnixNano())
 	}
+	blamed := len(c.leases) > 1 && m.err != nil && isBadHandle(m.err)
 	for i, l := range c.leases {
 		err := m.of(i)
+		if blamed { // one of them spoils the batch: each goes alone now, to find out which
+			l.alone, err = true, errSpoilt
+		}
 		if err != nil && m.err == nil {
 			w.counts.entryFailures.Add(1)
 		}
@@ -195,6 +200,34 @@ func (w *worker) onCalled(m *called) {
 			w.onSettleAnswer(l, err)
 		}
 	}
+}
+
+var errSpoilt = errors.New("poller: the service refused a batch because of one of its entries")
+
+// alone is a filter for batch.take that lets a lease which is to go alone do so.
+func alone() func(*lease) bool {
+	taken, single := 0, false
+	return func(l *lease) bool {
+		if single || l.alone && taken > 0 {
+			return false
+		}
+		single = l.alone
+		taken++
+		return true
+	}
+}
+
+// complain logs a failure of the queue, at most every ten seconds: while it is
+// away every lease has one.
+func (w *worker) complain(text string, err error, args ...any) {
+	if w.ctx.Err() != nil {
+		return
+	}
+	if w.muted++; w.now.Sub(w.complained) < 10*time.Second {
+		return
+	}
+	w.log.Warn(text, append(args, "failures", w.muted, "error", sqsclient.Explain(w.cfg.Client, err))...)
+	w.complained, w.muted = w.now, 0
 }
 
 func (w *worker) failedCall(err error) {
@@ -210,7 +243,11 @@ func (w *worker) onCount(asker *actor.PID) {
 		ctx, cancel := context.WithTimeout(w.ctx, w.set.RequestTimeout)
 		defer cancel()
 		w.counts.counted.Add(1)
-		out, err := w.cfg.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &w.cfg.QueueURL, AttributeNames: countAttributes})
+		var out *sqs.GetQueueAttributesOutput
+		err := safely(func() (err error) {
+			out, err = w.cfg.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &w.cfg.QueueURL, AttributeNames: countAttributes})
+			return err
+		})
 		if err != nil {
 			w.answer(asker, &Counted{Err: fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, sqsclient.Explain(w.cfg.Client, err))})
 			return

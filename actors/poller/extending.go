@@ -1,8 +1,8 @@
 package poller
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -19,6 +19,9 @@ func (w *worker) leasesDue() {
 	}
 	for len(due.extend) > 0 {
 		n := min(len(due.extend), maxBatchEntries)
+		if i := slices.IndexFunc(due.extend[:n], func(l *lease) bool { return l.alone }); i >= 0 {
+			n = max(i, 1)
+		}
 		w.call(extension, due.extend[:n:n])
 		due.extend = due.extend[n:]
 	}
@@ -27,14 +30,17 @@ func (w *worker) leasesDue() {
 // onExtended takes what the queue said of one lease's extension.
 func (w *worker) onExtended(l *lease, c *call, i int, err error) {
 	l.extending = false
-	var refused *BatchError
 	switch {
 	case l.lost:
 	case err == nil:
 		w.counts.extended.Add(1)
 		l.hold(c.start, c.hide[i])
-		l.cause = nil
-	case errors.As(err, &refused) && refused.SenderFault:
+		l.cause, l.alone = nil, false
+	case isBadHandle(err) && l.settling != nil && !l.settling.release && len(l.settling.unsent) == 0:
+		// Its own delete may have been carried out and the answer lost: the
+		// next try of that will tell.
+		l.cause, l.fading = err, true
+	case isBadHandle(err):
 		l.cause = err
 		w.ledger.lose(l)
 		w.onLost(l)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync/atomic"
 )
 
 // refuse answers a batch request as SQS does that refuses those entries which
@@ -93,3 +94,14 @@ func (p *panicky) Handle(ctx context.Context, r slog.Record) error {
 func (p *panicky) Enabled(context.Context, slog.Level) bool { return true }
 func (p *panicky) WithAttrs([]slog.Attr) slog.Handler       { return p }
 func (p *panicky) WithGroup(string) slog.Handler            { return p }
+
+// counting is a log handler that counts.
+type counting struct {
+	slog.Handler
+	n *atomic.Int32
+}
+
+func (c counting) Enabled(context.Context, slog.Level) bool  { return true }
+func (c counting) Handle(context.Context, slog.Record) error { c.n.Add(1); return nil }
+func (c counting) WithAttrs([]slog.Attr) slog.Handler        { return c }
+func (c counting) WithGroup(string) slog.Handler             { return c }

@@ -22,6 +22,7 @@ type lease struct {
 	extending bool        // an extension is under way
 	fading    bool        // not to be extended any more
 	noticed   bool        // told to be expiring
+	alone     bool        // goes in requests of its own
 	lost      bool        // told to be lost; kept for a late settle
 	settling  *settlement // nil: not settled yet
 	waiting   *Delivered  // not handed over before it was extended: too little was left of it

@@ -38,6 +38,7 @@ type floor struct {
 	deleted map[string]bool
 	runs    int
 	lost    int
+	errs    []error // of settles
 }
 
 func newFloor(t testing.TB) *floor {
@@ -66,6 +67,9 @@ func (f *floor) end(d *poller.Delivered) {
 func (f *floor) settled(d *poller.Delivered, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err != nil {
+		f.errs = append(f.errs, err)
+	}
 	if err == nil {
 		f.deleted[d.MessageID] = true
 		f.done[d.Body]++
@@ -159,7 +163,7 @@ func TestLongTasksOverAFlakyQueueNeverOverlap(t *testing.T) {
 		began := time.Now()
 		for f.finished() < n {
 			if time.Since(began) > 24*time.Hour {
-				t.Fatal("done:", f.finished())
+				t.Fatal("done:", f.finished(), f.errs)
 			}
 			time.Sleep(lease)
 		}

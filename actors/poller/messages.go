@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -106,7 +107,9 @@ type (
 	}
 
 	// LeaseLost says that a lease ended, or can no longer be kept: the
-	// message may be delivered to another process from now on.
+	// message may be delivered to another process from now on. It comes a
+	// little before the lease ends, for the execution to be cancelled. What it
+	// finished nevertheless may still be settled: see [Settle].
 	LeaseLost struct {
 		Lease LeaseID
 		Err   error
@@ -142,3 +145,24 @@ type (
 	// Flushed answers [Flush].
 	Flushed struct{}
 )
+
+// LogValue leaves out the body and the attributes, which may be private.
+func (d *Delivered) LogValue() slog.Value {
+	return slog.GroupValue(slog.Uint64("lease", uint64(d.Lease)), slog.String("message_id", d.MessageID), slog.String("group_id", d.GroupID),
+		slog.Int("receive_count", d.ReceiveCount), slog.Time("sent", d.Sent), slog.Int("bytes", len(d.Body)))
+}
+
+// LogValue implements [slog.LogValuer].
+func (l *LeaseLost) LogValue() slog.Value {
+	return slog.GroupValue(slog.Uint64("lease", uint64(l.Lease)), slog.Any("error", l.Err))
+}
+
+// LogValue implements [slog.LogValuer].
+func (l *LeaseExpiring) LogValue() slog.Value {
+	return slog.GroupValue(slog.Uint64("lease", uint64(l.Lease)), slog.Time("at", l.At))
+}
+
+// LogValue implements [slog.LogValuer].
+func (s *Settled) LogValue() slog.Value {
+	return slog.GroupValue(slog.Uint64("lease", uint64(s.Lease)), slog.Any("error", s.Err))
+}

@@ -145,6 +145,7 @@ type worker struct {
 	deletes    batch[*lease] // settled by deletion
 	changes    batch[*lease] // settled by release
 	later      []postponed   // settlements that wait for their next try
+	laterAt    time.Time     // the first of them
 	calls      map[*call]bool
 	ongoing    [kinds]int // calls under way of each kind
 
@@ -155,6 +156,9 @@ type worker struct {
 	flushes   []flush
 	unflushed []*settlement // in order of their coming; those that are over leave from the front
 	settles   uint64
+
+	complained time.Time // last record of a failure
+	muted      int       // failures since
 
 	timer *time.Timer
 	armed time.Time
@@ -205,6 +209,7 @@ func (w *worker) onStarted(ctx actor.Context) {
 	}
 	w.started = true
 	w.now = time.Now()
+	w.counts.alive.Store(w.now.UnixNano())
 	w.after()
 }
 
@@ -306,9 +311,7 @@ func (w *worker) arm() {
 	if w.changes.len() > 0 && w.ongoing[release] < w.set.MaxRequests {
 		earlier(w.changes.deadline(), true)
 	}
-	for _, p := range w.later {
-		earlier(p.at, true)
-	}
+	earlier(w.laterAt, len(w.later) > 0)
 	if w.drain != nil && len(w.receives) > 0 {
 		earlier(w.drain.until, true)
 	}

@@ -9,8 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/uuid"
-
-	"github.com/sambatech/chassis/sqsclient"
 )
 
 func random() float64 { return rand.Float64() }
@@ -73,12 +71,16 @@ func (w *worker) receive(n int) {
 	ctx, r.cancel = context.WithTimeout(w.ctx, w.set.receiveWait()+2*w.set.RequestTimeout)
 	w.crew.do(func() {
 		defer r.cancel()
-		out, err := w.cfg.Client.ReceiveMessage(ctx, w.receiveInput(r))
-		m := &received{receive: r, err: err, ended: time.Now()}
-		if err == nil {
-			m.messages = incomings(out.Messages)
-			m.got = len(m.messages)
-		}
+		m := &received{receive: r}
+		m.err = safely(func() error {
+			out, err := w.cfg.Client.ReceiveMessage(ctx, w.receiveInput(r))
+			if err == nil {
+				m.messages = incomings(out.Messages)
+				m.got = len(m.messages)
+			}
+			return err
+		})
+		m.ended = time.Now()
 		w.root.Send(w.self, m)
 	})
 }
@@ -165,13 +167,10 @@ func (w *worker) noteReceive(m *received) {
 	r := m.receive
 	if m.err != nil {
 		throttled := isThrottle(m.err)
-		first := w.demand.failures == 0
 		w.demand.failed(w.now, r.asked, throttled)
 		w.demand.attempt = r.attempt
 		w.failedCall(m.err)
-		if w.ctx.Err() == nil && first {
-			w.log.Warn("receiving failed; trying again until it works", "error", sqsclient.Explain(w.cfg.Client, m.err), "throttled", throttled)
-		}
+		w.complain("receiving failed; it is tried again until it works", m.err, "throttled", throttled)
 		return
 	}
 	if w.demand.failures > 0 {

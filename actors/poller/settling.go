@@ -161,23 +161,32 @@ func (w *worker) postpone(l *lease) {
 	s := l.settling
 	s.tries++
 	s.queued = true
-	w.later = append(w.later, postponed{w.now.Add(pause(s.tries)), l})
+	at := w.now.Add(pause(s.tries))
+	w.later = append(w.later, postponed{at, l})
+	if len(w.later) == 1 || at.Before(w.laterAt) {
+		w.laterAt = at
+	}
 }
 
 func (w *worker) postponedDue() {
-	kept := w.later[:0]
-	for _, p := range w.later {
+	if len(w.later) == 0 || w.laterAt.After(w.now) {
+		return
+	}
+	waiting := w.later
+	w.later = nil
+	for _, p := range waiting {
 		switch {
 		case w.ledger.leases[p.lease.id] != p.lease || p.lease.settling == nil:
 		case p.at.After(w.now):
-			kept = append(kept, p)
+			if len(w.later) == 0 || p.at.Before(w.laterAt) {
+				w.laterAt = p.at
+			}
+			w.later = append(w.later, p)
 		default:
 			p.lease.settling.queued = false
 			w.advance(p.lease)
 		}
 	}
-	clear(w.later[len(kept):])
-	w.later = kept
 }
 
 // settleDue makes the deletes and releases that are due. Nothing lingers when
@@ -185,10 +194,10 @@ func (w *worker) postponedDue() {
 func (w *worker) settleDue() {
 	company := w.ledger.unsettled > 0 && len(w.flushes) == 0
 	for w.ongoing[deletion] < w.set.MaxRequests && w.deletes.due(w.now, company) {
-		w.call(deletion, w.deletes.take(nil))
+		w.call(deletion, w.deletes.take(alone()))
 	}
 	for w.ongoing[release] < w.set.MaxRequests && w.changes.due(w.now, company) {
-		w.call(release, w.changes.take(nil))
+		w.call(release, w.changes.take(alone()))
 	}
 }
 
@@ -196,12 +205,10 @@ func (w *worker) settleDue() {
 func (w *worker) onSettleAnswer(l *lease, err error) {
 	s := l.settling
 	s.call = nil
-	var refused *BatchError
 	switch {
 	case err == nil:
 		w.finish(l, nil)
-	case errors.As(err, &refused) && refused.SenderFault:
-		// The handle is worth nothing any more, or the message is gone.
+	case isBadHandle(err):
 		w.finish(l, fmt.Errorf("%w: %w", ErrLeaseLost, err))
 	case l.lost && s.release:
 		w.finish(l, ErrLeaseLost)
