@@ -29,7 +29,8 @@ type owned struct {
 type rest struct {
 	listeners []*listener
 	watchers  []*actor.PID
-	flights   []*flight       // taken from aloft
+	flights   []*flight // taken from aloft
+	health    HealthCheck
 	calls     context.Context // of the calls that messages asked for; nil before the first
 	cancel    context.CancelFunc
 }
@@ -50,9 +51,13 @@ type record struct {
 // state is one incarnation of the actor: what a restart makes anew.
 type state struct {
 	b     *Breaker
+	ctx   actor.Context
 	dues  dueHeap
 	timer *time.Timer
 	armed int64 // when timer fires, 0 if it does not
+
+	prober       *actor.PID // makes health calls while open
+	cancelProber context.CancelFunc
 }
 
 // tick says that the time of the earliest due has come. A tick too many is harmless.
@@ -88,13 +93,17 @@ func (s *state) Receive(c actor.Context) {
 		m.answer()
 	case tick:
 		s.onTick()
+	case *probed:
+		s.onProbed(m)
 	case *actor.Started:
-		s.onStarted()
+		s.onStarted(c)
 	case *actor.Restarting:
 		s.disarm()
+		s.relieve()
 		s.b.own.restarts.Add(1)
 	case *actor.Stopping:
 		s.disarm()
+		s.relieve()
 	case *actor.Stopped:
 		s.onStopped(c)
 	default:
@@ -104,7 +113,8 @@ func (s *state) Receive(c actor.Context) {
 
 // onStarted goes on from the state that was published last: every change is
 // published whole or not at all, so nothing but the failing message is lost.
-func (s *state) onStarted() {
+func (s *state) onStarted(c actor.Context) {
+	s.ctx = c
 	v := s.b.view.Load()
 	e := begin(&v.tree, s.b.now(), 0)
 	v.root.walk(func(n *node) {
@@ -122,6 +132,7 @@ func (s *state) onStarted() {
 	heap.Init(&s.dues)
 	s.arm(e.now)
 	e.free()
+	s.tend(v)
 }
 
 // onStopped publishes the end, or begins again if it was not Stop that ended
@@ -172,6 +183,7 @@ func (s *state) commit(e *edit) {
 		s.arm(e.now)
 	}
 	if len(e.changes) > 0 {
+		s.tend(v)
 		s.tell(e.changes, e.now)
 	}
 }

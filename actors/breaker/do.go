@@ -143,7 +143,7 @@ func (b *Breaker) enter(v *view, path string) (Permit, error) {
 	}
 	p.forced = d.forced
 	if v.set.SlowCall > 0 || p.slot != 0 {
-		p.begun = b.now()
+		p.begun = max(1, b.now())
 	}
 	if v.set.HangLimit > 0 && p.slot == 0 && !p.forced {
 		p.flight = b.takeOff(p)

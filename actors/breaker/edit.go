@@ -106,7 +106,7 @@ func (e *edit) put() {
 		n, parent := e.chain[i], e.chain[i-1]
 		at := parent.find(n.seg)
 		had := !e.fresh[i]
-		if n.clean() && n.over == Closed && len(n.kids) == 0 {
+		if n.clean() && n.tally == nil && n.over == Closed && len(n.kids) == 0 {
 			e.entries--
 			if had {
 				parent.kids = slices.Concat(parent.kids[:at], parent.kids[at+1:])
@@ -200,10 +200,10 @@ func (n *node) ends() int64 {
 // kept for as long as a call from before its last transition may still report.
 func (e *edit) lapse(n *node) int64 {
 	switch {
-	case n.fails == 0 && !n.blamed:
-		return n.last + 2*int64(e.set.RequestTimeout)
-	case e.set.Trip == "rate" && e.set.Window > 0:
+	case n.tally != nil && e.set.Window > 0:
 		return n.last + int64(min(e.set.Window, e.set.ForgetAfter))
+	case n.tally == nil && n.fails == 0 && !n.blamed:
+		return n.last + 2*int64(e.set.RequestTimeout)
 	}
 	return n.last + int64(e.set.ForgetAfter)
 }
@@ -227,7 +227,8 @@ func (e *edit) admit(path string) (slot uint64, d decision) {
 // report registers a result on every entry on its path that it belongs to.
 func (e *edit) report(r result) {
 	bad := r.kind == evFailure || r.kind == evHang
-	chain := e.take(r.path, bad && e.forgot <= r.seq)
+	makes := bad || r.kind == evSlow && e.set.Trip == "rate"
+	chain := e.take(r.path, makes && e.forgot <= r.seq)
 	var counts [maxDepth + 1]bool
 	half, blamed := false, -1
 	for i, n := range chain {

@@ -120,6 +120,9 @@ func (s *state) watch(c actor.Context, pid *actor.PID) {
 }
 
 func (s *state) unwatch(c actor.Context, pid *actor.PID) {
+	if s.b.own.rest == nil || pid == nil || !slices.ContainsFunc(s.b.own.rest.watchers, pid.Equal) {
+		return
+	}
 	s.b.own.more().watchers = slices.DeleteFunc(slices.Clone(s.b.own.more().watchers), pid.Equal)
 	c.Unwatch(pid)
 }

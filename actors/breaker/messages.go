@@ -115,6 +115,9 @@ func (s *state) onMessage(c actor.Context, message any) {
 		s.unwatch(c, m.To)
 		reply(&Done{})
 	case *actor.Terminated:
+		if m.Who.Equal(s.prober) {
+			s.prober = nil
+		}
 		s.unwatch(c, m.Who)
 	case actor.SystemMessage, actor.AutoReceiveMessage:
 	default:
@@ -138,7 +141,7 @@ func (s *state) onAdmit(m *Admit) *Admitted {
 	}
 	p := Permit{b: b, path: m.Path, seq: e.seq, slot: slot, forced: d.forced}
 	if e.set.SlowCall > 0 || slot != 0 {
-		p.begun = e.now
+		p.begun = max(1, e.now)
 	}
 	if e.set.HangLimit > 0 && slot == 0 && !d.forced {
 		p.flight = b.takeOff(p)

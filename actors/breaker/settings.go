@@ -156,6 +156,9 @@ func (s Settings) validate() error {
 	if _, err := parseStatuses(s.FailStatus); err != nil {
 		errs = append(errs, err)
 	}
+	if err := checkHealthURL(s.HealthURL); err != nil {
+		errs = append(errs, err)
+	}
 	oneOf("caller_deadline", s.CallerDeadline, "failure", "neutral")
 	oneOf("trip", s.Trip, "consecutive", "rate")
 	oneOf("open_backoff", s.OpenBackoff, "constant", "exponential")
