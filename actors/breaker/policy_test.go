@@ -85,7 +85,11 @@ func TestScenarios(t *testing.T) {
 		{"a panic is a failure", three, "PPP[open]" + tenSeconds + "P[open]" + tenSeconds + "SS[closed]"},
 		{"a probe that hangs fails at its deadline", three, "FFF" + tenSeconds + "H[half-open]++++[half-open]+[open]"},
 		{"constant open times", three, "FFF" + tenSeconds + "F" + tenSeconds + "F" + tenSeconds + "[half-open]"},
-		{"exponential open times", with(func(s *Settings) { s.OpenBackoff = "exponential"; s.OpenTimeout = time.Second; s.OpenMax = 3 * time.Second }),
+		{"exponential open times", with(func(s *Settings) {
+			s.OpenBackoff = "exponential"
+			s.OpenTimeout = time.Second
+			s.OpenMax = 3 * time.Second
+		}),
 			"FFF+[half-open]F+[open]+[half-open]F++[open]+[half-open]F++[open]+[half-open]SS[closed]FFF+[half-open]"},
 		{"rate: below the least number of calls", rate, "FFF[closed]F[open]"},
 		{"service only: rate: half of the calls", rate, "SSSFF[closed]F[open]"}, // a path's window begins with its first failure
