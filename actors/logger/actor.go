@@ -18,6 +18,7 @@ var restart = actor.NewRestartingStrategy()
 // among the actors and hands round what concerns all outputs.
 type loggerActor struct {
 	l        *Logger
+	gone     chan struct{}
 	children []*actor.PID
 }
 
@@ -33,7 +34,7 @@ func (a *loggerActor) Receive(ctx actor.Context) {
 	case *Describe:
 		ctx.Respond(a.l.Stats())
 	case *actor.Stopped:
-		a.l.goDirect()
+		a.l.goDirect(a.gone)
 	}
 }
 

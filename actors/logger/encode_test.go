@@ -230,7 +230,7 @@ func (*discard) Write(b []byte) (int, error) { return len(b), nil }
 // record.
 func TestMillionCallsWithDifferentJobs(t *testing.T) {
 	total := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		total = 100_000
 	}
 	out := &jobChecker{}

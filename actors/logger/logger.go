@@ -29,7 +29,8 @@ type Logger struct {
 	mu      sync.Mutex // Start and Stop
 	pid     *actor.PID
 	system  *actor.ActorSystem
-	signals func() // ends the watch for SIGHUP
+	gone    chan struct{} // closed when the actor has ended
+	signals func()        // ends the watch for SIGHUP
 }
 
 // ErrStarted is returned by Start on a logger that runs already.
@@ -90,7 +91,8 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 	if l.pid != nil {
 		return nil, ErrStarted
 	}
-	props := actor.PropsFromProducer(func() actor.Actor { return &loggerActor{l: l} },
+	gone := make(chan struct{})
+	props := actor.PropsFromProducer(func() actor.Actor { return &loggerActor{l: l, gone: gone} },
 		actor.WithGuardian(restart), actor.WithSupervisor(restart))
 	pid := system.Root.SpawnPrefix(props, "logger-")
 	for _, o := range l.outputs {
@@ -98,7 +100,7 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 			o.wake()
 		}
 	}
-	l.pid, l.system = pid, system
+	l.pid, l.system, l.gone = pid, system, gone
 	l.signals = l.watchSignals()
 	return pid, nil
 }
@@ -118,24 +120,10 @@ func (l *Logger) Stop(ctx context.Context) error {
 	for _, o := range l.outputs {
 		o.ring.setDirect(true)
 	}
-	gone := make(chan struct{})
-	watch := actor.PropsFromFunc(func(c actor.Context) {
-		switch c.Message().(type) {
-		case *actor.Started:
-			c.Watch(l.pid)
-			c.Send(c.Self(), &stopNow{})
-		case *stopNow:
-			c.Poison(l.pid)
-		case *actor.Terminated:
-			close(gone)
-			c.Stop(c.Self())
-		}
-	})
-	watcher := l.system.Root.Spawn(watch)
+	l.system.Root.Poison(l.pid)
 	select {
-	case <-gone:
+	case <-l.gone:
 	case <-ctx.Done():
-		l.system.Root.Stop(watcher)
 		err = errors.Join(err, fmt.Errorf("logger: stop: the actor still writes: %w", context.Cause(ctx)))
 	}
 	l.pid, l.system = nil, nil
@@ -145,11 +133,9 @@ func (l *Logger) Stop(ctx context.Context) error {
 	return err
 }
 
-// stopNow makes the watcher stop the logger after it watches it.
-type stopNow struct{}
-
 // goDirect is the end of the actor, whoever stopped it.
-func (l *Logger) goDirect() {
+func (l *Logger) goDirect(gone chan struct{}) {
+	defer close(gone)
 	for _, o := range l.outputs {
 		o.to.Store(nil)
 		if o.ring.setDirect(true) {

@@ -249,20 +249,30 @@ func TestFailingOutputIsRetriedThenReportedOnce(t *testing.T) {
 	for _, panics := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			out := &flaky{}
-			var told []string
-			l := newLogger(t, Settings{Buffer: minBuffer}, out, WithErrorReport(func(line string) { told = append(told, line) }))
+			var mu sync.Mutex
+			var lines []string
+			told := func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return lines
+			}
+			l := newLogger(t, Settings{Buffer: minBuffer}, out, WithErrorReport(func(line string) {
+				mu.Lock()
+				defer mu.Unlock()
+				lines = append(lines, line)
+			}))
 			start(t, l)
 			l.Slog().Info("before")
 			flush(t, l)
 			out.fail(syscall.ENOSPC, panics)
 			l.Slog().Info("during")
 			synctest.Wait()
-			if len(told) != 0 || l.Stats().Outputs[0].Error == "" {
-				t.Errorf("after one failure: told %q, stats %+v", told, l.Stats().Outputs[0])
+			if len(told()) != 0 || l.Stats().Outputs[0].Error == "" {
+				t.Errorf("after one failure: told %q, stats %+v", told(), l.Stats().Outputs[0])
 			}
 			time.Sleep(time.Minute)
-			if len(told) != 1 || !panics && !strings.Contains(told[0], "no space left") {
-				t.Errorf("told %q, want one line", told)
+			if len(told()) != 1 || !panics && !strings.Contains(told()[0], "no space left") {
+				t.Errorf("told %q, want one line", told())
 			}
 			out.mu.Lock()
 			calls := out.calls
@@ -301,8 +311,8 @@ func TestFailingOutputIsRetriedThenReportedOnce(t *testing.T) {
 			if !recovered || dropped != float64(s.Dropped) {
 				t.Errorf("the output tells of %v of %d dropped records, recovered %v", dropped, s.Dropped, recovered)
 			}
-			if len(told) != 1 {
-				t.Errorf("told %q", told)
+			if len(told()) != 1 {
+				t.Errorf("told %q", told())
 			}
 		})
 	}

@@ -36,6 +36,8 @@ func runChild() bool {
 		panic(err)
 	}
 	switch mode {
+	case "closed":
+		childWithoutReader(l)
 	case "killed":
 		childUntilKilled(l)
 	case "stop":
@@ -59,6 +61,23 @@ func runChild() bool {
 }
 
 const childRecords = 20000
+
+// childWithoutReader logs to a stdout that nobody reads any more, and tells on
+// descriptor 3 that it lives and what its logger says of it.
+func childWithoutReader(l *Logger) {
+	control := os.NewFile(3, "control")
+	if _, err := control.Read(make([]byte, 1)); err != nil { // until the reader is gone
+		panic(err)
+	}
+	l.Slog().Info("nobody reads this")
+	for {
+		l.Slog().Info("nor this")
+		if s := l.Stats().Outputs[0]; s.Error != "" {
+			_, _ = control.WriteString(s.Error)
+			os.Exit(0)
+		}
+	}
+}
 
 // childUntilKilled logs from four goroutines. The number of each ERROR goes to
 // descriptor 3 after its call has returned.
@@ -171,5 +190,35 @@ func TestNothingIsLostOnStopAndOnGuardedPanic(t *testing.T) {
 			}
 			out = out[at:]
 		}
+	}
+}
+
+// TestProcessOutlivesTheReaderOfItsLogs: os.Stdout would end the process by
+// SIGPIPE.
+func TestProcessOutlivesTheReaderOfItsLogs(t *testing.T) {
+	cmd := childCmd(t, "closed", PolicyBlock)
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+	defer ours.Close()
+	cmd.ExtraFiles = []*os.File{theirs}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	stdout.Close()
+	_, _ = ours.Write([]byte{1})
+	said, _ := io.ReadAll(ours)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the process ended: %v", err)
+	}
+	if !strings.Contains(string(said), "broken pipe") {
+		t.Errorf("its logger says %q", said)
 	}
 }

@@ -1,0 +1,107 @@
+package logger
+
+import (
+	"log/slog"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cpuTime is what this process has used so far.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestStalledReader logs into a pipe that nobody reads. Memory stays within
+// the buffer and 6 MiB, and waiting costs no processor time. It stalls for
+// CHASSIS_STALL seconds, 10 for the full claim; without it for half a second.
+func TestStalledReader(t *testing.T) {
+	stall := 500 * time.Millisecond
+	if s, err := strconv.Atoi(os.Getenv("CHASSIS_STALL")); err == nil {
+		stall = time.Duration(s) * time.Second
+	}
+	for _, policy := range []Policy{PolicyBlock, PolicyDropBelow, PolicyDropOldest} {
+		t.Run(string(policy), func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var before, now runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			l := newLogger(t, Settings{Policy: policy}, w)
+			start(t, l)
+			end := make(chan struct{})
+			var wg sync.WaitGroup
+			const callers = 8
+			for c := range callers {
+				wg.Go(func() {
+					log := l.Slog().With("caller", c)
+					for i := 0; ; i++ {
+						select {
+						case <-end:
+							return
+						default:
+							log.LogAttrs(t.Context(), slog.LevelInfo, "into a pipe that nobody reads", slog.Int("i", i))
+						}
+						if policy != PolicyBlock && i%2000 == 0 { // else the callers' own work is all there is
+							time.Sleep(time.Millisecond)
+						}
+					}
+				})
+			}
+			full := func() bool {
+				s := l.Stats().Outputs[0]
+				return s.Waiting == callers || s.Dropped > 0
+			}
+			for !full() {
+				runtime.Gosched()
+			}
+			used, began := cpuTime(t), time.Now()
+			var most uint64
+			for time.Since(began) < stall {
+				time.Sleep(stall / 10)
+				runtime.ReadMemStats(&now)
+				most = max(most, now.HeapAlloc)
+			}
+			used = cpuTime(t) - used
+			grown := int64(most) - int64(before.HeapAlloc)
+			if limit := int64(defaultBuffer + 6<<20); grown > limit && !raceEnabled { // with it sync.Pool drops at random
+				t.Errorf("the heap grew by %d bytes, more than %d", grown, limit)
+			}
+			if policy == PolicyBlock && used > stall/20+20*time.Millisecond {
+				t.Errorf("%v of processor time in a stall of %v", used, stall)
+			}
+			balanced(t, l)
+			t.Logf("stalled %v: heap +%d KiB, processor time %v, %+v", stall, grown>>10, used, l.Stats().Outputs[0])
+			close(end)
+			var reader sync.WaitGroup
+			reader.Go(func() {
+				buf := make([]byte, 1<<20)
+				for {
+					if _, err := r.Read(buf); err != nil {
+						return
+					}
+				}
+			})
+			wg.Wait()
+			flush(t, l)
+			stop(t, l)
+			if s := l.Stats().Outputs[0]; s.Pending != 0 || policy == PolicyBlock && s.Dropped != 0 {
+				t.Errorf("after the stall: %+v", s)
+			}
+			w.Close()
+			reader.Wait()
+			r.Close()
+		})
+	}
+}
