@@ -143,7 +143,7 @@ func play(t *testing.T, list []history) (problem string, runs int) {
 		system := newSystem()
 		for _, h := range list {
 			r := newRig(t, system, "pool", dispatcher.Settings{AbandonAfter: time.Second})
-			p := &player{history: h, rig: r, ask: make(chan act), free: make(chan struct{})}
+			p := &player{history: h, rig: scripted{r}, idle: 6 * time.Hour, ask: make(chan act), free: make(chan struct{})}
 			problem = p.run()
 			close(p.free)
 			r.down()
@@ -158,11 +158,36 @@ func play(t *testing.T, list []history) (problem string, runs int) {
 	return problem, runs
 }
 
+// partner is the dispatcher of a history, with a queue.
+type partner interface {
+	up()
+	crash()
+	drain()
+	handle(name string, h task.RawHandler, policies ...task.Policy)
+	send(name string, args any, opts ...task.Option)
+	left() int
+	dead() []task.Message
+}
+
+// scripted is a rig as a partner.
+type scripted struct{ *rig }
+
+func (s scripted) send(name string, args any, opts ...task.Option) { s.rig.send(name, args, opts...) }
+
+func (s scripted) drain() {
+	if _, err := s.client.Drain(s.ctx(), time.Now().Add(time.Second)); err != nil {
+		s.t.Error(err)
+	}
+	s.system.Root.Stop(s.pid)
+	synctest.Wait()
+}
+
 type player struct {
 	history
-	rig    *rig
+	rig    partner
 	ask    chan act      // what the process is to undergo
 	free   chan struct{} // closed at the end: lets stubborn handlers go
+	idle   time.Duration // longer than any wait but those that leave the message on the queue
 	mu     sync.Mutex
 	starts []time.Time
 }
@@ -230,7 +255,7 @@ func (p *player) run() string {
 		case a := <-p.ask:
 			idle = 0
 			p.undergo(a)
-		case <-time.After(6 * time.Hour):
+		case <-time.After(p.idle):
 			if p.release && p.runs() > 0 {
 				p.release = false
 				p.undergo(drained)
@@ -251,11 +276,7 @@ func (p *player) undergo(a act) {
 	if a == crashed {
 		r.crash()
 	} else {
-		if _, err := r.client.Drain(r.ctx(), time.Now().Add(time.Second)); err != nil {
-			r.t.Error(err)
-		}
-		r.system.Root.Stop(r.pid)
-		synctest.Wait()
+		r.drain()
 	}
 	r.up()
 	p.register()

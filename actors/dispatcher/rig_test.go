@@ -3,7 +3,6 @@ package dispatcher_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"testing"
@@ -121,7 +120,7 @@ func (r *rig) ctx() context.Context {
 	return ctx
 }
 
-func (r *rig) handle(name string, h func(ctx context.Context, job task.Job[json.RawMessage]) error, policies ...task.Policy) {
+func (r *rig) handle(name string, h task.RawHandler, policies ...task.Policy) {
 	r.t.Helper()
 	if _, err := r.client.Register(r.ctx(), task.NewSpec(name, policies...), h); err != nil {
 		r.t.Fatal(err)

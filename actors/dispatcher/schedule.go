@@ -9,7 +9,6 @@ const (
 	hideMargin = 2 * time.Minute  // for the request to arrive, and for clocks that differ
 	maxDelay   = 15 * time.Minute // SQS: DelaySeconds
 	inFlight   = 120_000          // SQS: messages in flight of a standard queue
-	renewEarly = 30 * time.Minute // a copy is renewed so long before the queue's retention ends
 	tick       = time.Second      // below SQS's resolution a wait is spent in place
 )
 
@@ -62,7 +61,7 @@ func schedule(d delivery, now time.Time) plan {
 		return plan{planDelay, ceilSecond(wait)}
 	}
 	h := min(wait, hideLeft(d.received, now))
-	if d.crowded || h <= 0 || now.Sub(d.sent)+h+renewEarly > d.retention {
+	if d.crowded || h <= 0 || now.Sub(d.sent)+h > d.retention/2 { // the service may be down for the other half
 		return plan{planDelay, maxDelay}
 	}
 	return plan{planHide, h}
