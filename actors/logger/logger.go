@@ -165,6 +165,9 @@ func (l *Logger) Flush(ctx context.Context) error {
 // with its stack, what is accepted is written, and the panic goes on.
 //
 //	defer l.Guard()
+//
+// It must be deferred itself, for Go lets only a deferred function recover: a
+// function that wraps it recovers itself and calls [Logger.Panicked].
 func (l *Logger) Guard() {
 	if r := recover(); r != nil {
 		l.Panicked(r)
