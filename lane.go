@@ -76,6 +76,13 @@ func (s *System) Control() *dispatcher.Client {
 	return s.tasks.running.client
 }
 
+// actors are those of the lane, or nil until it is started.
+func (l *lane) actors() *running {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.running
+}
+
 func (s *System) ensure() poller.EnsureOptions {
 	return poller.EnsureOptions{
 		Create:    s.settings.Tasks.MissingQueue != "error",

@@ -10,6 +10,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/sqsclient"
 )
@@ -29,6 +30,7 @@ type Settings struct {
 	CircuitBreaker breaker.Settings `key:"circuit_breaker"`
 	Tasks          TaskSettings     `key:"tasks"`
 	Queue          QueueSettings    `key:"queue"`
+	Admin          admin.Settings   `key:"admin"`
 }
 
 // The parts of [TaskSettings] and [QueueSettings].
@@ -67,6 +69,7 @@ func DefaultSettings() Settings {
 		CircuitBreaker: breaker.DefaultSettings(),
 		Tasks:          TaskSettings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()},
 		Queue:          QueueSettings{SQSSettings: sqsclient.DefaultSettings()},
+		Admin:          admin.DefaultSettings(),
 	}
 }
 
@@ -107,7 +110,7 @@ func (s *Settings) check(service string, given bool) error {
 	if !s.Queue.Embedded() && (s.Queue.Path != "" || s.Queue.Listen != "") {
 		errs = append(errs, errors.New("queue: path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other"))
 	}
-	return errors.Join(append(errs, s.Tasks.PollerSettings.Validate(), s.Tasks.DispatcherSettings.Validate())...)
+	return errors.Join(append(errs, s.Tasks.PollerSettings.Validate(), s.Tasks.DispatcherSettings.Validate(), s.Admin.Validate())...)
 }
 
 // embeddedWait is the longest long poll of the embedded queue. A stop waits

@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -34,9 +36,10 @@ type System struct {
 	sender   *poller.Sender
 	breakers breakers
 	tasks    *lane
+	office   *office
 
-	mu    sync.Mutex // one Start or Stop at a time
-	state State
+	mu    sync.Mutex    // one Start or Stop at a time
+	state atomic.Int32  // a State; written under mu, read by anybody
 	ended chan struct{} // closed once the system has stopped
 	err   error         // of Stop
 	cut   context.CancelFunc
@@ -75,6 +78,7 @@ type options struct {
 	actors   []actor.ConfigOption
 	client   *sqs.Client
 	server   *localsqs.Server
+	metrics  prometheus.Gatherer
 }
 
 // WithSettings uses s instead of reading files and the environment.
@@ -110,6 +114,10 @@ func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = c
 // stop waits for one that is under way. Whoever made the server closes it,
 // after [System.Stop].
 func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
+
+// WithMetrics serves the metrics of g, the service's own registry, beside those
+// of the chassis.
+func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
@@ -151,6 +159,7 @@ func New(name string, opts ...Option) (*System, error) {
 	s.breakers.each = map[string]*breaker.Breaker{}
 	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure()))
 	s.tasks = newLane(s)
+	s.office = newOffice(s, &o)
 	return s, nil
 }
 
@@ -206,20 +215,21 @@ func (s *System) Log() *logger.Logger { return s.log }
 func (s *System) Guard() { s.log.Guard() }
 
 // State is where the system is in its life.
-func (s *System) State() State {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state
-}
+func (s *System) State() State { return State(s.state.Load()) }
+
+func (s *System) enter(state State) { s.state.Store(int32(state)) }
 
 // Run starts the system, serves until ctx ends or the process gets SIGTERM or
-// SIGINT, and stops it. Running tasks see neither: they get the drain's time. A
+// SIGINT, and stops it. It also serves the live page, probes and metrics on
+// the setting admin.listen, by default on 127.0.0.1:9190; Start does so only
+// where that is set. Running tasks see neither: they get the drain's time. A
 // second signal cuts the drain short. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
+	s.office.whole.Store(true)
 	err := s.Start(ctx)
 	if err == nil {
 		select {
@@ -254,22 +264,25 @@ func (s *System) Run(ctx context.Context) error {
 func (s *System) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch s.state {
+	switch s.State() {
 	case Created:
 	case Stopping, Stopped:
 		return ErrStopped
 	default:
 		return ErrStarted
 	}
-	s.state = Starting
+	s.enter(Starting)
 	if _, err := s.log.Start(s.actors); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
+	}
+	if err := s.openOffice(); err != nil {
+		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
 	log := s.Logger("chassis")
 	if err := s.tasks.start(ctx); err != nil {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
 	}
-	s.state = Running
+	s.enter(Running)
 	log.Info("running", "queue", s.queue.what, "pool", s.pool())
 	if s.queue.local != nil && s.settings.Queue.Path == "" && os.Getenv("AWS_EXECUTION_ENV") != "" {
 		log.Warn("this process runs on AWS but its queue is embedded and in memory: set queue.region to use SQS")
@@ -283,8 +296,8 @@ func (s *System) Start(ctx context.Context) error {
 // given back at once. The error names what did not end.
 func (s *System) Stop(ctx context.Context) error {
 	s.mu.Lock()
-	if s.state < Stopping {
-		s.state = Stopping
+	if s.State() < Stopping {
+		s.enter(Stopping)
 		var drain context.Context
 		drain, s.cut = context.WithCancel(context.WithoutCancel(ctx))
 		go s.stop(drain)
@@ -325,12 +338,11 @@ func (s *System) stop(drain context.Context) {
 	stage("queue", s.queue.close)
 	log.Info("stopped", "error", errors.Join(errs...))
 	stage("log", s.log.Stop)
+	stage("admin", s.office.close)
 	s.actors.Shutdown()
 
 	s.err = errors.Join(errs...)
-	s.mu.Lock()
-	s.state = Stopped
-	s.mu.Unlock()
+	s.enter(Stopped)
 }
 
 func (s *System) pool() string { return s.settings.Tasks.TaskPool }

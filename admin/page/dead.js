@@ -1,0 +1,104 @@
+// The dead letters: why each died, and what to do with it.
+import { h, text, list, number, ago, stamp, pill } from './dom.js';
+import { get, post } from './api.js';
+import { attempt, confirmTwice } from './dialog.js';
+
+let app, search, items, note, all, back, gone;
+let letters = [], more = false, chosen = new Set(), known = -1, loading = false, visible = false;
+
+export const dead = {
+  mount(root, a) {
+    app = a;
+    search = h('input', { type: 'search', placeholder: 'Task, job, reason, error or body', 'aria-label': 'Search dead letters', oninput: draw });
+    all = h('input', { type: 'checkbox', onchange: () => { chosen = new Set(all.checked ? matching().map((d) => d.id) : []); draw(); } });
+    back = h('button', { type: 'button', onclick: () => sendBack([...chosen]) }, 'Send back');
+    gone = h('button', { type: 'button', class: 'danger', onclick: () => remove([...chosen]) }, 'Delete…');
+    note = h('p', { class: 'dim empty', role: 'status' });
+    items = h('ul', { class: 'plain letters' });
+    root.append(h('div', { class: 'row above' }, search, h('button', { type: 'button', onclick: load }, 'Look again'),
+      h('label', { class: 'row tight' }, all, 'All'), back, gone), note, items);
+  },
+  show() { visible = true; load(); },
+  hide() { visible = false; },
+  // Looking takes the letters from the queue for a moment, so it is done when
+  // their number has changed, not all the time.
+  update(a) {
+    const q = a.state?.queues?.find((x) => x.role === 'dead');
+    const n = q ? q.visible + q.delayed : -1;
+    if (visible && !loading && n !== known) { known = n; load(); }
+    draw();
+  },
+};
+
+async function load() {
+  if (loading) return;
+  loading = true;
+  try {
+    const page = await get('api/v1/dead?limit=500');
+    letters = page.list;
+    more = page.more;
+    chosen = new Set([...chosen].filter((id) => letters.some((d) => d.id === id)));
+    text(note, '');
+  } catch (err) {
+    text(note, err.message);
+  }
+  loading = false;
+  draw();
+}
+
+const reasons = { exhausted: 'it failed too often', cancelled: 'its handler, or an operator, said never again', undecodable: 'its message cannot be read', unknown: 'nobody knew its name for too long' };
+
+function matching() {
+  const s = search.value.trim().toLowerCase();
+  return letters.filter((d) => !s || [d.task, d.exec_id, d.job_id, d.job_name, d.reason, d.last_error, d.body].some((v) => v?.toLowerCase().includes(s)));
+}
+
+function draw() {
+  const found = matching();
+  back.disabled = gone.disabled = !chosen.size;
+  text(back, chosen.size ? `Send ${number(chosen.size)} back` : 'Send back');
+  text(gone, chosen.size ? `Delete ${number(chosen.size)}…` : 'Delete…');
+  all.checked = found.length > 0 && found.every((d) => chosen.has(d.id));
+  all.disabled = !found.length;
+  if (!note.textContent || note.dataset.own) {
+    note.dataset.own = 'yes';
+    text(note, !letters.length ? 'No task has been given up.' : `${number(found.length)}${more ? ' of the first' : ''} ${number(letters.length)} dead letters${more ? '; there are more' : ''}`);
+  }
+  list(items, found, (d) => d.id, card, (li, d) => {
+    li.querySelector('input').checked = chosen.has(d.id);
+    text(li.querySelector('.age'), d.sent ? `${ago(d.sent, app.now())} ago` : '');
+  });
+}
+
+function card(d) {
+  const name = d.task || 'no name';
+  let body = d.body;
+  try { body = JSON.stringify(JSON.parse(d.body), null, 2); } catch { /* shown as it stands */ }
+  return h('li', { class: 'card letter', 'data-id': d.id },
+    h('div', { class: 'row' },
+      h('input', { type: 'checkbox', 'aria-label': `Choose ${name} ${d.exec_id}`, onchange: (e) => { if (e.target.checked) chosen.add(d.id); else chosen.delete(d.id); draw(); } }),
+      h('h3', {}, name), pill(d.reason || 'unknown'), h('span', { class: 'dim small' }, reasons[d.reason] ?? ''),
+      h('span', { class: 'dim small age push', title: d.sent ? stamp(d.sent) : '' })),
+    d.last_error && h('p', { class: 'bad-text error' }, d.last_error),
+    d.defects && h('p', { class: 'bad-text error' }, d.defects),
+    h('p', { class: 'dim small' }, `${d.job_name !== 'unknown' ? `job ${d.job_name} (${d.job_id}) · ` : ''}${number(d.failures)} failures · from ${d.pool} · `, h('code', {}, d.exec_id)),
+    h('details', {}, h('summary', {}, 'Body'), h('pre', { tabindex: '0' }, body, d.cut ? '\n… (longer than what is shown)' : '')),
+    h('div', { class: 'row end' },
+      h('button', { type: 'button', class: 'primary', 'aria-label': `Send ${name} back`, onclick: () => sendBack([d.id]) }, 'Send back'),
+      h('button', { type: 'button', class: 'danger', 'aria-label': `Delete ${name}`, onclick: () => remove([d.id]) }, 'Delete…')));
+}
+
+const those = (n) => (n === 1 ? '1 dead letter' : `${number(n)} dead letters`);
+
+async function sendBack(ids) {
+  await attempt((r) => (r.found ? `${those(r.found)} sent back: ${r.found === 1 ? 'it runs' : 'they run'} again with a fresh budget.` : 'It was not there any more.'),
+    () => post('api/v1/dead/back', { ids }));
+  await load();
+}
+
+async function remove(ids) {
+  const names = [...new Set(letters.filter((d) => ids.includes(d.id)).map((d) => d.task || 'no name'))].slice(0, 5).join(', ');
+  if (!(await confirmTwice(`Delete ${those(ids.length)}?`, `${names}: nobody will run ${ids.length === 1 ? 'it' : 'them'} any more.`, 'Delete'))) return;
+  await attempt((r) => `${those(r.found)} deleted.`, () => post('api/v1/dead/delete', { ids, confirm: 'delete' }));
+  await load();
+}

@@ -1,0 +1,100 @@
+// The service at a glance.
+import { h, text, attr, list, number, rate, duration, ago, clock, pill, setPill, spark } from './dom.js';
+
+const curves = [
+  ['succeeded', 'Done', 'succeeded_per_second', 'good'],
+  ['failed', 'Failures', 'failed_per_second', 'bad'],
+  ['received', 'Received', 'received_per_second', 'accent'],
+  ['sent', 'Sent', 'sent_per_second', 'accent'],
+];
+
+let parts;
+
+function tile([id, label, , tone]) {
+  const value = h('span', { class: 'big', id: `tile-${id}` }, '0');
+  const curve = spark(`${label} a second, over the last minutes`);
+  const el = h('div', { class: 'card tile', 'data-tone': tone }, h('h3', {}, label), h('p', {}, value, h('span', { class: 'dim' }, ' /s')), curve);
+  return { el, value, curve };
+}
+
+export const overview = {
+  mount(root) {
+    parts = { tiles: curves.map(tile) };
+    const card = (title, ...content) => h('div', { class: 'card' }, h('h3', {}, title), ...content);
+    parts.queues = h('tbody');
+    parts.workers = h('div', { class: 'meter', role: 'img' });
+    parts.legend = h('dl', { class: 'facts' });
+    parts.pool = h('p', { class: 'dim small' });
+    parts.breakers = h('ul', { class: 'plain' });
+    parts.events = h('ol', { class: 'feed' });
+    parts.noEvents = h('p', { class: 'dim' }, 'Nothing has happened since this page was opened.');
+    parts.noBreakers = h('p', { class: 'dim' }, 'The service has no breaker.');
+    parts.taskParts = [
+      h('div', { class: 'tiles' }, parts.tiles.map((t) => t.el)),
+      card('Workers', parts.pool, parts.workers, parts.legend),
+    ];
+    parts.queueCard = card('Queues', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Queues' }, h('table', {},
+      h('thead', {}, h('tr', {}, ['Queue', 'Visible', 'In flight', 'Delayed', 'Oldest'].map((t, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, t)))), parts.queues)));
+    root.append(parts.taskParts[0], h('div', { class: 'grid' }, parts.queueCard, parts.taskParts[1],
+      card('Breakers', parts.noBreakers, parts.breakers), card('What happens', parts.noEvents, parts.events)));
+  },
+
+  update(app) {
+    const s = app.state;
+    if (!s) return;
+    const last = app.history.at(-1) ?? {};
+    curves.forEach(([, , field], i) => {
+      text(parts.tiles[i].value, rate(last[field]));
+      parts.tiles[i].curve.draw(app.history.map((x) => x[field]));
+    });
+    parts.taskParts.forEach((el) => { el.hidden = !s.workers; });
+    parts.queueCard.hidden = !s.queues?.length;
+    queues(s, app);
+    if (s.workers) workers(s, app);
+    const list_ = s.breakers ?? [];
+    parts.noBreakers.hidden = list_.length > 0;
+    list(parts.breakers, list_, (b) => b.service,
+      (b) => h('li', { class: 'row' }, h('a', { href: '#breakers' }, b.service), pill(b.state), h('span', { class: 'dim small' })),
+      (li, b) => {
+        setPill(li.children[1], b.state);
+        const bad = b.entries.slice(1).filter((e) => e.state !== 'closed').length;
+        text(li.children[2], bad ? `${bad} ${bad === 1 ? 'path' : 'paths'} not closed` : '');
+      });
+    parts.noEvents.hidden = app.events.length > 0;
+    list(parts.events, app.events.slice(-12).reverse(), (e) => (e.key ??= crypto.getRandomValues(new Uint32Array(2)).join()),
+      (e) => h('li', {}, h('time', { class: 'dim' }, clock(e.at)), pill(e.kind), h('span', { class: 'strong' }, e.task || 'no name'),
+        h('span', { class: 'dim clip' }, e.error || e.reason || (e.took_seconds ? `in ${duration(e.took_seconds)}` : e.job_name !== 'unknown' ? e.job_name : e.exec_id))));
+  },
+};
+
+function queues(s, app) {
+  list(parts.queues, s.queues ?? [], (q) => q.name,
+    (q) => h('tr', {}, h('th', { scope: 'row' }, h('span', {}, q.name), ' ', h('span', { class: 'dim small' })), ...[0, 1, 2, 3].map(() => h('td', { class: 'num' }))),
+    (tr, q) => {
+      text(tr.children[0].children[1], q.error ? q.error : q.missing ? 'not made yet' : q.role === 'dead' ? 'dead letters' : 'tasks');
+      attr(tr.children[0].children[1], 'class', q.error ? 'bad-text small' : 'dim small');
+      const unknown = q.error || q.missing;
+      [q.visible, q.in_flight, q.delayed].forEach((n, i) => text(tr.children[i + 1], unknown ? '–' : number(n)));
+      text(tr.children[4], q.oldest_age_seconds === undefined ? '–' : duration(q.oldest_age_seconds));
+      attr(tr, 'title', q.at ? `as of ${ago(q.at, app.now())} ago` : null);
+    });
+}
+
+function workers(s, app) {
+  const w = s.workers;
+  const p = w.poller;
+  const kinds = [['running', 'Busy', w.running], ['waiting', 'Waiting in place', w.waiting], ['queued', 'Queued', w.queued], ['abandoned', 'Abandoned', w.abandoned]];
+  const whole = Math.max(w.workers, w.running) + w.waiting + w.queued + w.abandoned || 1;
+  text(parts.pool, `${w.pool} · ${w.status.toLowerCase()}${w.paused ? ' · paused' : ''} · ${number(w.workers)} workers`);
+  attr(parts.workers, 'aria-label', kinds.map(([, label, n]) => `${label} ${n}`).join(', '));
+  list(parts.workers, kinds, (k) => k[0], (k) => h('span', { 'data-kind': k[0] }), (el, k) => { el.style.width = `${(100 * k[2]) / whole}%`; });
+  list(parts.legend, [
+    ...kinds.map(([id, label, n]) => [id, label, number(n)]),
+    ['leases', 'Leases held', number(p.leases)],
+    ['oldest', 'Oldest lease', p.oldest_lease ? ago(p.oldest_lease, app.now()) : '–'],
+    ['success', 'Queue last answered', p.last_success ? `${ago(p.last_success, app.now())} ago` : 'never'],
+    ['lost', 'Leases lost', number(p.lost)],
+  ], (f) => f[0],
+  (f) => h('div', { 'data-kind': f[0] }, h('dt', {}, f[1]), h('dd', {})),
+  (el, f) => text(el.lastChild, f[2]));
+}

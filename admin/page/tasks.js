@@ -1,0 +1,51 @@
+// What each task has done, and pausing.
+import { h, text, attr, list, number, duration, pill } from './dom.js';
+import { post } from './api.js';
+import { attempt } from './dialog.js';
+
+const columns = ['Task', 'Running', 'Done', 'Failed', 'Waits', 'Given up', 'Run p50', 'p99', 'Delay p50', 'p99', ''];
+let body, pool, empty;
+
+const steer = (task, paused) => attempt(`${task || 'The pool'} is ${paused ? 'resumed' : 'paused'}.`,
+  () => post(`api/v1/tasks/${paused ? 'resume' : 'pause'}`, { task }));
+
+export const tasks = {
+  mount(root, app) {
+    body = h('tbody');
+    empty = h('p', { class: 'dim' }, 'No task is registered.');
+    pool = h('button', { type: 'button', onclick: () => steer('', app.state.workers.paused) }, 'Pause the pool');
+    root.append(h('div', { class: 'row end above' }, pool),
+      h('div', { class: 'card' }, empty, h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Tasks' },
+        h('table', { class: 'stack' },
+          h('thead', {}, h('tr', {}, columns.map((c, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, c || h('span', { class: 'hidden-text' }, 'Actions'))))), body))));
+  },
+
+  update(app) {
+    const s = app.state;
+    if (!s?.workers) return;
+    text(pool, s.workers.paused ? 'Resume the pool' : 'Pause the pool');
+    empty.hidden = (s.tasks ?? []).length > 0;
+    list(body, s.tasks ?? [], (t) => t.name, (t) => row(t), (tr, t) => {
+      tr._task = t;
+      const cells = [null, number(t.running), number(t.succeeded), number(t.failed), number(t.waits + t.given_back + t.postponed), number(t.given_up),
+        ...[t.run, t.delay].flatMap((d) => [d.p50_seconds, d.p99_seconds].map((v) => (v ? duration(v) : '–')))];
+      cells.forEach((c, i) => i && text(tr.children[i], c));
+      attr(tr.children[3], 'data-tone', t.failed ? 'bad' : null);
+      attr(tr.children[3], 'title', t.panicked ? `${number(t.panicked)} of them panics` : null);
+      attr(tr.children[4], 'title', `${number(t.waits)} in place, ${number(t.given_back)} given back to the queue, ${number(t.postponed)} postponed to their time`);
+      attr(tr.children[5], 'data-tone', t.given_up ? 'bad' : null);
+      tr.querySelector('.pill').hidden = !t.paused;
+      text(tr.querySelector('button'), t.paused ? 'Resume' : 'Pause');
+      tr.querySelector('button').hidden = !t.registered;
+    });
+  },
+};
+
+function row(t) {
+  const tr = h('tr', {});
+  const note = t.registered ? `gives up after ${t.max_failures} failures` : 'not registered here';
+  tr.append(h('th', { scope: 'row' }, h('span', { class: 'strong' }, t.name || 'no name'), ' ', pill('paused'), h('div', { class: 'dim small' }, note)),
+    ...columns.slice(1, -1).map((c, i) => h('td', { class: 'num', 'data-label': i === 6 ? 'Run p99' : i === 8 ? 'Delay p99' : c })),
+    h('td', { class: 'num' }, h('button', { type: 'button', class: 'small', 'aria-label': `Pause or resume ${t.name}`, onclick: () => steer(t.name, tr._task.paused) }, 'Pause')));
+  return tr;
+}

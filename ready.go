@@ -1,0 +1,160 @@
+package chassis
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/admin"
+)
+
+// Readiness says whether tasks flow: TASK_QUEUES and TASK_CONSUMER, each OK or
+// ERROR as the Python chassis has them, and the reasons of each ERROR.
+type Readiness = admin.Readiness
+
+// What a check is decided by. The poller gives a sign of life every 5 s, and a
+// receive takes receive_wait at most.
+const (
+	aliveFor   = 20 * time.Second // a poller without a sign of life is stuck after
+	answerIn   = 10 * time.Second // a dispatcher that has not answered is not ready after
+	deadAfter  = 30 * time.Second // and is to be restarted after
+	idleFor    = time.Minute      // wanting tasks but asking for none is a fault after
+	freshFor   = 10 * time.Second // a good answer of the queue counts for so long and a receive_wait
+	quickReply = 500 * time.Millisecond
+)
+
+// Ready says whether tasks flow, as it is now. It asks the dispatcher, and it
+// asks the queue too unless that has just answered the poller well. A service
+// without tasks is ready when it has started. It returns within two seconds.
+func (s *System) Ready(ctx context.Context) Readiness {
+	state := s.State()
+	r := s.tasks.actors()
+	switch {
+	case state < Running:
+		why := "the service is " + state.String()
+		return Readiness{TaskQueues: admin.Error, TaskConsumer: admin.Error, Reasons: []string{why}}
+	case state == Stopped:
+		return Readiness{TaskQueues: admin.Error, TaskConsumer: admin.Error, Reasons: []string{"the service has stopped"}}
+	case r == nil && state == Running:
+		return Readiness{TaskQueues: admin.OK, TaskConsumer: admin.OK}
+	case r == nil:
+		return Readiness{TaskQueues: admin.OK, TaskConsumer: admin.Error, Reasons: []string{"the service is stopping"}}
+	}
+	ready := Readiness{TaskQueues: admin.OK, TaskConsumer: admin.OK}
+	stats := r.queue.Stats()
+	if why := s.queueFault(ctx, stats); why != "" {
+		ready.TaskQueues, ready.Reasons = admin.Error, append(ready.Reasons, why)
+	}
+	why := "draining: no new tasks are taken"
+	if state == Running {
+		why = consumerFault(stats, s.Tasks(), s.office.pulse.beat(ctx, r.client), time.Now())
+	}
+	if why != "" {
+		ready.TaskConsumer, ready.Reasons = admin.Error, append(ready.Reasons, why)
+	}
+	return ready
+}
+
+// queueFault is "" or why the pool's queue cannot be used.
+func (s *System) queueFault(ctx context.Context, p poller.Stats) string {
+	fresh := freshFor + s.settings.Tasks.ReceiveWait
+	if p.LastSuccess.After(p.LastFailure) && time.Since(p.LastSuccess) < fresh {
+		return ""
+	}
+	for _, q := range s.office.census.Queues(ctx) {
+		switch {
+		case q.Role != roleTasks:
+		case q.Error != "":
+			return fmt.Sprintf("the queue %s cannot be used: %s", q.Name, q.Error)
+		case q.Missing:
+			return fmt.Sprintf("the queue %s does not exist", q.Name)
+		case time.Since(q.At) < fresh:
+			return ""
+		}
+	}
+	if p.LastError != "" {
+		return fmt.Sprintf("the queue %s does not answer: %s", s.pool(), p.LastError)
+	}
+	return fmt.Sprintf("the queue %s does not answer", s.pool())
+}
+
+// consumerFault is "" or why no tasks are taken although they should be.
+func consumerFault(p poller.Stats, m *dispatcher.Monitor, silent time.Duration, now time.Time) string {
+	last := p.LastSuccess
+	if p.LastFailure.After(last) {
+		last = p.LastFailure
+	}
+	switch {
+	case silent > answerIn:
+		return fmt.Sprintf("the dispatcher has not answered for %v", silent.Round(time.Second))
+	case m.Status() == dispatcher.Failing:
+		return "the dispatcher takes no tasks: too many handlers ignored their cancelled context and still run, or it could not register with its poller"
+	case m.Status() != dispatcher.Running:
+		return "the dispatcher is " + m.Status().String()
+	case !p.Alive.IsZero() && now.Sub(p.Alive) > aliveFor:
+		return fmt.Sprintf("the poller has given no sign of life for %v", now.Sub(p.Alive).Round(time.Second))
+	case p.Wanted > 0 && p.ReceivesUnderWay == 0 && !last.IsZero() && now.Sub(last) > idleFor:
+		return fmt.Sprintf("%d tasks are wanted, but the queue has not been asked for %v", p.Wanted, now.Sub(last).Round(time.Second))
+	}
+	return ""
+}
+
+// alive is what /livez says: whether the actors answer, nothing else. Over a
+// drain they are let be, for a restart would cut it short.
+func (s *System) alive(ctx context.Context) admin.Liveness {
+	r := s.tasks.actors()
+	if r == nil || s.State() != Running {
+		return admin.Liveness{Actors: admin.OK}
+	}
+	var reasons []string
+	if silent := s.office.pulse.beat(ctx, r.client); silent > deadAfter {
+		reasons = append(reasons, fmt.Sprintf("the dispatcher has not answered for %v", silent.Round(time.Second)))
+	}
+	if p := r.queue.Stats(); !p.Alive.IsZero() && time.Since(p.Alive) > deadAfter {
+		reasons = append(reasons, fmt.Sprintf("the poller has given no sign of life for %v", time.Since(p.Alive).Round(time.Second)))
+	}
+	if len(reasons) > 0 {
+		return admin.Liveness{Actors: admin.Error, Reasons: reasons}
+	}
+	return admin.Liveness{Actors: admin.OK}
+}
+
+// pulse asks the dispatcher for an answer, one question at a time.
+type pulse struct {
+	life  *life
+	mu    sync.Mutex // guards asked and reply
+	asked time.Time  // zero: no question is open
+	reply chan struct{}
+}
+
+// beat asks, unless a question is open, waits a little for the answer, and
+// returns for how long there has been none: 0 after an answer.
+func (p *pulse) beat(ctx context.Context, c *dispatcher.Client) time.Duration {
+	p.mu.Lock()
+	if p.asked.IsZero() {
+		p.asked, p.reply = time.Now(), make(chan struct{})
+		p.life.work.Go(func() { p.ask(c, p.reply) })
+	}
+	asked, reply := p.asked, p.reply
+	p.mu.Unlock()
+	wait, cancel := context.WithTimeout(ctx, quickReply)
+	defer cancel()
+	select {
+	case <-reply:
+		return 0
+	case <-wait.Done():
+		return time.Since(asked)
+	}
+}
+
+// ask ends with the answer, or with the system.
+func (p *pulse) ask(c *dispatcher.Client, reply chan struct{}) {
+	_, _ = c.Stats(p.life.ctx) // the answer is all that counts
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = time.Time{}
+	close(reply)
+}
