@@ -183,6 +183,10 @@ func (w *worker) onCalled(m *called) {
 	} else {
 		w.counts.success.Store(w.now.UnixNano())
 	}
+	var again time.Time
+	if s := c.leases[0].settling; m.err != nil && s != nil {
+		again = w.now.Add(pause(s.tries + 1))
+	}
 	blamed := len(c.leases) > 1 && m.err != nil && isBadHandle(m.err)
 	for i, l := range c.leases {
 		err := m.of(i)
@@ -197,7 +201,7 @@ func (w *worker) onCalled(m *called) {
 		case c.kind == extension:
 			w.onExtended(l, c, i, err)
 		case l.settling != nil && l.settling.call == c:
-			w.onSettleAnswer(l, err)
+			w.onSettleAnswer(l, err, again)
 		}
 	}
 }

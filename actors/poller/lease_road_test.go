@@ -780,9 +780,9 @@ func TestFailuresDoNotFloodTheLog(t *testing.T) {
 		var records atomic.Int32
 		log := slog.New(counting{slog.DiscardHandler, &records})
 		r := newQueue(t, "tasks").start(func(c *poller.Config) { c.Logger = log })
-		r.send("m", 500)
-		r.want(1000)
-		ds := r.bodies(500)
+		r.send("m", 200)
+		r.want(200)
+		ds := r.bodies(200)
 		r.wire.breakBy(down)
 		for _, d := range ds {
 			r.done(d)
@@ -790,6 +790,10 @@ func TestFailuresDoNotFloodTheLog(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := records.Load(); n < 2 || n > 8 {
 			t.Error("records in a minute:", n)
+		}
+		// What failed together is tried again together.
+		if n := r.wire.count(deletes); n > 20*25 {
+			t.Error("tries of 20 batches in a minute:", n)
 		}
 	})
 }

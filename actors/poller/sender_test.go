@@ -238,29 +238,31 @@ func TestBadMessagesAreToldWithoutARequest(t *testing.T) {
 }
 
 func TestResultsAreOfEachMessage(t *testing.T) {
-	q := newQueue(t, "tasks")
-	outs := outgoings("tasks", 25)
-	outs[3].Body, outs[17].Pool = "", "no such pool"
-	results, err := q.sender().SendMany(t.Context(), outs)
-	if err == nil || !strings.Contains(err.Error(), "2 of 25") {
-		t.Error(err)
-	}
-	ids := map[string]string{}
-	for i, r := range results {
-		if (i == 3) != errors.Is(r.Err, poller.ErrInvalidMessage) || (i == 17) != errors.Is(r.Err, poller.ErrQueueName) || (r.Err == nil) != (r.MessageID != "") {
-			t.Errorf("%d: %+v", i, r)
+	bubble(t, func(t *testing.T) {
+		q := newQueue(t, "tasks")
+		outs := outgoings("tasks", 25)
+		outs[3].Body, outs[17].Pool = "", "no such pool"
+		results, err := q.sender().SendMany(t.Context(), outs)
+		if err == nil || !strings.Contains(err.Error(), "2 of 25") {
+			t.Error(err)
 		}
-		ids[r.MessageID] = outs[i].Body
-	}
-	ms := q.all()
-	if len(ms) != 23 {
-		t.Error("arrived:", len(ms))
-	}
-	for _, m := range ms {
-		if ids[*m.MessageId] != *m.Body {
-			t.Errorf("message %s has the id of %s", *m.Body, ids[*m.MessageId])
+		ids := map[string]string{}
+		for i, r := range results {
+			if (i == 3) != errors.Is(r.Err, poller.ErrInvalidMessage) || (i == 17) != errors.Is(r.Err, poller.ErrQueueName) || (r.Err == nil) != (r.MessageID != "") {
+				t.Errorf("%d: %+v", i, r)
+			}
+			ids[r.MessageID] = outs[i].Body
 		}
-	}
+		ms := q.all()
+		if len(ms) != 23 {
+			t.Error("arrived:", len(ms))
+		}
+		for _, m := range ms {
+			if ids[*m.MessageId] != *m.Body {
+				t.Errorf("message %s has the id of %s", *m.Body, ids[*m.MessageId])
+			}
+		}
+	})
 }
 
 func TestRefusedEntriesAreTriedAgainOneByOne(t *testing.T) {

@@ -147,7 +147,7 @@ func (w *worker) onPosted(m *posted) {
 		w.ledger.unsettle(l)
 		w.tell(l, s, failure)
 	default:
-		w.postpone(l)
+		w.postpone(l, time.Time{})
 	}
 }
 
@@ -156,12 +156,15 @@ func isHopeless(err error) bool {
 	return errors.Is(err, ErrInvalidMessage) || errors.Is(err, ErrQueueName) || errors.Is(err, ErrSenderClosed) || errors.Is(err, ErrOrder)
 }
 
-// postpone plans the next try: 50 ms, doubled by each, up to 5 s.
-func (w *worker) postpone(l *lease) {
+// postpone plans the next try, for at or, if that is zero, after a pause of the
+// lease's own.
+func (w *worker) postpone(l *lease, at time.Time) {
 	s := l.settling
 	s.tries++
 	s.queued = true
-	at := w.now.Add(pause(s.tries))
+	if at.IsZero() {
+		at = w.now.Add(pause(s.tries))
+	}
 	w.later = append(w.later, postponed{at, l})
 	if len(w.later) == 1 || at.Before(w.laterAt) {
 		w.laterAt = at
@@ -202,7 +205,9 @@ func (w *worker) settleDue() {
 }
 
 // onSettleAnswer takes what the queue said of one lease in a delete or release.
-func (w *worker) onSettleAnswer(l *lease, err error) {
+// What failed together is tried again together, at again; zero: at a time of
+// its own.
+func (w *worker) onSettleAnswer(l *lease, err error, again time.Time) {
 	s := l.settling
 	s.call = nil
 	switch {
@@ -213,7 +218,7 @@ func (w *worker) onSettleAnswer(l *lease, err error) {
 	case l.lost && s.release:
 		w.finish(l, ErrLeaseLost)
 	default:
-		w.postpone(l)
+		w.postpone(l, again)
 	}
 }
 
