@@ -60,8 +60,8 @@ func (s Source) apply(c *config) {
 // opening is one Open under way: it collects what went wrong.
 type opening struct {
 	config *config
-	errs   []*Error
 	rank   rank
+	errs   []*Error
 	dotted bool // some string begins with a dot, so aliases must be looked for
 }
 

@@ -32,10 +32,10 @@ func Open(options ...Option) (*Tree, error) {
 }
 
 func open(c *config) *Tree {
-	o := &opening{config: c}
 	sources := slices.Clone(c.sources)
 	slices.SortStableFunc(sources, func(a, b Source) int { return int(a.rank) - int(b.rank) })
 	t := &Tree{config: c, claimed: map[string]bool{}}
+	o := &opening{config: c}
 	for _, src := range sources {
 		o.rank = src.rank
 		for _, n := range src.read(o) {

@@ -111,7 +111,7 @@ func (p *yamlPlacer) first() int {
 // last is known to. It goes one by one where that is cheap, for a cut may make
 // complaints of its own.
 func (p *yamlPlacer) search(lengths []int) int {
-	if len(lengths)*len(p.text) > 1<<20 {
+	if len(lengths)*len(p.text) > 1<<17 {
 		return min(sort.Search(len(lengths), func(i int) bool { return p.complains(lengths[i]) }), len(lengths)-1)
 	}
 	i := len(lengths) - 1
