@@ -94,6 +94,9 @@ func (s *state) change(settings Settings) error {
 	return nil
 }
 
+// Settings returns the settings in force, with every default filled in.
+func (b *Breaker) Settings() Settings { return b.view.Load().set.Settings }
+
 // State returns the state of the service entry.
 func (b *Breaker) State() State { return b.view.Load().root.shown() }
 

@@ -1,0 +1,178 @@
+package grpcbreaker_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/breaker/grpcbreaker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// answer says how the test server ends the next RPCs.
+type answer struct {
+	code codes.Code
+	hang bool
+}
+
+// dial starts a real gRPC server in memory, with one unary and one streaming
+// method, and a guarded connection to it.
+func dial(t *testing.T, s breaker.Settings, answers <-chan answer) (*breaker.Breaker, *grpc.ClientConn) {
+	t.Helper()
+	respond := func(ctx context.Context) error {
+		a := <-answers
+		if a.hang {
+			<-ctx.Done()
+			return status.FromContextError(ctx.Err()).Err()
+		}
+		return status.Error(a.code, "as told")
+	}
+	server := grpc.NewServer()
+	server.RegisterService(&grpc.ServiceDesc{ServiceName: "test.Users", HandlerType: (*any)(nil),
+		Methods: []grpc.MethodDesc{{MethodName: "Get", Handler: func(_ any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			in := new(wrapperspb.StringValue)
+			if err := dec(in); err != nil {
+				return nil, err
+			}
+			return in, respond(ctx)
+		}}},
+		Streams: []grpc.StreamDesc{{StreamName: "List", ServerStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
+			for range 2 {
+				if err := stream.SendMsg(wrapperspb.String("one")); err != nil {
+					return err
+				}
+			}
+			return respond(stream.Context())
+		}}},
+	}, struct{}{})
+	l := bufconn.Listen(1 << 16)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() { server.Stop(); <-done })
+
+	system := actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Millisecond),
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	t.Cleanup(system.Shutdown)
+	b, err := breaker.Spawn(system, "https://users.internal:8443", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Stop(context.Background()) })
+	opts := append(grpcbreaker.DialOptions(b), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
+	conn, err := grpc.NewClient("passthrough:///users", opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return b, conn
+}
+
+func get(ctx context.Context, conn *grpc.ClientConn) error {
+	return conn.Invoke(ctx, "/test.Users/Get", wrapperspb.String("1"), new(wrapperspb.StringValue))
+}
+
+func list(ctx context.Context, conn *grpc.ClientConn) error {
+	s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/test.Users/List")
+	if err != nil {
+		return err
+	}
+	if err := s.CloseSend(); err != nil {
+		return err
+	}
+	for {
+		if err := s.RecvMsg(new(wrapperspb.StringValue)); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func TestCodes(t *testing.T) {
+	want := map[codes.Code]int{codes.OK: 0, codes.NotFound: 0, codes.InvalidArgument: 0, codes.PermissionDenied: 0, codes.Unimplemented: 0,
+		codes.Unavailable: 1, codes.ResourceExhausted: 1, codes.DeadlineExceeded: 1, codes.Internal: 1, codes.Unknown: 1, codes.DataLoss: 1}
+	for name, call := range map[string]func(context.Context, *grpc.ClientConn) error{"unary": get, "stream": list} {
+		t.Run(name, func(t *testing.T) {
+			answers := make(chan answer, 1)
+			b, conn := dial(t, breaker.Settings{}, answers)
+			for code, failures := range want {
+				answers <- answer{code: code}
+				if err := call(t.Context(), conn); status.Code(err) != code {
+					t.Fatalf("%v came back as %v", code, err)
+				}
+				if got := b.Snapshot().Entries[0].Failures; got != failures {
+					t.Errorf("%v: %d failures, want %d", code, got, failures)
+				}
+				if err := b.Reset(""); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	answers := make(chan answer, 1)
+	b, conn := dial(t, breaker.Settings{ClosedFailLimit: 1}, answers)
+	answers <- answer{code: codes.Unavailable}
+	_ = get(t.Context(), conn)
+	for _, err := range []error{get(t.Context(), conn), list(t.Context(), conn)} {
+		open, ok := errors.AsType[*breaker.OpenError](err)
+		if !ok || !errors.Is(err, breaker.ErrOpen) || status.Code(err) != codes.Unavailable || open.RetryAfter() <= 0 {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := b.Reset(""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.ForceOpen("/test.Users/List", 0); err != nil {
+		t.Fatal(err)
+	}
+	answers <- answer{}
+	if err := get(t.Context(), conn); err != nil {
+		t.Error(err)
+	}
+	if err := list(t.Context(), conn); !errors.Is(err, breaker.ErrOpen) {
+		t.Error(err)
+	}
+}
+
+func TestTimeoutAndCancellation(t *testing.T) {
+	answers := make(chan answer, 1)
+	b, conn := dial(t, breaker.Settings{RequestTimeout: 50 * time.Millisecond}, answers)
+	answers <- answer{hang: true}
+	if err := get(t.Context(), conn); status.Code(err) != codes.DeadlineExceeded {
+		t.Error(err)
+	}
+	if got := b.Snapshot().Entries[0].Failures; got != 1 {
+		t.Errorf("%d failures after a time-out", got)
+	}
+	for name, call := range map[string]func(context.Context, *grpc.ClientConn) error{"unary": get, "stream": list} {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(5*time.Millisecond, cancel)
+		answers <- answer{hang: true}
+		if err := call(ctx, conn); status.Code(err) != codes.Canceled {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+		if got := b.Snapshot().Entries[0].Failures; got != 1 {
+			t.Errorf("%s: %d failures after a cancellation", name, got)
+		}
+	}
+}
