@@ -44,6 +44,7 @@ type Source struct {
 	fsys    fs.FS
 	path    string                 // of a .env file
 	names   func(*config) []string // of profiles
+	label   string                 // of a file, to name the file of a missing setting
 	prefix  string                 // of variables, to name the variable of a missing setting
 	reserve []string               // variables that Env leaves alone
 	environ []string               // what Environ reads instead of the process' environment
@@ -120,13 +121,13 @@ func FileFS(fsys fs.FS, path string) Source { return fileSource(fsys, path, fals
 
 // Bytes is a file's content that is at hand; name stands for it in messages.
 func Bytes(name string, format Format, data []byte) Source {
-	return Source{rank: rankFile, read: func(o *opening) []*node {
+	return Source{rank: rankFile, label: name, read: func(o *opening) []*node {
 		return one(parseFile(o, name, format, data))
 	}}
 }
 
 func fileSource(fsys fs.FS, path string, optional bool) Source {
-	return Source{rank: rankFile, file: path, fsys: fsys, read: func(o *opening) []*node {
+	return Source{rank: rankFile, file: path, label: path, fsys: fsys, read: func(o *opening) []*node {
 		return one(readFile(o, fsys, path, optional))
 	}}
 }

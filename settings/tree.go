@@ -17,7 +17,7 @@ type Tree struct {
 	warns    []*Error
 	broken   bool // a source could not be read, so what is missing may stand there
 	prefixes []string
-	files    []string
+	file     string // the first that was read, or would be
 
 	mu      sync.Mutex
 	claimed map[string]bool // top-level keys that layouts have asked for
@@ -35,14 +35,15 @@ func open(c *config) *Tree {
 	sources := slices.Clone(c.sources)
 	slices.SortStableFunc(sources, func(a, b Source) int { return int(a.rank) - int(b.rank) })
 	t := &Tree{config: c, claimed: map[string]bool{}}
-	o := &opening{config: c}
+	o, found := &opening{config: c}, false
 	for _, src := range sources {
 		o.rank = src.rank
-		for _, n := range src.read(o) {
+		nodes := src.read(o)
+		for _, n := range nodes {
 			t.root = merge(t.root, n)
 		}
-		if src.file != "" {
-			t.files = append(t.files, src.file)
+		if src.label != "" && (t.file == "" || !found && len(nodes) > 0) {
+			t.file, found = src.label, len(nodes) > 0
 		}
 		if src.prefix != "" && !slices.Contains(t.prefixes, src.prefix) {
 			t.prefixes = append(t.prefixes, src.prefix)

@@ -1,0 +1,175 @@
+package settings
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// rules checks a value that fits its type; n is nil for a default, which is
+// told at the section that should have given a better one.
+func (d *decoder) rules(f *field, n *node, at Position, v reflect.Value) {
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return
+		}
+		v = v.Elem()
+	}
+	if s, ok := v.Interface().(secretType); ok && f.codec.within() == secretCodec {
+		if n == nil && isUnset(v) && !hasRule(f, "nonempty") {
+			return
+		}
+		v = s.reveal()
+	}
+	if f.rules.zero && v.IsZero() {
+		return
+	}
+	for i := range f.rules.own {
+		d.rule(&f.rules.own[i], f, n, at, v)
+	}
+	if len(f.rules.each) > 0 {
+		d.each(f, n, v)
+	}
+	if f.check != nil {
+		if err := f.check(v.Interface()); err != nil {
+			e := &Error{Kind: KindRule, Pos: at, Problem: err.Error(), Err: err}
+			if f.secret || d.hidden(n) {
+				e.Problem, e.Err = "its check refused it", nil
+			}
+			d.fail(e)
+		}
+	}
+}
+
+func hasRule(f *field, name string) bool {
+	return slices.ContainsFunc(f.rules.own, func(r rule) bool { return r.name == name })
+}
+
+func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value) {
+	if r.holds(v) {
+		return
+	}
+	e := &Error{Kind: KindRule, Pos: at}
+	hide := f.secret || d.hidden(n)
+	switch {
+	case n == nil && hide:
+		e.Problem = r.must + "; its default does not fit"
+	case n == nil:
+		e.Problem = r.must + ", its default is " + found(v)
+	case hide:
+		e.Problem = r.must + ", found a value that is not shown"
+	default:
+		e.Problem = r.must + ", found " + found(v)
+		e.Suggestion = nearest(showValue(v), r.near)
+		if r.name == "lower" {
+			e.Suggestion = strings.ToLower(v.String())
+		}
+	}
+	if n != nil && n.more().alias != "" {
+		e.Problem += " by the alias " + quoteKey(n.more().alias)
+	}
+	d.fail(e)
+}
+
+func (d *decoder) each(f *field, n *node, v reflect.Value) {
+	at := func(segment string, elem reflect.Value) {
+		for elem.Kind() == reflect.Pointer {
+			if elem.IsNil() {
+				return
+			}
+			elem = elem.Elem()
+		}
+		place := n.at(segment)
+		if place == nil {
+			place = n
+		}
+		d.path = append(d.path, segment)
+		for i := range f.rules.each {
+			d.rule(&f.rules.each[i], f, place, place.pos(), elem)
+		}
+		d.path = d.path[:len(d.path)-1]
+	}
+	if v.Kind() != reflect.Map {
+		for i := range v.Len() {
+			at(strconv.Itoa(i), v.Index(i))
+		}
+		return
+	}
+	keys := map[string]reflect.Value{}
+	for _, k := range v.MapKeys() {
+		keys[showValue(k)] = k
+	}
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		at(k, v.MapIndex(keys[k]))
+	}
+}
+
+func isUnset(v reflect.Value) bool {
+	if s, ok := v.Interface().(interface{ IsZero() bool }); ok {
+		return (v.Kind() == reflect.Pointer && v.IsNil()) || s.IsZero()
+	}
+	return v.IsZero() || (v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.Len() == 0
+}
+
+// required tells where a missing value can be put: the section that should
+// have it, or the file, and the variable.
+func (d *decoder) required(f *field, section Position) {
+	path := joinPath(d.path)
+	problem := "is required (" + f.codec.expect + ") and nothing gives it"
+	if len(d.tree.prefixes) > 0 {
+		problem += "; it may also be set by " + EnvName(d.tree.prefixes[0], d.path...)
+	}
+	if section == (Position{}) {
+		if section.File = d.tree.file; section.File == "" {
+			section.Name = "settings"
+		}
+	}
+	d.fail(&Error{Kind: KindRequired, Pos: section, Path: path, Problem: problem})
+}
+
+// checked places what a check function said.
+func (d *decoder) checked(v reflect.Value, err error) {
+	if err == nil {
+		return
+	}
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) {
+		for _, e := range several.Unwrap() {
+			d.checked(v, e)
+		}
+		return
+	}
+	e := &Error{Kind: KindRule, Path: joinPath(d.path), Problem: err.Error(), Err: err}
+	var at *atError
+	if errors.As(err, &at) {
+		e.Problem = at.err.Error()
+		path := slices.Clone(d.path)
+		if more, splitErr := splitPath(at.path); splitErr == nil {
+			path = append(path, more...)
+		}
+		e.Path = joinPath(path)
+		n := d.tree.root
+		for _, s := range path {
+			if n = n.at(s); n == nil {
+				break
+			}
+		}
+		e.Pos = n.pos()
+	} else if n := d.here(); n != nil {
+		e.Pos = n.pos()
+	}
+	d.fail(e)
+}
+
+func (d *decoder) here() *node {
+	n := d.tree.root
+	for _, s := range d.path {
+		if n = n.at(s); n == nil {
+			return nil
+		}
+	}
+	return n
+}

@@ -1,0 +1,148 @@
+package settings
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// list reads a slice or an array; a variable's text is a,b,c or JSON.
+func (d *decoder) list(c *codec, f *field, n *node, v reflect.Value, hide bool) bool {
+	if n.kind == nullNode && v.Kind() == reflect.Slice {
+		v.SetZero()
+		return true
+	}
+	kids := n.kids
+	switch {
+	case n.kind == listNode:
+		kids = d.joined(f, n)
+	case n.kind == mapNode && byIndex(n):
+		var ok bool
+		if kids, ok = inOrder(n.kids); !ok {
+			d.fail(&Error{Kind: KindType, Pos: n.pos(), Problem: "expected the elements 0, 1, 2 and so on without a gap"})
+			return false
+		}
+	case n.kind == textNode:
+		m := fromText(n, '[')
+		if m == nil {
+			if strings.HasPrefix(strings.TrimSpace(n.text), "[") {
+				d.misfit(c, n, &misfit{hint: ": it begins as JSON but is not"}, hide || c.hasSecret)
+				return false
+			}
+			m = fromCommas(n)
+		}
+		kids = m.kids
+	default:
+		d.misfit(c, n, errNotThis, hide || c.hasSecret)
+		return false
+	}
+	out := v
+	if v.Kind() == reflect.Slice {
+		out = reflect.MakeSlice(v.Type(), len(kids), len(kids))
+	} else if len(kids) != v.Len() {
+		d.misfit(c, n, errNotThis, hide)
+		return false
+	}
+	ok := true
+	for i := range kids {
+		d.path = append(d.path, strconv.Itoa(i))
+		ok = d.value(c.elem, nil, kids[i].node, out.Index(i), hide) && ok
+		d.path = d.path[:len(d.path)-1]
+	}
+	v.Set(out)
+	return ok
+}
+
+// joined is a list's elements with those of weaker sources, if so chosen.
+func (d *decoder) joined(f *field, n *node) []kid {
+	how := d.config.lists
+	if f != nil && f.merge != 0 {
+		how = f.merge
+	}
+	if how != Append && how != ByIndex {
+		return n.kids
+	}
+	out := n.kids
+	for w := n.over; w != nil && w.kind == listNode; w = w.over {
+		if n.more().own != nil && w == n.over {
+			continue // single elements were put into it: it is in n already
+		}
+		switch {
+		case how == Append:
+			out = append(slices.Clone(w.kids), out...)
+		case len(w.kids) > len(out):
+			out = append(slices.Clone(out), w.kids[len(out):]...)
+		}
+	}
+	return out
+}
+
+// inOrder sorts elements that variables gave one by one.
+func inOrder(kids []kid) ([]kid, bool) {
+	out := make([]kid, len(kids))
+	for _, k := range kids {
+		i, _ := index(k.key)
+		if i >= len(out) || out[i].node != nil {
+			return nil, false
+		}
+		out[i].node = k.node
+	}
+	return out, true
+}
+
+// mapping reads a map whose keys are data; a variable's text is k=v,k2=v2 or JSON.
+func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide bool) bool {
+	if n.kind == nullNode {
+		v.SetZero()
+		return true
+	}
+	how := d.config.maps
+	if f != nil && f.merge != 0 {
+		how = f.merge
+	}
+	if n.kind == textNode {
+		m := fromText(n, '{')
+		if m == nil {
+			m = fromPairs(n)
+		}
+		if m == nil {
+			d.misfit(c, n, &misfit{hint: ": write key=value,key=value or JSON"}, hide || c.hasSecret)
+			return false
+		}
+		n = m
+	}
+	if n.kind != mapNode {
+		d.misfit(c, n, errNotThis, hide || c.hasSecret)
+		return false
+	}
+	out := reflect.MakeMapWithSize(v.Type(), len(n.kids))
+	if how == Replace {
+		for n.more().own != nil {
+			n = n.more().own
+		}
+	} else {
+		for _, k := range v.MapKeys() {
+			out.SetMapIndex(k, v.MapIndex(k))
+		}
+	}
+	ok := true
+	for _, k := range n.kids {
+		d.path = append(d.path, k.key)
+		key := reflect.New(c.key.typ).Elem()
+		if m := c.key.set(&node{kind: textNode, text: k.key}, key); m != nil {
+			d.fail(&Error{Kind: KindType, Pos: k.keyPos(), Problem: "expected " + c.key.expect + " as key, found " + quoteKey(k.key)})
+			ok = false
+		} else {
+			elem := reflect.New(c.elem.typ).Elem()
+			if old := v.MapIndex(key); v.Len() > 0 && old.IsValid() {
+				elem.Set(old)
+			}
+			ok = d.value(c.elem, nil, k.node, elem, hide) && ok
+			out.SetMapIndex(key, elem)
+		}
+		d.path = d.path[:len(d.path)-1]
+	}
+	v.Set(out)
+	return ok
+}

@@ -1,0 +1,41 @@
+package settings
+
+// markSecrets notes the values that secret fields read, before anything is
+// told about them.
+func (d *decoder) markSecrets(c *codec, n *node, depth int) {
+	if n == nil || !c.hasSecret || depth > 64 {
+		return
+	}
+	switch c.kind {
+	case secretCodec:
+		d.hide(n, 0)
+	case pointerCodec:
+		d.markSecrets(c.elem, n, depth+1)
+	case listCodec, mapCodec:
+		for _, k := range n.kids {
+			d.markSecrets(c.elem, k.node, depth+1)
+		}
+	case structCodec:
+		for i := range c.fields {
+			f := &c.fields[i]
+			if f.secret {
+				d.hide(n.get(f.key), 0)
+				d.hide(n.get(f.key+fileSuffix), 0)
+			}
+			d.markSecrets(f.codec, n.get(f.key), depth+1)
+		}
+	}
+}
+
+func (d *decoder) hide(n *node, depth int) {
+	for ; n != nil && depth < 64; n = n.more().via {
+		d.secrets[n] = true
+		for _, k := range n.kids {
+			d.hide(k.node, depth+1)
+		}
+	}
+}
+
+func (d *decoder) hidden(n *node) bool {
+	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.more().via])
+}

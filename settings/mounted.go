@@ -1,0 +1,51 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const fileSuffix = "_file"
+
+// fileField is the field that PREFIX_NAME_FILE is about, or -1.
+func (d *decoder) fileField(c *codec, k *kid, n *node) int {
+	base, ok := strings.CutSuffix(k.key, fileSuffix)
+	if !ok || k.kind != textNode || k.from.rank != rankEnv && k.from.rank != rankDotEnv {
+		return -1
+	}
+	if i, known := c.byKey[base]; known {
+		return i
+	}
+	return -1
+}
+
+// fromFile reads the value of a secret that is mounted as a file.
+func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
+	pos := k.pos()
+	if other := n.get(f.key); other != nil {
+		if other.from.rank > rankEnvFile {
+			return nil // a flag goes before
+		}
+		if other.from.rank == k.from.rank && other.kind != mapNode {
+			d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.more().name + " already: set the one or the other"})
+			return nil
+		}
+	}
+	path := k.text
+	if k.from.file != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(k.from.file), path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		d.fail(&Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "the file " + quoteKey(path) + " cannot be read: " + cause(err), Err: err})
+		return &node{bad: true, from: k.from}
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	out := &node{kind: textNode, literal: true, text: text, from: &origin{file: path, rank: rankEnvFile}, rare: &rare{name: k.more().name}, over: n.get(f.key)}
+	if d.secrets != nil && f.secret {
+		d.secrets[out] = true
+	}
+	return out
+}
