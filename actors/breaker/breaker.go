@@ -91,6 +91,9 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 // the breaker's whole life.
 func (b *Breaker) PID() *actor.PID { return b.pid }
 
+// System returns the actor system that the breaker lives in.
+func (b *Breaker) System() *actor.ActorSystem { return b.system }
+
 // Service returns scheme://host[:port], in lower case and without a default port.
 func (b *Breaker) Service() string { return b.service }
 

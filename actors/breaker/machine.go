@@ -73,7 +73,7 @@ func (m machine) step(c *Settings, e event) (machine, string) {
 		m.hung = max(0, m.hung-1)
 		return m, ""
 	case evReset:
-		return m.close(e.now), "reset by an operator"
+		return m.close(e.now), "a reset"
 	}
 	switch m.state {
 	case Closed:

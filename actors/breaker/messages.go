@@ -24,9 +24,10 @@ type (
 	// Admit asks for the admission of a call that the sender makes itself. The
 	// reply is [*Admitted].
 	Admit struct{ Path string }
-	// Report settles an admitted call; there is no reply.
+	// Report settles an admitted call; there is no reply. The permit is the
+	// breaker's from then on; one that is settled already settles nothing.
 	Report struct {
-		Permit  Permit
+		Permit  *Permit
 		Verdict Verdict
 		Err     error // may say how long the service wants to be left alone: see [After]
 	}
@@ -59,7 +60,7 @@ type (
 	// Admitted answers [Admit]: a permit to be settled by [Report] or its own
 	// methods, or an [*OpenError].
 	Admitted struct {
-		Permit Permit
+		Permit *Permit // nil with an error
 		Err    error
 	}
 	// Done answers a command.
@@ -151,12 +152,12 @@ func (s *state) onAdmit(m *Admit) *Admitted {
 	} else {
 		s.commit(e)
 	}
-	return &Admitted{Permit: p}
+	return &Admitted{Permit: &p}
 }
 
 func (s *state) onReport(m *Report) {
 	p := m.Permit
-	if p.b != s.b {
+	if p == nil || p.b != s.b {
 		if s.b.logger != nil {
 			s.b.logger.Warn("a circuit breaker got the report of a permit that is settled already, or another breaker's",
 				slog.String("service", s.b.service))

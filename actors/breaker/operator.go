@@ -38,7 +38,7 @@ func (e *edit) reset(path string) {
 		chain := e.take(paths[i], false)
 		n := chain[len(chain)-1]
 		if n.over != Closed {
-			e.override(n, Closed, 0, "reset by an operator")
+			e.override(n, Closed, 0, "a reset")
 		}
 		e.step(n, event{kind: evReset})
 		n.tally = nil

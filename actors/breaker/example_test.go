@@ -1,0 +1,130 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/actors/breaker"
+)
+
+// quiet is an actor system that logs nothing.
+func quiet() *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
+		actor.WithDeadLetterThrottleInterval(time.Millisecond))
+}
+
+func Example() {
+	system := quiet()
+	defer system.Shutdown()
+	mail, err := breaker.Spawn(system, "https://mail.internal", breaker.Settings{ClosedFailLimit: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Stop(context.Background()) }()
+
+	send := func(context.Context) error { return errors.New("connection refused") }
+	for range 3 {
+		err := mail.Do(context.Background(), "/v1/send", send)
+		fmt.Println(errors.Is(err, breaker.ErrOpen), mail.State())
+	}
+	// Output:
+	// false closed
+	// false open
+	// true open
+}
+
+func ExampleBreaker_Client() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	system := quiet()
+	defer system.Shutdown()
+	b, err := breaker.Spawn(system, server.URL, breaker.Settings{ClosedFailLimit: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = b.Stop(context.Background()) }()
+	client := b.Client()
+	defer client.CloseIdleConnections()
+
+	res, err := client.Get(server.URL + "/v1/inbox")
+	if err == nil {
+		fmt.Println(res.Status)
+		_ = res.Body.Close()
+	}
+	_, err = client.Get(server.URL + "/v1/inbox")
+	if open, ok := errors.AsType[*breaker.OpenError](err); ok {
+		fmt.Println("refused, try again in", open.RetryAfter().Round(time.Second))
+	}
+	// Output:
+	// 503 Service Unavailable
+	// refused, try again in 1m0s
+}
+
+func ExampleExecute() {
+	system := quiet()
+	defer system.Shutdown()
+	users, err := breaker.Spawn(system, "https://users.internal", breaker.Settings{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = users.Stop(context.Background()) }()
+	name, err := breaker.Execute(context.Background(), users, "/v1/users/7", func(context.Context) (string, error) { return "Ada", nil })
+	fmt.Println(name, err)
+	// Output: Ada <nil>
+}
+
+func ExampleBreaker_ForceOpen() {
+	system := quiet()
+	defer system.Shutdown()
+	shop, err := breaker.Spawn(system, "https://shop.internal", breaker.Settings{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = shop.Stop(context.Background()) }()
+	_ = shop.ForceOpen("/reports", 0) // everything under /reports, until Reset
+	fmt.Println(shop.Check("/reports/daily"))
+	fmt.Println(shop.Check("/orders"))
+	_ = shop.Reset("/reports")
+	for _, t := range shop.Transitions(0) {
+		fmt.Println(t.Seq, t.Entry, t.From, "->", t.To, "by", t.Reason)
+	}
+	// Output:
+	// circuit breaker of https://shop.internal/reports is forced-open
+	// <nil>
+	// 1 /reports closed -> forced-open by an operator's order
+	// 2 /reports forced-open -> closed by a reset
+}
+
+// Any actor can use a breaker by its PID.
+func ExampleCall() {
+	system := quiet()
+	defer system.Shutdown()
+	mail, err := breaker.Spawn(system, "https://mail.internal", breaker.Settings{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Stop(context.Background()) }()
+	call := &breaker.Call{Path: "/v1/send", Fn: func(context.Context) error { return nil }}
+	reply, err := system.Root.RequestFuture(mail.PID(), call, 5*time.Second).Result()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(reply.(*breaker.CallResult).Err)
+	// Output: <nil>
+}
