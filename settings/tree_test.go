@@ -1,0 +1,148 @@
+package settings_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sambatech/chassis/settings"
+)
+
+func TestATreeGivesRawValuesAndTheirPlaces(t *testing.T) {
+	tree, err := settings.Open(yamlText("a:\n  b: [1, 2.5, x, true, null, 2026-01-02]\n  \"c.d\": y\n"), settings.Environ("APP", []string{"APP_E=5"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]any{"a.b.0": int64(1), "a.b.1": 2.5, "a.b.2": "x", "a.b.3": true, "a.b.4": nil, `a."c.d"`: "y", "e": "5", "a.b.5": time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)} {
+		if got, err := tree.Get(path); err != nil || got != want {
+			t.Errorf("%s: got %v, %v", path, got, err)
+		}
+	}
+	if pos, err := tree.Position("a.b.2"); err != nil || pos.String() != "a.yaml:2:15" {
+		t.Errorf("got %v, %v", pos, err)
+	}
+	if pos, err := tree.Position("e"); err != nil || pos.String() != "APP_E" {
+		t.Errorf("got %v, %v", pos, err)
+	}
+	for path, want := range map[string]string{"a.x": "there is no x in a", "a.b.6": "a.b is a list of 6", "e.f": "e is a single value", "aa": "did you mean a?"} {
+		if _, err := tree.Get(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
+
+func TestAMisspeltAliasIsAWarning(t *testing.T) {
+	tree, err := settings.Open(yamlText("pool: x\na: .pol\nb: ./data\nc: .hidden\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := tree.Warnings()
+	if len(got) != 1 || got[0].Error() != "a.yaml:2:4: the string begins with a dot but names nothing, so it is taken as it is; did you mean .pool?" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestASourceThatCannotBeReadLeavesTheRestToBeJudged(t *testing.T) {
+	type layout struct {
+		Must string `rule:"required"`
+		N    int
+	}
+	broken := settings.Bytes("broken.yaml", settings.YAML, []byte("must: [\n"))
+	_, err := settings.Load(layout{}, broken, settings.Bytes("b.yaml", settings.YAML, []byte("n: x\n")))
+	want := []string{
+		`b.yaml:1:4: n: expected a whole number, found the string "x"`,
+		"broken.yaml:1:7: the [ is never closed",
+	}
+	if got := mistakes(t, err); !slices.Equal(got, want) {
+		t.Errorf("what is missing may stand in the broken file: got %q", got)
+	}
+	tree, err := settings.Open(broken)
+	if err == nil || tree == nil {
+		t.Fatalf("got %v, %v", tree, err)
+	}
+	if _, err := settings.Decode(tree, layout{}); err == nil {
+		t.Error("a value was given of sources that could not be read")
+	}
+}
+
+func TestFilesListsWhatIsRead(t *testing.T) {
+	dir := files(t, map[string]string{"c.yaml": "", "c.prod.toml": ""})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	got := settings.Files(settings.Environ("APP", []string{"APP_TOKEN_FILE=/run/token", "OTHER_FILE=/x"}), settings.DotEnv("APP", at(".env")),
+		settings.Profiles("prod", "eu"), settings.File(at("c.yaml")), settings.OptionalFile(at("d.json")))
+	want := []string{at("c.yaml"), at("d.json"), at("c.prod.toml"), at("d.prod.json"), at("c.eu.yaml"), at("d.eu.json"), at(".env"), "/run/token"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestReferenceHasARowASetting(t *testing.T) {
+	layout, err := settings.LayoutOf(defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(layout.Reference("APP"))
+	for _, want := range []string{
+		"| `db.timeout` | duration such as 90s or 1m30s, must be at least 100ms, must be at most 1m | `1s` | `APP_DB__TIMEOUT` |  |  |",
+		"| `db.password` | string, secret |  | `APP_DB__PASSWORD` |  | password |",
+		"| `peers.N.host` | string, required | required |  |  |  |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s\nis not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(layout.Reference("")), "Variable") {
+		t.Error("variables without a prefix")
+	}
+}
+
+func TestMistakesInALayoutAreAllTold(t *testing.T) {
+	type bad struct {
+		A int    `rule:"mni=3"`
+		B string `rule:"min=x"`
+		C chan int
+		D int            `key:"a"`
+		E []string       `rule:"each,lower,each"`
+		F map[string]int `merge:"append"`
+		G bool           `rule:"nonempty"`
+		h int            `key:"h"`
+	}
+	_, err := settings.Load(bad{h: 1})
+	got := mistakes(t, err)
+	for _, want := range []string{"bad.A: there is no rule \"mni\"; did you mean min?", "bad.B: the rule min=x does not fit a string", "chan int: values of this type cannot be read",
+		"bad.D: the key a is A's already", "bad.E: the rule each needs", "bad.F: the merge append does not fit", "bad.G: the rule nonempty does not fit a bool", "bad.h: a field with a key must be exported"} {
+		if !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("%s\nis not in %s", want, err)
+		}
+	}
+	if _, err := settings.Load(5); err == nil || !strings.Contains(err.Error(), "a layout is a struct, not a int") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := settings.LayoutOf(nil); err == nil {
+		t.Error("nil is a layout")
+	}
+}
+
+var errTooLow = errors.New("below low")
+
+type ranged struct {
+	Low, High int
+}
+
+func (r ranged) Validate() error {
+	if r.Low > r.High {
+		return settings.At("high", errTooLow)
+	}
+	return nil
+}
+
+func TestAValidateMethodIsACheckAtItsPlace(t *testing.T) {
+	type layout struct{ R ranged }
+	_, err := settings.Load(layout{}, yamlText("r:\n  low: 5\n  high: 3\n"))
+	if got := mistakes(t, err); len(got) != 1 || got[0] != "a.yaml:3:9: r.high: below low" {
+		t.Errorf("got %q", got)
+	}
+}
