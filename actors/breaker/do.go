@@ -27,12 +27,12 @@ func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Conte
 
 func (b *Breaker) do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
 	v := b.view.Load()
-	if v.kind != viewQuiet {
+	if v.kind != viewQuiet && (!v.passes(path) || ctx.Err() != nil) {
 		return b.doSlow(ctx, v, path, fn)
 	}
 	err = ended{}
 	defer func() {
-		if err != nil || b.view.Load() != v {
+		if err != nil || b.view.Load() != v || v.kind != viewQuiet {
 			b.quietEnd(ctx, v.seq, path, err)
 		}
 	}()
@@ -45,7 +45,7 @@ type ended struct{}
 
 func (ended) Error() string { return "the call ended by a panic or runtime.Goexit" }
 
-// quietEnd settles a call that was admitted when all was well.
+// quietEnd settles a call that was admitted when all was well on its path.
 //
 //go:noinline
 func (b *Breaker) quietEnd(ctx context.Context, seq uint64, path string, err error) {

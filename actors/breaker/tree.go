@@ -1,9 +1,6 @@
 package breaker
 
-import (
-	"sort"
-	"time"
-)
+import "time"
 
 // node is one entry: its machine and what lies around it. A node that has been
 // published is never changed; the tally alone is shared and atomic.
@@ -47,7 +44,15 @@ func (n *node) kid(seg string) *node {
 }
 
 func (n *node) find(seg string) int {
-	return sort.Search(len(n.kids), func(i int) bool { return n.kids[i].seg >= seg })
+	lo, hi := 0, len(n.kids)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); n.kids[mid].seg < seg {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
 // shown is the state that callers meet.
@@ -175,6 +180,7 @@ func (n *node) walk(visit func(*node)) {
 type view struct {
 	tree
 	kind    viewKind
+	simple  bool  // viewMixed: a call that meets closed entries alone needs nothing of us
 	refusal error // of every call; nil unless viewRefuses
 }
 
@@ -195,8 +201,30 @@ func (t *tree) view() *view {
 		v.kind, v.refusal = viewRefuses, r.refusal
 	case t.entries == 0 && t.forced == 0 && r.state == Closed && r.fails == 0 && !r.blamed && t.set.plain():
 		v.kind = viewQuiet
+	default:
+		v.simple = t.forced == 0 && t.set.plain()
 	}
 	return v
+}
+
+// passes says whether a call needs nothing of us: all entries on its path are closed.
+func (v *view) passes(path string) bool {
+	if !v.simple || v.kind != viewMixed {
+		return false
+	}
+	for n := v.root; n.state == Closed; {
+		if len(n.kids) == 0 {
+			return true
+		}
+		var seg string
+		if seg, path = nextSegment(path); seg == "" {
+			return true
+		}
+		if n = n.kid(seg); n == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // plain says that a call needs neither clock nor ctx of ours while all is well.
