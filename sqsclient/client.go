@@ -93,7 +93,7 @@ func embedded(s Settings, o options) *sqs.Client {
 	so := sqs.Options{
 		Region:       s.Region,
 		BaseEndpoint: aws.String(s.Endpoint),
-		HTTPClient:   plainBody{o.doer},
+		HTTPClient:   plainBody{direct(o.doer)},
 		Credentials:  o.credentials,
 		Retryer:      retryer(s),
 		// Nothing is lost on the way within a process.
@@ -110,6 +110,19 @@ func embedded(s Settings, o options) *sqs.Client {
 	}
 	return sqs.New(so, o.configure...)
 }
+
+// direct returns the round tripper of a plain http.Client: its cookies,
+// redirects and time-outs are nothing that a call within a process needs.
+func direct(d Doer) Doer {
+	if c, ok := d.(*http.Client); ok && c.Transport != nil && c.Timeout == 0 && c.Jar == nil && c.CheckRedirect == nil {
+		return tripper{c.Transport}
+	}
+	return d
+}
+
+type tripper struct{ http.RoundTripper }
+
+func (t tripper) Do(r *http.Request) (*http.Response, error) { return t.RoundTrip(r) }
 
 // httpClient is the SDK's own client (its timeouts, its proxy and redirect
 // rules) with more idle connections and the plain body. It sets no read

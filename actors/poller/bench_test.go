@@ -19,7 +19,11 @@ import (
 // BenchmarkHandWritten is the same with a straightforward loop: four receivers,
 // each deletes what it got in one batch.
 func BenchmarkHandWritten(b *testing.B) {
-	q := newQueue(b, "tasks")
+	b.Run("in process", func(b *testing.B) { handWritten(b, newQueue(b, "tasks")) })
+	b.Run("loopback", func(b *testing.B) { handWritten(b, overLoopback(b, "tasks")) })
+}
+
+func handWritten(b *testing.B, q *queue) {
 	q.fill(b.N)
 	var left atomic.Int64
 	left.Store(int64(b.N))
@@ -62,9 +66,13 @@ func BenchmarkHandWritten(b *testing.B) {
 // a subscriber that settles each at once. Sending is not timed. It reports
 // tasks a second and requests a task, receives and deletes together.
 func BenchmarkRoad(b *testing.B) {
-	for _, credits := range []int{10, 100, 1000} {
-		b.Run(fmt.Sprintf("credits=%d", credits), func(b *testing.B) {
-			q := newQueue(b, "tasks")
+	for _, tc := range []struct {
+		way     string
+		open    func(testing.TB, string) *queue
+		credits int
+	}{{"in process", newQueue, 10}, {"in process", newQueue, 100}, {"in process", newQueue, 1000}, {"loopback", overLoopback, 1000}} {
+		b.Run(fmt.Sprintf("%s, credits=%d", tc.way, tc.credits), func(b *testing.B) {
+			q := tc.open(b, "tasks")
 			q.fill(b.N)
 			r := q.start()
 			done := make(chan struct{})
@@ -90,7 +98,7 @@ func BenchmarkRoad(b *testing.B) {
 			began := cpu()
 			b.ResetTimer()
 			r.tell(&poller.Subscribe{To: sub})
-			r.want(credits)
+			r.want(tc.credits)
 			<-done
 			b.StopTimer()
 			s := r.poller.Stats()

@@ -25,7 +25,7 @@ import (
 // wire is the way to the embedded queue: it counts requests by operation and
 // lets a test put a fault in their way.
 type wire struct {
-	next  *http.Client
+	next  http.RoundTripper
 	fault atomic.Pointer[fault]
 	hang  atomic.Pointer[func(r *http.Request, op string) error]
 
@@ -48,7 +48,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	}
 	f := w.fault.Load()
 	if f == nil {
-		return w.next.Do(r)
+		return w.next.RoundTrip(r)
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -58,7 +58,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 		again := r.Clone(r.Context())
 		again.ContentLength = int64(len(body))
 		again.Body = io.NopCloser(bytes.NewReader(body))
-		return w.next.Do(again)
+		return w.next.RoundTrip(again)
 	})
 }
 
@@ -116,7 +116,7 @@ func newQueue(t testing.TB, name string) *queue {
 			t.Error(err)
 		}
 	})
-	w := &wire{next: srv.HTTPClient(), counts: map[string]int{}}
+	w := &wire{next: srv.HTTPClient().Transport, counts: map[string]int{}}
 	client, err := sqsclient.New(context.Background(), sqsclient.Settings{MaxAttempts: 1}, sqsclient.WithHTTPClient(w))
 	if err != nil {
 		t.Fatal(err)

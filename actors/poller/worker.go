@@ -1,0 +1,290 @@
+package poller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// worker is the state of the actor. It is touched by the actor alone and
+// outlives its restarts.
+type worker struct {
+	*Poller
+	self *actor.PID
+	root *actor.RootContext
+	ctx  context.Context // of every request
+	end  context.CancelFunc
+	crew *crew
+
+	subscriber *actor.PID
+	demand     demand
+	ledger     *ledger
+	deletes    batch[*lease] // settled by deletion
+	changes    batch[*lease] // settled by release
+	later      []postponed   // settlements that wait for their next try
+	laterAt    time.Time     // the first of them
+	calls      map[*call]bool
+	ongoing    [kinds]int // calls under way of each kind
+
+	receives  map[*receiving]bool
+	paused    bool
+	drain     *draining
+	heldBack  int // leases that wait for an extension before they are handed over
+	flushes   []flush
+	unflushed []*settlement // in order of their coming; those that are over leave from the front
+	settles   uint64
+
+	complained time.Time // last record of a failure
+	muted      int       // failures since
+
+	timer *time.Timer
+	armed time.Time
+	now   time.Time // of the message in hand
+
+	current any // the message in hand; what is left of it after a panic
+	retried bool
+	started bool
+}
+
+// draining is an end that has begun.
+type draining struct {
+	handOver bool
+	until    time.Time
+	waiting  []*actor.PID
+}
+
+func newWorker(p *Poller, ctx actor.Context) *worker {
+	w := &worker{
+		Poller:   p,
+		self:     ctx.Self(),
+		root:     ctx.ActorSystem().Root,
+		ledger:   newLedger(p.set.LeaseNotice),
+		calls:    map[*call]bool{},
+		receives: map[*receiving]bool{},
+	}
+	w.ctx, w.end = context.WithCancel(p.base)
+	w.crew = newCrew(w.ctx)
+	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
+	linger := p.set.SettleLinger
+	if isFIFO(p.cfg.QueueURL) {
+		linger = min(linger, fifoLinger)
+	}
+	w.deletes.linger, w.changes.linger = linger, linger
+	return w
+}
+
+// fifoLinger bounds the linger of a FIFO queue, where the next message of a
+// group waits for the delete of the one before.
+const fifoLinger = 2 * time.Millisecond
+
+// heartbeat is how often the actor shows that it lives.
+const heartbeat = 5 * time.Second
+
+func (w *worker) onStarted(ctx actor.Context) {
+	if w.started {
+		w.recover(ctx)
+	}
+	w.started = true
+	w.now = time.Now()
+	w.counts.alive.Store(w.now.UnixNano())
+	w.after()
+}
+
+func (w *worker) onStopping() {
+	w.end()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+func (w *worker) handle(ctx actor.Context, m any) {
+	w.current = m
+	w.now = time.Now()
+	w.dispatch(ctx, m)
+	w.current, w.retried = nil, false
+	w.after()
+}
+
+func (w *worker) dispatch(ctx actor.Context, m any) {
+	switch m := m.(type) {
+	case *Settle:
+		w.onSettle(m)
+	case *Want:
+		w.demand.want(m.Credits)
+	case *received:
+		w.onReceived(m)
+	case *called:
+		w.onCalled(m)
+	case *posted:
+		w.onPosted(m)
+	case *tick:
+		w.onTick()
+	case *Lengthen:
+		w.onLengthen(m)
+	case *Count:
+		w.onCount(w.asker(ctx))
+	case *Inspect:
+		w.answer(w.asker(ctx), w.inspect())
+	case *Flush:
+		w.onFlush(w.asker(ctx))
+	case *Pause:
+		w.paused = true
+	case *Resume:
+		w.paused = false
+	case *Drain:
+		w.onDrain(w.asker(ctx), m)
+	case *Subscribe:
+		w.onSubscribe(ctx, m.To)
+	case *actor.Terminated:
+		if w.subscriber != nil && w.subscriber.Equal(m.Who) {
+			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled)
+			w.onSubscribe(ctx, nil)
+		}
+	default:
+		w.counts.unknown.Add(1)
+		w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
+	}
+}
+
+// after does what the message in hand has made due.
+func (w *worker) after() {
+	w.settleDue()
+	w.receiveDue()
+	w.conclude()
+	w.arm()
+	w.publish()
+}
+
+type tick struct{}
+
+// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
+func (*tick) IgnoreDeadLetterLogging() {}
+
+func (w *worker) onTick() {
+	w.armed = time.Time{}
+	w.counts.alive.Store(w.now.UnixNano())
+	w.leasesDue()
+	w.postponedDue()
+	if w.drain != nil && !w.now.Before(w.drain.until) {
+		w.giveUpReceives()
+	}
+}
+
+// arm sets the one timer for the next thing that time alone brings about.
+func (w *worker) arm() {
+	wake := w.now.Add(heartbeat)
+	earlier := func(t time.Time, ok bool) {
+		if ok && t.Before(wake) {
+			wake = t
+		}
+	}
+	earlier(w.ledger.wake())
+	if w.receiving() {
+		earlier(w.demand.wake(w.now))
+	}
+	if w.deletes.len() > 0 && w.ongoing[deletion] < w.set.MaxRequests {
+		earlier(w.deletes.deadline(), true)
+	}
+	if w.changes.len() > 0 && w.ongoing[release] < w.set.MaxRequests {
+		earlier(w.changes.deadline(), true)
+	}
+	earlier(w.laterAt, len(w.later) > 0)
+	if w.drain != nil && len(w.receives) > 0 {
+		earlier(w.drain.until, true)
+	}
+	if !w.armed.IsZero() && !wake.Before(w.armed) {
+		return
+	}
+	w.armed = wake
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.timer = time.AfterFunc(wake.Sub(w.now), func() { w.root.Send(w.self, &tick{}) })
+}
+
+func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
+	if w.subscriber != nil && !w.subscriber.Equal(to) {
+		ctx.Unwatch(w.subscriber)
+	}
+	if to != nil && !to.Equal(w.subscriber) {
+		ctx.Watch(to)
+	}
+	w.subscriber = to
+	w.demand.begin()
+	for _, l := range w.ledger.leases {
+		switch {
+		case l.settling != nil || l.waiting != nil && to != nil:
+		case l.lost:
+			w.ledger.close(l)
+		default:
+			w.giveBack(l)
+		}
+	}
+}
+
+func (w *worker) onDrain(asker *actor.PID, m *Drain) {
+	if w.drain == nil {
+		w.drain = &draining{until: w.now.Add(maxWait)}
+	}
+	w.drain.handOver = m.HandOver
+	w.drain.waiting = append(w.drain.waiting, asker)
+}
+
+// conclude answers drains and flushes whose time has come.
+func (w *worker) conclude() {
+	if w.drain != nil && len(w.drain.waiting) > 0 && len(w.receives) == 0 && w.heldBack == 0 {
+		for _, pid := range w.drain.waiting {
+			w.answer(pid, &Drained{})
+		}
+		w.drain.waiting = nil
+	}
+	w.concludeFlushes()
+}
+
+// asker is who gets the answer to the message in hand.
+func (w *worker) asker(ctx actor.Context) *actor.PID {
+	if sender := ctx.Sender(); sender != nil {
+		return sender
+	}
+	return w.subscriber
+}
+
+func (w *worker) answer(to *actor.PID, m any) {
+	if to != nil {
+		w.root.Send(to, m)
+	}
+}
+
+// recover puts the state in order after a panic: what was to happen when the
+// requests that are no longer known end is planned anew from the leases, and
+// the message that was in hand is tried once more. If that fails too the lease
+// it was about is given up, for nobody would ever settle it.
+func (w *worker) recover(ctx actor.Context) {
+	w.counts.restarts.Add(1)
+	m, again := w.current, !w.retried
+	w.current = nil
+	w.armed = time.Time{}
+	w.now = time.Now()
+	w.replan()
+	settle, isSettle := m.(*Settle)
+	var l *lease
+	if isSettle {
+		l = w.ledger.leases[settle.Lease]
+	}
+	switch {
+	case m == nil, l != nil && l.settling != nil:
+	case again:
+		w.current, w.retried = m, true
+		w.dispatch(ctx, m)
+		w.current = nil
+	default:
+		if l != nil {
+			w.ledger.close(l)
+		}
+		w.retried = false
+		w.log.Error("a message failed twice and is dropped", "type", fmt.Sprintf("%T", m))
+	}
+	w.retried = false
+}
