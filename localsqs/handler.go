@@ -16,6 +16,7 @@ const (
 	contentType  = "application/x-amz-json-1.0"
 	targetPrefix = "AmazonSQS."
 	maxBody      = 8 << 20
+	maxDiscard   = 64 << 20
 )
 
 // call is one request on its way through the server.
@@ -75,6 +76,7 @@ func readBody(r *http.Request) ([]byte, *engine.Error) {
 		return nil, nil
 	}
 	if r.ContentLength > maxBody {
+		_, _ = io.CopyN(io.Discard, r.Body, min(r.ContentLength, maxDiscard)) // else the client sees a reset, not the answer
 		return nil, tooLarge()
 	}
 	var body []byte

@@ -166,8 +166,8 @@ func (s *Server) step(op func(now int64, e *engine.Engine) *engine.Error) (*stor
 // leave hands what has changed to the store, sets the timer for what the engine
 // has to do next, and unlocks.
 func (s *Server) leave() (group *store.Group) {
-	if s.store != nil {
-		group = s.store.Append(s.engine.TakeChanges())
+	if changes := s.engine.TakeChanges(); s.store != nil {
+		group = s.store.Append(changes)
 	}
 	if at, ok := s.engine.NextTimer(); ok && !s.closed && (s.armed == 0 || at < s.armed) {
 		if s.disarm != nil {

@@ -81,8 +81,11 @@ func (s *Server) Stats() Stats {
 	st := Stats{Account: s.cfg.account, File: s.cfg.path, Requests: map[string]int64{}, Errors: map[string]int64{}}
 	s.mu.Lock()
 	now := s.clock.now()
+	if !s.closed {
+		s.engine.Advance(now)
+	}
 	queues := s.engine.Stats()
-	s.mu.Unlock()
+	s.leave()
 	st.Queues = make([]QueueStats, len(queues))
 	for i, q := range queues {
 		st.Queues[i] = QueueStats{Name: q.Name, Region: q.Region, FIFO: q.FIFO, Visible: q.Visible, InFlight: q.InFlight,

@@ -1,0 +1,148 @@
+package localsqs_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/sambatech/chassis/localsqs"
+)
+
+// losing answers the first receive with an error after the server has carried
+// it out: the answer is lost on its way.
+type losing struct {
+	next http.RoundTripper
+	lost *bool
+}
+
+func (l losing) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := l.next.RoundTrip(r)
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ReceiveMessage") && !*l.lost {
+		*l.lost = true
+		return nil, io.ErrUnexpectedEOF
+	}
+	return res, err
+}
+
+func TestAReceiveWhoseAnswerIsLostIsRepeatedWithTheSameMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t)
+		client := newClient(srv)
+		url := createQueue(t, client, "jobs", nil)
+		for i := range 5 {
+			send(t, client, url, fmt.Sprint(i))
+		}
+		lost := false
+		unlucky := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://l"), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+			HTTPClient: &http.Client{Transport: losing{srv.HTTPClient().Transport, &lost}}})
+		if got := receive(t, unlucky, url, 3, 0); len(got) != 3 || *got[0].Body != "0" || !lost {
+			t.Errorf("got %d messages after the loss, want the three of the lost answer", len(got))
+		}
+		if s := srv.Stats().Queues[0]; s.InFlight != 3 || s.Visible != 2 {
+			t.Errorf("%d in flight and %d visible, want 3 and 2", s.InFlight, s.Visible)
+		}
+	})
+}
+
+func TestMessagesExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t)
+		client := newClient(srv)
+		url := createQueue(t, client, "jobs", map[string]string{"MessageRetentionPeriod": "60"})
+		send(t, client, url, "a")
+		time.Sleep(30 * time.Second) // the bubble's clock
+		send(t, client, url, "b")
+		time.Sleep(30 * time.Second)
+		if s := srv.Stats().Queues[0]; s.Visible != 1 {
+			t.Errorf("%d messages after a minute, want the later one", s.Visible)
+		}
+		time.Sleep(30 * time.Second)
+		if s := srv.Stats().Queues[0]; s.Visible != 0 {
+			t.Errorf("%d messages after a minute and a half, want none", s.Visible)
+		}
+	})
+}
+
+func TestStrictModeMakesNamesAndPurgesWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(newServer(t, localsqs.Strict()))
+		url := createQueue(t, client, "jobs", nil)
+		purge := func() error {
+			_, err := client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: url})
+			return err
+		}
+		if err := purge(); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, purge(), "AWS.SimpleQueueService.PurgeQueueInProgress")
+		time.Sleep(time.Minute)
+		if err := purge(); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: url}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("jobs")})
+		wantCode(t, err, "AWS.SimpleQueueService.QueueDeletedRecently")
+		time.Sleep(time.Minute)
+		createQueue(t, client, "jobs", nil)
+	})
+}
+
+func TestRegionsHaveTheirOwnNames(t *testing.T) {
+	srv := newServer(t, localsqs.Account("123456789012"))
+	client := newClient(srv)
+	createQueue(t, client, "jobs", nil)
+	other := sqs.New(sqs.Options{Region: "eu-west-3", BaseEndpoint: aws.String("http://l"), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), HTTPClient: srv.HTTPClient()})
+	_, err := other.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("jobs")})
+	wantCode(t, err, "AWS.SimpleQueueService.NonExistentQueue")
+	url := createQueue(t, other, "jobs", nil)
+	out, err := other.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: aws.String("jobs"), AttributeNames: []types.QueueAttributeName{"QueueArn"}})
+	if err != nil || out.Attributes["QueueArn"] != "arn:aws:sqs:eu-west-3:123456789012:jobs" || *url != "http://l/123456789012/jobs" {
+		t.Errorf("URL %s, attributes %v, %v", *url, out.Attributes, err)
+	}
+}
+
+func TestADeletedQueueEndsItsPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(newServer(t))
+		url := createQueue(t, client, "jobs", nil)
+		failed := make(chan error)
+		go func() {
+			_, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 20})
+			failed <- err
+		}()
+		synctest.Wait()
+		if _, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: url}); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, <-failed, "AWS.SimpleQueueService.NonExistentQueue")
+	})
+}
+
+func TestACallAfterCloseSaysSo(t *testing.T) {
+	srv := newServer(t)
+	client := newClient(srv)
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := client.ListQueues(ctx, &sqs.ListQueuesInput{}, func(o *sqs.Options) { o.Retryer = aws.NopRetryer{} })
+	if err == nil || !strings.Contains(err.Error(), localsqs.ErrClosed.Error()) {
+		t.Errorf("error is %v, want ErrClosed", err)
+	}
+	if err := srv.Health(); err == nil {
+		t.Error("a closed server is healthy")
+	}
+}
