@@ -3,6 +3,7 @@ package logger
 import (
 	"bytes"
 	"sync"
+	"time"
 )
 
 // enc is the state of encoding one record, or the attributes of one With.
@@ -21,6 +22,8 @@ type enc struct {
 	depth  int    // open groups; 0 is the top level, where reserved names are
 
 	prefix  []byte   // text: the open groups, each with a dot
+	second  int64    // the last that was written, and its text up to the
+	clock   [20]byte // fraction: most records share it with the one before
 	special *special // nil for most records
 }
 
@@ -72,6 +75,20 @@ func (e *enc) free() {
 	}
 	e.special = nil
 	encPool.Put(e)
+}
+
+// stamp writes t as appendTime does.
+func (e *enc) stamp(t time.Time) {
+	if sec := t.Unix(); sec != e.second || sec == 0 {
+		from := len(e.b)
+		e.b = appendTime(e.b, t)
+		if len(e.b)-from == len("2006-01-02T15:04:05.000000000Z") {
+			e.second = sec
+			copy(e.clock[:], e.b[from:])
+		}
+		return
+	}
+	e.b = appendFraction(append(e.b, e.clock[:]...), t.Nanosecond())
 }
 
 // key begins a field of the open group. A field of the same name that is

@@ -216,7 +216,11 @@ func appendTime(b []byte, t time.Time) []byte {
 	b = two(b, rem/60%60)
 	b = append(b, ':')
 	b = two(b, rem%60)
-	b = append(b, '.', byte('0'+nsec/100000000))
+	return appendFraction(append(b, '.'), nsec)
+}
+
+func appendFraction(b []byte, nsec int) []byte {
+	b = append(b, byte('0'+nsec/100000000))
 	b = two(b, nsec/1000000%100)
 	b = two(b, nsec/10000%100)
 	b = two(b, nsec/100%100)

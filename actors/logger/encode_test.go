@@ -195,6 +195,14 @@ func TestAppendTimeIsRFC3339(t *testing.T) {
 		if got, want := string(appendTime(nil, at)), at.UTC().Format("2006-01-02T15:04:05.000000000Z"); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
+		// The same second again, and the next, from what is remembered.
+		e := &enc{}
+		for _, next := range []time.Time{at, at.Add(time.Nanosecond), at.Add(time.Second), at, time.Unix(0, 5)} {
+			e.b = e.b[:0]
+			if e.stamp(next); string(e.b) != string(appendTime(nil, next)) {
+				t.Fatalf("got %s, want %s", e.b, appendTime(nil, next))
+			}
+		}
 	})
 	if got := string(appendTime(nil, time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC))); !strings.HasPrefix(got, "12345") {
 		t.Errorf("the year 12345 is %s", got)

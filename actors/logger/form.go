@@ -210,7 +210,7 @@ func (f *form) jsonHead(e *enc, r *slog.Record, name string) {
 		e.b = append(e.b, `{"level":"`...)
 	} else {
 		e.b = append(e.b, `{"time":"`...)
-		e.b = appendTime(e.b, r.Time)
+		e.stamp(r.Time)
 		e.b = append(e.b, `","level":"`...)
 	}
 	e.b = append(e.b, levelName(r.Level)...)
