@@ -74,9 +74,10 @@ type decoder struct {
 	plan    *codec
 	path    []string
 	errs    []*Error
-	secrets map[*node]bool // nodes that some secret field reads, for aliases of them
-	vars    []string       // known variables, made when one is unknown
-	visited int
+	secrets map[*node]bool               // nodes that some secret field reads, for aliases of them
+	vars    []string                     // known variables, made when one is unknown
+	visited int                          // values that were read
+	stopped bool                         // at too many of them
 	trace   func(path []string, n *node) // of Explain: what each field was read from
 }
 
@@ -116,9 +117,7 @@ func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool)
 		return false
 	}
 	if d.visited++; d.visited > 10*maxExpanded {
-		if d.visited == 10*maxExpanded+1 {
-			d.fail(&Error{Kind: KindSource, Pos: n.pos(), Problem: "the settings grow to more than a million values by their aliases"})
-		}
+		d.tooMuch(n)
 		return false
 	}
 	hide = hide || d.hidden(n)
@@ -159,12 +158,26 @@ func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool)
 		v.Set(reflect.ValueOf(v.Interface().(secretType).hide(inner)))
 		return true
 	}
-	if raw := n.raw(); raw != nil {
+	left := 10*maxExpanded - d.visited
+	raw := n.rawWithin(&left)
+	if d.visited = 10*maxExpanded - left; left < 0 {
+		d.tooMuch(n)
+		return false
+	}
+	if raw != nil {
 		v.Set(reflect.ValueOf(raw))
 	} else {
 		v.SetZero()
 	}
 	return true
+}
+
+// tooMuch tells once that aliases of aliases make the settings grow.
+func (d *decoder) tooMuch(n *node) {
+	if !d.stopped {
+		d.stopped = true
+		d.fail(&Error{Kind: KindAlias, Pos: n.pos(), Problem: "the settings grow to more than a million values by their aliases"})
+	}
 }
 
 func (d *decoder) misfit(c *codec, n *node, m *misfit, hide bool) {

@@ -28,7 +28,7 @@ func (d *decoder) markSecrets(c *codec, n *node, depth int) {
 }
 
 func (d *decoder) hide(n *node, depth int) {
-	for ; n != nil && depth < 64; n = n.more().via {
+	for ; n != nil && depth < 64 && !d.secrets[n]; n = n.more().via {
 		d.secrets[n] = true
 		for _, k := range n.kids {
 			d.hide(k.node, depth+1)

@@ -163,8 +163,17 @@ func (t *Tree) isClaimed(key string) bool {
 	return t.claimed[key]
 }
 
-// raw is the value as Go has it without a layout.
+// raw is the value as Go has it without a layout. Aliases of aliases can make a
+// few lines grow without end, so it stops at a million values.
 func (n *node) raw() any {
+	left := 10 * maxExpanded
+	return n.rawWithin(&left)
+}
+
+func (n *node) rawWithin(left *int) any {
+	if *left--; *left < 0 {
+		return nil
+	}
 	switch n.kind {
 	case nullNode:
 		return nil
@@ -188,13 +197,13 @@ func (n *node) raw() any {
 	case listNode:
 		out := make([]any, len(n.kids))
 		for i := range n.kids {
-			out[i] = n.kids[i].raw()
+			out[i] = n.kids[i].rawWithin(left)
 		}
 		return out
 	case mapNode:
 		out := make(map[string]any, len(n.kids))
 		for _, k := range n.kids {
-			out[k.key] = k.raw()
+			out[k.key] = k.rawWithin(left)
 		}
 		return out
 	}

@@ -2,9 +2,11 @@ package settings_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -145,4 +147,55 @@ func TestAValidateMethodIsACheckAtItsPlace(t *testing.T) {
 	if got := mistakes(t, err); len(got) != 1 || got[0] != "a.yaml:3:9: r.high: below low" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// A few lines must not ask for gigabytes, by yaml's anchors or by our aliases.
+func TestLaughsByTheBillionAreAnError(t *testing.T) {
+	type tree struct {
+		Value int
+		A, B  *tree
+	}
+	type layout struct {
+		Free    map[string]any
+		Secret  settings.Secret[any]
+		Typed   tree
+		Strings []string
+	}
+	var anchors, aliases, typed strings.Builder
+	anchors.WriteString("free:\n  l0: &l0 [x]\n")
+	aliases.WriteString("free:\n  l0: [x]\n")
+	typed.WriteString("typed: .free.l40\nfree:\n  l0: {value: 1}\n")
+	for i := 1; i <= 40; i++ {
+		fmt.Fprintf(&anchors, "  l%d: &l%d [*l%d, *l%d]\n", i, i, i-1, i-1)
+		fmt.Fprintf(&aliases, "  l%d: [.free.l%d, .free.l%d]\n", i, i-1, i-1)
+		fmt.Fprintf(&typed, "  l%d: {a: .free.l%d, b: .free.l%d}\n", i, i-1, i-1)
+	}
+	for name, text := range map[string]string{"anchors": anchors.String(), "aliases": aliases.String(), "secret": aliases.String() + "secret: .free\n", "typed": typed.String()} {
+		_, err := settings.Load(layout{}, yamlText(text))
+		if err == nil || !strings.Contains(err.Error(), "grow to more than") {
+			t.Errorf("%s: got %.300v", name, err)
+		}
+	}
+}
+
+func TestOneTreeServesManyGoroutines(t *testing.T) {
+	tree, err := settings.Open(settings.File("testdata/python-settings.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				if _, err := settings.Decode(tree, chassisDefaults(), settings.Shared()); err != nil {
+					t.Error(err)
+				}
+				if _, err := tree.Get("first"); err != nil {
+					t.Error(err)
+				}
+				_ = tree.Unclaimed()
+			}
+		})
+	}
+	wg.Wait()
 }
