@@ -2,52 +2,45 @@ package breaker
 
 import (
 	"io"
-	"sync/atomic"
 	"time"
 )
 
-// body watches a response's body.
-type body struct {
-	io.ReadCloser
-	x       *exchange
-	left    int64 // bytes still to come; below 0 if not known
-	reading atomic.Bool
-}
+// body is an exchange as its response's body, which it watches.
+type body exchange
 
 // Read implements io.Reader.
 func (w *body) Read(p []byte) (n int, err error) {
-	w.reading.Store(true)
-	w.x.wait()
-	n, err = w.ReadCloser.Read(p)
-	w.x.pause()
-	w.reading.Store(false)
-	if w.left > 0 {
-		w.left -= int64(n)
-	}
-	if err == io.EOF && w.x.late() {
+	x := (*exchange)(w)
+	x.reading.Store(true)
+	x.wait()
+	n, err = x.reader.Read(p)
+	if late := x.pause(); late && err == io.EOF {
 		err = io.ErrUnexpectedEOF
+	}
+	x.reading.Store(false)
+	if x.left > 0 {
+		x.left -= int64(n)
 	}
 	switch {
 	case err == io.EOF:
-		w.x.settle(Success, 0)
-		w.x.release()
+		x.end(Success, 0)
 	case err != nil:
-		err = w.x.fail(err)
-		w.x.release()
-	case n > 0 && (w.left == 0 || w.x.half != 0 && w.x.b.now() >= w.x.half):
-		w.x.settle(Success, 0)
+		err = x.fail(err)
+	case n > 0 && (x.left == 0 || x.half != 0 && x.b.now() >= x.half):
+		x.settle(Success, 0)
 	}
 	return n, err
 }
 
 // Close implements io.Closer. Before the end of the body it is neutral.
 func (w *body) Close() error {
-	if w.x.half != 0 && !w.reading.Load() {
-		w.finish()
+	x := (*exchange)(w)
+	if x.half != 0 && !x.reading.Load() {
+		x.finish()
 	}
-	w.x.settle(Neutral, 0)
-	err := w.ReadCloser.Close()
-	w.x.release()
+	x.settle(Neutral, 0)
+	err := x.reader.Close()
+	x.end(Neutral, 0)
 	return err
 }
 
@@ -57,8 +50,7 @@ const finishTime = 10 * time.Millisecond
 // finish looks whether the body that is closed was at its end: a decoder stops
 // when it has its value, before it has seen the end of a chunked body. If that
 // was neutral for probes too, a half-open entry might never learn anything.
-func (w *body) finish() {
-	x := w.x
+func (x *exchange) finish() {
 	x.mu.Lock()
 	if x.settled || x.timer == nil {
 		x.mu.Unlock()
@@ -68,7 +60,7 @@ func (w *body) finish() {
 	x.timer.Reset(finishTime)
 	x.mu.Unlock()
 	var rest [512]byte
-	if _, err := w.ReadCloser.Read(rest[:]); err == io.EOF {
+	if _, err := x.reader.Read(rest[:]); err == io.EOF {
 		x.settle(Success, 0)
 	}
 }
@@ -87,6 +79,6 @@ type upgraded struct {
 
 // Close implements io.Closer.
 func (u upgraded) Close() error {
-	defer u.x.release()
+	defer u.x.end(Neutral, 0)
 	return u.ReadWriteCloser.Close()
 }

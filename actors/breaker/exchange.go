@@ -3,7 +3,9 @@ package breaker
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +18,10 @@ type exchange struct {
 	parent   context.Context
 	patience time.Duration
 	half     int64 // ns: a probe whose body flows at this time has shown enough; 0 for no probe
+
+	reader  io.ReadCloser // the body, once there is one; read by one goroutine
+	left    int64         // bytes of it still to come; below 0 if not known
+	reading atomic.Bool
 
 	mu       sync.Mutex
 	permit   Permit
@@ -84,12 +90,16 @@ func (x *exchange) wait() {
 	}
 }
 
-func (x *exchange) pause() {
+// pause stops the clock, and says whether the service has been given up. What
+// comes after that may look whole and is not: a server ends its answer properly
+// when it is hung up on.
+func (x *exchange) pause() (late bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.timer != nil {
 		x.timer.Stop()
 	}
+	return x.timeout
 }
 
 // settle registers the outcome, once.
@@ -102,15 +112,7 @@ func (x *exchange) settle(v Verdict, hold time.Duration) {
 	p.settle(v, hold)
 }
 
-// late says whether the service was given up. What comes after that may look
-// whole and is not: a server ends its answer properly when it is hung up on.
-func (x *exchange) late() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.timeout
-}
-
-// fail registers an error and returns it, with ErrTimeout if we caused it.
+// fail ends the exchange by an error and returns it, with ErrTimeout if we caused it.
 func (x *exchange) fail(err error) error {
 	x.mu.Lock()
 	timeout, settled := x.timeout, x.settled
@@ -118,25 +120,29 @@ func (x *exchange) fail(err error) error {
 	if timeout && !errors.Is(err, ErrTimeout) {
 		err = &timedOut{err}
 	}
-	if v := Neutral; !settled {
-		if v = x.b.judge(x.parent, err); v == Failure {
-			x.settle(v, holdOf(err))
-		} else {
-			x.settle(v, 0)
+	verdict, hold := Neutral, time.Duration(0)
+	if !settled {
+		if verdict = x.b.judge(x.parent, err); verdict == Failure {
+			hold = holdOf(err)
 		}
 	}
+	x.end(verdict, hold)
 	return err
 }
 
-// release ends the ctx: nobody waits for anything any more.
-func (x *exchange) release() {
+// end registers the outcome, if there is none yet, and ends the ctx: nobody
+// waits for anything any more.
+func (x *exchange) end(v Verdict, hold time.Duration) {
 	x.mu.Lock()
-	x.released = true
+	p := x.permit
+	x.permit.b = nil
+	x.settled, x.released = true, true
 	if x.timer != nil {
 		x.timer.Stop()
 	}
 	cancel := x.cancel
 	x.mu.Unlock()
+	p.settle(v, hold)
 	if cancel != nil {
 		cancel(nil)
 	}

@@ -69,8 +69,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	over := false
 	defer func() {
 		if !over { // base panicked
-			x.settle(Failure, 0)
-			x.release()
+			x.end(Failure, 0)
 		}
 	}()
 	inner := req.WithContext(x)
@@ -79,15 +78,14 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp != nil && resp.Request == inner {
 		resp.Request = req
 	}
-	x.pause()
-	if err == nil && x.late() {
-		_ = resp.Body.Close()
+	if late := x.pause(); late && err == nil {
+		if resp.Body != nil {
+			_ = resp.Body.Close()
+		}
 		resp, err = nil, ErrTimeout
 	}
 	if err != nil {
-		err = x.fail(err)
-		x.release()
-		return resp, err
+		return resp, x.fail(err)
 	}
 	x.respond(resp, set)
 	return resp, nil
@@ -103,25 +101,27 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	if b.classifier != nil {
 		verdict = b.classifier(Outcome{Response: resp, Default: verdict})
 	}
-	switch {
-	case verdict == Failure:
-		x.settle(Failure, retryAfter(resp.Header))
-	case verdict == Neutral, resp.StatusCode == http.StatusSwitchingProtocols:
-		x.settle(verdict, 0) // an upgraded connection is the caller's own
-	case resp.Body == nil || resp.Body == http.NoBody:
-		x.settle(Success, 0)
+	hold := time.Duration(0)
+	if verdict == Failure {
+		hold = retryAfter(resp.Header)
 	}
-	switch conn, writable := resp.Body.(io.ReadWriteCloser); {
-	case writable && resp.StatusCode == http.StatusSwitchingProtocols:
+	if resp.Body == nil || resp.Body == http.NoBody {
+		x.end(verdict, hold)
+		return
+	}
+	conn, writable := resp.Body.(io.ReadWriteCloser)
+	if writable && resp.StatusCode == http.StatusSwitchingProtocols {
+		x.settle(verdict, hold) // an upgraded connection is the caller's own
 		resp.Body = upgraded{conn, x}
-	case resp.Body == nil || resp.Body == http.NoBody:
-		x.release()
-	default:
-		w := &body{ReadCloser: resp.Body, x: x, left: resp.ContentLength}
-		resp.Body = w
-		if writable {
-			resp.Body = writableBody{w, conn}
-		}
+		return
+	}
+	if verdict != Success {
+		x.settle(verdict, hold)
+	}
+	x.reader, x.left = resp.Body, resp.ContentLength
+	resp.Body = (*body)(x)
+	if writable {
+		resp.Body = writableBody{(*body)(x), conn}
 	}
 }
 
