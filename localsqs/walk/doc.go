@@ -1,0 +1,4 @@
+// Package walk checks that other languages' SDKs work with localsqs unchanged:
+// a small script for each of boto3, the JavaScript SDK v3 and the AWS CLI walks
+// every operation. A tool that is not there is skipped, and the test says so.
+package walk
