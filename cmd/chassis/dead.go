@@ -194,10 +194,10 @@ func (a *app) deadShow(p *place) *cobra.Command {
 				{"last error", found.LastError}, {"defects", found.Defects},
 			} {
 				if l[1] != "" {
-					fmt.Fprintf(a.out, "%-11s %s\n", l[0], l[1])
+					fmt.Fprintf(a.out, "%-11s %s\n", l[0], printable(l[1]))
 				}
 			}
-			fmt.Fprintf(a.out, "\n%s\n", pretty(found.Body))
+			fmt.Fprintf(a.out, "\n%s\n", printable(pretty(found.Body)))
 			return nil
 		}),
 	}

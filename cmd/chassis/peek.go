@@ -66,9 +66,9 @@ func (a *app) showMessages(found []localsqs.Peeked) error {
 			fmt.Fprintf(a.out, "  visible at %s\n", m.Visible.Format(time.RFC3339))
 		}
 		for _, name := range sorted(m.Attributes) {
-			fmt.Fprintf(a.out, "  %s: %s\n", name, cut(m.Attributes[name], 200))
+			fmt.Fprintf(a.out, "  %s: %s\n", name, printable(cut(m.Attributes[name], 200)))
 		}
-		fmt.Fprintf(a.out, "  %s\n", cut(m.Body, 1000))
+		fmt.Fprintf(a.out, "  %s\n", printable(cut(m.Body, 1000)))
 	}
 	if len(found) == 0 {
 		fmt.Fprintln(a.out, "no messages")
