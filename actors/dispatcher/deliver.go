@@ -19,7 +19,7 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 	now := time.Now()
 	msg, defects := task.Decode(m.Body, m.Attributes)
 	e := &execution{
-		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID,
+		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, receives: max(m.ReceiveCount, 1),
 		sent: m.Sent, firstReceived: m.FirstReceived, received: now, since: now,
 		ledger: ledger{carried: msg.Failures, receives: max(m.ReceiveCount, 1), max: task.DefaultMaxFailures},
 	}
@@ -43,6 +43,11 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 	} else {
 		e.entry = d.stranger
 	}
+	if d.timing(e).postponed() {
+		// What the receives were is known of a copy made when it is due, which a
+		// FIFO pool cannot have: there none is counted.
+		e.ledger.receives = 1
+	}
 	if d.ordered {
 		d.join(e)
 	}
@@ -51,10 +56,6 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 		return
 	}
 	if defects != nil && d.rejected(e, defects) {
-		return
-	}
-	if !known {
-		d.unknown(e)
 		return
 	}
 	if e.group != nil && e.group.head() != e {
@@ -66,20 +67,13 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 
 // place decides when e's first attempt is due, and puts it where it belongs.
 func (d *dispatcher) place(e *execution, now time.Time) {
-	due := e.due(d.WhenWindow)
-	del := delivery{
-		due: due, marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
-		receives: e.ledger.receives, ordered: d.ordered, retention: d.RetentionPeriod,
-		crowded: float64(d.inFlight) > d.PostponedShare*inFlight,
-	}
-	if del.postponed() {
-		// What the receives were is known of a copy made when it is due, which a
-		// FIFO pool cannot have: there they are not counted.
-		e.ledger.receives = 1
-	}
-	p := schedule(del, now)
+	p := schedule(d.timing(e), now)
 	if p.kind != planRun {
 		d.postpone(e, p)
+		return
+	}
+	if e.entry == d.stranger {
+		d.unknown(e)
 		return
 	}
 	if l := &e.ledger; d.ordered && l.exhausted() && l.receives-1 < l.max+silentGrace {
@@ -89,7 +83,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.giveUp(e, task.ReasonExhausted, errEarlier(e))
 		return
 	}
-	e.suspect = e.ledger.receives > 1 && d.CrashSuspects == "alone" && !d.hidden.expected(e.messageID, e.ledger.receives)
+	e.suspect = e.ledger.receives > 1 && d.CrashSuspects == "alone" && !d.hidden.expected(e.messageID, e.receives)
 	if l := e.entry.spec.Lease; l > 0 {
 		d.ctx.Send(d.poller, &poller.Lengthen{Lease: e.lease, For: l})
 	}
@@ -98,6 +92,14 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		return
 	}
 	d.enqueue(e, now)
+}
+
+func (d *dispatcher) timing(e *execution) timing {
+	return timing{
+		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
+		receives: e.receives, ordered: d.ordered, retention: d.RetentionPeriod,
+		crowded: float64(d.inFlight) > d.PostponedShare*inFlight,
+	}
 }
 
 // due is the time of the first attempt of this copy; zero is at once.
@@ -126,8 +128,8 @@ func (d *dispatcher) rejected(e *execution, defects error) bool {
 	return false
 }
 
-// unknown postpones a message whose task nobody here knows: another instance
-// may, or this one after its next deployment.
+// unknown postpones a message that is due and whose task nobody here knows:
+// another instance may, or this one after its next deployment.
 func (d *dispatcher) unknown(e *execution) {
 	d.emit(Unrecognised, e, nil)
 	seen := e.msg.Unknown + e.ledger.receives

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,9 +69,9 @@ func TestGoexitIsAFailureOfAFunctionAndOfATaskActor(t *testing.T) {
 func TestHangingHandlerIsAbandonedWithItsStack(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 1}, func(r *rig) {
 		free := make(chan struct{})
-		runs := 0
+		var runs atomic.Int32
 		r.handle("t", func(context.Context, raw) error {
-			if runs++; runs == 1 {
+			if runs.Add(1) == 1 {
 				waitDeaf(free)
 			}
 			return nil
@@ -82,8 +83,8 @@ func TestHangingHandlerIsAbandonedWithItsStack(t *testing.T) {
 		}
 		r.after(time.Minute)
 		s := r.mon.Stats()
-		if runs != 2 || r.left() != 0 || s.Abandoned != 1 || s.Running != 0 || s.Tasks[1].Abandoned != 1 {
-			t.Errorf("%d runs, %d left, %+v", runs, r.left(), s)
+		if runs.Load() != 2 || r.left() != 0 || s.Abandoned != 1 || s.Running != 0 || s.Tasks[1].Abandoned != 1 {
+			t.Errorf("%d runs, %d left, %+v", runs.Load(), r.left(), s)
 		}
 		if !strings.Contains(r.log.String(), "waitDeaf") {
 			t.Errorf("the stack is not in the log: %s", r.log)
@@ -327,11 +328,10 @@ func TestArgsThatDoNotFitAreDeadLetteredAtOnce(t *testing.T) {
 
 func TestOperatorCancelsSnoozesAndInspects(t *testing.T) {
 	bubble(t, dispatcher.Settings{}, func(r *rig) {
-		runs := map[string]int{}
+		var bRuns atomic.Int32
 		r.handle("t", func(ctx context.Context, job raw) error {
-			runs[job.ExecID]++
 			task.Report(ctx, 3, 10, "rows")
-			if runs[job.ExecID] > 1 {
+			if job.ExecID == "b" && bRuns.Add(1) > 1 {
 				return nil
 			}
 			<-ctx.Done()
@@ -368,8 +368,8 @@ func TestOperatorCancelsSnoozesAndInspects(t *testing.T) {
 			t.Errorf("dead %+v", dead)
 		}
 		r.after(11 * time.Minute)
-		if runs["b"] != 2 || r.left() != 0 {
-			t.Errorf("b ran %d times, %d left", runs["b"], r.left())
+		if bRuns.Load() != 2 || r.left() != 0 {
+			t.Errorf("b ran %d times, %d left", bRuns.Load(), r.left())
 		}
 		if n, err := r.client.CancelExecution(r.ctx(), "nobody", ""); n != 0 || err == nil {
 			t.Errorf("cancelling nobody: %d, %v", n, err)
@@ -426,15 +426,16 @@ func TestPauseAndResumeOfPoolAndTask(t *testing.T) {
 
 func TestConcurrencyOfATaskDoesNotStarveOthers(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 4}, func(r *rig) {
-		var now, most, others int
+		var now, over, others atomic.Int32
 		r.handle("limited", func(context.Context, raw) error {
-			now++
-			most = max(most, now)
+			if now.Add(1) > 1 {
+				over.Add(1)
+			}
 			time.Sleep(time.Minute)
-			now--
+			now.Add(-1)
 			return nil
 		}, task.Concurrency(1))
-		r.handle("other", func(context.Context, raw) error { others++; return nil })
+		r.handle("other", func(context.Context, raw) error { others.Add(1); return nil })
 		for range 10 {
 			r.send("limited", nil)
 		}
@@ -442,12 +443,12 @@ func TestConcurrencyOfATaskDoesNotStarveOthers(t *testing.T) {
 			r.send("other", nil)
 		}
 		r.after(time.Second)
-		if most != 1 || others != 10 {
-			t.Errorf("%d limited at once, %d others ran", most, others)
+		if now.Load() != 1 || others.Load() != 10 {
+			t.Errorf("%d limited at once, %d others ran", now.Load(), others.Load())
 		}
 		r.after(20 * time.Minute)
-		if r.left() != 0 || most != 1 {
-			t.Errorf("%d left, %d at once", r.left(), most)
+		if r.left() != 0 || over.Load() != 0 {
+			t.Errorf("%d left, %d times more than one at once", r.left(), over.Load())
 		}
 	})
 }
@@ -507,14 +508,15 @@ func TestPriorityStartsFirst(t *testing.T) {
 func TestCrashSuspectRunsAlone(t *testing.T) {
 	for _, mode := range []string{"alone", "together"} {
 		bubble(t, dispatcher.Settings{Workers: 3, CrashSuspects: mode}, func(r *rig) {
-			var running, beside int
-			h := func(_ context.Context, job raw) error {
-				running++
-				if job.Task == "suspect" {
-					beside = max(beside, running-1)
+			var running, beside atomic.Int32
+			h := func(ctx context.Context, job raw) error {
+				if n := running.Add(1); job.Task == "suspect" && n > 1 {
+					beside.Add(1)
 				}
 				time.Sleep(5 * time.Second)
-				running--
+				if ctx.Err() == nil {
+					running.Add(-1)
+				}
 				return nil
 			}
 			r.handle("suspect", h)
@@ -523,7 +525,7 @@ func TestCrashSuspectRunsAlone(t *testing.T) {
 			r.settle()
 			r.crash() // under it
 			r.after(90 * time.Second)
-			running = 0
+			running.Store(0)
 			r.up()
 			r.handle("suspect", h)
 			r.handle("other", h)
@@ -532,8 +534,8 @@ func TestCrashSuspectRunsAlone(t *testing.T) {
 				r.after(time.Second)
 			}
 			r.after(2 * time.Minute)
-			if r.left() != 0 || mode == "alone" && beside != 0 || mode == "together" && beside == 0 {
-				t.Errorf("%s: %d ran beside the suspect, %d left", mode, beside, r.left())
+			if r.left() != 0 || mode == "alone" && beside.Load() != 0 || mode == "together" && beside.Load() == 0 {
+				t.Errorf("%s: ran %d times beside others, %d left", mode, beside.Load(), r.left())
 			}
 		})
 	}
@@ -561,12 +563,12 @@ func TestGivenBackByThisProcessIsNoSuspect(t *testing.T) {
 
 func TestSuspectDoesNotWaitForEverForALongTask(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 2, HoldLimit: 30 * time.Second}, func(r *rig) {
-		ran := false
+		var ran atomic.Bool
 		h := func(_ context.Context, job raw) error {
 			if job.Task == "long" {
 				time.Sleep(time.Hour)
 			} else {
-				ran = true
+				ran.Store(true)
 				if job.Attempt == 1 {
 					time.Sleep(time.Hour)
 				}
@@ -582,9 +584,9 @@ func TestSuspectDoesNotWaitForEverForALongTask(t *testing.T) {
 		r.handle("long", h)
 		r.send("long", nil)
 		r.after(125 * time.Second)
-		ran = false
+		ran.Store(false)
 		r.after(35 * time.Second)
-		if !ran {
+		if !ran.Load() {
 			t.Error("the suspect still waits")
 		}
 	})

@@ -225,7 +225,7 @@ func TestScheduledFarAheadOnTheEmbeddedQueue(t *testing.T) {
 		time.Sleep(time.Until(when) + time.Minute)
 		synctest.Wait()
 		if len(runs) != 1 || len(e.dead()) != 0 {
-			t.Errorf("%d runs", len(runs))
+			t.Errorf("%d runs, %d left on the queue", len(runs), e.left())
 		} else if late := (<-runs).Sub(when); late < 0 || late >= 2*time.Second {
 			t.Errorf("ran %v after its time", late)
 		} else {

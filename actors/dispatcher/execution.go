@@ -35,6 +35,7 @@ type execution struct {
 	firstReceived time.Time
 	received      time.Time
 
+	receives int    // of this copy, this one and postponements included
 	entry    *entry // nil for an unknown name
 	ledger   ledger
 	runs     int // attempts of this delivery that have ended

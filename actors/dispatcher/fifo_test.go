@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,12 +16,26 @@ import (
 // order keeps the starts of each group and checks that groups never overlap.
 type order struct {
 	t      *testing.T
+	mu     sync.Mutex
 	seen   map[string][]string
 	inside map[string]bool
 }
 
 func newOrder(t *testing.T) *order {
 	return &order{t: t, seen: map[string][]string{}, inside: map[string]bool{}}
+}
+
+func (o *order) leave(group string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.inside, group)
+}
+
+// ran lists what ran of a group.
+func (o *order) ran(group string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return fmt.Sprint(o.seen[group])
 }
 
 type pair [2]string
@@ -32,6 +47,8 @@ func (o *order) enter(job raw) (group, name string) {
 		o.t.Error(err)
 	}
 	group, name = arg[0], arg[1]
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.inside[group] {
 		o.t.Errorf("two of group %s at once", group)
 	}
@@ -47,7 +64,7 @@ func TestFIFOGroupKeepsItsOrderBehindAFailingHead(t *testing.T) {
 				o := newOrder(t)
 				r.handle("t", func(_ context.Context, job raw) error {
 					g, name := o.enter(job)
-					defer delete(o.inside, g)
+					defer o.leave(g)
 					time.Sleep(100 * time.Millisecond)
 					if g == "a" && name == "2" && job.Failures < 2 {
 						return errors.New("not yet")
@@ -58,11 +75,11 @@ func TestFIFOGroupKeepsItsOrderBehindAFailingHead(t *testing.T) {
 					r.sendAll("t", g, pair{g, "0"}, pair{g, "1"}, pair{g, "2"}, pair{g, "3"}, pair{g, "4"})
 				}
 				r.after(10 * time.Second)
-				if got := fmt.Sprint(o.seen["b"]); got != "[0 1 2 3 4]" {
+				if got := o.ran("b"); got != "[0 1 2 3 4]" {
 					t.Errorf("group b ran %s: held up by a", got)
 				}
 				r.after(time.Hour)
-				if got := fmt.Sprint(o.seen["a"]); got != "[0 1 2 2 2 3 4]" {
+				if got := o.ran("a"); got != "[0 1 2 2 2 3 4]" {
 					t.Errorf("group a ran %s", got)
 				}
 				r.inspect(func(q *queue) {
@@ -85,7 +102,7 @@ func TestFIFONextWaitsUntilTheLastIsSettled(t *testing.T) {
 		o := newOrder(t)
 		r.handle("t", func(_ context.Context, job raw) error {
 			g, _ := o.enter(job)
-			delete(o.inside, g)
+			o.leave(g)
 			return nil
 		})
 		fails := true
@@ -103,7 +120,7 @@ func TestFIFONextWaitsUntilTheLastIsSettled(t *testing.T) {
 		r.after(time.Minute)
 		// The head's delete failed, so SQS will deliver it again: its follower must
 		// not have run before it.
-		if got := fmt.Sprint(o.seen["a"]); got != "[0]" {
+		if got := o.ran("a"); got != "[0]" {
 			t.Errorf("ran %s", got)
 		}
 	})
@@ -114,7 +131,7 @@ func TestFIFOExhaustedHeadIsDeadLetteredInItsGroupAndTheNextRuns(t *testing.T) {
 		o := newOrder(t)
 		r.handle("t", func(_ context.Context, job raw) error {
 			g, name := o.enter(job)
-			defer delete(o.inside, g)
+			defer o.leave(g)
 			if name == "0" {
 				return errors.New("never")
 			}
@@ -122,7 +139,7 @@ func TestFIFOExhaustedHeadIsDeadLetteredInItsGroupAndTheNextRuns(t *testing.T) {
 		}, task.MaxFailures(3))
 		first := r.sendAll("t", "a", pair{"a", "0"}, pair{"a", "1"})[0]
 		r.after(time.Hour)
-		if got := fmt.Sprint(o.seen["a"]); got != "[0 0 0 1]" {
+		if got := o.ran("a"); got != "[0 0 0 1]" {
 			t.Errorf("ran %s", got)
 		}
 		r.inspect(func(q *queue) {
@@ -140,7 +157,7 @@ func TestFIFODrainAndCrashKeepTheOrder(t *testing.T) {
 			o := newOrder(t)
 			h := func(ctx context.Context, job raw) error {
 				g, _ := o.enter(job)
-				defer delete(o.inside, g)
+				defer o.leave(g)
 				select {
 				case <-time.After(time.Minute):
 				case <-ctx.Done():
@@ -162,7 +179,7 @@ func TestFIFODrainAndCrashKeepTheOrder(t *testing.T) {
 			r.up()
 			r.handle("t", h)
 			r.after(time.Hour)
-			if got := fmt.Sprint(o.seen["a"]); got != "[0 1 1 2 3]" {
+			if got := o.ran("a"); got != "[0 1 1 2 3]" {
 				t.Errorf("crash %v: ran %s", crash, got)
 			}
 			if r.left() != 0 {

@@ -44,6 +44,7 @@ type history struct {
 	wait    task.Backoff
 	ahead   time.Duration // scheduled so far ahead
 	steps   []step
+	late    bool // each process knows the task only after 25 s
 	release bool // drained once while it waits, after its first failure
 }
 
@@ -58,6 +59,7 @@ func histories() *rapid.Generator[history] {
 				Progression: rapid.SampledFrom([]task.Progression{task.None, task.Arithmetic, task.Geometric}).Draw(t, "progression"),
 			},
 			ahead:   rapid.SampledFrom([]time.Duration{0, 0, 0, 301 * time.Second, 10 * time.Minute, time.Hour, 5 * 24 * time.Hour}).Draw(t, "ahead"),
+			late:    rapid.Bool().Draw(t, "late"),
 			release: rapid.Bool().Draw(t, "release"),
 		}
 		acts := []act{succeed, fail, fail, fail, fail, fail, snooze, refused, drained, crashed, throw, retry, goexit, retry, snooze, refused, cancel, crashed, drained, stubborn, hang}
@@ -279,6 +281,9 @@ func (p *player) undergo(a act) {
 		r.drain()
 	}
 	r.up()
+	if p.late {
+		time.Sleep(25 * time.Second)
+	}
 	p.register()
 }
 

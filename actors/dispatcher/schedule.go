@@ -26,8 +26,8 @@ type plan struct {
 	wait time.Duration
 }
 
-// delivery is what is known of a message's time.
-type delivery struct {
+// timing is what is known of a message's time.
+type timing struct {
 	due           time.Time // may run from then on; zero: at once
 	marked        bool      // a copy made when it was due
 	sent          time.Time
@@ -42,26 +42,26 @@ type delivery struct {
 // postponed reports whether earlier receives of the copy were postponements:
 // its first came before it was due. By then-and-only-then a wait of a second
 // or more was ahead of it.
-func (d delivery) postponed() bool {
-	return d.receives > 1 && !d.marked && !d.due.IsZero() && !d.firstReceived.IsZero() &&
-		!d.firstReceived.Add(tick).After(d.due)
+func (t timing) postponed() bool {
+	return t.receives > 1 && !t.marked && !t.due.IsZero() && !t.firstReceived.IsZero() &&
+		!t.firstReceived.Add(tick).After(t.due)
 }
 
-func schedule(d delivery, now time.Time) plan {
-	wait := d.due.Sub(now)
+func schedule(t timing, now time.Time) plan {
+	wait := t.due.Sub(now)
 	switch {
-	case d.due.IsZero() || wait < tick || d.marked:
-		if d.postponed() && !d.ordered {
+	case t.due.IsZero() || wait < tick || t.marked:
+		if t.postponed() && !t.ordered {
 			return plan{kind: planRenew}
 		}
 		return plan{kind: planRun, wait: max(wait, 0)}
-	case d.ordered:
-		return plan{planHide, min(wait, hideLeft(d.received, now))}
+	case t.ordered:
+		return plan{planHide, min(wait, hideLeft(t.received, now))}
 	case wait <= maxDelay:
 		return plan{planDelay, ceilSecond(wait)}
 	}
-	h := min(wait, hideLeft(d.received, now))
-	if d.crowded || h <= 0 || now.Sub(d.sent)+h > d.retention/2 { // the service may be down for the other half
+	h := min(wait, hideLeft(t.received, now))
+	if t.crowded || h <= 0 || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
 		return plan{planDelay, maxDelay}
 	}
 	return plan{planHide, h}
