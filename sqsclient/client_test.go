@@ -152,7 +152,7 @@ func TestExplainLeavesOtherErrorsAlone(t *testing.T) {
 	if err := sqsclient.Explain(client, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := sqsclient.Explain(client, io.ErrUnexpectedEOF); err != io.ErrUnexpectedEOF {
+	if err := sqsclient.Explain(client, io.ErrUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sqsclient.ErrUnreachable) {
 		t.Fatal(err)
 	}
 }
@@ -229,7 +229,7 @@ func TestEmbeddedClientNeedsNothing(t *testing.T) {
 	var seen *http.Request
 	client := newClient(t, sqsclient.Settings{}, sqsclient.WithHTTPClient(doerFunc(func(r *http.Request) (*http.Response, error) {
 		seen = r
-		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(`{}`))}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(`{}`))}, nil
 	})))
 	if err := sqsclient.Check(t.Context(), client); err != nil {
 		t.Fatal(err)

@@ -98,7 +98,7 @@ func (f *floor) process(r *rig, slots int, duration func(*poller.Delivered) time
 			if m.over {
 				return // its lease was lost while the end was on its way
 			}
-			m.run.over = true
+			m.over = true
 			f.end(m.d)
 			c.Send(r.pid, &poller.Settle{Lease: m.d.Lease})
 		case *poller.LeaseLost:

@@ -95,7 +95,7 @@ func checkAttribute(name string, value types.MessageAttributeValue) string {
 		return "has no value"
 	}
 	for _, c := range name {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.') {
+		if !isQueueRune(c) && c != '.' && (c < 'A' || c > 'Z') {
 			return fmt.Sprintf("holds %q; SQS allows letters, digits, _, - and .", c)
 		}
 	}

@@ -59,11 +59,15 @@ func CheckQueueName(name string) error {
 		return fmt.Errorf("%w: %q has nothing before its suffix", ErrQueueName, name)
 	}
 	for _, c := range base {
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+		if !isQueueRune(c) {
 			return fmt.Errorf("%w: %q holds %q; SQS allows letters, digits, - and _, and the suffix %s", ErrQueueName, name, c, fifoSuffix)
 		}
 	}
 	return nil
+}
+
+func isQueueRune(c rune) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
 // isFIFO tells from a queue's name or URL whether it is a FIFO queue.

@@ -201,6 +201,7 @@ func TestBadMessagesAreToldWithoutARequest(t *testing.T) {
 		"eleven attributes":      {Body: "x", Attributes: many},
 		"reserved name":          {Body: "x", Attributes: attribute("AWS.x", value("x"))},
 		"odd name":               {Body: "x", Attributes: attribute("a b", value("x"))},
+		"Kelvin sign":            {Body: "x", Attributes: attribute("\u212A", value("x"))},
 		"dotted name":            {Body: "x", Attributes: attribute("a..b", value("x"))},
 		"no name":                {Body: "x", Attributes: attribute("", value("x"))},
 		"long name":              {Body: "x", Attributes: attribute(strings.Repeat("n", 257), value("x"))},
