@@ -29,7 +29,8 @@ func (s *Server) Listen(addr string) (url string, err error) {
 	if !loopback(host) && len(s.cfg.keys) == 0 {
 		return "", fmt.Errorf("localsqs: listen on %q: not a loopback address, and no credentials to check requests by; use 127.0.0.1 or set Credentials", addr)
 	}
-	l, err := net.Listen("tcp", addr)
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", addr) // the ctx is of the look-up alone
 	if err != nil {
 		return "", fmt.Errorf("localsqs: listen on %q: %w", addr, err)
 	}
