@@ -113,7 +113,7 @@ func childCmd(t *testing.T, mode string, policy Policy) *exec.Cmd {
 // returned is in the kernel, so no way for the process to end can lose it.
 func TestKilledProcessHasWrittenEveryError(t *testing.T) {
 	rounds := 12
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		rounds = 3
 	}
 	for round := range rounds {
