@@ -95,7 +95,7 @@ func (e *enc) stamp(t time.Time) {
 // there already is taken out: the later one is kept.
 func (e *enc) key(k string) {
 	b := e.b
-	f := field{start: uint32(len(b)), hash: hashKey(k)}
+	f := field{start: uint32(len(b))}
 	if e.form.text {
 		b = append(b, ' ')
 		b = append(b, e.form.colours.key...)
@@ -115,6 +115,7 @@ func (e *enc) key(k string) {
 		b = append(b, ':')
 	}
 	e.b = b
+	f.hash = hashKey(b[f.key:f.end])
 	bit := uint64(1) << (f.hash & 63)
 	if e.mask&bit != 0 {
 		f = e.dedup(f)
@@ -123,13 +124,11 @@ func (e *enc) key(k string) {
 	e.fields = append(e.fields, f)
 }
 
-// hashKey need only tell most keys of one record apart.
-func hashKey(k string) uint32 {
-	n := uint32(len(k))
-	if n == 0 {
-		return 0
-	}
-	h := n*0x9E3779B1 ^ uint32(k[0])*0x85EBCA77 ^ uint32(k[n-1])*0xC2B2AE3D ^ uint32(k[n/2])*0x27D4EB2F
+// hashKey need only tell most keys of one record apart. It is taken of the
+// encoded key: two that differ may be written alike.
+func hashKey(k []byte) uint32 {
+	n := uint32(len(k)) // 1 at least, 2 in JSON: the quotes
+	h := n*0x9E3779B1 ^ uint32(k[n/3])*0x85EBCA77 ^ uint32(k[n/2])*0xC2B2AE3D ^ uint32(k[n-n/4-1])*0x27D4EB2F
 	return h ^ h>>15
 }
 
