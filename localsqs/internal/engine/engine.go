@@ -2,11 +2,12 @@ package engine
 
 // Config are the constants of an engine.
 type Config struct {
-	Account string
-	Strict  bool            // AWS's 60 s waits after DeleteQueue and PurgeQueue
-	Salt    uint64          // marks this server's receipt handles
-	Durable bool            // record changes
-	NewID   func() [16]byte // of messages that a task moves
+	Account  string
+	Strict   bool            // AWS's 60 s waits after DeleteQueue and PurgeQueue
+	Salt     uint64          // marks this server's receipt handles
+	Durable  bool            // record changes
+	NewID    func() [16]byte // of messages that a task moves
+	InFlight int             // how many messages of a queue may be in flight; 0: MaxInFlight
 }
 
 // Engine owns all queues. See the package comment for how to call it.
@@ -27,6 +28,9 @@ type Engine struct {
 
 // New makes an engine without queues.
 func New(cfg Config) *Engine {
+	if cfg.InFlight == 0 {
+		cfg.InFlight = MaxInFlight
+	}
 	e := &Engine{
 		cfg:    cfg,
 		queues: map[Key]*Queue{},

@@ -49,7 +49,7 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 	if w.Wait < 0 {
 		w.Wait = q.attrs.wait
 	}
-	if q.inflight >= MaxInFlight && w.Wait == 0 && !q.attrs.fifo {
+	if q.inflight >= e.cfg.InFlight && w.Wait == 0 && !q.attrs.fifo {
 		w.Err = overLimit("The maximum number of in flight messages is reached.")
 		return true
 	}
@@ -70,7 +70,7 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 // take gives w up to Max messages.
 func (e *Engine) take(now int64, w *Waiter) {
 	q := w.Queue
-	for len(w.Messages) < w.Max && q.turn != nil && q.inflight < MaxInFlight {
+	for len(w.Messages) < w.Max && q.turn != nil && q.inflight < e.cfg.InFlight {
 		g := q.turn
 		if !q.attrs.fifo {
 			if m := e.next(now, g); m != nil {
@@ -82,7 +82,7 @@ func (e *Engine) take(now int64, w *Waiter) {
 			continue
 		}
 		// FIFO: as many as there are of one group, which is locked only afterwards
-		for len(w.Messages) < w.Max && q.inflight < MaxInFlight {
+		for len(w.Messages) < w.Max && q.inflight < e.cfg.InFlight {
 			m := e.next(now, g)
 			if m == nil {
 				break
