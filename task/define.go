@@ -162,10 +162,11 @@ func NewSpec(name string, policies ...Policy) Spec {
 			p(&s)
 		}
 	}
-	return s.withDefaults()
+	return s.WithDefaults()
 }
 
-func (s Spec) withDefaults() Spec {
+// WithDefaults fills in the defaults of a spec that was not made by [NewSpec].
+func (s Spec) WithDefaults() Spec {
 	if s.MaxFailures == 0 {
 		s.MaxFailures = DefaultMaxFailures
 	}

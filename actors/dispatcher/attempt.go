@@ -86,6 +86,7 @@ func (a *attempt) finish(err error, child *actor.PID) {
 	if !a.state.CompareAndSwap(underWay, answered) {
 		if a.state.CompareAndSwap(abandoned, answered) {
 			a.monitor.hung.Add(-1)
+			a.system.Root.Send(a.dispatcher, &returned{})
 		}
 		return
 	}
@@ -96,6 +97,16 @@ func (a *attempt) finish(err error, child *actor.PID) {
 	}
 	a.system.Root.Send(a.dispatcher, a)
 }
+
+// returned says that an abandoned handler has ended after all.
+type returned struct{}
+
+// IgnoreDeadLetterLogging keeps late answers to a dispatcher that is gone out of
+// the log.
+func (*attempt) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging is as above.
+func (*returned) IgnoreDeadLetterLogging() {}
 
 // runner is the actor of a function task: the unit of supervision. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit

@@ -43,8 +43,9 @@ func (d *dispatcher) register(m *Register) *Registered {
 		t = &entry{meter: d.monitor.meter(m.Spec.Name)}
 		d.registry[m.Spec.Name] = t
 	}
-	t.spec = m.Spec
-	t.meter.spec.Store(&m.Spec)
+	t.spec = m.Spec.WithDefaults()
+	spec := t.spec // the meter is read from outside
+	t.meter.spec.Store(&spec)
 	t.meter.registered.Store(true)
 	t.props, t.chain, t.actor = d.runners, nil, false
 	if m.Props != nil {

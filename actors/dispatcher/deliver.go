@@ -209,7 +209,9 @@ func (d *dispatcher) pump() {
 }
 
 func (d *dispatcher) tellDemand() {
-	blocked := d.drain != nil || d.paused || d.alone != nil || len(d.suspects) > 0 || d.monitor.hung.Load() >= int64(d.MaxAbandoned)
+	choked := d.monitor.hung.Load() >= int64(d.MaxAbandoned)
+	d.noteChoked(choked)
+	blocked := choked || d.drain != nil || d.paused || d.alone != nil || len(d.suspects) > 0
 	if n := d.slots.credits(d.ready.len(), blocked); n != 0 {
 		d.ctx.Send(d.poller, &poller.Want{Credits: n})
 	}
@@ -218,6 +220,18 @@ func (d *dispatcher) tellDemand() {
 		d.count()
 	}
 	d.keepTicking()
+}
+
+// noteChoked turns the status to ERROR while too many handlers are abandoned,
+// and back.
+func (d *dispatcher) noteChoked(choked bool) {
+	from, to := Running, Failing
+	if !choked {
+		from, to = Failing, Running
+	}
+	if d.monitor.status.CompareAndSwap(int32(from), int32(to)) && choked {
+		d.log.Error("no more tasks are taken: too many handlers were abandoned and still run", "max_abandoned", d.MaxAbandoned)
+	}
 }
 
 func (d *dispatcher) limited(t *entry) bool {

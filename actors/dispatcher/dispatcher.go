@@ -141,6 +141,8 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onLeaseLost(m)
 	case *poller.LeaseExpiring:
 		d.onLeaseExpiring(m)
+	case *returned:
+		d.pump()
 	case *poller.Counted:
 		d.onCounted(m)
 	case *ticked:

@@ -13,9 +13,9 @@ import (
 // Status is the state of a dispatcher, as the Python chassis names them.
 type Status int32
 
-// The states. A dispatcher is STOPPED before it starts and after its drain;
-// ERROR from a failed registration of itself with the poller, or while so many
-// handlers are abandoned that it takes no more tasks.
+// The states. A dispatcher is STOPPED before it starts and after its drain, and
+// in ERROR while so many handlers are abandoned (max_abandoned) that it takes no
+// more tasks.
 const (
 	Stopped Status = iota
 	Stopping
@@ -78,7 +78,8 @@ type meter struct {
 	took, delay                                       histogram
 }
 
-// TaskStats are the numbers of one task name. Counters are of attempts since
+// TaskStats are the numbers of one task name; the empty name stands for all
+// that are not registered. Counters are of attempts since
 // the start of the process; quantiles are exact to 19 %.
 type TaskStats struct {
 	Name        string        `json:"name"`

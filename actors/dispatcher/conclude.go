@@ -1,0 +1,151 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+// The end of an attempt.
+
+func contextCause(a *attempt) error { return context.Cause(a.ctx) }
+
+// onAnswered is the end of an attempt, whoever told it.
+func (d *dispatcher) onAnswered(a *attempt) {
+	e := a.exec
+	if e.cur != a || d.execs[e.lease] != e {
+		return // of an earlier incarnation
+	}
+	d.release(a)
+	var cause error // why the ctx had ended before its handler
+	if a.out.kind != outDone {
+		cause = context.Cause(a.ctx)
+	}
+	a.cancel(nil)
+	if a.stop != nil {
+		a.stop()
+	}
+	e.cur = nil
+	e.runs++
+	d.slots.running--
+	e.entry.running--
+	d.monitor.running.Add(-1)
+	e.entry.meter.running.Add(-1)
+	e.entry.meter.took.add(a.took)
+	if d.alone == e {
+		d.alone = nil
+	}
+	d.unpark(e.entry, 1)
+	if d.drain != nil {
+		d.drain.finished++
+	}
+	d.conclude(e, a, d.overruled(e, a, cause))
+	d.pump()
+}
+
+// overruled is a's outcome, or what an operator or a drain made of it. A
+// handler that is done is done.
+func (d *dispatcher) overruled(e *execution, a *attempt, cause error) outcome {
+	out := a.out
+	if out.kind == outDone {
+		return out
+	}
+	if e.forced != nil {
+		forced := *e.forced
+		e.forced = nil
+		return forced
+	}
+	if out.kind == outFailed && errors.Is(cause, ErrDrained) && !a.hung {
+		return outcome{kind: outInterrupted, err: out.err}
+	}
+	if out.kind == outFailed && cause != nil && !errors.Is(out.err, cause) {
+		out.err = &endedError{err: out.err, cause: cause}
+	}
+	return out
+}
+
+// endedError adds to a handler's error why its ctx had ended.
+type endedError struct{ err, cause error }
+
+func (e *endedError) Error() string { return e.err.Error() + " (" + e.cause.Error() + ")" }
+
+func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
+
+func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) {
+	now := time.Now()
+	d.note(e, a, out)
+	if e.lost {
+		if out.kind == outDone { // perhaps the handle still works
+			d.settle(e, &poller.Settle{Lease: e.lease})
+			return
+		}
+		d.drop(e)
+		return
+	}
+	if a.hung && d.drain != nil && d.drain.over {
+		d.drain.released++
+		if e.ledger.here++; e.ledger.here == 1 || d.ordered {
+			d.hide(e, 0)
+		} else {
+			d.reissue(e, 0, e.ledger.spent())
+		}
+		return
+	}
+	var verdict verdict
+	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
+		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
+		canHold:   d.drain == nil && !a.hung && (d.held < d.MaxHeld || d.ordered),
+		spendOpen: d.spends(e.entry),
+	})
+	if out.kind == outFailed || out.kind == outRefused {
+		e.msg.LastError = task.ErrorText(out.err.Error())
+	}
+	switch verdict.kind {
+	case finish:
+		d.settle(e, &poller.Settle{Lease: e.lease})
+	case hold:
+		d.hold(e, verdict.wait, now)
+	case hide:
+		d.hide(e, verdict.wait)
+	case reissue:
+		d.reissue(e, verdict.wait, verdict.failures)
+	case giveUp:
+		d.giveUp(e, verdict.reason, out.err)
+	}
+}
+
+func (d *dispatcher) spends(t *entry) bool {
+	if t.spec.BreakerSpend != nil {
+		return *t.spec.BreakerSpend
+	}
+	return d.OpenBreakerSpends
+}
+
+// note counts and tells how an attempt ended.
+func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
+	m := e.entry.meter
+	kind := Interrupted
+	switch out.kind {
+	case outDone:
+		m.succeeded.Add(1)
+		kind = Succeeded
+	case outFailed, outCancelled, outUndecodable:
+		m.failed.Add(1)
+		kind = AttemptFailed
+		var p *task.PanicError
+		if errors.As(out.err, &p) {
+			m.panicked.Add(1)
+		}
+	default:
+		m.interrupted.Add(1)
+	}
+	d.emit(kind, e, func(ev *Event) {
+		ev.Attempt, ev.Took = a.info.Attempt, a.took
+		if out.err != nil {
+			ev.Error = out.err.Error()
+		}
+	})
+}

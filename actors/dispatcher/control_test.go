@@ -1,0 +1,340 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/task"
+)
+
+func TestOperatorCancelsSnoozesAndInspects(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		var bRuns atomic.Int32
+		r.handle("t", func(ctx context.Context, job raw) error {
+			task.Report(ctx, 3, 10, "rows")
+			if job.ExecID == "b" && bRuns.Add(1) > 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		r.handle("failing", func(context.Context, raw) error { return errors.New("no") }, task.Wait(20*time.Second, task.None))
+		r.send("t", nil, task.ExecID("a"))
+		r.send("t", nil, task.ExecID("b"))
+		r.send("failing", nil, task.ExecID("c"))
+		r.settle()
+		list, err := r.client.Inspect(r.ctx(), "a", 0)
+		if err != nil || len(list.List) != 1 || list.List[0].Phase != "running" || list.List[0].Progress == nil || list.List[0].Progress.Done != 3 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		list, err = r.client.Inspect(r.ctx(), "c", 0)
+		if err != nil || len(list.List) != 1 || list.List[0].Phase != "waiting" || list.List[0].Error != "no" || list.List[0].Failures != 1 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		begin := time.Now()
+		for _, id := range []string{"a", "c"} {
+			if n, err := r.client.CancelExecution(r.ctx(), id, "wrong customer"); n != 1 || err != nil {
+				t.Errorf("cancel %s: %d, %v", id, n, err)
+			}
+		}
+		if n, err := r.client.SnoozeExecution(r.ctx(), "b", 10*time.Minute); n != 1 || err != nil {
+			t.Errorf("snooze: %d, %v", n, err)
+		}
+		r.settle()
+		if took := time.Since(begin); took > 100*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		dead := r.dead()
+		if len(dead) != 2 || dead[0].Reason != task.ReasonCancelled || !strings.Contains(dead[0].LastError, "wrong customer") {
+			t.Errorf("dead %+v", dead)
+		}
+		r.after(11 * time.Minute)
+		if bRuns.Load() != 2 || r.left() != 0 {
+			t.Errorf("b ran %d times, %d left", bRuns.Load(), r.left())
+		}
+		if n, err := r.client.CancelExecution(r.ctx(), "nobody", ""); n != 0 || err == nil {
+			t.Errorf("cancelling nobody: %d, %v", n, err)
+		}
+	})
+}
+
+func TestPauseAndResumeOfPoolAndTask(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := map[string]int{}
+		h := func(_ context.Context, job raw) error { runs[job.Task]++; return nil }
+		r.handle("a", h)
+		r.handle("b", h)
+		if err := r.client.Pause(r.ctx(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			r.send("a", nil)
+			r.send("b", nil)
+		}
+		r.after(time.Minute)
+		if runs["a"] != 0 || runs["b"] != 5 {
+			t.Errorf("a paused: %v", runs)
+		}
+		if err := r.client.Resume(r.ctx(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		r.settle()
+		if runs["a"] != 5 {
+			t.Errorf("a resumed: %v", runs)
+		}
+		if err := r.client.Pause(r.ctx(), ""); err != nil {
+			t.Fatal(err)
+		}
+		r.send("b", nil)
+		r.after(time.Minute)
+		var receives int
+		r.inspect(func(q *queue) { receives = q.messages[0].receives })
+		if runs["b"] != 5 || receives != 0 || !r.mon.Stats().Paused {
+			t.Errorf("pool paused: %v, %d receives", runs, receives)
+		}
+		if err := r.client.Resume(r.ctx(), ""); err != nil {
+			t.Fatal(err)
+		}
+		r.settle()
+		if runs["b"] != 6 {
+			t.Errorf("pool resumed: %v", runs)
+		}
+		if err := r.client.Pause(r.ctx(), "nobody"); err == nil {
+			t.Error("an unknown task was paused")
+		}
+	})
+}
+
+func TestConcurrencyOfATaskDoesNotStarveOthers(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 4}, func(r *rig) {
+		var now, over, others atomic.Int32
+		r.handle("limited", func(context.Context, raw) error {
+			if now.Add(1) > 1 {
+				over.Add(1)
+			}
+			time.Sleep(time.Minute)
+			now.Add(-1)
+			return nil
+		}, task.Concurrency(1))
+		r.handle("other", func(context.Context, raw) error { others.Add(1); return nil })
+		for range 10 {
+			r.send("limited", nil)
+		}
+		for range 10 {
+			r.send("other", nil)
+		}
+		r.after(time.Second)
+		if now.Load() != 1 || others.Load() != 10 {
+			t.Errorf("%d limited at once, %d others ran", now.Load(), others.Load())
+		}
+		r.after(20 * time.Minute)
+		if r.left() != 0 || over.Load() != 0 {
+			t.Errorf("%d left, %d times more than one at once", r.left(), over.Load())
+		}
+	})
+}
+
+func TestTooManyWaitersAreGivenBack(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 5, MaxHeld: 3}, func(r *rig) {
+		runs := 0
+		r.handle("t", func(context.Context, raw) error {
+			if runs++; runs <= 5 {
+				return errors.New("no")
+			}
+			return nil
+		})
+		for range 5 {
+			r.send("t", nil)
+		}
+		r.settle()
+		if s := r.mon.Stats(); s.Held != 3 {
+			t.Errorf("%d held, want 3", s.Held)
+		}
+		r.after(time.Minute)
+		if runs != 10 || r.left() != 0 {
+			t.Errorf("%d runs, %d left", runs, r.left())
+		}
+	})
+}
+
+func TestPriorityStartsFirst(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 1}, func(r *rig) {
+		var order []string
+		h := func(_ context.Context, job raw) error {
+			order = append(order, job.Task)
+			if job.Attempt == 1 && job.Task != "blocker" {
+				return task.Snooze(5 * time.Second)
+			}
+			if job.Task == "blocker" {
+				time.Sleep(10 * time.Second)
+			}
+			return nil
+		}
+		r.handle("low", h, task.Priority(-1))
+		r.handle("mid", h)
+		r.handle("high", h, task.Priority(7))
+		r.handle("blocker", h, task.Priority(9))
+		r.send("low", nil)
+		r.send("mid", nil)
+		r.send("high", nil)
+		r.settle()
+		r.send("blocker", nil) // all three become due behind it
+		r.after(time.Minute)
+		if got := fmt.Sprint(order); got != "[low mid high blocker high mid low]" {
+			t.Errorf("order %s", got)
+		}
+	})
+}
+
+func TestCrashSuspectRunsAlone(t *testing.T) {
+	for _, mode := range []string{"alone", "together"} {
+		bubble(t, dispatcher.Settings{Workers: 3, CrashSuspects: mode}, func(r *rig) {
+			var running, beside atomic.Int32
+			h := func(ctx context.Context, job raw) error {
+				if n := running.Add(1); job.Task == "suspect" && n > 1 {
+					beside.Add(1)
+				}
+				time.Sleep(5 * time.Second)
+				if ctx.Err() == nil {
+					running.Add(-1)
+				}
+				return nil
+			}
+			r.handle("suspect", h)
+			r.handle("other", h)
+			r.send("suspect", nil)
+			r.settle()
+			r.crash() // under it
+			r.after(90 * time.Second)
+			running.Store(0)
+			r.up()
+			r.handle("suspect", h)
+			r.handle("other", h)
+			for range 60 { // the suspect comes back between them
+				r.send("other", nil)
+				r.after(time.Second)
+			}
+			r.after(2 * time.Minute)
+			if r.left() != 0 || mode == "alone" && beside.Load() != 0 || mode == "together" && beside.Load() == 0 {
+				t.Errorf("%s: ran %d times beside others, %d left", mode, beside.Load(), r.left())
+			}
+		})
+	}
+}
+
+func TestGivenBackByThisProcessIsNoSuspect(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 2}, func(r *rig) {
+		runs := 0
+		r.handle("t", func(context.Context, raw) error {
+			if runs++; runs == 1 {
+				return errors.New("no")
+			}
+			return nil
+		}, task.Wait(time.Minute, task.None))
+		r.handle("long", func(context.Context, raw) error { time.Sleep(time.Hour); return nil })
+		r.send("t", nil)
+		r.settle()
+		r.send("long", nil)
+		r.after(61 * time.Second)
+		if runs != 2 {
+			t.Errorf("%d runs: it waits to be alone", runs)
+		}
+	})
+}
+
+func TestSuspectDoesNotWaitForEverForALongTask(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 2, HoldLimit: 30 * time.Second}, func(r *rig) {
+		var ran atomic.Bool
+		h := func(_ context.Context, job raw) error {
+			if job.Task == "long" {
+				time.Sleep(time.Hour)
+			} else {
+				ran.Store(true)
+				if job.Attempt == 1 {
+					time.Sleep(time.Hour)
+				}
+			}
+			return nil
+		}
+		r.handle("s", h)
+		r.send("s", nil)
+		r.settle()
+		r.crash()
+		r.up()
+		r.handle("s", h)
+		r.handle("long", h)
+		r.send("long", nil)
+		r.after(125 * time.Second)
+		ran.Store(false)
+		r.after(35 * time.Second)
+		if !ran.Load() {
+			t.Error("the suspect still waits")
+		}
+	})
+}
+
+func TestEventsTellTheStory(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		sub := r.mon.Events(100)
+		small := r.mon.Events(1)
+		r.handle("t", func(_ context.Context, job raw) error {
+			if job.Attempt == 1 {
+				return errors.New("no")
+			}
+			return nil
+		})
+		out := r.send("t", nil)
+		r.after(time.Minute)
+		sub.Close()
+		sub.Close()
+		var kinds []string
+		for e := range sub.C {
+			if e.ExecID != out.ExecID || e.MessageID == "" || e.At.IsZero() {
+				t.Errorf("%+v", e)
+			}
+			kinds = append(kinds, string(e.Kind))
+		}
+		if got := strings.Join(kinds, " "); got != "received started failed held started succeeded settled" {
+			t.Errorf("events: %s", got)
+		}
+		if small.Dropped() != 6 {
+			t.Errorf("%d dropped, want 6", small.Dropped())
+		}
+		small.Close()
+	})
+}
+
+func TestTaskLeaseIsTold(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return nil }, task.Lease(10*time.Second))
+		r.send("t", nil)
+		r.settle()
+		r.inspect(func(q *queue) {
+			if len(q.longer) != 1 || q.longer[0].For != 10*time.Second || q.longer[0].Lease != 1 {
+				t.Errorf("%+v", q.longer)
+			}
+		})
+	})
+}
+
+func TestCrowdedQueueIsPostponedByDelayedCopies(t *testing.T) {
+	bubble(t, dispatcher.Settings{PostponedShare: 0.1}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return nil })
+		r.inspect(func(q *queue) { q.inFlight = 20_000 })
+		for range 10 {
+			r.send("t", nil, task.At(time.Now().Add(48*time.Hour)))
+			r.after(11 * time.Second)
+		}
+		r.inspect(func(q *queue) {
+			if last := q.settles[len(q.settles)-1]; last.Release || len(last.Send) != 1 || last.Send[0].Delay != 15*time.Minute {
+				t.Errorf("postponed by %+v", last)
+			}
+		})
+	})
+}

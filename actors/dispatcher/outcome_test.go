@@ -1,0 +1,118 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/task"
+	"go.opentelemetry.io/otel/trace"
+)
+
+func TestOpenBreakerWaitsAtLeastItsTimeAndSpendsBySetting(t *testing.T) {
+	for _, spend := range []bool{false, true} {
+		bubble(t, dispatcher.Settings{OpenBreakerSpends: spend}, func(r *rig) {
+			var at []time.Time
+			var failures []int
+			r.handle("t", func(_ context.Context, job raw) error {
+				at = append(at, time.Now())
+				failures = append(failures, job.Failures)
+				if len(at) < 3 {
+					return fmt.Errorf("post: %w", openErr{25 * time.Second})
+				}
+				return nil
+			}, task.MaxFailures(3))
+			r.send("t", nil)
+			r.after(10 * time.Minute)
+			want := []int{0, 0, 0}
+			if spend {
+				want = []int{0, 1, 2}
+			}
+			if fmt.Sprint(failures) != fmt.Sprint(want) {
+				t.Errorf("spend %v: failures %v, want %v", spend, failures, want)
+			}
+			if d := at[1].Sub(at[0]); d != 25*time.Second {
+				t.Errorf("waited %v", d)
+			}
+		})
+	}
+	bubble(t, dispatcher.Settings{}, func(r *rig) { // the task's own policy goes before
+		runs := 0
+		r.handle("t", func(context.Context, raw) error { runs++; return openErr{time.Second} }, task.MaxFailures(2), task.SpendOnOpenBreaker(true))
+		r.send("t", nil)
+		r.after(10 * time.Minute)
+		if runs != 2 || len(r.dead()) != 1 {
+			t.Errorf("%d runs", runs)
+		}
+	})
+}
+
+func TestCancelAndSnoozeOfAHandler(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := 0
+		var at []time.Time
+		r.handle("t", func(_ context.Context, job raw) error {
+			at = append(at, time.Now())
+			switch runs++; runs {
+			case 1:
+				return task.Snooze(20 * time.Second)
+			case 2:
+				return task.Snooze(time.Hour)
+			}
+			if job.Failures != 0 || job.Attempt != runs {
+				t.Errorf("%+v", job.Info)
+			}
+			return task.Cancel(errors.New("gone"))
+		}, task.MaxFailures(1), task.OnFailIn("p", "f"))
+		r.send("t", nil)
+		r.after(2 * time.Hour)
+		if runs != 3 || at[1].Sub(at[0]) != 20*time.Second || at[2].Sub(at[1]) < time.Hour || at[2].Sub(at[1]) > time.Hour+2*time.Second {
+			t.Errorf("%d runs at %v", runs, at)
+		}
+		if list := r.sentTo("p"); len(list) != 1 || !strings.Contains(list[0].LastError, "gone") {
+			t.Errorf("on_fail %+v", list)
+		}
+	})
+}
+
+func TestArgsThatDoNotFitAreDeadLetteredAtOnce(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		h := task.Erase(func(context.Context, task.Job[struct{ ID int }]) error { t.Error("ran"); return nil })
+		r.handle("t", h, task.OnFailIn("p", "f"))
+		r.send("t", map[string]string{"ID": "seven"})
+		r.settle()
+		if dead := r.dead(); len(dead) != 1 || dead[0].Reason != task.ReasonUndecodable || !strings.Contains(dead[0].LastError, "does not fit") {
+			t.Errorf("%+v", dead)
+		}
+	})
+}
+
+func TestTraceOfTheSenderIsInTheCtxAndOnCopies(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		var ids []string
+		r.handle("t", func(ctx context.Context, _ raw) error {
+			ids = append(ids, trace.SpanContextFromContext(ctx).TraceID().String())
+			if len(ids) == 1 {
+				return task.Snooze(time.Minute) // by a copy
+			}
+			return nil
+		})
+		r.inspect(func(q *queue) {
+			out, err := task.Encode("t", nil, time.Now())
+			if err != nil {
+				t.Error(err)
+			}
+			m := q.made(out.Body, out.Attributes, "", 0)
+			m.trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+			q.messages = append(q.messages, m)
+		})
+		r.after(2 * time.Minute)
+		if fmt.Sprint(ids) != "[5759e988bd862e3fe1be46a994272793 5759e988bd862e3fe1be46a994272793]" {
+			t.Errorf("traces %v", ids)
+		}
+	})
+}
