@@ -73,14 +73,18 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Sources is where [New] looks for settings: chassis.yaml, chassis.toml or
-// chassis.json in the working directory if they are there, and the variables
-// CHASSIS_SECTION__KEY.
+// Sources is where [New] looks for settings, each over the one before:
+// chassis.yaml, chassis.toml and chassis.json in the working directory if they
+// are there, the profiles beside them that CHASSIS_PROFILE names
+// (chassis.prod.yaml for "prod"), the CHASSIS_ variables of a .env file if
+// there is one, and the variables CHASSIS_SECTION__KEY.
 func Sources() []settings.Option {
 	return []settings.Option{
 		settings.OptionalFile("chassis.yaml"),
 		settings.OptionalFile("chassis.toml"),
 		settings.OptionalFile("chassis.json"),
+		settings.ProfilesFromEnv("CHASSIS_PROFILE"),
+		settings.DotEnv("CHASSIS", ".env"),
 		settings.Env("CHASSIS"),
 	}
 }
