@@ -1,0 +1,94 @@
+package task_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sambatech/chassis/task"
+)
+
+// The message that runs a task, as it stands on the queue.
+func ExampleDefine() {
+	type args struct {
+		VideoID int    `json:"video_id"`
+		Profile string `json:"profile"`
+	}
+	transcode := task.Define[args]("transcode", task.MaxFailures(5), task.Wait(10*time.Second, task.Geometric), task.OnFail("give_back_credits"))
+	now := time.Date(2026, 11, 23, 13, 5, 0, 0, time.UTC)
+	out, err := transcode.Encode(now, args{42, "720p"}, task.ForJob("j-1", "nightly"), task.ExecID("11111111-2222-4333-8444-555555555555"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(out.Body)
+	for _, name := range []string{"task_name", "exec_id", "when", "job_id", "job_name"} {
+		fmt.Println(name, "=", *out.Attributes[name].StringValue)
+	}
+	// Output:
+	// {"video_id": 42, "profile": "720p"}
+	// task_name = transcode
+	// exec_id = 11111111-2222-4333-8444-555555555555
+	// when = 23/11/26 13:05:00
+	// job_id = j-1
+	// job_name = nightly
+}
+
+func ExampleBackoff_Delay() {
+	b := task.Backoff{Base: 10 * time.Second, Progression: task.Geometric, Cap: time.Minute}
+	for n := range 4 {
+		fmt.Println(n, b.Delay(n))
+	}
+	// Output:
+	// 0 0s
+	// 1 10s
+	// 2 40s
+	// 3 1m0s
+}
+
+// What a handler may answer besides nil and a plain error.
+func ExampleCancel() {
+	handler := func(_ context.Context, job task.Job[string]) error {
+		switch job.Args {
+		case "":
+			return task.Cancel(errors.New("no address")) // never again
+		case "busy":
+			return task.RetryAfter(errors.New("421"), time.Minute) // one failure
+		default:
+			return task.Snooze(time.Hour) // no failure
+		}
+	}
+	for _, a := range []string{"", "busy", "later"} {
+		fmt.Println(handler(context.Background(), task.Job[string]{Args: a}))
+	}
+	// Output:
+	// task cancelled: no address
+	// 421
+	// task snoozed for 1h0m0s
+}
+
+// The job of a ctx, as a logger or a client library would ask for it.
+func ExampleJobFrom() {
+	ctx := task.WithInfo(context.Background(), &task.Info{Task: "welcome", JobID: "7", Attempt: 2})
+	if job := task.JobFrom(ctx); job != nil {
+		fmt.Println(job.Task, job.JobID, job.Attempt)
+	}
+	fmt.Println(task.JobFrom(context.Background()))
+	// Output:
+	// welcome 7 2
+	// <nil>
+}
+
+// A message that came in, with every defect that it has.
+func ExampleDecode() {
+	m, err := task.Decode(`{"id": 1}`, nil)
+	fmt.Println(m.JobID, m.When.IsZero(), task.Fatal(err) == nil)
+	var w *task.WireError
+	if errors.As(err, &w) {
+		fmt.Println(w)
+	}
+	// Output:
+	// unknown true true
+	// task_name: there is none
+}
