@@ -1,5 +1,5 @@
 // The page: its frame, its views, and the stream that feeds them.
-import { h, text, attr, list, pill, setPill, duration, number } from './dom.js';
+import { h, text, attr, list, pill, setPill, ago, number } from './dom.js';
 import { stream } from './api.js';
 import { overview } from './overview.js';
 import { tasks } from './tasks.js';
@@ -62,7 +62,7 @@ function update() {
   if (!s) return;
   document.title = `${s.ready.TASK_QUEUES === 'OK' && s.ready.TASK_CONSUMER === 'OK' ? '' : '⚠ '}${s.service.name} · chassis`;
   text($('name'), s.service.name);
-  text($('about'), `${s.service.version || 'no version'} · up ${duration((app.now() - Date.parse(s.service.started)) / 1000)} · ${s.service.host} · pid ${s.service.pid}`);
+  text($('about'), [s.service.version, `up ${ago(s.service.started, app.now())}`, s.service.host, `pid ${s.service.pid}`].filter(Boolean).join(' · '));
   list($('status'), [
     ['service', s.service.state === 'stopping' ? 'draining' : s.service.state, s.service.state],
     ['queues', s.ready.TASK_QUEUES], ['consumer', s.ready.TASK_CONSUMER],

@@ -1,5 +1,5 @@
 // The breakers: a tree of services and paths, and an operator's states.
-import { h, text, attr, list, number, until, clock, pill, setPill } from './dom.js';
+import { h, text, attr, list, number, plural, until, clock, pill, setPill } from './dom.js';
 import { get, post } from './api.js';
 import { attempt } from './dialog.js';
 
@@ -76,8 +76,8 @@ function fill(li, e) {
   setPill(li.querySelector('.pill'), e.state);
   const parts = [];
   if (e.own !== e.state) parts.push(`${e.own} beneath`);
-  if (e.failures) parts.push(`${number(e.failures)} failures`);
-  if (e.successes) parts.push(`${number(e.successes)} successes`);
+  if (e.failures) parts.push(plural(e.failures, 'failure'));
+  if (e.successes) parts.push(plural(e.successes, 'success', 'successes'));
   if (e.probes) parts.push(`${number(e.probes)} probing`);
   if (e.hanging) parts.push(`${number(e.hanging)} hanging`);
   if (e.opens) parts.push(`opened ${number(e.opens)}×`);

@@ -1,5 +1,5 @@
 // The dead letters: why each died, and what to do with it.
-import { h, text, list, number, ago, stamp, pill } from './dom.js';
+import { h, text, list, number, plural, ago, stamp, pill } from './dom.js';
 import { get, post } from './api.js';
 import { attempt, confirmTwice } from './dialog.js';
 
@@ -62,7 +62,7 @@ function draw() {
   all.disabled = !found.length;
   if (!note.textContent || note.dataset.own) {
     note.dataset.own = 'yes';
-    text(note, !letters.length ? 'No task has been given up.' : `${number(found.length)}${more ? ' of the first' : ''} ${number(letters.length)} dead letters${more ? '; there are more' : ''}`);
+    text(note, !letters.length ? 'No task has been given up.' : `${found.length < letters.length ? `${number(found.length)} of ` : ''}${plural(letters.length, 'dead letter')}${more ? ', and there are more' : ''}`);
   }
   list(items, found, (d) => d.id, card, (li, d) => {
     li.querySelector('input').checked = chosen.has(d.id);
@@ -81,14 +81,14 @@ function card(d) {
       h('span', { class: 'dim small age push', title: d.sent ? stamp(d.sent) : '' })),
     d.last_error && h('p', { class: 'bad-text error' }, d.last_error),
     d.defects && h('p', { class: 'bad-text error' }, d.defects),
-    h('p', { class: 'dim small' }, `${d.job_name !== 'unknown' ? `job ${d.job_name} (${d.job_id}) · ` : ''}${number(d.failures)} failures · from ${d.pool} · `, h('code', {}, d.exec_id)),
+    h('p', { class: 'dim small' }, `${d.job_name !== 'unknown' ? `job ${d.job_name} (${d.job_id}) · ` : ''}${plural(d.failures, 'failure')} · from ${d.pool} · `, h('code', {}, d.exec_id)),
     h('details', {}, h('summary', {}, 'Body'), h('pre', { tabindex: '0' }, body, d.cut ? '\n… (longer than what is shown)' : '')),
     h('div', { class: 'row end' },
-      h('button', { type: 'button', class: 'primary', 'aria-label': `Send ${name} back`, onclick: () => sendBack([d.id]) }, 'Send back'),
-      h('button', { type: 'button', class: 'danger', 'aria-label': `Delete ${name}`, onclick: () => remove([d.id]) }, 'Delete…')));
+      h('button', { type: 'button', class: 'primary', 'aria-label': `Send back ${name} ${d.exec_id}`, onclick: () => sendBack([d.id]) }, 'Send back'),
+      h('button', { type: 'button', class: 'danger', 'aria-label': `Delete… ${name} ${d.exec_id}`, onclick: () => remove([d.id]) }, 'Delete…')));
 }
 
-const those = (n) => (n === 1 ? '1 dead letter' : `${number(n)} dead letters`);
+const those = (n) => plural(n, 'dead letter');
 
 async function sendBack(ids) {
   await attempt((r) => (r.found ? `${those(r.found)} sent back: ${r.found === 1 ? 'it runs' : 'they run'} again with a fresh budget.` : 'It was not there any more.'),

@@ -3,7 +3,9 @@ import { h } from './dom.js';
 
 export function toast(message, tone = 'good') {
   const el = h('div', { class: 'toast', 'data-tone': tone }, message);
-  document.getElementById('toasts').append(el);
+  const all = document.getElementById('toasts');
+  all.append(el);
+  while (all.children.length > 3) all.firstChild.remove();
   setTimeout(() => el.remove(), tone === 'bad' ? 12000 : 5000);
 }
 

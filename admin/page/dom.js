@@ -75,8 +75,11 @@ export function duration(s) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-export const ago = (at, now) => duration((now - Date.parse(at)) / 1000);
-export const until = (at, now) => duration((Date.parse(at) - now) / 1000);
+// What is counted on a live page goes by whole seconds, or it would flicker.
+const whole = (s) => (s < 1 ? '0 s' : duration(Math.round(s)).replace('.0 s', ' s'));
+export const ago = (at, now) => whole((now - Date.parse(at)) / 1000);
+export const until = (at, now) => whole(Math.max(0, (Date.parse(at) - now) / 1000));
+export const plural = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
 export const clock = (at) => new Date(at).toLocaleTimeString('en-GB');
 export const stamp = (at) => `${new Date(at).toLocaleDateString('sv')} ${clock(at)}`;
 

@@ -1,6 +1,6 @@
 // What is held now. Only the rows in sight exist and are asked for, so that ten
 // thousand are as smooth as ten.
-import { h, text, attr, number, duration, ago, until, stamp, pill, setPill } from './dom.js';
+import { h, text, attr, number, plural, duration, ago, until, stamp, pill, setPill } from './dom.js';
 import { get, post } from './api.js';
 import { attempt, show } from './dialog.js';
 
@@ -22,10 +22,10 @@ export const executions = {
     body = h('div', { class: 'vt-body', role: 'rowgroup', tabindex: '0', 'aria-label': 'Executions', onscroll: load }, inner);
     note = h('p', { class: 'dim empty', hidden: true }, 'Nothing is held now.');
     root.append(h('div', { class: 'row above' }, search, phase, count),
-      h('div', { class: 'card vt', role: 'table', 'aria-label': 'Executions' },
+      h('div', { class: 'card vt' }, h('div', { role: 'table', 'aria-label': 'Executions' },
         h('div', { role: 'rowgroup' }, h('div', { class: 'vt-row vt-head', role: 'row' },
           ['Task', 'Job', 'Phase', 'Attempt', 'For', 'Until', 'Progress'].map((c) => h('span', { role: 'columnheader' }, c)))),
-        body), note);
+        body), note));
   },
   show() { visible = true; load(); },
   hide() { visible = false; },
@@ -106,7 +106,7 @@ async function detail(e) {
   const now = app.now();
   const facts = [
     ['Execution', e.exec_id], ['Job', `${e.job_name} (${e.job_id})`], ['Phase', `${e.phase} for ${ago(e.since, now)}, since ${stamp(e.since)}`],
-    ['Attempt', `${e.attempt}, ${e.failures} failures so far`],
+    ['Attempt', `${e.attempt}, ${plural(e.failures, 'failure')} so far`],
     e.until && [e.phase === 'waiting' ? 'Runs again' : 'Deadline', `in ${until(e.until, now)}`],
     e.lease_until && ['Lease', `ends in ${until(e.lease_until, now)} unless extended`],
     e.progress && ['Progress', `${number(e.progress.done)}${e.progress.total ? ` of ${number(e.progress.total)}` : ''} ${e.progress.note ?? ''}, told ${ago(e.progress.at, now)} ago`],

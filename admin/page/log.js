@@ -45,7 +45,7 @@ export const log = {
     text(outputs, l.outputs.map((o) => `${o.name}: ${number(o.written)} written, ${number(o.dropped)} dropped, ${number(o.pending)} pending${o.error ? `, failing: ${o.error}` : ''}`).join(' · '));
     list(levels, Object.entries(l.levels).sort(([x], [y]) => x.localeCompare(y)), ([n]) => n,
       ([n]) => h('tr', {}, h('th', { scope: 'row' }, n || 'everything else'), h('td', {}, choice('info', (e) => set(n, e.target.value), `Level of ${n || 'everything else'}`)),
-        h('td', { class: 'num' }, n && h('button', { type: 'button', class: 'small', 'aria-label': `Give ${n} back`, onclick: () => set(n, '') }, 'Give back'))),
+        h('td', { class: 'num' }, n && h('button', { type: 'button', class: 'small', 'aria-label': `Give back ${n}`, onclick: () => set(n, '') }, 'Give back'))),
       (tr, [, v]) => {
         const select = tr.querySelector('select');
         if (document.activeElement !== select) select.value = normal(v);

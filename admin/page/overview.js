@@ -8,6 +8,9 @@ const curves = [
   ['sent', 'Sent', 'sent_per_second', 'accent'],
 ];
 
+// steps are the kinds that go without saying: each task passes through them.
+const steps = new Set(['received', 'started', 'settled']);
+
 let parts;
 
 function tile([id, label, , tone]) {
@@ -60,8 +63,9 @@ export const overview = {
         const bad = b.entries.slice(1).filter((e) => e.state !== 'closed').length;
         text(li.children[2], bad ? `${bad} ${bad === 1 ? 'path' : 'paths'} not closed` : '');
       });
-    parts.noEvents.hidden = app.events.length > 0;
-    list(parts.events, app.events.slice(-12).reverse(), (e) => (e.key ??= crypto.getRandomValues(new Uint32Array(2)).join()),
+    const news = app.events.filter((e) => !steps.has(e.kind));
+    parts.noEvents.hidden = news.length > 0;
+    list(parts.events, news.slice(-10).reverse(), (e) => (e.key ??= crypto.getRandomValues(new Uint32Array(2)).join()),
       (e) => h('li', {}, h('time', { class: 'dim' }, clock(e.at)), pill(e.kind), h('span', { class: 'strong' }, e.task || 'no name'),
         h('span', { class: 'dim clip' }, e.error || e.reason || (e.took_seconds ? `in ${duration(e.took_seconds)}` : e.job_name !== 'unknown' ? e.job_name : e.exec_id))));
   },

@@ -12,7 +12,7 @@ export const settings = {
     note = h('span', { class: 'dim', role: 'status' });
     body = h('tbody');
     root.append(h('div', { class: 'row above' }, search, h('label', { class: 'row tight' }, changed, 'Only what is not the default'), note),
-      h('div', { class: 'card' }, h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Settings' }, h('table', { class: 'stack settings' },
+      h('div', { class: 'card' }, h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of settings' }, h('table', { class: 'stack settings' },
         h('thead', {}, h('tr', {}, ['Key', 'Value', 'From', 'Meaning'].map((c) => h('th', { scope: 'col' }, c)))), body))));
   },
   async show() {

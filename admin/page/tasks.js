@@ -1,5 +1,5 @@
 // What each task has done, and pausing.
-import { h, text, attr, list, number, duration, pill } from './dom.js';
+import { h, text, attr, list, number, plural, duration, pill } from './dom.js';
 import { post } from './api.js';
 import { attempt } from './dialog.js';
 
@@ -15,7 +15,7 @@ export const tasks = {
     empty = h('p', { class: 'dim' }, 'No task is registered.');
     pool = h('button', { type: 'button', onclick: () => steer('', app.state.workers.paused) }, 'Pause the pool');
     root.append(h('div', { class: 'row end above' }, pool),
-      h('div', { class: 'card' }, empty, h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Tasks' },
+      h('div', { class: 'card' }, empty, h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of tasks' },
         h('table', { class: 'stack' },
           h('thead', {}, h('tr', {}, columns.map((c, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, c || h('span', { class: 'hidden-text' }, 'Actions'))))), body))));
   },
@@ -36,6 +36,7 @@ export const tasks = {
       attr(tr.children[5], 'data-tone', t.given_up ? 'bad' : null);
       tr.querySelector('.pill').hidden = !t.paused;
       text(tr.querySelector('button'), t.paused ? 'Resume' : 'Pause');
+      attr(tr.querySelector('button'), 'aria-label', `${t.paused ? 'Resume' : 'Pause'} ${t.name}`);
       tr.querySelector('button').hidden = !t.registered;
     });
   },
@@ -43,9 +44,9 @@ export const tasks = {
 
 function row(t) {
   const tr = h('tr', {});
-  const note = t.registered ? `gives up after ${t.max_failures} failures` : 'not registered here';
+  const note = t.registered ? `gives up after ${plural(t.max_failures, 'failure')}` : 'not registered here';
   tr.append(h('th', { scope: 'row' }, h('span', { class: 'strong' }, t.name || 'no name'), ' ', pill('paused'), h('div', { class: 'dim small' }, note)),
     ...columns.slice(1, -1).map((c, i) => h('td', { class: 'num', 'data-label': i === 6 ? 'Run p99' : i === 8 ? 'Delay p99' : c })),
-    h('td', { class: 'num' }, h('button', { type: 'button', class: 'small', 'aria-label': `Pause or resume ${t.name}`, onclick: () => steer(t.name, tr._task.paused) }, 'Pause')));
+    h('td', { class: 'num' }, h('button', { type: 'button', class: 'small', onclick: () => steer(t.name, tr._task.paused) }, 'Pause')));
   return tr;
 }
