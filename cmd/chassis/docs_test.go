@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/settings"
 )
 
@@ -101,5 +103,41 @@ func TestEverySettingsFileOfTheDocsLoads(t *testing.T) {
 	}
 	if n < 4 {
 		t.Fatalf("only %d settings files found: this test no longer sees the pages", n)
+	}
+}
+
+// Every metric that the docs name is one of ours.
+func TestEveryMetricOfTheDocsIsThere(t *testing.T) {
+	names, n := admin.MetricNames(), 0
+	metric := regexp.MustCompile(`\bchassis_[a-z_]+\b`)
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range metric.FindAllString(string(text), -1) {
+			if n++; !slices.Contains(names, name) {
+				t.Errorf("%s names the metric %s, which there is not", page, name)
+			}
+		}
+	}
+	if n < 5 {
+		t.Fatalf("only %d metrics found: this test no longer sees the pages", n)
+	}
+}
+
+// Every link between pages leads somewhere.
+func TestEveryLinkOfTheDocsLeadsSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([A-Za-z0-9._/-]+)(#[^)]*)?\)`)
+	for _, page := range append(pages(t), "../../deploy/README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
 	}
 }
