@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -152,4 +154,12 @@ func forEach(b *testing.B, c config, run func(b *testing.B, call do)) {
 			run(b, call)
 		})
 	}
+}
+
+// TestMain gives the collector the room that it has in a program of ordinary
+// size: with the few MB of a benchmark its cycles would be most of what is
+// measured, for every implementation that allocates.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(1000)
+	os.Exit(m.Run())
 }
