@@ -17,7 +17,9 @@ import (
 // legal tells whether SQS takes s in a message.
 func legal(s string) bool {
 	for _, r := range s {
-		if !(r == '\t' || r == '\n' || r == '\r' || r >= 0x20 && r <= 0xd7ff || r >= 0xe000 && r <= 0xfffd || r >= 0x10000) {
+		switch {
+		case r == '\t', r == '\n', r == '\r', r >= 0x20 && r <= 0xd7ff, r >= 0xe000 && r <= 0xfffd, r >= 0x10000:
+		default:
 			return false
 		}
 	}

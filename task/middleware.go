@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -48,7 +49,8 @@ func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, info *Info,
 		return
 	}
 	attrs = append(attrs, slog.Any("error", err), slog.Int("failures_before", info.Failures), slog.Int("max_failures", info.MaxFailures))
-	if p, ok := err.(*PanicError); ok {
+	var p *PanicError
+	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	log.LogAttrs(ctx, level, "task attempt ended with an error", attrs...)

@@ -51,7 +51,6 @@ func (c *crew) run(j job) {
 func (c *crew) member(j job) {
 	for {
 		j.do()
-		j = job{}
 		if c.idle.Add(1) > c.most {
 			c.idle.Add(-1)
 			return

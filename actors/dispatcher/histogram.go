@@ -17,7 +17,7 @@ const bucketCount = 4 * 37
 func bucketOf(d time.Duration) int {
 	us := uint64(max(d.Microseconds(), 1))
 	top := bits.Len64(us) - 1 // us is in [2^top, 2^(top+1))
-	quarter := 0
+	var quarter int
 	if top >= 2 {
 		quarter = int(us>>(top-2)) & 3
 	} else {
