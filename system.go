@@ -210,9 +210,15 @@ func (s *System) Logger(name string) *slog.Logger { return s.log.Named(name) }
 // Log is the logger's handle: levels, counters, the last records.
 func (s *System) Log() *logger.Logger { return s.log }
 
-// Guard is to be deferred in main: it writes out what the logger holds, also
-// when main panics.
-func (s *System) Guard() { s.log.Guard() }
+// Guard is to be deferred in main, itself: a panic is logged with its stack,
+// what the logger holds is written, and the panic goes on.
+//
+//	defer sys.Guard()
+func (s *System) Guard() {
+	if r := recover(); r != nil {
+		s.log.Panicked(r)
+	}
+}
 
 // State is where the system is in its life.
 func (s *System) State() State { return State(s.state.Load()) }

@@ -187,3 +187,22 @@ func TestBadInputIsToldWithWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestGuardLogsThePanicAndLetsItGoOn(t *testing.T) {
+	sys, log := newSystem(t, nil)
+	func() {
+		defer func() {
+			if r := recover(); r != "the sky falls" {
+				t.Errorf("recovered %v, want the panic", r)
+			}
+		}()
+		defer sys.Guard()
+		panic("the sky falls")
+	}()
+	if err := sys.Log().Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "the sky falls") || !strings.Contains(log.String(), "system_test.go") {
+		t.Errorf("the log does not hold the panic and its stack: %s", log)
+	}
+}

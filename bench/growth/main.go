@@ -1,0 +1,116 @@
+// Growth measures how the cost of one step grows with how much there is, fits
+// the exponent, and draws the curves.
+//
+//	go run ./growth            # prints, writes ../docs/growth.md and its charts
+//
+// An exponent of 0 is a step that costs the same however much there is, 1 one
+// that costs in proportion. It is the slope of the least-squares line through
+// the logarithms of the medians.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+)
+
+// curve is one question: what does a step cost with n of something?
+type curve struct {
+	name, of string // of what there are n
+	unit     string
+	sizes    []int
+	cost     func(n int) (float64, error)
+}
+
+var curves = []curve{
+	{"queue: send, receive, delete", "messages on the queue", "ns", []int{1e3, 1e4, 1e5, 1e6}, queueDepth},
+	{"queue: send", "queues", "ns", []int{1, 10, 100, 1000}, manyQueues},
+	{"breaker: call on another path", "open paths", "ns", []int{1, 10, 100, 1e3, 1e4, 1e5}, breakerTree},
+	{"dispatcher: task beside blocked ones", "blocked executions", "ns", []int{1, 10, 100, 1e3, 1e4}, besideBlocked},
+	{"dispatcher: memory of a blocked task", "blocked executions", "B", []int{100, 1e3, 1e4}, blockedMemory},
+	{"logger: a record", "producers", "ns", []int{1, 2, 4, 8, 16, 32, 64}, producers},
+}
+
+func main() {
+	rounds := flag.Int("rounds", 3, "rounds; medians count")
+	out := flag.String("o", filepath.Join("..", "docs", "growth.md"), "page to write")
+	flag.Parse()
+	if err := run(*rounds, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "growth:", err)
+		os.Exit(1)
+	}
+}
+
+func run(rounds int, out string) error {
+	images := filepath.Join(filepath.Dir(out), "images")
+	if err := os.MkdirAll(images, 0o755); err != nil {
+		return err
+	}
+	var page strings.Builder
+	page.WriteString("# Growth\n\nMade by `go run ./growth` in `bench`. How the cost of one step grows with how much there is; medians of the rounds, on one machine. An exponent of 0 is a cost that does not grow, 1 one in proportion.\n\n| step | with n | cost at each n | exponent |\n|---|---|---|---:|\n")
+	var charts strings.Builder
+	for i, c := range curves {
+		medians := make([]float64, len(c.sizes))
+		all := make([][]float64, len(c.sizes))
+		for range rounds {
+			for k, n := range c.sizes {
+				cost, err := c.cost(n)
+				if err != nil {
+					return fmt.Errorf("%s with %d %s: %w", c.name, n, c.of, err)
+				}
+				all[k] = append(all[k], cost)
+			}
+		}
+		var points []string
+		for k := range all {
+			slices.Sort(all[k])
+			medians[k] = all[k][len(all[k])/2]
+			points = append(points, fmt.Sprintf("%d: %.0f %s", c.sizes[k], medians[k], c.unit))
+		}
+		e := exponent(c.sizes, medians)
+		fmt.Printf("GROWTH %s | %s | %s | exponent %.2f\n", c.name, c.of, strings.Join(points, ", "), e)
+		fmt.Fprintf(&page, "| %s | %s | %s | %.2f |\n", c.name, c.of, strings.Join(points, "; "), e)
+		name := fmt.Sprintf("growth-%d.svg", i+1)
+		if err := draw(c, medians, filepath.Join(images, name)); err != nil {
+			return err
+		}
+		fmt.Fprintf(&charts, "![%s](images/%s)\n\n", c.name, name)
+	}
+	page.WriteString("\n" + charts.String())
+	return os.WriteFile(out, []byte(page.String()), 0o644)
+}
+
+func exponent(sizes []int, costs []float64) float64 {
+	x, y := make([]float64, len(sizes)), make([]float64, len(sizes))
+	for i := range sizes {
+		x[i], y[i] = math.Log(float64(sizes[i])), math.Log(costs[i])
+	}
+	_, slope := stat.LinearRegression(x, y, nil, false)
+	return slope
+}
+
+func draw(c curve, costs []float64, file string) error {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.name, c.of, c.unit
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{}
+	p.Y.Min = 0
+	points := make(plotter.XYs, len(costs))
+	for i := range costs {
+		points[i].X, points[i].Y = float64(c.sizes[i]), costs[i]
+	}
+	line, dots, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	p.Add(line, dots)
+	return p.Save(5*vg.Inch, 3*vg.Inch, file)
+}
