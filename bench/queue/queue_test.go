@@ -164,7 +164,7 @@ func fauxqs(b *testing.B, env ...string) *sqs.Client {
 		if res, err := http.Get(url + "/health"); err == nil {
 			_ = res.Body.Close()
 			break
-		} else if i == 100 {
+		} else if i == 600 {
 			b.Fatalf("fauxqs does not answer: %v", err)
 		}
 		time.Sleep(50 * time.Millisecond)
