@@ -167,9 +167,12 @@ func (e *embedded) down() {
 // TestBudgetAgainstModelOnTheEmbeddedQueue is TestBudgetAgainstModel with
 // nothing scripted.
 func TestBudgetAgainstModelOnTheEmbeddedQueue(t *testing.T) {
-	played := 0
+	played, batch := 0, 2 // rapid draws 100 batches
+	if raceEnabled {
+		batch = 1
+	}
 	rapid.Check(t, func(rt *rapid.T) {
-		list := rapid.SliceOfN(histories(), 2, 2).Draw(rt, "histories")
+		list := rapid.SliceOfN(histories(), batch, batch).Draw(rt, "histories")
 		played += len(list)
 		problem := ""
 		synctest.Test(t, func(t *testing.T) {
@@ -203,6 +206,9 @@ var days = flag.Int("days", 400, "how far ahead TestScheduledFarAheadOnTheEmbedd
 // the second, however far ahead, after hundreds of restarts: every twelve hours
 // the service is up for some minutes, and then killed.
 func TestScheduledFarAheadOnTheEmbeddedQueue(t *testing.T) {
+	if raceEnabled {
+		*days = min(*days, 60)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		system := newSystem()
 		e := newEmbedded(t, system)

@@ -125,7 +125,7 @@ func (e openErr) RetryAfter() time.Duration { return e.d }
 func TestBudgetAgainstModel(t *testing.T) {
 	batch := 100 // rapid draws 100 batches
 	if raceEnabled {
-		batch = 20
+		batch = 10
 	}
 	played, runs := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
