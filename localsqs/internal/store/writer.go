@@ -1,0 +1,179 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
+)
+
+// Apply makes changes in one transaction, all or none.
+func (f *File) Apply(changes []engine.Change) error {
+	return f.db.Update(func(tx *bbolt.Tx) error {
+		w := writer{tx: tx, buf: f.buf[:0], buckets: map[bucketKey]*bbolt.Bucket{}}
+		for i := range changes {
+			if err := w.apply(&changes[i]); err != nil {
+				return err
+			}
+		}
+		f.buf = nil // the transaction holds on to it until it is written
+		meta := tx.Bucket(metaBucket)
+		if w.lastSeq > meta.Sequence() {
+			return meta.SetSequence(w.lastSeq)
+		}
+		return nil
+	})
+}
+
+// writer is one transaction being filled.
+type writer struct {
+	tx      *bbolt.Tx
+	buf     []byte
+	buckets map[bucketKey]*bbolt.Bucket
+	lastSeq uint64
+}
+
+type bucketKey struct {
+	kind  byte
+	queue int64
+}
+
+// bucket finds or makes a queue's bucket. Messages come in the order of their
+// keys, so pages are filled up.
+func (w *writer) bucket(kind byte, queue int64) (*bbolt.Bucket, error) {
+	k := bucketKey{kind, queue}
+	if b := w.buckets[k]; b != nil {
+		return b, nil
+	}
+	b, err := w.tx.CreateBucketIfNotExists(name(kind, queue))
+	if err != nil {
+		return nil, err
+	}
+	if kind != 'd' {
+		b.FillPercent = 0.95
+	}
+	w.buckets[k] = b
+	return b, nil
+}
+
+func (w *writer) put(kind byte, queue int64, k, v []byte) error {
+	b, err := w.bucket(kind, queue)
+	if err != nil {
+		return err
+	}
+	return b.Put(k, v)
+}
+
+func (w *writer) remove(kind byte, queue int64, k []byte) error {
+	b, err := w.bucket(kind, queue)
+	if err != nil {
+		return err
+	}
+	return b.Delete(k)
+}
+
+func (w *writer) drop(queue int64, kinds string) error {
+	for _, kind := range []byte(kinds) {
+		delete(w.buckets, bucketKey{kind, queue})
+		if err := w.tx.DeleteBucket(name(kind, queue)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// meta is c's record. The buffer behind it may move as it grows; parts of it
+// that were handed out stay valid.
+func (w *writer) meta(c *engine.Change) []byte {
+	from := len(w.buf)
+	w.buf = appendMeta(w.buf, &c.Meta)
+	return w.buf[from:len(w.buf):len(w.buf)]
+}
+
+func (w *writer) content(c *engine.Content) []byte {
+	from := len(w.buf)
+	w.buf = appendContent(w.buf, c)
+	return w.buf[from:len(w.buf):len(w.buf)]
+}
+
+func (w *writer) apply(c *engine.Change) error {
+	switch c.Kind {
+	case engine.MessagePut, engine.MessageMove:
+		w.lastSeq = max(w.lastSeq, c.Seq)
+	}
+	switch c.Kind {
+	case engine.QueuePut:
+		v, err := json.Marshal(c.Record)
+		if err != nil {
+			return err
+		}
+		b := w.tx.Bucket(queueBucket)
+		if uint64(c.Queue) > b.Sequence() {
+			if err := b.SetSequence(uint64(c.Queue)); err != nil {
+				return err
+			}
+		}
+		return b.Put(key(uint64(c.Queue)), v)
+	case engine.QueueGone:
+		if err := w.tx.Bucket(queueBucket).Delete(key(uint64(c.Queue))); err != nil {
+			return err
+		}
+		return w.drop(c.Queue, "mbd")
+	case engine.QueuePurged:
+		return w.drop(c.Queue, "mb")
+	case engine.MessagePut:
+		k := key(c.Seq)
+		if err := w.put('b', c.Queue, k, w.content(c.Content)); err != nil {
+			return err
+		}
+		return w.put('m', c.Queue, k, w.meta(c))
+	case engine.MessageMeta:
+		return w.put('m', c.Queue, key(c.Seq), w.meta(c))
+	case engine.MessageGone:
+		k := key(c.Seq)
+		if err := w.remove('b', c.Queue, k); err != nil {
+			return err
+		}
+		return w.remove('m', c.Queue, k)
+	case engine.MessageMove:
+		return w.move(c)
+	case engine.DedupPut:
+		return w.put('d', c.Queue, []byte(c.Name), appendDedup(nil, c))
+	case engine.TaskPut:
+		v, err := json.Marshal(c.Task)
+		if err != nil {
+			return err
+		}
+		return w.tx.Bucket(taskBucket).Put(key(c.Seq), v)
+	case engine.TaskGone:
+		return w.tx.Bucket(taskBucket).Delete(key(c.Seq))
+	case engine.DedupGone:
+		return w.remove('d', c.Queue, []byte(c.Name))
+	}
+	return fmt.Errorf("unknown change %d", c.Kind)
+}
+
+func (w *writer) move(c *engine.Change) error {
+	from, err := w.bucket('b', c.From)
+	if err != nil {
+		return err
+	}
+	var v []byte
+	if c.Content != nil {
+		v = w.content(c.Content)
+	} else if v = bytes.Clone(from.Get(key(c.FromSeq))); v == nil {
+		return fmt.Errorf("message %d, to be moved, has no content", c.FromSeq)
+	}
+	if err := errors.Join(from.Delete(key(c.FromSeq)), w.remove('m', c.From, key(c.FromSeq))); err != nil {
+		return err
+	}
+	if err := w.put('b', c.Queue, key(c.Seq), v); err != nil {
+		return err
+	}
+	return w.put('m', c.Queue, key(c.Seq), w.meta(c))
+}
