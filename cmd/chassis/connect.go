@@ -25,7 +25,7 @@ import (
 type place struct {
 	files                           []string
 	path, endpoint, region, profile string
-	pool                            string
+	pool, admin                     string
 	create                          bool // make a file or queue that is not there
 }
 

@@ -51,10 +51,10 @@ func (f *filter) any() bool {
 	return len(f.ids) > 0 || f.task != "" || f.reason != "" || f.job != "" || f.text != "" || f.older > 0 || f.newer > 0
 }
 
-func (f *filter) takes(d *chassis.DeadLetter, now time.Time) bool {
-	age := now.Sub(d.Sent)
+func (f *filter) takes(d deadRow, now time.Time) bool {
+	age := now.Sub(d.Dead)
 	return (len(f.ids) == 0 || slices.Contains(f.ids, d.MessageID) || slices.Contains(f.ids, d.ExecID)) &&
-		(f.task == "" || f.task == d.Name) && (f.reason == "" || f.reason == d.Reason) &&
+		(f.task == "" || f.task == d.Task) && (f.reason == "" || f.reason == d.Reason) &&
 		(f.job == "" || f.job == d.JobID || f.job == d.JobName) &&
 		strings.Contains(d.LastError, f.text) &&
 		(f.older == 0 || age > f.older) && (f.newer == 0 || age < f.newer)
@@ -87,23 +87,42 @@ func (a *app) deadCommand() *cobra.Command {
 	c := a.group(&cobra.Command{
 		Use: "dead", Short: "Dead letters: look at them, send them back, delete them",
 		Long: `Dead letters of a task pool: what was given up, with its reason. To look at one
-hides it from others for up to two minutes, and counts as a delivery of the
+hides it from others for half a minute, and counts as a delivery of the
 dead letter, which nothing depends on.`,
 	})
 	p := &place{}
 	p.flags(c)
 	p.poolFlag(c)
-	c.AddCommand(a.deadLs(p), a.deadShow(p),
-		a.deadAct(p, "back", "Send dead letters back to their pool, with a fresh failure budget", "sent back", (*chassis.DeadLetter).SendBack),
-		a.deadAct(p, "rm", "Delete dead letters, for good", "deleted", (*chassis.DeadLetter).Delete))
+	c.PersistentFlags().StringVar(&p.admin, "admin", "", "go by the admin API of a running service, at this URL, instead of to the queue")
+	c.AddCommand(a.deadLs(p), a.deadShow(p), a.deadAct(p, sendBack), a.deadAct(p, remove))
 	return c
 }
 
+// settling is what can be done to a dead letter: by the queue, and by the admin
+// API.
+type settling struct {
+	name, short, done string
+	act               func(*chassis.DeadLetter, context.Context) error
+	path              string
+	confirm           string // what the API wants to hear, and the user is asked for
+}
+
+var (
+	sendBack = settling{"back", "Send dead letters back to their pool, with a fresh failure budget", "sent back",
+		(*chassis.DeadLetter).SendBack, "/api/v1/dead/back", ""}
+	remove = settling{"rm", "Delete dead letters, for good", "deleted",
+		(*chassis.DeadLetter).Delete, "/api/v1/dead/delete", "delete"}
+)
+
 // letters goes through the dead letters that f takes until f's limit, or until
-// do says that it is enough.
-func (a *app) letters(ctx context.Context, p *place, f *filter, do func(*chassis.DeadLetter) (more bool, err error)) error {
+// do says that it is enough. By the admin API do is given no letter, only what
+// is told of it.
+func (a *app) letters(ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (more bool, err error)) error {
 	if err := f.check(); err != nil {
 		return err
+	}
+	if p.admin != "" {
+		return lettersOver(ctx, p, f, do)
 	}
 	return p.with(ctx, func(q *queues) error {
 		pool, err := q.poolName()
@@ -125,11 +144,12 @@ func (a *app) letters(ctx context.Context, p *place, f *filter, do func(*chassis
 				if err != nil {
 					return fmt.Errorf("%w (pool %q)", err, pool)
 				}
-				if !f.takes(d, now) {
+				row := rowOf(d)
+				if !f.takes(row, now) {
 					continue
 				}
 				taken++
-				more, err := do(d)
+				more, err := do(row, d)
 				if err != nil || !more || taken == f.limit {
 					return err
 				}
@@ -149,8 +169,8 @@ func (a *app) deadLs(p *place) *cobra.Command {
 		Use: "ls", Aliases: []string{"list"}, Short: "List dead letters", Args: cobra.NoArgs,
 		RunE: runs(func(ctx context.Context, _ []string) error {
 			rows := []deadRow{}
-			if err := a.letters(ctx, p, f, func(d *chassis.DeadLetter) (bool, error) {
-				rows = append(rows, rowOf(d))
+			if err := a.letters(ctx, p, f, func(r deadRow, _ *chassis.DeadLetter) (bool, error) {
+				rows = append(rows, r)
 				return true, nil
 			}); err != nil {
 				return err
@@ -175,15 +195,14 @@ func (a *app) deadShow(p *place) *cobra.Command {
 		Use: "show ID", Short: "Show a dead letter by its exec id or message id", Args: cobra.ExactArgs(1),
 		RunE: runs(func(ctx context.Context, args []string) error {
 			var found *deadRow
-			if err := a.letters(ctx, p, &filter{ids: args}, func(d *chassis.DeadLetter) (bool, error) {
-				r := rowOf(d)
+			if err := a.letters(ctx, p, &filter{ids: args}, func(r deadRow, _ *chassis.DeadLetter) (bool, error) {
 				found = &r
 				return false, nil
 			}); err != nil {
 				return err
 			}
 			if found == nil {
-				return notFound("there is no dead letter %s that can be seen now; somebody who looks at it hides it for up to two minutes", args[0])
+				return notFound("there is no dead letter %s that can be seen now; somebody who looks at it hides it for a while", args[0])
 			}
 			if a.json {
 				return a.printJSON(found)
@@ -220,13 +239,13 @@ func pretty(body string) string {
 }
 
 // deadAct is a command that does something to each dead letter of a filter.
-func (a *app) deadAct(p *place, name, short, done string, act func(*chassis.DeadLetter, context.Context) error) *cobra.Command {
+func (a *app) deadAct(p *place, what settling) *cobra.Command {
 	f := &filter{}
 	var all, yes, dry bool
 	var perSecond float64
 	c := &cobra.Command{
-		Use: name + " [ID...]", Short: short,
-		Long: short + `.
+		Use: what.name + " [ID...]", Short: what.short,
+		Long: what.short + `.
 
 Name them by exec id or message id, by a filter, or give --all. It stops at the
 first that cannot be settled and tells how many were; it may be run again.`,
@@ -240,71 +259,78 @@ first that cannot be settled and tells how many were; it may be run again.`,
 			case perSecond < 0:
 				return usage("--rate is %v: want dead letters a second, above 0", perSecond)
 			}
-			if name == "rm" && !dry {
+			if what.confirm != "" && !dry {
 				if err := a.confirm(yes, "Delete dead letters, for good?"); err != nil {
 					return err
 				}
 			}
-			limit := rate.Inf
-			if perSecond > 0 {
-				limit = rate.Limit(perSecond)
-			}
-			return a.settleDead(ctx, p, f, dry, rate.NewLimiter(limit, 1), done, act)
+			return a.settleDead(ctx, p, f, dry, perSecond, what)
 		}),
 	}
 	f.flags(c)
 	c.Flags().BoolVar(&all, "all", false, "all dead letters of the pool")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only tell which ones")
 	c.Flags().Float64Var(&perSecond, "rate", 0, "so many a second, at most (default: as fast as it goes)")
-	if name == "rm" {
+	if what.confirm != "" {
 		c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	}
 	return c
 }
 
-func (a *app) settleDead(ctx context.Context, p *place, f *filter, dry bool, bucket *rate.Limiter, done string, act func(*chassis.DeadLetter, context.Context) error) error {
-	total := len(f.ids)
-	if total == 0 {
-		total = a.howMany(ctx, p, f)
-	}
-	bar := a.progress(total, done)
-	n := 0
+func (a *app) settleDead(ctx context.Context, p *place, f *filter, dry bool, perSecond float64, what settling) error {
+	bar := a.progress(a.howMany(ctx, p, f), what.done)
 	ids := []string{}
-	err := a.letters(ctx, p, f, func(d *chassis.DeadLetter) (bool, error) {
-		if !dry {
-			if err := bucket.Wait(ctx); err != nil {
-				return false, context.Cause(ctx)
+	settled := func(execIDs ...string) {
+		ids = append(ids, execIDs...)
+		bar.add(len(execIDs))
+	}
+	var err error
+	if p.admin != "" && !dry {
+		err = settleOver(ctx, p, f, perSecond, what, settled)
+	} else {
+		bucket := limiter(perSecond, 1)
+		err = a.letters(ctx, p, f, func(r deadRow, d *chassis.DeadLetter) (bool, error) {
+			if !dry {
+				if err := bucket.Wait(ctx); err != nil {
+					return false, context.Cause(ctx)
+				}
+				if err := what.act(d, ctx); err != nil {
+					return false, err
+				}
 			}
-			if err := act(d, ctx); err != nil {
-				return false, err
-			}
-		}
-		n++
-		ids = append(ids, d.ExecID)
-		bar.add(1)
-		return len(f.ids) == 0 || n < len(f.ids), nil
-	})
+			settled(r.ExecID)
+			return len(f.ids) == 0 || len(ids) < len(f.ids), nil
+		})
+	}
 	bar.end()
+	done := what.done
 	if dry {
 		done = "would be " + done
 	}
 	if a.json {
-		report := map[string]any{"count": n, "exec_ids": ids, "dry_run": dry}
-		err = errors.Join(err, a.printJSON(report))
+		err = errors.Join(err, a.printJSON(map[string]any{"count": len(ids), "exec_ids": ids, "dry_run": dry}))
 	} else {
-		fmt.Fprintf(a.out, "%d dead letters %s\n", n, done)
+		fmt.Fprintf(a.out, "%d dead letters %s\n", len(ids), done)
 	}
-	if err == nil && n == 0 && len(f.ids) > 0 {
-		return notFound("none of them is among the dead letters that can be seen now; somebody who looks at one hides it for up to two minutes")
+	if err == nil && len(ids) == 0 && len(f.ids) > 0 {
+		return notFound("none of them is among the dead letters that can be seen now; somebody who looks at one hides it for a while")
 	}
 	return err
+}
+
+// limiter of so many a second, 0 for no limit.
+func limiter(perSecond float64, burst int) *rate.Limiter {
+	if perSecond == 0 {
+		return rate.NewLimiter(rate.Inf, burst)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), burst)
 }
 
 // howMany is the end of a progress bar: all there are, or the limit; 0 if it
 // is not known.
 func (a *app) howMany(ctx context.Context, p *place, f *filter) int {
-	if a.json || !isTerminal(a.err) {
-		return 0
+	if len(f.ids) > 0 || a.json || !isTerminal(a.err) || p.admin != "" {
+		return len(f.ids)
 	}
 	n := 0
 	_ = p.with(ctx, func(q *queues) error { // what is wrong is told by what comes next

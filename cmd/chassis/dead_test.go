@@ -113,3 +113,51 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("at the end: %+v", got)
 	}
 }
+
+func TestDeadLettersOverTheAdminAPI(t *testing.T) {
+	emptyDir(t)
+	sys := watched(t, nil) // one of its tasks has died
+	events := sys.Tasks().Events(1000)
+	defer events.Close()
+	for range 4 {
+		if _, err := sys.Send(t.Context(), "doomed", mail{To: "b@example.org"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settled := func(n int) {
+		for n > 0 {
+			if e := <-events.C; e.Kind == dispatcher.SettledWell {
+				n--
+			}
+		}
+	}
+	settled(4)
+	on := func(args ...string) []string { return append(args, "--admin", sys.AdminURL()) }
+	rows := tells[[]deadRow](t, on("dead", "ls")...)
+	if len(rows) != 5 || rows[0].Task != "doomed" || rows[0].Reason != task.ReasonExhausted || rows[0].LastError != "down" {
+		t.Fatalf("ls: %+v", rows)
+	}
+	if got := tells[deadRow](t, on("dead", "show", rows[1].ExecID)...); got.MessageID != rows[1].MessageID {
+		t.Errorf("show: %+v", got)
+	}
+	type report struct{ Count int }
+	if got := tells[report](t, on("dead", "back", "--task", "other")...); got.Count != 0 {
+		t.Errorf("back of none: %+v", got)
+	}
+	if got := tells[report](t, on("dead", "back", "--task", "doomed", "--dry-run")...); got.Count != 5 {
+		t.Errorf("dry run: %+v", got)
+	}
+	if got := tells[report](t, on("dead", "rm", "--all", "--limit", "2", "--yes")...); got.Count != 2 {
+		t.Errorf("rm: %+v", got)
+	}
+	if got := tells[report](t, on("dead", "back", "--task", "doomed", "--rate", "50")...); got.Count != 3 {
+		t.Errorf("back: %+v", got)
+	}
+	settled(3) // they run, and die again
+	if got := tells[[]deadRow](t, on("dead", "ls")...); len(got) != 3 {
+		t.Errorf("at the end: %d", len(got))
+	}
+	if r := chassisWith(t, "", on("dead", "rm", "nobody", "--yes")...); r.code != exitNotFound {
+		t.Errorf("rm of nothing: %+v", r)
+	}
+}

@@ -13,7 +13,8 @@
 // The queue is the one that the settings of the working directory name
 // (chassis.yaml, CHASSIS_…), unless flags say otherwise: --path for the file of
 // an embedded queue that no service has open, --endpoint for anything that
-// speaks SQS, --region and --profile for AWS.
+// speaks SQS, --region and --profile for AWS. Dead letters can also be reached
+// by the admin API of a running service (--admin), and top works by it alone.
 //
 // # Exit codes
 //

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/time/rate"
 
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
@@ -194,11 +193,11 @@ func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, 
 		return err
 	}
 	defer in.Close()
-	limit, batch := rate.Inf, sendBatch
+	batch := sendBatch
 	if s.rate > 0 {
-		limit, batch = rate.Limit(s.rate), max(1, min(sendBatch, int(s.rate/10)))
+		batch = max(1, min(sendBatch, int(s.rate/10)))
 	}
-	bucket := rate.NewLimiter(limit, batch)
+	bucket := limiter(s.rate, batch)
 	bar := a.progress(0, "sending")
 	defer bar.end()
 

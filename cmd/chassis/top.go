@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,13 @@ type desk struct {
 	url, token string
 	client     *http.Client
 }
+
+// apiTimeout bounds one request: longer than the service itself takes to go
+// through its dead letters.
+const apiTimeout = 2 * time.Minute
+
+// lookTimeout bounds one look of top.
+const lookTimeout = 5 * time.Second
 
 // glance is what top shows of a service at one time.
 type glance struct {
@@ -81,47 +89,65 @@ func openDesk(at string, files []string) (*desk, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usage("--admin is %q: want a URL such as http://%s", at, admin.DefaultListen)
 	}
-	return &desk{url: strings.TrimSuffix(at, "/"), token: s.Admin.Token, client: &http.Client{Timeout: 5 * time.Second}}, nil
+	return &desk{url: strings.TrimSuffix(at, "/"), token: s.Admin.Token, client: &http.Client{Timeout: apiTimeout}}, nil
 }
 
 // get reads one answer of the API into v.
 func (d *desk) get(ctx context.Context, path string, v any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, nil)
+	return d.ask(ctx, http.MethodGet, path, nil, v)
+}
+
+// post gives a command.
+func (d *desk) post(ctx context.Context, path string, body, v any) error {
+	text, err := json.Marshal(body)
 	if err != nil {
 		return err
+	}
+	return d.ask(ctx, http.MethodPost, path, bytes.NewReader(text), v)
+}
+
+func (d *desk) ask(ctx context.Context, method, path string, body io.Reader, v any) error {
+	req, err := http.NewRequestWithContext(ctx, method, d.url+path, body)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	if d.token != "" {
 		req.Header.Set("Authorization", "Bearer "+d.token)
 	}
 	res, err := d.client.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return context.Cause(ctx)
 		}
 		return fmt.Errorf("no service answers at %s: does it run, and is admin.listen this address? %w", d.url, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
+	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.url, err)
 	}
 	if res.StatusCode != http.StatusOK {
 		var p admin.Problem
-		if json.Unmarshal(body, &p) != nil || p.Detail == "" {
-			p.Detail = cut(string(body), 200)
+		if json.Unmarshal(text, &p) != nil || p.Detail == "" {
+			p.Detail = cut(string(text), 200)
 		}
 		if res.StatusCode == http.StatusUnauthorized {
 			p.Detail += " (CHASSIS_ADMIN__TOKEN gives it)"
 		}
 		return fmt.Errorf("%s answered %s: %s", d.url, res.Status, p.Detail)
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	if err := json.Unmarshal(text, v); err != nil {
 		return fmt.Errorf("%s is no chassis service: %w", d.url, err)
 	}
 	return nil
 }
 
 func (d *desk) look(ctx context.Context) (*glance, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	g := &glance{}
 	if err := d.get(ctx, "/api/v1/state", &g.State); err != nil {
 		return nil, err
