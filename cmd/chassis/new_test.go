@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,7 +124,8 @@ func TestTheBinary(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	if err := exec.CommandContext(t.Context(), bin, "queue", "ls", "--path", "none").Run(); err == nil || err.(*exec.ExitError).ExitCode() != exitNotFound {
+	var exit *exec.ExitError
+	if err := exec.CommandContext(t.Context(), bin, "queue", "ls", "--path", "none").Run(); !errors.As(err, &exit) || exit.ExitCode() != exitNotFound {
 		t.Errorf("queue ls of no file: %v", err)
 	}
 	server := exec.CommandContext(t.Context(), bin, "queue", "serve", "--listen", "127.0.0.1:0", "--path", "q.db", "--create", "p", "--json")

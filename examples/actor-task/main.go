@@ -93,13 +93,13 @@ func main() {
 	}
 }
 
-func run(out io.Writer) error {
+func run(out io.Writer) (err error) {
 	ctx := context.Background()
 	sys, err := chassis.New("reports", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard))
 	if err != nil {
 		return err
 	}
-	defer sys.Stop(ctx)
+	defer func() { err = errors.Join(err, sys.Stop(ctx)) }()
 	sys.Register("report", actor.PropsFromProducer(func() actor.Actor { return &reporter{out: out} }),
 		task.MaxFailures(3), task.Wait(0, task.None))
 

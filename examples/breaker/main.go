@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-func run(out io.Writer) error {
+func run(out io.Writer) (err error) {
 	var healthy atomic.Bool
 	var requests atomic.Int32
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -46,7 +46,7 @@ func run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer b.Stop(context.Background())
+	defer func() { err = errors.Join(err, b.Stop(context.Background())) }()
 	halfOpen := make(chan struct{}, 1)
 	stop, err := b.Listen(func(t breaker.Transition) {
 		if t.To == breaker.HalfOpen && t.Entry == "" {
@@ -59,7 +59,12 @@ func run(out io.Writer) error {
 	defer stop()
 
 	get := func() {
-		res, err := b.Client().Get(service.URL + "/v1/inbox")
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, service.URL+"/v1/inbox", nil)
+		if err != nil {
+			fmt.Fprintln(out, err)
+			return
+		}
+		res, err := b.Client().Do(req)
 		switch {
 		case errors.Is(err, breaker.ErrOpen):
 			fmt.Fprintln(out, "refused")

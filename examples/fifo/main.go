@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-func run(out io.Writer) error {
+func run(out io.Writer) (err error) {
 	ctx := context.Background()
 	s := chassis.DefaultSettings()
 	s.Tasks.TaskPool = "orders.fifo" // the suffix makes it a FIFO queue
@@ -42,7 +42,7 @@ func run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer sys.Stop(ctx)
+	defer func() { err = errors.Join(err, sys.Stop(ctx)) }()
 
 	var mu sync.Mutex
 	ran := map[string][]string{}

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -30,18 +31,18 @@ func main() {
 	}
 }
 
-func run(out io.Writer) error {
+func run(out io.Writer) (err error) {
 	ctx := context.Background()
 	queue, err := localsqs.New() // in production there is AWS: leave out WithEmbedded and set queue.region
 	if err != nil {
 		return err
 	}
-	defer queue.Close()
+	defer func() { err = errors.Join(err, queue.Close()) }()
 	sys, err := chassis.New("shop", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithEmbedded(queue), chassis.WithLogOutput(io.Discard))
 	if err != nil {
 		return err
 	}
-	defer sys.Stop(ctx) // neither Start nor Run: sending works from New on
+	defer func() { err = errors.Join(err, sys.Stop(ctx)) }() // neither Start nor Run: sending works from New on
 
 	tasks := make([]chassis.Task, 100)
 	for i := range tasks {

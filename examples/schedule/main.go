@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -36,13 +37,13 @@ func main() {
 	}
 }
 
-func run(out io.Writer) error {
+func run(out io.Writer) (err error) {
 	ctx := context.Background()
 	sys, err := chassis.New("notes", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard))
 	if err != nil {
 		return err
 	}
-	defer sys.Stop(ctx)
+	defer func() { err = errors.Join(err, sys.Stop(ctx)) }()
 	chassis.Handle(sys, Remind, func(_ context.Context, job task.Job[Note]) error {
 		fmt.Fprintln(out, "remind:", job.Args.Text, "- early:", time.Now().Before(job.When))
 		return nil
