@@ -32,7 +32,7 @@ function available() {
 }
 
 function route() {
-  const wanted = location.hash.slice(1);
+  const wanted = location.hash.slice(2);
   const next = available().find((v) => v.id === wanted) ?? views[0];
   if (next === shown) return;
   shown?.view.hide?.();
@@ -50,7 +50,7 @@ function route() {
 function update() {
   const s = app.state;
   list($('tabs'), available(), (v) => v.id,
-    (v) => h('li', {}, h('a', { href: `#${v.id}` }, v.title, h('span', { class: 'count', hidden: true }))),
+    (v) => h('li', {}, h('a', { href: `#/${v.id}` }, v.title, h('span', { class: 'count', hidden: true }))),
     (li, v) => {
       attr(li.firstChild, 'aria-current', v === shown ? 'page' : null);
       const n = s && v.count ? v.count(s) : 0;
@@ -129,7 +129,7 @@ addEventListener('hashchange', () => { route(); $('main').focus({ preventScroll:
 addEventListener('keydown', (e) => {
   if (e.target.closest('input, select, textarea, dialog') || e.ctrlKey || e.metaKey || e.altKey) return;
   const v = available()[Number(e.key) - 1];
-  if (v) location.hash = v.id;
+  if (v) location.hash = `/${v.id}`;
   else if (e.key === '/') {
     const field = shown?.root.querySelector('input[type=search]');
     if (field) { e.preventDefault(); field.focus(); }

@@ -32,22 +32,21 @@ export function attr(el, name, value) {
 // key, made once and updated after, so that focus and scrolling stay.
 export function list(parent, items, key, make, update) {
   const rows = (parent._rows ??= new Map());
-  const seen = new Set();
+  const keyed = new Map(items.map((item, i) => [key(item, i), item]));
+  for (const [k, row] of rows) { // first, so that what stays need not be moved
+    if (keyed.has(k)) continue;
+    row.remove();
+    rows.delete(k);
+  }
   let at = parent.firstChild;
-  items.forEach((item, i) => {
-    const k = key(item, i);
-    if (seen.has(k)) return;
-    seen.add(k);
+  let i = 0;
+  for (const [k, item] of keyed) {
     let row = rows.get(k);
     if (!row) rows.set(k, (row = make(item, i)));
     update?.(row, item, i);
     if (row === at) at = at.nextSibling;
     else parent.insertBefore(row, at);
-  });
-  for (const [k, row] of rows) {
-    if (seen.has(k)) continue;
-    row.remove();
-    rows.delete(k);
+    i++;
   }
 }
 

@@ -89,5 +89,5 @@ function record(r) {
   const rest = Object.entries(r.rest).filter(([k, v]) => k !== 'service' && !((k === 'job_id' || k === 'job_name') && v === 'unknown'));
   return h('li', { 'data-level': r.level },
     h('time', {}, r.at), h('span', { class: 'level' }, (r.level || '·').toUpperCase()),
-    h('span', { class: 'msg' }, r.message, ...rest.map(([k, v]) => h('span', { class: 'kv' }, h('b', {}, k), `=${typeof v === 'string' ? v : JSON.stringify(v)}`))));
+    h('span', { class: 'msg' }, r.message, ...rest.flatMap(([k, v]) => [' ', h('span', { class: 'kv' }, h('b', {}, k), `=${typeof v === 'string' ? v : JSON.stringify(v)}`)])));
 }

@@ -36,7 +36,7 @@ export const overview = {
       h('div', { class: 'tiles' }, parts.tiles.map((t) => t.el)),
       card('Workers', parts.pool, parts.workers, parts.legend),
     ];
-    parts.queueCard = card('Queues', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Queues' }, h('table', {},
+    parts.queueCard = card('Queues', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of queues' }, h('table', { class: 'stack' },
       h('thead', {}, h('tr', {}, ['Queue', 'Visible', 'In flight', 'Delayed', 'Oldest'].map((t, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, t)))), parts.queues)));
     root.append(parts.taskParts[0], h('div', { class: 'grid' }, parts.queueCard, parts.taskParts[1],
       card('Breakers', parts.noBreakers, parts.breakers), card('What happens', parts.noEvents, parts.events)));
@@ -57,7 +57,7 @@ export const overview = {
     const list_ = s.breakers ?? [];
     parts.noBreakers.hidden = list_.length > 0;
     list(parts.breakers, list_, (b) => b.service,
-      (b) => h('li', { class: 'row' }, h('a', { href: '#breakers' }, b.service), pill(b.state), h('span', { class: 'dim small' })),
+      (b) => h('li', { class: 'row' }, h('a', { href: '#/breakers' }, b.service), pill(b.state), h('span', { class: 'dim small' })),
       (li, b) => {
         setPill(li.children[1], b.state);
         const bad = b.entries.slice(1).filter((e) => e.state !== 'closed').length;
@@ -73,7 +73,7 @@ export const overview = {
 
 function queues(s, app) {
   list(parts.queues, s.queues ?? [], (q) => q.name,
-    (q) => h('tr', {}, h('th', { scope: 'row' }, h('span', {}, q.name), ' ', h('span', { class: 'dim small' })), ...[0, 1, 2, 3].map(() => h('td', { class: 'num' }))),
+    (q) => h('tr', {}, h('th', { scope: 'row' }, h('span', {}, q.name), ' ', h('span', { class: 'dim small' })), ...['Visible', 'In flight', 'Delayed', 'Oldest'].map((label) => h('td', { class: 'num', 'data-label': label }))),
     (tr, q) => {
       text(tr.children[0].children[1], q.error ? q.error : q.missing ? 'not made yet' : q.role === 'dead' ? 'dead letters' : 'tasks');
       attr(tr.children[0].children[1], 'class', q.error ? 'bad-text small' : 'dim small');
