@@ -15,9 +15,9 @@ import (
 	"github.com/sambatech/chassis/admin"
 )
 
-// office is how a system serves its live page, probes, API and metrics: the
+// console is how a system serves its live page, probes, API and metrics: the
 // admin server, and what is kept for it.
-type office struct {
+type console struct {
 	*life
 	sys     *System
 	whole   atomic.Bool // the system is a whole program's: [System.Run]
@@ -26,7 +26,7 @@ type office struct {
 	began   time.Time
 	census  census
 	pulse   pulse
-	dead    deadDesk
+	dead    consoleDead
 	origins origins
 }
 
@@ -37,25 +37,25 @@ type life struct {
 	work sync.WaitGroup
 }
 
-func newOffice(s *System, o *options) *office {
+func newConsole(s *System, o *options) *console {
 	l := &life{}
 	l.ctx, l.end = context.WithCancel(context.Background())
-	f := &office{life: l, sys: s, metrics: o.metrics, began: time.Now(), pulse: pulse{life: l},
-		census: census{life: l, sys: s}, dead: deadDesk{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s}}
+	f := &console{life: l, sys: s, metrics: o.metrics, began: time.Now(), pulse: pulse{life: l},
+		census: census{life: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s}}
 	return f
 }
 
 // AdminURL is where the live page is, or "" if there is none (yet).
 func (s *System) AdminURL() string {
-	if server := s.office.server.Load(); server != nil {
+	if server := s.console.server.Load(); server != nil {
 		return server.URL()
 	}
 	return ""
 }
 
-// openOffice serves, unless the settings say that nobody is to be served.
-func (s *System) openOffice() error {
-	f, set := s.office, s.settings.Admin
+// openConsole serves, unless the settings say that nobody is to be served.
+func (s *System) openConsole() error {
+	f, set := s.console, s.settings.Admin
 	if set.Listen == admin.Off || set.Listen == "" && !f.whole.Load() {
 		return nil
 	}
@@ -81,20 +81,20 @@ func (s *System) openOffice() error {
 	return nil
 }
 
-func (f *office) config() admin.Config {
+func (f *console) config() admin.Config {
 	s := f.sys
-	c := admin.Config{Settings: s.settings.Admin, Service: f, Queues: &f.census, Breakers: breakerDesk{s}, Logs: logDesk{s},
+	c := admin.Config{Settings: s.settings.Admin, Service: f, Queues: &f.census, Breakers: consoleBreakers{s}, Logs: consoleLog{s},
 		Explain: &f.origins, Metrics: f.metrics, Logger: s.Logger("admin")}
 	if s.pool() != "" {
-		c.Tasks, c.Dead = taskDesk{s}, &f.dead
+		c.Tasks, c.Dead = consoleTasks{s}, &f.dead
 	}
 	return c
 }
 
-func (f *office) usual() bool { return f.server.Load().URL() == "http://"+admin.DefaultListen+"/" }
+func (f *console) usual() bool { return f.server.Load().URL() == "http://"+admin.DefaultListen+"/" }
 
 // close is the last stage of a stop.
-func (f *office) close(ctx context.Context) error {
+func (f *console) close(ctx context.Context) error {
 	var err error
 	if server := f.server.Load(); server != nil {
 		err = server.Close(ctx)
@@ -105,7 +105,7 @@ func (f *office) close(ctx context.Context) error {
 }
 
 // Info implements admin.Service.
-func (f *office) Info() admin.Info {
+func (f *console) Info() admin.Info {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"
@@ -115,10 +115,10 @@ func (f *office) Info() admin.Info {
 }
 
 // Live implements admin.Service.
-func (f *office) Live(ctx context.Context) admin.Liveness { return f.sys.alive(ctx) }
+func (f *console) Live(ctx context.Context) admin.Liveness { return f.sys.alive(ctx) }
 
 // Ready implements admin.Service.
-func (f *office) Ready(ctx context.Context) admin.Readiness { return f.sys.Ready(ctx) }
+func (f *console) Ready(ctx context.Context) admin.Readiness { return f.sys.Ready(ctx) }
 
 // version is that of the program's main module, or its commit.
 var version = sync.OnceValue(func() string {
@@ -136,38 +136,3 @@ var version = sync.OnceValue(func() string {
 	}
 	return ""
 })
-
-// logDesk shows the log and sets its levels.
-type logDesk struct{ sys *System }
-
-func (d logDesk) Tail(n int) []string { return d.sys.log.Tail(n) }
-
-func (d logDesk) Follow(ctx context.Context, buffer int) <-chan string {
-	return d.sys.log.Subscribe(ctx, buffer).Lines()
-}
-
-func (d logDesk) Log() admin.Log {
-	stats := d.sys.log.Stats()
-	l := admin.Log{Levels: stats.Levels}
-	for _, o := range stats.Outputs {
-		l.Outputs = append(l.Outputs, admin.LogOutput{Name: o.Name, Format: string(o.Format), Policy: string(o.Policy), Written: o.Written,
-			Dropped: o.Dropped, Pending: o.Pending, Bytes: o.Bytes, Errors: o.Errors, Error: o.Error})
-	}
-	return l
-}
-
-func (d logDesk) SetLevel(name, level string) error {
-	if level == "" {
-		if name == "" {
-			return fmt.Errorf("%w: the root's level cannot be given back: nothing is above it", admin.ErrInvalid)
-		}
-		d.sys.log.UnsetLevel(name)
-		return nil
-	}
-	l, err := parseLevel(level)
-	if err != nil {
-		return fmt.Errorf("%w: %w", admin.ErrInvalid, err)
-	}
-	d.sys.log.SetLevel(name, l)
-	return nil
-}

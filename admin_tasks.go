@@ -4,21 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
-	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/admin"
 )
 
-func parseLevel(level string) (slog.Level, error) { return logger.Level(level).Parse(slog.LevelInfo) }
+// consoleTasks shows and steers the tasks.
+type consoleTasks struct{ sys *System }
 
-// taskDesk shows and steers the tasks.
-type taskDesk struct{ sys *System }
-
-func (d taskDesk) Workers() admin.Workers {
+func (d consoleTasks) Workers() admin.Workers {
 	m := d.sys.Tasks().Stats()
 	sent := d.sys.sender.Stats()
 	w := admin.Workers{Pool: d.sys.pool(), Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held,
@@ -34,7 +29,7 @@ func (d taskDesk) Workers() admin.Workers {
 	return w
 }
 
-func (d taskDesk) Tasks() []admin.Task {
+func (d consoleTasks) Tasks() []admin.Task {
 	stats := d.sys.Tasks().Stats().Tasks
 	list := make([]admin.Task, 0, len(stats))
 	for _, t := range stats {
@@ -53,7 +48,7 @@ func (d taskDesk) Tasks() []admin.Task {
 // errNotStarted is the answer to commands before there is anybody to obey.
 var errNotStarted = fmt.Errorf("%w: the service takes no tasks: it has none registered, or has not started", admin.ErrNotNow)
 
-func (d taskDesk) Executions(ctx context.Context, limit int) ([]admin.Execution, int, error) {
+func (d consoleTasks) Executions(ctx context.Context, limit int) ([]admin.Execution, int, error) {
 	c := d.sys.Control()
 	if c == nil || d.sys.State() >= Stopped {
 		return nil, 0, nil
@@ -74,15 +69,15 @@ func (d taskDesk) Executions(ctx context.Context, limit int) ([]admin.Execution,
 	return list, r.Total, nil
 }
 
-func (d taskDesk) Pause(ctx context.Context, name string) error {
+func (d consoleTasks) Pause(ctx context.Context, name string) error {
 	return d.steer(ctx, name, (*dispatcher.Client).Pause)
 }
 
-func (d taskDesk) Resume(ctx context.Context, name string) error {
+func (d consoleTasks) Resume(ctx context.Context, name string) error {
 	return d.steer(ctx, name, (*dispatcher.Client).Resume)
 }
 
-func (d taskDesk) steer(ctx context.Context, name string, f func(*dispatcher.Client, context.Context, string) error) error {
+func (d consoleTasks) steer(ctx context.Context, name string, f func(*dispatcher.Client, context.Context, string) error) error {
 	c := d.sys.Control()
 	if c == nil {
 		return errNotStarted
@@ -92,7 +87,7 @@ func (d taskDesk) steer(ctx context.Context, name string, f func(*dispatcher.Cli
 	return unknown(f(c, ctx, name))
 }
 
-func (d taskDesk) Cancel(ctx context.Context, execID, reason string) (int, error) {
+func (d consoleTasks) Cancel(ctx context.Context, execID, reason string) (int, error) {
 	c := d.sys.Control()
 	if c == nil {
 		return 0, errNotStarted
@@ -103,7 +98,7 @@ func (d taskDesk) Cancel(ctx context.Context, execID, reason string) (int, error
 	return n, unknown(err)
 }
 
-func (d taskDesk) Snooze(ctx context.Context, execID string, wait time.Duration) (int, error) {
+func (d consoleTasks) Snooze(ctx context.Context, execID string, wait time.Duration) (int, error) {
 	c := d.sys.Control()
 	if c == nil {
 		return 0, errNotStarted
@@ -123,7 +118,7 @@ func unknown(err error) error {
 	return fmt.Errorf("%w: %w", admin.ErrNotFound, err)
 }
 
-func (d taskDesk) Events(buffer int) (<-chan admin.Event, func()) {
+func (d consoleTasks) Events(buffer int) (<-chan admin.Event, func()) {
 	sub := d.sys.Tasks().Events(buffer)
 	out := make(chan admin.Event, buffer)
 	go func() { // ends when stop closes the subscription
@@ -137,79 +132,4 @@ func (d taskDesk) Events(buffer int) (<-chan admin.Event, func()) {
 		}
 	}()
 	return out, sub.Close
-}
-
-// breakerDesk shows and steers the breakers.
-type breakerDesk struct{ sys *System }
-
-func (d breakerDesk) Breakers() []admin.Breaker {
-	all := d.sys.Breakers()
-	list := make([]admin.Breaker, len(all))
-	for i, b := range all {
-		s := b.Snapshot()
-		list[i] = admin.Breaker{Service: s.Service, State: s.State.String(), Seq: s.Seq, Restarts: s.Restarts, Entries: make([]admin.BreakerEntry, len(s.Entries))}
-		for k, e := range s.Entries {
-			list[i].Entries[k] = admin.BreakerEntry{Path: e.Entry, State: e.State.String(), Own: e.Own.String(), Failures: e.Failures,
-				Successes: e.Successes, Probes: e.Probes, Hanging: e.Hanging, Opens: e.Opens, Until: e.Until}
-		}
-	}
-	return list
-}
-
-func (d breakerDesk) find(service string) (*breaker.Breaker, error) {
-	for _, b := range d.sys.Breakers() {
-		if b.Service() == service {
-			return b, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: the service has no breaker of %q", admin.ErrNotFound, service)
-}
-
-func (d breakerDesk) Transitions(service string, since uint64) ([]admin.Transition, error) {
-	b, err := d.find(service)
-	if err != nil {
-		return nil, err
-	}
-	log := b.Transitions(since)
-	list := make([]admin.Transition, len(log))
-	for i, t := range log {
-		list[i] = admin.Transition{Service: t.Service, Seq: t.Seq, At: t.At, Path: t.Entry, From: t.From.String(), To: t.To.String(), Shadow: t.Shadow, Reason: t.Reason}
-	}
-	return list, nil
-}
-
-func (d breakerDesk) Force(service, path, to string, wait time.Duration) error {
-	b, err := d.find(service)
-	if err != nil {
-		return err
-	}
-	switch to {
-	case breaker.ForcedOpen.String():
-		err = b.ForceOpen(path, wait)
-	case breaker.ForcedClosed.String():
-		err = b.ForceClosed(path, wait)
-	case breaker.MetricsOnly.String():
-		err = b.MetricsOnly(path, wait)
-	default:
-		return fmt.Errorf("%w: %q is no state that can be forced", admin.ErrInvalid, to)
-	}
-	return refused(err)
-}
-
-func (d breakerDesk) Reset(service, path string) error {
-	b, err := d.find(service)
-	if err != nil {
-		return err
-	}
-	return refused(b.Reset(path))
-}
-
-func refused(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, breaker.ErrStopped):
-		return fmt.Errorf("%w: %w", admin.ErrNotNow, err)
-	}
-	return fmt.Errorf("%w: %w", admin.ErrInvalid, err)
 }

@@ -285,7 +285,7 @@ func TestOnlyAProgramIsServedWithoutBeingAsked(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Get(run.AdminURL() + "readyz")
-	if err != nil || res.StatusCode != 200 {
+	if err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("Run serves at %q: %v %v", run.AdminURL(), res, err)
 	} else {
 		res.Body.Close()

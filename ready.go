@@ -50,7 +50,7 @@ func (s *System) Ready(ctx context.Context) Readiness {
 	}
 	why := "draining: no new tasks are taken"
 	if state == Running {
-		why = consumerFault(stats, s.Tasks(), s.office.pulse.beat(ctx, r.client), time.Now())
+		why = consumerFault(stats, s.Tasks(), s.console.pulse.beat(ctx, r.client), time.Now())
 	}
 	if why != "" {
 		ready.TaskConsumer, ready.Reasons = admin.Error, append(ready.Reasons, why)
@@ -64,7 +64,7 @@ func (s *System) queueFault(ctx context.Context, p poller.Stats) string {
 	if p.LastSuccess.After(p.LastFailure) && time.Since(p.LastSuccess) < fresh {
 		return ""
 	}
-	for _, q := range s.office.census.Queues(ctx) {
+	for _, q := range s.console.census.Queues(ctx) {
 		switch {
 		case q.Role != roleTasks:
 		case q.Error != "":
@@ -110,7 +110,7 @@ func (s *System) alive(ctx context.Context) admin.Liveness {
 		return admin.Liveness{Actors: admin.OK}
 	}
 	var reasons []string
-	if silent := s.office.pulse.beat(ctx, r.client); silent > deadAfter {
+	if silent := s.console.pulse.beat(ctx, r.client); silent > deadAfter {
 		reasons = append(reasons, fmt.Sprintf("the dispatcher has not answered for %v", silent.Round(time.Second)))
 	}
 	if p := r.queue.Stats(); !p.Alive.IsZero() && time.Since(p.Alive) > deadAfter {

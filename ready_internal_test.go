@@ -69,7 +69,7 @@ func newProbed(t *testing.T) *probed {
 		return actor.ReceiveFunc(func(actor.Context) {})
 	}))
 	Handle(p.sys, task.Define[any]("slow"), func(context.Context, task.Job[any]) error { <-p.block; return nil })
-	server, err := admin.New(p.sys.office.config())
+	server, err := admin.New(p.sys.console.config())
 	if err != nil {
 		t.Fatal(err)
 	}

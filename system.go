@@ -36,7 +36,7 @@ type System struct {
 	sender   *poller.Sender
 	breakers breakers
 	tasks    *lane
-	office   *office
+	console  *console
 
 	mu    sync.Mutex    // one Start or Stop at a time
 	state atomic.Int32  // a State; written under mu, read by anybody
@@ -159,7 +159,7 @@ func New(name string, opts ...Option) (*System, error) {
 	s.breakers.each = map[string]*breaker.Breaker{}
 	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure()))
 	s.tasks = newLane(s)
-	s.office = newOffice(s, &o)
+	s.console = newConsole(s, &o)
 	return s, nil
 }
 
@@ -235,7 +235,7 @@ func (s *System) Run(ctx context.Context) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
-	s.office.whole.Store(true)
+	s.console.whole.Store(true)
 	err := s.Start(ctx)
 	if err == nil {
 		select {
@@ -281,7 +281,7 @@ func (s *System) Start(ctx context.Context) error {
 	if _, err := s.log.Start(s.actors); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
-	if err := s.openOffice(); err != nil {
+	if err := s.openConsole(); err != nil {
 		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
 	log := s.Logger("chassis")
@@ -344,7 +344,7 @@ func (s *System) stop(drain context.Context) {
 	stage("queue", s.queue.close)
 	log.Info("stopped", "error", errors.Join(errs...))
 	stage("log", s.log.Stop)
-	stage("admin", s.office.close)
+	stage("admin", s.console.close)
 	s.actors.Shutdown()
 
 	s.err = errors.Join(errs...)

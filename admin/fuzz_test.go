@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func FuzzAPI(f *testing.F) {
 		if strings.Contains(path, "stream") {
 			t.Skip("does not end by itself")
 		}
-		r := httptest.NewRequest("GET", "http://x/", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodGet, "http://x/", strings.NewReader(body))
 		if u, err := r.URL.Parse(path); err == nil && u.Host == "x" {
 			r.URL = u
 		}

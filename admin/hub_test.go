@@ -18,7 +18,7 @@ func watch(t *testing.T, ctx context.Context, srv *Server) func(event string, in
 	t.Helper()
 	pr, pw := net.Pipe()
 	t.Cleanup(func() { pr.Close() })
-	r, err := http.NewRequestWithContext(ctx, "GET", "http://localhost/api/v1/stream", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/api/v1/stream", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,13 +170,13 @@ func TestListenServesStreamsAndClosesThem(t *testing.T) {
 	if err := srv.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	req, _ := http.NewRequestWithContext(t.Context(), "GET", srv.URL()+"api/v1/stream", nil)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL()+"api/v1/stream", nil)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%v", res)
 	}
 	if err := srv.Close(t.Context()); err != nil {
