@@ -22,38 +22,51 @@ func Recovery(next RawHandler) RawHandler {
 	}
 }
 
-// Logging logs the end of every attempt at DEBUG, a failed one's at WARN, the
-// stack of a panic with it. The record's ctx is the job's.
+// Logging logs the end of every attempt: a failed one at WARN, with the stack
+// of a panic; one that waits for an open breaker at INFO; one that is done or
+// snoozed at DEBUG. The record's ctx is the job's, so the chassis' logger adds
+// task, exec_id, attempt and job to it.
 func Logging(log *slog.Logger) Middleware {
 	return func(next RawHandler) RawHandler {
 		return func(ctx context.Context, job Job[json.RawMessage]) error {
 			err := next(ctx, job)
-			level := slog.LevelDebug
-			if err != nil {
-				level = slog.LevelWarn
-			}
+			level, message := ending(err)
 			if log.Enabled(ctx, level) {
-				logEnd(ctx, log, level, job.Info, err)
+				logEnd(ctx, log, level, message, job.Info, err)
 			}
 			return err
 		}
 	}
 }
 
-func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, info *Info, err error) {
-	attrs := []slog.Attr{
-		slog.String("task", info.Task), slog.String("exec_id", info.ExecID), slog.Int("attempt", info.Attempt),
+// ending is how loud the end of an attempt is, and its words.
+func ending(err error) (slog.Level, string) {
+	var (
+		snooze *SnoozeError
+		open   OpenBreaker
+	)
+	switch {
+	case err == nil:
+		return slog.LevelDebug, "task done"
+	case errors.As(err, &snooze):
+		return slog.LevelDebug, "task snoozed"
+	case errors.As(err, &open) && open.BreakerOpen():
+		return slog.LevelInfo, "task waits for an open breaker"
 	}
+	return slog.LevelWarn, "task attempt ended with an error"
+}
+
+func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message string, info *Info, err error) {
 	if err == nil {
-		log.LogAttrs(ctx, level, "task done", attrs...)
+		log.LogAttrs(ctx, level, message)
 		return
 	}
-	attrs = append(attrs, slog.Any("error", err), slog.Int("failures_before", info.Failures), slog.Int("max_failures", info.MaxFailures))
+	attrs := []slog.Attr{slog.Any("error", err), slog.Int("failures_before", info.Failures), slog.Int("max_failures", info.MaxFailures)}
 	var p *PanicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
-	log.LogAttrs(ctx, level, "task attempt ended with an error", attrs...)
+	log.LogAttrs(ctx, level, message, attrs...)
 }
 
 // Timing tells observe how long each attempt took and how it ended.

@@ -167,7 +167,7 @@ func (d *dispatcher) abandon(e *execution, a *attempt) {
 	}
 	d.monitor.hung.Add(1)
 	e.entry.meter.abandoned.Add(1)
-	d.log.ErrorContext(a.ctx, "handler abandoned: it ignored the end of its ctx", "task", e.msg.Name, "exec_id", e.msg.ExecID,
+	d.log.ErrorContext(a.ctx, "handler abandoned: it ignored the end of its ctx",
 		"running_for", time.Since(a.started), "stack", stackOf(a))
 	d.emit(Abandoned, e, nil)
 	if e.entry.actor && e.child != nil {

@@ -124,7 +124,7 @@ func (d *dispatcher) rejected(e *execution, defects error) bool {
 		d.giveUp(e, task.ReasonUndecodable, fatal)
 		return true
 	}
-	d.log.Warn("message with a defect", "error", defects, "message_id", e.messageID, "task", e.msg.Name, "exec_id", e.msg.ExecID)
+	d.log.WarnContext(e.logContext(), "message with a defect", "error", defects, "message_id", e.messageID)
 	return false
 }
 

@@ -69,6 +69,14 @@ func (e *execution) disarm() {
 // receive of this copy was one run.
 func (e *execution) attempts() int { return e.msg.Attempts + e.ledger.receives - 1 + e.runs }
 
+// logContext is the ctx of records about e, which carries its job.
+func (e *execution) logContext() context.Context {
+	return task.WithInfo(context.Background(), &task.Info{
+		Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
+		Attempt: e.attempts(), Failures: e.ledger.spent(),
+	})
+}
+
 // deadline is the end of an attempt that starts now; zero if it has none.
 func (e *execution) deadline(now time.Time) time.Time {
 	if d := e.entry.spec.Deadline; d > 0 {

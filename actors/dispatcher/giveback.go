@@ -57,8 +57,8 @@ func (d *dispatcher) sendCopy(e *execution, delay time.Duration) {
 		attrs = e.msg.Attributes()
 	}
 	if task.Size(e.msg.Body, attrs) > task.MaxSize {
-		d.log.Warn("message too full for a copy that carries its count: hidden instead, which spends a failure",
-			"task", e.msg.Name, "exec_id", e.msg.ExecID, "bytes", len(e.msg.Body))
+		d.log.WarnContext(e.logContext(), "message too full for a copy that carries its count: hidden instead, which spends a failure",
+			"bytes", len(e.msg.Body))
 		d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: delay})
 		return
 	}
@@ -72,7 +72,7 @@ func (d *dispatcher) sendCopy(e *execution, delay time.Duration) {
 func (d *dispatcher) giveUp(e *execution, reason string, err error) {
 	e.entry.meter.givenUp.Add(1)
 	e.msg.LastError, e.msg.Attempts, e.msg.Failures, e.msg.Counted = task.ErrorText(err.Error()), e.attempts(), e.ledger.spent(), true
-	d.log.Error("task given up", "task", e.msg.Name, "exec_id", e.msg.ExecID, "job_id", e.msg.JobID, "job_name", e.msg.JobName,
+	d.log.ErrorContext(e.logContext(), "task given up",
 		"reason", reason, "failures", e.ledger.spent(), "max_failures", e.ledger.max, "error", err, "message_id", e.messageID)
 	d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = reason, err.Error() })
 	settle := &poller.Settle{Lease: e.lease}

@@ -35,7 +35,7 @@ func (d *dispatcher) noteDelay(e *execution, now time.Time) {
 		d.late.silent++
 		return
 	}
-	d.log.Warn("task runs late", "task", e.msg.Name, "exec_id", e.msg.ExecID, "when", e.msg.When, "late_by", wait,
+	d.log.WarnContext(e.logContext(), "task runs late", "when", e.msg.When, "late_by", wait,
 		"late_ones_not_logged", d.late.silent)
 	d.late = lateness{told: now}
 }

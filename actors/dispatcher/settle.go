@@ -71,8 +71,8 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 	if m.Err != nil {
 		d.monitor.unsettl.Add(1)
 		e.returned = true
-		d.log.Warn("a message could not be settled: it will be delivered again", "error", m.Err,
-			"task", e.msg.Name, "exec_id", e.msg.ExecID, "message_id", e.messageID)
+		d.log.WarnContext(e.logContext(), "a message could not be settled: it will be delivered again", "error", m.Err,
+			"message_id", e.messageID)
 		d.emit(SettleFailed, e, func(ev *Event) { ev.Error = m.Err.Error() })
 	} else {
 		d.emit(SettledWell, e, nil)
@@ -127,8 +127,8 @@ func (d *dispatcher) onLeaseLost(m *poller.LeaseLost) {
 	}
 	e.lost = true
 	d.monitor.lost.Add(1)
-	d.log.Warn("lease lost: the message may be delivered to another process", "error", m.Err,
-		"task", e.msg.Name, "exec_id", e.msg.ExecID, "phase", e.phase.String())
+	d.log.WarnContext(e.logContext(), "lease lost: the message may be delivered to another process", "error", m.Err,
+		"phase", e.phase.String())
 	d.emit(LostLease, e, nil)
 	switch e.phase {
 	case running:
