@@ -4,6 +4,7 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"strings"
 )
 
 //go:embed page
@@ -15,5 +16,12 @@ func page() http.Handler {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return http.FileServerFS(sub)
+	serve := http.FileServerFS(sub)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name := strings.TrimPrefix(r.URL.Path, "/"); name != "" && !fs.ValidPath(name) {
+			http.NotFound(w, r) // the file server would take it for a fault of its own
+			return
+		}
+		serve.ServeHTTP(w, r)
+	})
 }
