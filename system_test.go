@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -204,5 +206,57 @@ func TestGuardLogsThePanicAndLetsItGoOn(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "the sky falls") || !strings.Contains(log.String(), "system_test.go") {
 		t.Errorf("the log does not hold the panic and its stack: %s", log)
+	}
+}
+
+// nested is a task actor with children of its own, which answers Failed while
+// they live.
+type nested struct {
+	ran     bool
+	reused  *atomic.Bool
+	results chan<- int
+}
+
+func (n *nested) Receive(c actor.Context) {
+	m, ok := c.Message().(*dispatcher.Execute)
+	if !ok {
+		return
+	}
+	for range 3 {
+		c.Spawn(actor.PropsFromFunc(func(actor.Context) {}))
+	}
+	if n.ran {
+		n.reused.Store(true)
+	}
+	n.ran = true
+	if m.Info.Attempt < 4 {
+		c.Respond(&dispatcher.Failed{Err: errors.New("not yet")})
+		return
+	}
+	c.Respond(dispatcher.Done{})
+	n.results <- m.Info.Attempt
+}
+
+func TestARetryOfATaskActorWithChildrenIsANewInstance(t *testing.T) {
+	sys, _ := newSystem(t, func(s *chassis.Settings) { s.Log.Level = "error"; s.Tasks.Workers, s.Tasks.MaxWorkers = 20, 20 })
+	var reused atomic.Bool
+	results := make(chan int, 100)
+	sys.Register("nested", actor.PropsFromProducer(func() actor.Actor { return &nested{reused: &reused, results: results} }),
+		task.MaxFailures(5), task.Wait(0, task.None))
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := sys.Send(t.Context(), "nested", greeting{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		if attempt := <-results; attempt != 4 {
+			t.Fatalf("done at attempt %d, want 4", attempt)
+		}
+	}
+	if reused.Load() {
+		t.Error("an instance got a second Execute")
 	}
 }

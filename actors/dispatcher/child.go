@@ -21,7 +21,7 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) error {
 		e.child = child
 		d.children[child.Id] = e
 	} else {
-		d.ctx.(actor.Supervisor).RestartChildren(e.child)
+		d.restart(e.child)
 	}
 	if !e.entry.actor {
 		d.ctx.Send(e.child, &a.execute)
@@ -31,6 +31,17 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) error {
 	a.reply, _ = d.system.ProcessRegistry.Add(answerTo{a}, name)
 	d.ctx.RequestWithCustomSender(e.child, &a.execute, a.reply)
 	return nil
+}
+
+// restart makes child a new instance, which alone gets what is sent to it from
+// now on. One that answered instead of failing still takes messages, and would
+// until its own children have ended, so its mailbox is suspended first; the
+// restart resumes it.
+func (d *dispatcher) restart(child *actor.PID) {
+	if process, ok := d.system.ProcessRegistry.Get(child); ok {
+		process.SendSystemMessage(child, &actor.SuspendMailbox{})
+	}
+	d.ctx.(actor.Supervisor).RestartChildren(child)
 }
 
 // spawn makes a child; a panic of the user's producer is an error.
