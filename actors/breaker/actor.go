@@ -50,11 +50,12 @@ type record struct {
 
 // state is one incarnation of the actor: what a restart makes anew.
 type state struct {
-	b     *Breaker
-	ctx   actor.Context
-	dues  dueHeap
-	timer *time.Timer
-	armed int64 // when timer fires, 0 if it does not
+	b       *Breaker
+	mailbox *mailbox
+	ctx     actor.Context
+	dues    dueHeap
+	timer   *time.Timer
+	armed   int64 // when timer fires, 0 if it does not
 
 	prober       *actor.PID // makes health calls while open
 	cancelProber context.CancelFunc
@@ -68,9 +69,9 @@ type tick struct{}
 var guardian = actor.NewRestartingStrategy()
 
 func (b *Breaker) spawn(name string) error {
-	var m *mailbox
-	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b} },
-		actor.WithMailbox(func() actor.Mailbox { m = &mailbox{}; return m }),
+	m := &mailbox{}
+	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b, mailbox: m} },
+		actor.WithMailbox(func() actor.Mailbox { return m }),
 		actor.WithGuardian(guardian))
 	pid, err := b.system.Root.SpawnNamed(props, name)
 	if err != nil {
@@ -80,7 +81,6 @@ func (b *Breaker) spawn(name string) error {
 		b.own.ending.Add(1)
 		b.pid = pid
 	}
-	b.mailbox.Store(m)
 	return nil
 }
 
@@ -115,6 +115,9 @@ func (s *state) Receive(c actor.Context) {
 // published whole or not at all, so nothing but the failing message is lost.
 func (s *state) onStarted(c actor.Context) {
 	s.ctx = c
+	// Published by the actor itself, and before anything can stop it: who spawned
+	// it may come late, when it is stopped and replaced already.
+	s.b.mailbox.Store(s.mailbox)
 	v := s.b.view.Load()
 	e := begin(&v.tree, s.b.now(), 0)
 	v.root.walk(func(n *node) {
@@ -139,9 +142,8 @@ func (s *state) onStarted(c actor.Context) {
 // the actor: whoever holds the handle must not be left without.
 func (s *state) onStopped(c actor.Context) {
 	b := s.b
-	m := b.mailbox.Load()
-	m.dead = true
-	m.suspended.Store(false) // what still waits is answered, not kept
+	s.mailbox.dead = true
+	s.mailbox.suspended.Store(false) // what still waits is answered, not kept
 	if !b.stopping.Load() {
 		b.own.restarts.Add(1)
 		if err := b.spawn(c.Self().Id); err == nil {

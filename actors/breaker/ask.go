@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -53,6 +54,7 @@ func (b *Breaker) ask(a *ask) error {
 		if b.view.Load().kind == viewStopped {
 			return ErrStopped
 		}
+		runtime.Gosched() // its successor is being spawned
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,42 +174,43 @@ func TestJitter(t *testing.T) {
 
 func TestHealthCallsSpareCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var well, panics bool
-		checks := 0
+		var well, panics atomic.Bool
+		var checks atomic.Int64
 		b := newBreaker(t, Settings{ClosedFailLimit: 1, HalfSuccessLimit: 3, Ramp: 10 * time.Second, OpenMax: time.Minute},
 			WithHealth(func(context.Context) error {
-				checks++
-				if panics {
+				checks.Add(1)
+				if panics.Load() {
 					panic("health")
 				}
-				if !well {
+				if !well.Load() {
 					return errBoom
 				}
 				return nil
 			}))
 		_ = b.Do(t.Context(), "", fail)
 		time.Sleep(35 * time.Second)
-		if b.State() != Open || checks < 30 {
-			t.Fatalf("after 35s of failing checks: %v, %d checks", b.State(), checks)
+		if b.State() != Open || checks.Load() < 30 {
+			t.Fatalf("after 35s of failing checks: %v, %d checks", b.State(), checks.Load())
 		}
-		panics = true
+		panics.Store(true)
 		time.Sleep(10 * time.Second)
-		if b.State() != Open || checks < 40 {
-			t.Fatalf("after 10s of checks that panic: %v, %d checks", b.State(), checks)
+		if b.State() != Open || checks.Load() < 40 {
+			t.Fatalf("after 10s of checks that panic: %v, %d checks", b.State(), checks.Load())
 		}
-		panics, well = false, true
+		panics.Store(false)
+		well.Store(true)
 		time.Sleep(3*time.Second + time.Millisecond)
 		if s := b.Snapshot().Entries[0]; s.State != HalfOpen || s.Ramp < rampStart {
 			t.Fatalf("after 3 good checks: %+v", s)
 		}
-		before := checks
+		before := checks.Load()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if b.State() != Closed || checks != before {
-			t.Fatalf("after the ramp: %v, %d checks more", b.State(), checks-before)
+		if b.State() != Closed || checks.Load() != before {
+			t.Fatalf("after the ramp: %v, %d checks more", b.State(), checks.Load()-before)
 		}
 		// A check that never succeeds does not make it stick.
-		well = false
+		well.Store(false)
 		_ = b.Do(t.Context(), "", fail)
 		time.Sleep(time.Minute + time.Second)
 		if b.State() != HalfOpen {
