@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -44,7 +45,7 @@ func (c *census) Queues(ctx context.Context) []admin.Queue {
 	c.mu.Lock()
 	if c.sys.pool() == "" || c.ctx.Err() != nil || time.Since(c.at) < censusEvery {
 		defer c.mu.Unlock()
-		return c.last
+		return slices.Clone(c.last)
 	}
 	if c.under == nil {
 		c.under = make(chan struct{})
@@ -58,7 +59,7 @@ func (c *census) Queues(ctx context.Context) []admin.Queue {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last
+	return slices.Clone(c.last)
 }
 
 func (c *census) look(done chan struct{}) {

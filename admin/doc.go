@@ -57,7 +57,8 @@
 //
 // One goroutine, the hub, owns the viewers of the page and the history behind
 // its curves; it ends with [Server.Close]. All methods of a [Server] are safe
-// from any goroutine. The interfaces of [Config] are called from several.
+// from any goroutine. The interfaces of [Config] are called from several; the
+// slices and maps that they return are the server's from then on.
 //
 // # Debugging and tests
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -86,7 +87,11 @@ func (p *plant) set(f func()) {
 func (p *plant) Info() Info                      { p.mu.Lock(); defer p.mu.Unlock(); return p.info }
 func (p *plant) Live(context.Context) Liveness   { p.mu.Lock(); defer p.mu.Unlock(); return p.live }
 func (p *plant) Ready(context.Context) Readiness { p.mu.Lock(); defer p.mu.Unlock(); return p.ready }
-func (p *plant) Queues(context.Context) []Queue  { p.mu.Lock(); defer p.mu.Unlock(); return p.queues }
+func (p *plant) Queues(context.Context) []Queue {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.queues)
+}
 
 type (
 	plantTasks    struct{ *plant }
@@ -97,7 +102,7 @@ type (
 )
 
 func (p plantTasks) Workers() Workers { p.mu.Lock(); defer p.mu.Unlock(); return p.workers }
-func (p plantTasks) Tasks() []Task    { p.mu.Lock(); defer p.mu.Unlock(); return p.tasks }
+func (p plantTasks) Tasks() []Task    { p.mu.Lock(); defer p.mu.Unlock(); return slices.Clone(p.tasks) }
 func (p plantTasks) Executions(_ context.Context, limit int) ([]Execution, int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +151,11 @@ func (p plantDead) Delete(_ context.Context, ids []string) ([]string, error) {
 	return ids, nil
 }
 
-func (p plantBreakers) Breakers() []Breaker { p.mu.Lock(); defer p.mu.Unlock(); return p.breakers }
+func (p plantBreakers) Breakers() []Breaker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.breakers)
+}
 func (p plantBreakers) Transitions(service string, since uint64) ([]Transition, error) {
 	if service != "https://mail.internal" {
 		return nil, fmt.Errorf("%w: no breaker of %q", ErrNotFound, service)
@@ -179,7 +188,7 @@ func (p plantLogs) Follow(ctx context.Context, buffer int) <-chan string {
 func (p plantLogs) Log() Log {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Log{Levels: p.levels, Outputs: []LogOutput{{Name: "main", Format: "json", Policy: "block", Written: 5}}}
+	return Log{Levels: maps.Clone(p.levels), Outputs: []LogOutput{{Name: "main", Format: "json", Policy: "block", Written: 5}}}
 }
 func (p plantLogs) SetLevel(name, level string) error {
 	if level == "loud" {
