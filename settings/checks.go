@@ -39,7 +39,7 @@ func (d *decoder) rules(f *field, n *node, at Position, v reflect.Value) {
 			if f.secret || d.hidden(n) {
 				e.Problem, e.Err = "its check refused it", nil
 			}
-			d.fail(e)
+			_ = d.fail(e)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value)
 	if n != nil && n.more().alias != "" {
 		e.Problem += " by the alias " + quoteKey(n.more().alias)
 	}
-	d.fail(e)
+	_ = d.fail(e)
 }
 
 func (d *decoder) each(f *field, n *node, v reflect.Value) {
@@ -127,7 +127,7 @@ func (d *decoder) required(f *field, section Position) {
 			section.Name = "settings"
 		}
 	}
-	d.fail(&Error{Kind: KindRequired, Pos: section, Path: path, Problem: problem})
+	_ = d.fail(&Error{Kind: KindRequired, Pos: section, Path: path, Problem: problem})
 }
 
 // checked places what a check function said.
@@ -161,7 +161,7 @@ func (d *decoder) checked(v reflect.Value, err error) {
 	} else if n := d.here(); n != nil {
 		e.Pos = n.pos()
 	}
-	d.fail(e)
+	_ = d.fail(e)
 }
 
 func (d *decoder) here() *node {

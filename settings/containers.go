@@ -13,14 +13,14 @@ func (d *decoder) list(c *codec, f *field, n *node, v reflect.Value, hide bool) 
 		v.SetZero()
 		return true
 	}
-	kids := n.kids
+	var kids []kid
 	switch {
 	case n.kind == listNode:
 		kids = d.joined(f, n)
 	case n.kind == mapNode && byIndex(n):
 		var ok bool
 		if kids, ok = inOrder(n.kids); !ok {
-			d.fail(&Error{Kind: KindType, Pos: n.pos(), Problem: "expected the elements 0, 1, 2 and so on without a gap"})
+			_ = d.fail(&Error{Kind: KindType, Pos: n.pos(), Problem: "expected the elements 0, 1, 2 and so on without a gap"})
 			return false
 		}
 	case n.kind == textNode:
@@ -131,7 +131,7 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 		d.path = append(d.path, k.key)
 		key := reflect.New(c.key.typ).Elem()
 		if m := c.key.set(&node{kind: textNode, text: k.key}, key); m != nil {
-			d.fail(&Error{Kind: KindType, Pos: k.keyPos(), Problem: "expected " + c.key.expect + " as key, found " + quoteKey(k.key)})
+			_ = d.fail(&Error{Kind: KindType, Pos: k.keyPos(), Problem: "expected " + c.key.expect + " as key, found " + quoteKey(k.key)})
 			ok = false
 		} else {
 			elem := reflect.New(c.elem.typ).Elem()

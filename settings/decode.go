@@ -152,7 +152,7 @@ func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool)
 			return false
 		}
 		if inner.Kind() == reflect.String && inner.String() == Mask {
-			d.fail(&Error{Kind: KindType, Pos: n.pos(), Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
+			_ = d.fail(&Error{Kind: KindType, Pos: n.pos(), Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
 			return false
 		}
 		v.Set(reflect.ValueOf(v.Interface().(secretType).hide(inner)))

@@ -145,10 +145,7 @@ func TestASecretIsReadFromEveryPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []string
-	for _, s := range []string{got.Token.Reveal(), fmt.Sprint(got.Pin.Reveal()), got.Keys[0].Reveal(), got.ByName["x"].Reveal(), got.Plain, got.DSN.Reveal().Password, got.Deep.Token.Reveal(), got.Others[0].Token.Reveal(), got.Optional.Reveal()} {
-		all = append(all, s)
-	}
+	all := []string{got.Token.Reveal(), fmt.Sprint(got.Pin.Reveal()), got.Keys[0].Reveal(), got.ByName["x"].Reveal(), got.Plain, got.DSN.Reveal().Password, got.Deep.Token.Reveal(), got.Others[0].Token.Reveal(), got.Optional.Reveal()}
 	if want := []string{"abc", "5", "k", "y", "a", "p", "d", "t", "o"}; !reflect.DeepEqual(all, want) {
 		t.Errorf("got %q", all)
 	}

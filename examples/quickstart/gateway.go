@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ type letter struct {
 	Language string `json:"language"`
 }
 
-func openGateway(dir string) (*gateway, error) {
+func openGateway(ctx context.Context, dir string) (*gateway, error) {
 	g := &gateway{byKey: map[string]entry{}, byAddr: map[string]int{}, refused: map[int]int{}}
 	path := filepath.Join(dir, "delivered.jsonl")
 	if err := g.replay(path); err != nil {
@@ -64,7 +65,7 @@ func openGateway(dir string) (*gateway, error) {
 	if g.journal, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return nil, fmt.Errorf("gateway: open its journal: %w", err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("gateway: listen on loopback: %w", err), g.journal.Close())
 	}
@@ -86,7 +87,7 @@ func (g *gateway) replay(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // read only, but for the truncation, which has its own error
 	whole, r := int64(0), bufio.NewReader(f)
 	for {
 		line, err := r.ReadBytes('\n')

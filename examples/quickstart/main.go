@@ -70,11 +70,11 @@ func run(ctx context.Context, dir string, fresh bool, out *os.File) error {
 	if err != nil {
 		return err
 	}
-	gate, err := openGateway(dir)
+	gate, err := openGateway(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer gate.Close()
+	defer func() { _ = gate.Close() }() // every accepted letter is in its journal already
 
 	cfg, err := chassis.LoadSettings(
 		settings.Bytes("examples/quickstart/chassis.yaml", settings.YAML, settingsYAML),
@@ -88,7 +88,7 @@ func run(ctx context.Context, dir string, fresh bool, out *os.File) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()                                                       // the logger has flushed
 	sys, err := chassis.New("mailer", chassis.WithSettings(cfg), chassis.WithLogOutput(log)) // a service's log goes to stdout
 	if err != nil {
 		return err

@@ -117,7 +117,10 @@ func (w *Watcher[T]) run(ctx context.Context, fs *fsnotify.Watcher, look *look) 
 			if ok && look.concerns(e) {
 				quiet.Reset(settle)
 			}
-		case <-fs.Errors: // events were lost
+		case _, ok := <-fs.Errors: // events were lost
+			if !ok {
+				return
+			}
 			quiet.Reset(settle)
 		case <-quiet.C:
 			w.step(look)
