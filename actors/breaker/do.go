@@ -27,15 +27,26 @@ func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Conte
 
 func (b *Breaker) do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
 	v := b.view.Load()
-	if v.kind != viewQuiet && (!v.passes(path) || ctx.Err() != nil) {
-		return b.doSlow(ctx, v, path, fn)
+	if v.kind != viewQuiet {
+		return b.doUnquiet(ctx, v, path, fn)
 	}
 	err = ended{}
 	defer func() {
-		if err != nil || b.view.Load() != v || v.kind != viewQuiet {
+		if err != nil || b.view.Load() != v {
 			b.quietEnd(ctx, v.seq, path, err)
 		}
 	}()
+	err = fn(ctx)
+	return err
+}
+
+// doUnquiet is do when something is amiss: on the call's own path, or next to it.
+func (b *Breaker) doUnquiet(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) (err error) {
+	if !v.passes(path) || ctx.Err() != nil {
+		return b.doSlow(ctx, v, path, fn)
+	}
+	err = ended{}
+	defer func() { b.quietEnd(ctx, v.seq, path, err) }()
 	err = fn(ctx)
 	return err
 }
