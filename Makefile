@@ -6,14 +6,14 @@ LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.
 FUZZTIME ?= 30s
 KILLS     ?= 5
 CHAOSTIME ?= 10m
-MODULES  := . bench
+MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy test race killtest fuzz bench chaos peers cover
+.PHONY: help check fmt vet lint tidy test race killtest e2e scale soak fuzz bench chaos peers cover
 
 help: ## list the habits
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy race killtest ## all that must hold before anything lands
+check: fmt vet lint tidy race killtest e2e ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -36,6 +36,9 @@ race: ## every test under the race detector, with goleak
 killtest: ## the quickstart, killed at random moments and carried on
 	$(GO) test ./examples/quickstart -run Killed -kills $(KILLS) -v -count 1
 
+e2e: ## the live page in a real browser, if there is one
+	cd e2e && $(GO) test -v ./...
+
 fuzz: ## every fuzz target for FUZZTIME
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
@@ -45,6 +48,15 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: ## benchmarks of our own
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops
+	CHASSIS_SCALE=1 $(GO) test -v -timeout 30m -run 'LongTasks|RequestsUnderLoad|Invisible' ./actors/poller
+	$(GO) test -v -timeout 30m -run Malformed ./actors/dispatcher -malformed 1000000
+	$(GO) test -v -timeout 30m -run Invisible . -stops 1000
+	$(GO) test -v -timeout 30m -run Kills ./localsqs -kills 50
+	$(GO) test -v -timeout 30m -run Depth ./localsqs -messages 1000000
+	$(GO) test -v -timeout 30m -run Killed ./examples/quickstart -kills 20
+	CHASSIS_STALL=10 $(GO) test -v -run StalledReader ./actors/logger
 
 chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing may be lost
 	cd bench && $(GO) run ./chaos -for $(CHAOSTIME)

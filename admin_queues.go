@@ -116,7 +116,7 @@ func (c *census) ages(list []admin.Queue) {
 	}
 	for _, s := range c.sys.queue.local.Stats().Queues {
 		for i := range list {
-			if age := s.OldestAge.Seconds(); list[i].Name == s.Name && age > 0 {
+			if age := s.OldestAge.Seconds(); list[i].Name == s.Name {
 				list[i].OldestAge = &age
 			}
 		}

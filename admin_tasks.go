@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/admin"
 )
 
@@ -39,10 +40,17 @@ func (d consoleTasks) Tasks() []admin.Task {
 		list = append(list, admin.Task{Name: t.Name, Registered: t.Registered, Paused: t.Paused, MaxFailures: t.MaxFailures, Running: t.Running, Started: t.Started,
 			Succeeded: t.Succeeded, Failed: t.Failed, Panicked: t.Panicked, Interrupted: t.Interrupted, Waits: t.Held, GivenBack: t.GivenBack,
 			Postponed: t.Postponed, GivenUp: t.GivenUp, Abandoned: t.Abandoned,
-			Run:   admin.Distribution{P50: t.RunP50.Seconds(), P99: t.RunP99.Seconds()},
-			Delay: admin.Distribution{P50: t.DelayP50.Seconds(), P99: t.DelayP99.Seconds()}})
+			Run: distribution(t.Runs, t.RunP50, t.RunP99), Delay: distribution(t.Delays, t.DelayP50, t.DelayP99)})
 	}
 	return list
+}
+
+func distribution(d dispatcher.Durations, p50, p99 time.Duration) admin.Distribution {
+	a := admin.Distribution{P50: p50.Seconds(), P99: p99.Seconds(), Count: d.Count, Sum: d.Sum.Seconds(), Buckets: make(map[float64]uint64, len(d.AtMost))}
+	for bound, n := range d.AtMost {
+		a.Buckets[bound.Seconds()] = n
+	}
+	return a
 }
 
 // errNotStarted is the answer to commands before there is anybody to obey.
@@ -57,16 +65,36 @@ func (d consoleTasks) Executions(ctx context.Context, limit int) ([]admin.Execut
 	if err != nil {
 		return nil, 0, err
 	}
+	ends := d.leases(ctx)
 	list := make([]admin.Execution, len(r.List))
 	for i := range r.List {
 		e := &r.List[i]
 		list[i] = admin.Execution{Task: e.Task, ExecID: e.ExecID, JobID: e.JobID, JobName: e.JobName, Phase: e.Phase, Attempt: e.Attempt,
-			Failures: e.Failures, Since: e.Since, Until: e.Until, Error: e.Error}
+			Failures: e.Failures, Since: e.Since, Until: e.Until, LeaseEnd: ends[e.Lease], Error: e.Error}
 		if p := e.Progress; p != nil {
 			list[i].Progress = &admin.Progress{Done: p.Done, Total: p.Total, Note: p.Note, At: p.At}
 		}
 	}
 	return list, r.Total, nil
+}
+
+// leases asks the poller when each lease ends. Without an answer the list is
+// shown without them.
+func (d consoleTasks) leases(ctx context.Context) map[poller.LeaseID]time.Time {
+	r := d.sys.tasks.actors()
+	if r == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	reply := make(chan map[poller.LeaseID]time.Time, 1)
+	d.sys.actors.Root.Send(r.poller, &poller.InspectLeases{Reply: reply})
+	select {
+	case ends := <-reply:
+		return ends
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 func (d consoleTasks) Pause(ctx context.Context, name string) error {

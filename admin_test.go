@@ -148,7 +148,8 @@ func TestTheAdminServerShowsAndSteersARunningSystem(t *testing.T) {
 	send("slow")()
 	<-begun
 	page := ask[admin.ExecutionPage](d, "GET", "api/v1/executions?search=spring", "")
-	if page.Total != 1 || page.List[0].Task != "slow" || page.List[0].Phase != "running" || page.List[0].Progress == nil || page.List[0].Progress.Note != "thirds" {
+	if page.Total != 1 || page.List[0].Task != "slow" || page.List[0].Phase != "running" || page.List[0].Progress == nil || page.List[0].Progress.Note != "thirds" ||
+		time.Until(page.List[0].LeaseEnd) < time.Minute || time.Until(page.List[0].LeaseEnd) > 2*time.Minute {
 		t.Errorf("executions: %+v", page)
 	}
 	wait(t, sys, func() {
@@ -222,9 +223,17 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		`chassis_messages_sent_total{outcome="sent"} 1`,
 		`chassis_ready{check="task_consumer"} 1`,
 		`chassis_log_records_total{outcome="written",output="main"}`,
+		`chassis_task_duration_seconds_bucket{task="greet",le="1.048576"} 1`,
+		`chassis_task_duration_seconds_count{task="greet"} 1`,
+		`chassis_task_delay_seconds_count{task="greet"} 1`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
+	for _, name := range admin.MetricNames() {
+		if !strings.Contains(body, "# TYPE "+name+" ") {
+			t.Errorf("%s is promised but not served by a system at work", name)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (e *execution) deadline(now time.Time) time.Time {
 // snapshot is the execution as others may see it.
 func (e *execution) snapshot() Execution {
 	s := Execution{
-		Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
+		Lease: e.lease, Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
 		Phase: e.phase.String(), Failures: e.ledger.spent(), Attempt: e.attempts(),
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}

@@ -10,6 +10,31 @@ import (
 // 1 µs to 19 hours: a quantile is exact to 19 %. Safe from all goroutines.
 type histogram struct {
 	buckets [bucketCount]atomic.Uint64
+	sum     atomic.Int64 // ns
+}
+
+// Durations are durations counted: how many there were, how long they took
+// together, and how many of them took at most so long, for bounds four times
+// as long as the one before. Each number is exact, but not of one instant.
+type Durations struct {
+	Count  uint64
+	Sum    time.Duration
+	AtMost map[time.Duration]uint64
+}
+
+// bounds of Durations, as powers of two of 1 µs: 1.024 ms to 4.8 h.
+const firstBound, lastBound, boundStep = 10, 34, 2
+
+func (h *histogram) durations() Durations {
+	d := Durations{AtMost: make(map[time.Duration]uint64, (lastBound-firstBound)/boundStep+1)}
+	for i := range bucketCount {
+		if power := i / 4; i%4 == 0 && power >= firstBound && power <= lastBound && (power-firstBound)%boundStep == 0 {
+			d.AtMost[time.Microsecond<<power] = d.Count
+		}
+		d.Count += h.buckets[i].Load()
+	}
+	d.Sum = time.Duration(h.sum.Load())
+	return d
 }
 
 const bucketCount = 4 * 37
@@ -33,7 +58,10 @@ func upper(i int) time.Duration {
 	return time.Duration(us * float64(time.Microsecond))
 }
 
-func (h *histogram) add(d time.Duration) { h.buckets[bucketOf(d)].Add(1) }
+func (h *histogram) add(d time.Duration) {
+	h.buckets[bucketOf(d)].Add(1)
+	h.sum.Add(int64(d))
+}
 
 // quantiles returns the upper ends of the buckets in which the quantiles qs,
 // ascending, lie; zeros if nothing was counted.

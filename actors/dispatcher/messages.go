@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -154,6 +155,7 @@ type (
 
 // Execution is one message that a dispatcher holds, as of the time of asking.
 type Execution struct {
+	Lease    poller.LeaseID `json:"lease"`
 	Task     string         `json:"task"`
 	ExecID   string         `json:"exec_id"`
 	JobID    string         `json:"job_id"`

@@ -97,6 +97,8 @@ type TaskStats struct {
 	Postponed   uint64        `json:"postponed"`  // before their time
 	GivenUp     uint64        `json:"given_up"`   // on_fail or dead letter
 	Abandoned   uint64        `json:"abandoned"`
+	Runs        Durations     `json:"-"`
+	Delays      Durations     `json:"-"`
 	RunP50      time.Duration `json:"run_p50_ns"` // of an attempt
 	RunP99      time.Duration `json:"run_p99_ns"`
 	DelayP50    time.Duration `json:"delay_p50_ns"` // from when it was due to its first attempt
@@ -166,6 +168,7 @@ func (t *meter) stats(name string) TaskStats {
 		Started: t.started.Load(), Succeeded: t.succeeded.Load(), Failed: t.failed.Load(), Panicked: t.panicked.Load(),
 		Interrupted: t.interrupted.Load(), Held: t.held.Load(), GivenBack: t.givenBack.Load(), Postponed: t.postponed.Load(),
 		GivenUp: t.givenUp.Load(), Abandoned: t.abandoned.Load(),
+		Runs: t.took.durations(), Delays: t.delay.durations(),
 		RunP50: run[0], RunP99: run[1], DelayP50: delay[0], DelayP99: delay[1],
 	}
 	if spec := t.spec.Load(); spec != nil {

@@ -74,6 +74,11 @@ type (
 
 	// Inspect asks for [*Stats]. It costs no request.
 	Inspect struct{}
+
+	// InspectLeases asks for the end of each lease that is held, as it is
+	// unless it is extended before. The answer goes to Reply, which must have
+	// room for it. It costs no request, but time in proportion to the leases.
+	InspectLeases struct{ Reply chan<- map[LeaseID]time.Time }
 )
 
 // Outgoing is a message to be sent as part of a [Settle].

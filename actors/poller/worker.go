@@ -127,6 +127,8 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 		w.onCount(w.asker(ctx))
 	case *Inspect:
 		w.answer(w.asker(ctx), w.inspect())
+	case *InspectLeases:
+		w.onInspectLeases(m)
 	case *Flush:
 		w.onFlush(w.asker(ctx))
 	case *Pause:
