@@ -141,12 +141,27 @@ func TestLinearizable(t *testing.T) {
 		}
 		total = n
 	}
-	b := newBreaker(t, Settings{ClosedFailLimit: 3, ClosedSuccessLimit: 2, HalfFailLimit: 2, HalfSuccessLimit: 3, HalfProbeLimit: 2,
-		OpenTimeout: time.Hour, OpenMax: time.Hour, RequestTimeout: time.Hour, ForgetAfter: 24 * time.Hour})
+	settings := Settings{ClosedFailLimit: 3, ClosedSuccessLimit: 2, HalfFailLimit: 2, HalfSuccessLimit: 3, HalfProbeLimit: 2,
+		OpenTimeout: time.Hour, OpenMax: time.Hour, RequestTimeout: time.Hour, ForgetAfter: 24 * time.Hour}
+	system := newSystem(t)
+	var b *Breaker
 	paths := []string{"", "/a", "/a/b", "/a/c", "/d"}
 	const workers, steps = 4, 12
 	done, trips, seed := 0, 0, uint64(1)
 	for done < total {
+		// Every other round begins with a breaker on which all is well, and with
+		// few failures; in the others it is as the round before has left it.
+		failures := 5
+		if seed%2 == 1 {
+			failures = 1
+			if b != nil {
+				_ = b.Stop(t.Context())
+			}
+			var err error
+			if b, err = Spawn(system, "https://mail.internal", settings); err != nil {
+				t.Fatal(err)
+			}
+		}
 		initial := b.view.Load().tree
 		before := initial.seq
 		var clock, calls atomic.Int64
@@ -154,7 +169,7 @@ func TestLinearizable(t *testing.T) {
 		var group sync.WaitGroup
 		for w := range workers {
 			group.Go(func() {
-				r := &recorder{b: b, clock: &clock, calls: &calls, client: w, rng: rand.New(rand.NewPCG(seed, uint64(w)))}
+				r := &recorder{b: b, clock: &clock, calls: &calls, client: w, failures: failures, rng: rand.New(rand.NewPCG(seed, uint64(w)))}
 				for range steps {
 					r.step(paths)
 				}
@@ -175,6 +190,7 @@ func TestLinearizable(t *testing.T) {
 			t.Fatalf("round %d: %s, from\n%s\nto\n%s\n%s", seed, got, initial.dump(), b.view.Load().dump(), describe(history))
 		}
 	}
+	_ = b.Stop(t.Context())
 	t.Logf("%d operations, %d transitions", done, trips)
 	if trips < done/200 {
 		t.Errorf("only %d transitions in %d operations: the test tests nothing", trips, done)
@@ -187,6 +203,7 @@ type recorder struct {
 	b            *Breaker
 	clock, calls *atomic.Int64
 	client       int
+	failures     int // of 10 calls
 	rng          *rand.Rand
 	ops          []porcupine.Operation
 }
@@ -211,11 +228,11 @@ func (r *recorder) step(paths []string) {
 		called := r.clock.Add(1)
 		r.add(opInput{kind: opState, path: path}, called, opOutput{state: r.b.StateOf(path)})
 	default:
-		r.call(path)
+		r.call(path, paths)
 	}
 }
 
-func (r *recorder) call(path string) {
+func (r *recorder) call(path string, paths []string) {
 	end := evSuccess
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -224,11 +241,14 @@ func (r *recorder) call(path string) {
 	called := r.clock.Add(1)
 	err := r.b.Do(ctx, path, func(context.Context) error {
 		r.add(opInput{kind: opAdmit, call: id, path: path}, called, opOutput{})
+		for r.rng.IntN(4) == 0 { // much may happen while a call runs
+			r.step(paths)
+		}
 		var err error
 		switch n := r.rng.IntN(10); {
-		case n < 5:
+		case n < r.failures:
 			end, err = evFailure, errBoom
-		case n < 6:
+		case n < r.failures+1:
 			end, err = evNeutral, context.Canceled
 			cancel()
 		}
