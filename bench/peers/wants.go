@@ -31,6 +31,8 @@ var wants = []want{
 	{"logger", "Caller", "ours", "phuslu-slog", "ns/op", 1 / 0.75},
 	{"logger", "Throughput", "ours", "zap-buffered", "records/s", 1.3},
 	{"logger", "Throughput", "ours", "slog.JSONHandler", "records/s", 3},
+	{"logger", "Bursty", "ours", "", "p99.9-µs", 200},
+	{"logger", "Bursty", "ours", "", "max-µs", 10_000},
 
 	{"settings", "LoadYAML", "ours", "raw", "ns/op", 1},
 	{"settings", "LoadYAML", "ours", "koanf", "ns/op", 2},
