@@ -19,16 +19,9 @@ import (
 // fn gets ctx itself; only in half-open (or with bound_calls) it gets one that
 // ends with the cause [ErrTimeout] at the probe's deadline.
 func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
-	if err = b.view.Load().refusal; err == nil {
-		err = b.do(ctx, path, fn)
-	}
-	return
-}
-
-func (b *Breaker) do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
 	v := b.view.Load()
 	if v.kind != viewQuiet {
-		return b.doUnquiet(ctx, v, path, fn)
+		return b.doOther(ctx, v, path, fn)
 	}
 	err = ended{}
 	defer func() {
@@ -40,7 +33,16 @@ func (b *Breaker) do(ctx context.Context, path string, fn func(ctx context.Conte
 	return err
 }
 
-// doUnquiet is do when something is amiss: on the call's own path, or next to it.
+// doOther is Do when not all is well. It is apart from what it calls so that a
+// refusal needs no frame for their deferred functions.
+func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) error {
+	if v.kind == viewRefuses {
+		return v.refusal
+	}
+	return b.doUnquiet(ctx, v, path, fn)
+}
+
+// doUnquiet is Do when something is amiss: on the call's own path, or next to it.
 func (b *Breaker) doUnquiet(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) (err error) {
 	if !v.passes(path) || ctx.Err() != nil {
 		return b.doSlow(ctx, v, path, fn)
