@@ -73,7 +73,7 @@ func (m *mailing) givenUp() int {
 // retried counts the failures of this process that were not a task's last.
 func (m *mailing) retried() (n uint64) {
 	for _, t := range m.sys.Tasks().Stats().Tasks {
-		n += t.Failed
+		n += t.Failed - min(t.Failed, t.GivenUp)
 	}
 	return n
 }
