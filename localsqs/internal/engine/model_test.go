@@ -161,6 +161,7 @@ func (m *model) deadLetter(q *Queue) {
 	if q == dead {
 		return
 	}
+	var moved []*modelMessage
 	for _, msg := range messagesOf(dead) {
 		x := m.messages[msg.ID]
 		if x.queue == dead {
@@ -169,8 +170,13 @@ func (m *model) deadLetter(q *Queue) {
 		if x.receives < modelMaxReceives || x.due > m.now {
 			m.t.Fatalf("message %s was dead-lettered after %d receives, due %d", x.id, x.receives, x.due-m.now)
 		}
+		moved = append(moved, x)
+	}
+	// they arrive behind all that is there, in the order they had
+	slices.SortFunc(moved, func(a, b *modelMessage) int { return cmp.Compare(a.order, b.order) })
+	for _, x := range moved {
 		m.n++
-		x.queue, x.receives, x.due, x.handles, x.order = dead, 0, m.now, nil, int(1e6)+int(msg.Seq)
+		x.queue, x.receives, x.due, x.handles, x.order = dead, 0, m.now, nil, m.n
 	}
 }
 
@@ -309,8 +315,71 @@ func (m *model) compare(t *rapid.T, queues []*Queue) {
 				hidden++
 			}
 		}
+		slices.SortStableFunc(have, func(a, b *Message) int { return cmp.Compare(a.group.name, b.group.name) })
+		slices.SortStableFunc(want, func(a, b *modelMessage) int { return cmp.Compare(a.group, b.group) })
+		for j, msg := range have {
+			if msg.ID != want[j].id || msg.Sent != want[j].sent {
+				t.Fatalf("%s: in group %q stands message %s sent at %d, want %s sent at %d", q.Name, msg.group.name, msg.ID, msg.Sent, want[j].id, want[j].sent)
+			}
+		}
 		if q.visible != visible || q.inflight+q.delayed != hidden {
 			t.Fatalf("%s counts %d visible, %d in flight and %d delayed; want %d and %d hidden", q.Name, q.visible, q.inflight, q.delayed, visible, hidden)
+		}
+	}
+}
+
+// A dead letter stands in its group where it arrived: behind what was in the
+// dead-letter queue already, before what is sent there later, whatever its
+// SentTimestamp, which it keeps like its id.
+func TestDeadLetterStandsInItsGroupWhereItArrived(t *testing.T) {
+	e := New(Config{Account: "000000000000"})
+	create := func(name string, attrs map[string]string) *Queue {
+		attrs["FifoQueue"] = "true"
+		q, err := e.CreateQueue(0, Key{"r", name}, attrs, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	dead := create("dead.fifo", map[string]string{})
+	source := create("source.fifo", map[string]string{
+		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":3}`, e.ARN(dead))})
+	now := int64(1e18)
+	send := func(q *Queue, id byte) {
+		now += second
+		e.Send(now, q, &SendInput{ID: [16]byte{id}, Group: "a", Content: &Content{Body: "x", DedupID: fmt.Sprint(id)}, Delay: QueueDelay})
+		e.Flush(now)
+	}
+	receive := func(q *Queue, limit int) []Received {
+		w := &Waiter{Queue: q, Max: limit}
+		e.Receive(now, w)
+		e.Advance(now) // visibility 0
+		return w.Messages
+	}
+	send(source, 1)
+	sent := now
+	send(source, 2)
+	send(dead, 3)
+	for range 3 {
+		if n := len(receive(source, 2)); n != 2 {
+			t.Fatalf("received %d messages, want 2", n)
+		}
+	}
+	if n := len(receive(source, 2)); n != 0 {
+		t.Fatalf("received %d messages once more than the policy allows", n)
+	}
+	send(dead, 4)
+	send(dead, 5)
+	for _, limit := range []int{2, 10} {
+		var ids []byte
+		for _, r := range receive(dead, limit) {
+			ids = append(ids, r.ID[0])
+			if r.ID[0] == 1 && (r.Sent != sent || r.Origin == nil || *r.Origin != source.Key) {
+				t.Errorf("the dead letter was sent at %d to %v, want %d and %v", r.Sent, r.Origin, sent, source.Key)
+			}
+		}
+		if want := []byte{3, 1, 2, 4, 5}[:min(limit, 5)]; !slices.Equal(ids, want) {
+			t.Errorf("a receive of %d gives %v, want %v", limit, ids, want)
 		}
 	}
 }
