@@ -212,6 +212,15 @@ func (p *player) runs() int {
 	return len(p.starts)
 }
 
+// waits tells whether the task has run and no run can be under way: the last
+// began longer ago than its deadline and the time for a deaf handler.
+func (p *player) waits() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.starts)
+	return n > 0 && time.Since(p.starts[n-1]) > 2*time.Minute
+}
+
 func (p *player) handler(ctx context.Context, job raw) error {
 	s := p.begin()
 	switch s.act {
@@ -258,7 +267,7 @@ func (p *player) run() string {
 			idle = 0
 			p.undergo(a)
 		case <-time.After(p.idle):
-			if p.release && p.runs() > 0 {
+			if p.release && p.waits() {
 				p.release = false
 				p.undergo(drained)
 			}

@@ -42,21 +42,27 @@ type timing struct {
 // postponed reports whether earlier receives of the copy were postponements:
 // its first came before it was due. By then-and-only-then a wait of a second
 // or more was ahead of it.
-func (t timing) postponed() bool {
-	return t.receives > 1 && !t.marked && !t.due.IsZero() && !t.firstReceived.IsZero() &&
-		!t.firstReceived.Add(tick).After(t.due)
+func (t timing) postponed() bool { return t.receives > 1 && t.early() }
+
+// early reports whether the copy's first receive was a second or more before
+// it was due. By this alone, and not by the time of the decision, which is a
+// little later, a first delivery is postponed: then a later one knows it.
+func (t timing) early() bool {
+	return !t.marked && !t.due.IsZero() && !t.firstReceived.IsZero() && !t.firstReceived.Add(tick).After(t.due)
 }
 
 func schedule(t timing, now time.Time) plan {
 	wait := t.due.Sub(now)
 	switch {
-	case t.due.IsZero() || wait < tick || t.marked:
+	case t.receives == 1 && t.early() && wait <= 0 && !t.ordered:
+		return plan{kind: planRenew}
+	case t.due.IsZero() || t.marked || wait < tick && (t.receives > 1 || !t.early()):
 		if t.postponed() && !t.ordered {
 			return plan{kind: planRenew}
 		}
 		return plan{kind: planRun, wait: max(wait, 0)}
 	case t.ordered:
-		return plan{planHide, min(wait, hideLeft(t.received, now))}
+		return plan{planHide, min(max(wait, 0), hideLeft(t.received, now))}
 	case wait <= maxDelay:
 		return plan{planDelay, ceilSecond(wait)}
 	}
