@@ -285,6 +285,9 @@ func (p *player) run() string {
 func (p *player) undergo(a act) {
 	r := p.rig
 	if a == crashed {
+		// A crash between a fresh copy and the delete of the old message runs a
+		// task twice, which is promised; the model is of crashes after that.
+		time.Sleep(time.Second)
 		r.crash()
 	} else {
 		r.drain()
