@@ -8,7 +8,7 @@ KILLS     ?= 5
 CHAOSTIME ?= 10m
 MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy test race killtest e2e scale soak fuzz bench chaos peers cover
+.PHONY: help check fmt vet lint tidy test race killtest e2e scale fuzz bench chaos peers cover
 
 help: ## list the habits
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'

@@ -176,7 +176,7 @@ func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool)
 func (d *decoder) tooMuch(n *node) {
 	if !d.stopped {
 		d.stopped = true
-		d.fail(&Error{Kind: KindAlias, Pos: n.pos(), Problem: "the settings grow to more than a million values by their aliases"})
+		_ = d.fail(&Error{Kind: KindAlias, Pos: n.pos(), Problem: "the settings grow to more than a million values by their aliases"})
 	}
 }
 
@@ -199,7 +199,7 @@ func (d *decoder) misfit(c *codec, n *node, m *misfit, hide bool) {
 	default:
 		e.Suggestion = m.suggestion
 	}
-	d.fail(e)
+	_ = d.fail(e)
 }
 
 // section reads a struct from a map, or from the JSON of a variable.

@@ -29,7 +29,7 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 			return nil // a flag goes before
 		}
 		if other.from.rank == k.from.rank && other.kind != mapNode {
-			d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.more().name + " already: set the one or the other"})
+			_ = d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.more().name + " already: set the one or the other"})
 			return nil
 		}
 	}
@@ -39,7 +39,7 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		d.fail(&Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "the file " + quoteKey(path) + " cannot be read: " + cause(err), Err: err})
+		_ = d.fail(&Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "the file " + quoteKey(path) + " cannot be read: " + cause(err), Err: err})
 		return &node{bad: true, from: k.from}
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")

@@ -22,12 +22,9 @@ type ask struct {
 
 	path   string
 	result result
-	from   *view
 
 	slot uint64
 	dec  decision
-	view *view
-	data any
 	fail error
 }
 

@@ -52,7 +52,7 @@ func TestRestartGoesOnFromThePublishedState(t *testing.T) {
 			if b.State() != Open {
 				t.Fatalf("%s: open ended early", e.name)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if b.State() != HalfOpen {
 				t.Fatalf("%s: the timer was lost: %v", e.name, b.State())
