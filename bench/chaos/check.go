@@ -18,9 +18,14 @@ type run struct {
 type verdict struct {
 	tasks, done, dead, mopped, runs, failures, duplicates int
 
+	// inHand are runs that began after the delete of their message was
+	// acknowledged to another process, by a delivery from before it: the lease
+	// had been lost, and SQS cannot take a message back.
+	inHand int
+
 	lost     []string // tasks that neither ended nor died
 	excess   []string // more failures than allowed
-	afterAck []string // runs that began after their delete was acknowledged
+	afterAck []string // runs that began after their delete was acknowledged, by a later delivery
 	overlaps []string // two runs of one message at once
 }
 
@@ -29,7 +34,7 @@ func (v *verdict) ok() bool {
 }
 
 // judge holds the records against what must be true.
-func judge(tasks int, records []record, dead map[int]string, ended map[int]int64, acked map[string]int64) verdict {
+func judge(tasks int, records []record, dead map[int]string, ended map[int]int64, acked, handed map[string]int64) verdict {
 	runs := assemble(records, ended)
 	v := verdict{tasks: tasks, runs: len(runs), dead: len(dead)}
 	done := map[int]bool{}
@@ -46,7 +51,9 @@ func judge(tasks int, records []record, dead map[int]string, ended map[int]int64
 		if r.Failures >= r.Max {
 			v.excess = append(v.excess, fmt.Sprintf("task %d began attempt %d with %d of %d failures spent", r.ID, r.Attempt, r.Failures, r.Max))
 		}
-		if at, ok := acked[r.Message]; ok && r.At > at {
+		if at, ok := acked[r.Message]; ok && r.At > at && handed[r.Message] < at {
+			v.inHand++
+		} else if ok && r.At > at {
 			v.afterAck = append(v.afterAck, fmt.Sprintf("task %d, message %s: began %v after its delete was acknowledged", r.ID, r.Message, time.Duration(r.At-at)))
 		}
 	}

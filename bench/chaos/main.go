@@ -216,9 +216,10 @@ func report(ctx context.Context, sys *chassis.System, p *proxy, f *fleet, dir st
 	if err != nil {
 		return err
 	}
-	v := judge(sent, records, dead, f.ended, p.deleted)
+	v := judge(sent, records, dead, f.ended, p.deleted, p.handed)
 	fmt.Printf("\ntasks %d\nruns %d\nfailures %d\ndone %d (by their on_fail task %d)\ndead letters %d (without a reason %d)\nmessages that were sent twice by a crash %d\n",
 		v.tasks, v.runs, v.failures, v.done, v.mopped, v.dead, without, v.duplicates)
+	fmt.Printf("runs begun after the delete by a delivery from before it, the lease having been lost, %d\n", v.inHand)
 	fmt.Printf("workers killed %d, stopped %d\n", f.killed, f.stopped)
 	names := make([]string, 0, len(p.faults))
 	for name := range p.faults {

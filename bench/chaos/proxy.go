@@ -24,13 +24,14 @@ type proxy struct {
 	mu      sync.Mutex
 	message map[string]string // receipt handle → message id
 	deleted map[string]int64  // message id → when an acknowledged delete was answered
+	handed  map[string]int64  // message id → when it was last given to somebody
 	faults  map[string]int
 }
 
 func newProxy(target string) *proxy {
 	return &proxy{
 		target: target, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
-		message: map[string]string{}, deleted: map[string]int64{}, faults: map[string]int{},
+		message: map[string]string{}, deleted: map[string]int64{}, handed: map[string]int64{}, faults: map[string]int{},
 	}
 }
 
@@ -195,6 +196,7 @@ func (p *proxy) note(op string, body, answer []byte, status int) {
 	defer p.mu.Unlock()
 	for _, m := range res.Messages {
 		p.message[m.ReceiptHandle] = m.MessageId
+		p.handed[m.MessageId] = time.Now().UnixNano()
 	}
 	if op != "DeleteMessageBatch" {
 		return
