@@ -142,9 +142,9 @@ func TestConcurrencyOfATaskDoesNotStarveOthers(t *testing.T) {
 
 func TestTooManyWaitersAreGivenBack(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 5, MaxHeld: 3}, func(r *rig) {
-		runs := 0
+		var runs atomic.Int64
 		r.handle("t", func(context.Context, raw) error {
-			if runs++; runs <= 5 {
+			if runs.Add(1) <= 5 {
 				return errors.New("no")
 			}
 			return nil
@@ -157,8 +157,8 @@ func TestTooManyWaitersAreGivenBack(t *testing.T) {
 			t.Errorf("%d held, want 3", s.Held)
 		}
 		r.after(time.Minute)
-		if runs != 10 || r.left() != 0 {
-			t.Errorf("%d runs, %d left", runs, r.left())
+		if runs.Load() != 10 || r.left() != 0 {
+			t.Errorf("%d runs, %d left", runs.Load(), r.left())
 		}
 	})
 }
