@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,7 +68,13 @@ func TestOperatorCancelsSnoozesAndInspects(t *testing.T) {
 func TestPauseAndResumeOfPoolAndTask(t *testing.T) {
 	bubble(t, dispatcher.Settings{}, func(r *rig) {
 		runs := map[string]int{}
-		h := func(_ context.Context, job raw) error { runs[job.Task]++; return nil }
+		var mu sync.Mutex // handlers run at once; they are over when runs is read
+		h := func(_ context.Context, job raw) error {
+			mu.Lock()
+			defer mu.Unlock()
+			runs[job.Task]++
+			return nil
+		}
 		r.handle("a", h)
 		r.handle("b", h)
 		if err := r.client.Pause(r.ctx(), "a"); err != nil {
