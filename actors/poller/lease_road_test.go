@@ -640,6 +640,7 @@ func nextOf[T any](r *rig, ds *[]*poller.Delivered) T {
 func TestASecondActorOfAPollerStops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newQueue(t, "tasks").start()
+		synctest.Wait() // the poller is the one's that starts first, and a spawn does not wait for that
 		gone := make(chan struct{})
 		second := r.system.Root.Spawn(r.poller.Props())
 		r.system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
