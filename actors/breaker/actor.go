@@ -33,6 +33,7 @@ type rest struct {
 	health    HealthCheck
 	calls     context.Context // of the calls that messages asked for; nil before the first
 	cancel    context.CancelFunc
+	tracing   *tracing // nil: calls are no spans; never changed after Spawn
 }
 
 func (o *owned) more() *rest {
@@ -157,7 +158,8 @@ func (s *state) onStopped(c actor.Context) {
 		cancel()
 	}
 	v := *b.view.Load()
-	v.kind, v.refusal = viewStopped, nil
+	v.kind, v.gate, v.refusal = viewStopped, viewStopped, nil
+	b.traced(&v)
 	b.view.Store(&v)
 	b.own.ending.Done()
 }
@@ -171,6 +173,7 @@ func (s *state) commit(e *edit) {
 	defer e.free()
 	b := s.b
 	v := e.tree.view()
+	b.traced(v)
 	for _, c := range e.changes {
 		b.own.log = append(b.own.log, record{c, e.now})
 	}

@@ -76,7 +76,9 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 	if set.Trip == "rate" {
 		t.root.tally = newTally(&set.Settings)
 	}
-	b.view.Store(t.view())
+	v := t.view()
+	b.traced(v)
+	b.view.Store(v)
 	name := "breaker/" + host + "/" + system.ProcessRegistry.NextId()
 	if b.logger != nil {
 		b.own.more().listeners = []*listener{{b: b, f: b.log}}

@@ -20,7 +20,7 @@ import (
 // ends with the cause [ErrTimeout] at the probe's deadline.
 func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Context) error) (err error) {
 	v := b.view.Load()
-	if v.kind != viewQuiet {
+	if v.gate != viewQuiet {
 		return b.doOther(ctx, v, path, fn)
 	}
 	err = ended{}
@@ -36,7 +36,7 @@ func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Conte
 // doOther is Do when not all is well. It is apart from what it calls so that a
 // refusal needs no frame for their deferred functions.
 func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) error {
-	if v.kind == viewRefuses {
+	if v.gate == viewRefuses {
 		return v.refusal
 	}
 	return b.doUnquiet(ctx, v, path, fn)
@@ -81,7 +81,20 @@ func Execute[T any](ctx context.Context, b *Breaker, path string, fn func(ctx co
 }
 
 func (b *Breaker) doSlow(ctx context.Context, v *view, path string, fn func(context.Context) error) (err error) {
+	if v.gate != viewTraced {
+		return b.doAsked(ctx, v, path, fn, nil)
+	}
+	ctx, span := b.startSpan(ctx, v)
+	err = ended{}
+	defer func() { span.end(err) }()
+	err = b.doAsked(ctx, v, path, fn, span)
+	return err
+}
+
+// doAsked is Do with every question asked; span is nil for a call that is none.
+func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn func(context.Context) error, span *callSpan) (err error) {
 	if v.kind == viewRefuses {
+		span.refused(v.refusal)
 		return v.refusal
 	}
 	if err := ctx.Err(); err != nil {
@@ -89,8 +102,10 @@ func (b *Breaker) doSlow(ctx context.Context, v *view, path string, fn func(cont
 	}
 	p, err := b.enter(v, path)
 	if err != nil {
+		span.refused(err)
 		return err
 	}
+	span.admitted(&p)
 	inner := ctx
 	if d := p.limit(v.set); d > 0 {
 		var cancel context.CancelFunc
@@ -101,11 +116,12 @@ func (b *Breaker) doSlow(ctx context.Context, v *view, path string, fn func(cont
 	defer func() {
 		if !over {
 			p.settle(Failure, 0)
+			span.settled(Failure)
 		}
 	}()
 	err = fn(inner)
 	over = true
-	p.finish(ctx, err)
+	span.settled(p.finish(ctx, err))
 	return err
 }
 
@@ -191,13 +207,14 @@ func (p *Permit) Done(ctx context.Context, err error) {
 // Settle settles the permit with a verdict.
 func (p *Permit) Settle(v Verdict) { p.settle(v, 0) }
 
-func (p *Permit) finish(ctx context.Context, err error) {
+func (p *Permit) finish(ctx context.Context, err error) Verdict {
 	v := p.b.judge(ctx, err)
 	hold := time.Duration(0)
 	if v == Failure {
 		hold = holdOf(err)
 	}
 	p.settle(v, hold)
+	return v
 }
 
 // limit is how long the call may take at most, or 0 for as long as it likes.

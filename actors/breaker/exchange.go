@@ -16,6 +16,7 @@ import (
 type exchange struct {
 	b        *Breaker
 	parent   context.Context
+	span     *callSpan // nil: the call is none
 	patience time.Duration
 	half     int64 // ns: a probe whose body flows at this time has shown enough; 0 for no probe
 
@@ -107,9 +108,13 @@ func (x *exchange) settle(v Verdict, hold time.Duration) {
 	x.mu.Lock()
 	p := x.permit
 	x.permit.b = nil // a settled permit settles nothing
+	first := !x.settled
 	x.settled = true
 	x.mu.Unlock()
 	p.settle(v, hold)
+	if first {
+		x.span.settled(v)
+	}
 }
 
 // fail ends the exchange by an error and returns it, with ErrTimeout if we caused it.
@@ -120,6 +125,7 @@ func (x *exchange) fail(err error) error {
 	if timeout && !errors.Is(err, ErrTimeout) {
 		err = &timedOut{err}
 	}
+	x.span.failed(err)
 	verdict, hold := Neutral, time.Duration(0)
 	if !settled {
 		if verdict = x.b.judge(x.parent, err); verdict == Failure {
@@ -136,6 +142,7 @@ func (x *exchange) end(v Verdict, hold time.Duration) {
 	x.mu.Lock()
 	p := x.permit
 	x.permit.b = nil
+	first := !x.settled
 	x.settled, x.released = true, true
 	if x.timer != nil {
 		x.timer.Stop()
@@ -143,6 +150,10 @@ func (x *exchange) end(v Verdict, hold time.Duration) {
 	cancel := x.cancel
 	x.mu.Unlock()
 	p.settle(v, hold)
+	if first {
+		x.span.settled(v)
+	}
+	x.span.end(nil)
 	if cancel != nil {
 		cancel(nil)
 	}

@@ -50,16 +50,23 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(req)
 	}
 	x := &exchange{b: b, parent: req.Context()}
+	if v := b.view.Load(); v.gate == viewTraced {
+		x.parent, x.span = b.startSpan(x.parent, v)
+	}
 	err := x.parent.Err()
 	if err == nil {
-		x.permit, err = b.Acquire(pathOf(req.URL))
+		if x.permit, err = b.Acquire(pathOf(req.URL)); err != nil {
+			x.span.refused(err)
+		}
 	}
 	if err != nil {
+		x.span.end(err)
 		if req.Body != nil {
 			_ = req.Body.Close() // a RoundTripper always closes the body
 		}
 		return nil, err
 	}
+	x.span.admitted(&x.permit)
 	set := b.view.Load().set
 	x.patience = set.RequestTimeout
 	if x.permit.Probe() {
@@ -69,6 +76,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	over := false
 	defer func() {
 		if !over { // base panicked
+			x.span.failed(ended{})
 			x.end(Failure, 0)
 		}
 	}()
@@ -98,6 +106,7 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	if set.fails(resp.StatusCode) {
 		verdict = Failure
 	}
+	x.span.status(resp.StatusCode)
 	if b.classifier != nil {
 		verdict = b.classifier(Outcome{Response: resp, Default: verdict})
 	}

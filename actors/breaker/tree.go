@@ -180,8 +180,9 @@ func (n *node) walk(visit func(*node)) {
 type view struct {
 	tree
 	kind    viewKind
-	simple  bool  // viewMixed: a call that meets closed entries alone needs nothing of us
-	refusal error // of every call; nil unless viewRefuses
+	gate    viewKind // what a call looks at first: kind, or viewTraced
+	simple  bool     // viewMixed: a call that meets closed entries alone needs nothing of us
+	refusal error    // of every call; nil unless viewRefuses
 }
 
 type viewKind uint8
@@ -191,6 +192,7 @@ const (
 	viewQuiet                   // every call is admitted, and a success changes nothing
 	viewRefuses                 // every call is refused
 	viewStopped                 // the breaker was stopped
+	viewTraced                  // gate alone: a call is a span, whatever the kind
 )
 
 func (t *tree) view() *view {
@@ -204,12 +206,13 @@ func (t *tree) view() *view {
 	default:
 		v.simple = t.forced == 0 && t.set.plain()
 	}
+	v.gate = v.kind
 	return v
 }
 
 // passes says whether a call needs nothing of us: all entries on its path are closed.
 func (v *view) passes(path string) bool {
-	if !v.simple || v.kind != viewMixed {
+	if !v.simple || v.gate != viewMixed {
 		return false
 	}
 	for n := v.root; n.state == Closed; {
