@@ -6,9 +6,10 @@ LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.
 FUZZTIME ?= 30s
 KILLS     ?= 5
 CHAOSTIME ?= 10m
+SOAKTIME  ?= 1h
 MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy test race killtest e2e scale fuzz bench chaos peers cover
+.PHONY: help check fmt vet lint tidy test race killtest e2e scale fuzz bench chaos soak peers cover
 
 help: ## list the habits
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -60,6 +61,9 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 
 chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing may be lost
 	cd bench && $(GO) run ./chaos -for $(CHAOSTIME)
+
+soak: ## mixed work in one process for SOAKTIME; memory, goroutines, descriptors and the queue's file must stay flat
+	cd bench && $(GO) run ./soak -for $(SOAKTIME) -o ../docs/soak.md
 
 peers: ## side by side with what a user would take instead
 	cd bench && $(GO) run ./peers

@@ -25,6 +25,7 @@ require (
 	github.com/sambatech/chassis v0.0.0
 	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/spf13/viper v1.21.0
+	go.uber.org/goleak v1.3.0
 	go.uber.org/zap v1.28.0
 	go.uber.org/zap/exp v0.3.0
 	golang.org/x/perf v0.0.0-20260908200009-22c9c6c9d4da
