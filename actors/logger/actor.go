@@ -28,6 +28,7 @@ func (a *loggerActor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		a.onStarted(ctx)
 	case *Reopen:
+		a.l.outdate()
 		for _, pid := range a.children {
 			ctx.Send(pid, m)
 		}
@@ -88,9 +89,7 @@ func (a *outputActor) drain(ctx actor.Context) {
 }
 
 func (a *outputActor) onReopen(ctx actor.Context) {
-	if err := a.o.reopen(); err != nil {
-		a.o.stderr("logger: " + err.Error() + "; the old file is kept\n")
-	}
+	a.o.renew()
 	a.drain(ctx)
 }
 

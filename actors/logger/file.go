@@ -123,6 +123,7 @@ func (l *Logger) watchSignals() func() {
 		for {
 			select {
 			case <-hup:
+				l.outdate()
 				system.Root.Send(pid, &Reopen{})
 			case <-end:
 				return

@@ -138,9 +138,19 @@ func (l *Logger) goDirect(gone chan struct{}) {
 	defer close(gone)
 	for _, o := range l.outputs {
 		o.to.Store(nil)
-		if o.ring.setDirect(true) {
+		direct := o.ring.setDirect(true)
+		o.renew()
+		if direct {
 			o.drainDirect(true)
 		}
+	}
+}
+
+// outdate asks for new descriptors. The message that follows brings it about
+// at once; if a stop overtakes it the end of the actor does.
+func (l *Logger) outdate() {
+	for _, o := range l.outputs {
+		o.outdated.Store(true)
 	}
 }
 
@@ -203,6 +213,7 @@ func (l *Logger) Reopen() error {
 	pid, system := l.pid, l.system
 	l.mu.Unlock()
 	if pid != nil {
+		l.outdate()
 		system.Root.Send(pid, &Reopen{})
 		return nil
 	}

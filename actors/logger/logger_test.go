@@ -341,7 +341,7 @@ func TestFileIsReopened(t *testing.T) {
 	if err := l.Reopen(); err != nil {
 		t.Fatal(err)
 	}
-	// The actors take Reopen before this record's wake-up or with it.
+	// Stopping the actors may overtake the message; the file is new all the same.
 	l.Slog().Info("two")
 	stop(t, l)
 	l.Slog().Info("three")

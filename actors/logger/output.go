@@ -33,7 +33,8 @@ type output struct {
 	stderr    func(string)  // where an outage is told
 	tail      *tail
 
-	to atomic.Pointer[address] // the actor, while there is one
+	to       atomic.Pointer[address] // the actor, while there is one
+	outdated atomic.Bool             // the descriptor is to be made anew
 
 	// The descriptor and what follows are used with writing held: by the
 	// actor, and by callers while there is none.
@@ -287,6 +288,16 @@ func (o *output) reopen() error {
 	o.ring.rewind()
 	o.retryAt = time.Time{}
 	return nil
+}
+
+// renew reopens an output that was asked to be since the last time.
+func (o *output) renew() {
+	if !o.outdated.Swap(false) {
+		return
+	}
+	if err := o.reopen(); err != nil {
+		o.stderr("logger: " + err.Error() + "; the old file is kept\n")
+	}
 }
 
 func (o *output) close() error {
