@@ -150,7 +150,8 @@ func checkKept(t *testing.T, path string, all *told) {
 // crashLoad sends, receives and deletes until it is killed, saying each time
 // what it is about to do and what was acknowledged.
 func crashLoad(t *testing.T, path string) {
-	srv, err := localsqs.New(localsqs.Path(path))
+	limits := []int64{8 << 10, 64 << 10, 16 << 20} // checkpoints all the time, now and then, none
+	srv, err := localsqs.New(localsqs.Path(path), localsqs.CheckpointFrom(limits[rand.IntN(len(limits))]))
 	if err != nil {
 		t.Fatal(err)
 	}

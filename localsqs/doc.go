@@ -36,9 +36,10 @@
 // code without clock, goroutine or I/O: an operation is a call with the time
 // of day. The Server holds the engine's lock for the length of one operation,
 // a few microseconds; decoding, hashing and encoding happen outside it. With
-// Path a single committer goroutine owns the file (internal/store); it writes
-// what the engine recorded since its last turn in one transaction and then
-// answers all operations of that group.
+// Path a single committer goroutine owns the file's journal (internal/store);
+// it writes what the engine recorded since its last turn with one fsync and then
+// answers all operations of that group. A second one takes the journal into the
+// file from time to time.
 //
 // One timer serves everything that waits for time: visibility and delay ends,
 // long polls, retention, deduplication windows, message moves.
@@ -47,12 +48,14 @@
 //
 // All methods of Server are safe from several goroutines. In memory the server
 // starts no goroutine of its own: it works inside a testing/synctest bubble,
-// where its clock is the bubble's. With Path it has one, the committer, which
-// ends in Close. Listen adds those of net/http, which end in Close as well.
+// where its clock is the bubble's. With Path it has two, for the journal and
+// the file, which end in Close. Listen adds those of net/http, which end in Close as well.
 //
 // # Durability
 //
-// A send or a delete is answered after the fsync of its group. Receives and
+// While a server runs, its latest changes are in a journal of two files beside
+// its own (.journal-0, .journal-1): a copy for safekeeping needs all three, and
+// Close leaves one. A send or a delete is answered after the fsync of its group. Receives and
 // visibility changes ride along with the next group without being waited for:
 // after a crash a message may be seen early, never lost.
 //

@@ -18,6 +18,8 @@ type config struct {
 	keys    map[string]string
 	hosts   []string
 	noFsync bool
+
+	checkpointFrom int64 // of tests; 0: the store's
 }
 
 // TimeSource is the clock of a Server. AfterFunc runs f once after d in a

@@ -98,7 +98,7 @@ func (s *Server) open() error {
 		s.engine = engine.New(cfg)
 		return nil
 	}
-	file, err := store.Open(s.cfg.path, store.Options{NoFsync: s.cfg.noFsync, Logger: s.cfg.logger})
+	file, err := store.Open(s.cfg.path, store.Options{NoFsync: s.cfg.noFsync, Logger: s.cfg.logger, CheckpointFrom: s.cfg.checkpointFrom})
 	if err != nil {
 		return fmt.Errorf("localsqs: %w", err)
 	}
@@ -107,11 +107,14 @@ func (s *Server) open() error {
 	if err := file.Load(s.engine, s.clock.now()); err != nil {
 		return errors.Join(fmt.Errorf("localsqs: %w", err), file.Close())
 	}
-	s.store = store.NewCommitter(file, func(changes []engine.Change) {
+	s.store, err = store.NewCommitter(file, func(changes []engine.Change) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.engine.Committed(changes)
 	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("localsqs: %w", err), file.Close())
+	}
 	s.mu.Lock()
 	s.leave() // arms the timer for what was restored
 	return nil

@@ -108,7 +108,9 @@ func (e *Engine) recordMove(m *Message, from *Queue, seq uint64) {
 // not be kept in memory any longer.
 func (e *Engine) Committed(changes []Change) {
 	for i := range changes {
-		if m := changes[i].message; m != nil && m.content == changes[i].Content {
+		// A message that was moved since is in the store under its new Seq only
+		// once the move is.
+		if m := changes[i].message; m != nil && m.content == changes[i].Content && m.Seq == changes[i].Seq {
 			m.content = nil
 		}
 	}

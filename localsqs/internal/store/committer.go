@@ -1,6 +1,10 @@
 package store
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -8,21 +12,27 @@ import (
 	"github.com/sambatech/chassis/localsqs/internal/engine"
 )
 
-// Committer is the one writer of a File. Appended changes gather in a group
-// while the one before is being written; a group is one transaction.
+// Committer is the one writer of a File and its journal. Appended changes
+// gather in a group while the one before is being written. When the journal has
+// grown, a checkpoint takes its groups into the file in the background.
 type Committer struct {
-	file      *File
-	committed func([]engine.Change) // told of each group that is safe
+	file  *File
+	ended chan struct{}
+	kick  chan struct{}
+
+	// owned by run
+	journal    *journal
+	pending    []engine.Change // in the journal's active half
+	checkpoint *checkpointer
 
 	mu     sync.Mutex
 	next   *Group
 	kept   []engine.Change // of groups that could not be written: tried again with the next
 	moves  map[place]place // contents that are still in the store under an earlier key
 	err    error           // of the latest group
+	late   error           // of the checkpoint under way
 	stats  Stats
-	kick   chan struct{}
 	closed bool
-	ended  chan struct{}
 }
 
 type place struct {
@@ -59,15 +69,27 @@ func (s *Stats) add(changes int, took time.Duration) {
 	s.Within[i]++
 }
 
-// NewCommitter starts the writer of f. committed is called, on its goroutine,
-// for each group that is safe, after those who wait for it were let go.
-func NewCommitter(f *File, committed func([]engine.Change)) *Committer {
-	c := &Committer{file: f, committed: committed, moves: map[place]place{},
+// NewCommitter opens f's journal and starts its writer. committed is called
+// for changes that are in the file, from a goroutine of its own.
+func NewCommitter(f *File, committed func([]engine.Change)) (*Committer, error) {
+	j, err := openJournal(f.path, f.salt, f.applied, f.noFsync)
+	if err == nil {
+		if err = f.apply(nil, f.applied, true); err != nil {
+			err = errors.Join(err, j.close())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("queue file %s: its journal: %w", f.path, err)
+	}
+	c := &Committer{file: f, journal: j, moves: map[place]place{}, next: newGroup(),
 		kick: make(chan struct{}, 1), ended: make(chan struct{})}
-	c.next = newGroup()
 	c.stats.Within = make([]int64, len(Bounds())+1)
+	c.checkpoint = newCheckpointer(f, func(changes []engine.Change) {
+		c.forget(changes)
+		committed(changes)
+	})
 	go c.run()
-	return c
+	return c, nil
 }
 
 func newGroup() *Group { return &Group{done: make(chan struct{})} }
@@ -102,9 +124,23 @@ func (g *Group) Wait() error {
 	return g.err
 }
 
+// retryAfter is the time after which a group or a checkpoint that could not be
+// written is tried again.
+const retryAfter = 500 * time.Millisecond
+
 func (c *Committer) run() {
 	defer close(c.ended)
-	for range c.kick {
+	retry := time.NewTimer(retryAfter)
+	retry.Stop() // until something is to be tried again
+	defer retry.Stop()
+	for {
+		select {
+		case <-c.kick:
+		case <-retry.C:
+		case err := <-c.checkpoint.done:
+			c.checkpointed(err)
+			continue
+		}
 		c.mu.Lock()
 		g := c.next
 		c.next = newGroup()
@@ -118,14 +154,16 @@ func (c *Committer) run() {
 		if closed {
 			return
 		}
+		if g.err != nil {
+			retry.Reset(retryAfter)
+		}
 	}
 }
 
 func (c *Committer) commit(g *Group, changes []engine.Change) {
 	began := time.Now()
 	if len(changes) > 0 {
-		g.err = c.file.Apply(changes)
-		c.file.trim()
+		g.err = c.write(changes)
 	}
 	took := time.Since(began)
 	c.mu.Lock()
@@ -136,28 +174,70 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 		c.stats.Failures++
 	} else if len(changes) > 0 {
 		c.stats.add(len(changes), took)
-		for i := range changes {
-			if ch := &changes[i]; ch.Kind == engine.MessageMove {
-				delete(c.moves, place{ch.Queue, ch.Seq})
-			}
-		}
 	}
 	c.mu.Unlock()
 	close(g.done)
-	if g.err == nil {
-		c.committed(changes)
+}
+
+const (
+	checkpointFrom = 16 << 20
+	// checkpointWait is how many times its limit the active file grows to at most while
+	// the other's checkpoint is under way.
+	checkpointWait = 4
+)
+
+// write puts changes into the journal.
+func (c *Committer) write(changes []engine.Change) error {
+	for c.checkpoint.busy && c.journal.length() > checkpointWait*c.file.limit {
+		if err := <-c.checkpoint.done; err != nil {
+			c.checkpointed(err)
+			return fmt.Errorf("the journal cannot be taken into the file: %w", err)
+		}
+		c.checkpointed(nil)
+	}
+	if !c.checkpoint.busy && (c.journal.length() > c.file.limit || c.file.read.Load() > readBeforeTrim) {
+		c.checkpoint.start(batch{c.pending, c.journal.number})
+		c.pending = nil
+		c.journal.turn()
+	}
+	if err := c.journal.append(changes); err != nil {
+		return err
+	}
+	c.pending = append(c.pending, changes...)
+	return nil
+}
+
+// checkpointed notes how an attempt at a checkpoint ended.
+func (c *Committer) checkpointed(err error) {
+	if err == nil {
+		c.checkpoint.busy = false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = err
+}
+
+// forget drops what was remembered of changes that are in the file now.
+func (c *Committer) forget(changes []engine.Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range changes {
+		if ch := &changes[i]; ch.Kind == engine.MessageMove {
+			delete(c.moves, place{ch.Queue, ch.Seq})
+		}
 	}
 }
 
-// maxKept is how many changes may wait for a file that takes none, some 100 MB.
-const maxKept = 50_000
-
-// Err is the error of the latest group; full says that nothing more may be
-// changed until the file takes writes again.
-func (c *Committer) Err() (err error, full bool) {
+// Err is the error of the latest group, or else of the checkpoint under way.
+// failing says that groups are not written: nothing more may be changed until
+// they are, which is tried again and again.
+func (c *Committer) Err() (err error, failing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.err, len(c.kept) > maxKept
+	if c.err != nil {
+		return c.err, true
+	}
+	return c.late, false
 }
 
 // Stats is what has been done so far.
@@ -187,7 +267,8 @@ func (c *Committer) Content(queue int64, seq uint64) (*engine.Content, error) {
 	return c.file.Content(queue, seq) // the move may have been written in between
 }
 
-// Close writes what was appended, ends the goroutine and closes the file.
+// Close writes what was appended, takes the journal into the file and removes
+// it, ends the goroutines and closes the file.
 func (c *Committer) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -199,8 +280,32 @@ func (c *Committer) Close() error {
 	}
 	<-c.ended
 	err := g.Wait()
-	if closeErr := c.file.Close(); err == nil {
-		err = closeErr
+	if e := c.settle(); err == nil {
+		err = e
+	}
+	if e := c.file.Close(); err == nil {
+		err = e
 	}
 	return err
+}
+
+// settle ends the journal. If the file does not take it, it stays beside it
+// and is read at the next start.
+func (c *Committer) settle() error {
+	err := c.checkpoint.stop()
+	if err == nil {
+		err = c.file.apply(squash(c.pending), c.journal.number, false)
+	}
+	if e := c.journal.close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return fmt.Errorf("the journal could not be taken into the file and stays beside it: %w", err)
+	}
+	for _, p := range journalPaths(c.file.path) {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }

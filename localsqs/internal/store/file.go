@@ -2,10 +2,12 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -18,7 +20,10 @@ import (
 	"github.com/sambatech/chassis/localsqs/internal/engine"
 )
 
-const format = "localsqs 1"
+const (
+	format       = "localsqs 2"
+	formatBefore = "localsqs 1" // the same without a journal
+)
 
 var (
 	metaBucket  = []byte("meta")
@@ -26,6 +31,7 @@ var (
 	taskBucket  = []byte("moves")
 	formatKey   = []byte("format")
 	saltKey     = []byte("salt")
+	journalKey  = []byte("journal")
 )
 
 // ErrInUse says that another server has the file open.
@@ -36,17 +42,22 @@ var ErrCorrupt = errors.New("the file is not a sound queue file")
 
 // File is an open queue file, locked against others.
 type File struct {
-	db   *bbolt.DB
-	path string
-	salt uint64
-	buf  []byte
-	read atomic.Int64 // bytes of contents read since the mapping was last dropped
+	db      *bbolt.DB
+	limit   int64 // CheckpointFrom
+	path    string
+	salt    uint64
+	noFsync bool
+	applied uint64       // the journal's latest group that is in the file
+	read    atomic.Int64 // bytes of contents read since the mapping was last dropped
 }
 
 // Options of Open.
 type Options struct {
 	NoFsync bool
 	Logger  *slog.Logger
+	// CheckpointFrom is the length in bytes from which the journal is taken into
+	// the file. Default: 16 MB. A restart after a crash reads up to twice of it.
+	CheckpointFrom int64
 }
 
 // Open opens the file and makes it if it is not there.
@@ -55,7 +66,7 @@ func Open(path string, o Options) (f *File, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
 	}
-	f = &File{db: db, path: path}
+	f = &File{db: db, path: path, noFsync: o.NoFsync, limit: cmp.Or(o.CheckpointFrom, checkpointFrom)}
 	if err := guard(f.begin); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
@@ -71,10 +82,9 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 	var file *os.File
 	err = guard(func() error {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout:        time.Second,
-			NoFreelistSync: true, // else each commit writes the list of free pages
-			FreelistType:   bbolt.FreelistMapType,
-			NoSync:         o.NoFsync,
+			Timeout:      time.Second,
+			FreelistType: bbolt.FreelistMapType,
+			NoSync:       o.NoFsync,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				file, err = os.OpenFile(name, flag, mode)
 				return file, err
@@ -138,7 +148,7 @@ func guard(f func() error) (err error) {
 
 // begin checks the file's format, or writes it into a new one.
 func (f *File) begin() error {
-	fresh := false
+	fresh, open, old := false, false, false
 	err := f.db.View(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(metaBucket)
 		if b == nil {
@@ -148,14 +158,23 @@ func (f *File) begin() error {
 			fresh = true
 			return nil
 		}
-		if got := b.Get(formatKey); !bytes.Equal(got, []byte(format)) {
+		got := b.Get(formatKey)
+		if old = string(got) == formatBefore; !old && !bytes.Equal(got, []byte(format)) {
 			return fmt.Errorf("%w: its format is %q and this server reads %q; it was left as it is", ErrCorrupt, got, format)
 		}
 		f.salt = binary.BigEndian.Uint64(append(b.Get(saltKey), make([]byte, 8)...))
+		f.applied, open = parseJournalRecord(b.Get(journalKey))
 		return nil
 	})
-	if err != nil || !fresh {
+	switch {
+	case err != nil:
 		return err
+	case open:
+		return f.replay()
+	case old:
+		return f.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(formatKey, []byte(format)) })
+	case !fresh:
+		return nil
 	}
 	var salt [8]byte
 	if _, err := rand.Read(salt[:]); err != nil {
@@ -176,16 +195,46 @@ func (f *File) begin() error {
 	})
 }
 
+// replay takes over what the journal of a server that did not end in good order
+// holds.
+func (f *File) replay() error {
+	for _, p := range journalPaths(f.path) {
+		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: it was not closed, and its journal %s with the latest changes is missing; put it back beside the file, or make an empty file of that name to go on without them", ErrCorrupt, p)
+		}
+	}
+	changes, number, err := readJournal(f.path, f.salt, f.applied)
+	if err != nil {
+		return err
+	}
+	if err := f.apply(squash(changes), number, true); err != nil {
+		return fmt.Errorf("applying its journal: %w", err)
+	}
+	f.applied = number
+	return nil
+}
+
+// journalRecord is what the queue file keeps of its journal.
+func journalRecord(number uint64, open bool) []byte {
+	v := binary.BigEndian.AppendUint64(nil, number)
+	if open {
+		return append(v, 1)
+	}
+	return append(v, 0)
+}
+
+func parseJournalRecord(v []byte) (number uint64, open bool) {
+	if len(v) != 9 {
+		return 0, false // none yet
+	}
+	return binary.BigEndian.Uint64(v), v[8] == 1
+}
+
 // Salt marks the receipt handles of this file's server.
 func (f *File) Salt() uint64 { return f.salt }
 
-// Close writes the list of free pages, which spares the next Open the walk over
-// all pages, and unlocks the file.
-func (f *File) Close() error {
-	f.db.NoFreelistSync = false
-	_ = f.db.Update(func(*bbolt.Tx) error { return nil }) // without it the list is made anew
-	return f.db.Close()
-}
+// Close unlocks the file.
+func (f *File) Close() error { return f.db.Close() }
 
 // Size is the file's length in bytes.
 func (f *File) Size() int64 {

@@ -22,3 +22,12 @@ func (f *File) dropMapping() {
 func unlock(file *os.File) {
 	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // fails if it is closed already, which unlocks it too
 }
+
+// datasync makes what was written to file safe.
+func datasync(file *os.File) error {
+	for {
+		if err := syscall.Fdatasync(int(file.Fd())); err != syscall.EINTR {
+			return err
+		}
+	}
+}

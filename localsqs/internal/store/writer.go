@@ -12,17 +12,20 @@ import (
 	"github.com/sambatech/chassis/localsqs/internal/engine"
 )
 
-// Apply makes changes in one transaction, all or none.
-func (f *File) Apply(changes []engine.Change) error {
+// apply makes changes in one transaction, all or none: those of the journal up
+// to its group number. open says whether the journal goes on.
+func (f *File) apply(changes []engine.Change, number uint64, open bool) error {
 	return f.db.Update(func(tx *bbolt.Tx) error {
-		w := writer{tx: tx, buf: f.buf[:0], buckets: map[bucketKey]*bbolt.Bucket{}}
+		w := writer{tx: tx, buckets: map[bucketKey]*bbolt.Bucket{}}
 		for i := range changes {
 			if err := w.apply(&changes[i]); err != nil {
 				return err
 			}
 		}
-		f.buf = nil // the transaction holds on to it until it is written
 		meta := tx.Bucket(metaBucket)
+		if err := meta.Put(journalKey, journalRecord(number, open)); err != nil {
+			return err
+		}
 		if w.lastSeq > meta.Sequence() {
 			return meta.SetSequence(w.lastSeq)
 		}
@@ -87,26 +90,33 @@ func (w *writer) drop(queue int64, kinds string) error {
 	return nil
 }
 
-// meta is c's record. The buffer behind it may move as it grows; parts of it
-// that were handed out stay valid.
+// meta is c's record. The transaction holds on to it until it is written.
 func (w *writer) meta(c *engine.Change) []byte {
-	from := len(w.buf)
-	w.buf = appendMeta(w.buf, &c.Meta)
-	return w.buf[from:len(w.buf):len(w.buf)]
+	return w.piece(128+len(c.Meta.Group), func(b []byte) []byte { return appendMeta(b, &c.Meta) })
 }
 
 func (w *writer) content(c *engine.Content) []byte {
+	return w.piece(128+len(c.Sender)+len(c.Trace)+len(c.DedupID)+c.Size(), func(b []byte) []byte { return appendContent(b, c) })
+}
+
+// piece is what f appends, some size of bytes, in a buffer that it shares.
+func (w *writer) piece(size int, f func([]byte) []byte) []byte {
+	if cap(w.buf)-len(w.buf) < size {
+		w.buf = make([]byte, 0, max(size, 256<<10))
+	}
 	from := len(w.buf)
-	w.buf = appendContent(w.buf, c)
+	w.buf = f(w.buf)
 	return w.buf[from:len(w.buf):len(w.buf)]
 }
 
 func (w *writer) apply(c *engine.Change) error {
 	switch c.Kind {
-	case engine.MessagePut, engine.MessageMove:
+	case engine.MessagePut, engine.MessageMove, nothing:
 		w.lastSeq = max(w.lastSeq, c.Seq)
 	}
 	switch c.Kind {
+	case nothing:
+		return nil
 	case engine.QueuePut:
 		v, err := json.Marshal(c.Record)
 		if err != nil {
