@@ -21,13 +21,16 @@ func (w *body) Read(p []byte) (n int, err error) {
 	if x.left > 0 {
 		x.left -= int64(n)
 	}
-	switch {
-	case err == io.EOF:
-		x.end(Success, 0)
-	case err != nil:
-		err = x.fail(err)
-	case n > 0 && (x.left == 0 || x.half != 0 && x.b.now() >= x.half):
-		x.settle(Success, 0)
+	if err != nil && err != io.EOF {
+		return n, x.fail(err)
+	}
+	over := err == io.EOF || n > 0 && x.left == 0
+	shown := n > 0 && x.half != 0 && x.b.now() >= x.half
+	verdict, hold := x.look(p[:n], over, shown)
+	if err == io.EOF {
+		x.end(verdict, hold)
+	} else if over || shown || verdict != Success {
+		x.settle(verdict, hold)
 	}
 	return n, err
 }
@@ -38,7 +41,8 @@ func (w *body) Close() error {
 	if x.half != 0 && !x.reading.Load() {
 		x.finish()
 	}
-	x.settle(Neutral, 0)
+	verdict, hold := x.lookAtLeast()
+	x.settle(verdict, hold)
 	err := x.reader.Close()
 	x.end(Neutral, 0)
 	return err
@@ -52,16 +56,16 @@ const finishTime = 10 * time.Millisecond
 // was neutral for probes too, a half-open entry might never learn anything.
 func (x *exchange) finish() {
 	x.mu.Lock()
-	if x.settled || x.timer == nil {
+	if x.settled || x.clock == nil {
 		x.mu.Unlock()
 		return
 	}
 	x.closing = true
-	x.timer.Reset(finishTime)
+	x.clock.timer.Reset(finishTime)
 	x.mu.Unlock()
 	var rest [512]byte
-	if _, err := x.reader.Read(rest[:]); err == io.EOF {
-		x.settle(Success, 0)
+	if n, err := x.reader.Read(rest[:]); err == io.EOF {
+		x.settle(x.look(rest[:n], true, false))
 	}
 }
 

@@ -18,13 +18,13 @@ type Breaker struct {
 	mailbox atomic.Pointer[mailbox]
 
 	origin
-	system     *actor.ActorSystem
-	pid        *actor.PID
-	logger     *slog.Logger
-	classifier Classifier
-	stopping   atomic.Bool
-	schemeLen  uint8
-	own        owned
+	system    *actor.ActorSystem
+	pid       *actor.PID
+	logger    *slog.Logger
+	rules     *rules // nil: the defaults alone
+	stopping  atomic.Bool
+	schemeLen uint8
+	own       owned
 }
 
 // Option gives a breaker a collaborator.
@@ -37,17 +37,6 @@ func WithLogger(l *slog.Logger) Option {
 			return errors.New("breaker: WithLogger: the logger is nil")
 		}
 		b.logger = l
-		return nil
-	}
-}
-
-// WithClassifier lets f say what an outcome counts as.
-func WithClassifier(f Classifier) Option {
-	return func(b *Breaker) error {
-		if f == nil {
-			return errors.New("breaker: WithClassifier: the function is nil")
-		}
-		b.classifier = f
 		return nil
 	}
 }
@@ -71,6 +60,9 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 		if err := opt(b); err != nil {
 			return nil, fmt.Errorf("breaker of %s: %w", service, err)
 		}
+	}
+	if b.rules != nil && b.rules.classify == nil {
+		return nil, fmt.Errorf("breaker of %s: WithBodyPeek without WithClassifier: nobody would look at the body", service)
 	}
 	t := tree{set: set, of: &b.origin, root: &node{}}
 	if set.Trip == "rate" {

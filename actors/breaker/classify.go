@@ -3,6 +3,7 @@ package breaker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -31,12 +32,70 @@ func (v Verdict) String() string {
 type Outcome struct {
 	Err      error          // what the function, or the base transport, returned
 	Response *http.Response // by Transport when Err is nil; its body must not be read
+	Body     []byte         // with WithBodyPeek: the first bytes of the response's body
+	Whole    bool           // with WithBodyPeek: Body is known to be all of it
 	Default  Verdict        // what it counts as without a classifier
 }
 
 // Classifier says what an outcome counts as. It runs on the caller's goroutine,
-// only for outcomes that are an error or a response, and must not block.
+// only for outcomes that are an error or a response, and must not block. With
+// [WithBodyPeek] it sees the beginning of the response's body too.
 type Classifier func(Outcome) Verdict
+
+// rules are what the caller's own code has to say about outcomes.
+type rules struct {
+	classify Classifier
+	limit    int // most bytes of a body that are shown; 0 for none
+	which    func(*http.Response) bool
+}
+
+func (b *Breaker) ruled() *rules {
+	if b.rules == nil {
+		b.rules = &rules{}
+	}
+	return b.rules
+}
+
+// WithClassifier lets f say what an outcome counts as.
+func WithClassifier(f Classifier) Option {
+	return func(b *Breaker) error {
+		if f == nil {
+			return errors.New("breaker: WithClassifier: the function is nil")
+		}
+		b.ruled().classify = f
+		return nil
+	}
+}
+
+// maxPeek bounds what WithBodyPeek keeps of each response in flight.
+const maxPeek = 1 << 20
+
+// WithBodyPeek shows the classifier, which must be given too, the first limit
+// bytes (1 to 1 MiB) of the body of each response for which which is true; nil
+// is all responses. which is asked at the headers and must not read the body.
+//
+// Nobody waits for those bytes: they are noted while the caller reads them, who
+// gets every byte when and as it would without. So the classifier is not called
+// at the headers but in the caller's Read that makes limit bytes complete, or
+// meets the end of the body (Whole). If the caller closes the body or cancels
+// before that, it is called with what was read until then, maybe nothing, and
+// its Default is [Neutral] unless the status is a failure. A half-open entry
+// does not wait for a slow stream either: after half of probe_timeout what has
+// come is all that is shown. A body that breaks off or stalls is a failure as
+// ever, also after the classifier has called its beginning a success.
+//
+// The bytes are those that the base transport delivers. http.Transport undoes
+// the gzip that it asked for itself (Response.Uncompressed); any other
+// Content-Encoding is still on. Response is a copy of its own, without the body.
+func WithBodyPeek(limit int, which func(*http.Response) bool) Option {
+	return func(b *Breaker) error {
+		if limit < 1 || limit > maxPeek {
+			return fmt.Errorf("breaker: WithBodyPeek: limit must be 1 to %d bytes, got %d", maxPeek, limit)
+		}
+		b.ruled().limit, b.ruled().which = limit, which
+		return nil
+	}
+}
 
 // errorVerdict is the default for an error that is not nil: the caller's own
 // cancellation is neutral, everything else a failure.
@@ -62,8 +121,8 @@ func (b *Breaker) judge(ctx context.Context, err error) Verdict {
 	if err != nil {
 		v = b.errorVerdict(ctx, err)
 	}
-	if b.classifier != nil && err != nil {
-		v = b.classifier(Outcome{Err: err, Default: v})
+	if b.rules != nil && err != nil {
+		v = b.rules.classify(Outcome{Err: err, Default: v})
 	}
 	return v
 }

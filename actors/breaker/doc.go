@@ -20,7 +20,8 @@
 //   - [Breaker.Do] and [Execute] guard a function, [Breaker.Acquire] a pair of
 //     points in a program.
 //   - [Breaker.Transport] and [Breaker.Client] guard net/http, the response's
-//     body included. Package grpcbreaker guards gRPC.
+//     body included; [WithClassifier] and [WithBodyPeek] judge by error, status
+//     and body. Package grpcbreaker guards gRPC.
 //   - By PID ([Breaker.PID]) every actor can send [Call], [Admit], [Report],
 //     [Force], [Reset], [Change], [GetSnapshot] and [GetTransitions].
 //   - Operators have [Breaker.ForceOpen], [Breaker.ForceClosed],

@@ -1,12 +1,15 @@
 package breaker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -70,6 +73,48 @@ func ExampleBreaker_Client() {
 	// Output:
 	// 503 Service Unavailable
 	// refused, try again in 1m0s
+}
+
+// A GraphQL service answers 200 to everything and puts its errors in the body.
+func ExampleWithBodyPeek() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"errors":[{"extensions":{"code":"INTERNAL_SERVER_ERROR"}}],"data":null}`)
+	}))
+	defer server.Close()
+	system := quiet()
+	defer system.Shutdown()
+	internal := func(o breaker.Outcome) breaker.Verdict {
+		if bytes.Contains(o.Body, []byte(`"INTERNAL_SERVER_ERROR"`)) {
+			return breaker.Failure
+		}
+		return o.Default
+	}
+	isJSON := func(res *http.Response) bool {
+		return strings.HasPrefix(res.Header.Get("Content-Type"), "application/json")
+	}
+	b, err := breaker.Spawn(system, server.URL, breaker.Settings{ClosedFailLimit: 1},
+		breaker.WithClassifier(internal), breaker.WithBodyPeek(4096, isJSON))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = b.Stop(context.Background()) }()
+	client := b.Client()
+	defer client.CloseIdleConnections()
+
+	res, err := client.Get(server.URL + "/graphql")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(res.Status, b.State())
+	body, err := io.ReadAll(res.Body)
+	fmt.Println(len(body), err, b.State())
+	_ = res.Body.Close()
+	// Output:
+	// 200 OK closed
+	// 72 <nil> open
 }
 
 func ExampleExecute() {

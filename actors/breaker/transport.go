@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -23,7 +24,10 @@ func (b *Breaker) Client() *http.Client { return &http.Client{Transport: b.Trans
 // request_timeout while the caller reads, is a failure when it happens. Close
 // before the end is neutral, as is the cancellation of the request's ctx.
 // The request is not changed. The ctx that base sees ends, with the cause
-// [ErrTimeout], when the headers take longer than request_timeout.
+// [ErrTimeout], when the headers take longer than request_timeout. Where the
+// deadline of the caller's own ctx is nearer than that, base sees the request
+// itself, and there is no clock but the caller's. What is a failure by its body
+// is for [WithBodyPeek].
 func (b *Breaker) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -49,42 +53,38 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL == nil || !b.serves(req.URL) {
 		return t.base.RoundTrip(req)
 	}
-	x := &exchange{b: b, parent: req.Context()}
+	ctx := req.Context()
+	var span *callSpan
 	if v := b.view.Load(); v.gate == viewTraced {
-		x.parent, x.span = b.startSpan(x.parent, v)
+		ctx, span = b.startSpan(ctx, v)
 	}
-	err := x.parent.Err()
+	var permit Permit
+	err := ctx.Err()
 	if err == nil {
-		if x.permit, err = b.Acquire(pathOf(req.URL)); err != nil {
-			x.span.refused(err)
+		if permit, err = b.Acquire(pathOf(req.URL)); err != nil {
+			span.refused(err)
 		}
 	}
 	if err != nil {
-		x.span.end(err)
+		span.end(err)
 		if req.Body != nil {
 			_ = req.Body.Close() // a RoundTripper always closes the body
 		}
 		return nil, err
 	}
-	x.span.admitted(&x.permit)
+	span.admitted(&permit)
 	set := b.view.Load().set
-	x.patience = set.RequestTimeout
-	if x.permit.Probe() {
-		x.patience = min(x.patience, set.ProbeTimeout)
-		x.half = x.permit.begun + int64(set.ProbeTimeout)/2
-	}
+	x, inner := newExchange(ctx, req, &permit, span, set)
 	over := false
 	defer func() {
-		if !over { // base panicked
+		if !over { // base, or a function of the caller's, panicked
 			x.span.failed(ended{})
 			x.end(Failure, 0)
 		}
 	}()
-	inner := req.WithContext(x)
 	resp, err := t.base.RoundTrip(inner)
-	over = true
-	if resp != nil && resp.Request == inner {
-		resp.Request = req
+	if resp == nil && err == nil {
+		err = errNoResponse
 	}
 	if late := x.pause(); late && err == nil {
 		if resp.Body != nil {
@@ -92,12 +92,20 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		resp, err = nil, ErrTimeout
 	}
-	if err != nil {
-		return resp, x.fail(err)
+	if resp != nil && resp.Request == inner {
+		resp.Request = req
 	}
-	x.respond(resp, set)
-	return resp, nil
+	if err != nil {
+		err = x.fail(err)
+	} else {
+		x.respond(resp, set)
+	}
+	over = true
+	return resp, err
 }
+
+// errNoResponse is the fault of a base that breaks the contract of http.RoundTripper.
+var errNoResponse = errors.New("circuit breaker: the base transport returned neither a response nor an error")
 
 // respond judges the headers, and sees to it that the body is watched.
 func (x *exchange) respond(resp *http.Response, set *config) {
@@ -107,19 +115,29 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		verdict = Failure
 	}
 	x.span.status(resp.StatusCode)
-	if b.classifier != nil {
-		verdict = b.classifier(Outcome{Response: resp, Default: verdict})
+	none := resp.Body == nil || resp.Body == http.NoBody
+	conn, writable := resp.Body.(io.ReadWriteCloser)
+	upgrade := writable && resp.StatusCode == http.StatusSwitchingProtocols
+	if b.rules != nil {
+		peek := b.peekAt(resp, verdict)
+		switch {
+		case peek == nil:
+			verdict = b.rules.classify(Outcome{Response: resp, Default: verdict})
+		case none || upgrade:
+			verdict = b.rules.classify(Outcome{Response: peek.res, Body: peek.seen, Whole: none, Default: verdict})
+		default:
+			verdict, x.peek, x.shows = Success, peek, true
+		}
 	}
 	hold := time.Duration(0)
 	if verdict == Failure {
 		hold = retryAfter(resp.Header)
 	}
-	if resp.Body == nil || resp.Body == http.NoBody {
+	if none {
 		x.end(verdict, hold)
 		return
 	}
-	conn, writable := resp.Body.(io.ReadWriteCloser)
-	if writable && resp.StatusCode == http.StatusSwitchingProtocols {
+	if upgrade {
 		x.settle(verdict, hold) // an upgraded connection is the caller's own
 		resp.Body = upgraded{conn, x}
 		return

@@ -213,6 +213,26 @@ func BenchmarkTransport(b *testing.B) {
 	}
 }
 
+// BenchmarkTransportDeadline is the round trip without a body, for a caller
+// whose own deadline is nearer than request_timeout.
+func BenchmarkTransportDeadline(b *testing.B) {
+	rt := newOurs(b, breaker.Settings{RequestTimeout: time.Hour}).Transport(&stub{http.Response{StatusCode: 200, Body: http.NoBody}})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://mail.internal/v1/a/b/c", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("ours", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := rt.RoundTrip(req); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 func newFailsafeHTTP() circuitbreaker.CircuitBreaker[*http.Response] {
 	return circuitbreaker.NewBuilder[*http.Response]().WithFailureThreshold(10).WithDelay(time.Hour).Build()
 }
