@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/sambatech/chassis/actors/breaker"
 )
 
@@ -161,5 +163,25 @@ func TestClassifierThatPanics(t *testing.T) {
 	}()
 	if failures(b) != 1 {
 		t.Error("the call was left without a verdict")
+	}
+}
+
+// TestASpanReachesTheBase also where no clock is needed.
+func TestASpanReachesTheBase(t *testing.T) {
+	tracer, _ := recorded()
+	b := newBreaker(t, breaker.Settings{}, breaker.WithTracer(tracer))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for _, ctx := range []context.Context{t.Context(), ctx} {
+		req, _ := http.NewRequestWithContext(ctx, "GET", "https://mail.internal/a", nil)
+		res, err := b.Transport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			if !trace.SpanContextFromContext(r.Context()).IsValid() {
+				t.Error("no span")
+			}
+			return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+		})).RoundTrip(req)
+		if err != nil || res.Request != req {
+			t.Error(err)
+		}
 	}
 }
