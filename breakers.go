@@ -32,7 +32,11 @@ func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breake
 	if b, ok := s.breakers.each[service]; ok {
 		return b
 	}
-	opts = append([]breaker.Option{breaker.WithLogger(s.Logger("actors/breaker"))}, opts...)
+	own := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker"))}
+	if s.tracer != nil {
+		own = append(own, breaker.WithTracer(s.tracer))
+	}
+	opts = append(own, opts...)
 	b, err := breaker.Spawn(s.actors, service, s.settings.CircuitBreaker, opts...)
 	if err != nil {
 		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))

@@ -132,7 +132,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 	s := l.sys
 	p, err := poller.New(poller.Config{
 		Settings: s.settings.Tasks.PollerSettings, Client: s.queue.client, QueueURL: url,
-		Sender: s.sender, Logger: s.Logger("actors/poller"),
+		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(),
 	})
 	if err != nil {
 		return nil, err
@@ -144,6 +144,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 	d, err := dispatcher.New(dispatcher.Config{
 		Settings: s.settings.Tasks.DispatcherSettings, Pool: s.pool(), Poller: r.poller,
 		Logger: s.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
+		Tracer: s.tracer,
 	})
 	if err == nil {
 		r.dispatcher, err = spawn(s.actors, d, "dispatcher-"+s.pool())

@@ -17,6 +17,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -32,6 +33,7 @@ type System struct {
 	settings Settings
 	log      *logger.Logger
 	actors   *actor.ActorSystem
+	tracer   trace.Tracer // nil: no spans
 	queue    *queue
 	sender   *poller.Sender
 	breakers breakers
@@ -79,6 +81,7 @@ type options struct {
 	client   *sqs.Client
 	server   *localsqs.Server
 	metrics  prometheus.Gatherer
+	tracing  trace.TracerProvider
 }
 
 // WithSettings uses s instead of reading files and the environment.
@@ -119,6 +122,12 @@ func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.
 // of the chassis.
 func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
 
+// WithTracing makes spans by tp of what the system sends, receives, runs and
+// settles, and of the calls through its breakers. Without it there are none,
+// and they cost nothing; a trace context is carried on in either case. Whoever
+// made tp flushes and closes it, after [System.Stop].
+func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.tracing = tp } }
+
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
 // and [Send] work from here on. Whoever does not call Run or Start must call
@@ -156,6 +165,9 @@ func New(name string, opts ...Option) (*System, error) {
 	s.actors = actor.NewActorSystem(append([]actor.ConfigOption{
 		actor.WithLoggerFactory(s.log.SystemLogger()),
 	}, o.actors...)...)
+	if o.tracing != nil {
+		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
+	}
 	s.breakers.each = map[string]*breaker.Breaker{}
 	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure()))
 	s.tasks = newLane(s)

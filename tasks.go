@@ -48,11 +48,16 @@ func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A
 // ([ErrUnregistered]); to another, chosen by task.Pool, any name goes. It
 // returns once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
-	out, err := s.encode(ctx, Task{name, args, opts})
+	span := s.startSend(ctx, opts)
+	out, err := s.encode(span.around(ctx), Task{name, args, opts})
 	if err != nil {
+		span.end("", err)
 		return "", err
 	}
-	if _, err := s.sender.Send(ctx, *out.message()); err != nil {
+	span.encoded(out)
+	id, err := s.sender.Send(ctx, *out.message())
+	span.end(id, err)
+	if err != nil {
 		return "", fmt.Errorf("send task %q: %w", name, err)
 	}
 	return out.ExecID, nil
@@ -84,12 +89,18 @@ func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 			first = err
 		}
 	}
+	spans := s.startSends(ctx, tasks)
 	for i, t := range tasks {
-		out, err := s.encode(ctx, t)
+		var span *sendSpan
+		if spans != nil {
+			span = spans[i]
+		}
+		out, err := s.encode(span.around(ctx), t)
 		if err != nil {
 			fail(i, err)
 			continue
 		}
+		span.encoded(out)
 		sent[i].ExecID = out.ExecID
 		outs, index = append(outs, *out.message()), append(index, i)
 	}
@@ -101,6 +112,7 @@ func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 			}
 		}
 	}
+	endSends(spans, sent)
 	if failed > 0 {
 		return sent, fmt.Errorf("%d of %d tasks were not sent, the first: %w", failed, len(tasks), first)
 	}
@@ -113,7 +125,7 @@ type outgoing struct{ *task.Outgoing }
 func (o outgoing) message() *poller.Outgoing {
 	return &poller.Outgoing{
 		Pool: o.Pool, Body: o.Body, Attributes: o.Attributes,
-		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID,
+		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID, TraceHeader: o.TraceHeader,
 	}
 }
 

@@ -37,6 +37,9 @@ func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, er
 	s.msg.Body = body
 	s.out.Body, s.out.ExecID = body, s.msg.ExecID
 	s.out.Attributes = s.msg.Attributes()
+	if s.msg.TraceParent() != "" {
+		s.out.TraceHeader = AWSTraceHeader(s.msg.Trace(""))
+	}
 	if n := Size(s.out.Body, s.out.Attributes); n > MaxSize {
 		return nil, fmt.Errorf("send task %q: the message has %d bytes, SQS takes at most %d: put the data elsewhere and send where it is", name, n, MaxSize)
 	}

@@ -120,6 +120,17 @@ func TraceParent(value string) Option {
 	return Attribute(AttrTraceParent, value)
 }
 
+// PoolOf is the pool that opts name, or "" for the sender's own.
+func PoolOf(opts ...Option) string {
+	var s sending
+	for _, o := range opts {
+		if o != nil {
+			o(&s)
+		}
+	}
+	return s.out.Pool
+}
+
 func (s *sending) validate(now time.Time) error {
 	if s.out.Name == "" {
 		s.errs = append(s.errs, errors.New("the name is empty"))

@@ -11,8 +11,9 @@ import (
 )
 
 // Trace context, by the OpenTelemetry API: the W3C headers traceparent and
-// tracestate travel as attributes of these names, and X-Ray's header in SQS's
-// system attribute AWSTraceHeader is understood where there is no traceparent.
+// tracestate travel as attributes of these names. SQS's system attribute
+// AWSTraceHeader says the same in X-Ray's form: it is written beside them, and
+// read where there is no traceparent.
 
 // AttrTraceState is the W3C tracestate, beside [AttrTraceParent].
 const AttrTraceState = "tracestate"
@@ -34,6 +35,16 @@ func (m *Message) Trace(awsHeader string) trace.SpanContext {
 		return ParseAWSTraceHeader(awsHeader)
 	}
 	return trace.SpanContext{}
+}
+
+// TraceOf is the trace context of a message with these attributes; see
+// [Message.Trace].
+func TraceOf(attrs map[string]types.MessageAttributeValue, awsHeader string) trace.SpanContext {
+	if awsHeader == "" && len(attrs) == 0 {
+		return trace.SpanContext{}
+	}
+	m, _ := Decode("", attrs) // defects are the receiver's to tell
+	return m.Trace(awsHeader)
 }
 
 // SetTrace makes sc the trace context of m.

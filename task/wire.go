@@ -94,4 +94,8 @@ type Outgoing struct {
 	Delay      time.Duration // 0 to 900 s
 	GroupID    string
 	DedupID    string
+
+	// TraceHeader is the trace context in X-Ray's form, for SQS's system
+	// attribute AWSTraceHeader; empty if there is none.
+	TraceHeader string
 }

@@ -108,6 +108,11 @@ type room struct {
 	spendOpen bool          // an open breaker's refusal is a failure
 }
 
+// openWait is the wait after a breaker's refusal that does not say for how
+// long, as of one that is forced open for good: without it such a task, which
+// spends no failure, would run again and again without a pause.
+const openWait = time.Second
+
 // decide is the whole rule of giving back. It returns the ledger with a
 // failure counted, if there was one.
 func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
@@ -124,6 +129,9 @@ func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 		r.canHold = false
 		return l, r.giveBack(l, o.wait, false)
 	case outRefused:
+		if o.wait == 0 {
+			o.wait = openWait
+		}
 		if !r.spendOpen {
 			return l, r.giveBack(l, o.wait, false)
 		}

@@ -42,7 +42,8 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	if d.drain != nil {
 		d.drain.finished++
 	}
-	d.conclude(e, a, d.overruled(e, a, cause))
+	out := d.overruled(e, a, cause)
+	d.endSpan(a, out, d.conclude(e, a, out))
 	d.pump()
 }
 
@@ -74,16 +75,17 @@ func (e *endedError) Error() string { return e.err.Error() + " (" + e.cause.Erro
 
 func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
 
-func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) {
+// conclude does what follows from the end of an attempt, and names it.
+func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next string) {
 	now := time.Now()
 	d.note(e, a, out)
 	if e.lost {
 		if out.kind == outDone { // perhaps the handle still works
 			d.settle(e, &poller.Settle{Lease: e.lease})
-			return
+			return nextFinished
 		}
 		d.drop(e)
-		return
+		return nextDropped
 	}
 	if a.hung && d.drain != nil && d.drain.over {
 		d.drain.released++
@@ -92,7 +94,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) {
 		} else {
 			d.reissue(e, 0, e.ledger.spent())
 		}
-		return
+		return nextGivenBack
 	}
 	var verdict verdict
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
@@ -106,15 +108,19 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) {
 	switch verdict.kind {
 	case finish:
 		d.settle(e, &poller.Settle{Lease: e.lease})
+		return nextFinished
 	case hold:
 		d.hold(e, verdict.wait, now)
+		return nextHeld
 	case hide:
 		d.hide(e, verdict.wait)
 	case reissue:
 		d.reissue(e, verdict.wait, verdict.failures)
 	case giveUp:
 		d.giveUp(e, verdict.reason, out.err)
+		return nextGivenUp
 	}
+	return nextGivenBack
 }
 
 func (d *dispatcher) spends(t *entry) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config is what a dispatcher is made of.
@@ -19,6 +20,7 @@ type Config struct {
 	Pool       string     // name of the queue; one that ends in .fifo keeps the order of its groups
 	Poller     *actor.PID // of the pool; the dispatcher subscribes to it
 	Logger     *slog.Logger
+	Tracer     trace.Tracer      // of a span for each attempt; nil: none
 	Monitor    *Monitor          // what the outside sees; nil: nothing
 	Tasks      []*Register       // known before the first message is asked for
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
@@ -49,6 +51,7 @@ type core struct {
 	poller         *actor.PID
 	log            *slog.Logger
 	monitor        *Monitor
+	tracer         trace.Tracer
 	middleware     []task.Middleware
 	base           context.Context
 	early          []*Register // of Config, until the first start
@@ -64,7 +67,7 @@ type core struct {
 func newCore(cfg Config) *core {
 	c := &core{
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
-		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor,
+		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, early: cfg.Tasks,
 	}
 	if c.deadPool == "" {
@@ -247,6 +250,7 @@ func (d *dispatcher) leave(cause error) {
 			if a.state.CompareAndSwap(underWay, abandoned) {
 				d.monitor.hung.Add(1)
 			}
+			d.endSpan(a, outcome{kind: outInterrupted, err: cause}, nextDropped)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type execution struct {
 	group         *group            // FIFO pools
 	traceHeader   string            // AWSTraceHeader
 	span          trace.SpanContext // of the sender, if it told
+	ran           *trace.Link       // to the span of the last attempt; nil without tracing
 	sent          time.Time
 	firstReceived time.Time
 	received      time.Time
@@ -114,6 +115,9 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 	base := task.WithInfo(c.base, &a.info)
 	if e.span.IsValid() {
 		base = trace.ContextWithRemoteSpanContext(base, e.span)
+	}
+	if c.tracer != nil {
+		base = c.startSpan(base, e, &a.info, now)
 	}
 	a.ctx, a.cancel = context.WithCancelCause(base)
 	if !a.info.Deadline.IsZero() {

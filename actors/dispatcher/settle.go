@@ -58,6 +58,9 @@ func (d *dispatcher) settle(e *execution, s *poller.Settle) {
 	e.returned = e.returned || s.Release
 	d.settling++
 	d.monitor.settling.Add(1)
+	if d.tracer != nil {
+		s.Link = e.link()
+	}
 	d.ctx.Send(d.poller, s)
 }
 

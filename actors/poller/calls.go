@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/sqsclient"
 )
@@ -35,6 +36,7 @@ type call struct {
 	handles []string
 	hide    []time.Duration // from the start of the request; not for deletions
 	start   time.Time
+	links   []trace.Link // of the span
 }
 
 // called is its answer, taken apart entry by entry by the actor.
@@ -79,6 +81,9 @@ func (w *worker) call(k kind, leases []*lease) {
 			fallthrough
 		case deletion:
 			l.settling.queued, l.settling.call = false, c
+			if link := l.settling.link; link != nil {
+				c.links = append(c.links, *link)
+			}
 		}
 	}
 	w.calls[c] = true
@@ -87,11 +92,13 @@ func (w *worker) call(k kind, leases []*lease) {
 	w.crew.do(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, timeout)
 		defer cancel()
+		ctx, span := w.cfg.Tracing.settling(ctx, w.cfg.QueueURL, c)
 		m := &called{call: c}
 		m.err = safely(func() (err error) {
 			m.refused, err = w.request(ctx, c)
 			return err
 		})
+		m.settled(span)
 		w.root.Send(w.self, m)
 	})
 }

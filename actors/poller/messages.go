@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // LeaseID names one delivery of one message for as long as its poller lives.
@@ -38,6 +39,7 @@ type (
 		Send    []Outgoing
 		Release bool
 		Visible time.Duration // with Release: 0 to 12 h less the time since the receive
+		Link    *trace.Link   // to the message's trace, from the spans of its settlement; nil for none
 	}
 
 	// Pause stops new receives until [Resume]; leases are kept.

@@ -17,6 +17,7 @@ type Config struct {
 	QueueURL string      // required; EnsureQueue returns it
 	Sender   *Sender     // of Settle.Send; nil: one of its own
 	Logger   *slog.Logger
+	Tracing  *Tracing // nil: no spans
 	// Context ends every request when it ends, receives too: for the end in a
 	// hurry, when what a receive brings may stay invisible until its lease is
 	// over. An orderly end is a Drain. nil: it never ends.

@@ -81,6 +81,7 @@ func (w *worker) receive(n int) {
 			return err
 		})
 		m.ended = time.Now()
+		w.cfg.Tracing.received(w.cfg.QueueURL, m)
 		w.root.Send(w.self, m)
 	})
 }

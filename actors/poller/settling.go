@@ -5,22 +5,25 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // settlement is how a lease is to end. Its stages: sending what comes first,
 // waiting for company, in a request, postponed to the next try.
 type settlement struct {
 	release   bool
+	posting   bool       // unsent is with the sender
+	queued    bool       // it waits in deletes, changes or later
+	over      bool       // answered, or silently done
+	silent    bool       // nobody is told: not asked for by the subscriber
 	visibleAt time.Time  // with release
 	unsent    []Outgoing // to be sent before all else
-	posting   bool       // they are with the sender
 	call      *call      // the request it is in
-	queued    bool       // it waits in deletes, changes or later
 	since     time.Time
 	tries     int
 	serial    uint64 // in order of coming, for Flush
-	over      bool   // answered, or silently done
-	silent    bool   // nobody is told: not asked for by the subscriber
+	link      *trace.Link
 }
 
 // postponed is a settlement that waits for its next try.
@@ -39,7 +42,7 @@ func (w *worker) onSettle(m *Settle) {
 		w.answer(w.subscriber, &Settled{Lease: m.Lease, Err: ErrSettling})
 		return
 	}
-	s := &settlement{release: m.Release, unsent: m.Send, since: w.now}
+	s := &settlement{release: m.Release, unsent: m.Send, since: w.now, link: m.Link}
 	if l.lost {
 		w.answer(w.subscriber, &Settled{Lease: m.Lease, Err: ErrLeaseLost})
 		if s.release || len(s.unsent) > 0 {
@@ -111,7 +114,9 @@ func (w *worker) post(l *lease) {
 	m := &posted{lease: l, s: s, results: make([]Result, len(outs))}
 	var left atomic.Int64
 	left.Store(int64(len(outs)))
+	spans := w.cfg.Tracing.sending(outs, s.link)
 	w.cfg.Sender.post(outs, func(i int, r Result) {
+		sent(spans, i, r)
 		m.results[i] = r
 		if left.Add(-1) == 0 {
 			w.root.Send(w.self, m)

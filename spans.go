@@ -1,0 +1,114 @@
+package chassis
+
+import (
+	"context"
+	"fmt"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+// sendSpan is the span of sending messages to one pool; nil for none. Its
+// context is what the messages take along.
+type sendSpan struct {
+	trace.Span
+	ctx    context.Context
+	count  int // messages
+	failed int
+	first  error
+}
+
+// startSend begins the span of sending to the pool that opts name.
+func (s *System) startSend(ctx context.Context, opts []task.Option) *sendSpan {
+	if s.tracer == nil {
+		return nil
+	}
+	pool := or(task.PoolOf(opts...), s.pool())
+	span := &sendSpan{}
+	span.ctx, span.Span = poller.StartSpan(ctx, s.tracer, poller.OpSend, pool, pool)
+	return span
+}
+
+// startSends begins a span for each pool that tasks go to, and returns for
+// each task its span; nothing without tracing.
+func (s *System) startSends(ctx context.Context, tasks []Task) []*sendSpan {
+	if s.tracer == nil {
+		return nil
+	}
+	spans := make([]*sendSpan, len(tasks))
+	byPool := map[string]*sendSpan{}
+	for i, t := range tasks {
+		pool := task.PoolOf(t.Options...)
+		if byPool[pool] == nil {
+			byPool[pool] = s.startSend(ctx, t.Options)
+		}
+		spans[i] = byPool[pool]
+		spans[i].count++
+	}
+	return spans
+}
+
+// around is the ctx to encode in: the span's, or without one ctx itself.
+func (s *sendSpan) around(ctx context.Context) context.Context {
+	if s == nil {
+		return ctx
+	}
+	return s.ctx
+}
+
+// encoded links to the trace context of out, if the caller has given it one of
+// its own.
+func (s *sendSpan) encoded(out outgoing) {
+	if s == nil {
+		return
+	}
+	if sc := task.TraceOf(out.Attributes, ""); sc.IsValid() && sc.SpanID() != s.SpanContext().SpanID() {
+		s.AddLink(trace.Link{SpanContext: sc})
+	}
+}
+
+// end ends the span of a single message.
+func (s *sendSpan) end(messageID string, err error) {
+	if s == nil {
+		return
+	}
+	if err == nil {
+		s.SetAttributes(poller.MessageID(messageID))
+	}
+	poller.EndSpan(s.Span, err)
+}
+
+// endSends ends the spans of many messages, of which sent says what became.
+func endSends(spans []*sendSpan, sent []Sent) {
+	for i, s := range spans {
+		if err := sent[i].Err; err != nil {
+			if s.failed++; s.first == nil {
+				s.first = err
+			}
+		}
+	}
+	for _, s := range spans {
+		if !s.IsRecording() {
+			continue // not sampled, or ended above as another message's
+		}
+		s.SetAttributes(poller.MessageCount(s.count))
+		if s.failed > 0 {
+			s.SetAttributes(poller.ErrorOf(s.first))
+			s.SetStatus(codes.Error, fmt.Sprintf("%d of %d messages were not sent", s.failed, s.count))
+		}
+		s.End()
+	}
+}
+
+// pollerTracing is what the poller needs for its spans; nil for none.
+func (s *System) pollerTracing() *poller.Tracing {
+	if s.tracer == nil {
+		return nil
+	}
+	return &poller.Tracing{Tracer: s.tracer, Origin: func(d *poller.Delivered) trace.SpanContext {
+		return task.TraceOf(d.Attributes, d.TraceHeader)
+	}}
+}
