@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -21,7 +23,7 @@ func ExampleWithTracing() {
 	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))
 
 	sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithTracing(provider),
-		chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger())
+		chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -51,6 +53,9 @@ func ExampleWithTracing() {
 	//   process welcome (consumer)
 	//     breaker https://mail.internal (client)
 }
+
+// forTests lets no goroutine of a throttle outlive a test.
+var forTests = chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond))
 
 // printBelow prints the spans of a parent, of a name if one is given, and what
 // is below them.
