@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"unsafe"
 
 	"github.com/sambatech/chassis/localsqs/internal/engine"
 )
@@ -62,7 +63,8 @@ func (r *reader) sized() []byte {
 	if len(b) < 4 {
 		return nil
 	}
-	return []byte(r.take(int(binary.BigEndian.Uint32([]byte(b)))))
+	part := r.take(int(binary.BigEndian.Uint32([]byte(b))))
+	return unsafe.Slice(unsafe.StringData(part), len(part)) // read only
 }
 
 // change reads one change.

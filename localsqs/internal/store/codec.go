@@ -3,6 +3,8 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
+	"unsafe"
 
 	"github.com/sambatech/chassis/localsqs/internal/engine"
 )
@@ -31,7 +33,8 @@ func (r *reader) uint64() uint64 {
 	if len(b) < 8 {
 		return 0
 	}
-	return binary.BigEndian.Uint64([]byte(b))
+	return uint64(b[0])<<56 | uint64(b[1])<<48 | uint64(b[2])<<40 | uint64(b[3])<<32 |
+		uint64(b[4])<<24 | uint64(b[5])<<16 | uint64(b[6])<<8 | uint64(b[7])
 }
 
 func (r *reader) int64() int64 { return int64(r.uint64()) }
@@ -89,14 +92,16 @@ func appendMeta(b []byte, m *engine.Meta) []byte {
 	return b
 }
 
+// parseMeta does not hold on to v, and allocates only for a message of a group
+// or with an origin: a start reads as many records as there are messages.
 func parseMeta(v []byte) (m engine.Meta, err error) {
-	r := reader{s: string(v)}
+	r := reader{s: unsafe.String(unsafe.SliceData(v), len(v))}
 	m.ID = r.id()
 	m.Sent, m.First, m.Received, m.Due = r.int64(), r.int64(), r.int64(), r.int64()
 	m.Receives, m.Size = uint32(r.uvarint()), uint32(r.uvarint())
-	m.Group = r.text()
+	m.Group = strings.Clone(r.text())
 	if r.s != "" {
-		m.Origin = &engine.Key{Region: r.text(), Name: r.text()}
+		m.Origin = &engine.Key{Region: strings.Clone(r.text()), Name: strings.Clone(r.text())}
 	}
 	return m, r.err
 }

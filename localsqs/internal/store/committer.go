@@ -180,10 +180,10 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 }
 
 const (
-	checkpointFrom = 16 << 20
+	checkpointFrom = 8 << 20
 	// checkpointWait is how many times its limit the active file grows to at most while
 	// the other's checkpoint is under way.
-	checkpointWait = 4
+	checkpointWait = 3
 )
 
 // write puts changes into the journal.

@@ -56,7 +56,7 @@ type Options struct {
 	NoFsync bool
 	Logger  *slog.Logger
 	// CheckpointFrom is the length in bytes from which the journal is taken into
-	// the file. Default: 16 MB. A restart after a crash reads up to twice of it.
+	// the file. Default: 8 MB. A restart after a crash reads a few times of it at most.
 	CheckpointFrom int64
 }
 
