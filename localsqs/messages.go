@@ -238,6 +238,9 @@ func (s *Server) receive(c *call) *engine.Error {
 	if w.Wait, err = within(r.WaitTimeSeconds, -1, 0, engine.MaxWait, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided."); err != nil {
 		return err
 	}
+	if err := s.writable(); err != nil {
+		return err
+	}
 	if err := s.lookAt(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
 		w.Queue = q
 		if w.Explicit && !q.FIFO() {
@@ -284,7 +287,8 @@ func (s *Server) fetch(w *engine.Waiter) *engine.Error {
 		if m.Content == nil {
 			content, err := s.store.Content(m.Queue, m.Seq)
 			if err != nil {
-				return s.storeFailed(err)
+				s.cfg.logger.Error("the queue file cannot be read", "file", s.cfg.path, "error", err)
+				return s.storeFailed("read", err)
 			}
 			if content == nil {
 				continue

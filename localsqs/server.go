@@ -130,25 +130,37 @@ func (s *Server) look(op func(now int64, e *engine.Engine) *engine.Error) *engin
 // do runs one operation on the engine, and waits until all that was changed up
 // to then is safe.
 func (s *Server) do(op func(now int64, e *engine.Engine) *engine.Error) *engine.Error {
-	if s.store != nil {
-		if err, full := s.store.Err(); full {
-			return s.storeFailed(err)
-		}
+	if err := s.writable(); err != nil {
+		return err
 	}
 	group, err := s.step(op)
 	if err != nil || group == nil {
 		return err
 	}
 	if err := group.Wait(); err != nil {
-		return s.storeFailed(err)
+		return s.storeFailed("written", err)
 	}
 	return nil
 }
 
-func (s *Server) storeFailed(err error) *engine.Error {
-	s.cfg.logger.Error("the queue file takes no writes", "file", s.cfg.path, "error", err)
+// writable refuses a call that would change something while the disk takes no
+// writes, before it has changed anything. Each call has it tried again.
+func (s *Server) writable() *engine.Error {
+	if s.store == nil {
+		return nil
+	}
+	if _, failing := s.store.Err(); !failing {
+		return nil
+	}
+	if err := s.store.Append(nil).Wait(); err != nil {
+		return s.storeFailed("written", err)
+	}
+	return nil
+}
+
+func (s *Server) storeFailed(what string, err error) *engine.Error {
 	return &engine.Error{Shape: "InternalFailure", Code: "InternalFailure", Status: http.StatusInternalServerError,
-		Message: "The queue file could not be written: " + err.Error()}
+		Message: "The queue file could not be " + what + ": " + err.Error()}
 }
 
 // step runs one operation, at the time that it passes to op, and then wakes the

@@ -167,6 +167,7 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 	}
 	took := time.Since(began)
 	c.mu.Lock()
+	before := c.err
 	c.err = g.err
 	c.kept = nil
 	if g.err != nil {
@@ -177,6 +178,17 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 	}
 	c.mu.Unlock()
 	close(g.done)
+	c.tell("the journal", before, g.err)
+}
+
+// tell logs that something ceases to take writes, and that it takes them again.
+func (c *Committer) tell(what string, before, now error) {
+	if before == nil && now != nil {
+		c.file.logger.Error(what+" of the queue file takes no writes; they are tried again until it does", "file", c.file.path, "error", now)
+	}
+	if before != nil && now == nil {
+		c.file.logger.Info(what+" of the queue file takes writes again", "file", c.file.path)
+	}
 }
 
 const (
@@ -213,8 +225,10 @@ func (c *Committer) checkpointed(err error) {
 		c.checkpoint.busy = false
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	before := c.late
 	c.late = err
+	c.mu.Unlock()
+	c.tell("the checkpoint", before, err)
 }
 
 // forget drops what was remembered of changes that are in the file now.

@@ -43,6 +43,7 @@ var ErrCorrupt = errors.New("the file is not a sound queue file")
 // File is an open queue file, locked against others.
 type File struct {
 	db      *bbolt.DB
+	logger  *slog.Logger
 	limit   int64 // CheckpointFrom
 	path    string
 	salt    uint64
@@ -66,7 +67,7 @@ func Open(path string, o Options) (f *File, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
 	}
-	f = &File{db: db, path: path, noFsync: o.NoFsync, limit: cmp.Or(o.CheckpointFrom, checkpointFrom)}
+	f = &File{db: db, path: path, logger: o.Logger, noFsync: o.NoFsync, limit: cmp.Or(o.CheckpointFrom, checkpointFrom)}
 	if err := guard(f.begin); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
