@@ -80,7 +80,7 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 		return nil, fmt.Errorf("%w: set the region setting, AWS_REGION, or a region in the shared profile%s", ErrRegion, inProfile(s.Profile))
 	}
 	cfg.HTTPClient = httpClient(s)
-	return sqs.NewFromConfig(cfg, append([]func(*sqs.Options){func(so *sqs.Options) {
+	return sqs.NewFromConfig(cfg, append([]func(*sqs.Options){withShortWay, func(so *sqs.Options) {
 		if s.Endpoint != "" {
 			so.BaseEndpoint = &s.Endpoint
 		}
@@ -108,7 +108,7 @@ func embedded(s Settings, o options) *sqs.Client {
 	if so.Credentials == nil {
 		so.Credentials = aws.AnonymousCredentials{}
 	}
-	return sqs.New(so, o.configure...)
+	return sqs.New(so, append([]func(*sqs.Options){withShortWay}, o.configure...)...)
 }
 
 // direct returns the round tripper of a plain http.Client: its cookies,
