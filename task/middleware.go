@@ -41,13 +41,14 @@ func Logging(log *slog.Logger) Middleware {
 
 // ending is how loud the end of an attempt is, and its words.
 func ending(err error) (slog.Level, string) {
+	if err == nil {
+		return slog.LevelDebug, "task done"
+	}
 	var (
 		snooze *SnoozeError
 		open   OpenBreaker
 	)
 	switch {
-	case err == nil:
-		return slog.LevelDebug, "task done"
 	case errors.As(err, &snooze):
 		return slog.LevelDebug, "task snoozed"
 	case errors.As(err, &open) && open.BreakerOpen():

@@ -126,8 +126,7 @@ func (r *runner) Receive(ctx actor.Context) {
 // value serves all.
 func runnerProps(c *crew) *actor.Props {
 	r := &runner{crew: c}
-	return actor.PropsFromProducer(func() actor.Actor { return r },
-		actor.WithMailbox(actor.UnboundedLockfree()), actor.WithDispatcher(c))
+	return actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithMailbox(newMailbox))
 }
 
 // answerTo is the process behind the sender of an Execute to a task actor. So
