@@ -16,7 +16,10 @@ type Doer interface {
 // for the reason given in the package comment. With GetBody set, net/http may
 // also send a request again by itself if its kept connection turned out closed
 // before anything was written.
-type plainBody struct{ next Doer }
+type plainBody struct {
+	next Doer
+	seen func(*http.Request) // each request, once it is complete; nil: nobody looks
+}
 
 func (p plainBody) Do(req *http.Request) (*http.Response, error) {
 	if req.Body == nil || req.Body == http.NoBody {
@@ -33,6 +36,9 @@ func (p plainBody) Do(req *http.Request) (*http.Response, error) {
 	plain.ContentLength = int64(len(body))
 	plain.Body = io.NopCloser(bytes.NewReader(body))
 	plain.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	if p.seen != nil {
+		p.seen(&plain)
+	}
 	return p.next.Do(&plain)
 }
 

@@ -122,7 +122,7 @@ func TestAnswerBeforeEndOfBodyProbeLosesMessages(t *testing.T) {
 		lost bool
 	}{
 		{"the SDK's body", func(d Doer) Doer { return d }, true},
-		{"plain body", func(d Doer) Doer { return plainBody{d} }, false},
+		{"plain body", func(d Doer) Doer { return plainBody{next: d} }, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			const pad = 1000 // as many digits in Content-Length as in the padded request
@@ -152,7 +152,7 @@ func TestPlainBodySaysItsLengthAndCanBeReadAgain(t *testing.T) {
 	for _, length := range []int64{5, -1} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			var got *http.Request
-			p := plainBody{doFunc(func(r *http.Request) (*http.Response, error) { got = r; return nil, nil })}
+			p := plainBody{next: doFunc(func(r *http.Request) (*http.Response, error) { got = r; return nil, nil })}
 			req := httptest.NewRequest(http.MethodPost, "http://sqs.local/", io.NopCloser(strings.NewReader("hello")))
 			req.ContentLength = length
 			if _, err := p.Do(req); err != nil {
@@ -175,7 +175,7 @@ func TestPlainBodySaysItsLengthAndCanBeReadAgain(t *testing.T) {
 }
 
 func TestPlainBodyReportsAShortBody(t *testing.T) {
-	p := plainBody{doFunc(func(*http.Request) (*http.Response, error) { t.Fatal("sent"); return nil, nil })}
+	p := plainBody{next: doFunc(func(*http.Request) (*http.Response, error) { t.Fatal("sent"); return nil, nil })}
 	req := httptest.NewRequest(http.MethodPost, "http://sqs.local/", io.NopCloser(strings.NewReader("hello")))
 	req.ContentLength = 7
 	if _, err := p.Do(req); err == nil {

@@ -79,21 +79,40 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 	if cfg.Region == "" {
 		return nil, fmt.Errorf("%w: set the region setting, AWS_REGION, or a region in the shared profile%s", ErrRegion, inProfile(s.Profile))
 	}
-	cfg.HTTPClient = httpClient(s)
-	return sqs.NewFromConfig(cfg, append([]func(*sqs.Options){withShortWay, func(so *sqs.Options) {
+	client, last := o.road(httpClient(s))
+	cfg.HTTPClient = client
+	return sqs.NewFromConfig(cfg, func(so *sqs.Options) {
 		if s.Endpoint != "" {
 			so.BaseEndpoint = &s.Endpoint
 		}
 		so.Credentials = told{cfg.Credentials}
 		so.Retryer = retryer(s)
-	}}, o.configure...)...), nil
+		last(so)
+	}), nil
+}
+
+// road is the way of every request of a client: the HTTP client that the SDK
+// is to be given, and the last of its options.
+func (o options) road(doer Doer) (Doer, func(*sqs.Options)) {
+	short := &shortcut{doer: doer}
+	return plainBody{next: doer, seen: short.learn}, func(so *sqs.Options) {
+		withShortWay(so)
+		for _, configure := range o.configure {
+			configure(so)
+		}
+		if len(o.configure) == 0 { // else the SDK may have been told what the shortcut does not know
+			short.options = *so
+			so.APIOptions = append(so.APIOptions, short.install)
+		}
+	}
 }
 
 func embedded(s Settings, o options) *sqs.Client {
+	client, last := o.road(direct(o.doer))
 	so := sqs.Options{
 		Region:       s.Region,
 		BaseEndpoint: aws.String(s.Endpoint),
-		HTTPClient:   plainBody{direct(o.doer)},
+		HTTPClient:   client,
 		Credentials:  o.credentials,
 		Retryer:      retryer(s),
 		// Nothing is lost on the way within a process.
@@ -108,7 +127,7 @@ func embedded(s Settings, o options) *sqs.Client {
 	if so.Credentials == nil {
 		so.Credentials = aws.AnonymousCredentials{}
 	}
-	return sqs.New(so, append([]func(*sqs.Options){withShortWay}, o.configure...)...)
+	return sqs.New(so, last)
 }
 
 // direct returns the round tripper of a plain http.Client: its cookies,
@@ -133,7 +152,7 @@ func httpClient(s Settings) Doer {
 		t.MaxIdleConns = s.IdleConnections
 		t.MaxIdleConnsPerHost = s.IdleConnections
 	})
-	return plainBody{client.Freeze()}
+	return client.Freeze()
 }
 
 func retryer(s Settings) aws.Retryer {

@@ -1,0 +1,263 @@
+package sqsclient_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+// hot are the calls that take the shortcut once a client has made a request.
+var hot = map[string]func(context.Context, *sqs.Client) error{
+	"ReceiveMessage": func(ctx context.Context, c *sqs.Client) error {
+		_, err := c.ReceiveMessage(ctx, receiveInput())
+		return err
+	},
+	"DeleteMessageBatch": func(ctx context.Context, c *sqs.Client) error {
+		_, err := c.DeleteMessageBatch(ctx, deleteInput())
+		return err
+	},
+}
+
+// receiveInput and deleteInput have every member filled, so that one that is
+// new to the SDK fails here.
+func receiveInput() *sqs.ReceiveMessageInput {
+	in := new(sqs.ReceiveMessageInput)
+	fillAll(reflect.ValueOf(in).Elem(), "AttributeNames")
+	return in
+}
+
+func deleteInput() *sqs.DeleteMessageBatchInput {
+	in := new(sqs.DeleteMessageBatchInput)
+	fillAll(reflect.ValueOf(in).Elem())
+	return in
+}
+
+func fillAll(v reflect.Value, but ...string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillAll(v.Elem())
+	case reflect.String:
+		v.SetString("a \"b\" \\ é <&>\u2028\x7f")
+	case reflect.Int32:
+		v.SetInt(7)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fillAll(v.Index(0))
+		fillAll(v.Index(1))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && !strings.Contains(strings.Join(but, " "), f.Name) {
+				fillAll(v.Field(i))
+			}
+		}
+	}
+}
+
+type seen struct {
+	*http.Request
+	body any
+}
+
+func watch(requests *[]seen, answer func(n int) (int, string)) sqsclient.Option {
+	return sqsclient.WithHTTPClient(doerFunc(func(r *http.Request) (*http.Response, error) {
+		data, err := io.ReadAll(r.Body)
+		if err != nil || int64(len(data)) != r.ContentLength {
+			return nil, errors.Join(err, errors.New("the body is not as long as was said"))
+		}
+		s := seen{Request: r}
+		if err := json.Unmarshal(data, &s.body); err != nil {
+			return nil, err
+		}
+		*requests = append(*requests, s)
+		status, text := answer(len(*requests))
+		return &http.Response{StatusCode: status, Header: http.Header{"X-Amzn-Requestid": {"id"}}, Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text))}, nil
+	}))
+}
+
+var varying = regexp.MustCompile(`Signature=[0-9a-f]+`)
+
+// What the shortcut sends is what the SDK sends, but for what is of one request.
+func TestTheShortcutSendsWhatTheSDKSends(t *testing.T) {
+	for name, call := range hot {
+		for _, signed := range []bool{false, true} {
+			var requests []seen
+			opts := []sqsclient.Option{watch(&requests, func(int) (int, string) { return 200, `{}` })}
+			if signed {
+				opts = append(opts, keys)
+			}
+			client := newClient(t, sqsclient.Settings{}, opts...)
+			for range 2 {
+				if err := call(t.Context(), client); err != nil {
+					t.Fatal(err)
+				}
+			}
+			theirs, ours := requests[0], requests[1]
+			if !reflect.DeepEqual(ours.body, theirs.body) {
+				t.Errorf("%s: body %v, the SDK's is %v", name, ours.body, theirs.body)
+			}
+			if ours.URL.String() != theirs.URL.String() || ours.Host != theirs.Host || ours.Method != theirs.Method {
+				t.Errorf("%s: %s %s at %s, the SDK's is %s %s at %s", name, ours.Method, ours.URL, ours.Host, theirs.Method, theirs.URL, theirs.Host)
+			}
+			for _, h := range []http.Header{ours.Header, theirs.Header} {
+				if id := h.Get("Amz-Sdk-Invocation-Id"); len(id) != 36 {
+					t.Errorf("%s: invocation id %q", name, id)
+				}
+				h.Del("Amz-Sdk-Invocation-Id")
+				h.Del("X-Amz-Date")
+				h.Del("Content-Length")
+				for i := range h["Authorization"] {
+					h["Authorization"][i] = varying.ReplaceAllString(h["Authorization"][i], "")
+				}
+			}
+			if !reflect.DeepEqual(ours.Header, theirs.Header) {
+				t.Errorf("%s: headers\n%v, the SDK's are\n%v", name, ours.Header, theirs.Header)
+			}
+			if signed != (ours.Header.Get("Authorization") != "") {
+				t.Errorf("%s: signed %v", name, ours.Header.Get("Authorization"))
+			}
+		}
+	}
+}
+
+// viaSDK makes a client whose requests all go the SDK's way.
+func viaSDK(t *testing.T, s sqsclient.Settings, opts ...sqsclient.Option) *sqs.Client {
+	return newClient(t, s, append(opts, sqsclient.WithOptions(func(*sqs.Options) {}))...)
+}
+
+// A failure looks the same on both ways, and is tried again as often.
+func TestTheShortcutFailsAsTheSDKDoes(t *testing.T) {
+	for name, call := range hot {
+		for _, tc := range []struct {
+			status int
+			answer string
+			tries  int
+		}{
+			{503, `{"__type":"ServiceUnavailable"}`, 3},
+			{500, `not JSON`, 3},
+			{400, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"none"}`, 1},
+			{400, `{"__type":"ThrottlingException","message":"slowly"}`, 3},
+			{403, `{"__type":"AccessDeniedException","message":"no"}`, 1},
+			{200, `{"Messages":[`, 1}, {200, `{"Successful":{}}`, 1},
+		} {
+			var errs [2]error
+			var tries [2]int
+			for i, make := range []func(*testing.T, sqsclient.Settings, ...sqsclient.Option) *sqs.Client{newClient, viaSDK} {
+				var requests []seen
+				client := make(t, sqsclient.Settings{MaxBackoff: 1}, watch(&requests, func(n int) (int, string) {
+					if n == 1 {
+						return 200, `{}`
+					}
+					return tc.status, tc.answer
+				}))
+				if err := call(t.Context(), client); err != nil {
+					t.Fatal(err)
+				}
+				errs[i] = call(t.Context(), client)
+				tries[i] = len(requests) - 1
+			}
+			if tc.status == 403 {
+				tries[0]-- // the shortcut's own, before the SDK's
+			}
+			if tries[0] != tc.tries && errs[1] != nil || tries[0] != tries[1] {
+				t.Errorf("%s, %d %s: %d tries, the SDK makes %d", name, tc.status, tc.answer, tries[0], tries[1])
+			}
+			if (errs[0] == nil) != (errs[1] == nil) || errs[0] != nil && errs[0].Error() != errs[1].Error() {
+				t.Errorf("%s, %d %s: %v\nthe SDK's error is %v", name, tc.status, tc.answer, errs[0], errs[1])
+			}
+			for _, as := range []func(error) bool{is[*smithy.OperationError], is[smithy.APIError], is[*smithyhttp.ResponseError], is[*types.QueueDoesNotExist], is[*retry.MaxAttemptsError]} {
+				if as(errs[0]) != as(errs[1]) {
+					t.Errorf("%s, %d %s: %#v is not of the SDK's types", name, tc.status, tc.answer, errs[0])
+				}
+			}
+		}
+	}
+}
+
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+func TestTriesOfTheShortcutAreOneInvocation(t *testing.T) {
+	var requests []seen
+	client := newClient(t, sqsclient.Settings{MaxBackoff: 1}, watch(&requests, func(n int) (int, string) {
+		if n == 2 || n == 3 {
+			return 503, ``
+		}
+		return 200, `{}`
+	}))
+	for range 2 {
+		if err := hot["ReceiveMessage"](t.Context(), client); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []string{"attempt=1; max=3", "attempt=2; max=3", "attempt=3; max=3"} {
+		h := requests[i+1].Header
+		if h.Get("Amz-Sdk-Request") != want || h.Get("Amz-Sdk-Invocation-Id") != requests[1].Header.Get("Amz-Sdk-Invocation-Id") {
+			t.Errorf("try %d: %v", i+1, h)
+		}
+	}
+}
+
+func TestTheShortcutHeedsItsContext(t *testing.T) {
+	var calls atomic.Int32
+	ctx, cancel := context.WithCancel(t.Context())
+	client := newClient(t, sqsclient.Settings{}, sqsclient.WithHTTPClient(doerFunc(func(r *http.Request) (*http.Response, error) {
+		if calls.Add(1) > 1 {
+			cancel()
+			return nil, r.Context().Err()
+		}
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{}`))}, nil
+	})))
+	for range 2 {
+		_, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")})
+		if calls.Load() == 2 && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	if calls.Load() != 2 {
+		t.Fatal(calls.Load(), "requests: a cancelled one is made again")
+	}
+}
+
+// What the SDK checks before it sends is checked on the shortcut too.
+func TestTheShortcutChecksItsInput(t *testing.T) {
+	var requests []seen
+	client := newClient(t, sqsclient.Settings{}, watch(&requests, func(int) (int, string) { return 200, `{}` }))
+	if err := sqsclient.Check(t.Context(), client); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{}); err == nil || len(requests) != 1 {
+		t.Fatal(err, "a receive from no queue was sent")
+	}
+}
+
+// Text that is no UTF-8 goes the SDK's way, whatever that makes of it.
+func TestWhatTheShortcutCannotWriteTheSDKDoes(t *testing.T) {
+	var requests []seen
+	client := newClient(t, sqsclient.Settings{}, watch(&requests, func(int) (int, string) { return 200, `{}` }))
+	for range 2 {
+		_, _ = client.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: aws.String("q"),
+			Entries: []types.DeleteMessageBatchRequestEntry{{Id: aws.String("1"), ReceiptHandle: aws.String("\xff")}}})
+	}
+	if len(requests) != 2 || !reflect.DeepEqual(requests[0].body, requests[1].body) {
+		t.Fatal(requests)
+	}
+}
