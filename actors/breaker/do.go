@@ -7,8 +7,9 @@ import (
 )
 
 // Do calls fn if all entries on path admit it, and registers how it ended. It
-// returns fn's error as it is, or without a call an [*OpenError], or
-// [ErrStopped], or ctx's error if ctx was over before.
+// returns fn's error as it is, or without a call an [*OpenError] or
+// [ErrStopped]; a ctx that was over before is for fn to notice, and only where
+// an entry is not healthy Do returns its error without a call.
 //
 // The path is that of a URL: empty segments are dropped, and what follows a ?
 // or # is ignored; "" is the service as a whole. An error of fn is a failure,
@@ -33,8 +34,7 @@ func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Conte
 	return err
 }
 
-// doOther is Do when not all is well. It is apart from what it calls so that a
-// refusal needs no frame for their deferred functions.
+// doOther is Do when not all is well. It is small enough to be a part of it.
 func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) error {
 	if v.gate == viewRefuses {
 		return v.refusal
@@ -42,13 +42,31 @@ func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn func(ctx
 	return b.doUnquiet(ctx, v, path, fn)
 }
 
-// doUnquiet is Do when something is amiss: on the call's own path, or next to it.
-func (b *Breaker) doUnquiet(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) (err error) {
-	if !v.passes(path) || ctx.Err() != nil {
-		return b.doSlow(ctx, v, path, fn)
+// doUnquiet is Do when something is amiss on the call's own path, or next to it.
+// It is apart from what it calls so that a refusal needs no frame for their
+// deferred functions.
+func (b *Breaker) doUnquiet(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) error {
+	if v.simple && v.gate == viewMixed {
+		obstacle, free := v.meet(path)
+		if obstacle != nil && obstacle.refuses() {
+			return obstacle.refusal
+		}
+		if obstacle == nil && ctx.Err() == nil {
+			return b.doClosed(ctx, v, path, free, fn)
+		}
 	}
+	return b.doSlow(ctx, v, path, fn)
+}
+
+// doClosed is Do when all entries on the path are closed. If it is free, a
+// success changes nothing.
+func (b *Breaker) doClosed(ctx context.Context, v *view, path string, free bool, fn func(ctx context.Context) error) (err error) {
 	err = ended{}
-	defer func() { b.quietEnd(ctx, v.seq, path, err) }()
+	defer func() {
+		if err != nil || !free || b.view.Load() != v {
+			b.quietEnd(ctx, v.seq, path, err)
+		}
+	}()
 	err = fn(ctx)
 	return err
 }

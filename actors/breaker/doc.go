@@ -18,7 +18,7 @@
 // # Entrances
 //
 //   - [Breaker.Do] and [Execute] guard a function, [Breaker.Acquire] a pair of
-//     points in a program.
+//     points in a program. [Breaker.Route] is for one path that is called often.
 //   - [Breaker.Transport] and [Breaker.Client] guard net/http, the response's
 //     body included; [WithClassifier] and [WithBodyPeek] judge by error, status
 //     and body. Package grpcbreaker guards gRPC.

@@ -154,6 +154,24 @@ func ExampleBreaker_ForceOpen() {
 	// 2 /reports forced-open -> closed by a reset
 }
 
+func ExampleBreaker_Route() {
+	system := quiet()
+	defer system.Shutdown()
+	mail, err := breaker.Spawn(system, "https://mail.internal", breaker.Settings{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Stop(context.Background()) }()
+	send := mail.Route("/v1/send") // looked up once
+	fmt.Println(send.Do(context.Background(), func(context.Context) error { return nil }))
+	_ = mail.ForceOpen("/v1", 0)
+	fmt.Println(send.Do(context.Background(), func(context.Context) error { return nil }))
+	// Output:
+	// <nil>
+	// circuit breaker of https://mail.internal/v1 is forced-open
+}
+
 // Any actor can use a breaker by its PID.
 func ExampleCall() {
 	system := quiet()

@@ -1,6 +1,9 @@
 package breaker
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // node is one entry: its machine and what lies around it. A node that has been
 // published is never changed; the tally alone is shared and atomic.
@@ -41,6 +44,30 @@ func (n *node) kid(seg string) *node {
 		return n.kids[i]
 	}
 	return nil
+}
+
+// fewKids is up to how many children a look at each of them is faster than a
+// search that must know the segment first.
+const fewKids = 8
+
+// next returns the child on the way down path, or nil, and the path below it.
+func (n *node) next(path string) (*node, string) {
+	if len(n.kids) == 0 {
+		return nil, ""
+	}
+	if len(n.kids) > fewKids {
+		seg, rest := nextSegment(path)
+		return n.kid(seg), rest
+	}
+	for path != "" && path[0] == '/' {
+		path = path[1:]
+	}
+	for _, kid := range n.kids {
+		if rest, ok := strings.CutPrefix(path, kid.seg); ok && (rest == "" || rest[0] == '/' || rest[0] == '?' || rest[0] == '#') {
+			return kid, rest
+		}
+	}
+	return nil, ""
 }
 
 func (n *node) find(seg string) int {
@@ -90,7 +117,7 @@ func (t *tree) decide(path string) decision {
 }
 
 func (t *tree) natural(path string) (d decision) {
-	for n := t.root; n != nil; {
+	for n := t.root; n != nil; n, path = n.next(path) {
 		switch {
 		case n.refuses():
 			return decision{refusal: n.refusal}
@@ -101,14 +128,6 @@ func (t *tree) natural(path string) (d decision) {
 		case n.state == HalfOpen:
 			d.slot = true
 		}
-		if len(n.kids) == 0 {
-			break
-		}
-		var seg string
-		if seg, path = nextSegment(path); seg == "" {
-			break
-		}
-		n = n.kid(seg)
 	}
 	return d
 }
@@ -118,15 +137,10 @@ func (n *node) refuses() bool { return n.refusal != nil && n.state != Closed && 
 
 // held returns the deepest node on path that an operator holds, or nil.
 func (t *tree) held(path string) (held *node) {
-	for n := t.root; n != nil; {
+	for n := t.root; n != nil; n, path = n.next(path) {
 		if n.over != Closed {
 			held = n
 		}
-		var seg string
-		if seg, path = nextSegment(path); seg == "" {
-			break
-		}
-		n = n.kid(seg)
 	}
 	return held
 }
@@ -134,36 +148,23 @@ func (t *tree) held(path string) (held *node) {
 // interest says what must be done with the success of a call that was admitted
 // at seq with slot: nothing, or (true) a report to the actor.
 func (t *tree) interest(path string, seq, slot uint64) (report bool) {
-	for n := t.root; n != nil; {
+	for n := t.root; n != nil; n, path = n.next(path) {
 		if n.counts(seq, slot) {
 			switch {
 			case n.state == HalfOpen && !n.ramping(), n.blamed, n.fails > 0 && t.set.Trip == "consecutive":
 				report = true
 			}
 		}
-		if len(n.kids) == 0 {
-			break
-		}
-		var seg string
-		if seg, path = nextSegment(path); seg == "" {
-			break
-		}
-		n = n.kid(seg)
 	}
 	return report
 }
 
 // countGood adds a success to the windows on path.
 func (t *tree) countGood(path string, seq uint64, now int64) {
-	for n := t.root; n != nil; {
+	for n := t.root; n != nil; n, path = n.next(path) {
 		if n.tally != nil && n.state == Closed && n.since <= seq {
 			n.tally.good(now)
 		}
-		var seg string
-		if seg, path = nextSegment(path); seg == "" {
-			break
-		}
-		n = n.kid(seg)
 	}
 }
 
@@ -210,24 +211,17 @@ func (t *tree) view() *view {
 	return v
 }
 
-// passes says whether a call needs nothing of us: all entries on its path are closed.
-func (v *view) passes(path string) bool {
-	if !v.simple || v.gate != viewMixed {
-		return false
+// meet returns the first entry on path that is not closed, or nil; and, if
+// there is none, whether a success changes nothing. It is for a simple view.
+func (v *view) meet(path string) (obstacle *node, free bool) {
+	free = true
+	for n := v.root; n != nil; n, path = n.next(path) {
+		if n.state != Closed {
+			return n, false
+		}
+		free = free && n.fails == 0 && !n.blamed
 	}
-	for n := v.root; n.state == Closed; {
-		if len(n.kids) == 0 {
-			return true
-		}
-		var seg string
-		if seg, path = nextSegment(path); seg == "" {
-			return true
-		}
-		if n = n.kid(seg); n == nil {
-			return true
-		}
-	}
-	return false
+	return nil, free
 }
 
 // plain says that a call needs neither clock nor ctx of ours while all is well.

@@ -56,9 +56,9 @@ func BenchmarkMixed(b *testing.B) {
 	}))
 }
 
-// BenchmarkDirect calls Do itself, without the closure of the comparison above,
-// and the same with a value, with a deadline in the ctx, with a failure rate
-// as trip policy, and as a permit.
+// BenchmarkDirect calls Do, and gobreaker's Execute, as a user does, without
+// the closure of the comparison above; and the same with a value, with a failure
+// rate as trip policy, as a permit, beside an open path, and by a route.
 func BenchmarkDirect(b *testing.B) {
 	ours := newOurs(b, breaker.Settings{})
 	ctx := context.Background()
@@ -139,6 +139,56 @@ func BenchmarkDirect(b *testing.B) {
 		for b.Loop() {
 			_ = open.Do(ctx, "/v1/a/b/c", succeed)
 		}
+	})
+	tripped := newOurs(b, breaker.Settings{ClosedFailLimit: 2, OpenTimeout: time.Hour, OpenMax: time.Hour})
+	for range 2 { // the path opens, its parents do not
+		_ = tripped.Do(ctx, "/v1/a/b/c", fail)
+		_ = tripped.Do(ctx, "/v1/a/b", succeed)
+	}
+	if tripped.StateOf("/v1/a/b/c") != breaker.Open || tripped.StateOf("/v1/a/b") != breaker.Closed {
+		b.Fatal("/v1/a/b/c is not open, or not alone")
+	}
+	b.Run("refusal-path-tripped/ours", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = tripped.Do(ctx, "/v1/a/b/c", succeed)
+		}
+	})
+	b.Run("refusal-route/ours", func(b *testing.B) {
+		route := tripped.Route("/v1/a/b/c")
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = route.Do(ctx, succeed)
+		}
+	})
+	b.Run("other-route-open/ours", func(b *testing.B) {
+		route := tripped.Route("/v1/a/b/d")
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = route.Do(ctx, succeed)
+		}
+	})
+	b.Run("other-path-tripped/ours", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = tripped.Do(ctx, "/v1/a/b/d", succeed)
+		}
+	})
+	b.Run("success/gobreaker", func(b *testing.B) {
+		peer := newGobreaker(config{failLimit: 10})
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = peer.Execute(func() (struct{}, error) { return struct{}{}, succeed(ctx) })
+		}
+	})
+	b.Run("parallel/gobreaker", func(b *testing.B) {
+		peer := newGobreaker(config{failLimit: 10})
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				_, _ = peer.Execute(func() (struct{}, error) { return struct{}{}, succeed(ctx) })
+			}
+		})
 	})
 }
 

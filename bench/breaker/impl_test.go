@@ -151,6 +151,7 @@ func forEach(b *testing.B, c config, run func(b *testing.B, call do)) {
 				}
 			}
 			b.ReportAllocs()
+			b.ResetTimer()
 			run(b, call)
 		})
 	}
