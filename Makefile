@@ -56,6 +56,7 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 	$(GO) test -v -timeout 30m -run Invisible . -stops 1000
 	$(GO) test -v -timeout 30m -run Kills ./localsqs -kills 50
 	$(GO) test -v -timeout 30m -run Depth ./localsqs -messages 1000000
+	$(GO) test -v -timeout 30m -run LongPolls ./localsqs -polls 100000
 	$(GO) test -v -timeout 30m -run Killed ./examples/quickstart -kills 20
 	CHASSIS_STALL=10 $(GO) test -v -run StalledReader ./actors/logger
 
