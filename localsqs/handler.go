@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,7 @@ const (
 	targetPrefix = "AmazonSQS."
 	maxBody      = 8 << 20
 	maxDiscard   = 64 << 20
+	firstRead    = 64 << 10
 )
 
 // call is one request on its way through the server.
@@ -40,12 +42,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveLook(w, r)
 		return
 	}
+	var sig *signature
+	if err == nil {
+		if sig, err = s.authenticate(r); err != nil { // before memory is spent on a stranger's body
+			_, _ = io.CopyN(io.Discard, r.Body, maxBody) // else the client sees a reset, not the answer
+		}
+	}
 	var body []byte
 	if err == nil {
 		body, err = readBody(r)
 	}
-	if err == nil {
-		err = s.checkSignature(r, body)
+	if err == nil && sig != nil {
+		err = sig.check(r, body)
 	}
 	var answer []byte
 	if err == nil {
@@ -81,9 +89,13 @@ func readBody(r *http.Request) ([]byte, *engine.Error) {
 	}
 	var body []byte
 	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
-		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, engine.InvalidParameterValue("The request's body ended early: %v.", err)
+		// Memory follows what has come, not what was announced.
+		for n := int64(0); n < r.ContentLength; {
+			body = append(body, make([]byte, min(r.ContentLength-n, max(n, firstRead)))...)
+			if _, err := io.ReadFull(r.Body, body[n:]); err != nil {
+				return nil, engine.InvalidParameterValue("The request's body ended early: %v.", err)
+			}
+			n = int64(len(body))
 		}
 		return body, nil
 	}
@@ -135,15 +147,25 @@ func unknownTarget(target string) *engine.Error {
 	return engine.UnsupportedOperation("The operation %s is not one of SQS.", target)
 }
 
+// keyForm is an access key id (IAM: 16 to 128 word characters; here a shorter
+// one will do, and - and . too).
+var keyForm = regexp.MustCompile(`^[\w.-]{1,128}$`)
+
+// maxInvocationID is more than any SDK's, which are UUIDs.
+const maxInvocationID = 128
+
 // scope reads what the headers say of the caller: access key and region, and
 // which attempt this is.
 func (c *call) scope(h http.Header) {
 	if _, credential, ok := strings.Cut(h.Get("Authorization"), "Credential="); ok {
 		if p := strings.SplitN(credential, "/", 4); len(p) == 4 && regionForm.MatchString(p[2]) {
-			c.sender, c.region = p[0], p[2]
+			c.region = p[2]
+			if keyForm.MatchString(p[0]) { // it is kept with each message and given to receivers
+				c.sender = p[0]
+			}
 		}
 	}
-	if id := h["Amz-Sdk-Invocation-Id"]; len(id) == 1 {
+	if id := h["Amz-Sdk-Invocation-Id"]; len(id) == 1 && len(id[0]) <= maxInvocationID {
 		c.attempt = id[0]
 		attempt, _, _ := strings.Cut(h.Get("Amz-Sdk-Request"), ";")
 		c.retry = attempt != "attempt=1"

@@ -32,10 +32,11 @@ func (s *Server) checkHost(hostport string) *engine.Error {
 	return forbidden("AccessDenied", "The host "+hostport+" is not one of this server's names; add it by the option Hosts.")
 }
 
-// checkSignature checks a request's signature if the server has credentials.
-func (s *Server) checkSignature(r *http.Request, body []byte) *engine.Error {
+// authenticate reads a request's signature if the server has credentials; nil
+// if it has none. What it signs remains to be checked.
+func (s *Server) authenticate(r *http.Request) (*signature, *engine.Error) {
 	if len(s.cfg.keys) == 0 {
-		return nil
+		return nil, nil
 	}
-	return verify(r, body, s.cfg.keys, s.cfg.clock.Now())
+	return readSignature(r, s.cfg.keys, s.cfg.clock.Now())
 }

@@ -24,6 +24,9 @@ type signature struct {
 	accessKey, date, region, service string
 	headers                          []string
 	sum                              string
+
+	secret string // of the access key
+	at     time.Time
 }
 
 func parseSignature(header string) (s signature, ok bool) {
@@ -48,43 +51,52 @@ func parseSignature(header string) (s signature, ok bool) {
 	return s, s.accessKey != "" && len(s.headers) > 0 && s.sum != ""
 }
 
-// verify checks a request's signature (AWS Signature Version 4) against the
-// secrets by access key id.
-func verify(r *http.Request, body []byte, keys map[string]string, now time.Time) *engine.Error {
+// readSignature reads a request's signature (AWS Signature Version 4) and
+// refuses it if it is none of the access keys, of another time, or leaves open
+// what must be signed.
+func readSignature(r *http.Request, keys map[string]string, now time.Time) (*signature, *engine.Error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
+		return nil, forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
 	sig, ok := parseSignature(header)
 	if !ok {
 		e := forbidden("IncompleteSignature", "The Authorization header is not a whole "+sigAlgorithm+" signature.")
 		e.Status = http.StatusBadRequest
-		return e
+		return nil, e
 	}
 	secret, known := keys[sig.accessKey]
 	if !known {
-		return forbidden("InvalidClientTokenId", "The security token included in the request is invalid.")
+		return nil, forbidden("InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
 	at, err := time.Parse(sigTime, r.Header.Get("X-Amz-Date"))
 	if err != nil {
-		return forbidden("SignatureDoesNotMatch", "The request needs the header X-Amz-Date, like 20261123T130500Z.")
+		return nil, forbidden("SignatureDoesNotMatch", "The request needs the header X-Amz-Date, like 20261123T130500Z.")
 	}
 	if skew := now.Sub(at); skew > maxSkew || skew < -maxSkew {
-		return forbidden("SignatureDoesNotMatch", "Signature expired: "+r.Header.Get("X-Amz-Date")+" is more than 15 minutes from "+now.UTC().Format(sigTime)+".")
+		return nil, forbidden("SignatureDoesNotMatch", "Signature expired: "+r.Header.Get("X-Amz-Date")+" is more than 15 minutes from "+now.UTC().Format(sigTime)+".")
 	}
 	if sig.date != at.Format("20060102") || sig.service != "sqs" {
-		return forbidden("SignatureDoesNotMatch", "Credential should be scoped to the date of X-Amz-Date and to the service sqs.")
+		return nil, forbidden("SignatureDoesNotMatch", "Credential should be scoped to the date of X-Amz-Date and to the service sqs.")
 	}
-	if !slices.Contains(sig.headers, "host") || !slices.Contains(sig.headers, "x-amz-date") {
-		return forbidden("SignatureDoesNotMatch", "The headers Host and X-Amz-Date must be signed.")
+	for _, name := range []string{"host", "x-amz-date", "x-amz-target"} {
+		if !slices.Contains(sig.headers, name) {
+			return nil, forbidden("SignatureDoesNotMatch", "The headers Host, X-Amz-Date and X-Amz-Target must be signed.")
+		}
 	}
-	if !hmac.Equal([]byte(sig.sum), []byte(sig.expected(r, body, secret, at))) {
+	sig.secret, sig.at = secret, at
+	return &sig, nil
+}
+
+// check recomputes the signature over the request.
+func (s *signature) check(r *http.Request, body []byte) *engine.Error {
+	if !hmac.Equal([]byte(s.sum), []byte(s.expected(r, body))) {
 		return forbidden("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
 	}
 	return nil
 }
 
-func (s *signature) expected(r *http.Request, body []byte, secret string, at time.Time) string {
+func (s *signature) expected(r *http.Request, body []byte) string {
 	var c strings.Builder
 	c.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL) + "\n")
 	for _, name := range s.headers {
@@ -92,8 +104,8 @@ func (s *signature) expected(r *http.Request, body []byte, secret string, at tim
 	}
 	c.WriteString("\n" + strings.Join(s.headers, ";") + "\n" + hexSum(body))
 	scope := s.date + "/" + s.region + "/" + s.service + "/aws4_request"
-	text := sigAlgorithm + "\n" + at.Format(sigTime) + "\n" + scope + "\n" + hexSum([]byte(c.String()))
-	key := []byte("AWS4" + secret)
+	text := sigAlgorithm + "\n" + s.at.Format(sigTime) + "\n" + scope + "\n" + hexSum([]byte(c.String()))
+	key := []byte("AWS4" + s.secret)
 	for _, part := range []string{s.date, s.region, s.service, "aws4_request", text} {
 		h := hmac.New(sha256.New, key)
 		h.Write([]byte(part))

@@ -34,3 +34,27 @@ func TestAMovedMessageKeepsItsContentUntilTheMoveIsInTheStore(t *testing.T) {
 		t.Errorf("with the move in the store: %+v", got)
 	}
 }
+
+// A queue with as much in flight as there may be gives again once some of it is
+// deleted, to one who waits and whichever group the deleted was of.
+func TestADeleteMakesRoomInFlightForOneWhoWaits(t *testing.T) {
+	e := New(Config{Account: "0", InFlight: 1})
+	q, err := e.CreateQueue(1, Key{"r", "jobs"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range []string{"a", "b"} {
+		e.Send(1, q, &SendInput{Content: &Content{Body: group}, Delay: QueueDelay, Group: group})
+	}
+	first, second := &Waiter{Queue: q, Max: 1, Visibility: 30}, &Waiter{Queue: q, Max: 1, Visibility: 30, Wait: 20}
+	if !e.Receive(2, first) || e.Receive(2, second) {
+		t.Fatal("the second receive should wait, and only that")
+	}
+	if err := e.Delete(q, string(e.AppendReceipt(nil, &first.Messages[0]))); err != nil {
+		t.Fatal(err)
+	}
+	e.Flush(3)
+	if len(e.TakeWoken()) != 1 || len(second.Messages) != 1 {
+		t.Error("there is room in flight and a message, and the receive still waits")
+	}
+}

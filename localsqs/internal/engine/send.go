@@ -162,8 +162,8 @@ func (e *Engine) remove(m *Message) {
 	}
 	g.members--
 	g.turn()
-	if g.next != nil {
-		e.offered(q) // a FIFO group may have been unlocked
+	if q.turn != nil {
+		e.offered(q) // a FIFO group may have been unlocked, or there is room in flight again
 	}
 	if g.members == 0 && g != q.plain {
 		delete(q.groups, g.name)

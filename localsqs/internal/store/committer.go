@@ -98,6 +98,12 @@ func newGroup() *Group { return &Group{done: make(chan struct{})} }
 // changes it is the group after which everything appended before is safe.
 func (c *Committer) Append(changes []engine.Change) *Group {
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		g := &Group{done: make(chan struct{}), err: errors.New("the queue file is closed")}
+		close(g.done)
+		return g
+	}
 	g := c.next
 	g.changes = append(g.changes, changes...)
 	for i := range changes {

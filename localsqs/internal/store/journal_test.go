@@ -356,3 +356,20 @@ func TestAFileOfTheFormatBeforeOpens(t *testing.T) {
 		t.Errorf("a later format: error is %v", err)
 	}
 }
+
+func TestAfterCloseNothingIsTakenAndNobodyHangs(t *testing.T) {
+	f, err := Open(filepath.Join(t.TempDir(), "q"), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewCommitter(f, func([]engine.Change) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Append(everyKind[:1]).Wait(); err == nil {
+		t.Error("a change after Close was taken")
+	}
+}

@@ -73,7 +73,7 @@ func (s *SendEntry) Delay() int64 {
 	if s.DelaySeconds == nil {
 		return engine.QueueDelay
 	}
-	return *s.DelaySeconds
+	return max(*s.DelaySeconds, engine.QueueDelay+1) // out of range either way
 }
 
 // scan checks that s holds only characters of XML 1.0, and whether it can

@@ -164,7 +164,7 @@ func AppendError(b []byte, err *engine.Error) []byte {
 	b = append(b, `{"__type":"com.amazonaws.sqs#`...)
 	b = append(b, err.Shape...)
 	b = append(b, `","message":`...)
-	b = AppendString(b, err.Message)
+	b = AppendString(b, strings.ToValidUTF8(err.Message, "\uFFFD")) // it may quote a header
 	return append(b, '}')
 }
 
