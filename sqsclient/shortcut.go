@@ -35,11 +35,23 @@ import (
 // the SDK's signer, credentials and retryer.
 //
 // What it cannot do as the SDK would goes the SDK's way: the first request of
-// a client, and every answer 401 or 403, which may be a wrong clock.
+// a client, and from the first answer 401 or 403 on all of them, for the clock
+// may be wrong, which the SDK finds out and allows for.
 type shortcut struct {
 	doer    Doer // below plainBody: the bodies made here are plain
 	options sqs.Options
 	model   atomic.Pointer[model]
+	off     atomic.Bool
+}
+
+type shortcutKey struct{}
+
+// WithShortcut lets ReceiveMessage and DeleteMessageBatch be made by this
+// package where the SDK would make the same requests at several times the cost.
+// It is for a worker's loop: options of a single call (the last arguments of
+// the client's methods) are not heeded in such a ctx.
+func WithShortcut(ctx context.Context) context.Context {
+	return context.WithValue(ctx, shortcutKey{}, true)
 }
 
 // model is what is the same in all requests of a client.
@@ -55,6 +67,9 @@ var perRequest = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token",
 
 // learn takes the model from a request of the SDK's.
 func (s *shortcut) learn(r *http.Request) {
+	if r.Context().Value(shortcutKey{}) == nil { // it may have been made with options of its own
+		return
+	}
 	if s.model.Load() != nil || r.Header.Get("X-Amzn-Trace-Id") != "" { // in AWS Lambda it is of one invocation
 		return
 	}
@@ -103,7 +118,7 @@ var (
 func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
 	m := s.model.Load()
 	var op operation
-	if m != nil {
+	if m != nil && !s.off.Load() && ctx.Value(shortcutKey{}) != nil {
 		switch input := in.Parameters.(type) {
 		case *sqs.ReceiveMessageInput:
 			op = operation{receiveTarget, receiveSchema, appendReceive(make([]byte, 0, 512), input), new(sqs.ReceiveMessageOutput)}
@@ -181,6 +196,7 @@ func (s *shortcut) try(ctx context.Context, m *model, op *operation, header http
 	}
 	defer func() { _ = resp.Body.Close() }() // it has been read
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		s.off.Store(true)
 		return "", errUnsure
 	}
 	requestID = resp.Header.Get("X-Amzn-Requestid")

@@ -25,11 +25,11 @@ import (
 // hot are the calls that take the shortcut once a client has made a request.
 var hot = map[string]func(context.Context, *sqs.Client) error{
 	"ReceiveMessage": func(ctx context.Context, c *sqs.Client) error {
-		_, err := c.ReceiveMessage(ctx, receiveInput())
+		_, err := c.ReceiveMessage(sqsclient.WithShortcut(ctx), receiveInput())
 		return err
 	},
 	"DeleteMessageBatch": func(ctx context.Context, c *sqs.Client) error {
-		_, err := c.DeleteMessageBatch(ctx, deleteInput())
+		_, err := c.DeleteMessageBatch(sqsclient.WithShortcut(ctx), deleteInput())
 		return err
 	},
 }
@@ -227,7 +227,7 @@ func TestTheShortcutHeedsItsContext(t *testing.T) {
 		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{}`))}, nil
 	})))
 	for range 2 {
-		_, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")})
+		_, err := client.ReceiveMessage(sqsclient.WithShortcut(ctx), &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")})
 		if calls.Load() == 2 && !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
@@ -241,10 +241,10 @@ func TestTheShortcutHeedsItsContext(t *testing.T) {
 func TestTheShortcutChecksItsInput(t *testing.T) {
 	var requests []seen
 	client := newClient(t, sqsclient.Settings{}, watch(&requests, func(int) (int, string) { return 200, `{}` }))
-	if err := sqsclient.Check(t.Context(), client); err != nil {
+	if err := sqsclient.Check(sqsclient.WithShortcut(t.Context()), client); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{}); err == nil || len(requests) != 1 {
+	if _, err := client.ReceiveMessage(sqsclient.WithShortcut(t.Context()), &sqs.ReceiveMessageInput{}); err == nil || len(requests) != 1 {
 		t.Fatal(err, "a receive from no queue was sent")
 	}
 }
@@ -254,10 +254,48 @@ func TestWhatTheShortcutCannotWriteTheSDKDoes(t *testing.T) {
 	var requests []seen
 	client := newClient(t, sqsclient.Settings{}, watch(&requests, func(int) (int, string) { return 200, `{}` }))
 	for range 2 {
-		_, _ = client.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: aws.String("q"),
+		_, _ = client.DeleteMessageBatch(sqsclient.WithShortcut(t.Context()), &sqs.DeleteMessageBatchInput{QueueUrl: aws.String("q"),
 			Entries: []types.DeleteMessageBatchRequestEntry{{Id: aws.String("1"), ReceiptHandle: aws.String("\xff")}}})
 	}
 	if len(requests) != 2 || !reflect.DeepEqual(requests[0].body, requests[1].body) {
 		t.Fatal(requests)
+	}
+}
+
+// An option of a single call shows which way it went: the shortcut does not
+// heed it.
+func TestTheShortcutIsForThoseWhoAskAndEndsWithARefusal(t *testing.T) {
+	var requests []seen
+	status := 200
+	client := newClient(t, sqsclient.Settings{}, watch(&requests, func(int) (int, string) { return status, `{}` }))
+	viaSDK := func(ctx context.Context) bool {
+		t.Helper()
+		_, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")},
+			sqs.WithAPIOptions(smithyhttp.AddHeaderValue("X-Option", "of this call")))
+		if (err == nil) != (status == 200) {
+			t.Fatal(err)
+		}
+		return requests[len(requests)-1].Header.Get("X-Option") != ""
+	}
+	asked := sqsclient.WithShortcut(t.Context())
+	if !viaSDK(t.Context()) {
+		t.Error("the shortcut was taken without being asked for")
+	}
+	if err := hot["ReceiveMessage"](t.Context(), client); err != nil { // what the others are made like
+		t.Fatal(err)
+	}
+	if viaSDK(asked) {
+		t.Error("the shortcut was asked for and not taken")
+	}
+	if !viaSDK(t.Context()) {
+		t.Error("the shortcut was taken without being asked for")
+	}
+	status = 403
+	if viaSDK(asked); len(requests) != 6 {
+		t.Errorf("%d requests: a refused one is made again by the SDK", len(requests))
+	}
+	status = 200
+	if !viaSDK(asked) || len(requests) != 7 {
+		t.Error("the shortcut is taken although the service refused it")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/sqsclient"
 )
 
 // worker is the state of the actor. It is touched by the actor alone and
@@ -64,7 +66,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		calls:    map[*call]bool{},
 		receives: map[*receiving]bool{},
 	}
-	w.ctx, w.end = context.WithCancel(p.base)
+	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
 	w.crew = newCrew(w.ctx)
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
 	linger := p.set.SettleLinger
