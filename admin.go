@@ -25,7 +25,6 @@ type console struct {
 	server  atomic.Pointer[admin.Server]
 	began   time.Time
 	census  census
-	pulse   pulse
 	dead    consoleDead
 	origins origins
 }
@@ -40,7 +39,7 @@ type life struct {
 func newConsole(s *System, o *options) *console {
 	l := &life{}
 	l.ctx, l.end = context.WithCancel(context.Background())
-	f := &console{life: l, sys: s, metrics: o.metrics, began: time.Now(), pulse: pulse{life: l},
+	f := &console{life: l, sys: s, metrics: o.metrics, began: time.Now(),
 		census: census{life: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s}}
 	return f
 }

@@ -66,7 +66,10 @@ func (c *census) look(done chan struct{}) {
 	defer close(done)
 	ctx, cancel := context.WithTimeout(c.ctx, censusTimeout)
 	defer cancel()
-	list := []admin.Queue{c.count(ctx, c.sys.pool(), roleTasks), c.count(ctx, c.sys.deadPool(), roleDead)}
+	var list []admin.Queue
+	for _, l := range c.sys.tasks.lanes {
+		list = append(list, c.count(ctx, l.pool(), roleTasks), c.count(ctx, l.deadPool(), roleDead))
+	}
 	c.ages(list)
 	c.mu.Lock()
 	defer c.mu.Unlock()

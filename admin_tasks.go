@@ -20,14 +20,44 @@ func (d consoleTasks) Workers() admin.Workers {
 	w := admin.Workers{Pool: d.sys.pool(), Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held,
 		Queued: m.Queued, Abandoned: m.Abandoned, LostLeases: m.LostLeases, SettleFailed: m.SettleFailed, Restarts: m.Restarts,
 		Sender: admin.Sender{Sent: sent.Sent, Refused: sent.Refused, Pending: sent.Pending, Requests: sent.Requests, Failures: sent.Failures, Retries: sent.Retries}}
-	if r := d.sys.tasks.actors(); r != nil {
+	lanes := d.sys.tasks.lanes
+	for i, l := range lanes {
+		r := l.actors()
+		if r == nil {
+			continue
+		}
 		p := r.queue.Stats()
-		w.Poller = admin.Poller{Receives: p.Receives, EmptyReceives: p.EmptyReceives, Received: p.Messages, Deleted: p.Deleted, Released: p.Released,
+		one := admin.Poller{Receives: p.Receives, EmptyReceives: p.EmptyReceives, Received: p.Messages, Deleted: p.Deleted, Released: p.Released,
 			Extended: p.Extended, Lost: p.Lost, Unsettled: p.Unsettled, Failures: p.Failures, Throttles: p.Throttles, Restarts: p.Restarts, Leases: p.Leases,
 			OldestLease: p.OldestLease, LastSuccess: p.LastSuccess, LastFailure: p.LastFailure, LastError: p.LastError, Alive: p.Alive,
 			Requests: map[string]int64{"receive": p.Receives, "delete": p.DeleteCalls, "release": p.ReleaseCalls, "extend": p.ExtendCalls, "count": p.CountCalls}}
+		if i == 0 {
+			w.Poller = one
+		} else {
+			w.Poller.Add(one)
+		}
 	}
+	w.TotalWorkers, w.Pools = d.sys.settings.Tasks.TotalWorkers, d.pools()
 	return w
+}
+
+// pools are the system's pools one by one.
+func (d consoleTasks) pools() []admin.Pool {
+	list := make([]admin.Pool, len(d.sys.tasks.lanes))
+	for i, l := range d.sys.tasks.lanes {
+		m := l.monitor.Stats()
+		list[i] = admin.Pool{Name: l.pool(), Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held, Queued: m.Queued,
+			Weight: max(l.settings.Weight, 1), Priority: l.settings.Priority}
+		for _, t := range m.Tasks {
+			list[i].Started += t.Started
+		}
+		for _, s := range d.sys.Shares().Pools {
+			if s.Pool == l.pool() {
+				list[i].Share = s.Share
+			}
+		}
+	}
+	return list
 }
 
 func (d consoleTasks) Tasks() []admin.Task {
@@ -69,8 +99,8 @@ func (d consoleTasks) Executions(ctx context.Context, limit int) ([]admin.Execut
 	list := make([]admin.Execution, len(r.List))
 	for i := range r.List {
 		e := &r.List[i]
-		list[i] = admin.Execution{Task: e.Task, ExecID: e.ExecID, JobID: e.JobID, JobName: e.JobName, Phase: e.Phase, Attempt: e.Attempt,
-			Failures: e.Failures, Since: e.Since, Until: e.Until, LeaseEnd: ends[e.Lease], Error: e.Error}
+		list[i] = admin.Execution{Pool: e.Pool, Task: e.Task, ExecID: e.ExecID, JobID: e.JobID, JobName: e.JobName, Phase: e.Phase, Attempt: e.Attempt,
+			Failures: e.Failures, Since: e.Since, Until: e.Until, LeaseEnd: ends[e.Pool][e.Lease], Error: e.Error}
 		if p := e.Progress; p != nil {
 			list[i].Progress = &admin.Progress{Done: p.Done, Total: p.Total, Note: p.Note, At: p.At}
 		}
@@ -78,23 +108,26 @@ func (d consoleTasks) Executions(ctx context.Context, limit int) ([]admin.Execut
 	return list, r.Total, nil
 }
 
-// leases asks the poller when each lease ends. Without an answer the list is
-// shown without them.
-func (d consoleTasks) leases(ctx context.Context) map[poller.LeaseID]time.Time {
-	r := d.sys.tasks.actors()
-	if r == nil {
-		return nil
-	}
+// leases asks each pool's poller when its leases end. Without an answer the list
+// is shown without them.
+func (d consoleTasks) leases(ctx context.Context) map[string]map[poller.LeaseID]time.Time {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	reply := make(chan map[poller.LeaseID]time.Time, 1)
-	d.sys.actors.Root.Send(r.poller, &poller.InspectLeases{Reply: reply})
-	select {
-	case ends := <-reply:
-		return ends
-	case <-ctx.Done():
-		return nil
+	replies := map[string]chan map[poller.LeaseID]time.Time{}
+	for _, l := range d.sys.tasks.lanes {
+		if r := l.actors(); r != nil {
+			replies[l.pool()] = make(chan map[poller.LeaseID]time.Time, 1)
+			d.sys.actors.Root.Send(r.poller, &poller.InspectLeases{Reply: replies[l.pool()]})
+		}
 	}
+	ends := map[string]map[poller.LeaseID]time.Time{}
+	for pool, reply := range replies {
+		select {
+		case ends[pool] = <-reply:
+		case <-ctx.Done():
+		}
+	}
+	return ends
 }
 
 func (d consoleTasks) Pause(ctx context.Context, name string) error {

@@ -36,7 +36,8 @@ type DeadLetter struct {
 	settled bool
 }
 
-// DeadLetters goes through the dead letters of the pool. Each is hidden from
+// DeadLetters goes through the dead letters of the system's pools, one pool
+// after the other. Each is hidden from
 // others for 30 seconds; what the loop body neither sends back nor deletes is
 // made visible again at the end. The order is the queue's, which for a
 // standard queue is none.
@@ -49,19 +50,36 @@ type DeadLetter struct {
 //	}
 func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 	return func(yield func(*DeadLetter, error) bool) {
-		url, err := poller.EnsureQueue(ctx, s.queue.client, s.deadPool(), poller.EnsureOptions{})
+		for _, l := range s.tasks.lanes {
+			more := true
+			for d, err := range l.deadLetters(ctx) {
+				if more = yield(d, err); !more {
+					break
+				}
+			}
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
+	s := l.sys
+	return func(yield func(*DeadLetter, error) bool) {
+		url, err := poller.EnsureQueue(ctx, s.queue.client, l.deadPool(), poller.EnsureOptions{})
 		if errors.Is(err, poller.ErrNoQueue) {
 			return // nothing ever died
 		}
 		if err != nil {
-			yield(nil, fmt.Errorf("dead letters of pool %q: %w", s.pool(), err))
+			yield(nil, fmt.Errorf("dead letters of pool %q: %w", l.pool(), err))
 			return
 		}
 		var kept []*DeadLetter
 		defer func() { s.unhide(ctx, url, kept) }()
 		seen := map[string]bool{}
 		for !s.queue.empty(ctx, url) {
-			batch, err := s.receiveDead(ctx, url)
+			batch, err := l.receiveDead(ctx, url)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -89,7 +107,8 @@ func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] 
 	}
 }
 
-func (s *System) receiveDead(ctx context.Context, url string) ([]*DeadLetter, error) {
+func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, error) {
+	s := l.sys
 	out, err := s.queue.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,
 		MaxNumberOfMessages:   10,
@@ -101,12 +120,12 @@ func (s *System) receiveDead(ctx context.Context, url string) ([]*DeadLetter, er
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("receive from the dead-letter pool %q: %w", s.deadPool(), err)
+		return nil, fmt.Errorf("receive from the dead-letter pool %q: %w", l.deadPool(), err)
 	}
 	letters := make([]*DeadLetter, len(out.Messages))
 	for i := range out.Messages {
 		m := &out.Messages[i]
-		d := &DeadLetter{MessageID: text(m.MessageId), Pool: s.pool(), system: s, url: url, receipt: text(m.ReceiptHandle),
+		d := &DeadLetter{MessageID: text(m.MessageId), Pool: l.pool(), system: s, url: url, receipt: text(m.ReceiptHandle),
 			group: m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)]}
 		d.Message, d.Defects = task.Decode(text(m.Body), m.MessageAttributes)
 		if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {

@@ -37,6 +37,7 @@
 //	dispatcher actor   the task registry, the worker slots, the executions and their failure budgets
 //	task child         one execution
 //	logger actor       the output descriptor
+//	keeper of shares   which pool may start how many executions, if there are several pools
 //	System             the order of start and stop
 //
 // # Where things are
@@ -48,12 +49,13 @@
 //	actors/breaker     the circuit breaker
 //	actors/poller      the conversation with a queue, and the sender
 //	actors/dispatcher  executions under supervision
+//	actors/shares      what several pools of a process may run at once, by weight
 //	actors/logger      the slog handler and the actor behind it
 //
-// Imports go one way: settings, task, localsqs, sqsclient and actors/breaker
-// import nothing of ours; actors/logger imports task; actors/poller imports
-// sqsclient; actors/dispatcher imports actors/poller and task; this package
-// imports them all; cmd, examples and chassistest import this package. A test
+// Imports go one way: settings, task, localsqs, sqsclient, actors/breaker
+// and actors/shares import nothing of ours; actors/logger imports task; actors/poller imports
+// sqsclient; actors/dispatcher imports actors/poller, actors/shares and task; this
+// package imports them all; cmd, examples and chassistest import this package. A test
 // holds the code to it.
 //
 // # Goroutines

@@ -29,7 +29,8 @@ var allowed = map[string][]string{
 	"actors/breaker":    {},
 	"actors/logger":     {"task"},
 	"actors/poller":     {"sqsclient"},
-	"actors/dispatcher": {"actors/poller", "task"},
+	"actors/shares":     {},
+	"actors/dispatcher": {"actors/poller", "actors/shares", "task"},
 	"admin":             {},
 }
 

@@ -31,42 +31,66 @@ const (
 // without tasks is ready when it has started. It returns within two seconds.
 func (s *System) Ready(ctx context.Context) Readiness {
 	state := s.State()
-	r := s.tasks.actors()
+	begun := s.Control() != nil
 	switch {
 	case state < Running:
 		why := "the service is " + state.String()
 		return Readiness{TaskQueues: admin.Error, TaskConsumer: admin.Error, Reasons: []string{why}}
 	case state == Stopped:
 		return Readiness{TaskQueues: admin.Error, TaskConsumer: admin.Error, Reasons: []string{"the service has stopped"}}
-	case r == nil && state == Running:
+	case !begun && state == Running:
 		return Readiness{TaskQueues: admin.OK, TaskConsumer: admin.OK}
-	case r == nil:
+	case !begun:
 		return Readiness{TaskQueues: admin.OK, TaskConsumer: admin.Error, Reasons: []string{"the service is stopping"}}
 	}
 	ready := Readiness{TaskQueues: admin.OK, TaskConsumer: admin.OK}
-	stats := r.queue.Stats()
-	if why := s.queueFault(ctx, stats); why != "" {
-		ready.TaskQueues, ready.Reasons = admin.Error, append(ready.Reasons, why)
+	if state > Running {
+		ready.TaskConsumer, ready.Reasons = admin.Error, append(ready.Reasons, "draining: no new tasks are taken")
 	}
-	why := "draining: no new tasks are taken"
-	if state == Running {
-		why = consumerFault(stats, s.Tasks(), s.console.pulse.beat(ctx, r.client), time.Now())
-	}
-	if why != "" {
-		ready.TaskConsumer, ready.Reasons = admin.Error, append(ready.Reasons, why)
+	for i, fault := range s.eachLane(func(l *lane, r *running) [2]string {
+		stats, faults := r.queue.Stats(), [2]string{}
+		faults[0] = l.queueFault(ctx, stats)
+		if state == Running {
+			faults[1] = consumerFault(stats, l.monitor, l.pulse.beat(ctx, r.client), time.Now())
+		}
+		return faults
+	}) {
+		for kind, why := range fault {
+			if why == "" {
+				continue
+			}
+			if len(s.tasks.lanes) > 1 {
+				why = "pool " + s.tasks.lanes[i].pool() + ": " + why
+			}
+			*[]*admin.Health{&ready.TaskQueues, &ready.TaskConsumer}[kind] = admin.Error
+			ready.Reasons = append(ready.Reasons, why)
+		}
 	}
 	return ready
 }
 
+// eachLane asks all lanes at once: the answers may take their time.
+func (s *System) eachLane(f func(*lane, *running) [2]string) [][2]string {
+	answers := make([][2]string, len(s.tasks.lanes))
+	var work sync.WaitGroup
+	for i, l := range s.tasks.lanes {
+		if r := l.actors(); r != nil {
+			work.Go(func() { answers[i] = f(l, r) })
+		}
+	}
+	work.Wait()
+	return answers
+}
+
 // queueFault is "" or why the pool's queue cannot be used.
-func (s *System) queueFault(ctx context.Context, p poller.Stats) string {
-	fresh := freshFor + s.settings.Tasks.ReceiveWait
+func (l *lane) queueFault(ctx context.Context, p poller.Stats) string {
+	fresh := freshFor + l.settings.ReceiveWait
 	if p.LastSuccess.After(p.LastFailure) && time.Since(p.LastSuccess) < fresh {
 		return ""
 	}
-	for _, q := range s.console.census.Queues(ctx) {
+	for _, q := range l.sys.console.census.Queues(ctx) {
 		switch {
-		case q.Role != roleTasks:
+		case q.Name != l.pool():
 		case q.Error != "":
 			return fmt.Sprintf("the queue %s cannot be used: %s", q.Name, q.Error)
 		case q.Missing:
@@ -76,9 +100,9 @@ func (s *System) queueFault(ctx context.Context, p poller.Stats) string {
 		}
 	}
 	if p.LastError != "" {
-		return fmt.Sprintf("the queue %s does not answer: %s", s.pool(), p.LastError)
+		return fmt.Sprintf("the queue %s does not answer: %s", l.pool(), p.LastError)
 	}
-	return fmt.Sprintf("the queue %s does not answer", s.pool())
+	return fmt.Sprintf("the queue %s does not answer", l.pool())
 }
 
 // consumerFault is "" or why no tasks are taken although they should be.
@@ -105,16 +129,24 @@ func consumerFault(p poller.Stats, m *dispatcher.Monitor, silent time.Duration, 
 // alive is what /livez says: whether the actors answer, nothing else. Over a
 // drain they are let be, for a restart would cut it short.
 func (s *System) alive(ctx context.Context) admin.Liveness {
-	r := s.tasks.actors()
-	if r == nil || s.State() != Running {
+	if s.State() != Running {
 		return admin.Liveness{Actors: admin.OK}
 	}
 	var reasons []string
-	if silent := s.console.pulse.beat(ctx, r.client); silent > deadAfter {
-		reasons = append(reasons, fmt.Sprintf("the dispatcher has not answered for %v", silent.Round(time.Second)))
-	}
-	if p := r.queue.Stats(); !p.Alive.IsZero() && time.Since(p.Alive) > deadAfter {
-		reasons = append(reasons, fmt.Sprintf("the poller has given no sign of life for %v", time.Since(p.Alive).Round(time.Second)))
+	for _, faults := range s.eachLane(func(l *lane, r *running) (faults [2]string) {
+		if silent := l.pulse.beat(ctx, r.client); silent > deadAfter {
+			faults[0] = fmt.Sprintf("the dispatcher has not answered for %v", silent.Round(time.Second))
+		}
+		if p := r.queue.Stats(); !p.Alive.IsZero() && time.Since(p.Alive) > deadAfter {
+			faults[1] = fmt.Sprintf("the poller has given no sign of life for %v", time.Since(p.Alive).Round(time.Second))
+		}
+		return faults
+	}) {
+		for _, why := range faults {
+			if why != "" {
+				reasons = append(reasons, why)
+			}
+		}
 	}
 	if len(reasons) > 0 {
 		return admin.Liveness{Actors: admin.Error, Reasons: reasons}
@@ -124,7 +156,7 @@ func (s *System) alive(ctx context.Context) admin.Liveness {
 
 // pulse asks the dispatcher for an answer, one question at a time.
 type pulse struct {
-	life  *life
+	pools *pools
 	mu    sync.Mutex // guards asked and reply
 	asked time.Time  // zero: no question is open
 	reply chan struct{}
@@ -136,7 +168,7 @@ func (p *pulse) beat(ctx context.Context, c *dispatcher.Client) time.Duration {
 	p.mu.Lock()
 	if p.asked.IsZero() {
 		p.asked, p.reply = time.Now(), make(chan struct{})
-		p.life.work.Go(func() { p.ask(c, p.reply) })
+		p.pools.sys.console.work.Go(func() { p.ask(c, p.reply) })
 	}
 	asked, reply := p.asked, p.reply
 	p.mu.Unlock()
@@ -152,7 +184,7 @@ func (p *pulse) beat(ctx context.Context, c *dispatcher.Client) time.Duration {
 
 // ask ends with the answer, or with the system.
 func (p *pulse) ask(c *dispatcher.Client, reply chan struct{}) {
-	_, _ = c.Stats(p.life.ctx) // the answer is all that counts
+	_, _ = c.Stats(p.pools.sys.console.ctx) // the answer is all that counts
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked = time.Time{}

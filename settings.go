@@ -47,6 +47,11 @@ type TaskSettings struct {
 	MissingQueue string `key:"missing_queue" rule:"oneof=create|error" doc:"what to do if a queue is not there: create it, or error; default create"`
 	PollerSettings
 	DispatcherSettings
+
+	TotalWorkers int                     `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
+	Weight       int                     `key:"weight" rule:"min=0,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
+	Priority     int                     `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
+	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
 }
 
 // QueueSettings is the section queue. With neither endpoint nor region nor
@@ -106,15 +111,10 @@ func (s *Settings) check(service string, given bool) error {
 	if w := &s.Tasks.ReceiveWait; !given && s.Queue.Embedded() && (*w == 0 || *w > embeddedWait) {
 		*w = embeddedWait
 	}
-	if s.Tasks.TaskPool != "" {
-		if err := poller.CheckQueueName(s.Tasks.TaskPool); err != nil {
-			errs = append(errs, fmt.Errorf("tasks.task_pool: %w", err))
-		}
-	}
 	if !s.Queue.Embedded() && (s.Queue.Path != "" || s.Queue.Listen != "") {
 		errs = append(errs, errors.New("queue: path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other"))
 	}
-	return errors.Join(append(errs, s.Tasks.PollerSettings.Validate(), s.Tasks.DispatcherSettings.Validate(), s.Admin.Validate())...)
+	return errors.Join(append(errs, s.Tasks.check(), s.Admin.Validate())...)
 }
 
 // embeddedWait is the longest long poll of the embedded queue. A stop waits

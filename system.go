@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,7 +21,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/actors/breaker"
-	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/localsqs"
@@ -37,7 +37,7 @@ type System struct {
 	queue    *queue
 	sender   *poller.Sender
 	breakers breakers
-	tasks    *lane
+	tasks    *pools
 	console  *console
 
 	mu    sync.Mutex    // one Start or Stop at a time
@@ -170,7 +170,7 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	s.breakers.each = map[string]*breaker.Breaker{}
 	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure()))
-	s.tasks = newLane(s)
+	s.tasks = newPools(s)
 	s.console = newConsole(s, &o)
 	return s, nil
 }
@@ -301,7 +301,7 @@ func (s *System) Start(ctx context.Context) error {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
 	}
 	s.enter(Running)
-	log.Info("running", "queue", s.queue.what, "pool", s.pool())
+	log.Info("running", "queue", s.queue.what, "pool", strings.Join(s.poolNames(), ", "))
 	if s.queue.local != nil && s.settings.Queue.Path == "" && os.Getenv("AWS_EXECUTION_ENV") != "" {
 		log.Warn("this process runs on AWS but its queue is embedded and in memory: set queue.region to use SQS")
 	}
@@ -365,6 +365,9 @@ func (s *System) stop(drain context.Context) {
 
 func (s *System) pool() string { return s.settings.Tasks.TaskPool }
 
-func (s *System) deadPool() string {
-	return or(s.settings.Tasks.DeadLetterPool, dispatcher.DeadLetterPool(s.pool()))
+func (s *System) poolNames() (names []string) {
+	for _, l := range s.tasks.lanes {
+		names = append(names, l.pool())
+	}
+	return names
 }

@@ -40,12 +40,17 @@ func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A
 	if err := def.Spec().Err(); err != nil {
 		return "", err
 	}
+	if home := def.Spec().Pool; home != "" {
+		opts = append([]task.Option{task.Pool(home)}, opts...)
+	}
 	return s.Send(ctx, def.Name(), args, opts...)
 }
 
 // Send sends a task by name; args are anything that encoding/json takes, an
-// object by custom. To the own pool the name must be registered
-// ([ErrUnregistered]); to another, chosen by task.Pool, any name goes. It
+// object by custom. It goes to the pool that its definition names
+// (task.InPool), else to tasks.task_pool. To a pool of the system's own the name
+// must be registered ([ErrUnregistered]); to another, chosen by task.Pool, any
+// name goes. It
 // returns once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
 	span := s.startSend(ctx, opts)
@@ -135,13 +140,14 @@ func (s *System) encode(ctx context.Context, t Task) (outgoing, error) {
 	if err != nil {
 		return outgoing{}, err
 	}
+	spec, known := s.tasks.spec(t.Name)
 	if out.Pool == "" {
-		out.Pool = s.pool()
+		out.Pool = or(spec.Pool, s.pool())
 	}
 	switch {
 	case out.Pool == "":
 		return outgoing{}, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
-	case out.Pool == s.pool() && !s.registered(t.Name):
+	case !known && s.tasks.lane(out.Pool) != nil:
 		return outgoing{}, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
 	return outgoing{out}, nil

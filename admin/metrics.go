@@ -61,6 +61,11 @@ var (
 	mPending   = metric{"chassis_send_pending", "Messages that wait to be sent.", gauge, nil}
 	mRetries   = metric{"chassis_send_retries_total", "Messages that were tried to be sent again.", counter, nil}
 
+	mPoolRuns   = metric{"chassis_pool_running", "Attempts under way, by pool.", gauge, []string{"pool"}}
+	mPoolStarts = metric{"chassis_pool_attempts_started_total", "Attempts begun, by pool.", counter, []string{"pool"}}
+	mPoolQueued = metric{"chassis_pool_queued", "Messages that wait for a slot, a limit or their group, by pool.", gauge, []string{"pool"}}
+	mPoolShare  = metric{"chassis_pool_share", "What a pool may run at once of total_workers while all pools have work; 0 without total_workers.", gauge, []string{"pool"}}
+
 	mStarted   = metric{"chassis_task_attempts_started_total", "Attempts begun.", counter, []string{"task"}}
 	mAttempts  = metric{"chassis_task_attempts_total", "Attempts ended.", counter, []string{"task", "outcome"}}
 	mPanics    = metric{"chassis_task_panics_total", "Attempts that panicked; they are among the failed.", counter, []string{"task"}}
@@ -86,6 +91,7 @@ var (
 var allMetrics = []metric{
 	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mUnsettled,
 	mRequests, mReqFailed, mThrottles, mSuccess, mEmpty, mReceived, mSettled, mExtended, mLost, mSent, mPending, mRetries,
+	mPoolRuns, mPoolStarts, mPoolQueued, mPoolShare,
 	mStarted, mAttempts, mPanics, mWaits, mGivenUp, mAbandoned, mRunning, mTaskPause, mDuration, mDelay,
 	mBreaker, mEntries, mFailures, mTransitions, mRecords, mLogBytes, mLogWait, mLogErrors,
 }
@@ -243,6 +249,12 @@ func (s scrape) workers(w Workers) {
 	s.put(mSent, float64(w.Sender.Refused), "refused")
 	s.put(mPending, float64(w.Sender.Pending))
 	s.put(mRetries, float64(w.Sender.Retries))
+	for _, p := range w.Pools {
+		s.put(mPoolRuns, float64(p.Running), p.Name)
+		s.put(mPoolStarts, float64(p.Started), p.Name)
+		s.put(mPoolQueued, float64(p.Queued), p.Name)
+		s.put(mPoolShare, float64(p.Share), p.Name)
+	}
 }
 
 // tasks shows registered names alone: others are anything that somebody sent.

@@ -135,7 +135,22 @@ type Queue struct {
 	At        time.Time `json:"at,omitzero"`
 }
 
-// Workers is the state of what runs the tasks.
+// Pool is one of the pools that a process works on.
+type Pool struct {
+	Name     string `json:"name"`
+	Status   string `json:"status"`
+	Paused   bool   `json:"paused"`
+	Workers  int64  `json:"workers"`
+	Running  int64  `json:"running"`
+	Waiting  int64  `json:"waiting"`
+	Queued   int64  `json:"queued"`
+	Started  uint64 `json:"started"` // attempts
+	Weight   int    `json:"weight"`
+	Priority int    `json:"priority"`
+	Share    int    `json:"share"` // of total_workers while all pools have work; 0: there is no such limit
+}
+
+// Workers is the state of what runs the tasks, in all pools together.
 type Workers struct {
 	Pool         string `json:"pool"`
 	Status       string `json:"status"` // STOPPED, STOPPING, RUNNING, ERROR
@@ -150,6 +165,38 @@ type Workers struct {
 	Restarts     int64  `json:"restarts"`
 	Poller       Poller `json:"poller"`
 	Sender       Sender `json:"sender"`
+	TotalWorkers int    `json:"total_workers,omitempty"` // executions at once over all pools; 0: no limit but the pools' own
+	Pools        []Pool `json:"pools"`
+}
+
+// Add makes p the conversation with one more queue. Of times it keeps the one
+// that tells more: the oldest lease and sign of life, the last error.
+func (p *Poller) Add(o Poller) {
+	for _, n := range []struct{ into, from *int64 }{
+		{&p.Receives, &o.Receives}, {&p.EmptyReceives, &o.EmptyReceives}, {&p.Received, &o.Received}, {&p.Deleted, &o.Deleted},
+		{&p.Released, &o.Released}, {&p.Extended, &o.Extended}, {&p.Lost, &o.Lost}, {&p.Unsettled, &o.Unsettled},
+		{&p.Failures, &o.Failures}, {&p.Throttles, &o.Throttles}, {&p.Restarts, &o.Restarts}, {&p.Leases, &o.Leases},
+	} {
+		*n.into += *n.from
+	}
+	requests := map[string]int64{}
+	for _, r := range []map[string]int64{p.Requests, o.Requests} {
+		for name, n := range r {
+			requests[name] += n
+		}
+	}
+	p.Requests = requests
+	earlier := func(into *time.Time, t time.Time) {
+		if !t.IsZero() && (into.IsZero() || t.Before(*into)) {
+			*into = t
+		}
+	}
+	earlier(&p.OldestLease, o.OldestLease)
+	earlier(&p.LastSuccess, o.LastSuccess)
+	earlier(&p.Alive, o.Alive)
+	if o.LastFailure.After(p.LastFailure) {
+		p.LastFailure, p.LastError = o.LastFailure, o.LastError
+	}
 }
 
 // Poller is the conversation with the queue. All but Leases are counts since
@@ -217,6 +264,7 @@ type Distribution struct {
 
 // Execution is one message that is held.
 type Execution struct {
+	Pool     string    `json:"pool"`
 	Task     string    `json:"task"`
 	ExecID   string    `json:"exec_id"`
 	JobID    string    `json:"job_id"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -14,8 +15,8 @@ import (
 )
 
 // RunUntilIdle starts the system, if it has not been, and returns when the
-// queue of its pool holds nothing any more, neither to be run nor hidden for
-// later, and all that was run is settled. What tasks send to the same pool is
+// queues of its pools hold nothing any more, neither to be run nor hidden for
+// later, and all that was run is settled. What tasks send to these pools is
 // waited for too, what they send to others is not. It ends the test when that
 // takes longer than [Limit].
 func (s *System) RunUntilIdle() {
@@ -86,17 +87,22 @@ func (s *System) wait(done func([]*dispatcher.Event) (bool, error)) error {
 
 // left says what there still is to do, or nothing.
 func (s *System) left() (string, error) {
-	pool := s.Settings().Tasks.TaskPool
-	visible, flying, delayed, err := s.count(s.t.Context(), pool)
-	if err != nil {
-		return "", err
-	}
 	st := s.Tasks().Stats()
-	if visible+flying+delayed == 0 && st.Running+st.Held+st.Queued+st.Settling == 0 {
+	idle := st.Running+st.Held+st.Queued+st.Settling == 0
+	var left []string
+	for _, p := range s.Pools() {
+		visible, flying, delayed, err := s.count(s.t.Context(), p.Name())
+		if err != nil {
+			return "", err
+		}
+		if visible+flying+delayed > 0 || !idle {
+			left = append(left, fmt.Sprintf("on queue %q %d visible, %d in flight or hidden, %d delayed", p.Name(), visible, flying, delayed))
+		}
+	}
+	if len(left) == 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("on queue %q %d visible, %d in flight or hidden, %d delayed; in the system %d running, %d waiting, %d settling",
-		pool, visible, flying, delayed, st.Running, st.Held+st.Queued, st.Settling), nil
+	return fmt.Sprintf("%s; in the system %d running, %d waiting, %d settling", strings.Join(left, "; "), st.Running, st.Held+st.Queued, st.Settling), nil
 }
 
 // count asks the embedded queue, whose numbers are exact.

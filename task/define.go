@@ -31,6 +31,7 @@ type Spec struct {
 	Concurrency  int           // runs of this task at once in the process, 0: only bounded by the workers
 	Priority     int           // of two tasks that could start now the one with the higher number starts
 	BreakerSpend *bool         // whether an open breaker's error spends a failure; nil: the pool's setting
+	Pool         string        // that it is sent to unless it is sent with [Pool]; empty: the sender's own
 	Middleware   []Middleware  // around the handler, the first is the outermost
 
 	errs []error
@@ -134,6 +135,15 @@ func Concurrency(n int) Policy {
 // Priority decides between tasks that wait for a worker in one process: the
 // higher starts first. The default is 0; negative is below it.
 func Priority(n int) Policy { return func(s *Spec) { s.Priority = n } }
+
+// InPool names the pool that the task is sent to, unless [Pool] chooses another
+// at the send. It has to be one of the system that handles the task.
+func InPool(name string) Policy {
+	return func(s *Spec) {
+		s.Pool = name
+		s.check(name != "", "InPool: the pool's name is empty")
+	}
+}
 
 // SpendOnOpenBreaker says whether an attempt that ends with the error of an
 // open breaker spends a failure. The default is the pool's setting.

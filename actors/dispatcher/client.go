@@ -9,99 +9,143 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// Client is the typed way to talk to a dispatcher. Every call waits for the
-// answer until ctx ends; one to a dispatcher that is gone waits until then, so
-// give ctx a limit. Safe from any goroutine.
+// Client is the typed way to talk to a dispatcher, or to those of several pools
+// as one. Every call waits for the answers until ctx ends; one to a dispatcher
+// that is gone waits until then, so give ctx a limit. Safe from any goroutine.
 type Client struct {
 	root *actor.RootContext
-	pid  *actor.PID
+	pids []*actor.PID
 }
 
-// NewClient returns a client of the dispatcher pid.
-func NewClient(system *actor.ActorSystem, pid *actor.PID) *Client {
-	return &Client{root: system.Root, pid: pid}
+// NewClient returns a client of the dispatchers pids, at least one.
+func NewClient(system *actor.ActorSystem, pids ...*actor.PID) *Client {
+	return &Client{root: system.Root, pids: pids}
 }
 
-func ask[R any](ctx context.Context, c *Client, what string, message any, reply <-chan *R) (*R, error) {
-	c.root.Send(c.pid, message)
-	select {
-	case r := <-reply:
-		return r, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("dispatcher %s: no answer to %s: %w", c.pid.Id, what, context.Cause(ctx))
+// ask asks all and returns their answers in their order.
+func ask[R any](ctx context.Context, c *Client, what string, message func(reply chan<- *R) any) ([]*R, error) {
+	replies := make([]chan *R, len(c.pids))
+	for i, pid := range c.pids {
+		replies[i] = make(chan *R, 1)
+		c.root.Send(pid, message(replies[i]))
 	}
+	answers := make([]*R, len(c.pids))
+	for i, pid := range c.pids {
+		select {
+		case answers[i] = <-replies[i]:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("dispatcher %s: no answer to %s: %w", pid.Id, what, context.Cause(ctx))
+		}
+	}
+	return answers, nil
+}
+
+// first is the answer of the only one, or of the first of several.
+func first[R any](answers []*R, err error) (*R, error) {
+	if err != nil {
+		return nil, err
+	}
+	return answers[0], nil
 }
 
 // Register makes a task known by its handler.
 func (c *Client) Register(ctx context.Context, spec task.Spec, h task.RawHandler) (*Registered, error) {
-	reply := make(chan *Registered, 1)
-	return registered(ask(ctx, c, "Register", &Register{Spec: spec, Handler: h, reply: reply}, reply))
+	return registered(ask(ctx, c, "Register", func(reply chan<- *Registered) any {
+		return &Register{Spec: spec, Handler: h, reply: reply}
+	}))
 }
 
 // RegisterProps makes a task known by the props of its actor.
 func (c *Client) RegisterProps(ctx context.Context, spec task.Spec, props *actor.Props) (*Registered, error) {
-	reply := make(chan *Registered, 1)
-	return registered(ask(ctx, c, "Register", &Register{Spec: spec, Props: props, reply: reply}, reply))
+	return registered(ask(ctx, c, "Register", func(reply chan<- *Registered) any {
+		return &Register{Spec: spec, Props: props, reply: reply}
+	}))
 }
 
-func registered(r *Registered, err error) (*Registered, error) {
+func registered(answers []*Registered, err error) (*Registered, error) {
+	r, err := first(answers, err) // the same of all
 	if err == nil {
 		err = r.Err
 	}
 	return r, err
 }
 
-func (c *Client) control(ctx context.Context, what string, message any, reply <-chan *Controlled) (int, error) {
-	r, err := ask(ctx, c, what, message, reply)
-	if err != nil {
-		return 0, err
+// controlled sums up answers: what one of several knows is known.
+func controlled(answers []*Controlled, err error) (int, error) {
+	found := 0
+	for _, r := range answers {
+		found += r.Found
 	}
-	return r.Found, r.Err
+	if err == nil && found == 0 {
+		err = answers[0].Err
+	}
+	return found, err
 }
 
 // Pause stops taking tasks, of one name or of the pool if it is empty.
 func (c *Client) Pause(ctx context.Context, name string) error {
-	reply := make(chan *Controlled, 1)
-	_, err := c.control(ctx, "Pause", &Pause{Task: name, reply: reply}, reply)
+	_, err := controlled(ask(ctx, c, "Pause", func(reply chan<- *Controlled) any { return &Pause{Task: name, reply: reply} }))
 	return err
 }
 
 // Resume ends a Pause of the same name.
 func (c *Client) Resume(ctx context.Context, name string) error {
-	reply := make(chan *Controlled, 1)
-	_, err := c.control(ctx, "Resume", &Resume{Task: name, reply: reply}, reply)
+	_, err := controlled(ask(ctx, c, "Resume", func(reply chan<- *Controlled) any { return &Resume{Task: name, reply: reply} }))
 	return err
 }
 
 // CancelExecution ends the executions of execID for good and returns how many
 // there were.
 func (c *Client) CancelExecution(ctx context.Context, execID, reason string) (int, error) {
-	reply := make(chan *Controlled, 1)
-	return c.control(ctx, "CancelExecution", &CancelExecution{ExecID: execID, Reason: reason, reply: reply}, reply)
+	return controlled(ask(ctx, c, "CancelExecution", func(reply chan<- *Controlled) any {
+		return &CancelExecution{ExecID: execID, Reason: reason, reply: reply}
+	}))
 }
 
 // SnoozeExecution ends the attempts of execID and runs them again after d; it
 // returns how many there were.
 func (c *Client) SnoozeExecution(ctx context.Context, execID string, d time.Duration) (int, error) {
-	reply := make(chan *Controlled, 1)
-	return c.control(ctx, "SnoozeExecution", &SnoozeExecution{ExecID: execID, For: d, reply: reply}, reply)
+	return controlled(ask(ctx, c, "SnoozeExecution", func(reply chan<- *Controlled) any {
+		return &SnoozeExecution{ExecID: execID, For: d, reply: reply}
+	}))
 }
 
-// Inspect lists executions: see the message.
+// Inspect lists executions, pool by pool: see the message. The limit is of all
+// together.
 func (c *Client) Inspect(ctx context.Context, execID string, limit int) (*Executions, error) {
-	reply := make(chan *Executions, 1)
-	return ask(ctx, c, "Inspect", &Inspect{ExecID: execID, Limit: limit, reply: reply}, reply)
+	answers, err := ask(ctx, c, "Inspect", func(reply chan<- *Executions) any {
+		return &Inspect{ExecID: execID, Limit: limit, reply: reply}
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := answers[0]
+	for _, r := range answers[1:] {
+		all.Total += r.Total
+		all.List = append(all.List, r.List...)
+	}
+	if limit > 0 && len(all.List) > limit {
+		all.List = all.List[:limit]
+	}
+	return all, nil
 }
 
-// Stats asks the actor for its numbers; [Monitor.Stats] needs no message.
+// Stats asks the actor for its numbers, of several the first for its own;
+// [Monitor.Stats] needs no message.
 func (c *Client) Stats(ctx context.Context) (*Stats, error) {
-	reply := make(chan *Stats, 1)
-	return ask(ctx, c, "GetStats", &GetStats{reply: reply}, reply)
+	return first(ask(ctx, c, "GetStats", func(reply chan<- *Stats) any { return &GetStats{reply: reply} }))
 }
 
 // Drain stops the dispatcher for good and returns when everything is settled.
 // See the message for the deadline.
 func (c *Client) Drain(ctx context.Context, deadline time.Time) (*Drained, error) {
-	reply := make(chan *Drained, 1)
-	return ask(ctx, c, "Drain", &Drain{Deadline: deadline, reply: reply}, reply)
+	answers, err := ask(ctx, c, "Drain", func(reply chan<- *Drained) any { return &Drain{Deadline: deadline, reply: reply} })
+	if err != nil {
+		return nil, err
+	}
+	all := answers[0]
+	for _, r := range answers[1:] {
+		all.Finished, all.GivenBack, all.Released = all.Finished+r.Finished, all.GivenBack+r.GivenBack, all.Released+r.Released
+	}
+	return all, nil
 }

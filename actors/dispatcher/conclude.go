@@ -37,8 +37,12 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	e.entry.meter.took.add(a.took)
 	if d.alone == e {
 		d.alone = nil
+	} else if d.permits.keeper != nil {
+		d.permits.back++
 	}
-	d.unpark(e.entry, 1)
+	if d.giveClaim(e); d.permits.keeper == nil {
+		d.unpark(e.entry, 1)
+	}
 	if d.drain != nil {
 		d.drain.finished++
 	}

@@ -149,7 +149,9 @@ func (d *dispatcher) onInspect(m *Inspect) {
 		limit = 1000
 	}
 	for _, e := range list[:min(limit, len(list))] {
-		r.List = append(r.List, e.snapshot())
+		s := e.snapshot()
+		s.Pool = d.pool
+		r.List = append(r.List, s)
 	}
 	respond(d, m.reply, r)
 }
@@ -157,6 +159,7 @@ func (d *dispatcher) onInspect(m *Inspect) {
 // unqueue takes e out of whichever queue it waits in.
 func (d *dispatcher) unqueue(e *execution) {
 	if d.ready.remove(e) {
+		d.giveClaim(e)
 		return
 	}
 	if i := slices.Index(d.suspects, e); i >= 0 {

@@ -176,7 +176,7 @@ func (d *dispatcher) pump() {
 	now := time.Time{}
 	for d.alone == nil && d.drain == nil && !d.paused {
 		if len(d.suspects) > 0 {
-			if d.slots.running > 0 && time.Since(d.suspects[0].since) < d.HoldLimit {
+			if !d.mayRunAlone() {
 				break
 			}
 			e := d.suspects[0]
@@ -185,7 +185,7 @@ func (d *dispatcher) pump() {
 			d.start(e, time.Now())
 			continue
 		}
-		if !d.slots.free() {
+		if !d.slots.free() || !d.permitted() {
 			break
 		}
 		e := d.ready.pop()
@@ -199,12 +199,14 @@ func (d *dispatcher) pump() {
 		case e.suspect && e.cur == nil && e.child == nil:
 			d.suspects = append(d.suspects, e)
 			d.arm(e, d.HoldLimit)
-		case d.limited(e.entry):
+		case d.limited(e):
 			d.park(e, now)
 		default:
+			d.usePermit()
 			d.start(e, now)
 		}
 	}
+	d.tellShares()
 	d.tellDemand()
 }
 
@@ -212,7 +214,7 @@ func (d *dispatcher) tellDemand() {
 	choked := d.monitor.hung.Load() >= int64(d.MaxAbandoned)
 	d.noteChoked(choked)
 	blocked := choked || d.drain != nil || d.paused || d.alone != nil || len(d.suspects) > 0
-	if n := d.slots.credits(d.ready.len(), blocked); n != 0 {
+	if n := d.slots.credits(d.ready.len(), d.permits.free, d.permits.ahead, blocked); n != 0 {
 		d.ctx.Send(d.poller, &poller.Want{Credits: n})
 	}
 	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))
@@ -234,8 +236,18 @@ func (d *dispatcher) noteChoked(choked bool) {
 	}
 }
 
-func (d *dispatcher) limited(t *entry) bool {
-	return t.paused || t.spec.Concurrency > 0 && t.running >= t.spec.Concurrency
+func (d *dispatcher) limited(e *execution) bool {
+	t := e.entry
+	switch {
+	case t.paused:
+		d.giveClaim(e)
+		return true
+	case t.spec.Concurrency == 0:
+		return false
+	case d.permits.keeper != nil:
+		return !e.claimed
+	}
+	return t.running >= t.spec.Concurrency
 }
 
 // park keeps e until its task may run; too many are given back.
@@ -247,6 +259,7 @@ func (d *dispatcher) park(e *execution, now time.Time) {
 	d.parked++
 	e.enter(queued, now)
 	e.entry.parked = append(e.entry.parked, e)
+	d.claim(e.entry)
 }
 
 // unpark lets n of t's parked executions compete for slots again.

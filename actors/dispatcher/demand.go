@@ -12,13 +12,15 @@ type slots struct {
 func (s *slots) free() bool { return s.running < s.workers }
 
 // credits is the change of demand to be told now, 0 for none. queued messages
-// wait for a slot already; blocked means that none are wanted. Small changes
+// wait for a slot already; free is how many permits there are for them, and
+// ahead how many of them there should be at least; blocked means that none are
+// wanted. Small changes
 // are told together while others are outstanding: a message to the poller for
 // each finished task would be one too many.
-func (s *slots) credits(queued int, blocked bool) int {
+func (s *slots) credits(queued, free, ahead int, blocked bool) int {
 	target := 0
 	if !blocked {
-		target = max(s.workers-s.running-queued, 0)
+		target = max(max(min(s.workers-s.running, free), min(ahead, s.workers))-queued, 0)
 	}
 	delta := target - s.outstanding
 	step := min(max(s.workers/8, 1), 10)

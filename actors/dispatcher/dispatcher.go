@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -24,6 +25,8 @@ type Config struct {
 	Monitor    *Monitor          // what the outside sees; nil: nothing
 	Tasks      []*Register       // known before the first message is asked for
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
+	Shares     *actor.PID        // of the process's executions, if there are other pools beside this one; see package shares
+	Share      shares.Share      // this pool's part of them
 	Context    context.Context   // parent of all handlers' ctxs, for its values; its end is not heeded
 }
 
@@ -31,7 +34,7 @@ type Config struct {
 // must survive its restarts, the registry above all, lives in them. Settings
 // out of their range are an error.
 func New(cfg Config) (*actor.Props, error) {
-	errs := []error{cfg.Settings.Validate()}
+	errs := []error{cfg.Settings.Validate(), cfg.Share.Check()}
 	for _, t := range cfg.Tasks {
 		errs = append(errs, t.validate())
 	}
@@ -62,6 +65,7 @@ type core struct {
 	hidden         hidden
 	paused         bool
 	drain          *drain
+	permits        permits
 }
 
 func newCore(cfg Config) *core {
@@ -69,6 +73,7 @@ func newCore(cfg Config) *core {
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, early: cfg.Tasks,
+		permits: permits{keeper: cfg.Shares, share: cfg.Share},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)
@@ -100,6 +105,7 @@ type entry struct {
 	running int
 	paused  bool
 	parked  []*execution // over the task's limit, or paused
+	claims  int          // asked for and not answered, where the limit is the process's
 }
 
 // dispatcher owns the registry, the slots and the executions of one pool.
@@ -158,6 +164,12 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onFlushed()
 	case *drainOver:
 		d.onDrainOver(m)
+	case *shares.Granted:
+		d.onGranted(m)
+	case *shares.Reserved:
+		d.onReserved(m)
+	case *shares.Claimed:
+		d.onClaimed(m)
 	default:
 		d.receiveCommand(ctx, m)
 	}
@@ -189,6 +201,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 	case *actor.Stopping:
 		d.leave(ErrDrained)
 	case *actor.Stopped:
+		d.leaveShares()
 		d.crew.close()
 		d.monitor.status.Store(int32(Stopped))
 	default:
@@ -231,6 +244,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 		gauge.Store(0)
 	}
 	m.status.Store(int32(Running))
+	d.joinShares()
 	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self})
 	if d.drain != nil {
 		d.resumeDrain()

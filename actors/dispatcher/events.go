@@ -32,6 +32,7 @@ const (
 type Event struct {
 	At        time.Time     `json:"at"`
 	Kind      EventKind     `json:"kind"`
+	Pool      string        `json:"pool"`
 	MessageID string        `json:"message_id"`
 	Task      string        `json:"task"`
 	ExecID    string        `json:"exec_id"`

@@ -41,6 +41,7 @@ type execution struct {
 	ledger   ledger
 	runs     int // attempts of this delivery that have ended
 	suspect  bool
+	claimed  bool     // has its part of the task's concurrency, where that is the process's
 	lost     bool     // the lease
 	returned bool     // given back, not ended: FIFO followers must not run before it
 	forced   *outcome // an operator's, takes the place of the attempt's

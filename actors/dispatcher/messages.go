@@ -155,7 +155,8 @@ type (
 
 // Execution is one message that a dispatcher holds, as of the time of asking.
 type Execution struct {
-	Lease    poller.LeaseID `json:"lease"`
+	Pool     string         `json:"pool"`
+	Lease    poller.LeaseID `json:"lease"` // of that pool's poller
 	Task     string         `json:"task"`
 	ExecID   string         `json:"exec_id"`
 	JobID    string         `json:"job_id"`

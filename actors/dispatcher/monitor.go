@@ -56,12 +56,13 @@ type Monitor struct {
 	restarts atomic.Int64
 
 	tasks atomic.Pointer[map[string]*meter] // copied on write by the dispatcher
-	feed  feed
+	feed  *feed
+	parts []*Monitor // of [Together]
 }
 
 // NewMonitor returns a monitor of a dispatcher that has not started.
 func NewMonitor() *Monitor {
-	m := &Monitor{}
+	m := &Monitor{feed: &feed{}}
 	m.tasks.Store(&map[string]*meter{})
 	return m
 }
@@ -123,10 +124,18 @@ type Stats struct {
 }
 
 // Status is the dispatcher's state.
-func (m *Monitor) Status() Status { return Status(m.status.Load()) }
+func (m *Monitor) Status() Status {
+	if len(m.parts) > 0 {
+		return worst(m.parts)
+	}
+	return Status(m.status.Load())
+}
 
 // Registered tells whether a task of that name is known.
 func (m *Monitor) Registered(name string) bool {
+	if len(m.parts) > 0 {
+		return slices.ContainsFunc(m.parts, func(p *Monitor) bool { return p.Registered(name) })
+	}
 	t := (*m.tasks.Load())[name]
 	return t != nil && t.registered.Load()
 }
@@ -134,13 +143,16 @@ func (m *Monitor) Registered(name string) bool {
 // Names lists the registered tasks, sorted.
 func (m *Monitor) Names() []string {
 	var names []string
+	for _, p := range m.parts {
+		names = append(names, p.Names()...)
+	}
 	for name, t := range *m.tasks.Load() {
 		if t.registered.Load() {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // Events subscribes to what happens from now on, with a buffer of that many
@@ -149,6 +161,9 @@ func (m *Monitor) Events(buffer int) *Subscription { return m.feed.add(buffer) }
 
 // Stats reads all numbers. It costs the dispatcher nothing.
 func (m *Monitor) Stats() *Stats {
+	if len(m.parts) > 0 {
+		return sum(m.parts)
+	}
 	s := &Stats{
 		Status: m.Status(), Paused: m.paused.Load(), Workers: m.workers.Load(), Running: m.running.Load(),
 		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.hung.Load(), Settling: m.settling.Load(),

@@ -46,7 +46,7 @@ func (d *dispatcher) emit(kind EventKind, e *execution, fill func(*Event)) {
 		return
 	}
 	ev := &Event{
-		At: time.Now(), Kind: kind, MessageID: e.messageID, Task: e.msg.Name, ExecID: e.msg.ExecID,
+		At: time.Now(), Kind: kind, Pool: d.pool, MessageID: e.messageID, Task: e.msg.Name, ExecID: e.msg.ExecID,
 		JobID: e.msg.JobID, JobName: e.msg.JobName, Failures: e.ledger.spent(),
 	}
 	if e.cur != nil {

@@ -28,13 +28,16 @@ export const overview = {
     parts.workers = h('div', { class: 'meter', role: 'img' });
     parts.legend = h('dl', { class: 'facts' });
     parts.pool = h('p', { class: 'dim small' });
+    parts.poolRows = h('tbody');
+    parts.pools = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of pools' }, h('table', { class: 'stack' },
+      h('thead', {}, h('tr', {}, ['Pool', 'Weight', 'Share', 'Busy', 'Queued', 'Started'].map((t, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, t)))), parts.poolRows));
     parts.breakers = h('ul', { class: 'plain' });
     parts.events = h('ol', { class: 'feed' });
     parts.noEvents = h('p', { class: 'dim' }, 'Nothing has happened since this page was opened.');
     parts.noBreakers = h('p', { class: 'dim' }, 'The service has no breaker.');
     parts.taskParts = [
       h('div', { class: 'tiles' }, parts.tiles.map((t) => t.el)),
-      card('Workers', parts.pool, parts.workers, parts.legend),
+      card('Workers', parts.pool, parts.workers, parts.legend, parts.pools),
     ];
     parts.queueCard = card('Queues', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of queues' }, h('table', { class: 'stack' },
       h('thead', {}, h('tr', {}, ['Queue', 'Visible', 'In flight', 'Delayed', 'Oldest'].map((t, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, t)))), parts.queues)));
@@ -89,7 +92,18 @@ function workers(s, app) {
   const p = w.poller;
   const kinds = [['running', 'Busy', w.running], ['waiting', 'Waiting in place', w.waiting], ['queued', 'Queued', w.queued], ['abandoned', 'Abandoned', w.abandoned]];
   const whole = Math.max(w.workers, w.running) + w.waiting + w.queued + w.abandoned || 1;
-  text(parts.pool, `${w.pool} · ${w.status.toLowerCase()}${w.paused ? ' · paused' : ''} · ${number(w.workers)} workers`);
+  const pools = w.pools ?? [];
+  const name = pools.length > 1 ? `${pools.length} pools` : w.pool;
+  const most = w.total_workers ? Math.min(w.total_workers, w.workers) : w.workers;
+  text(parts.pool, `${name} · ${w.status.toLowerCase()}${w.paused ? ' · paused' : ''} · ${number(most)} workers`);
+  parts.pools.hidden = pools.length < 2;
+  list(parts.poolRows, pools, (p) => p.name,
+    (p) => h('tr', {}, h('td', { class: 'name' }, p.name), ['Weight', 'Share', 'Busy', 'Queued', 'Started'].map((t) => h('td', { class: 'num', 'data-label': t }))),
+    (tr, p) => {
+      text(tr.children[0], `${p.name}${p.paused ? ' · paused' : ''}${p.status === 'RUNNING' ? '' : ` · ${p.status.toLowerCase()}`}`);
+      [p.priority ? `${p.weight} · priority ${p.priority}` : number(p.weight), p.share ? number(p.share) : '–', number(p.running), number(p.queued), number(p.started)]
+        .forEach((t, i) => text(tr.children[i + 1], t));
+    });
   attr(parts.workers, 'aria-label', kinds.map(([, label, n]) => `${label} ${n}`).join(', '));
   list(parts.workers, kinds, (k) => k[0], (k) => h('span', { 'data-kind': k[0] }), (el, k) => { el.style.width = `${(100 * k[2]) / whole}%`; });
   list(parts.legend, [

@@ -1,0 +1,148 @@
+package shares
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Config is what the actor is made of.
+type Config struct {
+	Limit   int // executions at once in the process, 0: no limit but the pools' own
+	Logger  *slog.Logger
+	Monitor *Monitor // what the outside sees; nil: nothing
+}
+
+// New returns the props of the actor, one a process. They are for one actor:
+// what must survive its restarts lives in them.
+func New(cfg Config) (*actor.Props, error) {
+	if cfg.Limit < 0 {
+		return nil, fmt.Errorf("shares: the limit is %d: must be 0 (none) or more", cfg.Limit)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Monitor == nil {
+		cfg.Monitor = &Monitor{}
+	}
+	k := &keeper{table: newTable(cfg.Limit), to: map[string]*actor.PID{}, log: cfg.Logger, monitor: cfg.Monitor}
+	k.publish()
+	return actor.PropsFromProducer(func() actor.Actor { return k }), nil
+}
+
+// Check tells what is wrong with a share.
+func (s Share) Check() error {
+	var errs []error
+	if s.Weight < 0 || s.Weight > MaxWeight {
+		errs = append(errs, fmt.Errorf("weight is %d: must be 1 to %d (0: 1)", s.Weight, MaxWeight))
+	}
+	if s.Priority < -MaxWeight || s.Priority > MaxWeight {
+		errs = append(errs, fmt.Errorf("priority is %d: must be %d to %d", s.Priority, -MaxWeight, MaxWeight))
+	}
+	return errors.Join(errs...)
+}
+
+// keeper is the actor: it performs what the table decides.
+type keeper struct {
+	table   *table
+	to      map[string]*actor.PID
+	log     *slog.Logger
+	monitor *Monitor
+}
+
+// Receive implements actor.Actor.
+func (k *keeper) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Ask:
+		k.of(m.Pool, m.Epoch, func(p *pool) { k.table.ask(p, m.Returned, m.More) })
+	case *Claim:
+		k.of(m.Pool, m.Epoch, func(p *pool) { k.table.claim(p, m.Task, m.Limit) })
+	case *Unclaim:
+		k.of(m.Pool, m.Epoch, func(p *pool) { k.table.unclaim(p, m.Task) })
+	case *Reserve:
+		k.of(m.Pool, m.Epoch, func(p *pool) { k.table.reserve(p, m.Insist) })
+	case *Release:
+		k.of(m.Pool, m.Epoch, k.table.release)
+	case *Join:
+		k.to[m.Pool] = m.To
+		k.table.join(m.Pool, m.Epoch, m.Share)
+	case *Leave:
+		k.of(m.Pool, m.Epoch, k.table.leave)
+	case *actor.Started, *actor.Restarting, *actor.Stopping, *actor.Stopped:
+		return
+	default:
+		k.log.Warn("the keeper of shares does not know this message", "type", fmt.Sprintf("%T", m))
+		return
+	}
+	k.tell(ctx)
+	k.publish()
+}
+
+// of does f for a pool that has joined; what comes of an earlier epoch is late.
+func (k *keeper) of(name string, epoch uint64, f func(*pool)) {
+	if p := k.table.find(name, epoch); p != nil {
+		f(p)
+	}
+}
+
+func (k *keeper) tell(ctx actor.Context) {
+	for _, e := range k.table.take() {
+		to := k.to[e.to.name]
+		switch {
+		case e.solo:
+			ctx.Send(to, &Reserved{Epoch: e.to.epoch})
+		case e.claimed != "":
+			ctx.Send(to, &Claimed{Epoch: e.to.epoch, Task: e.claimed})
+		default:
+			ctx.Send(to, &Granted{Epoch: e.to.epoch, Permits: e.granted, Free: e.free, Ahead: e.ahead})
+		}
+	}
+}
+
+// Monitor is what the outside sees without a message.
+type Monitor struct{ last atomic.Pointer[Stats] }
+
+// Stats are the shares at one time.
+type Stats struct {
+	Limit int         `json:"limit"` // 0: none
+	Held  int         `json:"held"`  // permits in use
+	Alone string      `json:"alone,omitempty"`
+	Pools []PoolStats `json:"pools"` // by name
+}
+
+// PoolStats is one pool's part.
+type PoolStats struct {
+	Pool     string `json:"pool"`
+	Weight   int    `json:"weight"`
+	Priority int    `json:"priority"`
+	Share    int    `json:"share"`  // of the limit while all pools have work but those of a lower priority; 0: there is no limit
+	Held     int    `json:"held"`   // permits
+	Wanted   int    `json:"wanted"` // and not granted
+	Starts   uint64 `json:"starts"` // permits granted since the start
+}
+
+// Stats reads the last numbers. They must not be changed.
+func (m *Monitor) Stats() *Stats {
+	if s := m.last.Load(); s != nil {
+		return s
+	}
+	return &Stats{}
+}
+
+func (k *keeper) publish() {
+	t := k.table
+	s := &Stats{Limit: t.limit, Held: t.held(), Pools: make([]PoolStats, len(t.pools))}
+	if len(t.solo) > 0 {
+		s.Alone = t.solo[0].name
+	}
+	for i, p := range t.pools {
+		s.Pools[i] = PoolStats{Pool: p.name, Weight: p.share.Weight, Priority: p.share.Priority, Held: p.held, Wanted: max(p.wanted, 0), Starts: p.starts, Share: t.fair(p)}
+	}
+	slices.SortFunc(s.Pools, func(a, b PoolStats) int { return strings.Compare(a.Pool, b.Pool) })
+	k.monitor.last.Store(s)
+}
