@@ -50,8 +50,7 @@ func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A
 // object by custom. It goes to the pool that its definition names
 // (task.InPool), else to tasks.task_pool. To a pool of the system's own the name
 // must be registered ([ErrUnregistered]); to another, chosen by task.Pool, any
-// name goes. It
-// returns once the queue has the message.
+// name goes. It returns once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
 	span := s.startSend(ctx, opts)
 	out, err := s.encode(span.around(ctx), Task{name, args, opts})
