@@ -50,7 +50,7 @@ fuzz: ## every fuzz target for FUZZTIME
 bench: ## benchmarks of our own
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops
+scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops, a million linearizable calls
 	CHASSIS_SCALE=1 $(GO) test -v -timeout 30m -run 'LongTasks|RequestsUnderLoad|Invisible' ./actors/poller
 	$(GO) test -v -timeout 30m -run Malformed ./actors/dispatcher -malformed 1000000
 	$(GO) test -v -timeout 30m -run Invisible . -stops 1000
@@ -59,6 +59,8 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 	$(GO) test -v -timeout 30m -run LongPolls ./localsqs -polls 100000
 	$(GO) test -v -timeout 30m -run Killed ./examples/quickstart -kills 20
 	CHASSIS_STALL=10 $(GO) test -v -run StalledReader ./actors/logger
+	BREAKER_LINEAR_OPS=1000000 $(GO) test -race -v -timeout 30m -run 'TestLinearizable$$' ./actors/breaker
+	BREAKER_OPEN_PATHS=100000 $(GO) test -v -timeout 30m -run 'ManyOpen|HealthyPaths' ./actors/breaker
 
 chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing may be lost
 	cd bench && $(GO) run ./chaos -for $(CHAOSTIME)

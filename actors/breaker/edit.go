@@ -84,7 +84,7 @@ func (e *edit) takeWithin(path string, room int) []*node {
 		kid := &node{}
 		if old := parent.kid(seg); old != nil {
 			*kid, e.fresh[e.depth] = *old, false
-		} else if e.entries < room {
+		} else if e.entries < room && len(parent.path)+len("/")+len(seg) <= maxEntryPath {
 			e.entries++
 			kid.path = parent.path + "/" + seg
 			kid.seg = kid.path[len(parent.path)+1:]

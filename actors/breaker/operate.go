@@ -19,7 +19,8 @@ func query[T any](b *Breaker, f func(s *state) (T, error)) (T, error) {
 	return value, failed
 }
 
-// ForceOpen refuses every call to path and below, for d or (0) until [Breaker.Reset].
+// ForceOpen refuses every call to path and below, for d (at most ten years) or
+// (0) until [Breaker.Reset].
 // The path "" is the whole service. Of several operator's states on a path the
 // deepest decides.
 func (b *Breaker) ForceOpen(path string, d time.Duration) error { return b.force(path, ForcedOpen, d) }
@@ -57,8 +58,8 @@ func (b *Breaker) force(path string, to State, d time.Duration) error {
 }
 
 func (s *state) force(path string, to State, d time.Duration) error {
-	if d < 0 {
-		return fmt.Errorf("breaker of %s%s: %v for %v: want 0 (until reset) or above", s.b.service, path, to, d)
+	if d < 0 || d > maxTime {
+		return fmt.Errorf("breaker of %s%.100s: %v for %v: want 0 (until reset) to %v", s.b.service, path, to, d, maxTime)
 	}
 	if to != ForcedOpen && to != ForcedClosed && to != MetricsOnly {
 		return fmt.Errorf("breaker of %s%s: %v is not a state to force: want %v, %v or %v", s.b.service, path, to, ForcedOpen, ForcedClosed, MetricsOnly)

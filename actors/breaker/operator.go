@@ -10,8 +10,11 @@ import (
 // the service has no room for more entries: an operator's word counts.
 func (e *edit) force(path string, to State, end int64) error {
 	if depth := strings.Count(path, "/"); depth > e.set.MaxDepth {
-		return fmt.Errorf("breaker: %s%s has %d segments, entries have at most max_depth %d: name a shorter prefix",
+		return fmt.Errorf("breaker: %s%.100s has %d segments, entries have at most max_depth %d: name a shorter prefix",
 			e.of.service, path, depth, e.set.MaxDepth)
+	}
+	if len(path) > maxEntryPath {
+		return fmt.Errorf("breaker: a path of %s has %d bytes, entries have at most %d: name a shorter prefix", e.of.service, len(path), maxEntryPath)
 	}
 	chain := e.takeWithin(path, math.MaxInt)
 	e.override(chain[len(chain)-1], to, end, "an operator's order")

@@ -35,6 +35,14 @@ func cleanPath(path string) string {
 	return b.String()
 }
 
+// maxScheme is the longest scheme, in bytes: its length is kept in one.
+const maxScheme = 255
+
+// maxEntryPath is the longest path, in bytes, that has an entry of its own; of a
+// longer one the parents take the failures. So what a stranger makes us call
+// cannot take more memory than max_entries of these.
+const maxEntryPath = 4096
+
 // parseService checks and normalizes scheme://host[:port]: lower case, and
 // without the port that the scheme has by default.
 func parseService(service string) (scheme, host string, err error) {
@@ -42,11 +50,16 @@ func parseService(service string) (scheme, host string, err error) {
 		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], such as https://mail.internal", service, why)
 	}
 	u, err := url.Parse(service)
+	if err == nil {
+		service = u.Redacted() // it may hold a password
+	}
 	switch {
 	case err != nil:
 		return fail(err.Error())
 	case u.Scheme == "" || u.Host == "" || u.Hostname() == "":
 		return fail("no scheme or no host")
+	case len(u.Scheme) > maxScheme:
+		return fail("no such scheme")
 	case u.User != nil:
 		return fail("it has a user")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":

@@ -121,13 +121,13 @@ func (s Settings) validate() error {
 		{"request_timeout", s.RequestTimeout}, {"open_timeout", s.OpenTimeout}, {"probe_timeout", s.ProbeTimeout},
 		{"hang_time", s.HangTime}, {"open_max", s.OpenMax}, {"health_interval", s.HealthInterval}, {"forget_after", s.ForgetAfter},
 	} {
-		bad(d.v > 0, d.key, "above 0", d.v)
+		bad(d.v > 0 && d.v <= maxTime, d.key, fmt.Sprintf("above 0 and at most %v", maxTime), d.v)
 	}
 	for _, d := range []struct {
 		key string
 		v   time.Duration
 	}{{"window", s.Window}, {"slow_call", s.SlowCall}, {"ramp", s.Ramp}} {
-		bad(d.v >= 0, d.key, "0 or above", d.v)
+		bad(d.v >= 0 && d.v <= maxTime, d.key, fmt.Sprintf("0 to %v", maxTime), d.v)
 	}
 	for _, n := range []struct {
 		key string
@@ -166,6 +166,10 @@ func (s Settings) validate() error {
 	oneOf("blame", s.Blame, "deepest", "all")
 	return errors.Join(errs...)
 }
+
+// maxTime bounds every time, so that a sum of them and the clock is one too:
+// ten years.
+const maxTime = 10 * 365 * 24 * time.Hour
 
 // maxDepth bounds max_depth, so that a walk down a path needs no allocation.
 const maxDepth = 32
