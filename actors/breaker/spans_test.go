@@ -29,7 +29,7 @@ func recorded() (trace.Tracer, *tracetest.SpanRecorder) {
 func attr(s sdk.ReadOnlySpan, key string) string {
 	for _, kv := range s.Attributes() {
 		if kv.Key == attribute.Key(key) {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""
@@ -110,7 +110,7 @@ func TestACallIsASpan(t *testing.T) {
 		for _, s := range spans.Ended() {
 			text := s.Name() + s.Status().Description
 			for _, kv := range s.Attributes() {
-				text += kv.Value.Emit()
+				text += kv.Value.String()
 			}
 			if len(s.Events()) > 0 || strings.Contains(text, "secret") {
 				t.Errorf("span %q tells a secret: %v %v", s.Name(), text, s.Events())
