@@ -37,9 +37,15 @@ type embedded struct {
 	mon       *dispatcher.Monitor
 	pid, pull *actor.PID
 	kill      context.CancelFunc
+	workers   int // 0: the default
 }
 
 func newEmbedded(t *testing.T, system *actor.ActorSystem) *embedded {
+	t.Helper()
+	return newEmbeddedOf(t, system, 0)
+}
+
+func newEmbeddedOf(t *testing.T, system *actor.ActorSystem, workers int) *embedded {
 	t.Helper()
 	srv, err := localsqs.New()
 	if err != nil {
@@ -49,7 +55,7 @@ func newEmbedded(t *testing.T, system *actor.ActorSystem) *embedded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &embedded{t: t, system: system, srv: srv, client: client, sender: poller.NewSender(client)}
+	e := &embedded{t: t, system: system, srv: srv, client: client, sender: poller.NewSender(client), workers: workers}
 	for _, name := range []string{"pool_dead", "pool"} {
 		if e.url, err = poller.EnsureQueue(context.Background(), client, name, poller.EnsureOptions{Create: true}); err != nil {
 			t.Fatal(err)
@@ -70,7 +76,7 @@ func (e *embedded) up() {
 	e.pull = e.system.Root.Spawn(p.Props())
 	e.mon = dispatcher.NewMonitor()
 	props, err := dispatcher.New(dispatcher.Config{
-		Settings: dispatcher.Settings{AbandonAfter: time.Second}, Pool: "pool", Poller: e.pull, Monitor: e.mon, Logger: slog.New(slog.DiscardHandler),
+		Settings: dispatcher.Settings{AbandonAfter: time.Second, Workers: e.workers, MaxWorkers: e.workers}, Pool: "pool", Poller: e.pull, Monitor: e.mon, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		e.t.Fatal(err)
