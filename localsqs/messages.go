@@ -304,7 +304,7 @@ func (s *Server) fetch(w *engine.Waiter) *engine.Error {
 func answerSize(list []engine.Received) int {
 	n := 64
 	for i := range list {
-		n += len(list[i].Content.Body) + 512
+		n += list[i].Content.Size() + 48*len(list[i].Content.Attrs) + 640
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -100,6 +101,9 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		}
 		return nextGivenBack
 	}
+	if out.kind == outRefused {
+		out.wait = spread(out.wait)
+	}
 	var verdict verdict
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
@@ -125,6 +129,15 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		return nextGivenUp
 	}
 	return nextGivenBack
+}
+
+// spread lengthens the wait for an open breaker by up to a quarter, at most
+// 5 s. All that it
+// refused would come back at one instant, of which a half-open one lets a few
+// in and sends the rest away for longer; so the first of them close it for
+// those behind.
+func spread(wait time.Duration) time.Duration {
+	return wait + time.Duration(rand.Float64()*float64(min(wait/4, 5*time.Second)))
 }
 
 func (d *dispatcher) spends(t *entry) bool {
