@@ -3,6 +3,7 @@ package chassis
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/sambatech/chassis/admin"
 )
@@ -81,7 +82,7 @@ func letter(l *DeadLetter) admin.DeadLetter {
 	a := admin.DeadLetter{ID: l.MessageID, Task: l.Name, ExecID: l.ExecID, JobID: l.JobID, JobName: l.JobName, Pool: l.Pool,
 		Reason: l.Reason, LastError: l.LastError, Failures: l.Failures, Sent: l.Sent, Body: l.Body}
 	if len(a.Body) > shownBody {
-		a.Body, a.Cut = a.Body[:shownBody], true
+		a.Body, a.Cut = strings.ToValidUTF8(a.Body[:shownBody], ""), true
 	}
 	if l.Defects != nil {
 		a.Defects = l.Defects.Error()

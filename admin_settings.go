@@ -3,6 +3,7 @@ package chassis
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/settings"
@@ -10,15 +11,18 @@ import (
 
 // origins tells each setting's value and where it came from.
 type origins struct {
-	sys  *System
-	list []admin.Setting // made at the start, when the sources are what they were for New
+	sys    *System
+	loaded func() ([]settings.Entry, error) // of [Load]; nil if the program gave the settings
+	list   []admin.Setting                  // made at the start
 }
 
 // Settings implements admin.Explained.
 func (o *origins) Settings() []admin.Setting { return slices.Clone(o.list) }
 
-// find puts a value down to a source if that gives this very value, to the
-// defaults if it is one of them, else to the program.
+// find lists the service's own settings and then the chassis' in force, with
+// what they were loaded from. What is neither loaded nor a default was given by the
+// program, or, if all were loaded, by the chassis, such as a name made of the
+// service's.
 func (o *origins) find() {
 	now, err := settings.LayoutOf(o.sys.settings)
 	plain, err2 := settings.LayoutOf(DefaultSettings())
@@ -26,20 +30,51 @@ func (o *origins) find() {
 		o.sys.Logger("admin").Error("the settings cannot be explained", "error", err)
 		return
 	}
-	sources, _ := plain.Explain(append(Sources(), settings.Shared())...) // what is wrong in them New has told
-	from := map[string]settings.Entry{}
-	for _, e := range sources {
+	load, otherwise := o.loaded, "the chassis"
+	if load == nil {
+		load, otherwise = func() ([]settings.Entry, error) { return plain.Explain() }, "the program"
+	}
+	loaded, _ := load() // what is wrong in them New has told
+	from := make(map[string]settings.Entry, len(loaded))
+	for _, e := range loaded {
 		from[e.Path] = e
 	}
 	inForce, _ := now.Explain()
+	sections := map[string]bool{}
 	for _, e := range inForce {
-		s := admin.Setting{Key: e.Path, Value: e.Value, From: "the program", Doc: e.Doc, Secret: e.Secret}
-		switch given, ok := from[e.Path]; {
-		case ok && given.Value == e.Value && !given.Default:
-			s.From = given.Source.String()
-		case ok && given.Value == e.Value:
-			s.From = "default"
-		}
-		o.list = append(o.list, s)
+		sections[section(e)] = true
 	}
+	for _, e := range loaded {
+		if !sections[section(e)] {
+			o.add(e, originOf(e))
+		}
+	}
+	for _, e := range inForce {
+		if given, known := from[e.Path]; known && given.Value == e.Value {
+			o.add(e, originOf(given))
+			continue
+		}
+		o.add(e, otherwise)
+	}
+}
+
+// section is the top-level key that a setting is under.
+func section(e settings.Entry) string {
+	name, _, _ := strings.Cut(e.Path, ".")
+	return name
+}
+
+func (o *origins) add(e settings.Entry, from string) {
+	o.list = append(o.list, admin.Setting{Key: e.Path, Value: e.Value, From: from, Doc: e.Doc, Secret: e.Secret})
+}
+
+// originOf is where a value was given: file, line and column, or a variable.
+func originOf(e settings.Entry) string {
+	switch {
+	case e.Default:
+		return "default"
+	case e.Alias != "":
+		return e.Source.String() + " (alias " + e.Alias + ", at " + e.Target.String() + ")"
+	}
+	return e.Source.String()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -277,6 +278,95 @@ func TestSettingsAreExplainedWithoutSecrets(t *testing.T) {
 	}
 }
 
+// TestTheServicesOwnSettingsAreExplained: every value by where it was really
+// given, also one that happens to equal the default.
+func TestTheServicesOwnSettingsAreExplained(t *testing.T) {
+	type Mail struct {
+		From  string                  `rule:"required" doc:"sender address"`
+		Batch int                     `doc:"mails sent at once"`
+		Token settings.Secret[string] `doc:"token of the relay"`
+	}
+	type Config struct {
+		chassis.Settings
+		Mail Mail
+	}
+	const file = "admin:\n  listen: 127.0.0.1:0\npool: own-tasks\ntasks:\n  task_pool: .pool\n  workers: 3\nmail:\n  from: a@example.org\n"
+	cfg, use, err := chassis.Load(Config{Settings: chassis.DefaultSettings(), Mail: Mail{Batch: 4}},
+		settings.Bytes("chassis.yaml", settings.YAML, []byte(file)), settings.Environ("CHASSIS", []string{"CHASSIS_MAIL__TOKEN=s3cret"}), settings.Shared())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Mail.From != "a@example.org" || cfg.Mail.Token.Reveal() != "s3cret" || cfg.Tasks.TaskPool != "own-tasks" {
+		t.Errorf("%+v", cfg.Mail)
+	}
+	sys, err := chassis.New("mailer", use, chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get(sys.AdminURL() + "api/v1/settings")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	if bytes.Contains(body, []byte("s3cret")) {
+		t.Errorf("the token is shown: %s", body)
+	}
+	var all struct{ List []admin.Setting }
+	if err := json.Unmarshal(body, &all); err != nil {
+		t.Fatal(err)
+	}
+	from := map[string]string{}
+	if first := all.List[0].Key; first != "mail.from" {
+		t.Errorf("the service's own do not come first, but %s", first)
+	}
+	for _, s := range all.List {
+		if _, twice := from[s.Key]; twice {
+			t.Errorf("%s is there twice", s.Key)
+		}
+		from[s.Key] = s.From
+		if s.Key == "mail.token" && (!s.Secret || s.Value == "") || s.Key == "mail.batch" && (s.Value != "4" || s.Doc == "") {
+			t.Errorf("%+v", s)
+		}
+	}
+	for key, want := range map[string]string{
+		"tasks.workers": "chassis.yaml:6:12", "tasks.max_workers": "default", "tasks.task_pool": "chassis.yaml:5:14 (alias .pool, at chassis.yaml:3:7)",
+		"mail.from": "chassis.yaml:8:9", "mail.batch": "default", "mail.token": "CHASSIS_MAIL__TOKEN", "tasks.receive_wait": "the chassis", "log.levels.actor": "the chassis",
+	} {
+		if from[key] != want {
+			t.Errorf("%s is from %q, want %q", key, from[key], want)
+		}
+	}
+}
+
+func TestSettingsWithoutTheChassisArePointedOut(t *testing.T) {
+	type Config struct{ Mail struct{ From string } }
+	if _, _, err := chassis.Load(Config{}, settings.Bytes("a.yaml", settings.YAML, nil)); err == nil || !strings.Contains(err.Error(), "embed chassis.Settings") {
+		t.Errorf("%v", err)
+	}
+	type Whole struct {
+		chassis.Settings
+		Mail struct {
+			From string `rule:"required"`
+		}
+	}
+	_, _, err := chassis.Load(Whole{Settings: chassis.DefaultSettings()}, settings.Bytes("a.yaml", settings.YAML, []byte("tasks:\n  workers: many\n")))
+	for _, word := range []string{"a.yaml:2:12", "mail.from"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("the error does not name %s: %v", word, err)
+		}
+	}
+}
+
 func TestOnlyAProgramIsServedWithoutBeingAsked(t *testing.T) {
 	started, _ := newSystem(t, nil)
 	if err := started.Start(t.Context()); err != nil {
@@ -286,11 +376,14 @@ func TestOnlyAProgramIsServedWithoutBeingAsked(t *testing.T) {
 		t.Errorf("Start alone serves at %s", url)
 	}
 	run, log := newSystem(t, nil)
+	lines := run.Log().Subscribe(t.Context(), 100).Lines()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- run.Run(ctx) }()
-	for run.State() != chassis.Running {
-		time.Sleep(time.Millisecond) // the state is what is waited for; Run has no other sign
+	for line := range lines {
+		if strings.Contains(line, `"running"`) {
+			break
+		}
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Get(run.AdminURL() + "readyz")

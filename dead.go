@@ -20,6 +20,10 @@ import (
 // it; on a standard queue a letter can be settled also after that.
 const deadLook = 30 * time.Second
 
+// deleteTime is what the delete of a letter that was sent back may take, less
+// than the time that it is hidden.
+const deleteTime = 10 * time.Second
+
 // DeadLetter is a message of the dead-letter pool: a task that was given up,
 // or a message that never was a task.
 type DeadLetter struct {
@@ -156,7 +160,8 @@ func (s *System) unhide(ctx context.Context, url string, letters []*DeadLetter) 
 }
 
 // SendBack puts the task on its pool again with a fresh failure budget, and
-// then deletes the dead letter. It keeps its exec_id, job and body.
+// then deletes the dead letter. It keeps its exec_id, job and body. Once it is
+// sent the end of ctx does not keep it from being deleted.
 func (d *DeadLetter) SendBack(ctx context.Context) error {
 	m := &d.Message
 	fresh := task.Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body, Extra: m.Extra}
@@ -164,6 +169,8 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
+	defer cancel()
 	return d.Delete(ctx)
 }
 

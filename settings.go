@@ -1,8 +1,10 @@
 package chassis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -23,8 +25,8 @@ import (
 //		chassis.Settings
 //		Sender string `rule:"required"`
 //	}
-//	cfg, err := settings.Load(Config{Settings: chassis.DefaultSettings()}, chassis.Sources()...)
-//	sys, err := chassis.New("mailer", chassis.WithSettings(cfg.Settings))
+//	cfg, use, err := chassis.Load(Config{Settings: chassis.DefaultSettings()})
+//	sys, err := chassis.New("mailer", use)
 type Settings struct {
 	Log            logger.Settings  `key:"log"`
 	CircuitBreaker breaker.Settings `key:"circuit_breaker"`
@@ -99,6 +101,51 @@ func Sources() []settings.Option {
 // ours. All errors are told at once, with their places.
 func LoadSettings(sources ...settings.Option) (Settings, error) {
 	return settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
+}
+
+// Load reads a service's own settings, a struct that [Settings] is embedded in,
+// from sources, or from [Sources] if there are none. The option makes a system
+// that uses them, and whose live page tells of all of them, the service's own
+// too, where each came from; secrets are hidden. All errors are told at once,
+// with their places.
+func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
+	if len(sources) == 0 {
+		sources = Sources()
+	}
+	layout, err := settings.LayoutOf(defaults)
+	if err != nil {
+		return defaults, nil, err
+	}
+	tree, err := settings.Open(sources...)
+	cfg := defaults
+	if err == nil {
+		cfg, err = settings.Decode(tree, defaults)
+	}
+	if err != nil {
+		_, all := settings.Load(defaults, sources...) // mistakes of the sources and of the values together
+		return cfg, nil, cmp.Or(all, err)
+	}
+	ours, ok := partOf(reflect.ValueOf(cfg))
+	if !ok {
+		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it", cfg)
+	}
+	return cfg, func(o *options) {
+		o.settings = &ours
+		o.explain = func() ([]settings.Entry, error) { return layout.ExplainTree(tree) }
+	}, nil
+}
+
+// partOf is the chassis' part of a service's settings.
+func partOf(v reflect.Value) (Settings, bool) {
+	if s, ok := v.Interface().(Settings); ok {
+		return s, true
+	}
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.Anonymous && f.Type == reflect.TypeFor[Settings]() {
+			return v.FieldByIndex(f.Index).Interface().(Settings), true
+		}
+	}
+	return Settings{}, false
 }
 
 // check fills in what depends on the service and tells what does not fit

@@ -488,4 +488,3 @@ func TestSpansUseTheWordsOfTheConventions(t *testing.T) {
 		}
 	}
 }
-

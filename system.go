@@ -24,6 +24,7 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/settings"
 )
 
 // System is a service: its logger, breakers, queue and tasks, started and
@@ -82,9 +83,11 @@ type options struct {
 	server   *localsqs.Server
 	metrics  prometheus.Gatherer
 	tracing  trace.TracerProvider
+	explain  func() ([]settings.Entry, error) // nil: nobody knows where the settings came from
 }
 
-// WithSettings uses s instead of reading files and the environment.
+// WithSettings uses s instead of reading files and the environment. The live
+// page cannot tell then where they came from; [Load] has an option that can.
 func WithSettings(s Settings) Option { return func(o *options) { o.settings = &s } }
 
 // WithLogOutput writes the log to w instead of stdout.
@@ -141,11 +144,11 @@ func New(name string, opts ...Option) (*System, error) {
 		return nil, errors.New("chassis: the service has no name: give one to chassis.New")
 	}
 	if o.settings == nil {
-		loaded, err := LoadSettings(Sources()...)
+		_, use, err := Load(DefaultSettings(), append(Sources(), settings.Shared())...)
 		if err != nil {
 			return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 		}
-		o.settings = &loaded
+		use(&o)
 	}
 	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
 	if err := s.settings.check(name, o.client != nil || o.server != nil); err != nil {

@@ -135,6 +135,7 @@ type DeadPage struct {
 const (
 	maxDead     = 1000
 	defaultDead = 200
+	deadTime    = writeLimit - 10*time.Second // for one answer: a later one could not be sent any more
 )
 
 func (s *Server) getDead(r *http.Request) (any, error) {
@@ -142,7 +143,7 @@ func (s *Server) getDead(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), writeLimit-10*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
 	defer cancel()
 	letters, more, err := s.cfg.Dead.List(ctx, limit)
 	if err != nil {

@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -121,4 +124,32 @@ func TestAManyPathedBreakerIsCutInTheState(t *testing.T) {
 	if b := get[State](t, srv, "/api/v1/state").Breakers[0]; len(b.Entries) != maxEntries || b.More != 1000-maxEntries {
 		t.Errorf("%d entries and %d more", len(b.Entries), b.More)
 	}
+}
+
+// slowDead settles one letter and then takes as long as it is let.
+type slowDead struct{ plantDead }
+
+func (slowDead) SendBack(ctx context.Context, ids []string) ([]string, error) {
+	<-ctx.Done()
+	return ids[:1], ctx.Err()
+}
+
+// TestALongCommandIsAnsweredWhileItCanBe: after the write time-out nobody would
+// hear how far it came.
+func TestALongCommandIsAnsweredWhileItCanBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlant()
+		cfg := p.config(Settings{})
+		cfg.Dead = slowDead{plantDead{p}}
+		srv, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close(t.Context())
+		begun := time.Now()
+		w := ask(srv, "POST", "/api/v1/dead/back", `{"ids":["a","b"]}`)
+		if w.Code != http.StatusGatewayTimeout || !strings.Contains(w.Body.String(), "after 1 were settled") || time.Since(begun) >= writeLimit {
+			t.Errorf("%d after %v: %s", w.Code, time.Since(begun), w.Body)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -165,7 +166,9 @@ func (s *Server) sendBack(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return found(s.cfg.Dead.SendBack(r.Context(), c.IDs))
+	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
+	defer cancel()
+	return found(s.cfg.Dead.SendBack(ctx, c.IDs))
 }
 
 func (s *Server) deleteDead(r *http.Request) (any, error) {
@@ -176,7 +179,9 @@ func (s *Server) deleteDead(r *http.Request) (any, error) {
 	if c.Confirm != "delete" {
 		return nil, fmt.Errorf(`%w: deleting dead letters cannot be undone: confirm it with "confirm": "delete"`, ErrInvalid)
 	}
-	return found(s.cfg.Dead.Delete(r.Context(), c.IDs))
+	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
+	defer cancel()
+	return found(s.cfg.Dead.Delete(ctx, c.IDs))
 }
 
 func found(ids []string, err error) (any, error) {

@@ -39,6 +39,7 @@ type Server struct {
 	guard    guard
 	handler  http.Handler
 	hub      *hub
+	conns    *conns
 	listing  listing
 	listener net.Listener
 	http     *http.Server
@@ -68,7 +69,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	host, _, _ := net.SplitHostPort(cfg.Settings.listen()) // validated
-	s := &Server{cfg: cfg, log: cfg.Logger, guard: newGuard(cfg.Settings, isLoopback(host))}
+	s := &Server{cfg: cfg, log: cfg.Logger, guard: newGuard(cfg.Settings, isLoopback(host)), conns: newConns(maxConns)}
 	metrics, err := s.metrics()
 	if err != nil {
 		return nil, fmt.Errorf("admin: the metrics: %w", err)
@@ -139,7 +140,8 @@ func (s *Server) Listen() error {
 	s.http = &http.Server{
 		Handler: s.handler, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeLimit, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ConnState: s.conns.watch,
+		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	go func() {
 		defer close(s.served)

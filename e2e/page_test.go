@@ -91,6 +91,11 @@ func TestThePageShowsAndSteersTheService(t *testing.T) {
 	}
 	b.show("settings")
 	b.until("settings", `document.querySelectorAll('#view-settings tbody tr').length > 40`)
+	b.until("the service's own, by its place", b.hasText("#view-settings tbody tr", "mail.batch80chassis.yaml:3:10"))
+	b.until("its secret, hidden", b.hasText("#view-settings tbody tr", "hiddenCHASSIS_MAIL__TOKEN"))
+	if body := run(b, "text", chromedp.Text(chromedp.CSS("body"))); strings.Contains(body, "e2e-secret") {
+		t.Error("the page shows a secret")
+	}
 	b.quiet()
 
 	// The drain is shown while a task still runs.

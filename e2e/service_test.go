@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -24,6 +25,18 @@ type service struct {
 	strict  atomic.Bool // "invoice" has no recipient
 	hold    chan struct{}
 	stopped chan error
+}
+
+// config is the settings of the mailer: the chassis', and its own.
+type config struct {
+	chassis.Settings
+	Mail mailSettings
+}
+
+type mailSettings struct {
+	From  string                  `rule:"required" doc:"sender address"`
+	Batch int                     `rule:"min=1,max=100" doc:"mails of one letter that go out together"`
+	Token settings.Secret[string] `doc:"token of the relay"`
 }
 
 type mail struct {
@@ -50,8 +63,13 @@ func start(t *testing.T, change func(*chassis.Settings)) *service {
 	if change != nil {
 		change(&set)
 	}
-	var err error
-	s.System, err = chassis.New("mailer", chassis.WithSettings(set), chassis.WithLogOutput(t.Output()), chassis.WithoutDefaultLogger())
+	_, use, err := chassis.Load(config{Settings: set, Mail: mailSettings{Batch: 50}},
+		settings.Bytes("chassis.yaml", settings.YAML, []byte("mail:\n  from: spring@example.org\n  batch: 80\n")),
+		settings.Environ("CHASSIS", []string{"CHASSIS_MAIL__TOKEN=e2e-secret"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.System, err = chassis.New("mailer", use, chassis.WithLogOutput(t.Output()), chassis.WithoutDefaultLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

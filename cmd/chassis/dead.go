@@ -256,8 +256,9 @@ first that cannot be settled and tells how many were; it may be run again.`,
 				return usage("which ones? Give ids, a filter such as --task NAME, or --all")
 			case f.any() && all:
 				return usage("--all is all of them: leave out the ids and filters, or --all")
-			case perSecond < 0:
-				return usage("--rate is %v: want dead letters a second, above 0", perSecond)
+			}
+			if err := checkRate(perSecond, "dead letters"); err != nil {
+				return err
 			}
 			if what.confirm != "" && !dry {
 				if err := a.confirm(yes, "Delete dead letters, for good?"); err != nil {
@@ -316,6 +317,14 @@ func (a *app) settleDead(ctx context.Context, p *place, f *filter, dry bool, per
 		return notFound("none of them is among the dead letters that can be seen now; somebody who looks at one hides it for a while")
 	}
 	return err
+}
+
+// checkRate refuses what is no rate; NaN and infinities are numbers to the flag.
+func checkRate(perSecond float64, what string) error {
+	if perSecond >= 0 && perSecond <= 1e6 {
+		return nil
+	}
+	return usage("--rate is %v: want %s a second, above 0 and at most a million", perSecond, what)
 }
 
 // limiter of so many a second, 0 for no limit.

@@ -108,8 +108,8 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 	if err != nil {
 		return err
 	}
-	if s.rate < 0 {
-		return usage("--rate is %v: want tasks a second, above 0", s.rate)
+	if err := checkRate(s.rate, "tasks"); err != nil {
+		return err
 	}
 	opts, err := s.options(time.Now())
 	if err != nil {
@@ -157,7 +157,12 @@ func (a *app) argument(args []string) ([]byte, error) {
 	case text == "-":
 		return io.ReadAll(io.LimitReader(a.in, task.MaxSize+1))
 	case strings.HasPrefix(text, "@"):
-		return os.ReadFile(text[1:])
+		f, err := os.Open(text[1:])
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return io.ReadAll(io.LimitReader(f, task.MaxSize+1)) // a longer one is refused for its size
 	}
 	return []byte(text), nil
 }
@@ -245,7 +250,9 @@ func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, 
 		}
 	}
 	if err == nil {
-		err = lines.Err()
+		if err = lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+			err = usage("line %d of %s is longer than %d bytes, the most that SQS takes", line+1, s.lines, task.MaxSize)
+		}
 	}
 	if err == nil {
 		err = flush()

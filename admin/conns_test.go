@@ -1,0 +1,58 @@
+package admin
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestAFloodOfConnectionsIsBoundedAndAProbeGetsThrough holds connections open
+// that ask for nothing, one that is at work, and far more than may be.
+func TestAFloodOfConnectionsIsBoundedAndAProbeGetsThrough(t *testing.T) {
+	srv := serve(t, newPlant(), Settings{Listen: "127.0.0.1:0"})
+	srv.conns.most = 8
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	stream, err := client.Get(srv.URL() + "api/v1/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	var held []net.Conn
+	for range 100 {
+		c, err := net.Dial("tcp", srv.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held = append(held, c)
+	}
+	res, err := client.Get(srv.URL() + "livez")
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("the probe: %v %v", res, err)
+	}
+	res.Body.Close()
+	// All were accepted before the probe; those but the last few have been closed.
+	for i, c := range held[:90] {
+		if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+			t.Errorf("connection %d: %v", i, err)
+		}
+	}
+	if n := srv.conns.count(); n > 8 {
+		t.Errorf("%d connections are open", n)
+	}
+	if _, err := io.ReadFull(stream.Body, make([]byte, 20)); err != nil {
+		t.Errorf("the one at work was closed: %v", err)
+	}
+}
+
+// count is how many connections have a place.
+func (c *conns) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}

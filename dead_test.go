@@ -1,0 +1,75 @@
+package chassis_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/task"
+)
+
+// hangUp is a client whose caller goes away as soon as something was sent.
+type hangUp struct {
+	next interface {
+		Do(*http.Request) (*http.Response, error)
+	}
+	cancel context.CancelFunc // nil: not yet
+}
+
+func (h *hangUp) Do(r *http.Request) (*http.Response, error) {
+	res, err := h.next.Do(r)
+	if h.cancel != nil && strings.HasSuffix(r.Header.Get("X-Amz-Target"), "SendMessageBatch") {
+		h.cancel()
+	}
+	return res, err
+}
+
+// TestALetterThatWasSentBackIsDeletedThoughNobodyWaits: else a tab that is
+// closed at the wrong time makes the task run twice.
+func TestALetterThatWasSentBackIsDeletedThoughNobodyWaits(t *testing.T) {
+	queue, err := localsqs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer queue.Close()
+	line := &hangUp{next: queue.HTTPClient()}
+	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithSQS(client), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := sys.Send(t.Context(), "doomed", 1, task.Pool("mailer-tasks_dead")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for d, err := range sys.DeadLetters(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		line.cancel = cancel
+		_ = d.SendBack(ctx) // the send may be told to have been given up: it was under way
+		break
+	}
+	if ctx.Err() == nil {
+		t.Fatal("nothing was sent")
+	}
+	for _, s := range queue.Stats().Queues {
+		if left := s.Visible + s.InFlight + s.Delayed; s.Name == "mailer-tasks_dead" && left != 0 || s.Name == "mailer-tasks" && left != 1 {
+			t.Errorf("%s has %d messages", s.Name, left)
+		}
+	}
+}
