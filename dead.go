@@ -20,9 +20,9 @@ import (
 // it; on a standard queue a letter can be settled also after that.
 const deadLook = 30 * time.Second
 
-// deleteTime is what the delete of a letter that was sent back may take, less
-// than the time that it is hidden.
-const deleteTime = 10 * time.Second
+// backTime is what sending a letter back may take, less than the time that it
+// is hidden.
+const backTime = 20 * time.Second
 
 // DeadLetter is a message of the dead-letter pool: a task that was given up,
 // or a message that never was a task.
@@ -160,17 +160,21 @@ func (s *System) unhide(ctx context.Context, url string, letters []*DeadLetter) 
 }
 
 // SendBack puts the task on its pool again with a fresh failure budget, and
-// then deletes the dead letter. It keeps its exec_id, job and body. Once it is
-// sent the end of ctx does not keep it from being deleted.
+// then deletes the dead letter. It keeps its exec_id, job and body. Once this
+// has begun the end of ctx does not break it off: between the two steps the task
+// is there twice.
 func (d *DeadLetter) SendBack(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, context.Cause(ctx))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTime)
+	defer cancel()
 	m := &d.Message
 	fresh := task.Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body, Extra: m.Extra}
 	_, err := d.system.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(), GroupID: d.group})
 	if err != nil {
 		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
-	defer cancel()
 	return d.Delete(ctx)
 }
 
