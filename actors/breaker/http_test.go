@@ -229,7 +229,7 @@ func TestDecodedProbesClose(t *testing.T) {
 }
 
 func TestUpgrade(t *testing.T) {
-	b, client, url := serve(t, false, breaker.Settings{RequestTimeout: 50 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+	b, client, url := serve(t, false, breaker.Settings{RequestTimeout: 500 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -253,7 +253,7 @@ func TestUpgrade(t *testing.T) {
 	if res.StatusCode != 101 || !ok {
 		t.Fatal(res.Status, ok)
 	}
-	<-time.After(100 * time.Millisecond) // an idle connection is not a stalled body
+	<-time.After(600 * time.Millisecond) // an idle connection is not a stalled body
 	if _, err := io.WriteString(conn, "hello\n"); err != nil {
 		t.Fatal(err)
 	}

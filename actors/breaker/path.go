@@ -50,8 +50,8 @@ func parseService(service string) (scheme, host string, err error) {
 		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], such as https://mail.internal", service, why)
 	}
 	u, err := url.Parse(service)
-	if err == nil {
-		service = u.Redacted() // it may hold a password
+	if err == nil && u.User != nil {
+		service = u.Redacted() // a password is not for logs
 	}
 	switch {
 	case err != nil:
