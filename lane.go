@@ -11,6 +11,7 @@ import (
 
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
 )
 
 // lane is one task pool at work: its poller and its dispatcher.
@@ -19,6 +20,7 @@ type lane struct {
 	settings TaskSettings // of this pool
 	monitor  *dispatcher.Monitor
 	pulse    pulse
+	around   []task.Middleware
 	running  atomic.Pointer[running] // nil until started
 }
 
@@ -63,7 +65,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 	d, err := dispatcher.New(dispatcher.Config{
 		Settings: l.settings.DispatcherSettings, Pool: l.pool(), Poller: r.poller,
 		Logger: s.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
-		Tracer: s.tracer, Shares: keeper, Share: l.settings.share(),
+		Tracer: s.tracer, Shares: keeper, Share: l.settings.share(), Middleware: l.around,
 	})
 	if err == nil {
 		r.dispatcher, err = spawn(s.actors, d, "dispatcher-"+l.pool())

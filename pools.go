@@ -32,11 +32,11 @@ type pools struct {
 	begun atomic.Pointer[dispatcher.Client] // of all lanes; nil until they are started
 }
 
-func newPools(s *System) *pools {
+func newPools(s *System, around []task.Middleware) *pools {
 	p := &pools{sys: s, specs: map[string]task.Spec{}}
 	var monitors []*dispatcher.Monitor
 	for _, set := range s.settings.Tasks.EachPool() {
-		l := &lane{sys: s, settings: set, monitor: dispatcher.NewMonitor(), pulse: pulse{pools: p}}
+		l := &lane{sys: s, settings: set, monitor: dispatcher.NewMonitor(), pulse: pulse{pools: p}, around: around}
 		p.lanes, monitors = append(p.lanes, l), append(monitors, l.monitor)
 	}
 	p.monitor = dispatcher.Together(monitors...)

@@ -25,6 +25,7 @@ import (
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/task"
 )
 
 // System is a service: its logger, breakers, queue and tasks, started and
@@ -82,6 +83,7 @@ type options struct {
 	client   *sqs.Client
 	server   *localsqs.Server
 	metrics  prometheus.Gatherer
+	around   []task.Middleware
 	tracing  trace.TracerProvider
 	explain  func() ([]settings.Entry, error) // nil: nobody knows where the settings came from
 }
@@ -131,6 +133,13 @@ func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.met
 // made tp flushes and closes it, after [System.Stop].
 func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.tracing = tp } }
 
+// WithMiddleware wraps the handlers of all tasks, outside of a task's own
+// middleware (task.Use); the first is the outermost. Around all of them are
+// task.Logging and task.Recovery. Task actors are not wrapped.
+func WithMiddleware(mw ...task.Middleware) Option {
+	return func(o *options) { o.around = append(o.around, mw...) }
+}
+
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
 // and [Send] work from here on. Whoever does not call Run or Start must call
@@ -173,7 +182,7 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	s.breakers.each = map[string]*breaker.Breaker{}
 	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure()))
-	s.tasks = newPools(s)
+	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
 	return s, nil
 }
