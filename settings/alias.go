@@ -9,12 +9,18 @@ import (
 // before any layout sees the tree.
 type aliases struct {
 	root   *node
+	find   finder
 	state  map[*node]walk
 	solved map[*node]*node
 	chain  []*node // aliases that are being followed
 	errs   []*Error
 	warns  []*Error
+	looked int // names, for warnings
 }
+
+// maxLooked bounds the names that are compared to find what a string that
+// begins with a dot nearly names.
+const maxLooked = 10_000
 
 type walk uint8
 
@@ -39,6 +45,7 @@ func (a *aliases) expand(n *node) {
 		if base := a.follow(under); base.kind == mapNode {
 			a.expand(base)
 			n.kids = overlay(base, n).kids
+			a.find.forget(n)
 		}
 	}
 	for i := range n.kids {
@@ -110,13 +117,13 @@ func (a *aliases) lookup(path []string) *node {
 		}
 		if under := n.more().base; under != nil {
 			// A section that adds to an alias has the alias's keys too.
-			if k := n.at(segment); k == nil {
-				if base := a.follow(under); base.at(segment) != nil {
+			if k := a.find.at(n, segment); k == nil {
+				if base := a.follow(under); a.find.at(base, segment) != nil {
 					n = base
 				}
 			}
 		}
-		if n = n.at(segment); n == nil {
+		if n = a.find.at(n, segment); n == nil {
 			return nil
 		}
 		n = a.follow(n)
@@ -151,8 +158,11 @@ func (a *aliases) fail(n *node, problem string) {
 func (a *aliases) stays(n *node, path []string) {
 	at := a.root
 	for i, segment := range path {
-		next := at.at(segment)
+		next := a.find.at(at, segment)
 		if next == nil {
+			if a.looked += len(at.kids); a.looked > maxLooked {
+				return
+			}
 			var known []string
 			for j, k := range at.kids {
 				if at.kind == listNode {

@@ -82,7 +82,7 @@ func (d *decoder) each(f *field, n *node, v reflect.Value) {
 			}
 			elem = elem.Elem()
 		}
-		place := n.at(segment)
+		place := d.find.at(n, segment)
 		if place == nil {
 			place = n
 		}
@@ -153,7 +153,7 @@ func (d *decoder) checked(v reflect.Value, err error) {
 		e.Path = joinPath(path)
 		n := d.tree.root
 		for _, s := range path {
-			if n = n.at(s); n == nil {
+			if n = d.find.at(n, s); n == nil {
 				break
 			}
 		}
@@ -167,7 +167,7 @@ func (d *decoder) checked(v reflect.Value, err error) {
 func (d *decoder) here() *node {
 	n := d.tree.root
 	for _, s := range d.path {
-		if n = n.at(s); n == nil {
+		if n = d.find.at(n, s); n == nil {
 			return nil
 		}
 	}

@@ -73,6 +73,7 @@ type decoder struct {
 	config  *config
 	plan    *codec
 	path    []string
+	find    finder
 	errs    []*Error
 	secrets map[*node]bool               // nodes that some secret field reads, for aliases of them
 	vars    []string                     // known variables, made when one is unknown
@@ -107,7 +108,7 @@ func (d *decoder) fail(e *Error) *Error {
 	if e.Path == "" {
 		e.Path = joinPath(d.path)
 	}
-	d.errs = append(d.errs, e)
+	d.errs = tell(d.errs, e)
 	return e
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"unicode/utf8"
 )
 
 // DotEnv reads the variables of a .env file that begin with prefix and "_", as
@@ -29,10 +30,8 @@ func DotEnv(prefix, path string) Source {
 
 func parseDotEnv(o *opening, prefix, path string, data []byte) *node {
 	from := &origin{file: path, rank: rankDotEnv}
-	data, at := checkText(data)
-	if at >= 0 {
-		line, col := lineColumn(data, at)
-		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: path, Line: line, Column: col}, Problem: "expected UTF-8 text, found a byte that is not"})
+	data, ok := o.text(path, data)
+	if !ok {
 		return nil
 	}
 	d := &dotEnv{o: o, path: path, text: string(data), line: 1}
@@ -67,7 +66,7 @@ type dotEnv struct {
 	lineStart int
 }
 
-func (d *dotEnv) column() int { return int(column([]byte(d.text), d.lineStart, d.i)) }
+func (d *dotEnv) column() int { return utf8.RuneCountInString(d.text[d.lineStart:d.i]) + 1 }
 
 func (d *dotEnv) fail(problem string) {
 	d.o.fail(&Error{Kind: KindSyntax, Pos: Position{File: d.path, Line: d.line, Column: d.column()}, Problem: problem})

@@ -81,6 +81,7 @@ func variables(o *opening, from *origin, prefix string, vars []variable) *node {
 	root := slab.new()
 	root.kind = mapNode
 	names := make([]rare, len(vars))
+	var find finder
 	for i, v := range vars {
 		leaf := slab.new()
 		leaf.kind, leaf.text, leaf.rare = textNode, v.value, &names[i]
@@ -97,14 +98,14 @@ func variables(o *opening, from *origin, prefix string, vars []variable) *node {
 		n := root
 		for i, name := range path {
 			if i == len(path)-1 {
-				if old := n.get(name); old != nil {
+				if old := find.get(n, name); old != nil {
 					o.failBothWays(old, leaf, v)
 					break
 				}
 				n.kids = append(n.kids, kid{key: name, line: int32(v.line), col: int32(v.col), node: leaf})
 				break
 			}
-			next := n.get(name)
+			next := find.get(n, name)
 			if next == nil {
 				next = slab.new()
 				next.kind, next.rare, next.line, next.col = mapNode, &rare{name: v.name}, int32(v.line), int32(v.col)

@@ -109,7 +109,7 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, pat
 			if def.IsValid() && def.Len() > 0 {
 				was = def.MapIndex(k)
 			}
-			x.value(f, c.elem, elem, was, n.at(showValue(k)), append(slices.Clone(path), showValue(k)), hide)
+			x.value(f, c.elem, elem, was, x.d.find.at(n, showValue(k)), append(slices.Clone(path), showValue(k)), hide)
 		}
 		return
 	case c.kind == listCodec && v.Len() > 0 && c.elem.within() == structCodec && n != nil && n.kind == listNode && len(n.kids) == v.Len():

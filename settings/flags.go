@@ -7,8 +7,9 @@ import (
 )
 
 // Set is settings given as "dotted.path=value", such as the arguments of a
-// program's --set; origin names them in messages. They go over everything else.
-func Set(origin string, assignments ...string) Source {
+// program's --set; origin, here "--set", names them in messages. They go over
+// everything else.
+func Set(origin string, assignments []string) Source {
 	return Source{rank: rankFlag, read: func(o *opening) []*node {
 		slab := slab{from: &origin0}
 		root := slab.new()

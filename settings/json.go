@@ -24,7 +24,7 @@ func parseJSON(o *opening, from *origin, data []byte) *node {
 		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: line, Column: col}, Problem: jsonProblem(data, at, err)})
 		return nil
 	}
-	j := &jsonReader{o: o, data: data, slab: newSlab(from, data), line: 1}
+	j := &jsonReader{o: o, data: data, col: columns{data: data}, slab: newSlab(from, data), line: 1}
 	return j.value()
 }
 
@@ -36,6 +36,8 @@ func jsonProblem(data []byte, at int, err error) string {
 		found = string([]rune(string(data[at:min(len(data), at+4)]))[:1])
 	}
 	switch {
+	case strings.Contains(msg, "max depth"):
+		return "brackets are nested more than 10000 deep"
 	case strings.HasPrefix(msg, "unexpected end"):
 		return "the file ends too early: a quote, ] or } is missing"
 	case found == "/" || found == "#":
@@ -74,6 +76,7 @@ type jsonReader struct {
 	o         *opening
 	data      []byte
 	slab      slab
+	col       columns
 	i         int
 	line      int
 	lineStart int
@@ -93,7 +96,7 @@ func (j *jsonReader) space() {
 	}
 }
 
-func (j *jsonReader) column() int32 { return column(j.data, j.lineStart, j.i) }
+func (j *jsonReader) column() int32 { return j.col.at(j.lineStart, j.i) }
 
 func (j *jsonReader) value() *node {
 	j.space()

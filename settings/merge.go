@@ -130,22 +130,21 @@ func mergeElements(lower, upper *node) *node {
 	out.kids = append([]kid(nil), lower.kids...)
 	out.rare = &rare{own: upper, name: lower.more().name}
 	out.over = lower
-	for n := 0; n < len(upper.kids); n++ {
-		for _, k := range upper.kids {
-			i, _ := index(k.key)
-			switch {
-			case i < len(lower.kids) && n == 0:
-				out.kids[i].node = merge(lower.kids[i].node, k.node)
-			case i == len(out.kids):
-				out.kids = append(out.kids, kid{node: k.node})
-			}
+	added := map[int]*node{}
+	for _, k := range upper.kids {
+		if i, _ := index(k.key); i < len(lower.kids) {
+			out.kids[i].node = merge(lower.kids[i].node, k.node)
+		} else {
+			added[i] = k.node
 		}
 	}
-	for _, k := range upper.kids {
-		if i, _ := index(k.key); i >= len(out.kids) {
-			upper.over = lower
-			return upper
-		}
+	for next := added[len(out.kids)]; next != nil; next = added[len(out.kids)] {
+		delete(added, len(out.kids))
+		out.kids = append(out.kids, kid{node: next})
+	}
+	if len(added) > 0 {
+		upper.over = lower
+		return upper
 	}
 	return out
 }

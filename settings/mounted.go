@@ -37,9 +37,14 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 	if k.from.file != "" && !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(k.from.file), path)
 	}
-	data, err := os.ReadFile(path)
+	data, err := slurp(nil, path)
 	if err != nil {
-		_ = d.fail(&Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "the file " + quoteKey(path) + " cannot be read: " + cause(err), Err: err})
+		e := &Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "the file " + quoteKey(clip(path)) + " cannot be read: " + cause(err), Err: err}
+		if f.secret && !likelyPath(path) {
+			// The path is shown only where it is one: the secret itself may stand here.
+			e.Problem, e.Err = "the file that it names cannot be read: "+cause(err), nil
+		}
+		_ = d.fail(e)
 		return &node{bad: true, from: k.from}
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
@@ -48,4 +53,11 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 		d.secrets[out] = true
 	}
 	return out
+}
+
+// likelyPath tells whether a file could be there: its directory is.
+func likelyPath(path string) bool {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	return filepath.IsAbs(path) && dir != string(filepath.Separator) && err == nil && info.IsDir()
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,7 +67,21 @@ type opening struct {
 	dotted bool // some string begins with a dot, so aliases must be looked for
 }
 
-func (o *opening) fail(e *Error) { o.errs = append(o.errs, e) }
+func (o *opening) fail(e *Error) { o.errs = tell(o.errs, e) }
+
+// maxTold is how many mistakes one load tells of its sources, and how many of
+// what they hold. A file with more is not a settings file.
+const maxTold = 1000
+
+func tell(errs []*Error, e *Error) []*Error {
+	if len(errs) == maxTold {
+		e = &Error{Kind: e.Kind, Pos: e.Pos, Problem: "there are more than " + itoa(maxTold) + " mistakes: those from here on are not told"}
+	}
+	if len(errs) > maxTold {
+		return errs
+	}
+	return append(errs, e)
+}
 
 // Format is the notation of a file.
 type Format uint8
@@ -165,13 +180,6 @@ func readFile(o *opening, fsys fs.FS, path string, optional bool) *node {
 	return parseFile(o, path, format, data)
 }
 
-func slurp(fsys fs.FS, path string) ([]byte, error) {
-	if fsys != nil {
-		return fs.ReadFile(fsys, path)
-	}
-	return os.ReadFile(path)
-}
-
 // cause is what the system said, without the path that the message has already.
 func cause(err error) string {
 	var pathErr *fs.PathError
@@ -211,10 +219,13 @@ func parseFile(o *opening, name string, format Format, data []byte) (root *node)
 		}
 	}()
 	before := len(o.errs)
-	data, at := checkText(data)
-	if at >= 0 {
+	data, ok := o.text(name, data)
+	if !ok {
+		return nil
+	}
+	if at := bytes.IndexByte(data, 0); at >= 0 {
 		line, col := lineColumn(data, at)
-		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name, Line: line, Column: col}, Problem: "expected UTF-8 text, found a byte that is not"})
+		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name, Line: line, Column: col}, Problem: "expected text, found a NUL byte: is the file UTF-16, or no text at all?"})
 		return nil
 	}
 	switch format {

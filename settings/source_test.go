@@ -41,7 +41,7 @@ func TestPrecedenceIsTheSameInWhateverOrderSourcesAreGiven(t *testing.T) {
 		"f.txt":       "mounted\n",
 	})
 	sources := []settings.Option{
-		settings.Set("--set", "g=flag"),
+		settings.Set("--set", []string{"g=flag"}),
 		settings.Environ("APP", []string{"APP_E=env", "APP_F_FILE=" + filepath.Join(dir, "f.txt"), "APP_G=env"}),
 		settings.DotEnv("APP", filepath.Join(dir, ".env")),
 		settings.Profiles("prod"),
@@ -92,7 +92,7 @@ func TestAMissingFile(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = settings.Load(small{}, settings.OptionalFile(dir))
-	if got := mistakes(t, err); !strings.Contains(got[0], "cannot be read: is a directory") {
+	if got := mistakes(t, err); !strings.Contains(got[0], "cannot be read: is a directory, expected a file") {
 		t.Errorf("got %q", got)
 	}
 	got, err := settings.Load(small{}, settings.FileFS(fstest.MapFS{"c.json": {Data: []byte(`{"a": "fs"}`)}}, "c.json"))
@@ -135,12 +135,12 @@ func TestAMountedSecret(t *testing.T) {
 	if err != nil || got.Token.Reveal() != ".s3cr3t" {
 		t.Errorf("a path in a .env file is from that file: got %q, %v", got.Token.Reveal(), err)
 	}
-	got, err = settings.Load(small{}, env("APP_TOKEN_FILE=/none"), settings.Set("--set", "token=flag"))
+	got, err = settings.Load(small{}, env("APP_TOKEN_FILE=/none"), settings.Set("--set", []string{"token=flag"}))
 	if err != nil || got.Token.Reveal() != "flag" {
 		t.Errorf("got %q, %v", got.Token.Reveal(), err)
 	}
 	_, err = settings.Load(small{}, env("APP_TOKEN_FILE=/none/token"))
-	if got := mistakes(t, err); len(got) != 1 || got[0] != "APP_TOKEN_FILE: token: the file /none/token cannot be read: no such file or directory" {
+	if got := mistakes(t, err); len(got) != 1 || got[0] != "APP_TOKEN_FILE: token: the file that it names cannot be read: no such file or directory" {
 		t.Errorf("got %q", got)
 	}
 	_, err = settings.Load(small{}, env("APP_TOKEN_FILE="+filepath.Join(dir, "token"), "APP_TOKEN=x"))
@@ -197,7 +197,7 @@ func TestFlags(t *testing.T) {
 	if got := mistakes(t, err); len(got) != 1 || got[0] != `-n: n: expected a whole number, found "x"` {
 		t.Errorf("got %q", got)
 	}
-	_, err = settings.Load(small{}, settings.Set("--set", "m=1", "n", "map.k=v", "lsit=a"))
+	_, err = settings.Load(small{}, settings.Set("--set", []string{"m=1", "n", "map.k=v", "lsit=a"}))
 	want := []string{"--set: expected dotted.path=value, found n", "--set lsit: lsit: no such setting; did you mean list?", "--set m: m: no such setting"}
 	if got := mistakes(t, err); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)

@@ -11,8 +11,9 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxNesting bounds brackets within brackets: the toml parser calls itself for
-// each, and a Go stack that overflows cannot be recovered from.
+// maxNesting bounds brackets within brackets, and the names of a dotted key:
+// the toml parser calls itself for each, and a Go stack that overflows cannot
+// be recovered from.
 const maxNesting = 1000
 
 // parseTOML takes the values from the toml package, of which this is the only
@@ -20,7 +21,7 @@ const maxNesting = 1000
 func parseTOML(o *opening, from *origin, data []byte) *node {
 	scan := scanTOML(from, data)
 	if scan.tooDeep {
-		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: scan.line, Column: 1}, Problem: "brackets are nested more than " + strconv.Itoa(maxNesting) + " deep"})
+		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: scan.line, Column: 1}, Problem: "sections or lists are nested more than " + strconv.Itoa(maxNesting) + " deep"})
 		return nil
 	}
 	var top any // the parsed maps themselves, without the decoder's copy
@@ -92,8 +93,9 @@ func fillTOML(o *opening, s *tomlScan, n *node, value any) {
 		}
 		n.kids = kids
 		if len(kids) < len(v) {
+			var find finder
 			for key, inner := range v {
-				if n.get(key) == nil {
+				if find.get(n, key) == nil {
 					c := s.slab.new()
 					fillTOML(o, s, c, inner)
 					n.kids = append(n.kids, kid{key: key, node: c})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // tomlScan is the places of a toml file's keys and values. It follows the
@@ -13,6 +12,8 @@ import (
 type tomlScan struct {
 	data      []byte
 	slab      slab
+	find      finder
+	col       columns
 	root      *node
 	doubles   []tomlDouble
 	i         int
@@ -36,7 +37,7 @@ type tomlKey struct {
 }
 
 func scanTOML(from *origin, data []byte) *tomlScan {
-	s := &tomlScan{data: data, slab: newSlab(from, data), line: 1, headers: map[*node]kid{}}
+	s := &tomlScan{data: data, col: columns{data: data}, slab: newSlab(from, data), line: 1, headers: map[*node]kid{}}
 	s.root = s.slab.new()
 	s.root.kind = mapNode
 	table := s.root
@@ -109,7 +110,7 @@ func (s *tomlScan) header(start int) *node {
 	here := s.slab.new()
 	here.kind, here.line, here.col = mapNode, last.line, last.col
 	entry := kid{key: last.text, line: last.line, col: last.col, node: here}
-	old := parent.get(last.text)
+	old := s.find.get(parent, last.text)
 	switch {
 	case list && old == nil:
 		entry.node = s.slab.new()
@@ -153,22 +154,18 @@ func (s *tomlScan) put(table *node, keys []tomlKey, value *node, start int) {
 	parent := s.descend(table, keys[:len(keys)-1])
 	last := keys[len(keys)-1]
 	entry := kid{key: last.text, line: last.line, col: last.col, node: value}
-	if parent.kind == mapNode {
-		for _, k := range parent.kids {
-			if k.key == last.text {
-				if s.cut == nil {
-					s.doubles = append(s.doubles, tomlDouble{again: entry, first: k, start: start, end: s.i})
-				}
-				return
-			}
+	if i := s.find.place(parent, last.text); i >= 0 {
+		if s.cut == nil {
+			s.doubles = append(s.doubles, tomlDouble{again: entry, first: parent.kids[i], start: start, end: s.i})
 		}
+		return
 	}
 	parent.kids = append(parent.kids, entry)
 }
 
 func (s *tomlScan) descend(n *node, keys []tomlKey) *node {
 	for _, k := range keys {
-		next := n.get(k.text)
+		next := s.find.get(n, k.text)
 		if next == nil {
 			next = s.slab.new()
 			next.kind, next.line, next.col = mapNode, k.line, k.col
@@ -186,7 +183,7 @@ func (s *tomlScan) keys() []tomlKey {
 	var keys []tomlKey
 	for {
 		s.skip(false)
-		k := tomlKey{line: int32(s.line), col: column(s.data, s.lineStart, s.i)}
+		k := tomlKey{line: int32(s.line), col: s.col.at(s.lineStart, s.i)}
 		start := s.i
 		switch {
 		case s.i >= len(s.data):
@@ -203,7 +200,10 @@ func (s *tomlScan) keys() []tomlKey {
 			}
 			k.text = string(s.data[start:s.i])
 		}
-		keys = append(keys, k)
+		if keys = append(keys, k); len(keys) > maxNesting {
+			s.tooDeep = true
+			return keys
+		}
 		s.skip(false)
 		if s.i >= len(s.data) || s.data[s.i] != '.' {
 			return keys
@@ -214,7 +214,7 @@ func (s *tomlScan) keys() []tomlKey {
 
 func (s *tomlScan) value() *node {
 	n := s.slab.new()
-	n.line, n.col = int32(s.line), column(s.data, s.lineStart, s.i)
+	n.line, n.col = int32(s.line), s.col.at(s.lineStart, s.i)
 	n.literal = true // written out: no header may open it again
 	if s.i >= len(s.data) {
 		return n
@@ -320,9 +320,4 @@ func unquoteTOML(raw []byte) string {
 		return s
 	}
 	return inner
-}
-
-// column is the place of i in its line, in characters from 1.
-func column(data []byte, lineStart, i int) int32 {
-	return int32(utf8.RuneCount(data[min(lineStart, len(data)):min(i, len(data))])) + 1
 }

@@ -8,7 +8,7 @@ import (
 // unknown tells a key that the layout does not have, with the nearest that it
 // has: in this section, or the same key in another one.
 func (d *decoder) unknown(c *codec, k kid) {
-	if d.config.allowUnknown || k.from.open || k.bad {
+	if d.config.allowUnknown || k.from.open || k.bad || len(d.errs) > maxTold {
 		return
 	}
 	top := len(d.path) == 0
@@ -34,7 +34,7 @@ func (d *decoder) unknown(c *codec, k kid) {
 			e.Problem += "; known are " + strings.Join(c.keys, ", ")
 		}
 	}
-	d.errs = append(d.errs, e)
+	d.errs = tell(d.errs, e)
 }
 
 // elsewhere finds a section that does have the key.
@@ -103,7 +103,7 @@ func (d *decoder) unknownVariable(k kid, top bool) {
 			return
 		}
 	}
-	d.errs = append(d.errs, e)
+	d.errs = tell(d.errs, e)
 }
 
 // leafPaths names every setting of a layout that is no section.

@@ -70,6 +70,7 @@ func yamlMessage(data []byte) (msg string) {
 type yamlReader struct {
 	o        *opening
 	slab     slab
+	find     finder
 	open     []*yaml.Node // anchored nodes that are being read, to see a cycle
 	aliased  int          // how many aliases deep
 	expanded int
@@ -168,7 +169,7 @@ func (y *yamlReader) merge(m *yaml.Node, out *node) {
 			continue
 		}
 		for _, k := range from.kids {
-			if out.get(k.key) == nil {
+			if y.find.get(out, k.key) == nil {
 				out.kids = append(out.kids, k)
 			}
 		}

@@ -17,20 +17,20 @@ var (
 	quotedName = regexp.MustCompile(`'[^']*' (referenced|value)`)
 )
 
-// maxPlaced bounds the work; in a larger file the parser's own line has to do.
-const maxPlaced = 256 << 10
+// maxPlaced bounds the bytes that are parsed again to find the place of one
+// mistake, to some tenths of a second. Past it, and so in a large file, the
+// parser's own line has to do.
+const maxPlaced = 1 << 20
 
 func yamlSyntax(file string, data []byte, err error) *Error {
 	e := &Error{Kind: KindSyntax, Pos: Position{File: file}}
 	msg, line := splitYAML(err.Error())
 	e.Pos.Line = line
-	p := &yamlPlacer{text: string(data), msg: msg}
-	if len(data) <= maxPlaced {
-		if at, problem := p.place(); at >= 0 {
-			e.Pos.Line, e.Pos.Column = lineColumn(data, at)
-			e.Problem = problem
-			return e
-		}
+	p := &yamlPlacer{text: string(data), msg: msg, left: maxPlaced}
+	if at, problem := p.place(); at >= 0 && p.left >= 0 {
+		e.Pos.Line, e.Pos.Column = lineColumn(data, at)
+		e.Problem = problem
+		return e
 	}
 	e.Problem = yamlProblem(msg, 0)
 	return e
@@ -46,7 +46,10 @@ func splitYAML(text string) (string, int) {
 	return quotedName.ReplaceAllString(m[2], "$1"), line
 }
 
-type yamlPlacer struct{ text, msg string }
+type yamlPlacer struct {
+	text, msg string
+	left      int // bytes that may still be parsed
+}
 
 // place gives the offset of the mistake and what it is, or -1.
 func (p *yamlPlacer) place() (int, string) {
@@ -125,13 +128,17 @@ func (p *yamlPlacer) search(lengths []int) int {
 // closed, has the same complaint as the whole.
 func (p *yamlPlacer) complains(length int) bool {
 	head := p.text[:length]
+	if p.left -= length + 64; p.left < 0 {
+		return false
+	}
 	s := scanYAML(head)
+	closed := []byte(head)
 	if s.quote < 0 {
 		for i := len(s.open) - 1; i >= 0; i-- {
-			head += map[string]string{"[": "]", "{": "}"}[s.open[i].text]
+			closed = append(closed, s.open[i].text[0]+2) // ] is two after [, } two after {
 		}
 	}
-	msg, _ := splitYAML(yamlMessage([]byte(head)))
+	msg, _ := splitYAML(yamlMessage(closed))
 	return msg == p.msg
 }
 
@@ -269,6 +276,8 @@ func yamlProblem(msg string, c byte) string {
 		return "expected , or } in the section"
 	case strings.HasPrefix(msg, "did not find expected node content"):
 		return "expected a value"
+	case strings.HasPrefix(msg, "exceeded max depth"):
+		return "sections or lists are nested more than 10000 deep"
 	case strings.Contains(msg, "anchor"):
 		return "there is no such anchor above: a value that begins with * stands in quotes"
 	case strings.HasPrefix(msg, "found unknown escape"):

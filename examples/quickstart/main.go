@@ -78,7 +78,7 @@ func run(ctx context.Context, dir string, fresh bool, out *os.File) error {
 
 	cfg, err := chassis.LoadSettings(
 		settings.Bytes("examples/quickstart/chassis.yaml", settings.YAML, settingsYAML),
-		settings.Set("-data", "queue.path="+filepath.Join(dir, "queue.db")),
+		settings.Set("-data", []string{"queue.path=" + filepath.Join(dir, "queue.db")}),
 		settings.Env("CHASSIS"),
 	)
 	if err != nil {
