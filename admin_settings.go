@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/settings"
@@ -13,18 +14,18 @@ import (
 type origins struct {
 	sys    *System
 	loaded func() ([]settings.Entry, error) // of [Load]; nil if the program gave the settings
-	list   []admin.Setting                  // made at the start
+	list   atomic.Pointer[[]admin.Setting]  // made at the start and when settings change
 }
 
 // Settings implements admin.Explained.
-func (o *origins) Settings() []admin.Setting { return slices.Clone(o.list) }
+func (o *origins) Settings() []admin.Setting { return slices.Clone(*o.list.Load()) }
 
 // find lists the service's own settings and then the chassis' in force, with
 // what they were loaded from. What is neither loaded nor a default was given by the
 // program, or, if all were loaded, by the chassis, such as a name made of the
 // service's.
 func (o *origins) find() {
-	now, err := settings.LayoutOf(o.sys.settings)
+	now, err := settings.LayoutOf(o.sys.Settings())
 	plain, err2 := settings.LayoutOf(DefaultSettings())
 	if err := errors.Join(err, err2); err != nil {
 		o.sys.Logger("admin").Error("the settings cannot be explained", "error", err)
@@ -41,31 +42,32 @@ func (o *origins) find() {
 	}
 	inForce, _ := now.Explain()
 	sections := map[string]bool{}
+	var list []admin.Setting
+	add := func(e settings.Entry, from string) {
+		list = append(list, admin.Setting{Key: e.Path, Value: e.Value, From: from, Doc: e.Doc, Secret: e.Secret})
+	}
 	for _, e := range inForce {
 		sections[section(e)] = true
 	}
 	for _, e := range loaded {
 		if !sections[section(e)] {
-			o.add(e, originOf(e))
+			add(e, originOf(e))
 		}
 	}
 	for _, e := range inForce {
 		if given, known := from[e.Path]; known && given.Value == e.Value {
-			o.add(e, originOf(given))
+			add(e, originOf(given))
 			continue
 		}
-		o.add(e, otherwise)
+		add(e, otherwise)
 	}
+	o.list.Store(&list)
 }
 
 // section is the top-level key that a setting is under.
 func section(e settings.Entry) string {
 	name, _, _ := strings.Cut(e.Path, ".")
 	return name
-}
-
-func (o *origins) add(e settings.Entry, from string) {
-	o.list = append(o.list, admin.Setting{Key: e.Path, Value: e.Value, From: from, Doc: e.Doc, Secret: e.Secret})
 }
 
 // originOf is where a value was given: file, line and column, or a variable.

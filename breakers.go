@@ -37,7 +37,7 @@ func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breake
 		own = append(own, breaker.WithTracer(s.tracer))
 	}
 	opts = append(own, opts...)
-	b, err := breaker.Spawn(s.actors, service, s.settings.CircuitBreaker, opts...)
+	b, err := breaker.Spawn(s.actors, service, s.Settings().CircuitBreaker, opts...)
 	if err != nil {
 		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))
 	}

@@ -37,6 +37,16 @@ const startTimeout = 30 * time.Second
 
 func (l *lane) pool() string { return l.settings.TaskPool }
 
+// now is what is in force for this pool: its workers change live.
+func (l *lane) now() TaskSettings {
+	for _, set := range l.sys.Settings().Tasks.EachPool() {
+		if set.TaskPool == l.pool() {
+			return set
+		}
+	}
+	return l.settings
+}
+
 func (l *lane) deadPool() string { return l.settings.deadPool() }
 
 // actors are those of the lane, or nil until it is started.
@@ -63,7 +73,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 		return nil, err
 	}
 	d, err := dispatcher.New(dispatcher.Config{
-		Settings: l.settings.DispatcherSettings, Pool: l.pool(), Poller: r.poller,
+		Settings: l.now().DispatcherSettings, Pool: l.pool(), Poller: r.poller,
 		Logger: s.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
 		Tracer: s.tracer, Shares: keeper, Share: l.settings.share(), Middleware: l.around,
 	})

@@ -146,7 +146,7 @@ type Pool struct{ lane *lane }
 func (p Pool) Name() string { return p.lane.pool() }
 
 // Settings are those in force for this pool.
-func (p Pool) Settings() TaskSettings { return p.lane.settings }
+func (p Pool) Settings() TaskSettings { return p.lane.now() }
 
 // Tasks is [System.Tasks] of this pool alone.
 func (p Pool) Tasks() *dispatcher.Monitor { return p.lane.monitor }

@@ -32,7 +32,7 @@ import (
 // stopped in order. Make it with [New].
 type System struct {
 	name     string
-	settings Settings
+	settings Settings // those of New; see current
 	log      *logger.Logger
 	actors   *actor.ActorSystem
 	tracer   trace.Tracer // nil: no spans
@@ -41,6 +41,12 @@ type System struct {
 	breakers breakers
 	tasks    *pools
 	console  *console
+
+	current    atomic.Pointer[Settings] // in force
+	applying   sync.Mutex               // one Apply at a time
+	ownSources bool                     // New has read Sources
+	givenQueue bool                     // by WithSQS or WithEmbedded
+	unfollow   func()                   // nil unless they are watched
 
 	mu    sync.Mutex    // one Start or Stop at a time
 	state atomic.Int32  // a State; written under mu, read by anybody
@@ -152,19 +158,25 @@ func New(name string, opts ...Option) (*System, error) {
 	if name == "" {
 		return nil, errors.New("chassis: the service has no name: give one to chassis.New")
 	}
+	own := false
 	if o.settings == nil {
 		_, use, err := Load(DefaultSettings(), append(Sources(), settings.Shared())...)
 		if err != nil {
 			return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 		}
 		use(&o)
+		own = true
 	}
 	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
-	if err := s.settings.check(name, o.client != nil || o.server != nil); err != nil {
+	s.givenQueue = o.client != nil || o.server != nil
+	if err := s.settings.check(name, s.givenQueue); err != nil {
 		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 	}
 	var err error
 	s.settings.Log.Levels = quiet(s.settings.Log.Levels)
+	s.ownSources = own
+	first := s.settings
+	s.current.Store(&first)
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
@@ -216,7 +228,7 @@ func MustNew(name string, opts ...Option) *System {
 func (s *System) Name() string { return s.name }
 
 // Settings are the settings in force.
-func (s *System) Settings() Settings { return s.settings }
+func (s *System) Settings() Settings { return *s.current.Load() }
 
 // Actors is the actor system, to spawn actors of the service's own in and to
 // send to any PID. The chassis' own actors are stopped by [System.Stop]; the
@@ -313,6 +325,7 @@ func (s *System) Start(ctx context.Context) error {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
 	}
 	s.enter(Running)
+	s.follow()
 	log.Info("running", "queue", s.queue.what, "pool", strings.Join(s.poolNames(), ", "))
 	if s.queue.local != nil && s.settings.Queue.Path == "" && os.Getenv("AWS_EXECUTION_ENV") != "" {
 		log.Warn("this process runs on AWS but its queue is embedded and in memory: set queue.region to use SQS")
@@ -362,6 +375,12 @@ func (s *System) stop(drain context.Context) {
 		}
 		log.Debug("stopped", "stage", name, "took", time.Since(begun), "error", err)
 	}
+	stage("settings", func(context.Context) error {
+		if s.unfollow != nil {
+			s.unfollow()
+		}
+		return nil
+	})
 	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
 	stage("sender", s.sender.Close)
 	stage("breakers", s.stopBreakers)

@@ -13,44 +13,44 @@ import (
 // Settings of one breaker. The zero value of each field means its default; the
 // first six have the names and defaults of the Python chassis.
 type Settings struct {
-	RequestTimeout     time.Duration `key:"request_timeout" rule:"min=0s" doc:"longest wait for the response headers, and for each further piece of the body, default 5s"`
-	OpenTimeout        time.Duration `key:"open_timeout" rule:"min=0s" doc:"time for which an open entry refuses every call, default 10s"`
-	ClosedFailLimit    int           `key:"closed_fail_limit" rule:"min=0" doc:"failures that open a closed entry, default 10"`
-	ClosedSuccessLimit int           `key:"closed_success_limit" rule:"min=0" doc:"successes that clear the failures of a closed entry, default 1"`
-	HalfFailLimit      int           `key:"half_fail_limit" rule:"min=0" doc:"failures that open a half-open entry again, default 1"`
-	HalfSuccessLimit   int           `key:"half_success_limit" rule:"min=0" doc:"successes that close a half-open entry, default 10"`
+	RequestTimeout     time.Duration `key:"request_timeout" rule:"min=0s" live:"true" doc:"longest wait for the response headers, and for each further piece of the body, default 5s"`
+	OpenTimeout        time.Duration `key:"open_timeout" rule:"min=0s" live:"true" doc:"time for which an open entry refuses every call, default 10s"`
+	ClosedFailLimit    int           `key:"closed_fail_limit" rule:"min=0" live:"true" doc:"failures that open a closed entry, default 10"`
+	ClosedSuccessLimit int           `key:"closed_success_limit" rule:"min=0" live:"true" doc:"successes that clear the failures of a closed entry, default 1"`
+	HalfFailLimit      int           `key:"half_fail_limit" rule:"min=0" live:"true" doc:"failures that open a half-open entry again, default 1"`
+	HalfSuccessLimit   int           `key:"half_success_limit" rule:"min=0" live:"true" doc:"successes that close a half-open entry, default 10"`
 
-	HalfProbeLimit int           `key:"half_probe_limit" rule:"min=0" doc:"most calls in flight through a half-open entry, default 1"`
-	ProbeTimeout   time.Duration `key:"probe_timeout" rule:"min=0s" doc:"deadline of a call through a half-open entry, past it a failure, default request_timeout"`
-	BoundCalls     bool          `key:"bound_calls" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
-	CallerDeadline string        `key:"caller_deadline" rule:"oneof=failure|neutral" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
+	HalfProbeLimit int           `key:"half_probe_limit" rule:"min=0" live:"true" doc:"most calls in flight through a half-open entry, default 1"`
+	ProbeTimeout   time.Duration `key:"probe_timeout" rule:"min=0s" live:"true" doc:"deadline of a call through a half-open entry, past it a failure, default request_timeout"`
+	BoundCalls     bool          `key:"bound_calls" live:"true" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
+	CallerDeadline string        `key:"caller_deadline" rule:"oneof=failure|neutral" live:"true" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
 
-	FailStatus string `key:"fail_status" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
+	FailStatus string `key:"fail_status" live:"true" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
 
-	Trip        string        `key:"trip" rule:"oneof=consecutive|rate" doc:"what opens a closed entry: failures in a row, or the failure rate over a window, default consecutive"`
-	Window      time.Duration `key:"window" rule:"min=0s" doc:"length of the sliding window of trip: rate, default 30s unless window_calls is set"`
-	WindowCalls int           `key:"window_calls" rule:"min=0,max=10000" doc:"make the window the last so many calls instead of a time, default 0: a time"`
-	FailureRate float64       `key:"failure_rate" rule:"min=0,max=1" doc:"share of failures in the window that opens, above 0 to 1, default 0.5"`
-	MinCalls    int           `key:"min_calls" rule:"min=0" doc:"calls in the window below which no rate opens, default 20"`
-	SlowCall    time.Duration `key:"slow_call" rule:"min=0s" doc:"a call at least this long is slow, needs trip: rate, default 0: none is"`
-	SlowRate    float64       `key:"slow_rate" rule:"min=0,max=1" doc:"share of slow calls in the window that opens, above 0 to 1, default 0.8"`
-	HangLimit   int           `key:"hang_limit" rule:"min=0" doc:"calls hanging at once that open an entry though none returns, default 0: off"`
-	HangTime    time.Duration `key:"hang_time" rule:"min=0s" doc:"time in flight from which a call hangs and is a failure, needs hang_limit, default request_timeout"`
+	Trip        string        `key:"trip" rule:"oneof=consecutive|rate" live:"true" doc:"what opens a closed entry: failures in a row, or the failure rate over a window, default consecutive"`
+	Window      time.Duration `key:"window" rule:"min=0s" live:"true" doc:"length of the sliding window of trip: rate, default 30s unless window_calls is set"`
+	WindowCalls int           `key:"window_calls" rule:"min=0,max=10000" live:"true" doc:"make the window the last so many calls instead of a time, default 0: a time"`
+	FailureRate float64       `key:"failure_rate" rule:"min=0,max=1" live:"true" doc:"share of failures in the window that opens, above 0 to 1, default 0.5"`
+	MinCalls    int           `key:"min_calls" rule:"min=0" live:"true" doc:"calls in the window below which no rate opens, default 20"`
+	SlowCall    time.Duration `key:"slow_call" rule:"min=0s" live:"true" doc:"a call at least this long is slow, needs trip: rate, default 0: none is"`
+	SlowRate    float64       `key:"slow_rate" rule:"min=0,max=1" live:"true" doc:"share of slow calls in the window that opens, above 0 to 1, default 0.8"`
+	HangLimit   int           `key:"hang_limit" rule:"min=0" live:"true" doc:"calls hanging at once that open an entry though none returns, default 0: off"`
+	HangTime    time.Duration `key:"hang_time" rule:"min=0s" live:"true" doc:"time in flight from which a call hangs and is a failure, needs hang_limit, default request_timeout"`
 
-	OpenBackoff string        `key:"open_backoff" rule:"oneof=constant|exponential" doc:"open time when opening again: the same, or twice the one before, default constant"`
-	OpenMax     time.Duration `key:"open_max" rule:"min=0s" doc:"longest open time, by backoff or Retry-After, default 5m"`
-	OpenJitter  float64       `key:"open_jitter" rule:"min=0,max=1" doc:"share of the open time that is added at random, 0 to 1, default 0"`
-	RetryAfter  string        `key:"retry_after" rule:"oneof=honor|ignore" doc:"lengthen the open time to the Retry-After of the failing response, default honor"`
-	Ramp        time.Duration `key:"ramp" rule:"min=0s" doc:"time over which a recovered entry admits a growing share of its calls before it closes, default 0: closes at once"`
+	OpenBackoff string        `key:"open_backoff" rule:"oneof=constant|exponential" live:"true" doc:"open time when opening again: the same, or twice the one before, default constant"`
+	OpenMax     time.Duration `key:"open_max" rule:"min=0s" live:"true" doc:"longest open time, by backoff or Retry-After, default 5m"`
+	OpenJitter  float64       `key:"open_jitter" rule:"min=0,max=1" live:"true" doc:"share of the open time that is added at random, 0 to 1, default 0"`
+	RetryAfter  string        `key:"retry_after" rule:"oneof=honor|ignore" live:"true" doc:"lengthen the open time to the Retry-After of the failing response, default honor"`
+	Ramp        time.Duration `key:"ramp" rule:"min=0s" live:"true" doc:"time over which a recovered entry admits a growing share of its calls before it closes, default 0: closes at once"`
 
-	HealthURL      string        `key:"health_url" doc:"URL, or path at the service, that the breaker itself calls while the service entry is open, default none"`
-	HealthInterval time.Duration `key:"health_interval" rule:"min=0s" doc:"time between two such calls, default 1s"`
+	HealthURL      string        `key:"health_url" live:"true" doc:"URL, or path at the service, that the breaker itself calls while the service entry is open, default none"`
+	HealthInterval time.Duration `key:"health_interval" rule:"min=0s" live:"true" doc:"time between two such calls, default 1s"`
 
-	Blame       string        `key:"blame" rule:"oneof=deepest|all" doc:"who takes a failure in half-open: the deepest entry known to be bad alone, or every entry, default deepest"`
-	MaxEntries  int           `key:"max_entries" rule:"min=0,max=1000000" doc:"most entries of paths in a service; past it the parents alone take the failures, default 1000"`
-	MaxDepth    int           `key:"max_depth" rule:"min=0,max=32" doc:"path segments that may have entries of their own, default 16"`
-	ForgetAfter time.Duration `key:"forget_after" rule:"min=0s" doc:"time without an event after which a closed path entry is dropped with its counts, default 10m"`
-	LogSize     int           `key:"log_size" rule:"min=0,max=1000000" doc:"transitions kept in the log, default 256"`
+	Blame       string        `key:"blame" rule:"oneof=deepest|all" live:"true" doc:"who takes a failure in half-open: the deepest entry known to be bad alone, or every entry, default deepest"`
+	MaxEntries  int           `key:"max_entries" rule:"min=0,max=1000000" live:"true" doc:"most entries of paths in a service; past it the parents alone take the failures, default 1000"`
+	MaxDepth    int           `key:"max_depth" rule:"min=0,max=32" live:"true" doc:"path segments that may have entries of their own, default 16"`
+	ForgetAfter time.Duration `key:"forget_after" rule:"min=0s" live:"true" doc:"time without an event after which a closed path entry is dropped with its counts, default 10m"`
+	LogSize     int           `key:"log_size" rule:"min=0,max=1000000" live:"true" doc:"transitions kept in the log, default 256"`
 }
 
 // DefaultSettings returns the settings with every default filled in.
@@ -104,6 +104,12 @@ func (s Settings) filled() Settings {
 	duration(&s.ForgetAfter, 10*time.Minute)
 	number(&s.LogSize, 256)
 	return s
+}
+
+// CheckSettings tells what [Spawn] and [Breaker.SetSettings] would refuse.
+func CheckSettings(s Settings) error {
+	_, err := newConfig(s)
+	return err
 }
 
 // validate checks filled settings and reports every error at once.

@@ -94,6 +94,14 @@ func (c *Client) Resume(ctx context.Context, name string) error {
 	return err
 }
 
+// Resize puts other numbers of workers in force. See the message.
+func (c *Client) Resize(ctx context.Context, workers, maxWorkers, scaleFactor int) error {
+	_, err := controlled(ask(ctx, c, "Resize", func(reply chan<- *Controlled) any {
+		return &Resize{Workers: workers, MaxWorkers: maxWorkers, ScaleFactor: scaleFactor, reply: reply}
+	}))
+	return err
+}
+
 // CancelExecution ends the executions of execID for good and returns how many
 // there were.
 func (c *Client) CancelExecution(ctx context.Context, execID, reason string) (int, error) {

@@ -57,6 +57,22 @@ func (d *dispatcher) register(m *Register) *Registered {
 	return &Registered{Replaced: replaced}
 }
 
+// onResize keeps what scaling has added, as far as the new limits let it.
+func (d *dispatcher) onResize(m *Resize) {
+	next := d.Settings
+	next.Workers, next.MaxWorkers, next.ScaleFactor = m.Workers, m.MaxWorkers, m.ScaleFactor
+	if err := next.Validate(); err != nil {
+		respond(d, m.reply, &Controlled{Err: err})
+		return
+	}
+	d.Settings = next.withDefaults()
+	d.slots.workers = min(max(d.slots.workers, d.Workers), max(d.MaxWorkers, d.Workers))
+	d.monitor.workers.Store(int64(d.slots.workers))
+	respond(d, m.reply, &Controlled{Found: 1})
+	d.pump()
+	d.keepTicking()
+}
+
 func (d *dispatcher) onPause(m *Pause) {
 	r := &Controlled{Found: 1}
 	if t := d.registry[m.Task]; m.Task == "" {

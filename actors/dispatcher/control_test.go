@@ -345,3 +345,46 @@ func TestCrowdedQueueIsPostponedByDelayedCopies(t *testing.T) {
 		})
 	})
 }
+
+func TestResizeStartsWhatWaitsAndNeverEndsWhatRuns(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 1, MaxWorkers: 1}, func(r *rig) {
+		var running, most atomic.Int32
+		r.handle("t", func(ctx context.Context, _ raw) error {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			time.Sleep(time.Minute)
+			return nil
+		})
+		for range 12 {
+			r.send("t", nil)
+		}
+		r.after(time.Second)
+		resize := func(workers, limit int) {
+			t.Helper()
+			if err := r.client.Resize(r.ctx(), workers, limit, 100); err != nil {
+				t.Fatal(err)
+			}
+			r.after(time.Second)
+		}
+		resize(4, 4)
+		if running.Load() != 4 {
+			t.Errorf("%d run with 4 workers", running.Load())
+		}
+		resize(2, 2)
+		if running.Load() != 4 {
+			t.Errorf("%d of 4 go on after a resize to 2", running.Load())
+		}
+		r.after(58 * time.Second) // the first four are over
+		r.after(10 * time.Second)
+		if running.Load() != 2 {
+			t.Errorf("%d run with 2 workers", running.Load())
+		}
+		if err := r.client.Resize(r.ctx(), -1, 2, 100); err == nil || !strings.Contains(err.Error(), "tasks.workers") {
+			t.Errorf("got %v", err)
+		}
+		r.settle()
+		if most.Load() != 4 {
+			t.Errorf("at most %d ran at once", most.Load())
+		}
+	})
+}

@@ -183,6 +183,8 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		d.onPause(m)
 	case *Resume:
 		d.onResume(m)
+	case *Resize:
+		d.onResize(m)
 	case *CancelExecution:
 		d.onCancelExecution(m)
 	case *SnoozeExecution:

@@ -82,6 +82,15 @@ type (
 		reply chan<- *Controlled
 	}
 
+	// Resize puts other numbers of workers in force, at once: with more of them
+	// waiting tasks begin, with fewer none begins until enough have ended; what
+	// runs goes on. A zero is the default, as in [Settings]. Wrong numbers
+	// change nothing. Answer: [Controlled].
+	Resize struct {
+		Workers, MaxWorkers, ScaleFactor int
+		reply                            chan<- *Controlled
+	}
+
 	// CancelExecution ends every execution of an exec_id for good, as if its
 	// handler had returned task.Cancel: its ctx is cancelled. Answer:
 	// [Controlled] with the number found.

@@ -10,9 +10,9 @@ import (
 // Settings of the dispatcher, in the section tasks beside the poller's. A zero
 // field is its default.
 type Settings struct {
-	Workers     int `key:"workers" rule:"min=1" doc:"executions at once, default 3"`
-	MaxWorkers  int `key:"max_workers" rule:"min=1" doc:"executions at once that scaling may go up to, default 6; not more than workers: no scaling"`
-	ScaleFactor int `key:"scale_factor" rule:"min=1" doc:"waiting messages for each worker before one is added, default 100"`
+	Workers     int `key:"workers" rule:"min=1" live:"true" doc:"executions at once, default 3"`
+	MaxWorkers  int `key:"max_workers" rule:"min=1" live:"true" doc:"executions at once that scaling may go up to, default 6; not more than workers: no scaling"`
+	ScaleFactor int `key:"scale_factor" rule:"min=1" live:"true" doc:"waiting messages for each worker before one is added, default 100"`
 
 	UnknownTasksRetries int           `key:"unknown_tasks_retries" rule:"min=1" doc:"deliveries of a message with an unknown task name before it is dead-lettered, default 50"`
 	UnknownTasksDelay   time.Duration `key:"unknown_tasks_delay" rule:"min=1s,max=15m" doc:"pause between them, default 10s"`

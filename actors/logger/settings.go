@@ -48,8 +48,8 @@ const (
 // Settings is the section "log" of a service's settings. The zero value means
 // the defaults.
 type Settings struct {
-	Level  Level            `doc:"records below it are not made; default info"`
-	Levels map[string]Level `doc:"levels by logger name, e.g. actors/breaker: debug; a name covers the names below it (actors covers actors/breaker)"`
+	Level  Level            `live:"true" doc:"records below it are not made; default info"`
+	Levels map[string]Level `live:"true" doc:"levels by logger name, e.g. actors/breaker: debug; a name covers the names below it (actors covers actors/breaker)"`
 	Format Format           `rule:"oneof=auto|json|stackdriver|text" doc:"auto (text on a terminal, else json), json, stackdriver or text; default auto"`
 
 	MaxLine   int           `rule:"min=1024,max=262144" doc:"longest line in bytes; values are cut so that a record fits; default 16384, where container runtimes split lines"`
