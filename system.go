@@ -321,7 +321,10 @@ func (s *System) Start(ctx context.Context) error {
 		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
 	log := s.Logger("chassis")
-	if err := s.tasks.start(ctx); err != nil {
+	s.applying.Lock() // so that no pool misses an Apply while it starts
+	err := s.tasks.start(ctx)
+	s.applying.Unlock()
+	if err != nil {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
 	}
 	s.enter(Running)
