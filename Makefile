@@ -3,18 +3,19 @@
 #   go test ./...
 GO       ?= go
 LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-FUZZTIME ?= 30s
+FUZZTIME  ?= 30
+FUZZTOTAL ?= 1800
 KILLS     ?= 5
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
 MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy test race killtest e2e scale fuzz bench chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz bench bench-compare chaos soak peers cover
 
 help: ## list the habits
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy race killtest e2e ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race killtest e2e ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -28,6 +29,18 @@ lint: ## golangci-lint, pinned
 tidy: ## go.mod and go.sum say what the code needs
 	@for m in $(MODULES); do (cd $$m && $(GO) mod tidy -diff) || exit 1; done
 
+licences: ## write docs/licences.md; a licence that nobody agreed to fails
+	cd bench && $(GO) run ./licences
+
+licences-current: ## docs/licences.md is what make licences writes
+	cd bench && $(GO) run ./licences -diff
+
+vuln: ## known vulnerabilities, by govulncheck, where its database can be reached
+	.ci/vuln
+
+releases: ## the newer of the last two releases of Go vets and tests it too
+	.ci/releases
+
 test: ## every test
 	$(GO) test -v ./...
 
@@ -40,15 +53,14 @@ killtest: ## the quickstart, killed at random moments and carried on
 e2e: ## the live page in a real browser, if there is one
 	cd e2e && $(GO) test -v ./...
 
-fuzz: ## every fuzz target for FUZZTIME
-	@for p in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
-			echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
-		done; \
-	done
+fuzz: ## every fuzz target for FUZZTIME seconds, all in FUZZTOTAL at most; what fails is kept in testdata/fuzz
+	.ci/fuzz $(FUZZTIME) $(FUZZTOTAL)
 
 bench: ## benchmarks of our own
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-compare: ## our benchmarks against those of REF, a commit or tag (default the last tag), by benchstat
+	cd bench && $(GO) run ./compare $(if $(REF),-ref $(REF))
 
 scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops, a million linearizable calls
 	CHASSIS_SCALE=1 $(GO) test -v -timeout 30m -run 'LongTasks|RequestsUnderLoad|Invisible' ./actors/poller

@@ -31,42 +31,25 @@ import (
 	"time"
 
 	"golang.org/x/perf/benchfmt"
+
+	"github.com/sambatech/chassis/bench/internal/area"
 )
-
-// area is a package of benchmarks and how a round of it is run.
-type area struct {
-	name string
-	runs []spec
-}
-
-type spec struct {
-	bench string // of -bench
-	time  string // of -benchtime
-}
-
-var areas = []area{
-	{"breaker", []spec{{"Success|Refusal|Failure|Direct|Transport", "100ms"}}},
-	{"logger", []spec{{"Caller|Throughput", "200000x"}, {"Bursty", "1x"}}},
-	{"settings", []spec{{"Load", "300ms"}}},
-	{"queue", []spec{{"Send|ReceiveAndDelete", "30000x"}}},
-	{"tasks", []spec{{"InProcess|Loopback|Floor", "40000x"}}},
-	{"actors", []spec{{"Tell|Ask|Spawn", "300ms"}}},
-}
 
 func main() {
 	only := flag.String("only", "", "areas, separated by commas; default all")
 	rounds := flag.Int("rounds", 5, "rounds of every area")
+	profiles := flag.Bool("profiles", true, "take profiles of ours after the rounds and put them on the page")
 	out := flag.String("o", "", "write the page to this file; default ../docs/benchmarks.md if all areas are run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *rounds, *out); err != nil {
+	if err := run(ctx, *only, *rounds, *profiles, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, rounds int, out string) error {
+func run(ctx context.Context, only string, rounds int, profiles bool, out string) error {
 	chosen, err := choose(only)
 	if err != nil {
 		return err
@@ -82,80 +65,92 @@ func run(ctx context.Context, only string, rounds int, out string) error {
 	begun := time.Now()
 	all := results{}
 	for _, a := range chosen {
-		if err := a.build(ctx, dir); err != nil {
+		if err := build(ctx, a, dir); err != nil {
 			return err
 		}
 	}
-	for round := range rounds {
+	for n := range rounds {
 		for _, a := range chosen {
-			fmt.Printf("# round %d of %d: %s (%v)\n", round+1, rounds, a.name, time.Since(begun).Round(time.Second))
-			if err := a.run(ctx, dir, all); err != nil {
+			fmt.Printf("# round %d of %d: %s (%v)\n", n+1, rounds, a.Name, time.Since(begun).Round(time.Second))
+			if err := round(ctx, a, dir, all); err != nil {
 				return err
 			}
 		}
 	}
 	var lines []string
 	for _, w := range wants {
-		if slices.ContainsFunc(chosen, func(a area) bool { return a.name == w.area }) {
+		if slices.ContainsFunc(chosen, func(a area.Area) bool { return a.Name == w.area }) {
 			lines = append(lines, w.line(all))
 			fmt.Println(lines[len(lines)-1])
 		}
+	}
+	var tops []top
+	for _, a := range chosen {
+		if !profiles {
+			break
+		}
+		t, err := profile(ctx, a, dir)
+		if err != nil {
+			return err
+		}
+		fmt.Print(t)
+		tops = append(tops, t)
 	}
 	fmt.Printf("took %v\n", time.Since(begun).Round(time.Second))
 	if out == "" {
 		return nil
 	}
-	return writePage(out, page{results: all, lines: lines, rounds: rounds, took: time.Since(begun)})
+	return writePage(out, page{results: all, lines: lines, tops: tops, rounds: rounds, took: time.Since(begun)})
 }
 
-func choose(only string) ([]area, error) {
+func choose(only string) ([]area.Area, error) {
 	if only == "" {
-		return areas, nil
+		return area.All, nil
 	}
-	var chosen []area
+	var chosen []area.Area
 	for name := range strings.SplitSeq(only, ",") {
-		i := slices.IndexFunc(areas, func(a area) bool { return a.name == strings.TrimSpace(name) })
+		i := slices.IndexFunc(area.All, func(a area.Area) bool { return a.Name == strings.TrimSpace(name) })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no area %q; there are %s", name, names())
 		}
-		chosen = append(chosen, areas[i])
+		chosen = append(chosen, area.All[i])
 	}
 	return chosen, nil
 }
 
 func names() string {
 	var all []string
-	for _, a := range areas {
-		all = append(all, a.name)
+	for _, a := range area.All {
+		all = append(all, a.Name)
 	}
 	return strings.Join(all, ", ")
 }
 
-func (a area) binary(dir string) string { return filepath.Join(dir, a.name+".test") }
+func binary(a area.Area, dir string) string { return filepath.Join(dir, a.Name+".test") }
 
-func (a area) build(ctx context.Context, dir string) error {
-	out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", a.binary(dir), "./"+a.name).CombinedOutput()
+func build(ctx context.Context, a area.Area, dir string) error {
+	out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary(a, dir), "./"+a.Name).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("build %s: %w\n%s", a.name, err, out)
+		return fmt.Errorf("build %s: %w\n%s", a.Name, err, out)
 	}
 	return nil
 }
 
-// run takes one round of the area into all.
-func (a area) run(ctx context.Context, dir string, all results) error {
-	binary, err := filepath.Abs(a.binary(dir))
+// round takes one round of the area into all.
+func round(ctx context.Context, a area.Area, dir string, all results) error {
+	program, err := filepath.Abs(binary(a, dir))
 	if err != nil {
 		return err
 	}
-	for _, r := range a.runs {
-		cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.bench="+r.bench, "-test.benchmem", "-test.benchtime="+r.time, "-test.timeout=10m")
-		cmd.Dir = a.name
+	for _, r := range a.Runs {
+		cmd := exec.CommandContext(ctx, program, "-test.run=^$", "-test.bench="+r.Bench, "-test.benchmem", "-test.benchtime="+r.Time, "-test.timeout=10m")
+		cmd.Dir = a.Name
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w\n%s%s", a.name, err, &stdout, &stderr)
+			return fmt.Errorf("%s: %w\n%s%s", a.Name, err, &stdout, &stderr)
 		}
-		if err := all.read(a.name, &stdout); err != nil {
+		if err := all.read(a.Name, &stdout); err != nil {
 			return err
 		}
 	}
@@ -226,6 +221,9 @@ func (w want) line(all results) string {
 		if less {
 			ratio = w.want / ours
 		}
+		if w.want == 0 { // nothing is allowed
+			ratio = map[bool]float64{true: 1}[ours == 0]
+		}
 		return fmt.Sprintf("RATIO %s ours=%s peer=limit peer=%s ratio=%.2f want=1.00 %s", name, figure(ours), figure(w.want), ratio, judge(ratio, 1))
 	}
 	peer, err := all.median(key{w.area, w.bench, w.peer, w.unit})
@@ -264,7 +262,7 @@ func (r results) sorted() []key {
 	}
 	slices.SortFunc(keys, func(a, b key) int {
 		return cmp.Or(
-			slices.IndexFunc(areas, func(x area) bool { return x.name == a.area })-slices.IndexFunc(areas, func(x area) bool { return x.name == b.area }),
+			slices.IndexFunc(area.All, func(x area.Area) bool { return x.Name == a.area })-slices.IndexFunc(area.All, func(x area.Area) bool { return x.Name == b.area }),
 			strings.Compare(a.bench, b.bench), strings.Compare(rank(a.impl), rank(b.impl)), strings.Compare(a.unit, b.unit))
 	})
 	return keys

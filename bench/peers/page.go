@@ -19,6 +19,7 @@ import (
 type page struct {
 	results results
 	lines   []string
+	tops    []top
 	rounds  int
 	took    time.Duration
 }
@@ -60,6 +61,12 @@ func writePage(path string, p page) error {
 			return err
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.bench, k.impl, figure(v), k.unit)
+	}
+	if len(p.tops) > 0 {
+		b.WriteString("\n## Profiles of ours\n\nTaken by `go tool pprof -top` after the rounds; what they mean stands below.\n")
+	}
+	for _, t := range p.tops {
+		b.WriteString("\n" + t.String())
 	}
 	b.WriteString("\n" + kept)
 	return os.WriteFile(path, []byte(b.String()), 0o644)
