@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +88,7 @@ func (s *soak) work(ctx context.Context, length time.Duration, rate int, interva
 		}
 		return nil
 	})
-	samples, err := s.watch(sending, interval)
+	samples, err := s.watch(sending, length, interval)
 	for begun := time.Now(); err == nil && s.ledger.outstanding() > 0 && time.Since(begun) < settleTime; {
 		_ = pause(context.Background(), time.Second)
 	}
@@ -101,14 +104,21 @@ func (s *soak) work(ctx context.Context, length time.Duration, rate int, interva
 	return samples, err
 }
 
-func (s *soak) watch(ctx context.Context, interval time.Duration) ([]sample, error) {
+func (s *soak) watch(ctx context.Context, length, interval time.Duration) ([]sample, error) {
 	var samples []sample
+	half := false
 	for every(ctx, interval) {
 		now, err := s.sample()
 		if err != nil {
 			return samples, err
 		}
 		samples = append(samples, now)
+		if !half && now.at > length/2 {
+			half = true
+			if err := s.profile("half"); err != nil {
+				return samples, err
+			}
+		}
 		if len(samples)%4 == 0 {
 			var text strings.Builder
 			for i, q := range quantities {
@@ -117,7 +127,20 @@ func (s *soak) watch(ctx context.Context, interval time.Duration) ([]sample, err
 			fmt.Printf("%6v: %d tasks open%s\n", now.at.Round(time.Second), now.open, text.String())
 		}
 	}
-	return samples, nil
+	return samples, s.profile("end")
+}
+
+// profile writes a profile of the heap, where one is asked for.
+func (s *soak) profile(name string) error {
+	if s.heap == "" {
+		return nil
+	}
+	f, err := os.Create(filepath.Join(s.heap, name+".pprof"))
+	if err != nil {
+		return err
+	}
+	runtime.GC()
+	return errors.Join(pprof.Lookup("heap").WriteTo(f, 0), f.Close())
 }
 
 // accounts says what was done, and faults what should have been and was not.

@@ -36,6 +36,7 @@ const lease = 10 * time.Second
 
 type soak struct {
 	dir     string
+	heap    string // folder of the heap profiles; none if empty
 	begun   time.Time
 	sys     *chassis.System
 	log     *slog.Logger
@@ -51,17 +52,18 @@ func main() {
 	length := flag.Duration("for", time.Hour, "how long work is sent")
 	rate := flag.Int("rate", 100, "tasks a second")
 	interval := flag.Duration("every", 15*time.Second, "time between two samples")
+	heap := flag.String("heap", "", "write heap profiles into this folder: half.pprof in the middle and end.pprof at the end, to be held against each other by go tool pprof -base")
 	out := flag.String("o", "", "write the page to this file, and its chart into images beside it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *length, *rate, *interval, *out); err != nil {
+	if err := run(ctx, *length, *rate, *interval, *heap, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, length time.Duration, rate int, interval time.Duration, out string) (err error) {
+func run(ctx context.Context, length time.Duration, rate int, interval time.Duration, heap, out string) (err error) {
 	if rate < 1 || interval <= 0 || length < max(2*cycle, 8*interval) {
 		return fmt.Errorf("-for %v -every %v -rate %d: want a rate of 1 at least, two cycles of the remote services (%v) and time for 8 samples", length, interval, rate, 2*cycle)
 	}
@@ -70,7 +72,7 @@ func run(ctx context.Context, length time.Duration, rate int, interval time.Dura
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s := &soak{dir: dir, ledger: newLedger()}
+	s := &soak{dir: dir, heap: heap, ledger: newLedger()}
 	samples, lines, err := s.live(ctx, length, rate, interval)
 	if err != nil {
 		return err

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -29,7 +32,7 @@ var quantities = []quantity{
 	{"goroutines", "", 1, 5},
 	{"file descriptors", "", 1, 5},
 	{"actors", "", 1, 5},
-	{"file of the queue", "MiB", 1 << 20, 1},
+	{"files of the queue", "MiB", 1 << 20, 1},
 }
 
 const share = 0.05
@@ -56,7 +59,7 @@ func (s *soak) sample() (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	queue, err := os.Stat(s.queueFile())
+	queue, err := s.queueSize()
 	if err != nil {
 		return sample{}, err
 	}
@@ -68,9 +71,30 @@ func (s *soak) sample() (sample, error) {
 		at: time.Since(s.begun), open: s.ledger.outstanding(),
 		figures: [6]float64{
 			float64(pages * os.Getpagesize()), float64(m.HeapAlloc), float64(runtime.NumGoroutine()),
-			float64(len(files) - 1), float64(actors), float64(queue.Size()), // without the descriptor of the listing
+			float64(len(files) - 1), float64(actors), queue, // without the descriptor of the listing
 		},
 	}, nil
+}
+
+// queueSize is that of the queue's file and of what stands beside it under the
+// same name: its journal.
+func (s *soak) queueSize() (float64, error) {
+	files, err := filepath.Glob(s.queueFile() + "*")
+	if err != nil {
+		return 0, err
+	}
+	sum := int64(0)
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has just been replaced
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += info.Size()
+	}
+	return float64(sum), nil
 }
 
 // trend is what became of a quantity.
