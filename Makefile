@@ -10,7 +10,7 @@ CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
 MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz bench bench-compare chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz bench bench-compare growth chaos soak peers cover
 
 help: ## list the habits
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 
 chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing may be lost
 	cd bench && $(GO) run ./chaos -for $(CHAOSTIME)
+
+growth: ## how the cost of a step grows with how much there is; writes docs/growth.md
+	cd bench && $(GO) run ./growth
 
 soak: ## mixed work in one process for SOAKTIME; memory, goroutines, descriptors and the queue's file must stay flat
 	cd bench && $(GO) run ./soak -for $(SOAKTIME) -o ../docs/soak.md

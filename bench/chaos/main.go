@@ -235,9 +235,14 @@ func report(ctx context.Context, sys *chassis.System, p *proxy, f *fleet, dir st
 			fmt.Println("  " + text)
 		}
 	}
+	word := "holds"
 	if !v.ok() || len(f.overruns) > 0 || without > 0 {
+		word = "does not hold"
+	}
+	fmt.Printf("CHAOS verdict: %d tasks, %d lost, %d failed too often, %d begun after their delete, %d overlaps, %d stops too long, %d without a reason: %s\n",
+		v.tasks, len(v.lost), len(v.excess), len(v.afterAck), len(v.overlaps), len(f.overruns), without, word)
+	if word != "holds" {
 		return errors.New("something does not hold")
 	}
-	fmt.Println("nothing is lost")
 	return nil
 }
