@@ -86,7 +86,7 @@ func (r *traced) named(name string, n int) []sdk.ReadOnlySpan {
 func value(attrs []attribute.KeyValue, key string) string {
 	for _, kv := range attrs {
 		if string(kv.Key) == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""

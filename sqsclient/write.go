@@ -12,8 +12,8 @@ import (
 
 func appendReceive(b []byte, in *sqs.ReceiveMessageInput) []byte {
 	w := writer{append(b, '{'), true}
-	if in.AttributeNames != nil {
-		return nil // deprecated: MessageSystemAttributeNames took its place
+	if in.AttributeNames != nil { //nolint:staticcheck // deprecated for MessageSystemAttributeNames, but a caller may still use it
+		return nil
 	}
 	w.number("MaxNumberOfMessages", in.MaxNumberOfMessages)
 	list(&w, "MessageAttributeNames", in.MessageAttributeNames)

@@ -161,7 +161,7 @@ func (a *app) argument(args []string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer f.Close()                                      //nolint:errcheck // it is only read
 		return io.ReadAll(io.LimitReader(f, task.MaxSize+1)) // a longer one is refused for its size
 	}
 	return []byte(text), nil

@@ -107,8 +107,7 @@ var quiet = Options{NoFsync: true, Logger: slog.New(slog.DiscardHandler)}
 // dump is all that is in the file, but for the state of its journal.
 func dump(t interface{ Fatal(...any) }, f *File) map[string]string {
 	all := map[string]string{}
-	var walk func(prefix string, b *bbolt.Bucket) error
-	walk = func(prefix string, b *bbolt.Bucket) error {
+	walk := func(prefix string, b *bbolt.Bucket) error {
 		return b.ForEach(func(k, v []byte) error {
 			if !bytes.Equal(k, journalKey) && !bytes.Equal(k, saltKey) {
 				all[prefix+string(k)] = string(v)
