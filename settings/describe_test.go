@@ -163,3 +163,27 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// A default that looks like an alias is written so that it is none.
+func TestWhatLooksLikeAnAliasInAnExampleIsNone(t *testing.T) {
+	layout, err := settings.NewLayout(settings.Item{Name: "a", Default: ".."}, settings.Item{Name: "b", Default: ".a"},
+		settings.Item{Name: "c", Default: []string{".a", "."}}, settings.Item{Name: "d", Default: map[string]string{".a": ".b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []settings.Format{settings.YAML, settings.TOML, settings.JSON} {
+		text, err := layout.Example(format, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, err := layout.Load(settings.Bytes("example", format, []byte(commentedOut.ReplaceAllString(string(text), "$1$2"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]any{"a": "..", "b": ".a", "c": []string{".a", "."}, "d": map[string]string{".a": ".b"}} {
+			if got, err := values.Get(name); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %s is %q, %v; want %q", format, name, got, err, want)
+			}
+		}
+	}
+}

@@ -120,7 +120,7 @@ func given(f *field, def reflect.Value) (text string, active, ok bool) {
 	if v.Kind() == reflect.Interface && v.IsNil() {
 		return `"example"`, active, true
 	}
-	return compact(v), active, true
+	return written(v), active, true
 }
 
 // down gives the section that a field is or points to.
@@ -291,7 +291,7 @@ func appendTOML(b []byte, v reflect.Value) []byte {
 		}
 		return append(b, ']')
 	}
-	text := appendJSON(nil, v)
+	text := appendJSON(nil, v, appendLiteral)
 	if v.CanFloat() && !strings.ContainsAny(string(text), ".e\"") {
 		text = append(text, ".0"...)
 	}
@@ -347,7 +347,18 @@ func (e *exampler) variable(l leaf) {
 	if active && !l.off {
 		hash = ""
 	}
-	e.b.WriteString(hash + EnvName(e.prefix, l.path...) + "=" + dotEnvText(flagText(v)) + "\n")
+	e.b.WriteString(hash + EnvName(e.prefix, l.path...) + "=" + dotEnvText(variableText(v)) + "\n")
+}
+
+// variableText is what a variable holds so that v is loaded from it. There are
+// no aliases within a list or map in a variable.
+func variableText(v reflect.Value) string {
+	text := flagText(v)
+	switch reflect.Indirect(v).Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		return text
+	}
+	return literal(text)
 }
 
 // dotEnvText quotes a value where a .env file needs it.

@@ -122,8 +122,8 @@ func found(v reflect.Value) string {
 	return clip(showValue(v))
 }
 
-// appendScalar writes a value as JSON, strings as JSON strings.
-func appendScalar(b []byte, v reflect.Value) []byte {
+// appendScalar writes a value as JSON, strings by text.
+func appendScalar(b []byte, v reflect.Value, text func([]byte, string) []byte) []byte {
 	switch v.Type() {
 	case durationType, byteSizeType:
 		return appendString(b, showValue(v))
@@ -138,7 +138,7 @@ func appendScalar(b []byte, v reflect.Value) []byte {
 	case v.CanFloat() && !isText(v):
 		return append(b, showValue(v)...)
 	}
-	return appendString(b, showValue(v))
+	return text(b, showValue(v))
 }
 
 func isText(v reflect.Value) bool { return reflect.PointerTo(v.Type()).Implements(textType) }

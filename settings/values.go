@@ -175,11 +175,27 @@ func sectionMap(v reflect.Value) map[string]any {
 
 // compact shows a list or map in one line, as JSON has it.
 func compact(v reflect.Value) string {
-	var b []byte
-	return string(appendJSON(b, v))
+	return string(appendJSON(nil, v, appendString))
 }
 
-func appendJSON(b []byte, v reflect.Value) []byte {
+// written is compact, for a file: what is loaded from it is v.
+func written(v reflect.Value) string {
+	return string(appendJSON(nil, v, appendLiteral))
+}
+
+// literal is a string as a file has it: a dot before one that begins with a
+// dot keeps it from being an alias.
+func literal(s string) string {
+	if len(s) > 1 && s[0] == '.' {
+		return "." + s
+	}
+	return s
+}
+
+func appendLiteral(b []byte, s string) []byte { return appendString(b, literal(s)) }
+
+// appendJSON writes strings that are values by text.
+func appendJSON(b []byte, v reflect.Value, text func([]byte, string) []byte) []byte {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
 			return append(b, "null"...)
@@ -200,11 +216,11 @@ func appendJSON(b []byte, v reflect.Value) []byte {
 				b = appendString(b, Mask)
 				continue
 			}
-			b = appendJSON(b, v.FieldByIndex(c.fields[i].index))
+			b = appendJSON(b, v.FieldByIndex(c.fields[i].index), text)
 		}
 		return append(b, '}')
 	} else if err == nil && c.kind == scalarCodec {
-		return appendScalar(b, v)
+		return appendScalar(b, v, text)
 	}
 	switch v.Kind() {
 	case reflect.Slice, reflect.Array:
@@ -213,7 +229,7 @@ func appendJSON(b []byte, v reflect.Value) []byte {
 			if i > 0 {
 				b = append(b, ", "...)
 			}
-			b = appendJSON(b, v.Index(i))
+			b = appendJSON(b, v.Index(i), text)
 		}
 		return append(b, ']')
 	case reflect.Map:
@@ -223,9 +239,9 @@ func appendJSON(b []byte, v reflect.Value) []byte {
 				b = append(b, ", "...)
 			}
 			b = append(appendString(b, showValue(k)), ": "...)
-			b = appendJSON(b, v.MapIndex(k))
+			b = appendJSON(b, v.MapIndex(k), text)
 		}
 		return append(b, '}')
 	}
-	return appendScalar(b, v)
+	return appendScalar(b, v, text)
 }
