@@ -108,7 +108,10 @@ func manyQueues(n int) (float64, error) {
 	})
 }
 
-func breakerTree(n int) (float64, error) {
+// grownBreaker has n open paths, as many below each of the first level's as
+// a service with many customers has: a transition copies the list of its
+// siblings, so one level of 100 000 would take minutes to be made.
+func grownBreaker(n, siblings int, measure func(b *breaker.Breaker) (float64, error)) (float64, error) {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	defer system.Shutdown()
 	b, err := breaker.Spawn(system, "http://grown.internal", breaker.Settings{MaxEntries: 200_000, OpenTimeout: time.Hour, OpenMax: time.Hour})
@@ -117,12 +120,29 @@ func breakerTree(n int) (float64, error) {
 	}
 	defer func() { _ = b.Stop(context.Background()) }()
 	for i := range n {
-		if err := b.ForceOpen("/open/"+strconv.Itoa(i), 0); err != nil {
+		if err := b.ForceOpen(fmt.Sprintf("/open/%d/%d", i/siblings, i%siblings), 0); err != nil {
 			return 0, err
 		}
 	}
-	return timed(200*steps, func(int) error {
-		return b.Do(context.Background(), "/v1/other/path/here", func(context.Context) error { return nil })
+	return measure(b)
+}
+
+func breakerTree(n int) (float64, error) {
+	return grownBreaker(n, 300, func(b *breaker.Breaker) (float64, error) {
+		return timed(200*steps, func(int) error {
+			return b.Do(context.Background(), "/v1/other/path/here", func(context.Context) error { return nil })
+		})
+	})
+}
+
+func breakerTransition(n int) (float64, error) {
+	return grownBreaker(n, n, func(b *breaker.Breaker) (float64, error) {
+		return timed(steps, func(i int) error {
+			if i%2 == 0 {
+				return b.ForceOpen("/open/0/one-more", 0)
+			}
+			return b.Reset("/open/0/one-more")
+		})
 	})
 }
 

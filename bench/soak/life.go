@@ -19,11 +19,12 @@ import (
 )
 
 // build makes the remotes and the system, and starts it.
-func (s *soak) build(server *localsqs.Server, log *os.File) error {
+func (s *soak) build(server *localsqs.Server, log *os.File, rate int) error {
 	set := chassis.DefaultSettings()
 	set.Tasks.TaskPool = "soak-tasks"
 	set.Tasks.TaskTimeout, set.Tasks.ReceiveWait = lease, 2*time.Second
-	set.Tasks.Workers, set.Tasks.MaxWorkers = 32, 64
+	set.Tasks.Workers = 16 + rate/4 // hangs and long tasks hold one worker for each ten tasks a second, bad spells of the remotes as many again
+	set.Tasks.MaxWorkers = 2 * set.Tasks.Workers
 	set.Tasks.HoldLimit = time.Second
 	set.Tasks.AbandonAfter = 500 * time.Millisecond
 	set.CircuitBreaker.RequestTimeout, set.CircuitBreaker.OpenTimeout = 500*time.Millisecond, time.Second
