@@ -51,6 +51,9 @@ type Source struct {
 	environ []string               // what Environ reads instead of the process' environment
 }
 
+// parses tells whether reading the source is parsing files.
+func (s Source) parses() bool { return s.rank == rankFile || s.rank == rankProfile }
+
 func (s Source) apply(c *config) {
 	c.sources = append(c.sources, s)
 	c.reserved = append(c.reserved, s.reserve...)

@@ -36,9 +36,12 @@ func open(c *config) *Tree {
 	slices.SortStableFunc(sources, func(a, b Source) int { return int(a.rank) - int(b.rank) })
 	t := &Tree{config: c, claimed: map[string]bool{}}
 	o, found := &opening{config: c}, false
-	for _, src := range sources {
-		o.rank = src.rank
-		nodes := src.read(o)
+	for i, part := range readAll(c, sources) {
+		src, nodes := sources[i], part.nodes
+		o.dotted = o.dotted || part.dotted
+		for _, e := range part.errs {
+			o.fail(e)
+		}
 		for _, n := range nodes {
 			t.root = merge(t.root, n)
 		}
@@ -60,6 +63,37 @@ func open(c *config) *Tree {
 	t.errs = o.errs
 	t.broken = slices.ContainsFunc(o.errs, func(e *Error) bool { return e.Kind == KindSyntax || e.Kind == KindSource })
 	return t
+}
+
+// part is what one source has given.
+type part struct {
+	opening
+	nodes []*node
+}
+
+// readAll reads the sources, files beside each other: parsing them is nearly
+// all that a load costs.
+func readAll(c *config, sources []Source) []part {
+	parts := make([]part, len(sources))
+	var files sync.WaitGroup
+	last := -1 // the file that is read here
+	for i := range sources {
+		if sources[i].parses() {
+			last = i
+		}
+	}
+	for i := range sources {
+		p := &parts[i]
+		p.config, p.rank = c, sources[i].rank
+		read := func() { p.nodes = sources[i].read(&p.opening) }
+		if i < last && sources[i].parses() {
+			files.Go(read)
+		} else {
+			read()
+		}
+	}
+	files.Wait()
+	return parts
 }
 
 // Warnings is what is no mistake by the rules but looks like one: a string
