@@ -76,6 +76,11 @@ func run(ctx context.Context, length time.Duration, rate int, interval time.Dura
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if heap != "" {
+		if err := os.MkdirAll(heap, 0o755); err != nil {
+			return err
+		}
+	}
 	s := &soak{dir: dir, heap: heap, ledger: newLedger()}
 	samples, lines, err := s.live(ctx, length, rate, interval)
 	if err != nil {
