@@ -50,6 +50,9 @@ func TestDepthCostsLittle(t *testing.T) {
 			first = c
 			continue
 		}
+		if *most < 1_000_000 { // these are promises for a machine and a process that do nothing else
+			continue
+		}
 		if c.restart > 2*time.Second {
 			t.Errorf("a restart with %d messages took %v, want at most 2s", n, c.restart)
 		}
@@ -60,7 +63,7 @@ func TestDepthCostsLittle(t *testing.T) {
 			name     string
 			now, few time.Duration
 		}{{"send", c.send, first.send}, {"receive", c.receive, first.receive}, {"change", c.change, first.change}, {"delete", c.delete, first.delete}} {
-			if *most == 1_000_000 && op.now > 2*op.few { // a promise for a quiet machine
+			if op.now > 2*op.few {
 				t.Errorf("%s takes %v at %d messages and %v at 1000, want at most twice", op.name, op.now, n, op.few)
 			}
 		}
