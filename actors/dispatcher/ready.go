@@ -1,5 +1,7 @@
 package dispatcher
 
+import "strings"
+
 // ready is the queue of executions that wait for a slot: the highest priority
 // first, then the oldest. A binary heap.
 type ready struct {
@@ -90,6 +92,7 @@ func (h *hidden) add(messageID string, receives int) {
 	if h.receives == nil {
 		h.receives = map[string]int{}
 	}
+	messageID = strings.Clone(messageID) // what was received may be a part of the whole message
 	if _, known := h.receives[messageID]; !known {
 		if len(h.order) < hiddenSize {
 			h.order = append(h.order, messageID)
