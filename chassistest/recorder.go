@@ -34,8 +34,9 @@ type Outcome struct {
 
 // recorder keeps all events of a dispatcher.
 type recorder struct {
-	sub  *dispatcher.Subscription
-	done chan struct{}
+	sub   *dispatcher.Subscription
+	asked chan chan struct{} // answered once all that has come is recorded
+	done  chan struct{}
 
 	mu      sync.Mutex
 	events  []*dispatcher.Event
@@ -47,18 +48,45 @@ type recorder struct {
 const buffered = 1 << 16
 
 func record(m *dispatcher.Monitor) *recorder {
-	r := &recorder{sub: m.Events(buffered), done: make(chan struct{}), changed: make(chan struct{})}
-	go func() {
-		defer close(r.done)
-		for e := range r.sub.C {
-			r.mu.Lock()
-			r.events = append(r.events, e)
-			close(r.changed)
-			r.changed = make(chan struct{})
-			r.mu.Unlock()
-		}
-	}()
+	r := &recorder{sub: m.Events(buffered), asked: make(chan chan struct{}), done: make(chan struct{}), changed: make(chan struct{})}
+	go r.run()
 	return r
+}
+
+func (r *recorder) run() {
+	defer close(r.done)
+	for {
+		select {
+		case e, ok := <-r.sub.C:
+			if !ok {
+				return
+			}
+			r.add(e)
+		case caughtUp := <-r.asked:
+			for range len(r.sub.C) {
+				r.add(<-r.sub.C)
+			}
+			close(caughtUp)
+		}
+	}
+}
+
+func (r *recorder) add(e *dispatcher.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// catchUp returns when every event that was emitted before is recorded.
+func (r *recorder) catchUp() {
+	caughtUp := make(chan struct{})
+	select {
+	case r.asked <- caughtUp:
+		<-caughtUp
+	case <-r.done:
+	}
 }
 
 // close ends the recording and returns how many events it missed.

@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -24,12 +20,21 @@ func (s *System) RunUntilIdle() {
 	s.start()
 	left := ""
 	if err := s.wait(func([]*dispatcher.Event) (bool, error) {
-		var err error
-		left, err = s.left()
-		return left == "" && err == nil, err
+		left = s.left()
+		return left == "", nil
 	}); err != nil {
 		s.t.Fatalf("chassistest: RunUntilIdle: %v; left: %s", err, left)
 	}
+	// What the dispatchers were about to tell when their numbers said that
+	// nothing is left, they have told once they answer.
+	if control := s.Control(); control != nil {
+		ctx, cancel := context.WithTimeout(s.t.Context(), s.limit)
+		defer cancel()
+		if _, err := control.Inspect(ctx, "", 1); err != nil {
+			s.t.Fatalf("chassistest: RunUntilIdle: %v", err)
+		}
+	}
+	s.rec.catchUp()
 }
 
 // WaitFor starts the system, if it has not been, and returns the first event of
@@ -85,45 +90,21 @@ func (s *System) wait(done func([]*dispatcher.Event) (bool, error)) error {
 	}
 }
 
-// left says what there still is to do, or nothing.
-func (s *System) left() (string, error) {
-	st := s.Tasks().Stats()
-	idle := st.Running+st.Held+st.Queued+st.Settling == 0
+// left says what there still is to do, or nothing. The queues are looked at
+// first, and all at one time: what is on none of them then is at most being
+// settled.
+func (s *System) left() string {
+	queues := s.Queue.Stats().Queues
 	var left []string
 	for _, p := range s.Pools() {
-		visible, flying, delayed, err := s.count(s.t.Context(), p.Name())
-		if err != nil {
-			return "", err
-		}
-		if visible+flying+delayed > 0 || !idle {
-			left = append(left, fmt.Sprintf("on queue %q %d visible, %d in flight or hidden, %d delayed", p.Name(), visible, flying, delayed))
+		for _, q := range queues {
+			if q.Name == p.Name() && q.Visible+q.InFlight+q.Delayed > 0 {
+				left = append(left, fmt.Sprintf("on queue %q %d visible, %d in flight or hidden, %d delayed", q.Name, q.Visible, q.InFlight, q.Delayed))
+			}
 		}
 	}
-	if len(left) == 0 {
-		return "", nil
+	if st := s.Tasks().Stats(); len(left) > 0 || st.Running+st.Held+st.Queued+st.Settling > 0 {
+		left = append(left, fmt.Sprintf("in the system %d running, %d waiting, %d settling", st.Running, st.Held+st.Queued, st.Settling))
 	}
-	return fmt.Sprintf("%s; in the system %d running, %d waiting, %d settling", strings.Join(left, "; "), st.Running, st.Held+st.Queued, st.Settling), nil
-}
-
-// count asks the embedded queue, whose numbers are exact.
-func (s *System) count(ctx context.Context, pool string) (visible, flying, delayed int, err error) {
-	var missing *types.QueueDoesNotExist
-	url, err := s.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &pool})
-	if errors.As(err, &missing) {
-		return 0, 0, 0, nil
-	}
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	out, err := s.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: url.QueueUrl, AttributeNames: []types.QueueAttributeName{"All"}})
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	number := func(name types.QueueAttributeName) int {
-		n, convErr := strconv.Atoi(out.Attributes[string(name)])
-		err = errors.Join(err, convErr)
-		return n
-	}
-	return number(types.QueueAttributeNameApproximateNumberOfMessages), number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
-		number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed), err
+	return strings.Join(left, "; ")
 }
