@@ -83,7 +83,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.giveUp(e, task.ReasonExhausted, errEarlier(e))
 		return
 	}
-	e.suspect = e.ledger.receives > 1 && d.CrashSuspects == "alone" && !d.hidden.expected(e.messageID, e.receives)
+	e.suspect = e.ledger.receives > 1 && d.CrashSuspects == "alone" && !d.hidden.back(e.messageID, e.receives)
 	if l := e.entry.spec.Lease; l > 0 {
 		d.ctx.Send(d.poller, &poller.Lengthen{Lease: e.lease, For: l})
 	}

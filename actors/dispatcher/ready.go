@@ -79,12 +79,9 @@ func (r *ready) remove(e *execution) bool {
 
 // hidden remembers the messages that this process gave back by hiding them,
 // with the receives they will have, so that they are not taken for crash
-// suspects. It forgets the oldest beyond its size: then one runs alone once.
-type hidden struct {
-	receives map[string]int
-	order    []string
-	at       int
-}
+// suspects when they are back. Beyond its size it forgets any: that one runs
+// alone once.
+type hidden struct{ receives map[string]int }
 
 const hiddenSize = 16_384
 
@@ -93,19 +90,21 @@ func (h *hidden) add(messageID string, receives int) {
 		h.receives = map[string]int{}
 	}
 	messageID = strings.Clone(messageID) // what was received may be a part of the whole message
-	if _, known := h.receives[messageID]; !known {
-		if len(h.order) < hiddenSize {
-			h.order = append(h.order, messageID)
-		} else {
-			delete(h.receives, h.order[h.at])
-			h.order[h.at] = messageID
-			h.at = (h.at + 1) % hiddenSize
+	h.receives[messageID] = receives
+	for other := range h.receives {
+		if len(h.receives) <= hiddenSize {
+			break
+		}
+		if other != messageID {
+			delete(h.receives, other)
 		}
 	}
-	h.receives[messageID] = receives
 }
 
-func (h *hidden) expected(messageID string, receives int) bool {
+// back tells whether a message that has come was hidden here, and not seen
+// elsewhere meanwhile, and forgets it.
+func (h *hidden) back(messageID string, receives int) bool {
 	n, ok := h.receives[messageID]
+	delete(h.receives, messageID)
 	return ok && n == receives
 }
