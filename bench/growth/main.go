@@ -39,7 +39,7 @@ var curves = []curve{
 	{"queue: send", "queues", "ns", []int{1, 10, 100, 1000}, manyQueues,
 		"a queue is found by its name in a map, and queues share nothing but the lock"},
 	{"breaker: call on another path", "open paths", "ns", []int{1, 10, 100, 1e3, 1e4, 1e5}, breakerTree,
-		"a call goes down its own path from the root of the tree, by a map at each level; what other paths there are is not looked at."},
+		"a call goes down its own path from the root of the tree, by a map at each level; what other paths there are is not looked at"},
 	{"breaker: a path opens or is reset", "open siblings", "ns", []int{1, 10, 100, 1e3, 1e4}, breakerTransition,
 		"a transition publishes a new tree that shares all but its own path with the old one; the list of siblings on that path is copied, 8 bytes each: a constant and some 10 ns a sibling, so the fitted exponent lies between 0 and the 1 that it tends to. Calls pay nothing for it; a service that has 10 000 bad paths side by side pays it at each transition, and max_entries (1 000 by default) bounds it"},
 	{"dispatcher: task beside blocked ones", "blocked executions", "ns", []int{1, 10, 100, 1e3, 1e4, 1e5}, besideBlocked,
