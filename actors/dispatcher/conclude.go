@@ -132,10 +132,9 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 }
 
 // spread lengthens the wait for an open breaker by up to a quarter, at most
-// 5 s. All that it
-// refused would come back at one instant, of which a half-open one lets a few
-// in and sends the rest away for longer; so the first of them close it for
-// those behind.
+// 5 s. All that it refused would come back at one instant, of which a half-open
+// one lets a few in and sends the rest away for longer; so the first of them
+// close it for those behind.
 func spread(wait time.Duration) time.Duration {
 	return wait + time.Duration(rand.Float64()*float64(min(wait/4, 5*time.Second)))
 }
