@@ -114,7 +114,7 @@ func Stream(b *breaker.Breaker) grpc.StreamClientInterceptor {
 			return nil, err
 		}
 		w.ClientStream = inner
-		context.AfterFunc(ctx, func() { w.end(ctx.Err()) }) // a stream that its caller abandons
+		w.watch()
 		return w, nil
 	}
 }
@@ -127,8 +127,17 @@ type stream struct {
 	probe  bool
 	single bool // the server sends one message
 
-	mu     sync.Mutex
-	permit breaker.Permit
+	mu      sync.Mutex
+	permit  breaker.Permit
+	unwatch func() bool
+}
+
+// watch settles a stream that its caller abandons. A ctx may live for much
+// longer than its streams: one that has ended must leave nothing with it.
+func (w *stream) watch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unwatch = context.AfterFunc(w.ctx, func() { w.end(w.ctx.Err()) })
 }
 
 // RecvMsg implements grpc.ClientStream.
@@ -159,8 +168,11 @@ func (w *stream) end(err error) {
 
 func (w *stream) settle(v breaker.Verdict) {
 	w.mu.Lock()
-	p := w.permit
-	w.permit = breaker.Permit{}
+	p, unwatch := w.permit, w.unwatch
+	w.permit, w.unwatch = breaker.Permit{}, nil
 	w.mu.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
 	p.Settle(v)
 }

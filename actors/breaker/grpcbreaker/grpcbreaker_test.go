@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,5 +175,42 @@ func TestTimeoutAndCancellation(t *testing.T) {
 		if got := b.Snapshot().Entries[0].Failures; got != 1 {
 			t.Errorf("%s: %d failures after a cancellation", name, got)
 		}
+	}
+}
+
+// watched is a ctx that counts who waits for its end.
+type watched struct {
+	context.Context
+	waiting atomic.Int64
+}
+
+// Value hides that the parent could be asked itself.
+func (w *watched) Value(any) any { return nil }
+
+// AfterFunc is what package context looks for in a foreign ctx.
+func (w *watched) AfterFunc(f func()) func() bool {
+	w.waiting.Add(1)
+	stop := context.AfterFunc(w.Context, f)
+	return func() bool {
+		w.waiting.Add(-1)
+		return stop()
+	}
+}
+
+// A service may make all its streams under one ctx that lives as long as it does.
+func TestStreamsLeaveNothingWithTheirContext(t *testing.T) {
+	answers := make(chan answer, 1)
+	_, conn := dial(t, breaker.Settings{ClosedFailLimit: 100}, answers)
+	parent, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ctx := &watched{Context: parent}
+	for _, code := range []codes.Code{codes.OK, codes.NotFound, codes.Unavailable} {
+		answers <- answer{code: code}
+		if err := list(ctx, conn); status.Code(err) != code {
+			t.Fatal(err)
+		}
+	}
+	if n := ctx.waiting.Load(); n != 0 {
+		t.Errorf("%d streams that have ended still wait for the end of their ctx", n)
 	}
 }
