@@ -13,8 +13,8 @@ import (
 
 // breakers holds the breakers of a system, one a service.
 type breakers struct {
-	mu   sync.Mutex // guards the map; a breaker's state is its actor's
-	each map[string]*breaker.Breaker
+	mu   sync.Mutex                  // guards the map; a breaker's state is its actor's
+	each map[string]*breaker.Breaker // by [breaker.Breaker.Service]
 }
 
 // Breaker returns the breaker of a remote service, scheme://host[:port], and
@@ -32,16 +32,23 @@ func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breake
 	if b, ok := s.breakers.each[service]; ok {
 		return b
 	}
+	name, err := breaker.ParseService(service)
+	if err != nil {
+		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))
+	}
+	if b, ok := s.breakers.each[name]; ok { // the same, written in another way
+		return b
+	}
 	own := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker"))}
 	if s.tracer != nil {
 		own = append(own, breaker.WithTracer(s.tracer))
 	}
 	opts = append(own, opts...)
-	b, err := breaker.Spawn(s.actors, service, s.Settings().CircuitBreaker, opts...)
+	b, err := breaker.Spawn(s.actors, name, s.Settings().CircuitBreaker, opts...)
 	if err != nil {
 		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))
 	}
-	s.breakers.each[service] = b
+	s.breakers.each[name] = b
 	return b
 }
 

@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
@@ -33,7 +32,7 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 	if err := next.check(s.name, s.givenQueue); err != nil {
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}
-	if err := errors.Join(next.Log.Validate(), breaker.CheckSettings(next.CircuitBreaker)); err != nil {
+	if err := next.Log.Validate(); err != nil {
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}
 	next.Log.Levels = quiet(next.Log.Levels)
@@ -57,10 +56,8 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 
 	var errs []error
 	s.relevel(old.Log, now.Log)
-	if plain(old).CircuitBreaker != plain(now).CircuitBreaker {
-		for _, b := range s.Breakers() {
-			errs = append(errs, b.SetSettings(now.CircuitBreaker))
-		}
+	for _, b := range s.Breakers() {
+		errs = append(errs, b.Follow(old.CircuitBreaker, now.CircuitBreaker))
 	}
 	for _, l := range s.tasks.lanes {
 		if r, t := l.actors(), l.now(); r != nil {

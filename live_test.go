@@ -74,6 +74,41 @@ func TestABreakersLimitsAndRatesChangeLive(t *testing.T) {
 	}
 }
 
+// A default that follows another setting does so for a settings file too.
+func TestABreakersDefaultsFollowWhatTheFileSays(t *testing.T) {
+	set, err := chassis.LoadSettings(settings.Bytes("chassis.yaml", settings.YAML, []byte("circuit_breaker:\n  request_timeout: 9s\n  trip: rate\n  window_calls: 100\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys, _ := newSystem(t, func(s *chassis.Settings) { *s = set })
+	got := sys.Breaker("https://mail.internal").Settings()
+	if got.ProbeTimeout != 9*time.Second || got.HangTime != 9*time.Second || got.Window != 0 || got.WindowCalls != 100 {
+		t.Errorf("in force: %+v", got)
+	}
+	_, err = chassis.LoadSettings(settings.Bytes("chassis.yaml", settings.YAML, []byte("tasks: {}\ncircuit_breaker:\n  fail_status: 5xy\n")))
+	if err == nil || !strings.Contains(err.Error(), "chassis.yaml:3") || !strings.Contains(err.Error(), "5xy") {
+		t.Errorf("a wrong list of status codes: %v", err)
+	}
+}
+
+// What an operator changed on one breaker is not undone by a change of another setting.
+func TestABreakersOwnSettingsStay(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	mail := sys.Breaker("https://mail.internal")
+	own := mail.Settings()
+	own.OpenTimeout, own.FailureRate = time.Minute, 0.75
+	if err := mail.SetSettings(own); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, sys, func(s *chassis.Settings) {
+		s.CircuitBreaker.RequestTimeout = 9 * time.Second // by default the probes' too
+		s.CircuitBreaker.FailureRate = 0.25
+	})
+	if got := mail.Settings(); got.OpenTimeout != time.Minute || got.FailureRate != 0.25 || got.RequestTimeout != 9*time.Second || got.ProbeTimeout != 9*time.Second {
+		t.Errorf("in force: %+v", got)
+	}
+}
+
 func TestWorkersChangeLive(t *testing.T) {
 	sys, _ := newSystem(t, func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 1, 1 })
 	hold := task.Define[greeting]("hold")

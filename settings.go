@@ -161,6 +161,9 @@ func (s *Settings) check(service string, given bool) error {
 	if !s.Queue.Embedded() && (s.Queue.Path != "" || s.Queue.Listen != "") {
 		errs = append(errs, errors.New("queue: path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other"))
 	}
+	if err := s.CircuitBreaker.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))
+	}
 	return errors.Join(append(errs, s.Tasks.check(), s.Admin.Validate())...)
 }
 

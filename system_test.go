@@ -173,6 +173,7 @@ func TestBadInputIsToldWithWhatToDo(t *testing.T) {
 		}, []string{"queue:", "path", "leave out"}},
 		"bad pool":     {func(s *chassis.Settings) { s.Tasks.TaskPool = "Mailer Tasks" }, []string{"tasks.task_pool", "Mailer Tasks"}},
 		"bad endpoint": {func(s *chassis.Settings) { s.Queue.Endpoint = "ftp://x"; s.Tasks.TaskPool = "p" }, []string{"ftp://x", "http://"}},
+		"bad breaker":  {func(s *chassis.Settings) { s.CircuitBreaker.FailStatus = "5xy" }, []string{"circuit_breaker:", "5xy", "5xx,429"}},
 		"bad workers":  {func(s *chassis.Settings) { s.Tasks.Workers = -1 }, []string{"workers", "-1"}},
 	} {
 		s := chassis.DefaultSettings()
@@ -187,6 +188,19 @@ func TestBadInputIsToldWithWhatToDo(t *testing.T) {
 				t.Errorf("%s: the error does not hold %q: %v", name, w, err)
 			}
 		}
+	}
+}
+
+func TestAServiceHasOneBreakerHoweverItIsWritten(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	mail := sys.Breaker("https://mail.internal")
+	for _, as := range []string{"HTTPS://Mail.Internal", "https://mail.internal:443", "https://mail.internal/"} {
+		if sys.Breaker(as) != mail {
+			t.Errorf("%s has a breaker of its own", as)
+		}
+	}
+	if all := sys.Breakers(); len(all) != 1 || all[0].Service() != "https://mail.internal" {
+		t.Errorf("%d breakers: %v", len(all), all)
 	}
 }
 

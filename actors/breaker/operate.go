@@ -52,6 +52,16 @@ func (b *Breaker) SetSettings(settings Settings) error {
 	return err
 }
 
+// Follow puts in force what differs between from and to, their defaults filled
+// in; what SetSettings changed on this breaker alone stays otherwise. If that
+// makes wrong settings it changes nothing and is an error.
+func (b *Breaker) Follow(from, to Settings) error {
+	_, err := query(b, func(s *state) (struct{}, error) {
+		return struct{}{}, s.change(s.b.Settings().following(from.filled(), to.filled()))
+	})
+	return err
+}
+
 func (b *Breaker) force(path string, to State, d time.Duration) error {
 	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, s.force(path, to, d) })
 	return err

@@ -43,6 +43,16 @@ const maxScheme = 255
 // cannot take more memory than max_entries of these.
 const maxEntryPath = 4096
 
+// ParseService checks a service, scheme://host[:port], and returns it as
+// [Breaker.Service] does: in lower case and without a default port.
+func ParseService(service string) (string, error) {
+	scheme, host, err := parseService(service)
+	if err != nil {
+		return "", err
+	}
+	return scheme + "://" + host, nil
+}
+
 // parseService checks and normalizes scheme://host[:port]: lower case, and
 // without the port that the scheme has by default.
 func parseService(service string) (scheme, host string, err error) {

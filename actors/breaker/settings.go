@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -53,8 +54,13 @@ type Settings struct {
 	LogSize     int           `key:"log_size" rule:"min=0,max=1000000" live:"true" doc:"transitions kept in the log, default 256"`
 }
 
-// DefaultSettings returns the settings with every default filled in.
-func DefaultSettings() Settings { return Settings{}.filled() }
+// DefaultSettings returns the settings with every default filled in that is a
+// constant: window, probe_timeout and hang_time follow other settings, and are 0.
+func DefaultSettings() Settings {
+	s := Settings{}.filled()
+	s.Window, s.ProbeTimeout, s.HangTime = 0, 0, 0
+	return s
+}
 
 func (s Settings) filled() Settings {
 	duration := func(d *time.Duration, def time.Duration) {
@@ -106,14 +112,20 @@ func (s Settings) filled() Settings {
 	return s
 }
 
-// CheckSettings tells what [Spawn] and [Breaker.SetSettings] would refuse.
-func CheckSettings(s Settings) error {
-	_, err := newConfig(s)
-	return err
+// following is s with what differs between from and to.
+func (s Settings) following(from, to Settings) Settings {
+	v, was, is := reflect.ValueOf(&s).Elem(), reflect.ValueOf(from), reflect.ValueOf(to)
+	for i := range v.NumField() {
+		if !was.Field(i).Equal(is.Field(i)) {
+			v.Field(i).Set(is.Field(i))
+		}
+	}
+	return s
 }
 
-// validate checks filled settings and reports every error at once.
-func (s Settings) validate() error {
+// Validate tells everything that [Spawn] and [Breaker.SetSettings] would refuse.
+func (s Settings) Validate() error {
+	s = s.filled()
 	var errs []error
 	bad := func(ok bool, key, want string, got any) {
 		if !ok {
@@ -195,7 +207,7 @@ func newConfig(s Settings) (*config, error) {
 	if last := lastConfig.Load(); last != nil && last.Settings == s {
 		return last, nil
 	}
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	statuses, err := parseStatuses(s.FailStatus)
