@@ -35,6 +35,7 @@ type exchange struct {
 	timeout  bool // the service was given up
 	closing  bool // the caller has closed the body
 	released bool
+	strays   int8 // times that the timer has gone off for what came at the same moment
 	clock    *clock
 }
 
@@ -118,7 +119,12 @@ func (x *exchange) Value(key any) any { return x.ctx().Value(key) }
 // failure now, whenever the transport takes notice.
 func (x *exchange) giveUp() {
 	x.mu.Lock()
-	if !x.waiting && !x.closing { // what was waited for came at the same moment
+	if x.strays > 0 {
+		x.strays--
+		x.mu.Unlock()
+		return
+	}
+	if !x.waiting && !x.closing { // released at the same moment
 		x.mu.Unlock()
 		return
 	}
@@ -157,9 +163,10 @@ func (x *exchange) pause() (late bool) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	armed := x.waiting && !x.timeout
 	x.waiting = false
-	if x.clock != nil {
-		x.clock.timer.Stop()
+	if x.clock != nil && !x.clock.timer.Stop() && armed {
+		x.strays++ // giveUp is on its way, and too late
 	}
 	return x.timeout
 }
