@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -44,7 +45,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	if d.giveClaim(e); d.permits.keeper == nil {
 		d.unpark(e.entry, 1)
 	}
-	if d.drain != nil {
+	if d.drain != nil && cause == nil {
 		d.drain.finished++
 	}
 	out := d.overruled(e, a, cause)
@@ -146,6 +147,13 @@ func (d *dispatcher) spends(t *entry) bool {
 	return d.OpenBreakerSpends
 }
 
+// logEnd logs the end of a task actor's attempt, as the middleware around a
+// function does.
+func (d *dispatcher) logEnd(a *attempt, err error) {
+	end := task.Logging(d.log)(func(context.Context, task.Job[json.RawMessage]) error { return err })
+	_ = end(a.ctx, task.Job[json.RawMessage]{Info: &a.info}) // it is err
+}
+
 // note counts and tells how an attempt ended.
 func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 	m := e.entry.meter
@@ -163,6 +171,9 @@ func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 		}
 	default:
 		m.interrupted.Add(1)
+	}
+	if e.entry.actor {
+		d.logEnd(a, out.err)
 	}
 	d.emit(kind, e, func(ev *Event) {
 		ev.Attempt, ev.Took = a.info.Attempt, a.took

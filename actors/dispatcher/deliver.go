@@ -19,7 +19,7 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 	now := time.Now()
 	msg, defects := task.Decode(m.Body, m.Attributes)
 	e := &execution{
-		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, receives: max(m.ReceiveCount, 1),
+		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, receives: max(m.ReceiveCount, 1), before: msg.Attempts,
 		sent: m.Sent, firstReceived: m.FirstReceived, received: now, since: now,
 		ledger: ledger{carried: msg.Failures, receives: max(m.ReceiveCount, 1), max: task.DefaultMaxFailures},
 	}

@@ -39,6 +39,7 @@ type execution struct {
 	receives int    // of this copy, this one and postponements included
 	entry    *entry // nil for an unknown name
 	ledger   ledger
+	before   int // attempts before this copy was sent; msg.Attempts is what the next copy says
 	runs     int // attempts of this delivery that have ended
 	suspect  bool
 	claimed  bool     // has its part of the task's concurrency, where that is the process's
@@ -69,7 +70,7 @@ func (e *execution) disarm() {
 
 // attempts is how often the task has run, as far as is known: each earlier
 // receive of this copy was one run.
-func (e *execution) attempts() int { return e.msg.Attempts + e.ledger.receives - 1 + e.runs }
+func (e *execution) attempts() int { return e.before + e.ledger.receives - 1 + e.runs }
 
 // logContext is the ctx of records about e, which carries its job.
 func (e *execution) logContext() context.Context {
