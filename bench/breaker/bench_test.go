@@ -74,6 +74,12 @@ func BenchmarkDirect(b *testing.B) {
 			_ = l.do(ctx, succeed)
 		}
 	})
+	b.Run("success/limit-defer", func(b *testing.B) {
+		l := newLimit(false)
+		for b.Loop() {
+			_ = l.guarded(ctx, succeed)
+		}
+	})
 	b.Run("parallel/ours", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
@@ -236,6 +242,7 @@ func BenchmarkTransport(b *testing.B) {
 				return failsafehttp.NewRoundTripper(base.base, newFailsafeHTTP())
 			}},
 			{"limit", func(b *testing.B) http.RoundTripper { return base.base }},
+			{"copy", func(b *testing.B) http.RoundTripper { return copying{base.base} }},
 		}
 		for _, tr := range transports {
 			b.Run(base.name+"/"+tr.name, func(b *testing.B) {

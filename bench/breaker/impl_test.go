@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -132,6 +133,36 @@ func (l *limit) do(ctx context.Context, fn func(context.Context) error) error {
 		return errService
 	}
 	return err
+}
+
+// guarded is do with a deferred function that does nothing: what a call costs
+// of which a panic or a runtime.Goexit is not to be missed.
+//
+//go:noinline
+func (l *limit) guarded(ctx context.Context, fn func(context.Context) error) error {
+	p := l.p.Load()
+	if *p {
+		return errService
+	}
+	defer nothing()
+	err := fn(ctx)
+	if l.p.Load() != p {
+		return errService
+	}
+	return err
+}
+
+//go:noinline
+func nothing() {}
+
+// copying is a transport that does no more than to give each request a ctx of
+// its own, which takes a copy of it. One with a deadline must do as much.
+type copying struct{ base http.RoundTripper }
+
+type ownCtx struct{ context.Context }
+
+func (c copying) RoundTrip(req *http.Request) (*http.Response, error) {
+	return c.base.RoundTrip(req.WithContext(&ownCtx{req.Context()}))
 }
 
 // forEach runs a benchmark of every implementation, closed or open.

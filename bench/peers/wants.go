@@ -15,6 +15,9 @@ var wants = []want{
 	{"breaker", "Direct/success", "ours", "", "ns/op", 6},
 	{"breaker", "Direct/parallel", "ours", "", "ns/op", 4},
 	{"breaker", "Direct/refusal", "ours", "", "ns/op", 6},
+	{"breaker", "Direct/success", "ours", "limit", "ns/op", 0},
+	{"breaker", "Direct/success", "ours", "limit-defer", "ns/op", 0},
+	{"breaker", "Direct/parallel", "ours", "limit", "ns/op", 0},
 	{"breaker", "Direct/success", "ours", "", "allocs/op", 0},
 	{"breaker", "Direct/refusal", "ours", "", "allocs/op", 0},
 	{"breaker", "Success", "ours", "gobreaker", "ns/op", 20},
@@ -31,6 +34,7 @@ var wants = []want{
 	{"breaker", "Failure", "ours", "", "ns/op", 3000},
 	{"breaker", "Transport/nobody", "ours", "", "ns/op", 150},
 	{"breaker", "Transport/nobody", "ours", "failsafe", "ns/op", 0},
+	{"breaker", "Transport/nobody", "ours", "copy", "ns/op", 0},
 
 	{"logger", "Caller", "ours", "slog.JSONHandler", "ns/op", 2},
 	{"logger", "Caller", "ours", "zapslog", "ns/op", 1 / 0.75},
