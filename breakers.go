@@ -19,7 +19,7 @@ type breakers struct {
 
 // Breaker returns the breaker of a remote service, scheme://host[:port], and
 // spawns it at the first call; opts count at the first call only. Its limits
-// are the settings' section circuit_breaker. It works before [System.Start].
+// are those of the settings' section circuit_breaker for this service. It works before [System.Start].
 //
 // A service that is no such URL is a mistake in the program and panics, as
 // does a call after [System.Stop]; use [breaker.Spawn] to get an error instead.
@@ -44,7 +44,7 @@ func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breake
 		own = append(own, breaker.WithTracer(s.tracer))
 	}
 	opts = append(own, opts...)
-	b, err := breaker.Spawn(s.actors, name, s.Settings().CircuitBreaker, opts...)
+	b, err := breaker.Spawn(s.actors, name, s.Settings().CircuitBreaker.Of(name), opts...)
 	if err != nil {
 		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))
 	}

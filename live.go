@@ -57,7 +57,7 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 	var errs []error
 	s.relevel(old.Log, now.Log)
 	for _, b := range s.Breakers() {
-		errs = append(errs, b.Follow(old.CircuitBreaker, now.CircuitBreaker))
+		errs = append(errs, b.Follow(old.CircuitBreaker.Of(b.Service()), now.CircuitBreaker.Of(b.Service())))
 	}
 	for _, l := range s.tasks.lanes {
 		if r, t := l.actors(), l.now(); r != nil {

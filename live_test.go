@@ -109,6 +109,51 @@ func TestABreakersOwnSettingsStay(t *testing.T) {
 	}
 }
 
+func TestOneServiceHasLimitsOfItsOwn(t *testing.T) {
+	file := func(text string) chassis.Settings {
+		s, err := chassis.LoadSettings(settings.Bytes("chassis.yaml", settings.YAML, []byte(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	sys, _ := newSystem(t, func(s *chassis.Settings) {
+		*s = file("circuit_breaker:\n  request_timeout: 3s\n  open_max: 1h\n  window: 1m\n  services:\n" +
+			"    HTTPS://Reports.internal:443: {request_timeout: 30s, open_timeout: 10m, trip: rate, window_calls: 50}\n")
+	})
+	reports, mail := sys.Breaker("https://reports.internal"), sys.Breaker("https://mail.internal")
+	if s := reports.Settings(); s.RequestTimeout != 30*time.Second || s.ProbeTimeout != 30*time.Second || s.OpenTimeout != 10*time.Minute || s.OpenMax != time.Hour ||
+		s.WindowCalls != 50 || s.Window != 0 {
+		t.Errorf("reports: %+v", s)
+	}
+	if s := mail.Settings(); s.RequestTimeout != 3*time.Second || s.OpenTimeout != 10*time.Second || s.Trip != "consecutive" {
+		t.Errorf("mail: %+v", s)
+	}
+	changes, err := sys.Apply(t.Context(), file("circuit_breaker:\n  request_timeout: 3s\n  open_max: 1h\n  window: 1m\n  services:\n"+
+		"    HTTPS://Reports.internal:443: {request_timeout: 20s, open_timeout: 10m, trip: rate, window_calls: 50}\n    https://mail.internal: {closed_fail_limit: 3}\n"))
+	if err != nil || len(changes) != 2 || !changes[0].Live || !changes[1].Live {
+		t.Fatalf("%+v, %v", changes, err)
+	}
+	if r, m := reports.Settings(), mail.Settings(); r.RequestTimeout != 20*time.Second || m.ClosedFailLimit != 3 || m.RequestTimeout != 3*time.Second {
+		t.Errorf("reports: %+v, mail: %+v", r, m)
+	}
+}
+
+func TestWrongLimitsOfAServiceAreToldAtStart(t *testing.T) {
+	for text, want := range map[string]string{
+		"{mail.internal: {request_timeout: 1s}}":                 `"mail.internal"`,
+		"{https://mail.internal: {open_max: 1s}}":                "open_max must be at least open_timeout",
+		"{https://mail.internal: {}, https://MAIL.internal: {}}": "same service as https://MAIL.internal",
+		"{https://mail.internal: {request_timeot: 1s}}":          "request_timeout",
+		"{https://mail.internal: {closed_fail_limit: -1}}":       "closed_fail_limit",
+	} {
+		_, err := chassis.LoadSettings(settings.Bytes("chassis.yaml", settings.YAML, []byte("circuit_breaker:\n  services: "+text+"\n")))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "chassis.yaml:") {
+			t.Errorf("%s: the error does not hold %q: %v", text, want, err)
+		}
+	}
+}
+
 func TestWorkersChangeLive(t *testing.T) {
 	sys, _ := newSystem(t, func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 1, 1 })
 	hold := task.Define[greeting]("hold")

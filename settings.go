@@ -28,11 +28,11 @@ import (
 //	cfg, use, err := chassis.Load(Config{Settings: chassis.DefaultSettings()})
 //	sys, err := chassis.New("mailer", use)
 type Settings struct {
-	Log            logger.Settings  `key:"log"`
-	CircuitBreaker breaker.Settings `key:"circuit_breaker"`
-	Tasks          TaskSettings     `key:"tasks"`
-	Queue          QueueSettings    `key:"queue"`
-	Admin          admin.Settings   `key:"admin"`
+	Log            logger.Settings `key:"log"`
+	CircuitBreaker BreakerSettings `key:"circuit_breaker"`
+	Tasks          TaskSettings    `key:"tasks"`
+	Queue          QueueSettings   `key:"queue"`
+	Admin          admin.Settings  `key:"admin"`
 }
 
 // The parts of [TaskSettings] and [QueueSettings].
@@ -73,7 +73,7 @@ func (q QueueSettings) Embedded() bool {
 func DefaultSettings() Settings {
 	return Settings{
 		Log:            logger.DefaultSettings(),
-		CircuitBreaker: breaker.DefaultSettings(),
+		CircuitBreaker: BreakerSettings{Settings: breaker.DefaultSettings()},
 		Tasks:          TaskSettings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()},
 		Queue:          QueueSettings{SQSSettings: sqsclient.DefaultSettings()},
 		Admin:          admin.DefaultSettings(),

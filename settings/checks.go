@@ -135,9 +135,8 @@ func (d *decoder) checked(v reflect.Value, err error) {
 	if err == nil {
 		return
 	}
-	var several interface{ Unwrap() []error }
-	if errors.As(err, &several) {
-		for _, e := range several.Unwrap() {
+	if all := joined(err); all != nil {
+		for _, e := range all {
 			d.checked(v, e)
 		}
 		return
@@ -145,6 +144,12 @@ func (d *decoder) checked(v reflect.Value, err error) {
 	e := &Error{Kind: KindRule, Path: joinPath(d.path), Problem: err.Error(), Err: err}
 	var at *atError
 	if errors.As(err, &at) {
+		if all := joined(at.err); all != nil {
+			for _, e := range all {
+				d.checked(v, At(at.path, e))
+			}
+			return
+		}
 		e.Problem = at.err.Error()
 		path := slices.Clone(d.path)
 		if more, splitErr := splitPath(at.path); splitErr == nil {
@@ -162,6 +167,19 @@ func (d *decoder) checked(v reflect.Value, err error) {
 		e.Pos = n.pos()
 	}
 	_ = d.fail(e)
+}
+
+// joined are the errors of an errors.Join; nil for another error, such as one
+// that says more of them.
+func joined(err error) []error {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	if all := errors.Join(several.Unwrap()...); all == nil || all.Error() != err.Error() {
+		return nil
+	}
+	return several.Unwrap()
 }
 
 func (d *decoder) here() *node {

@@ -149,6 +149,22 @@ func TestAValidateMethodIsACheckAtItsPlace(t *testing.T) {
 	}
 }
 
+// Several errors of a check stand one by one, each with all that is said of it.
+func TestErrorsOfACheckKeepTheirTexts(t *testing.T) {
+	type layout struct{ R, S int }
+	_, err := settings.Load(layout{}, yamlText("r: 1\ns: 2\n"), settings.Check(func(*layout) error {
+		two := errors.Join(errors.New("too high"), errors.New("too odd"))
+		return errors.Join(settings.At("s", two), fmt.Errorf("the pair: %w", errors.Join(errTooLow)), fmt.Errorf("%w and %w", errTooLow, errTooLow))
+	}))
+	want := []string{"a.yaml:1:1: the pair: below low", "a.yaml:1:1: below low and below low", "a.yaml:2:4: s: too high", "a.yaml:2:4: s: too odd"}
+	got := mistakes(t, err)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
 // A few lines must not ask for gigabytes, by yaml's anchors or by our aliases.
 func TestLaughsByTheBillionAreAnError(t *testing.T) {
 	type tree struct {
