@@ -132,6 +132,8 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Attempts, _ = d.count(name, s)
 	case AttrUnknown:
 		d.msg.Unknown, _ = d.count(name, s)
+	case AttrSuspect:
+		d.msg.Suspect = true
 	case AttrError:
 		d.msg.LastError = s
 	case AttrReason:

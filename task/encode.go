@@ -87,6 +87,9 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	if m.Unknown > 0 {
 		put(AttrUnknown, strconv.Itoa(m.Unknown))
 	}
+	if m.Suspect {
+		put(AttrSuspect, "1")
+	}
 	put(AttrError, ErrorText(m.LastError))
 	put(AttrReason, clean(m.Reason))
 	if !m.First.IsZero() {

@@ -23,6 +23,7 @@ const (
 	AttrFar       = "chassis.when"       // the time of when with its century and fraction, RFC 3339
 	AttrNotBefore = "chassis.not_before" // earliest time of the next attempt, RFC 3339; or [NotBeforeDue]
 	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because nobody knew its name
+	AttrSuspect   = "chassis.suspect"    // there is such a one: an earlier delivery ended without a word, and it has not run since
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
@@ -68,6 +69,7 @@ type Message struct {
 	Attempts  int       // runs before this copy was sent, at least Failures
 	Due       bool      // [NotBeforeDue]
 	Unknown   int       // postponements under an unknown name before this copy was sent
+	Suspect   bool      // an earlier delivery ended without a word, and it has not run since
 	LastError string
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first

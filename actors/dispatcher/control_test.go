@@ -235,6 +235,69 @@ func TestCrashSuspectRunsAlone(t *testing.T) {
 	}
 }
 
+// TestAKillerTakesNoNeighbourAlong: those that were leased while a message
+// killed its process wait for their turn as long as that takes, and are spent
+// no failure meanwhile. They were dead letters together with it, without having
+// run once since.
+func TestAKillerTakesNoNeighbourAlong(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 3}, func(r *rig) {
+		var killing atomic.Bool
+		var mu sync.Mutex
+		done := map[string]int{}
+		register := func() {
+			r.handle("killer", func(ctx context.Context, _ raw) error {
+				killing.Store(true)
+				<-ctx.Done() // of the crash
+				return ctx.Err()
+			}, task.MaxFailures(3))
+			r.handle("neighbour", func(ctx context.Context, job raw) error {
+				select {
+				case <-time.After(5 * time.Second):
+					mu.Lock()
+					defer mu.Unlock()
+					done[job.ExecID]++
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}, task.MaxFailures(3))
+		}
+		register()
+		var neighbours []*task.Outgoing
+		for i := range 6 {
+			if i == 0 {
+				r.send("killer", nil)
+			}
+			neighbours = append(neighbours, r.send("neighbour", nil))
+		}
+		for range 20 {
+			r.after(time.Second)
+			if !killing.Load() {
+				r.after(2 * time.Minute)
+			}
+			if !killing.Swap(false) {
+				continue
+			}
+			r.crash()
+			r.up()
+			register()
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, n := range neighbours {
+			if done[n.ExecID] != 1 {
+				t.Errorf("a neighbour was done %d times", done[n.ExecID])
+			}
+		}
+		if dead := r.dead(); len(dead) != 1 || dead[0].Name != "killer" || dead[0].Failures != 3 || dead[0].Attempts != 3 {
+			t.Errorf("dead letters %+v", dead)
+		}
+		if n := r.left(); n != 0 {
+			t.Errorf("%d messages are left", n)
+		}
+	})
+}
+
 func TestGivenBackByThisProcessIsNoSuspect(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 2}, func(r *rig) {
 		runs := 0

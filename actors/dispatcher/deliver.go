@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -83,7 +84,10 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.giveUp(e, task.ReasonExhausted, errEarlier(e))
 		return
 	}
-	e.suspect = e.ledger.receives > 1 && d.CrashSuspects == "alone" && !d.hidden.back(e.messageID, e.receives)
+	e.suspect = d.CrashSuspects == "alone" && (e.ledger.receives > 1 && !d.hidden.back(e.messageID, e.receives) || e.msg.Suspect)
+	if e.suspect && (d.alone != nil || len(d.suspects) > 0) && d.part(e) {
+		return
+	}
 	if l := e.entry.spec.Lease; l > 0 {
 		d.ctx.Send(d.poller, &poller.Lengthen{Lease: e.lease, For: l})
 	}
@@ -176,6 +180,7 @@ func (d *dispatcher) pump() {
 	now := time.Time{}
 	for d.alone == nil && d.drain == nil && !d.paused {
 		if len(d.suspects) > 0 {
+			d.partOthers()
 			if !d.mayRunAlone() {
 				break
 			}
@@ -196,13 +201,14 @@ func (d *dispatcher) pump() {
 			now = time.Now()
 		}
 		switch {
-		case e.suspect && e.cur == nil && e.child == nil:
+		case e.mustBeAlone():
 			d.suspects = append(d.suspects, e)
 			d.arm(e, d.HoldLimit)
 		case d.limited(e):
 			d.park(e, now)
 		default:
 			d.usePermit()
+			d.wary = false
 			d.start(e, now)
 		}
 	}
@@ -210,11 +216,38 @@ func (d *dispatcher) pump() {
 	d.tellDemand()
 }
 
+// part gives a crash suspect back while another one runs or is about to, by a
+// copy that keeps its count: waiting here it would be spent a failure for
+// nothing if that one kills the process. On a FIFO pool, where there are no
+// copies, it stays.
+func (d *dispatcher) part(e *execution) bool {
+	if d.ordered {
+		return false
+	}
+	d.wary = true
+	d.giveBackUnrun(e, 0)
+	return true
+}
+
+// partOthers parts all suspects but the first.
+func (d *dispatcher) partOthers() {
+	for _, e := range slices.Clone(d.ready.heap) {
+		if e.mustBeAlone() && !d.ordered {
+			d.unqueue(e)
+			d.part(e)
+		}
+	}
+}
+
 func (d *dispatcher) tellDemand() {
 	choked := d.monitor.hung.Load() >= int64(d.MaxAbandoned)
 	d.noteChoked(choked)
 	blocked := choked || d.drain != nil || d.paused || d.alone != nil || len(d.suspects) > 0
-	if n := d.slots.credits(d.ready.len(), d.permits.free, d.permits.ahead, blocked); n != 0 {
+	free, ahead := d.permits.free, d.permits.ahead
+	if d.wary {
+		free, ahead = min(free, 1), 0
+	}
+	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
 		d.ctx.Send(d.poller, &poller.Want{Credits: n})
 	}
 	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))

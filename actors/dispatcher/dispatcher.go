@@ -121,6 +121,7 @@ type dispatcher struct {
 	ready    ready
 	suspects []*execution
 	alone    *execution // a suspect that runs with no other beside it
+	wary     bool       // suspects were given back: messages are taken one by one until one is none
 	held     int
 	parked   int
 	settling int

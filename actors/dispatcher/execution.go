@@ -58,6 +58,9 @@ type execution struct {
 	cur   *attempt // under way
 }
 
+// mustBeAlone says that e is a crash suspect and has not run yet.
+func (e *execution) mustBeAlone() bool { return e.suspect && e.cur == nil && e.child == nil }
+
 func (e *execution) enter(p phase, now time.Time) { e.phase, e.since = p, now }
 
 func (e *execution) disarm() {

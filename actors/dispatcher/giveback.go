@@ -25,6 +25,7 @@ func (d *dispatcher) reissue(e *execution, wait time.Duration, failures int) {
 	d.noteGivenBack(e, wait, "copied")
 	e.msg.Attempts = e.attempts()
 	e.msg.Failures, e.msg.Counted = failures, true
+	e.msg.Suspect = (e.suspect || e.msg.Suspect) && e.runs == 0
 	if wait > maxDelay {
 		e.msg.NotBefore, e.msg.Due = time.Now().Add(wait), false
 	}

@@ -89,6 +89,9 @@ func (d *dispatcher) tellShares() {
 // in the process, as far as that can be waited for.
 func (d *dispatcher) mayRunAlone() bool {
 	overdue := time.Since(d.suspects[0].since) >= d.HoldLimit
+	if d.settling > 0 && !overdue {
+		return false // what is done but not yet deleted would be run again after a crash
+	}
 	p := &d.permits
 	if p.keeper == nil {
 		return d.slots.running == 0 || overdue
