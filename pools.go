@@ -60,23 +60,29 @@ func (s *System) register(r *dispatcher.Register) {
 	p := s.tasks
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.specs[r.Spec.Name] = r.Spec
 	client := p.begun.Load()
 	if client == nil {
+		p.specs[r.Spec.Name] = r.Spec
 		p.early = append(p.early, r)
 		return
 	}
 	err := p.fits(r.Spec)
 	if err == nil {
-		err = registerAt(client, r) // asks the actors, which do not wait for us
+		err = registerAt(s.halted, client, r) // asks the actors, which do not wait for us
 	}
 	if err != nil {
 		s.Logger("chassis").Error("a task is not registered", "task", r.Spec.Name, "error", err)
+		return
 	}
+	p.specs[r.Spec.Name] = r.Spec
 }
 
-func registerAt(client *dispatcher.Client, r *dispatcher.Register) error {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+// registerAt asks the dispatchers, which answer as long as they are not stopped.
+func registerAt(halted context.Context, client *dispatcher.Client, r *dispatcher.Register) error {
+	if halted.Err() != nil {
+		return ErrStopped
+	}
+	ctx, cancel := context.WithTimeout(halted, startTimeout)
 	defer cancel()
 	var err error
 	if r.Props != nil {
@@ -198,7 +204,11 @@ func (p *pools) start(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.spawn(urls); err != nil {
-		return errors.Join(err, p.stop(ctx))
+		err = errors.Join(err, p.stop(ctx))
+		for _, l := range p.lanes {
+			l.running.Store(nil) // they are gone: nobody is to ask them again
+		}
+		return err
 	}
 	p.early = nil
 	return nil

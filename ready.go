@@ -24,12 +24,15 @@ const (
 	idleFor    = time.Minute      // wanting tasks but asking for none is a fault after
 	freshFor   = 10 * time.Second // a good answer of the queue counts for so long and a receive_wait
 	quickReply = 500 * time.Millisecond
+	readyIn    = 2 * time.Second // what a queue that does not answer may take of a check
 )
 
 // Ready says whether tasks flow, as it is now. It asks the dispatcher, and it
 // asks the queue too unless that has just answered the poller well. A service
 // without tasks is ready when it has started. It returns within two seconds.
 func (s *System) Ready(ctx context.Context) Readiness {
+	ctx, cancel := context.WithTimeout(ctx, readyIn)
+	defer cancel()
 	state := s.State()
 	begun := s.Control() != nil
 	switch {

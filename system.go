@@ -48,6 +48,9 @@ type System struct {
 	givenQueue bool                     // by WithSQS or WithEmbedded
 	unfollow   func()                   // nil unless they are watched
 
+	halted context.Context // ends with the first Stop, and a Start under way with it
+	halt   context.CancelFunc
+
 	mu    sync.Mutex    // one Start or Stop at a time
 	state atomic.Int32  // a State; written under mu, read by anybody
 	ended chan struct{} // closed once the system has stopped
@@ -168,6 +171,7 @@ func New(name string, opts ...Option) (*System, error) {
 		own = true
 	}
 	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
+	s.halted, s.halt = context.WithCancel(context.Background())
 	s.givenQueue = o.client != nil || o.server != nil
 	if err := s.settings.check(name, s.givenQueue); err != nil {
 		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
@@ -265,21 +269,15 @@ func (s *System) enter(state State) { s.state.Store(int32(state)) }
 // SIGINT, and stops it. It also serves the live page, probes and metrics on
 // the setting admin.listen, by default on 127.0.0.1:9190; Start does so only
 // where that is set. Running tasks see neither: they get the drain's time. A
-// second signal cuts the drain short. The error is logged too.
+// second signal cuts the drain short; one that comes during the start ends it
+// with an error. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
-	s.console.whole.Store(true)
-	err := s.Start(ctx)
-	if err == nil {
-		select {
-		case <-ctx.Done():
-		case sig := <-signals:
-			s.Logger("chassis").Info("draining", "signal", sig.String())
-		}
-	}
+	serving, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	stopping, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	watched := make(chan struct{})
@@ -287,11 +285,26 @@ func (s *System) Run(ctx context.Context) error {
 		defer close(watched)
 		select {
 		case sig := <-signals:
+			s.Logger("chassis").Info("draining", "signal", sig.String())
+			end(fmt.Errorf("signal: %v", sig))
+		case <-serving.Done():
+		case <-s.ended:
+		}
+		select {
+		case sig := <-signals:
 			s.Logger("chassis").Warn("the drain is cut short", "signal", sig.String())
 			cut()
 		case <-s.ended:
 		}
 	}()
+	s.console.whole.Store(true)
+	err := s.Start(serving)
+	if err == nil {
+		select {
+		case <-serving.Done():
+		case <-s.halted.Done(): // somebody else stops it
+		}
+	}
 	err = errors.Join(err, s.Stop(stopping))
 	<-watched
 	if err != nil {
@@ -302,10 +315,17 @@ func (s *System) Run(ctx context.Context) error {
 
 // Start checks that the queue can be used, and begins to take tasks if any are
 // registered or tasks.task_pool is set. What is wrong is told before the first
-// message is taken. A system that could not be started can only be stopped.
+// message is taken. A system that could not be started can only be stopped. A
+// [System.Stop] meanwhile ends it with [ErrStopped].
 func (s *System) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.halted.Err() != nil {
+		return ErrStopped
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.halted, func() { cancel(ErrStopped) })()
 	switch s.State() {
 	case Created:
 	case Stopping, Stopped:
@@ -324,6 +344,9 @@ func (s *System) Start(ctx context.Context) error {
 	s.applying.Lock() // so that no pool misses an Apply while it starts
 	err := s.tasks.start(ctx)
 	s.applying.Unlock()
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err) // requests tell that they were cancelled, not why
+	}
 	if err != nil {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
 	}
@@ -341,6 +364,7 @@ func (s *System) Start(ctx context.Context) error {
 // error. When ctx ends the drain is cut short: running tasks are cancelled and
 // given back at once. The error names what did not end.
 func (s *System) Stop(ctx context.Context) error {
+	s.halt()
 	s.mu.Lock()
 	if s.State() < Stopping {
 		s.enter(Stopping)

@@ -1,0 +1,236 @@
+package chassis_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/task"
+)
+
+// inBubble runs f in simulated time, and lets Proto.Actor's goroutine that
+// counts dead letters end, which ends by time alone.
+func inBubble(t *testing.T, f func(*testing.T)) {
+	synctest.Test(t, func(t *testing.T) {
+		f(t)
+		time.Sleep(time.Second)
+	})
+}
+
+// silent is a queue that takes requests and never answers; it tells of the
+// first.
+type silent struct{ asked chan struct{} }
+
+func (s silent) Do(r *http.Request) (*http.Response, error) {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+	<-r.Context().Done()
+	return nil, context.Cause(r.Context())
+}
+
+// onASilentQueue is a system whose Start hangs once asked has been told.
+func onASilentQueue(t *testing.T) (sys *chassis.System, asked chan struct{}) {
+	t.Helper()
+	asked = make(chan struct{}, 1)
+	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(silent{asked}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys, err = chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithSQS(client), chassis.WithLogOutput(io.Discard),
+		chassis.WithoutDefaultLogger(), forTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chassis.Handle(sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
+	return sys, asked
+}
+
+// TestASignalEndsAStartThatHangs: Ctrl-C while the queue does not answer.
+func TestASignalEndsAStartThatHangs(t *testing.T) {
+	sys, asked := onASilentQueue(t)
+	ended := make(chan error, 1)
+	begun := time.Now()
+	go func() { ended <- sys.Run(context.Background()) }()
+	<-asked
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGTERM); err != nil { // Run listens for it since before it started
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "terminated") {
+		t.Errorf("the error does not name the signal: %v", err)
+	}
+	if took := time.Since(begun); took > 10*time.Second { // the start would take 30 s
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestAStopEndsAStartThatHangs(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		sys, asked := onASilentQueue(t)
+		started := make(chan error, 1)
+		go func() { started <- sys.Start(context.Background()) }()
+		<-asked
+		begun := time.Now()
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-started; !errors.Is(err, chassis.ErrStopped) {
+			t.Errorf("Start says %v, want ErrStopped", err)
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+		if err := sys.Start(context.Background()); !errors.Is(err, chassis.ErrStopped) {
+			t.Errorf("Start after it says %v, want ErrStopped", err)
+		}
+	})
+}
+
+// TestAStartThatFailsHalfWayIsStoppedAtOnce: of two pools the first was started.
+func TestAStartThatFailsHalfWayIsStoppedAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := chassis.DefaultSettings()
+		s.Tasks.TaskPool, s.Tasks.Pools = "mails", map[string]chassis.PoolSettings{"reports": {}}
+		sys, err := chassis.New("office", chassis.WithSettings(s), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chassis.Handle(sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
+		own, err := sys.Actors().Root.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "poller-reports")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sys.Start(context.Background()); err == nil || !strings.Contains(err.Error(), "poller-reports") {
+			t.Errorf("Start says %v", err)
+		}
+		sys.Actors().Root.Stop(own)
+		begun := time.Now()
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+	})
+}
+
+func TestATaskThatComesTooLateHoldsNobodyUp(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handler := func(context.Context, task.Job[greeting]) error { return nil }
+		chassis.Handle(sys, task.Define[greeting]("greet"), handler)
+		if err := sys.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		chassis.Handle(sys, task.Define[greeting]("wrong", task.InPool("nowhere")), handler)
+		if _, err := sys.Send(t.Context(), "wrong", greeting{}, task.Pool("mailer-tasks")); !errors.Is(err, chassis.ErrUnregistered) {
+			t.Errorf("sent under a name that could not be registered: %v", err)
+		}
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		begun := time.Now()
+		chassis.Handle(sys, task.Define[greeting]("late"), handler)
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("Handle after Stop took %v", took)
+		}
+	})
+}
+
+func TestReadyAnswersInTimeOfAQueueThatDoesNot(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := newHangable(t)
+		p.hang.Store(true)
+		time.Sleep(time.Minute) // what was known is old
+		begun := time.Now()
+		r := p.sys.Ready(context.Background())
+		if took := time.Since(begun); took > 2*time.Second || r.OK() {
+			t.Errorf("after %v: %+v", took, r)
+		}
+		if err := p.sys.Stop(context.Background()); err != nil {
+			t.Log(err) // what the queue did not take
+		}
+	})
+}
+
+// hangable is a system at work whose queue stops to answer when it is told to.
+type hangable struct {
+	sys  *chassis.System
+	next sqsclient.Doer
+	hang atomic.Bool
+}
+
+func (h *hangable) Do(r *http.Request) (*http.Response, error) {
+	if h.hang.Load() {
+		<-r.Context().Done()
+		return nil, context.Cause(r.Context())
+	}
+	return h.next.Do(r)
+}
+
+func newHangable(t *testing.T) *hangable {
+	t.Helper()
+	queue, err := localsqs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := queue.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h := &hangable{next: queue.HTTPClient()}
+	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(h))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.sys, err = chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithSQS(client), chassis.WithLogOutput(io.Discard),
+		chassis.WithoutDefaultLogger(), forTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chassis.Handle(h.sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
+	if err := h.sys.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestRunReturnsWhenSomebodyElseStopsTheSystem(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	events := sys.Log().Subscribe(t.Context(), 100).Lines()
+	ended := make(chan error, 1)
+	go func() { ended <- sys.Run(context.Background()) }()
+	for line := range events {
+		if strings.Contains(line, `"running"`) {
+			break
+		}
+	}
+	if err := sys.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
