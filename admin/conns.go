@@ -41,11 +41,7 @@ func (c *conns) watch(conn net.Conn, state http.ConnState) {
 		c.open++
 		c.at[conn] = c.idle.PushBack(conn)
 		if c.open > c.most {
-			oldest := c.idle.Remove(c.idle.Front()).(net.Conn) // perhaps conn itself
-			delete(c.at, oldest)
-			c.lost[oldest] = true
-			c.open--
-			_ = oldest.Close() // the server takes notice
+			c.lose() // perhaps conn itself
 		}
 	case http.StateIdle:
 		if !c.lost[conn] {
@@ -57,5 +53,26 @@ func (c *conns) watch(conn net.Conn, state http.ConnState) {
 			return
 		}
 		c.open--
+	}
+}
+
+// lose closes the one that has been without a request for longest; there is one.
+func (c *conns) lose() {
+	oldest := c.idle.Remove(c.idle.Front()).(net.Conn)
+	delete(c.at, oldest)
+	c.lost[oldest] = true
+	c.open--
+	_ = oldest.Close() // the server takes notice
+}
+
+// end closes all that are without a request, and those that still come. The
+// server's Shutdown would wait for one that never asked, such as a browser opens
+// to have it at hand, and tell of a request that had not ended.
+func (c *conns) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.most = 0
+	for c.idle.Len() > 0 {
+		c.lose()
 	}
 }

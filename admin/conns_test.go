@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestAFloodOfConnectionsIsBoundedAndAProbeGetsThrough holds connections open
@@ -55,4 +57,71 @@ func (c *conns) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.open
+}
+
+// TestAConnectionThatNeverAsksHoldsNoStopUp: browsers open some to have them at
+// hand, and health checks of TCP alone.
+func TestAConnectionThatNeverAsksHoldsNoStopUp(t *testing.T) {
+	srv := serve(t, newPlant(), Settings{Listen: "127.0.0.1:0"})
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", srv.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(srv.URL() + "livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close() // accepted after the other one
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := srv.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if n := srv.conns.count(); n != 0 {
+		t.Errorf("%d connections are still counted", n)
+	}
+}
+
+// TestAViewerThatDoesNotReadHoldsNoStopUp: a laptop that was closed.
+func TestAViewerThatDoesNotReadHoldsNoStopUp(t *testing.T) {
+	p := newPlant()
+	srv := serve(t, p, Settings{Listen: "127.0.0.1:0"})
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", srv.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil { // it is a viewer now
+		t.Fatal(err)
+	}
+	v := &viewer{frames: make(chan []byte, viewerBuffer)} // hears when the frame is out
+	srv.hub.join <- v
+	line := strings.Repeat("x", 1<<20)
+	for range 64 { // far more than the sockets hold
+		p.set(func() {
+			for _, f := range p.follow {
+				f <- line
+			}
+		})
+	}
+	for f := range v.frames {
+		if len(f) > 16<<20 {
+			break
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := srv.Close(ctx); err != nil {
+		t.Error(err)
+	}
 }

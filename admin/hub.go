@@ -32,6 +32,8 @@ const (
 	// viewerBuffer is how many frames a viewer may be behind before it is
 	// given up; its page connects again and starts from the present.
 	viewerBuffer = 16
+	// farewell is how long a viewer that does not read holds up a stop.
+	farewell = time.Second
 	// maxBatch bounds the events, and the log lines, of one tick; the rest is
 	// counted. More than this a second nobody reads.
 	maxBatch = 200
@@ -248,8 +250,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy in front must not collect
 	out := http.NewResponseController(w)
+	closing := func() { _ = out.SetWriteDeadline(time.Now().Add(farewell)) }
+	defer context.AfterFunc(s.hub.ctx, closing)()
 	for f := first; ok; f, ok = <-v.frames {
 		_ = out.SetWriteDeadline(time.Now().Add(readTimeout)) // a recorder in a test has none
+		if s.hub.ctx.Err() != nil {
+			closing() // perhaps it was put off just now
+			break
+		}
 		if _, err := w.Write(f); err != nil || out.Flush() != nil {
 			break
 		}

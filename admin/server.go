@@ -181,8 +181,8 @@ func (s *Server) URL() string {
 	return "http://" + addr + "/"
 }
 
-// Close ends the viewers' streams, lets other requests end until ctx does, and
-// closes the listener. It may be called more than once.
+// Close ends the viewers' streams and the connections without a request, lets
+// other requests end until ctx does, and closes the listener. It may be called more than once.
 func (s *Server) Close(ctx context.Context) error {
 	if s.closed.Swap(true) {
 		return nil
@@ -191,6 +191,7 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.http == nil {
 		return nil
 	}
+	s.conns.end()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("admin: requests had not ended: %w", err), s.http.Close())
