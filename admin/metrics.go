@@ -3,14 +3,17 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // metric is one name of ours: what it is called, of which kind, what it says.
@@ -131,14 +134,32 @@ func (s *Server) metrics() (http.Handler, error) {
 			return nil, err
 		}
 	}
-	gatherers := prometheus.Gatherers{registry}
+	var gatherer prometheus.Gatherer = registry
 	if s.cfg.Metrics != nil {
-		gatherers = append(gatherers, s.cfg.Metrics)
+		gatherer = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			ours, err := registry.Gather()
+			theirs, err2 := s.cfg.Metrics.Gather()
+			return joined(ours, theirs), errors.Join(err, err2)
+		})
 	}
-	return promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError,
 		EnableOpenMetrics: true, MaxRequestsInFlight: 8, Timeout: readTimeout,
 	}), nil
+}
+
+// joined is ours and, of the service's own, those of other names: the default
+// registry, say, has the Go runtime's too, and one name twice is an error.
+func joined(ours, theirs []*dto.MetricFamily) []*dto.MetricFamily {
+	byName := func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) }
+	all := slices.Clone(ours) // sorted, as every gatherer's
+	for _, f := range theirs {
+		if _, taken := slices.BinarySearchFunc(ours, f, byName); !taken {
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, byName)
+	return all
 }
 
 // Describe implements prometheus.Collector.
@@ -155,6 +176,9 @@ type scrape struct {
 }
 
 func (s scrape) put(m metric, value float64, labels ...string) {
+	for i, l := range labels {
+		labels[i] = strings.ToValidUTF8(l, "\uFFFD") // of a name or a path that is none
+	}
 	s.ch <- prometheus.MustNewConstMetric(s.descs[m.name], m.kind, value, labels...) // labels are as many as in allMetrics: tested
 }
 

@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
@@ -104,5 +106,45 @@ func TestMetricsAreOpenIfTheSettingSaysSo(t *testing.T) {
 	srv := serve(t, newPlant(), Settings{Listen: ":0", Token: goodToken, OpenMetrics: true})
 	if w := ask(srv, "GET", "/metrics", "", "Host: 10.0.0.1"); w.Code != 200 {
 		t.Errorf("%d", w.Code)
+	}
+}
+
+// TestTheDefaultRegistryIsServedBesideOurs: it has the Go runtime's and the
+// process' metrics too, as every program's that uses promauto.
+func TestTheDefaultRegistryIsServedBesideOurs(t *testing.T) {
+	own := prometheus.NewRegistry()
+	mails := prometheus.NewCounter(prometheus.CounterOpts{Name: "mails_total", Help: "Mails."})
+	own.MustRegister(mails, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p, log := newPlant(), &strings.Builder{}
+	cfg := p.config(Settings{})
+	cfg.Metrics, cfg.Logger = own, slog.New(slog.NewTextHandler(log, nil))
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close(t.Context())
+	body := ask(srv, "GET", "/metrics", "").Body.String()
+	for _, name := range []string{"go_goroutines", "process_start_time_seconds", "mails_total", "chassis_ready"} {
+		if strings.Count(body, "# TYPE "+name+" ") != 1 {
+			t.Errorf("%s is served %d times", name, strings.Count(body, "# TYPE "+name+" "))
+		}
+	}
+	if problems, err := promlint.New(strings.NewReader(body)).Lint(); err != nil {
+		t.Error(err, problems)
+	}
+	if log.Len() > 0 {
+		t.Errorf("a scrape is told of: %s", log)
+	}
+}
+
+// TestANameThatIsNoUTF8CostsNoMetrics: one bad label would end them all.
+func TestANameThatIsNoUTF8CostsNoMetrics(t *testing.T) {
+	p := newPlant()
+	p.info.Name, p.breakers[0].Service = "ma\xffiler", "https://\xfe"
+	body := ask(serve(t, p, Settings{}), "GET", "/metrics", "").Body.String()
+	for _, want := range []string{"service=\"ma\uFFFDiler\"", "service=\"https://\uFFFD\"", "chassis_log_bytes_total{"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s", want)
+		}
 	}
 }
