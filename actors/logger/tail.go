@@ -113,13 +113,14 @@ func (l *Logger) Subscribe(ctx context.Context, buffer int) *Subscription {
 			close(s.lines)
 		})
 	}
-	stop := context.AfterFunc(ctx, end)
-	s.cancel = func() { stop(); end() }
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.subs == nil {
 		t.subs = map[*Subscription]struct{}{}
 	}
 	t.subs[s] = struct{}{}
+	t.mu.Unlock()
+	// After it is among the others: a ctx that has ended takes it out at once.
+	stop := context.AfterFunc(ctx, end)
+	s.cancel = func() { stop(); end() }
 	return s
 }
