@@ -78,7 +78,6 @@ func (a *outputActor) drain(ctx actor.Context) {
 	a.stopTimer()
 	a.o.writing.Lock()
 	wait, more := a.o.drain(drainBurst)
-	a.o.writing.Unlock()
 	switch {
 	case wait > 0:
 		self, root, again := ctx.Self(), ctx.ActorSystem().Root, &retry{tick: a.tick}

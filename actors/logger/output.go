@@ -43,7 +43,7 @@ type output struct {
 	failures int // in a row
 	retryAt  time.Time
 	since    time.Time // of the outage
-	lastErr  error
+	lastErr  string
 	told     bool
 	reported time.Time // when dropped records were last reported
 
@@ -114,7 +114,6 @@ func (o *output) drainDirect(nowait bool) {
 			o.writing.Lock()
 		}
 		o.drain(0)
-		o.writing.Unlock()
 		if !o.ring.waiting() || o.failing() {
 			return
 		}
@@ -124,9 +123,11 @@ func (o *output) drainDirect(nowait bool) {
 func (o *output) failing() bool { return o.health.Load() != nil }
 
 // drain writes chunk after chunk until the ring is empty or, with most above 0,
-// that many are written. The lock writing is held. It returns how long to
+// that many are written. The lock writing is held, and given up in the end,
+// also by a panic of a function that the user gave. It returns how long to
 // wait before it should be tried again (0: no need), and whether more is left.
 func (o *output) drain(most int) (retry time.Duration, more bool) {
+	defer o.writing.Unlock()
 	if o.failures > 0 {
 		if left := time.Until(o.retryAt); left > 0 {
 			return left, true
@@ -183,18 +184,18 @@ func (o *output) writeOnce(b []byte) (n int, err error) {
 func (o *output) failed(err error) time.Duration {
 	o.errs.Add(1)
 	o.failures++
-	o.lastErr = err
+	o.lastErr = errorText(err)
 	if o.failures == 1 {
 		o.since = time.Now()
 	}
 	wait := min(firstRetry<<min(o.failures-1, 10), lastRetry)
 	o.retryAt = time.Now().Add(wait)
-	o.health.Store(&health{Err: err.Error(), Since: o.since})
+	o.health.Store(&health{Err: o.lastErr, Since: o.since})
 	if o.failures >= reportAfter && !o.told {
 		o.told = true
 		o.ring.setLossy(true)
-		o.stderr(fmt.Sprintf("logger: output %s of service %s cannot be written since %s: %v; it is tried again every %v, the oldest records are dropped when its buffer is full\n",
-			o.name, o.form.service, o.since.Format(time.RFC3339), err, lastRetry))
+		o.stderr(fmt.Sprintf("logger: output %s of service %s cannot be written since %s: %s; it is tried again every %v, the oldest records are dropped when its buffer is full\n",
+			o.name, o.form.service, o.since.Format(time.RFC3339), o.lastErr, lastRetry))
 	}
 	return wait
 }
@@ -207,9 +208,9 @@ func (o *output) recovered() {
 	if o.told {
 		o.ring.setLossy(false)
 		o.note(slog.LevelWarn, "log output works again",
-			slog.String("output", o.name), slog.Duration("outage", lost), slog.String("error", o.lastErr.Error()))
+			slog.String("output", o.name), slog.Duration("outage", lost), slog.String("error", o.lastErr))
 	}
-	o.failures, o.told, o.lastErr = 0, false, nil
+	o.failures, o.told, o.lastErr = 0, false, ""
 	o.health.Store(nil)
 }
 
