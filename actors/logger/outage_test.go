@@ -49,3 +49,70 @@ func TestAPanicInTheWriterKeepsNoLock(t *testing.T) {
 		}
 	})
 }
+
+// With no actor running, callers that found the buffer of a failing output
+// full waited for room that nobody made.
+func TestAFullBufferWithoutAnActorHoldsNobodyForEver(t *testing.T) {
+	pad := strings.Repeat("x", 300)
+	t.Run("an outage that ends loses nothing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			out := &broken{err: errFull}
+			l := newLogger(t, Settings{Buffer: minBuffer}, out)
+			time.AfterFunc(500*time.Millisecond, func() { out.mended.Store(true) })
+			const n = 2000
+			for range n {
+				l.Slog().Info("m", "pad", pad)
+			}
+			flush(t, l)
+			if got := len(out.lines(t)); got != n {
+				t.Errorf("%d records of %d", got, n)
+			}
+			if s := l.Stats().Outputs[0]; s.Waits == 0 || s.Waiting != 0 || s.Dropped != 0 {
+				t.Errorf("stats: %+v", s)
+			}
+		})
+	})
+	t.Run("one that does not end drops the oldest", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLogger(t, Settings{Buffer: minBuffer}, &broken{err: errFull})
+			for range 2000 {
+				l.Slog().Info("m", "pad", pad)
+			}
+			if s := l.Stats().Outputs[0]; s.Dropped == 0 || s.Errors < reportAfter {
+				t.Errorf("stats: %+v", s)
+			}
+			balanced(t, l)
+		})
+	})
+	t.Run("who waits when the actor ends goes on", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			out := &broken{err: errFull}
+			l := newLogger(t, Settings{Buffer: minBuffer}, out)
+			pid, err := l.Start(newSystem(t, l))
+			if err != nil {
+				t.Fatal(err)
+			}
+			const n = 2000
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				for range n {
+					l.Slog().Info("m", "pad", pad)
+				}
+			}()
+			synctest.Wait()
+			if s := l.Stats().Outputs[0]; s.Waiting != 1 {
+				t.Fatalf("stats: %+v", s)
+			}
+			l.system.Root.Poison(pid)
+			synctest.Wait()
+			out.mended.Store(true)
+			<-ended
+			stop(t, l)
+			if got := len(out.lines(t)); got != n {
+				t.Errorf("%d records of %d", got, n)
+			}
+			time.Sleep(time.Second) // Proto.Actor's count of dead letters ends by time alone
+		})
+	})
+}

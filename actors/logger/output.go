@@ -72,6 +72,10 @@ func (o *output) submit(line []byte, level slog.Level, system bool) {
 		return
 	}
 	v := o.ring.append(line, level, system)
+	for v.full {
+		o.makeRoom()
+		v = o.ring.append(line, level, system)
+	}
 	if v.wake {
 		o.wake()
 	}
@@ -82,6 +86,15 @@ func (o *output) submit(line []byte, level slog.Level, system bool) {
 		if !o.written(v.seq, o.errorWait) {
 			o.unsync.Add(1)
 		}
+	}
+}
+
+// makeRoom writes on the calling goroutine, and waits for as long as a failing
+// output is given before the next attempt.
+func (o *output) makeRoom() {
+	o.writing.Lock()
+	if wait, _ := o.drain(0); wait > 0 {
+		o.ring.wait(wait)
 	}
 }
 

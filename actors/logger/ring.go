@@ -67,6 +67,7 @@ type verdict struct {
 	seq    uint64 // of the record; 0 if it was dropped
 	wake   bool   // the ring was idle: tell the actor
 	direct bool   // no actor: the caller must drain
+	full   bool   // no actor and no room: not taken, the caller must drain first
 }
 
 // append takes one encoded record. It waits for room only under a policy that
@@ -75,7 +76,12 @@ func (r *ring) append(line []byte, level slog.Level, nowait bool) verdict {
 	r.mu.Lock()
 	c := r.cur
 	if c == nil || len(c.data)+len(line) > cap(c.data) {
-		if c = r.room(len(line), level, nowait); c == nil {
+		var full bool
+		if c, full = r.room(len(line), level, nowait); full {
+			r.mu.Unlock()
+			return verdict{full: true}
+		}
+		if c == nil {
 			r.accepted++
 			r.dropped++
 			r.unreported++
@@ -106,8 +112,9 @@ func (r *ring) told() verdict {
 }
 
 // room returns a chunk with room for n bytes, or nil if the record is to be
-// dropped. The lock is held, and given up while it waits.
-func (r *ring) room(n int, level slog.Level, nowait bool) *chunk {
+// dropped. The lock is held, and given up while it waits; with no actor to wait
+// for it says that the ring is full.
+func (r *ring) room(n int, level slog.Level, nowait bool) (c *chunk, full bool) {
 	size := chunkSize
 	if n > size {
 		size = n
@@ -116,23 +123,25 @@ func (r *ring) room(n int, level slog.Level, nowait bool) *chunk {
 	for {
 		if c := r.cur; c != nil {
 			if len(c.data)+n <= cap(c.data) {
-				return c
+				return c, false
 			}
 			r.queue = append(r.queue, c)
 			r.cur = nil
 		}
 		if r.held+size <= r.limit {
 			r.cur = r.chunk(size)
-			return r.cur
+			return r.cur, false
 		}
 		switch {
 		case r.lossy || r.policy == PolicyDropOldest:
 			if !r.dropOldest() {
-				return nil
+				return nil, false
 			}
 			continue
 		case nowait, r.policy == PolicyDropBelow && level < r.dropBelow:
-			return nil
+			return nil, false
+		case r.direct:
+			return nil, true
 		}
 		if !waited {
 			waited = true
@@ -142,6 +151,18 @@ func (r *ring) room(n int, level slog.Level, nowait bool) *chunk {
 		r.space.Wait()
 		r.blocked--
 	}
+}
+
+// wait counts a call that waits for room on its own.
+func (r *ring) wait(d time.Duration) {
+	r.mu.Lock()
+	r.stalls++
+	r.blocked++
+	r.mu.Unlock()
+	time.Sleep(d)
+	r.mu.Lock()
+	r.blocked--
+	r.mu.Unlock()
 }
 
 func (r *ring) chunk(size int) *chunk {
