@@ -185,12 +185,23 @@ func (l *Logger) Guard() {
 }
 
 // Panicked is [Logger.Guard] for one who recovers himself: it logs r, writes
-// what is accepted for at most 5 s, and panics with r again.
+// what is accepted, for at most 5 s in all, and panics with r again.
 func (l *Logger) Panicked(r any) {
-	l.root.logPanic(r, debug.Stack())
+	stack := debug.Stack()
 	ctx, cancel := context.WithTimeout(context.Background(), guardWait)
 	defer cancel()
-	if err := l.Flush(ctx); err != nil {
+	flushed := make(chan error, 1)
+	go func() { // beside, for a write into a stalled pipe ends for no ctx
+		l.root.logPanic(r, stack)
+		flushed <- l.Flush(ctx)
+	}()
+	var err error
+	select {
+	case err = <-flushed:
+	case <-ctx.Done():
+		err = fmt.Errorf("not everything is written after %v", guardWait)
+	}
+	if err != nil {
 		l.outputs[0].stderr("logger: at a panic: " + err.Error() + "\n")
 	}
 	panic(r)

@@ -116,3 +116,35 @@ func TestAFullBufferWithoutAnActorHoldsNobodyForEver(t *testing.T) {
 		})
 	})
 }
+
+// A panic was held up for ever by an output that stalls: a call at ERROR or
+// above waits for it for as long as it takes.
+func TestAPanicIsNotHeldUpByAStalledOutput(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			out := newGate()
+			var told string
+			l := newLogger(t, Settings{}, out, WithErrorReport(func(line string) { told = line }))
+			if running {
+				start(t, l)
+			}
+			began := time.Now()
+			func() {
+				defer func() {
+					if r := recover(); r != "the service's own" {
+						t.Errorf("running=%v: the panic became %v", running, r)
+					}
+				}()
+				defer l.Guard()
+				panic("the service's own")
+			}()
+			if d := time.Since(began); d != guardWait {
+				t.Errorf("running=%v: held up for %v, want %v", running, d, guardWait)
+			}
+			if !strings.Contains(told, "at a panic: ") {
+				t.Errorf("running=%v: told %q", running, told)
+			}
+			close(out.open)
+		})
+	}
+}
