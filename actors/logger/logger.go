@@ -115,22 +115,20 @@ func (l *Logger) Stop(ctx context.Context) error {
 		return l.Flush(ctx)
 	}
 	l.signals()
-	err := l.Flush(ctx)
+	_ = l.Flush(ctx) // what is left then is tried once more below
 	// No record must find the actor gone and the ring still its own.
 	for _, o := range l.outputs {
 		o.ring.setDirect(true)
 	}
 	l.system.Root.Poison(l.pid)
+	var err error
 	select {
 	case <-l.gone:
 	case <-ctx.Done():
-		err = errors.Join(err, fmt.Errorf("logger: stop: the actor still writes: %w", context.Cause(ctx)))
+		err = fmt.Errorf("logger: stop: the actor still writes: %w", context.Cause(ctx))
 	}
 	l.pid, l.system = nil, nil
-	if err == nil {
-		err = l.Flush(ctx)
-	}
-	return err
+	return errors.Join(err, l.Flush(ctx))
 }
 
 // goDirect is the end of the actor, whoever stopped it.
@@ -159,14 +157,17 @@ func (l *Logger) outdate() {
 func (l *Logger) Flush(ctx context.Context) error {
 	var errs []error
 	for _, o := range l.outputs {
-		if o.flush(ctx) {
-			continue
+		for !o.flush(ctx) {
+			err := context.Cause(ctx)
+			if h := o.health.Load(); h != nil {
+				err = errors.New(h.Err)
+			}
+			if err == nil {
+				continue // it works again since
+			}
+			errs = append(errs, fmt.Errorf("logger: flush output %s: %d records are not written: %w", o.name, o.ring.pending(), err))
+			break
 		}
-		err := context.Cause(ctx)
-		if h := o.health.Load(); h != nil {
-			err = errors.New(h.Err)
-		}
-		errs = append(errs, fmt.Errorf("logger: flush output %s: %d records are not written: %w", o.name, o.ring.pending(), err))
 	}
 	return errors.Join(errs...)
 }

@@ -148,3 +148,39 @@ func TestAPanicIsNotHeldUpByAStalledOutput(t *testing.T) {
 		})
 	}
 }
+
+// Stop gave up what was accepted in an outage, though the output worked again
+// by then: the actor would have tried only after its back-off.
+func TestStopWritesWhatAnOutageHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &broken{err: errFull}
+		l := newLogger(t, Settings{}, out)
+		if _, err := l.Start(newSystem(t, l)); err != nil {
+			t.Fatal(err)
+		}
+		l.Slog().Info("kept")
+		time.Sleep(time.Minute + time.Millisecond) // an outage, and just after an attempt
+		out.mended.Store(true)
+		if err := l.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(out.String(), `"kept"`) {
+			t.Errorf("written: %q", out.String())
+		}
+	})
+}
+
+// Stop says why, when the output does not work again.
+func TestStopTellsWhatAnOutageHasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogger(t, Settings{}, &broken{err: errFull})
+		if _, err := l.Start(newSystem(t, l)); err != nil {
+			t.Fatal(err)
+		}
+		l.Slog().Info("lost")
+		time.Sleep(time.Minute)
+		if err := l.Stop(t.Context()); err == nil || !strings.Contains(err.Error(), "1 records are not written: the disk is full") {
+			t.Errorf("Stop says %v", err)
+		}
+	})
+}
