@@ -184,3 +184,20 @@ func TestStopTellsWhatAnOutageHasTaken(t *testing.T) {
 		}
 	})
 }
+
+// Without an actor a call at ERROR that returned before a failing output had
+// its record was not counted.
+func TestAnErrorThatIsNotWrittenDirectlyIsCounted(t *testing.T) {
+	out := &broken{err: errFull}
+	l := newLogger(t, Settings{}, out)
+	l.Slog().Error("not yet")
+	if n := l.Stats().Outputs[0].NotAwaited; n != 1 {
+		t.Errorf("not_awaited is %d, want 1", n)
+	}
+	out.mended.Store(true)
+	flush(t, l)
+	l.Slog().Error("at once")
+	if n := l.Stats().Outputs[0].NotAwaited; n != 1 {
+		t.Errorf("not_awaited is %d, want 1", n)
+	}
+}

@@ -79,13 +79,17 @@ func (o *output) submit(line []byte, level slog.Level, system bool) {
 	if v.wake {
 		o.wake()
 	}
+	awaited := v.seq != 0 && level >= slog.LevelError && o.await && !system
+	missed := false
 	switch {
 	case v.direct:
 		o.drainDirect(system)
-	case v.seq != 0 && level >= slog.LevelError && o.await && !system:
-		if !o.written(v.seq, o.errorWait) {
-			o.unsync.Add(1)
-		}
+		missed = awaited && !o.ring.out(v.seq)
+	case awaited:
+		missed = !o.written(v.seq, o.errorWait)
+	}
+	if missed {
+		o.unsync.Add(1)
 	}
 }
 
@@ -109,7 +113,7 @@ func (o *output) written(seq uint64, limit time.Duration) bool {
 	out, direct := o.ring.await(seq, limit, nil)
 	if !out && direct {
 		o.drainDirect(false)
-		out, _ = o.ring.await(seq, time.Nanosecond, nil)
+		out = o.ring.out(seq)
 	}
 	return out
 }
@@ -280,8 +284,7 @@ func (o *output) flush(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-	out, _ = o.ring.await(seq, time.Nanosecond, nil)
-	return out
+	return o.ring.out(seq)
 }
 
 // reopener is an output whose descriptor can be made anew.

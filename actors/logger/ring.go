@@ -268,6 +268,13 @@ func (r *ring) settle() {
 	r.waiters = keep
 }
 
+// out reports whether every record up to seq is out.
+func (r *ring) out(seq uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return seq < r.oldest()
+}
+
 // await blocks until every record up to seq is out. It gives up, with false,
 // when limit (0: never) has passed, when done is closed, or while the output
 // is known to fail. direct tells that no actor writes: the caller must drain.
