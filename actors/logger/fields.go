@@ -44,7 +44,7 @@ func (l Labels) with(more Labels) Labels {
 	return all
 }
 
-func (l Labels) appendJSON(b []byte) []byte {
+func (l Labels) appendJSON(b []byte, f *form) []byte {
 	b = append(b, '{')
 	for i, k := range slices.Sorted(maps.Keys(l)) {
 		if i > 0 {
@@ -52,7 +52,7 @@ func (l Labels) appendJSON(b []byte) []byte {
 		}
 		b = appendString(b, k)
 		b = append(b, ':')
-		b = appendString(b, l[k])
+		b = appendString(b, f.orRedacted(k, l[k]))
 	}
 	return append(b, '}')
 }
@@ -102,7 +102,7 @@ func (r HTTPRequest) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-func (r *HTTPRequest) appendJSON(b []byte) []byte {
+func (r *HTTPRequest) appendJSON(b []byte, f *form) []byte {
 	b = append(b, '{')
 	key := func(k string) {
 		if b[len(b)-1] != '{' {
@@ -112,35 +112,36 @@ func (r *HTTPRequest) appendJSON(b []byte) []byte {
 		b = append(b, k...)
 		b = append(b, '"', ':')
 	}
-	str := func(k, v string) {
+	// A value is kept out by its name here and by that of the other forms.
+	str := func(k, name, v string) {
 		if v != "" {
 			key(k)
-			b = appendString(b, v)
+			b = appendString(b, f.orRedacted(k, f.orRedacted(name, v)))
 		}
 	}
 	// int64 is a string in the JSON form of a protocol buffer.
-	num := func(k string, v int64) {
+	num := func(k, name string, v int64) {
 		if v != 0 {
-			str(k, strconv.FormatInt(v, 10))
+			str(k, name, strconv.FormatInt(v, 10))
 		}
 	}
-	str("requestMethod", r.Method)
-	str("requestUrl", r.URL)
-	num("requestSize", r.RequestSize)
+	str("requestMethod", "method", r.Method)
+	str("requestUrl", "url", r.URL)
+	num("requestSize", "request_size", r.RequestSize)
 	if r.Status != 0 {
 		key("status")
 		b = strconv.AppendInt(b, int64(r.Status), 10)
 	}
-	num("responseSize", r.ResponseSize)
-	str("userAgent", r.UserAgent)
-	str("remoteIp", r.RemoteIP)
-	str("serverIp", r.ServerIP)
-	str("referer", r.Referer)
+	num("responseSize", "response_size", r.ResponseSize)
+	str("userAgent", "user_agent", r.UserAgent)
+	str("remoteIp", "remote_ip", r.RemoteIP)
+	str("serverIp", "server_ip", r.ServerIP)
+	str("referer", "referer", r.Referer)
 	if r.Latency != 0 {
 		// google.protobuf.Duration: seconds with up to nine decimals.
-		str("latency", strconv.FormatFloat(r.Latency.Seconds(), 'f', -1, 64)+"s")
+		str("latency", "latency", strconv.FormatFloat(r.Latency.Seconds(), 'f', -1, 64)+"s")
 	}
-	str("protocol", r.Protocol)
+	str("protocol", "protocol", r.Protocol)
 	return append(b, '}')
 }
 

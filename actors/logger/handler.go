@@ -24,6 +24,7 @@ type part struct {
 	mask    uint64
 	prefix  []byte // text: the open groups
 	opened  int    // groups that are open in pre
+	closed  bool   // the last group's name is redacted: nothing more is written
 	pending []string
 	special *special // never changed: a With copies it
 }
@@ -83,17 +84,18 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 	e.mask = p.mask
 	e.prefix = append(e.prefix, p.prefix...)
 	e.depth = p.opened
-	opened := p.opened
-	if len(p.pending) > 0 && !emptyRecord(r) {
-		for _, g := range p.pending {
-			e.open(e.name(g))
-		}
-		opened += len(p.pending)
+	opened, closed := p.opened, p.closed
+	if len(p.pending) > 0 && !closed && !emptyRecord(r) {
+		var n int
+		n, closed = e.begin(p.pending)
+		opened += n
 	}
-	r.Attrs(func(a slog.Attr) bool {
-		e.attr(&a)
-		return true
-	})
+	if !closed {
+		r.Attrs(func(a slog.Attr) bool {
+			e.attr(&a)
+			return true
+		})
+	}
 	if !e.form.text {
 		for range opened {
 			e.b = append(e.b, '}')
@@ -103,6 +105,19 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 	if len(e.b) > e.form.maxLine {
 		e.b = cutLine(e.form, e.b)
 	}
+}
+
+// begin opens groups and says how many. One whose name is redacted is written
+// as a redacted value, and nothing belongs into it.
+func (e *enc) begin(groups []string) (opened int, closed bool) {
+	for i, g := range groups {
+		if e.form.mustRedact(g) {
+			e.redactedField(g)
+			return i, true
+		}
+		e.open(e.name(g))
+	}
+	return len(groups), false
 }
 
 func emptyRecord(r *slog.Record) bool {
@@ -168,6 +183,9 @@ func (h *handler) clone() *handler {
 // with returns p with attrs encoded after what is there. Nothing of p is
 // shared with the result, so siblings never write into one another's tail.
 func (p part) with(f *form, attrs []slog.Attr) part {
+	if p.closed {
+		return p
+	}
 	e := newEnc(f)
 	defer e.free()
 	const base = 1
@@ -186,16 +204,17 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 		own := *p.special
 		e.special = &own
 	}
-	for _, g := range p.pending {
-		e.open(e.name(g))
+	opened, closed := e.begin(p.pending)
+	if !closed {
+		e.attrs(attrs)
 	}
-	e.attrs(attrs)
 	out := part{
 		pre:     slices.Clone(e.b[base:]),
 		fields:  slices.Clone(e.fields[e.level:]),
 		mask:    e.mask,
 		prefix:  slices.Clone(e.prefix),
-		opened:  p.opened + len(p.pending),
+		opened:  p.opened + opened,
+		closed:  closed,
 		special: e.special,
 	}
 	for i := range out.fields {

@@ -88,11 +88,14 @@ func newOutputConfig(name string, w io.Writer, opts []OutputOption) *outputConfi
 func WithHook(h slog.Handler) Option { return func(c *config) { c.hooks = append(c.hooks, h) } }
 
 // WithRedactType replaces every attribute value with the type of one of these
-// samples by [REDACTED].
+// samples, or a pointer to it, by [REDACTED]. It does not look into structs,
+// slices and maps: give their types, or their keys to the setting redact.
 func WithRedactType(samples ...any) Option {
 	return func(c *config) {
 		for _, s := range samples {
-			c.redactTypes = append(c.redactTypes, reflect.TypeOf(s))
+			if t := reflect.TypeOf(s); t != nil {
+				c.redactTypes = append(c.redactTypes, t)
+			}
 		}
 	}
 }
@@ -229,7 +232,7 @@ func (c *config) form(l *Logger, oc outputConfig, w io.Writer) *form {
 		if f.redactTypes == nil {
 			f.redactTypes = map[reflect.Type]bool{}
 		}
-		f.redactTypes[t] = true
+		f.redactTypes[t], f.redactTypes[reflect.PointerTo(t)] = true, true
 	}
 	f.init()
 	l.forms = append(l.forms, f)

@@ -50,11 +50,11 @@ func (f *form) stackdriverTail(e *enc, r *slog.Record) {
 	}
 	if len(s.labels) > 0 {
 		e.b = append(e.b, `,"logging.googleapis.com/labels":`...)
-		e.b = s.labels.appendJSON(e.b)
+		e.b = s.labels.appendJSON(e.b, f)
 	}
 	if s.request != nil {
 		e.b = append(e.b, `,"httpRequest":`...)
-		e.b = s.request.appendJSON(e.b)
+		e.b = s.request.appendJSON(e.b, f)
 	}
 	if s.op != nil {
 		e.b = append(e.b, `,"logging.googleapis.com/operation":`...)

@@ -21,10 +21,14 @@ const (
 
 // attr writes one attribute into the open group.
 func (e *enc) attr(a *slog.Attr) {
+	if e.form.mustRedact(a.Key) {
+		e.redactedField(a.Key)
+		return
+	}
 	value := a.Value
 	kind := value.Kind()
 	if kind == slog.KindLogValuer || kind == slog.KindAny {
-		if e.form.redactTypes != nil && e.form.redactTypes[reflect.TypeOf(a.Value.Any())] {
+		if e.form.redactsType(value) {
 			e.redactedField(a.Key)
 			return
 		}
@@ -35,10 +39,10 @@ func (e *enc) attr(a *slog.Attr) {
 	if kind == slog.KindLogValuer {
 		value = value.Resolve() // catches panics and endless chains
 		kind = value.Kind()
-	}
-	if e.form.redact != nil && e.form.mustRedact(a.Key) {
-		e.redactedField(a.Key)
-		return
+		if kind == slog.KindAny && e.form.redactsType(value) {
+			e.redactedField(a.Key)
+			return
+		}
 	}
 	if kind == slog.KindGroup {
 		attrs := value.Group()
