@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -139,7 +140,8 @@ func (r *HTTPRequest) appendJSON(b []byte, f *form) []byte {
 	str("referer", "referer", r.Referer)
 	if r.Latency != 0 {
 		// google.protobuf.Duration: seconds with up to nine decimals.
-		str("latency", "latency", strconv.FormatFloat(r.Latency.Seconds(), 'f', -1, 64)+"s")
+		s := strconv.FormatFloat(r.Latency.Seconds(), 'f', 9, 64)
+		str("latency", "latency", strings.TrimRight(strings.TrimRight(s, "0"), ".")+"s")
 	}
 	str("protocol", "protocol", r.Protocol)
 	return append(b, '}')

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"pgregory.net/rapid"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -211,4 +212,24 @@ func TestLabelsOfWithAndCallAreMerged(t *testing.T) {
 	if m["l"].(map[string]any)["a"] != "1" || m["req"].(map[string]any)["method"] != "GET" || m["op"].(map[string]any)["id"] != "x" || m["insert_id"] != "i" {
 		t.Errorf("in the JSON form: %v", m)
 	}
+}
+
+// 1.059030896 s was written as 1.0590308959999999s: more decimals than a
+// google.protobuf.Duration may have.
+func TestLatencyIsADuration(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := time.Duration(rapid.Int64Range(1, int64(24*time.Hour)).Draw(t, "latency"))
+		r := HTTPRequest{Latency: d}
+		var m map[string]string
+		if err := json.Unmarshal(r.appendJSON(nil, &form{}), &m); err != nil {
+			t.Fatal(err)
+		}
+		text := m["latency"]
+		if _, decimals, ok := strings.Cut(strings.TrimSuffix(text, "s"), "."); ok && len(decimals) > 9 {
+			t.Fatalf("%v is %s", int64(d), text)
+		}
+		if back, err := time.ParseDuration(text); err != nil || back != d {
+			t.Fatalf("%v is %s, which is %v (%v)", int64(d), text, int64(back), err)
+		}
+	})
 }
