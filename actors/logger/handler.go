@@ -3,6 +3,7 @@ package logger
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 )
 
@@ -216,6 +217,9 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 		opened:  p.opened + opened,
 		closed:  closed,
 		special: e.special,
+	}
+	if out.special != nil {
+		out.special.labels = maps.Clone(out.special.labels) // the caller's map may change
 	}
 	for i := range out.fields {
 		out.fields[i].start -= base

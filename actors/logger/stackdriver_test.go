@@ -233,3 +233,17 @@ func TestLatencyIsADuration(t *testing.T) {
 		}
 	})
 }
+
+// A logger kept the caller's own map: what it was changed to was logged, and a
+// change beside a call ended the process.
+func TestLabelsOfWithAreTheCallersNoMore(t *testing.T) {
+	out := &sink{}
+	l := newLogger(t, Settings{Format: FormatStackdriver}, out)
+	labels := Labels{"tenant": "a"}
+	log := l.Slog().With("labels", labels)
+	labels["tenant"] = "b"
+	log.Info("m")
+	if got := out.last(t)["logging.googleapis.com/labels"]; !reflect.DeepEqual(got, map[string]any{"tenant": "a"}) {
+		t.Errorf("labels: %v", got)
+	}
+}
