@@ -52,6 +52,22 @@ func (e *enc) keep() *special {
 	return e.special
 }
 
+// inherit takes what With has kept; of its error see inheritError.
+func (e *enc) inherit(s *special) {
+	if s != nil {
+		own := *s
+		own.err = nil
+		e.special = &own
+	}
+}
+
+// inheritError takes the error of With if there is none that came later.
+func (e *enc) inheritError(s *special) {
+	if s != nil && e.special.err == nil {
+		e.special.err = s.err
+	}
+}
+
 var encPool = sync.Pool{New: func() any {
 	return &enc{b: make([]byte, 0, 2<<10), fields: make([]field, 0, 32)}
 }}

@@ -66,10 +66,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 
 // encode writes the whole line.
 func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, sampled uint64) {
-	if p.special != nil {
-		own := *p.special
-		e.special = &own
-	}
+	e.inherit(p.special)
 	e.form.head(e, ctx, r, h.name)
 	if sampled > 0 {
 		e.uintField("sampled", sampled)
@@ -97,6 +94,7 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 			return true
 		})
 	}
+	e.inheritError(p.special)
 	if !e.form.text {
 		for range opened {
 			e.b = append(e.b, '}')
@@ -201,10 +199,7 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 	e.mask = p.mask
 	e.prefix = append(e.prefix, p.prefix...)
 	e.depth = p.opened
-	if p.special != nil {
-		own := *p.special
-		e.special = &own
-	}
+	e.inherit(p.special)
 	opened, closed := e.begin(p.pending)
 	if !closed {
 		e.attrs(attrs)
@@ -218,6 +213,7 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 		closed:  closed,
 		special: e.special,
 	}
+	e.inheritError(p.special)
 	if out.special != nil {
 		out.special.labels = maps.Clone(out.special.labels) // the caller's map may change
 	}

@@ -247,3 +247,23 @@ func TestLabelsOfWithAreTheCallersNoMore(t *testing.T) {
 		t.Errorf("labels: %v", got)
 	}
 }
+
+// The exception was that of With, though the record had one of its own, which
+// had taken the other's place among the fields.
+func TestTheExceptionIsTheCallsOwn(t *testing.T) {
+	out := &sink{}
+	l := newLogger(t, Settings{Format: FormatStackdriver}, out)
+	log := l.Slog().With("error", errors.New("earlier"))
+	log.Error("m", "error", errors.New("now"))
+	if m := out.last(t); m["error"] != "now" || fmt.Sprint(m["exception"]) != "[*errors.errorString: now]" {
+		t.Errorf("error %v, exception %v", m["error"], m["exception"])
+	}
+	log.Error("m")
+	if m := out.last(t); m["error"] != "earlier" || fmt.Sprint(m["exception"]) != "[*errors.errorString: earlier]" {
+		t.Errorf("error %v, exception %v", m["error"], m["exception"])
+	}
+	log.With("error", errors.New("later")).Error("m")
+	if m := out.last(t); m["error"] != "later" || fmt.Sprint(m["exception"]) != "[*errors.errorString: later]" {
+		t.Errorf("error %v, exception %v", m["error"], m["exception"])
+	}
+}
