@@ -19,6 +19,7 @@ type enc struct {
 	mask   uint64 // of the hashes of the fields at this level
 	nest   int    // groups within the attribute that is being written
 	groups int    // groups written
+	lost   int    // bytes of values that were longer than a line may be
 	depth  int    // open groups; 0 is the top level, where reserved names are
 
 	prefix  []byte   // text: the open groups, each with a dot
@@ -80,7 +81,7 @@ func newEnc(f *form) *enc {
 	e.form = f
 	e.b = e.b[:0]
 	e.fields = e.fields[:0]
-	e.level, e.mask, e.depth, e.nest, e.groups = 0, 0, 0, 0, 0
+	e.level, e.mask, e.depth, e.nest, e.groups, e.lost = 0, 0, 0, 0, 0, 0
 	e.prefix = e.prefix[:0]
 	return e
 }

@@ -23,6 +23,7 @@ type part struct {
 	pre     []byte  // fields, each with its comma, and open groups
 	fields  []field // of the group that is open, counted from the start of pre
 	mask    uint64
+	lost    int    // bytes of values that pre has not got
 	prefix  []byte // text: the open groups
 	opened  int    // groups that are open in pre
 	closed  bool   // the last group's name is redacted: nothing more is written
@@ -80,6 +81,7 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 		e.fields = append(e.fields, f)
 	}
 	e.mask = p.mask
+	e.lost += p.lost
 	e.prefix = append(e.prefix, p.prefix...)
 	e.depth = p.opened
 	opened, closed := p.opened, p.closed
@@ -102,7 +104,7 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 	}
 	e.form.tail(e, ctx, r)
 	if len(e.b) > e.form.maxLine {
-		e.b = cutLine(e.form, e.b)
+		e.b = cutLine(e.form, e.b, e.lost)
 	}
 }
 
@@ -197,6 +199,7 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 		e.fields = append(e.fields, fd)
 	}
 	e.mask = p.mask
+	e.lost += p.lost
 	e.prefix = append(e.prefix, p.prefix...)
 	e.depth = p.opened
 	e.inherit(p.special)
@@ -208,6 +211,7 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 		pre:     slices.Clone(e.b[base:]),
 		fields:  slices.Clone(e.fields[e.level:]),
 		mask:    e.mask,
+		lost:    e.lost,
 		prefix:  slices.Clone(e.prefix),
 		opened:  p.opened + opened,
 		closed:  closed,

@@ -11,11 +11,12 @@ import (
 // cut, the longest first, and marked; "truncated" tells the length that the
 // line would have had. Only when that is not enough are fields left out, from
 // the end.
-func cutLine(f *form, line []byte) []byte {
+// lost is what was left out of it so far.
+func cutLine(f *form, line []byte, lost int) []byte {
 	if f.text {
-		return cutText(f, line)
+		return cutText(f, line, lost)
 	}
-	mark := append([]byte(`,"truncated":`), strconv.Itoa(len(line))...)
+	mark := append([]byte(`,"truncated":`), strconv.Itoa(len(line)+lost)...)
 	room := f.maxLine - len(mark) - len("}\n")
 	var w walker
 	for cut := f.maxLine / 2; cut >= 32; cut /= 2 {
@@ -73,10 +74,10 @@ func lastField(b []byte, n int) int {
 	return last
 }
 
-func cutText(f *form, line []byte) []byte {
-	whole := len(line)
-	mark := f.colours.off + " …[cut " + strconv.Itoa(whole) + " bytes]\n"
-	n := f.maxLine - len(mark)
+func cutText(f *form, line []byte, lost int) []byte {
+	whole := len(line) - 1 + lost // without the newline
+	// The mark has as much room as one with the highest number could need.
+	n := f.maxLine - len(f.colours.off) - len(" "+cutMark+cutMarkEnd+"\n") - len(strconv.Itoa(whole))
 	for n > 0 && !utf8.RuneStart(line[n]) {
 		n--
 	}
@@ -86,5 +87,6 @@ func cutText(f *form, line []byte) []byte {
 			n = esc
 		}
 	}
-	return append(line[:n], mark...)
+	line = append(line[:n], f.colours.off...)
+	return append(appendCutMark(append(line, ' '), whole-n), '\n')
 }

@@ -142,6 +142,7 @@ func (e *enc) str(s string) {
 	if limit := e.form.maxLine; len(s) > limit {
 		n := cutAt(s, limit)
 		cutBytes = len(s) - n
+		e.lost += cutBytes
 		s = s[:n]
 	}
 	switch {

@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -37,14 +38,15 @@ func (w *walker) value(i int) int {
 func (w *walker) str(i int) int {
 	end := stringEnd(w.src, i)
 	body := w.src[i+1 : end-1]
-	if w.cut == 0 || len(body) <= w.cut {
+	if w.cut == 0 || len(body) <= w.cut+cutSlack {
 		w.dst = append(w.dst, w.src[i:end]...)
 		return end
 	}
+	body, before := cutBefore(body)
 	n := cutEscaped(body, w.cut)
 	w.dst = append(w.dst, '"')
 	w.dst = append(w.dst, body[:n]...)
-	w.dst = appendCutMark(w.dst, len(body)-n)
+	w.dst = appendCutMark(w.dst, len(body)-n+before)
 	w.dst = append(w.dst, '"')
 	return end
 }
@@ -172,11 +174,30 @@ func cutEscaped(b []byte, n int) int {
 	return last
 }
 
+const cutMark, cutMarkEnd = "…[cut ", " bytes]"
+
+// cutSlack is more than a mark takes: to cut less makes nothing shorter, and
+// an id of 36 or a trace's name of 64 bytes is of no use cut.
+const cutSlack = 32
+
 // appendCutMark tells within a value how much of it is missing.
 func appendCutMark(b []byte, n int) []byte {
-	b = append(b, "…[cut "...)
+	b = append(b, cutMark...)
 	b = strconv.AppendInt(b, int64(n), 10)
-	return append(b, " bytes]"...)
+	return append(b, cutMarkEnd...)
+}
+
+// cutBefore takes the mark off a value that has been cut, and says by how much.
+func cutBefore(b []byte) (rest []byte, n int) {
+	i := bytes.LastIndex(b, []byte(cutMark))
+	if i < 0 || !bytes.HasSuffix(b, []byte(cutMarkEnd)) {
+		return b, 0
+	}
+	n, err := strconv.Atoi(string(b[i+len(cutMark) : len(b)-len(cutMarkEnd)]))
+	if err != nil {
+		return b, 0
+	}
+	return b[:i], n
 }
 
 // redactJSON replaces the values of the keys that f redacts, at any depth.
