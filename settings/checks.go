@@ -158,7 +158,7 @@ func (d *decoder) checked(v reflect.Value, err error) {
 		e.Path = joinPath(path)
 		n := d.tree.root
 		for _, s := range path {
-			if n = d.find.at(n, s); n == nil {
+			if n = d.find.at(present(n), s); n == nil {
 				break
 			}
 		}
@@ -185,7 +185,7 @@ func joined(err error) []error {
 func (d *decoder) here() *node {
 	n := d.tree.root
 	for _, s := range d.path {
-		if n = d.find.at(n, s); n == nil {
+		if n = d.find.at(present(n), s); n == nil {
 			return nil
 		}
 	}

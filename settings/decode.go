@@ -206,9 +206,9 @@ func (d *decoder) misfit(c *codec, n *node, m *misfit, hide bool) {
 // section reads a struct from a map, or from the JSON of a variable.
 func (d *decoder) section(c *codec, n *node, v reflect.Value, hide bool) bool {
 	at := n.pos()
-	switch n.kind {
+	switch n = present(n); n.kind {
 	case mapNode:
-	case nullNode: // "tasks:" with every line below it commented out
+	case nullNode:
 		n = nil
 	default:
 		if m := fromText(n, '{'); m != nil {

@@ -16,6 +16,7 @@ func (d *decoder) markSecrets(c *codec, n *node, depth int) {
 			d.markSecrets(c.elem, k.node, depth+1)
 		}
 	case structCodec:
+		n = present(n)
 		for i := range c.fields {
 			f := &c.fields[i]
 			if f.secret {

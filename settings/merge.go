@@ -69,6 +69,46 @@ func overlay(lower, upper *node) *node {
 	return &out
 }
 
+// present is what the sources give a struct's section: a null gives it nothing
+// ("tasks:" with every line below it commented out), so what weaker sources
+// gave stays. It copies what it joins.
+func present(n *node) *node {
+	switch {
+	case n == nil || n.over == nil:
+	case n.kind == nullNode:
+		return present(n.over)
+	case n.kind == mapNode && n.over.kind == nullNode:
+		if base := present(n.over); base.kind == mapNode {
+			return besides(base, n)
+		}
+	}
+	return n
+}
+
+// besides is overlay for maps that are both in use elsewhere.
+func besides(lower, upper *node) *node {
+	out := *upper
+	out.rare = &rare{own: upper, name: upper.more().name}
+	out.over = nil
+	out.kids = append([]kid(nil), lower.kids...)
+	index := indexOf(lower.kids)
+	for _, k := range upper.kids {
+		i := index(k.key)
+		switch {
+		case i < 0:
+			out.kids = append(out.kids, k)
+			continue
+		case k.kind == mapNode && k.over == nil && out.kids[i].kind == mapNode:
+			k.node = besides(out.kids[i].node, k.node)
+		case k.kind == nullNode && k.over == nil:
+			null := *k.node
+			null.over, k.node = out.kids[i].node, &null
+		}
+		out.kids[i] = k
+	}
+	return &out
+}
+
 // indexOf finds keys: by looking for small maps, by a table for large ones.
 func indexOf(kids []kid) func(string) int {
 	if len(kids) <= 24 {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -37,7 +38,8 @@ const (
 //	Flags, Set
 //
 // Maps are merged key by key and lists are replaced; see [MergeMaps],
-// [MergeLists] and the merge tag. A null clears a list, a map or a pointer.
+// [MergeLists] and the merge tag. A null clears a list, a map or a pointer, and
+// gives a struct's section nothing: what weaker sources gave it stays.
 type Source struct {
 	rank    rank
 	read    func(*opening) []*node
@@ -299,6 +301,7 @@ func readProfiles(o *opening, pos Position, names []string) []*node {
 		if name == "" {
 			continue
 		}
+		var read []Source // one file may be the profile of several
 		found, near := false, []string(nil)
 		for _, s := range o.config.sources {
 			if s.file == "" {
@@ -310,6 +313,10 @@ func readProfiles(o *opening, pos Position, names []string) []*node {
 				continue
 			}
 			found = true
+			if slices.ContainsFunc(read, func(r Source) bool { return r.path == path && reflect.DeepEqual(r.fsys, s.fsys) }) {
+				continue
+			}
+			read = append(read, Source{path: path, fsys: s.fsys})
 			out = append(out, one(readFile(o, s.fsys, path, false))...)
 		}
 		if !found {

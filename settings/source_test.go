@@ -2,6 +2,7 @@ package settings_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -78,6 +79,77 @@ func TestProfiles(t *testing.T) {
 	}
 	if _, err = settings.Load(small{}, file, settings.Profiles("../x", "")); err == nil {
 		t.Error("a profile left the directory")
+	}
+}
+
+// chassis.prod.yaml is the profile of chassis.yaml, and of chassis.toml and
+// chassis.json too if they have none of their own.
+func TestAProfileIsReadOnce(t *testing.T) {
+	type layout struct {
+		List []string `merge:"append"`
+		N    int
+	}
+	dir := files(t, map[string]string{"c.yaml": "list: [a]", "c.prod.yaml": "list: [b]\nn: 1"})
+	at := func(name string) settings.Option { return settings.OptionalFile(filepath.Join(dir, name)) }
+	sources := []settings.Option{at("c.yaml"), at("c.toml"), at("c.json"), settings.Profiles("prod")}
+	if got, err := settings.Load(layout{}, sources...); err != nil || !slices.Equal(got.List, []string{"a", "b"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	write(t, filepath.Join(dir, "c.prod.toml"), "n = 2")
+	if got, err := settings.Load(layout{}, sources...); err != nil || got.N != 2 {
+		t.Errorf("the later file does not go before: got %+v, %v", got, err)
+	}
+}
+
+// A file made of Example has "tasks:" with every line below it commented out.
+func TestAnEmptySectionGivesNothing(t *testing.T) {
+	type inner struct {
+		Host string
+		Port int
+		M    map[string]int
+	}
+	type layout struct {
+		Tasks struct {
+			Workers int
+			Pool    string
+			DB      inner
+			Token   settings.Secret[string]
+		}
+		M map[string]int
+	}
+	const base = "tasks:\n  workers: 4\n  pool: a\n  token: t\n  db: {host: h, port: 1, m: {a: 1}}\nm: {a: 1}\n"
+	var want layout
+	want.Tasks.Workers, want.Tasks.Pool, want.Tasks.DB = 4, "a", inner{Host: "h", Port: 1, M: map[string]int{"a": 1}}
+	load := func(texts ...string) layout {
+		t.Helper()
+		var options []settings.Option
+		for i, text := range texts {
+			options = append(options, settings.Bytes(fmt.Sprint(i), settings.YAML, []byte(text)))
+		}
+		got, err := settings.Load(layout{}, options...)
+		if err != nil || got.Tasks.Token.Reveal() != "t" {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		got.Tasks.Token = settings.Secret[string]{}
+		return got
+	}
+	if got := load(base, "tasks:\n  #workers: 9\nm:\n"); !reflect.DeepEqual(got.Tasks, want.Tasks) || got.M != nil {
+		t.Errorf("got %+v", got)
+	}
+	want.Tasks.Workers, want.Tasks.DB.Port, want.Tasks.DB.M = 9, 2, map[string]int{"a": 1, "b": 2}
+	if got := load(base, "tasks:\n", "tasks: {workers: 9, db: {port: 2, m: {b: 2}}}", "tasks:\n"); !reflect.DeepEqual(got.Tasks, want.Tasks) {
+		t.Errorf("got %+v", got)
+	}
+	want.Tasks.DB = inner{Host: "h", Port: 1}
+	if got := load(base, "tasks:\n", "tasks: {workers: 9, db: {m: }}"); !reflect.DeepEqual(got.Tasks, want.Tasks) {
+		t.Errorf("got %+v", got)
+	}
+	want.Tasks.DB.M = map[string]int{"a": 1}
+	if got := load(base, "tasks:\n", "tasks: {workers: 9, db: }"); !reflect.DeepEqual(got.Tasks, want.Tasks) {
+		t.Errorf("got %+v", got)
+	}
+	if got := load(base, "m:\n", "m: {b: 2}"); !reflect.DeepEqual(got.M, map[string]int{"b": 2}) {
+		t.Errorf("a null clears a map: got %+v", got)
 	}
 }
 
