@@ -41,7 +41,7 @@ func (d *decoder) list(c *codec, f *field, n *node, v reflect.Value, hide bool) 
 	if v.Kind() == reflect.Slice {
 		out = reflect.MakeSlice(v.Type(), len(kids), len(kids))
 	} else if len(kids) != v.Len() {
-		d.misfit(c, n, errNotThis, hide)
+		d.misfit(c, n, errNotThis, hide || c.hasSecret)
 		return false
 	}
 	ok := true
@@ -102,10 +102,7 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 		how = f.merge
 	}
 	if n.kind == textNode {
-		m := fromText(n, '{')
-		if m == nil {
-			m = fromPairs(n)
-		}
+		m := entries(n)
 		if m == nil {
 			d.misfit(c, n, &misfit{hint: ": write key=value,key=value or JSON"}, hide || c.hasSecret)
 			return false

@@ -187,3 +187,17 @@ func TestWhatLooksLikeAnAliasInAnExampleIsNone(t *testing.T) {
 		}
 	}
 }
+
+func TestAMapOfAVariableIsExplained(t *testing.T) {
+	type layout struct{ Labels map[string]string }
+	l, err := settings.LayoutOf(layout{Labels: map[string]string{"d": "0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"a=b", `{"a": "b"}`} {
+		entries, err := l.Explain(settings.Environ("APP", []string{"APP_LABELS=" + text}))
+		if err != nil || len(entries) != 2 || entries[0].Source.Name != "APP_LABELS" || entries[0].Default || !entries[1].Default {
+			t.Errorf("%s: got %+v, %v", text, entries, err)
+		}
+	}
+}

@@ -59,7 +59,7 @@
 //	rule:"min=1,max=9"     see [Rules]
 //	doc:"what it is"       for Example, Schema, Reference
 //	live:"true"            may change without a restart, see [Diff]
-//	secret:"true"          never shown; a [Secret] is always one
+//	secret:"true"          never shown, nor anything below it; a [Secret] is always one
 //	merge:"append"         how a list or map of several sources is joined, see [Merge]
 //
 // Embedded structs without a key are flattened.

@@ -107,20 +107,18 @@ func rulesText(f *field) string {
 	return strings.Join(parts, ", ")
 }
 
-// given tells whether a setting must stand in an example, and with what.
-func given(f *field, def reflect.Value) (text string, active, ok bool) {
+// given tells whether a setting must stand in an example, and with what: for a
+// secret that may be left out, not with its default.
+func given(f *field, def reflect.Value) (v reflect.Value, active, ok bool) {
 	active = (f.rules.required || f.must) && isUnset(def) || f.codec.kind != structCodec && !keepsRules(f, def)
-	v, ok := sample(f.codec, f, def)
 	if f.secret && !active {
-		v, ok = sample(f.codec, f, reflect.Value{})
+		def = reflect.Value{}
 	}
-	if !ok {
-		return "", active, false
+	v, ok = sample(f.codec, f, def)
+	if ok && v.Kind() == reflect.Interface && v.IsNil() {
+		v = reflect.ValueOf("example")
 	}
-	if v.Kind() == reflect.Interface && v.IsNil() {
-		return `"example"`, active, true
-	}
-	return written(v), active, true
+	return v, active, ok
 }
 
 // down gives the section that a field is or points to.
@@ -166,7 +164,7 @@ func (e *exampler) yaml(c *codec, v reflect.Value, path []string, depth int, off
 			continue
 		}
 		e.notes(indent, f, fv, here, YAML)
-		text, active, ok := given(f, fv)
+		sampled, active, ok := given(f, fv)
 		if !ok {
 			continue
 		}
@@ -174,7 +172,7 @@ func (e *exampler) yaml(c *codec, v reflect.Value, path []string, depth int, off
 		if active && !off {
 			hash = ""
 		}
-		e.b.WriteString(indent + hash + yamlKey(f.key) + ": " + text + "\n")
+		e.b.WriteString(indent + hash + yamlKey(f.key) + ": " + written(sampled) + "\n")
 	}
 }
 
@@ -194,18 +192,15 @@ func (e *exampler) toml(c *codec, v reflect.Value, path []string, depth int, off
 			continue
 		}
 		e.notes("", f, fv, append(slices.Clone(path), f.key), TOML)
-		text, active, ok := given(f, fv)
-		if !ok || text == "null" {
+		sampled, active, ok := given(f, fv)
+		if !ok || written(sampled) == "null" {
 			continue
-		}
-		if sampled, ok := sample(f.codec, f, fv); ok {
-			text = string(appendTOML(nil, sampled))
 		}
 		hash := "#"
 		if active && !off {
 			hash = ""
 		}
-		e.b.WriteString(hash + tomlKeyText(f.key) + " = " + text + "\n")
+		e.b.WriteString(hash + tomlKeyText(f.key) + " = " + string(appendTOML(nil, sampled)) + "\n")
 	}
 	for i := range c.fields {
 		f := &c.fields[i]
@@ -306,9 +301,10 @@ func (e *exampler) json(c *codec, v reflect.Value, depth int) {
 		f := &c.fields[i]
 		fv := v.FieldByIndex(f.index)
 		inner, iv, optional := down(f, fv)
-		text, active, ok := "", false, true
+		var sampled reflect.Value
+		active, ok := false, true
 		if inner == nil {
-			text, active, ok = given(f, fv)
+			sampled, active, ok = given(f, fv)
 		}
 		if optional || !ok || f.secret && !active || inner != nil && depth >= maxExample {
 			continue
@@ -322,7 +318,7 @@ func (e *exampler) json(c *codec, v reflect.Value, depth int) {
 			e.json(inner, iv, depth+1)
 			continue
 		}
-		e.b.WriteString(text)
+		e.b.WriteString(written(sampled))
 	}
 	if !first {
 		e.b.WriteString("\n" + indent[2:])
@@ -332,15 +328,8 @@ func (e *exampler) json(c *codec, v reflect.Value, depth int) {
 
 func (e *exampler) variable(l leaf) {
 	e.notes("", l.field, l.value, l.path, ENV)
-	v, ok := sample(l.field.codec, l.field, l.value)
-	_, active, _ := given(l.field, l.value)
+	v, active, ok := given(l.field, l.value)
 	if !ok {
-		return
-	}
-	if l.field.secret && !active {
-		v, ok = sample(l.field.codec, l.field, reflect.Value{})
-	}
-	if !ok || v.Kind() == reflect.Interface && v.IsNil() {
 		return
 	}
 	hash := "#"

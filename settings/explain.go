@@ -92,7 +92,7 @@ func (x *explainer) section(c *codec, v, def reflect.Value, path []string) {
 }
 
 func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, path []string, hide bool) {
-	hide = hide || x.d.hidden(n)
+	hide = hide || x.d.hidden(n) || c.kind != structCodec && c.kind != mapCodec && x.d.holdsHidden(n)
 	switch {
 	case c.kind == pointerCodec && !v.IsNil():
 		if def.IsValid() {
@@ -104,6 +104,9 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, pat
 		x.section(c, v, def, path)
 		return
 	case c.kind == mapCodec && v.Len() > 0:
+		if n != nil && n.kind == textNode {
+			n = entries(n)
+		}
 		for _, k := range sortedKeys(v) {
 			elem, was := v.MapIndex(k), reflect.Value{}
 			if def.IsValid() && def.Len() > 0 {

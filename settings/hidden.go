@@ -1,5 +1,7 @@
 package settings
 
+import "slices"
+
 // markSecrets notes the values that secret fields read, before anything is
 // told about them.
 func (d *decoder) markSecrets(c *codec, n *node, depth int) {
@@ -39,4 +41,18 @@ func (d *decoder) hide(n *node, depth int) {
 
 func (d *decoder) hidden(n *node) bool {
 	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.more().via])
+}
+
+// holdsHidden tells whether a value that is shown whole, such as a list, has
+// what is hidden within it, by an alias of it or of a section around it.
+func (d *decoder) holdsHidden(n *node) bool {
+	left := 10 * maxExpanded
+	return d.secrets != nil && n != nil && d.holds(n, &left)
+}
+
+func (d *decoder) holds(n *node, left *int) bool {
+	if *left--; *left < 0 {
+		return true // it cannot be told
+	}
+	return d.hidden(n) || slices.ContainsFunc(n.kids, func(k kid) bool { return d.holds(k.node, left) })
 }

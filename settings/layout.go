@@ -70,8 +70,8 @@ func NewLayout(items ...Item) (*Layout, error) {
 		return nil, join(errs)
 	}
 	typ := root.structType()
-	b := &planner{making: map[reflect.Type]*codec{}}
-	plan := b.make(typ)
+	b := &planner{making: map[planned]*codec{}}
+	plan := b.make(planned{typ: typ})
 	b.spreadSecrets()
 	defaults := reflect.New(typ).Elem()
 	if len(b.errs) == 0 {

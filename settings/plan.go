@@ -83,8 +83,8 @@ func codecOf(t reflect.Type) (*codec, error) {
 	}
 	codecLock.Lock()
 	defer codecLock.Unlock()
-	b := &planner{making: map[reflect.Type]*codec{}}
-	c := b.make(t)
+	b := &planner{making: map[planned]*codec{}}
+	c := b.make(planned{typ: t})
 	b.spreadSecrets()
 	c.err = join(b.errs)
 	codecs.Store(t, c)
@@ -92,41 +92,50 @@ func codecOf(t reflect.Type) (*codec, error) {
 }
 
 type planner struct {
-	making map[reflect.Type]*codec
+	making map[planned]*codec
 	errs   []*Error
+}
+
+// planned is a type where it stands: every field below a field that is tagged
+// secret is secret.
+type planned struct {
+	typ    reflect.Type
+	secret bool
 }
 
 func (b *planner) fail(where string, format string, args ...any) {
 	b.errs = append(b.errs, &Error{Kind: KindLayout, Path: where, Problem: fmt.Sprintf(format, args...)})
 }
 
-func (b *planner) make(t reflect.Type) *codec {
-	if c := b.making[t]; c != nil {
+func (b *planner) make(p planned) *codec {
+	if c := b.making[p]; c != nil {
 		return c
 	}
+	t := p.typ
 	c := &codec{typ: t}
-	b.making[t] = c
+	b.making[p] = c
+	of := func(t reflect.Type) *codec { return b.make(planned{t, p.secret}) }
 	switch {
 	case t.Kind() == reflect.Pointer:
-		c.kind, c.elem = pointerCodec, b.make(t.Elem())
+		c.kind, c.elem = pointerCodec, of(t.Elem())
 		c.expect = c.elem.expect
 	case isSecret(t):
 		c.kind, c.hasSecret = secretCodec, true
-		c.elem = b.make(reflect.Zero(t).Interface().(secretType).elem())
+		c.elem = b.make(planned{reflect.Zero(t).Interface().(secretType).elem(), true})
 		c.expect = c.elem.expect
 	case b.scalar(c, t):
 	case t.Kind() == reflect.Struct:
 		c.kind, c.expect = structCodec, "a section"
 		c.validates = reflect.PointerTo(t).Implements(reflect.TypeFor[interface{ Validate() error }]())
 		c.byKey = map[string]int{}
-		b.fields(c, t, nil)
+		b.fields(c, p, nil)
 	case t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
-		c.kind, c.expect, c.elem = listCodec, "a list", b.make(t.Elem())
+		c.kind, c.expect, c.elem = listCodec, "a list", of(t.Elem())
 		if t.Kind() == reflect.Array {
 			c.expect = fmt.Sprintf("a list of %d", t.Len())
 		}
 	case t.Kind() == reflect.Map:
-		c.kind, c.expect, c.key, c.elem = mapCodec, "a section", b.make(t.Key()), b.make(t.Elem())
+		c.kind, c.expect, c.key, c.elem = mapCodec, "a section", of(t.Key()), of(t.Elem())
 		if c.key.kind != scalarCodec {
 			b.fail(t.String(), "the keys of a map must be strings, numbers or encoding.TextUnmarshaler")
 		}
@@ -194,10 +203,12 @@ func textExpect(t reflect.Type) string {
 }
 
 // fields adds a struct's fields, those of embedded structs in their place.
-func (b *planner) fields(c *codec, t reflect.Type, prefix []int) {
+func (b *planner) fields(c *codec, p planned, prefix []int) {
+	t := p.typ
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		key, tagged := sf.Tag.Lookup("key")
+		secret := p.secret || sf.Tag.Get("secret") == "true"
 		index := append(slices.Clone(prefix), i)
 		if key == "-" {
 			continue
@@ -205,7 +216,7 @@ func (b *planner) fields(c *codec, t reflect.Type, prefix []int) {
 		if sf.Anonymous && !tagged {
 			inner := sf.Type
 			if inner.Kind() == reflect.Struct && !b.isValue(inner) {
-				b.fields(c, inner, index)
+				b.fields(c, planned{inner, secret}, index)
 				continue
 			}
 			if inner.Kind() == reflect.Pointer && inner.Elem().Kind() == reflect.Struct {
@@ -222,7 +233,7 @@ func (b *planner) fields(c *codec, t reflect.Type, prefix []int) {
 		if key == "" {
 			key = snake(sf.Name)
 		}
-		b.field(c, t, sf, key, index)
+		b.field(c, t, sf, key, index, secret)
 	}
 }
 
@@ -230,15 +241,15 @@ func (b *planner) isValue(t reflect.Type) bool {
 	return t == timeType || t == urlType || isSecret(t) || reflect.PointerTo(t).Implements(textType)
 }
 
-func (b *planner) field(c *codec, t reflect.Type, sf reflect.StructField, key string, index []int) {
+func (b *planner) field(c *codec, t reflect.Type, sf reflect.StructField, key string, index []int, secret bool) {
 	where := t.String() + "." + sf.Name
 	f := field{key: key, name: sf.Name, index: index, doc: sf.Tag.Get("doc"), live: sf.Tag.Get("live") == "true"}
 	if old, twice := c.byKey[key]; twice {
 		b.fail(where, "the key %s is %s's already", quoteKey(key), c.fields[old].name)
 		return
 	}
-	f.codec = b.make(sf.Type)
-	f.secret = sf.Tag.Get("secret") == "true" || f.codec.within() == secretCodec
+	f.codec = b.make(planned{sf.Type, secret})
+	f.secret = secret || f.codec.within() == secretCodec
 	var err error
 	if f.rules, err = parseRules(sf.Tag.Get("rule"), f.codec.revealedType()); err != nil {
 		b.fail(where, "%v", err)

@@ -150,3 +150,80 @@ func TestASecretIsReadFromEveryPlace(t *testing.T) {
 		t.Errorf("got %q", all)
 	}
 }
+
+type account struct {
+	User, Pass string
+	Port       int
+	More       map[string]string
+}
+
+// What stands below a field that is tagged secret is secret too, however deep
+// and from wherever it comes.
+func TestASectionThatIsSecretHasNoFieldThatIsShown(t *testing.T) {
+	type layout struct {
+		DB     account `secret:"true"`
+		List   []account
+		Many   []account          `secret:"true"`
+		ByName map[string]account `secret:"true"`
+		Ptr    *account           `secret:"true"`
+		Whole  settings.Secret[account]
+		Pair   [2]settings.Secret[string]
+	}
+	good := account{User: canary, Pass: canary, More: map[string]string{"k": canary}}
+	def := layout{DB: good, Ptr: &good}
+	l, err := settings.LayoutOf(def)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const right = "{user: " + canary + ", more: {k: " + canary + "}}"
+	const wrong = "{port: " + canary + "}"
+	inEach := func(one string) string {
+		return fmt.Sprintf("db: %[1]s\nmany: [%[1]s]\nby_name: {k: %[1]s}\nptr: %[1]s\nwhole: %[1]s\n", one)
+	}
+	for _, option := range []settings.Option{
+		yamlText(""), yamlText(inEach(right)), yamlText(inEach(wrong)), yamlText(inEach(canary) + "pair: [" + canary + "]"),
+		settings.Environ("A", []string{"A_DB__PORT=" + canary, "A_MANY__0__PORT=" + canary, "A_PTR__USER=" + canary, "A_PAIR=" + canary + ",b,c"}),
+		settings.Environ("A", []string{`A_DB={"port":"` + canary + `"}`, `A_MANY=[{"user":"` + canary + `"}]`, `A_WHOLE={"port":"` + canary + `"}`, "A_PTR=" + canary}),
+	} {
+		entries, err := l.Explain(option)
+		var diff []settings.Change
+		if v, loadErr := settings.Load(def, option); loadErr == nil {
+			diff = append(settings.Diff(layout{}, v), settings.Diff(v, layout{})...)
+		}
+		if out := fmt.Sprint(entries, err, diff); strings.Contains(out, canary) {
+			t.Errorf("it is shown: %s", out)
+		}
+	}
+	out := string(l.Schema()) + string(l.Reference("A"))
+	for _, format := range []settings.Format{settings.YAML, settings.TOML, settings.JSON, settings.ENV} {
+		text, err := l.Example(format, "A")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out += string(text)
+	}
+	if strings.Contains(out, canary) {
+		t.Errorf("a default is shown: %s", out)
+	}
+	if entries, _ := l.Explain(yamlText("list: [{user: seen}]")); !strings.Contains(fmt.Sprint(entries), "seen") {
+		t.Errorf("the same type elsewhere is no secret: %v", entries)
+	}
+}
+
+func TestAnAliasOfSecretsIsNotExplained(t *testing.T) {
+	type layout struct {
+		Tokens []settings.Secret[string]
+		DB     struct{ Token settings.Secret[string] }
+		List   []string
+		Any    any
+		Array  [1]string
+	}
+	l, err := settings.LayoutOf(layout{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := l.Explain(yamlText("tokens: [" + canary + "]\ndb: {token: " + canary + "}\nlist: .tokens\nany: .db\narray: .tokens"))
+	if out := fmt.Sprint(entries); err != nil || strings.Contains(out, canary) || len(entries) != 5 {
+		t.Errorf("got %v, %s", err, out)
+	}
+}

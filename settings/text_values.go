@@ -53,6 +53,14 @@ func fromCommas(n *node) *node {
 	return &out
 }
 
+// entries reads a map of a variable's text, or gives nil.
+func entries(n *node) *node {
+	if m := fromText(n, '{'); m != nil {
+		return m
+	}
+	return fromPairs(n)
+}
+
 // fromPairs reads k=v,k2=v2, or gives nil.
 func fromPairs(n *node) *node {
 	out := *n
