@@ -9,8 +9,9 @@ import (
 
 // Files lists the files that the options would read, in the order of
 // precedence and whether they exist or not: those of File and OptionalFile,
-// their profiles, .env files, and what PREFIX_NAME_FILE variables name. It is
-// what a watcher has to look at. Files of an fs.FS are not among them.
+// their profiles, .env files, and what PREFIX_NAME_FILE variables name, those
+// of .env files too. It is what a watcher has to look at. Files of an fs.FS are
+// not among them.
 func Files(options ...Option) []string {
 	c := newConfig(options)
 	var out []string
@@ -39,10 +40,18 @@ func Files(options ...Option) []string {
 			}
 		}
 	}
+	var mounted []string // files that the variables of .env files name
 	for _, s := range c.sources {
-		if s.rank == rankDotEnv {
-			add(s.path)
+		if s.rank != rankDotEnv {
+			continue
 		}
+		add(s.path)
+		for _, n := range s.read(&opening{config: c}) {
+			mounted = appendMounted(mounted, n)
+		}
+	}
+	for _, path := range mounted {
+		add(path)
 	}
 	for _, s := range c.sources {
 		if s.rank != rankEnv {
@@ -57,6 +66,18 @@ func Files(options ...Option) []string {
 			if strings.HasPrefix(name, s.prefix) && prefixed(name, s.prefix) && strings.HasSuffix(name, "_FILE") {
 				add(value)
 			}
+		}
+	}
+	return out
+}
+
+// appendMounted adds the files that variables ending in _FILE name.
+func appendMounted(out []string, n *node) []string {
+	for i := range n.kids {
+		if k := &n.kids[i]; k.kind == mapNode {
+			out = appendMounted(out, k.node)
+		} else if k.text != "" && strings.HasSuffix(k.key, fileSuffix) {
+			out = append(out, mountedPath(k.node))
 		}
 	}
 	return out

@@ -33,10 +33,7 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 			return nil
 		}
 	}
-	path := k.text
-	if k.from.file != "" && !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(k.from.file), path)
-	}
+	path := mountedPath(k.node)
 	data, err := slurp(nil, path)
 	if err != nil {
 		e := &Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "the file " + quoteKey(clip(path)) + " cannot be read: " + cause(err), Err: err}
@@ -52,7 +49,19 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 	if d.secrets != nil && f.secret {
 		d.secrets[out] = true
 	}
+	if len(d.path) == 0 {
+		d.tree.claim([]string{k.key})
+	}
 	return out
+}
+
+// mountedPath is the path that a variable names; in a .env file it is from that
+// file's directory.
+func mountedPath(n *node) string {
+	if n.from.file == "" || filepath.IsAbs(n.text) {
+		return n.text
+	}
+	return filepath.Join(filepath.Dir(n.from.file), n.text)
 }
 
 // likelyPath tells whether a file could be there: its directory is.

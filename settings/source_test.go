@@ -219,6 +219,16 @@ func TestAMountedSecret(t *testing.T) {
 	if got := mistakes(t, err); len(got) != 1 || got[0] != "APP_TOKEN_FILE: token: is given by APP_TOKEN already: set the one or the other" {
 		t.Errorf("got %q", got)
 	}
+	tree, err := settings.Open(env("APP_TOKEN_FILE="+filepath.Join(dir, "token"), "APP_OTHER_FILE=x"))
+	if err == nil {
+		_, err = settings.Decode(tree, struct{ Token string }{}, settings.Shared())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mistakes(t, tree.Unclaimed()); len(got) != 1 || !strings.HasPrefix(got[0], "APP_OTHER_FILE") {
+		t.Errorf("got %q", got)
+	}
 	type both struct{ Token, TokenFile string }
 	if got, err := settings.Load(both{}, env("APP_TOKEN_FILE=/x")); err != nil || got.TokenFile != "/x" {
 		t.Errorf("a setting that is named so goes before: got %+v, %v", got, err)

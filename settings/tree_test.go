@@ -71,11 +71,11 @@ func TestASourceThatCannotBeReadLeavesTheRestToBeJudged(t *testing.T) {
 }
 
 func TestFilesListsWhatIsRead(t *testing.T) {
-	dir := files(t, map[string]string{"c.yaml": "", "c.prod.toml": ""})
+	dir := files(t, map[string]string{"c.yaml": "", "c.prod.toml": "", ".env": "APP_DB__PASSWORD_FILE=pass\nAPP_KEY_FILE=/run/key\n'"})
 	at := func(name string) string { return filepath.Join(dir, name) }
 	got := settings.Files(settings.Environ("APP", []string{"APP_TOKEN_FILE=/run/token", "OTHER_FILE=/x"}), settings.DotEnv("APP", at(".env")),
 		settings.Profiles("prod", "eu"), settings.File(at("c.yaml")), settings.OptionalFile(at("d.json")))
-	want := []string{at("c.yaml"), at("d.json"), at("c.prod.toml"), at("d.prod.json"), at("c.eu.yaml"), at("d.eu.json"), at(".env"), "/run/token"}
+	want := []string{at("c.yaml"), at("d.json"), at("c.prod.toml"), at("d.prod.json"), at("c.eu.yaml"), at("d.eu.json"), at(".env"), at("pass"), "/run/key", "/run/token"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
