@@ -19,7 +19,8 @@ type look struct {
 
 // print tells a file's content from another's without reading it.
 type print struct {
-	target string // where links lead
+	target string      // where links lead
+	mode   os.FileMode // for what could not be read may be readable now
 	size   int64
 	at     time.Time
 }
@@ -28,10 +29,15 @@ func newLook(fs *fsnotify.Watcher) *look {
 	return &look{fs: fs, dirs: map[string]bool{}, files: map[string]print{}}
 }
 
-// at watches the files, and no others any more. A directory that cannot be
-// watched, for it does not exist yet, is tried again the next time.
+// at takes the files as they are now for seen, and watches them and no others.
 func (l *look) at(files []string) {
 	l.files = prints(files)
+	l.watch()
+}
+
+// watch watches the directories of the files that were seen. One that cannot
+// be watched, for it does not exist yet, is tried again the next time.
+func (l *look) watch() {
 	dirs := map[string]bool{}
 	for name, p := range l.files {
 		dirs[filepath.Dir(name)] = true
@@ -75,7 +81,7 @@ func (l *look) changed(files []string) bool {
 	}
 	for name, p := range now {
 		was, ok := l.files[name]
-		if !ok || was.target != p.target || was.size != p.size || !was.at.Equal(p.at) {
+		if !ok || was.target != p.target || was.mode != p.mode || was.size != p.size || !was.at.Equal(p.at) {
 			return true
 		}
 	}
@@ -93,7 +99,7 @@ func prints(files []string) map[string]print {
 		if target, err := filepath.EvalSymlinks(abs); err == nil {
 			p.target = target
 			if info, err := os.Stat(target); err == nil {
-				p.size, p.at = info.Size(), info.ModTime()
+				p.mode, p.size, p.at = info.Mode(), info.Size(), info.ModTime()
 			}
 		}
 		out[abs] = p

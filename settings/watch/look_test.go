@@ -39,6 +39,15 @@ func TestLookSeesWhatEventsMiss(t *testing.T) {
 	step("another time", true, os.Chtimes(file, time.Time{}, time.Unix(1e9, 0)))
 	step("another size", true, os.WriteFile(file, []byte("ab"), 0o600))
 	step("a file gone", true, os.Remove(file))
+	if err := os.WriteFile(file, []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l.watch(); !l.changed(files) {
+		t.Error("watching again took a change for seen that no load has read")
+	}
+	step("a file there again", true, nil)
+	step("made readable", true, os.Chmod(file, 0o640))
+	step("a file gone again", true, os.Remove(file))
 	if len(fs.WatchList()) != 1 {
 		t.Errorf("watched are %q", fs.WatchList())
 	}

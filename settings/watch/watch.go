@@ -125,10 +125,10 @@ func (w *Watcher[T]) run(ctx context.Context, fs *fsnotify.Watcher, look *look) 
 		case <-quiet.C:
 			w.step(look)
 		case <-again.C:
-			if files := settings.Files(w.options...); look.changed(files) {
+			if look.changed(settings.Files(w.options...)) {
 				w.step(look)
 			} else {
-				look.at(files)
+				look.watch() // and no more: what changes from here on is not seen yet
 			}
 		case answer := <-w.reload:
 			answer <- w.step(look)
