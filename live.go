@@ -136,7 +136,9 @@ func (s *System) follow() {
 			log.Error("changed settings are not applied", "error", err)
 		}
 	}
+	caught := make(chan struct{}) // up: the watcher's first value is in force, and a later one may be
 	watcher, err := watch.Start(ctx, DefaultSettings(), func(u watch.Update[Settings]) {
+		<-caught
 		if u.Err != nil {
 			log.Error("the settings have a mistake: those in force stay", "error", u.Err)
 			return
@@ -149,5 +151,6 @@ func (s *System) follow() {
 		return
 	}
 	apply(*watcher.Current()) // they may have changed since New
+	close(caught)
 	s.unfollow = func() { end(); watcher.Wait() }
 }
