@@ -252,3 +252,34 @@ func dropLine(lines []string, with string) []string {
 	}
 	return out
 }
+
+// Numbers and booleans are what the Python chassis' parser makes of them.
+func TestNumbersAndBooleansAreThoseOfYAML(t *testing.T) {
+	type layout struct {
+		N int
+		U uint16
+		F float64
+		D time.Duration
+		Z settings.ByteSize
+		B bool
+	}
+	for text, want := range map[string]layout{
+		"{n: 017, u: 0644, f: 017, d: 017, z: 017}":    {N: 15, U: 0o644, F: 15, D: 15 * time.Second, Z: 15},
+		"{n: -017, u: 0o17, f: 0b11, d: -0x10, z: 00}": {N: -15, U: 15, F: 3, D: -16 * time.Second},
+		"{n: 1_000, f: 1_0.5, d: '010', z: '010'}":     {N: 1000, F: 10.5, D: 10 * time.Second, Z: 10},
+		"b: !!bool yes": {B: true}, "b: !!bool off": {}, "b: !!bool True": {B: true},
+	} {
+		if got, err := load[layout](t, text); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"b: !!bool ja", "b: !!bool 1", "b: !!bool ''", "n: !!int x"} {
+		if got, err := load[layout](t, text); err == nil {
+			t.Errorf("%s: got %+v", text, got)
+		}
+	}
+	got, err := settings.Load(layout{}, settings.Environ("A", []string{"A_N=-010", "A_U=010", "A_F=010", "A_D= 010", "A_Z=010"}))
+	if want := (layout{N: -10, U: 10, F: 10, D: 10 * time.Second, Z: 10}); err != nil || got != want {
+		t.Errorf("a variable's leading zeros mean nothing: got %+v, %v", got, err)
+	}
+}

@@ -29,24 +29,23 @@ type misfit struct {
 var errNotThis = &misfit{}
 
 func parseInt(text string, bits int) (int64, error) {
-	v, err := strconv.ParseInt(text, 10, bits)
-	if err == nil || !numericOddity(text) {
-		return v, err
+	if !numericOddity(text) {
+		return strconv.ParseInt(text, 10, bits)
 	}
 	return strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, bits)
 }
 
 // numericOddity tells whether a yaml number may be written another way than in
-// decimal: 0x1f, 0o17, 017, 0b11, 1_000.
+// decimal: 0x1f, 0o17, 017 (octal in yaml 1.1, and so in the Python chassis),
+// 0b11, 1_000.
 func numericOddity(text string) bool {
 	t := strings.TrimLeft(text, "+-")
 	return len(t) > 1 && (t[0] == '0' || strings.Contains(t, "_"))
 }
 
 func parseUint(text string, bits int) (uint64, error) {
-	v, err := strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, bits)
-	if err == nil || !numericOddity(text) {
-		return v, err
+	if !numericOddity(text) {
+		return strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, bits)
 	}
 	return strconv.ParseUint(strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", ""), 0, bits)
 }
@@ -70,13 +69,7 @@ func wholeText(n *node) (string, bool) {
 		}
 		return n.text, true
 	case textNode:
-		t := strings.TrimSpace(n.text)
-		if len(t) > 1 && t[0] == '0' && t[1] >= '0' && t[1] <= '9' {
-			t = strings.TrimLeft(t, "0") // a variable's 010 is ten
-			if t == "" {
-				t = "0"
-			}
-		}
+		t := decimal(strings.TrimSpace(n.text))
 		return t, t != ""
 	case floatNode:
 		f, err := parseFloat(n.text, 64)
@@ -88,6 +81,18 @@ func wholeText(n *node) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// decimal takes leading zeros off: the 010 of a variable or a string is ten.
+func decimal(text string) string {
+	digits := strings.TrimLeft(text, "+-")
+	if sign := text[:len(text)-len(digits)]; len(digits) > 1 && isDecimal(digits) {
+		for len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9' {
+			digits = digits[1:]
+		}
+		return sign + digits
+	}
+	return text
 }
 
 // bare is a value's text, a variable's without blanks around it.
@@ -146,8 +151,10 @@ func setFloat(n *node, v reflect.Value) *misfit {
 		return quotedNumber(n)
 	}
 	f, err := parseFloat(strings.TrimSpace(n.text), v.Type().Bits())
-	if i, intErr := parseInt(n.text, 64); err != nil && n.kind == intNode && intErr == nil {
-		f, err = float64(i), nil
+	if n.kind == intNode && numericOddity(n.text) {
+		if i, intErr := parseInt(n.text, 64); intErr == nil {
+			f, err = float64(i), nil
+		}
 	}
 	switch {
 	case err != nil && !errors.Is(err, strconv.ErrRange), math.IsNaN(f):
@@ -225,8 +232,10 @@ func setDuration(n *node, v reflect.Value) *misfit {
 	}
 	text := bare(n)
 	parse := parseDuration
-	if n.kind != intNode && n.kind != floatNode && !isDecimal(text) {
-		parse = time.ParseDuration // 1e3 in quotes is no number
+	if n.kind != intNode && n.kind != floatNode {
+		if text = decimal(text); !isDecimal(text) {
+			parse = time.ParseDuration // 1e3 in quotes is no number
+		}
 	}
 	d, err := parse(text)
 	if err != nil {

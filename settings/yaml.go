@@ -184,6 +184,9 @@ func (y *yamlReader) scalar(n *yaml.Node, out *node) {
 		out.kind = nullNode
 	case "!!bool":
 		out.kind = boolNode
+		if text := strings.ToLower(n.Value); text != "true" && text != "false" {
+			out.kind, out.plain = stringNode, true // after the tag !!bool, yes is as good
+		}
 	case "!!int":
 		out.kind = intNode
 	case "!!float":
