@@ -167,7 +167,8 @@ func write(t *testing.T, path, text string) {
 // A default that looks like an alias is written so that it is none.
 func TestWhatLooksLikeAnAliasInAnExampleIsNone(t *testing.T) {
 	layout, err := settings.NewLayout(settings.Item{Name: "a", Default: ".."}, settings.Item{Name: "b", Default: ".a"},
-		settings.Item{Name: "c", Default: []string{".a", "."}}, settings.Item{Name: "d", Default: map[string]string{".a": ".b"}})
+		settings.Item{Name: "c", Default: []string{".a", "."}}, settings.Item{Name: "d", Default: map[string]string{".a": ".b"}},
+		settings.Item{Name: "e", Default: []string{"../x", "./x", "..x"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func TestWhatLooksLikeAnAliasInAnExampleIsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, want := range map[string]any{"a": "..", "b": ".a", "c": []string{".a", "."}, "d": map[string]string{".a": ".b"}} {
+		for name, want := range map[string]any{"a": "..", "b": ".a", "c": []string{".a", "."}, "d": map[string]string{".a": ".b"}, "e": []string{"../x", "./x", "..x"}} {
 			if got, err := values.Get(name); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %s is %q, %v; want %q", format, name, got, err, want)
 			}

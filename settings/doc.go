@@ -77,9 +77,9 @@
 //
 // A string value that begins with a dot, such as .pool or .recipients.0, is an
 // alias of the value at that path, a whole section included. Chains are
-// followed, a cycle is an error, ..x is the literal .x, and a string that
-// names nothing, such as ./data, stays itself; one that nearly names something
-// is among [Tree.Warnings]. Aliases see what the sources give, not defaults.
+// followed, a cycle is an error, ..x is the literal .x. The paths ./data, .. and
+// ../data are no aliases, and a string that names nothing, such as .gitignore,
+// stays itself; one that nearly names something is among [Tree.Warnings]. Aliases see what the sources give, not defaults.
 //
 // # Ownership
 //

@@ -190,7 +190,11 @@ func mergeElements(lower, upper *node) *node {
 }
 
 // isAlias tells whether a value is to be looked up: a string that begins with
-// a dot and is followed by something.
+// a dot and is followed by something, and is no path.
 func isAlias(n *node) bool {
-	return (n.kind == stringNode || n.kind == textNode) && !n.literal && len(n.text) > 1 && strings.HasPrefix(n.text, ".")
+	return (n.kind == stringNode || n.kind == textNode) && !n.literal && len(n.text) > 1 && n.text[0] == '.' && !isPath(n.text)
+}
+
+func isPath(s string) bool {
+	return s == ".." || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../")
 }

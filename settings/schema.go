@@ -52,7 +52,7 @@ func (l *Layout) Schema() []byte {
 	s := &schemer{defs: map[reflect.Type]string{}}
 	root := object{{"$schema", "https://json-schema.org/draft/2020-12/schema"}}
 	root = append(root, s.section(l.plan, l.defaults, false)...)
-	defs := object{{"alias", object{{"type", "string"}, {"pattern", `^\.[^.]`}, {"description", "the value at this dotted path"}}}}
+	defs := object{{"alias", object{{"type", "string"}, {"pattern", `^\.[^./]`}, {"description", "the value at this dotted path"}}}}
 	root = root.with("$defs", append(defs, s.out...))
 	raw, err := json.Marshal(root)
 	if err != nil {

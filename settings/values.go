@@ -186,7 +186,7 @@ func written(v reflect.Value) string {
 // literal is a string as a file has it: a dot before one that begins with a
 // dot keeps it from being an alias.
 func literal(s string) string {
-	if len(s) > 1 && s[0] == '.' {
+	if len(s) > 1 && s[0] == '.' && !isPath(s) {
 		return "." + s
 	}
 	return s
