@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -70,18 +71,13 @@ func (a *aliases) follow(n *node) *node {
 		return &out
 	}
 	path := strings.Split(n.text[1:], ".")
-	for i, c := range a.chain {
-		if c == n {
-			a.cycle(a.chain[i:])
-			out := *n
-			out.kind, out.bad = nullNode, true
-			a.solved[n] = &out
-			return &out
-		}
+	if a.state[n] == walking {
+		a.cycle(a.chain[slices.Index(a.chain, n):])
+		return a.solved[n]
 	}
-	a.chain = append(a.chain, n)
+	a.chain, a.state[n] = append(a.chain, n), walking
 	target := a.lookup(path)
-	a.chain = a.chain[:len(a.chain)-1]
+	a.chain, a.state[n] = a.chain[:len(a.chain)-1], walked
 	if out, ok := a.solved[n]; ok {
 		return out // it was part of a cycle
 	}

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -48,18 +49,20 @@ func ParseByteSize(s string) (ByteSize, error) {
 		}
 		return ByteSize(n) * unit, nil
 	}
-	f, err := strconv.ParseFloat(text[:end], 64)
-	if err != nil {
+	var r *big.Rat // exact: 1.005kB is 1005 bytes
+	if len(text) < 100 {
+		r, _ = new(big.Rat).SetString(text[:end])
+	}
+	if r == nil {
 		return 0, errors.New("expected a number and a unit such as kB, MiB, GiB")
 	}
-	f *= float64(unit)
-	if math.Abs(f) >= math.MaxInt64 {
+	switch r.Mul(r, new(big.Rat).SetInt64(int64(unit))); {
+	case !r.IsInt():
+		return 0, errors.New("expected a whole number of bytes")
+	case !r.Num().IsInt64():
 		return 0, errors.New("more bytes than an int64 can count")
 	}
-	if f != math.Trunc(f) {
-		return 0, errors.New("expected a whole number of bytes")
-	}
-	return ByteSize(f), nil
+	return ByteSize(r.Num().Int64()), nil
 }
 
 func byteUnit(s string) (ByteSize, bool) {

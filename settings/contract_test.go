@@ -114,9 +114,9 @@ func TestAnAliasOfTheSectionItStandsInIsAnError(t *testing.T) {
 }
 
 func TestTwoDotsAreALiteralDotAndWhatNamesNothingStays(t *testing.T) {
-	type layout struct{ A, B, C, D string }
-	got, err := load[layout](t, "a: ..x\nb: ./data\nc: .\nd: .nothing.here\n")
-	if err != nil || got != (layout{".x", "./data", ".", ".nothing.here"}) {
+	type layout struct{ A, B, C, D, E, F string }
+	got, err := load[layout](t, "a: ..x\nb: ./data\nc: .\nd: .nothing.here\ne: ..\nf: ../certs/ca.pem")
+	if err != nil || got != (layout{".x", "./data", ".", ".nothing.here", "..", "../certs/ca.pem"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -301,6 +301,40 @@ func TestAnItemWithATypeAndNoDefaultIsRequired(t *testing.T) {
 	got := mistakes(t, layout.Check(yamlText("\ntasks: {}\n"), settings.Environ("APP", []string{})))
 	if want := []string{"a.yaml:2:8: tasks.pool: is required (a string) and nothing gives it; it may also be set by APP_TASKS__POOL"}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestAnItemThatCannotBeNamedSoIsAnError(t *testing.T) {
+	for _, name := range []string{"-", "a.-", `""`, `a."".b`, ""} {
+		if _, err := settings.NewLayout(settings.Item{Name: name, Default: 1}); err == nil {
+			t.Errorf("%q: no error", name)
+		}
+	}
+}
+
+func TestANumberIsNotTakenForADuration(t *testing.T) {
+	v, err := items(t, settings.Item{Name: "n", Default: 30}, settings.Item{Name: "d", Default: 30 * time.Second}).Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := settings.Get[time.Duration](v, "n"); err == nil {
+		t.Errorf("thirty of what? got %v", got)
+	}
+	if got, err := settings.Get[time.Duration](v, "d"); err != nil || got != 30*time.Second {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestASizeIsReadExactly(t *testing.T) {
+	for text, want := range map[string]settings.ByteSize{"1.005kB": 1005, "0.001GB": 1e6, "1.5KiB": 1536, "9223372036854775807.0": 1<<63 - 1, "-0.5kB": -500} {
+		if got, err := settings.ParseByteSize(text); err != nil || got != want {
+			t.Errorf("%s: got %d, %v", text, int64(got), err)
+		}
+	}
+	for _, text := range []string{"1.0005kB", "9223372036854775808.0", "9223372036.9GB", "0." + strings.Repeat("0", 200) + "1kB", ".", "+-1.5kB", "1.2.3kB"} {
+		if got, err := settings.ParseByteSize(text); err == nil {
+			t.Errorf("%s: got %d", text, int64(got))
+		}
 	}
 }
 

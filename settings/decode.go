@@ -76,6 +76,7 @@ type decoder struct {
 	find    finder
 	errs    []*Error
 	secrets map[*node]bool               // nodes that some secret field reads, for aliases of them
+	marked  map[marked]bool              // what was looked at for secrets, far down
 	vars    []string                     // known variables, made when one is unknown
 	visited int                          // values that were read
 	stopped bool                         // at too many of them

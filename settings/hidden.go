@@ -2,11 +2,26 @@ package settings
 
 import "slices"
 
+// marked is a value and the type that it was looked at as.
+type marked struct {
+	c *codec
+	n *node
+}
+
 // markSecrets notes the values that secret fields read, before anything is
 // told about them.
 func (d *decoder) markSecrets(c *codec, n *node, depth int) {
 	if n == nil || !c.hasSecret || depth > 64 {
 		return
+	}
+	if depth > 8 { // aliases of aliases may lead to one value by very many ways
+		if d.marked[marked{c, n}] {
+			return
+		}
+		if d.marked == nil {
+			d.marked = map[marked]bool{}
+		}
+		d.marked[marked{c, n}] = true
 	}
 	switch c.kind {
 	case secretCodec:

@@ -91,6 +91,9 @@ type itemNode struct {
 }
 
 func (n *itemNode) add(path []string, item *Item) error {
+	if path[0] == "" || path[0] == "-" {
+		return fmt.Errorf("an item or section cannot be named %q", path[0])
+	}
 	for _, k := range n.kids {
 		if k.name != path[0] {
 			continue

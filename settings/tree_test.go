@@ -169,6 +169,7 @@ func TestErrorsOfACheckKeepTheirTexts(t *testing.T) {
 func TestLaughsByTheBillionAreAnError(t *testing.T) {
 	type tree struct {
 		Value int
+		Token settings.Secret[string]
 		A, B  *tree
 	}
 	type layout struct {

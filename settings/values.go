@@ -16,8 +16,8 @@ type Values struct {
 }
 
 // Get gives the value at a dotted path, list elements by index, as a T. A
-// number is converted if it loses nothing; a section comes as a
-// map[string]any. A secret comes as the Secret it is.
+// number is converted if it loses nothing, but not to a time.Duration, for it has
+// no unit; a section comes as a map[string]any. A secret comes as the Secret it is.
 func Get[T any](v *Values, path string) (T, error) {
 	var zero T
 	found, err := v.at(path)
@@ -117,6 +117,9 @@ func convert(from, to reflect.Value) bool {
 	}
 	if from.Kind() == reflect.Interface && !from.IsNil() {
 		from = from.Elem()
+	}
+	if from.IsValid() && from.Type() != durationType && to.Type() == durationType {
+		return false // a bare number is seconds in a source and nanoseconds in Go
 	}
 	switch {
 	case !from.IsValid():
