@@ -8,8 +8,12 @@
 //		sys := chassis.MustNew("mailer")
 //		mail := sys.Breaker("https://mail.internal")
 //		chassis.Handle(sys, Welcome, func(ctx context.Context, job task.Job[WelcomeArgs]) error {
-//			_, err := mail.Client().Post(...)
-//			return err
+//			res, err := mail.Client().Post(...)
+//			if err != nil {
+//				return err // one failure; that the breaker is open is none
+//			}
+//			defer res.Body.Close()
+//			return check(res) // a status of 500 is no error of an http.Client
 //		})
 //		if err := sys.Run(context.Background()); err != nil { // serves until SIGTERM, drains, stops
 //			os.Exit(1)

@@ -400,7 +400,7 @@ func (s *System) stop(drain context.Context) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
-		log.Debug("stopped", "stage", name, "took", time.Since(begun), "error", err)
+		log.Debug("stage of the stop is over", "stage", name, "took", time.Since(begun))
 	}
 	stage("settings", func(context.Context) error {
 		if s.unfollow != nil {
@@ -412,7 +412,11 @@ func (s *System) stop(drain context.Context) {
 	stage("sender", s.sender.Close)
 	stage("breakers", s.stopBreakers)
 	stage("queue", s.queue.close)
-	log.Info("stopped", "error", errors.Join(errs...))
+	if err := errors.Join(errs...); err != nil {
+		log.Error("stopped", "error", err)
+	} else {
+		log.Info("stopped")
+	}
 	stage("log", s.log.Stop)
 	stage("admin", s.console.close)
 	s.actors.Shutdown()

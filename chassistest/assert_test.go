@@ -61,7 +61,7 @@ func TestAssertionsFailWithWhatHappenedInstead(t *testing.T) {
 			"attempts":       {func() { sys.AssertAttempts(goodID, 2) }, []string{"1 times, not 2"}},
 			"dead":           {func() { sys.AssertDead(goodID, task.ReasonExhausted) }, []string{goodID, badID, errDown.Error()}},
 			"none dead":      {func() { sys.AssertNoneDead() }, []string{"1 dead", badID}},
-			"logged":         {func() { sys.AssertLogged("INFO", "no such words") }, []string{"no such words", "running"}},
+			"logged":         {func() { sys.AssertLogged("INFO", "no such words") }, []string{"no such words", "running", "DefaultLogger"}},
 			"unregistered":   {func() { chassistest.Send(sys, task.Define[letter]("nope"), letter{}) }, []string{`"nope"`, "not registered"}},
 		} {
 			said := w.says(c.assert)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +61,8 @@ func (s *System) Logs() []Record {
 }
 
 // AssertLogged fails the test unless a record of the level holds text in its
-// message, and returns the first such record.
+// message, and returns the first such record. What a handler logs by slog's
+// default logger is the system's with [DefaultLogger] only.
 func (s *System) AssertLogged(level, text string) Record {
 	s.t.Helper()
 	for _, r := range s.Logs() {
@@ -68,6 +70,10 @@ func (s *System) AssertLogged(level, text string) Record {
 			return r
 		}
 	}
-	s.t.Errorf("nothing was logged at %s with %q in its message; the log:\n%s", level, text, s.log)
+	hint := ""
+	if slog.Default().Handler() != s.Log().Handler() {
+		hint = " (slog's default logger is not the system's: see chassistest.DefaultLogger)"
+	}
+	s.t.Errorf("nothing was logged at %s with %q in its message%s; the log:\n%s", level, text, hint, s.log)
 	return Record{}
 }

@@ -55,7 +55,7 @@ func MaxFailures(n int) Policy {
 	}
 }
 
-// WaitFor sets the pause after the n-th failure: p's function of d. The
+// Wait sets the pause after the n-th failure: p's function of d. The
 // default is 10 s, [None].
 func Wait(d time.Duration, p Progression) Policy {
 	return func(s *Spec) {

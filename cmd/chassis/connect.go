@@ -80,6 +80,7 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 	if p.path != "" && (p.endpoint != "" || p.region != "" || p.profile != "") {
 		return nil, usage("--path is a file on this machine, --endpoint, --region and --profile are a service: give one or the other")
 	}
+	q.Listen = "" // the service's to do
 	if p.path != "" {
 		q.Path, q.Endpoint, q.Region, q.Profile = p.path, "", "", ""
 	}

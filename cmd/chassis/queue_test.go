@@ -116,6 +116,18 @@ func TestAFileInUseIsTold(t *testing.T) {
 	}
 }
 
+// TestTheEndpointGoesOverTheSettingsOfTheService whose embedded queue it is: the
+// settings file of the working directory is that service's own.
+func TestTheEndpointGoesOverTheSettingsOfTheService(t *testing.T) {
+	emptyDir(t)
+	at := serve(t, "--create", "mailer-tasks")
+	if err := os.WriteFile("chassis.yaml", []byte("queue:\n  path: q.db\n  listen: 127.0.0.1:0\ntasks:\n  task_pool: mailer-tasks\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	does(t, "dead", "ls", "--endpoint", at)
+	does(t, "send", "welcome", "{}", "--endpoint", at)
+}
+
 func TestCompletionOfQueues(t *testing.T) {
 	emptyDir(t)
 	at := serve(t, "--create", "mailer-tasks", "--create", "other")

@@ -93,7 +93,7 @@ func (a *app) tell(err error, code int) {
 		_ = json.NewEncoder(a.err).Encode(map[string]any{"error": err.Error(), "exit_code": code}) // stderr is the last resort
 		return
 	}
-	fmt.Fprintf(a.err, "chassis: %v\n", err)
+	fmt.Fprintf(a.err, "chassis: %s\n", strings.TrimPrefix(err.Error(), "chassis: "))
 	if code == exitUsage {
 		fmt.Fprintln(a.err, "Run the command with --help to see how it is used.")
 	}
