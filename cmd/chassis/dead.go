@@ -16,11 +16,14 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/admin"
 )
 
 // filter chooses dead letters.
 type filter struct {
 	ids                     []string // message or exec ids
+	pool                    string   // by the admin API; empty: all of the service's
 	task, reason, job, text string
 	older, newer            time.Duration
 	limit                   int
@@ -53,7 +56,7 @@ func (f *filter) any() bool {
 
 func (f *filter) takes(d deadRow, now time.Time) bool {
 	age := now.Sub(d.Dead)
-	return (len(f.ids) == 0 || slices.Contains(f.ids, d.MessageID) || slices.Contains(f.ids, d.ExecID)) &&
+	return (f.pool == "" || f.pool == d.Pool) && (len(f.ids) == 0 || slices.Contains(f.ids, d.MessageID) || slices.Contains(f.ids, d.ExecID)) &&
 		(f.task == "" || f.task == d.Task) && (f.reason == "" || f.reason == d.Reason) &&
 		(f.job == "" || f.job == d.JobID || f.job == d.JobName) &&
 		strings.Contains(d.LastError, f.text) &&
@@ -63,6 +66,7 @@ func (f *filter) takes(d deadRow, now time.Time) bool {
 // deadRow is one dead letter, as JSON shows it.
 type deadRow struct {
 	MessageID string    `json:"message_id"`
+	Pool      string    `json:"pool"`
 	Task      string    `json:"task"`
 	ExecID    string    `json:"exec_id"`
 	JobID     string    `json:"job_id"`
@@ -76,7 +80,7 @@ type deadRow struct {
 }
 
 func rowOf(d *chassis.DeadLetter) deadRow {
-	r := deadRow{d.MessageID, d.Name, d.ExecID, d.JobID, d.JobName, d.Reason, d.Failures, d.LastError, d.Sent, d.Body, ""}
+	r := deadRow{d.MessageID, d.Pool, d.Name, d.ExecID, d.JobID, d.JobName, d.Reason, d.Failures, d.LastError, d.Sent, d.Body, ""}
 	if d.Defects != nil {
 		r.Defects = d.Defects.Error()
 	}
@@ -93,7 +97,7 @@ dead letter, which nothing depends on.`,
 	p := &place{}
 	p.flags(c)
 	p.poolFlag(c)
-	c.PersistentFlags().StringVar(&p.admin, "admin", "", "go by the admin API of a running service, at this URL, instead of to the queue")
+	c.PersistentFlags().StringVar(&p.admin, "admin", "", "go by the admin API of a running service, at this URL, instead of to the queue; without --pool to all of its pools")
 	c.AddCommand(a.deadLs(p), a.deadShow(p), a.deadAct(p, sendBack), a.deadAct(p, remove))
 	return c
 }
@@ -122,7 +126,7 @@ func (a *app) letters(ctx context.Context, p *place, f *filter, do func(deadRow,
 		return err
 	}
 	if p.admin != "" {
-		return lettersOver(ctx, p, f, do)
+		return a.lettersOver(ctx, p, f, do)
 	}
 	return p.with(ctx, func(q *queues) error {
 		pool, err := q.poolName()
@@ -133,7 +137,9 @@ func (a *app) letters(ctx context.Context, p *place, f *filter, do func(deadRow,
 		if q.local != nil {
 			queue = chassis.WithEmbedded(q.local)
 		}
-		sys, err := chassis.New("chassis", chassis.WithSettings(q.settings), queue,
+		s := q.settings // of this pool alone, and without the service's own files and address
+		s.Tasks, s.Log, s.Admin = onlyPool(s.Tasks, pool), logger.Settings{}, admin.Settings{}
+		sys, err := chassis.New("chassis", chassis.WithSettings(s), queue,
 			chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard))
 		if err != nil {
 			return err
@@ -287,7 +293,7 @@ func (a *app) settleDead(ctx context.Context, p *place, f *filter, dry bool, per
 	}
 	var err error
 	if p.admin != "" && !dry {
-		err = settleOver(ctx, p, f, perSecond, what, settled)
+		err = a.settleOver(ctx, p, f, perSecond, what, settled)
 	} else {
 		bucket := limiter(perSecond, 1)
 		err = a.letters(ctx, p, f, func(r deadRow, d *chassis.DeadLetter) (bool, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -19,21 +20,36 @@ func (d *desk) pageOver(ctx context.Context) (rows []deadRow, more bool, err err
 		return nil, false, err
 	}
 	for _, l := range page.List {
-		rows = append(rows, deadRow{l.ID, l.Task, l.ExecID, l.JobID, l.JobName, l.Reason, l.Failures, l.LastError, l.Sent, l.Body, l.Defects})
+		rows = append(rows, deadRow{l.ID, l.Pool, l.Task, l.ExecID, l.JobID, l.JobName, l.Reason, l.Failures, l.LastError, l.Sent, l.Body, l.Defects})
 	}
 	return rows, page.More, nil
 }
 
-func lettersOver(ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (bool, error)) error {
+// unseen tells that the filter has not seen all: the API has no pages beyond the
+// first.
+func (a *app) unseen(more bool) {
+	if !more {
+		return
+	}
+	text := fmt.Sprintf("the service shows %d dead letters at once, and has more that were not looked at: without --admin all are", adminPage)
+	if a.json {
+		_ = json.NewEncoder(a.err).Encode(map[string]string{"warning": text}) // as tell
+		return
+	}
+	fmt.Fprintf(a.err, "chassis: %s\n", text)
+}
+
+func (a *app) lettersOver(ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (bool, error)) error {
 	d, err := openDesk(p.admin, p.files)
 	if err != nil {
 		return err
 	}
 	defer d.client.CloseIdleConnections()
-	rows, _, err := d.pageOver(ctx)
+	rows, more, err := d.pageOver(ctx)
 	if err != nil {
 		return err
 	}
+	f.pool = p.pool
 	taken := 0
 	for _, r := range rows {
 		if !f.takes(r, time.Now()) {
@@ -44,12 +60,13 @@ func lettersOver(ctx context.Context, p *place, f *filter, do func(deadRow, *cha
 			return err
 		}
 	}
+	a.unseen(more)
 	return nil
 }
 
 // settleOver settles by the admin API, a hundred in a request and no more than
 // perSecond, page after page as long as there is something that f takes.
-func settleOver(ctx context.Context, p *place, f *filter, perSecond float64, what settling, settled func(execIDs ...string)) error {
+func (a *app) settleOver(ctx context.Context, p *place, f *filter, perSecond float64, what settling, settled func(execIDs ...string)) error {
 	d, err := openDesk(p.admin, p.files)
 	if err != nil {
 		return err
@@ -63,6 +80,7 @@ func settleOver(ctx context.Context, p *place, f *filter, perSecond float64, wha
 	if err := f.check(); err != nil {
 		return err
 	}
+	f.pool = p.pool
 	tried, now := map[string]bool{}, time.Now()
 	for {
 		rows, more, err := d.pageOver(ctx)
@@ -90,7 +108,11 @@ func settleOver(ctx context.Context, p *place, f *filter, perSecond float64, wha
 				return err
 			}
 		}
+		if f.limit > 0 && len(tried) >= f.limit {
+			return nil
+		}
 		if len(ids) == 0 || !more {
+			a.unseen(more && (len(f.ids) == 0 || len(tried) < len(f.ids)))
 			return nil
 		}
 	}

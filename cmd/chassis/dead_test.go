@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -159,5 +160,55 @@ func TestDeadLettersOverTheAdminAPI(t *testing.T) {
 	}
 	if r := chassisWith(t, "", on("dead", "rm", "nobody", "--yes")...); r.code != exitNotFound {
 		t.Errorf("rm of nothing: %+v", r)
+	}
+}
+
+// TestTheDeadLettersOfOtherPoolsAreLetBe: without --pool it is tasks.task_pool
+// alone, and the service's log files are its own.
+func TestTheDeadLettersOfOtherPoolsAreLetBe(t *testing.T) {
+	dir := emptyDir(t)
+	text := "queue: {path: q.db}\nlog: {files: [service.log]}\ntasks: {task_pool: mails, pools: {reports: {weight: 2}}}\n"
+	if err := os.WriteFile("chassis.yaml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, pool := range []string{"mails_dead", "reports_dead"} {
+		does(t, "send", "doomed", "--create", "--pool", pool)
+	}
+	if rows := tells[[]deadRow](t, "dead", "ls"); len(rows) != 1 || rows[0].Pool != "mails" {
+		t.Errorf("ls: %+v", rows)
+	}
+	if out := does(t, "dead", "rm", "--all", "--yes"); !strings.Contains(out, "1 dead letters deleted") {
+		t.Errorf("rm --all: %s", out)
+	}
+	if rows := tells[[]deadRow](t, "dead", "ls", "--pool", "reports"); len(rows) != 1 || rows[0].Pool != "reports" {
+		t.Errorf("those of the other pool: %+v", rows)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "service.log")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the service's log file: %v", err)
+	}
+}
+
+// TestThePoolChoosesAlsoOverTheAdminAPI: --all of one pool is not all of the
+// service's.
+func TestThePoolChoosesAlsoOverTheAdminAPI(t *testing.T) {
+	emptyDir(t)
+	sys := watched(t, func(s *chassis.Settings) { s.Tasks.Pools = map[string]chassis.PoolSettings{"reports": {}} })
+	if _, err := sys.Send(t.Context(), "doomed", mail{}, task.Pool("reports_dead")); err != nil {
+		t.Fatal(err)
+	}
+	on := func(args ...string) []string { return append(args, "--admin", sys.AdminURL()) }
+	if out := does(t, on("dead", "rm", "--all", "--yes", "--pool", "reports")...); !strings.Contains(out, "1 dead letters deleted") {
+		t.Errorf("rm --all: %s", out)
+	}
+	if rows := tells[[]deadRow](t, on("dead", "ls")...); len(rows) != 1 || rows[0].Pool != "mailer-tasks" {
+		t.Errorf("what is left: %+v", rows)
+	}
+}
+
+func TestATableHasOneRowForEach(t *testing.T) {
+	var out strings.Builder
+	a := &app{out: &out}
+	if err := a.table("A\tB", [][]string{{"one\ntwo", "x\ty"}}); err != nil || strings.Count(out.String(), "\n") != 2 {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -36,6 +36,9 @@ func (a *app) table(header string, rows [][]string) error {
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, header)
 	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = strings.Join(strings.Fields(cell), " ") // a name of somebody else's makes no row of its own
+		}
 		fmt.Fprintln(w, printable(strings.Join(row, "\t")))
 	}
 	return w.Flush()
@@ -96,8 +99,8 @@ func (a *app) confirm(yes bool, question string) error {
 // cut shortens text to n runes and makes it one line.
 func cut(s string, n int) string {
 	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
+	if r := []rune(s); len(r) > max(n, 0) {
+		return string(r[:max(n, 1)-1]) + "…"
 	}
 	return s
 }

@@ -62,7 +62,7 @@ func (c *canvas) line(pieces ...piece) {
 	left := c.width
 	var b strings.Builder
 	for _, p := range pieces {
-		text := []rune(strings.ReplaceAll(printable(p.text), "\n", " "))
+		text := []rune(strings.NewReplacer("\n", " ", "\t", " ").Replace(printable(p.text)))
 		text = text[:min(len(text), max(left, 0))]
 		left -= len(text)
 		if p.paint != nil && len(text) > 0 {

@@ -157,7 +157,7 @@ func (a *app) argument(args []string) ([]byte, error) {
 	case text == "-":
 		return io.ReadAll(io.LimitReader(a.in, task.MaxSize+1))
 	case strings.HasPrefix(text, "@"):
-		f, err := os.Open(text[1:])
+		f, err := a.lines(text[1:])
 		if err != nil {
 			return nil, err
 		}

@@ -83,6 +83,9 @@ func openDesk(at string, files []string) (*desk, error) {
 		if listen == "" || listen == admin.Off {
 			listen = admin.DefaultListen
 		}
+		if strings.HasPrefix(listen, ":") {
+			listen = "localhost" + listen // on every interface, this one too
+		}
 		at = "http://" + listen
 	}
 	u, err := url.Parse(at)
@@ -245,6 +248,9 @@ func (a *app) watch(ctx context.Context, d *desk, screen *os.File, interval time
 		width, height, err := term.GetSize(int(screen.Fd()))
 		if err != nil {
 			return err
+		}
+		if width < 1 || height < 2 { // a serial line, or a terminal of a container, does not tell
+			width, height = 80, 24
 		}
 		lines := picture(g, last, width, height-1, colours{})
 		status := "q ends, space stops the picture"

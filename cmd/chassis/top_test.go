@@ -197,6 +197,23 @@ func TestTopInATerminal(t *testing.T) {
 	if strings.Contains(after, "mailer-tasks") {
 		t.Errorf("the picture was left on the terminal:\n%s", after)
 	}
+
+	// A serial line, or a container's terminal, does not tell its size.
+	do("send-keys", "-t", "top", "stty rows 0 cols 0; "+bin+" top --admin "+sys.AdminURL()+"; echo again $?", "Enter")
+	screen("q ends")
+	do("send-keys", "-t", "top", "q")
+	screen("again 0")
+}
+
+// TestAListenerOnEveryInterfaceIsReachedByLocalhost: its address has no host.
+func TestAListenerOnEveryInterfaceIsReachedByLocalhost(t *testing.T) {
+	emptyDir(t)
+	t.Setenv("CHASSIS_ADMIN__LISTEN", ":9190")
+	t.Setenv("CHASSIS_ADMIN__TOKEN", "0123456789abcdef")
+	d, err := openDesk("", nil)
+	if err != nil || d.url != "http://localhost:9190" {
+		t.Errorf("%+v %v", d, err)
+	}
 }
 
 func TestTopAsAStream(t *testing.T) {
