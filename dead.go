@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -79,7 +80,7 @@ func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 			yield(nil, fmt.Errorf("dead letters of pool %q: %w", l.pool(), err))
 			return
 		}
-		var kept []*DeadLetter
+		var kept []string // receipt handles; the letters themselves may be large, and many
 		defer func() { s.unhide(ctx, url, kept) }()
 		seen := map[string]bool{}
 		for !s.queue.empty(ctx, url) {
@@ -91,16 +92,18 @@ func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 			fresh := false
 			for i, d := range batch {
 				if seen[d.MessageID] {
-					kept = append(kept, d)
+					kept = append(kept, d.receipt)
 					continue
 				}
 				seen[d.MessageID], fresh = true, true
 				more := yield(d, nil)
 				if !d.settled {
-					kept = append(kept, d)
+					kept = append(kept, d.receipt)
 				}
 				if !more {
-					kept = append(kept, batch[i+1:]...)
+					for _, rest := range batch[i+1:] {
+						kept = append(kept, rest.receipt)
+					}
 					return
 				}
 			}
@@ -140,17 +143,19 @@ func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, erro
 	return letters, nil
 }
 
-// unhide makes letters visible again. Where that fails they are visible by
-// themselves when their time is over.
-func (s *System) unhide(ctx context.Context, url string, letters []*DeadLetter) {
-	ctx = context.WithoutCancel(ctx)
-	for len(letters) > 0 {
-		batch := letters[:min(10, len(letters))]
-		letters = letters[len(batch):]
+// unhide makes letters visible again by their receipts. Where that fails they are
+// visible by themselves when their time is over, and longer nobody tries.
+func (s *System) unhide(ctx context.Context, url string, receipts []string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadLook)
+	defer cancel()
+	for batch := range slices.Chunk(receipts, 10) {
+		if ctx.Err() != nil {
+			return
+		}
 		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
-		for i, d := range batch {
+		for i := range batch {
 			id := strconv.Itoa(i)
-			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: &id, ReceiptHandle: &d.receipt}
+			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: &id, ReceiptHandle: &batch[i]}
 		}
 		_, err := s.queue.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		if err != nil {

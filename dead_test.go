@@ -4,8 +4,11 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+	"weak"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/localsqs"
@@ -72,4 +75,68 @@ func TestALetterThatWasSentBackIsDeletedThoughNobodyWaits(t *testing.T) {
 			t.Errorf("%s has %d messages", s.Name, left)
 		}
 	}
+}
+
+// TestALookAtManyLettersDoesNotKeepThemAll: a pool may hold 120 000, of 1 MiB
+// each.
+func TestALookAtManyLettersDoesNotKeepThemAll(t *testing.T) {
+	sys, _ := newSystem(t, nil)
+	for range 25 {
+		if _, err := sys.Send(t.Context(), "doomed", 1, task.Pool("mailer-tasks_dead")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var first weak.Pointer[chassis.DeadLetter]
+	n := 0
+	for d, err := range sys.DeadLetters(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch n++; n {
+		case 1:
+			first = weak.Make(d)
+		case 25:
+			runtime.GC()
+			if first.Value() != nil {
+				t.Error("the first letter is still held at the last")
+			}
+		}
+	}
+	if n != 25 {
+		t.Errorf("%d letters", n)
+	}
+	for _, err := range sys.DeadLetters(t.Context()) { // all were made visible again
+		if n--; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != 0 {
+		t.Errorf("%d letters stayed hidden", n)
+	}
+}
+
+// TestALookEndsThoughTheQueueHangs: the letters are visible by themselves after
+// half a minute.
+func TestALookEndsThoughTheQueueHangs(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHangable(t)
+		if _, err := h.sys.Send(t.Context(), "doomed", 1, task.Pool("mailer-tasks_dead")); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		for _, err := range h.sys.DeadLetters(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.hang.Store(true)
+			break
+		}
+		if took := time.Since(begun); took > 31*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		h.hang.Store(false)
+		if err := h.sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 }
