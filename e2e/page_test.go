@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/task"
 )
 
 // TestThePageShowsAndSteersTheService is what an operator does in a bad hour.
@@ -221,4 +222,29 @@ func TestThePageAsksForTheToken(t *testing.T) {
 	b.until("refused", b.hasText("dialog [role=alert]", "That was not it"))
 	b.do(chromedp.SendKeys(chromedp.CSS(`dialog input`), strings.ReplaceAll(token, " ", "-")+"\r"))
 	b.until("let in", `document.getElementById('name').textContent === 'mailer'`)
+}
+
+// TestThePageTellsWhenTheDeadLettersCannotBeSeen, instead of that there are
+// none, and follows those of every pool.
+func TestThePageTellsWhenTheDeadLettersCannotBeSeen(t *testing.T) {
+	s := start(t, func(set *chassis.Settings) { set.Tasks.Pools = map[string]chassis.PoolSettings{"reports": {}} })
+	b := browse(t, s.AdminURL())
+	b.until("live", `document.getElementById('live').dataset.on === 'true'`)
+	b.show("dead")
+	b.until("none", b.hasText("#view-dead .empty", "No task has been given up."))
+	if _, err := s.Send(t.Context(), "invoice", 1, task.Pool("reports_dead")); err != nil {
+		t.Fatal(err)
+	}
+	b.until("that of the other pool", `document.querySelectorAll('.letter').length === 1`)
+	eval[bool](b, "a queue that is gone", `(() => {
+		const real = window.fetch;
+		window.fetch = (u, o) => String(u).startsWith('api/v1/dead') ? Promise.resolve(new Response('{"detail":"the queue is gone."}', { status: 500 })) : real(u, o);
+		return true;
+	})()`)
+	eval[bool](b, "look again", `[...document.querySelectorAll('#view-dead button')].find((e) => e.textContent === 'Look again').click() ?? true`)
+	b.until("told", b.hasText("#view-dead .empty", "the queue is gone."))
+	state := eval[string](b, "after the next state", `new Promise((seen) => setTimeout(() => seen(document.querySelector('#view-dead .empty').textContent), 2500))`)
+	if !strings.Contains(state, "the queue is gone.") {
+		t.Errorf("then it says %q", state)
+	}
 }

@@ -4,7 +4,7 @@ import { get, post } from './api.js';
 import { attempt, confirmTwice } from './dialog.js';
 
 let app, search, items, note, all, back, gone;
-let letters = [], more = false, chosen = new Set(), known = -1, loading = false, visible = false;
+let letters = [], more = false, trouble = '', chosen = new Set(), known = -1, loading = false, visible = false;
 
 export const dead = {
   mount(root, a) {
@@ -23,8 +23,8 @@ export const dead = {
   // Looking takes the letters from the queue for a moment, so it is done when
   // their number has changed, not all the time.
   update(a) {
-    const q = a.state?.queues?.find((x) => x.role === 'dead');
-    const n = q ? q.visible + q.delayed : -1;
+    const pools = a.state?.queues?.filter((q) => q.role === 'dead') ?? [];
+    const n = pools.length ? pools.reduce((sum, q) => sum + q.visible + q.delayed, 0) : -1;
     if (visible && !loading && n !== known) { known = n; load(); }
     draw();
   },
@@ -38,9 +38,9 @@ async function load() {
     letters = page.list;
     more = page.more;
     chosen = new Set([...chosen].filter((id) => letters.some((d) => d.id === id)));
-    text(note, '');
+    trouble = '';
   } catch (err) {
-    text(note, err.message);
+    trouble = `${err.message} What is shown is from before.`;
   }
   loading = false;
   draw();
@@ -60,10 +60,7 @@ function draw() {
   text(gone, chosen.size ? `Delete ${number(chosen.size)}…` : 'Delete…');
   all.checked = found.length > 0 && found.every((d) => chosen.has(d.id));
   all.disabled = !found.length;
-  if (!note.textContent || note.dataset.own) {
-    note.dataset.own = 'yes';
-    text(note, !letters.length ? 'No task has been given up.' : `${found.length < letters.length ? `${number(found.length)} of ` : ''}${plural(letters.length, 'dead letter')}${more ? ', and there are more' : ''}`);
-  }
+  text(note, trouble || (!letters.length ? 'No task has been given up.' : `${found.length < letters.length ? `${number(found.length)} of ` : ''}${plural(letters.length, 'dead letter')}${more ? ', and there are more' : ''}`));
   list(items, found, (d) => d.id, card, (li, d) => {
     li.querySelector('input').checked = chosen.has(d.id);
     text(li.querySelector('.age'), d.sent ? `${ago(d.sent, app.now())} ago` : '');
