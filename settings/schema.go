@@ -235,7 +235,7 @@ func (s *schemer) scalar(c *codec, f *field) object {
 	t := c.typ
 	switch {
 	case t == durationType:
-		number := bounds(object{{"type", "number"}, {"minimum", -9223372036}, {"maximum", 9223372036}}, f, t)
+		number := bounds(object{{"type", "number"}, {"minimum", int64(-9223372036)}, {"maximum", int64(9223372036)}}, f, t)
 		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", durationPattern}}, aliasRef}}}, f, json.RawMessage("0"))
 	case t == byteSizeType:
 		number := bounds(object{{"type", "integer"}, {"minimum", int64(math.MinInt64)}, {"maximum", int64(math.MaxInt64)}}, f, t)
