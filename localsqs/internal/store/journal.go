@@ -51,22 +51,18 @@ func journalPaths(path string) [2]string {
 	return [2]string{path + ".journal-0", path + ".journal-1"}
 }
 
-// openJournal opens or makes the files, whose groups up to number are in the
-// queue file already.
+// openJournal makes the files anew: all their groups up to number are in the
+// queue file already. What an earlier server left in them must go, for beside a
+// queue file that was restored from a copy it may have the numbers of groups to
+// come, and would be taken for these after a kill.
 func openJournal(path string, salt, number uint64, noFsync bool) (*journal, error) {
 	j := &journal{salt: salt, number: number, noFsync: noFsync}
 	for i, p := range journalPaths(path) {
-		file, err := os.OpenFile(p, os.O_RDWR|os.O_CREATE, 0o600)
-		if err == nil {
-			j.segments[i].file = file
-			var info fs.FileInfo
-			if info, err = file.Stat(); err == nil {
-				j.segments[i].size = info.Size()
-			}
-		}
+		file, err := os.OpenFile(p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
 			return nil, errors.Join(err, j.close())
 		}
+		j.segments[i].file = file
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(err, j.close())
@@ -92,7 +88,7 @@ func (j *journal) append(changes []engine.Change) (err error) {
 			return err
 		}
 	}
-	if len(b) > 1<<31 {
+	if int64(len(b)) > 1<<31 {
 		return fmt.Errorf("a group of %d bytes is more than the journal takes", len(b))
 	}
 	copy(b, groupMagic)

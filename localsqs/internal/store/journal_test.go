@@ -373,3 +373,84 @@ func TestAfterCloseNothingIsTakenAndNobodyHangs(t *testing.T) {
 		t.Error("a change after Close was taken")
 	}
 }
+
+// A queue file that was restored from a copy is older than the journal that
+// lies beside it: none of that may come back, not even after a later kill.
+func TestAJournalOfALaterServerIsNotTakenForTheRestoredFilesOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q")
+	put := func(c *Committer, seq uint64, body string) {
+		t.Helper()
+		if err := c.Append([]engine.Change{{Kind: engine.MessagePut, Queue: 1, Seq: seq, Content: &engine.Content{Body: body}}}).Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := func() *Committer {
+		t.Helper()
+		f, err := Open(path, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := NewCommitter(f, func([]engine.Change) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	keep := func(paths ...string) (contents [][]byte) {
+		t.Helper()
+		for _, p := range paths {
+			b, err := os.ReadFile(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			contents = append(contents, b)
+		}
+		return contents
+	}
+	restore := func(contents [][]byte, paths ...string) {
+		t.Helper()
+		for i, p := range paths {
+			if err := os.WriteFile(p, contents[i], 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	end := func(c *Committer) {
+		t.Helper()
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	journals := journalPaths(path)
+
+	c := begin()
+	if err := c.Append(everyKind[:1]).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	end(c)
+	backup := keep(path)
+
+	c = begin() // the server that is killed
+	put(c, 1, "a")
+	put(c, 2, "of the other time")
+	killed := keep(journals[:]...)
+	end(c)
+
+	restore(backup, path)
+	restore(killed, journals[:]...)
+	c = begin()
+	put(c, 1, "b")
+	live := keep(path)
+	killed = keep(journals[:]...)
+	end(c)
+	restore(live, path)
+	restore(killed, journals[:]...)
+	f, err := Open(path, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if n := messages(t, f); n != 1 {
+		t.Errorf("%d messages, want the one that was sent after the restore", n)
+	}
+}
