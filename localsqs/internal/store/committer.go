@@ -28,7 +28,7 @@ type Committer struct {
 	mu     sync.Mutex
 	next   *Group
 	kept   []engine.Change // of groups that could not be written: tried again with the next
-	moves  map[place]place // contents that are still in the store under an earlier key
+	moves  map[place]place // where a message was before a move that is not in the file yet
 	err    error           // of the latest group
 	late   error           // of the checkpoint under way
 	stats  Stats
@@ -108,11 +108,7 @@ func (c *Committer) Append(changes []engine.Change) *Group {
 	g.changes = append(g.changes, changes...)
 	for i := range changes {
 		if ch := &changes[i]; ch.Kind == engine.MessageMove && ch.Content == nil {
-			from := place{ch.From, ch.FromSeq}
-			if earlier, ok := c.moves[from]; ok {
-				from = earlier
-			}
-			c.moves[place{ch.Queue, ch.Seq}] = from
+			c.moves[place{ch.Queue, ch.Seq}] = place{ch.From, ch.FromSeq}
 		}
 	}
 	c.mu.Unlock()
@@ -276,15 +272,29 @@ func (c *Committer) Content(queue int64, seq uint64) (*engine.Content, error) {
 	if content != nil || err != nil {
 		return content, err
 	}
-	c.mu.Lock()
-	from, moved := c.moves[place{queue, seq}]
-	c.mu.Unlock()
-	if moved {
-		if content, err = c.file.Content(from.queue, from.seq); content != nil || err != nil {
+	// The way of a content is followed in its own direction, so that a checkpoint
+	// that carries it on meanwhile cannot slip it past.
+	for _, at := range slices.Backward(c.before(place{queue, seq})) {
+		if content, err = c.file.Content(at.queue, at.seq); content != nil || err != nil {
 			return content, err
 		}
 	}
-	return c.file.Content(queue, seq) // the move may have been written in between
+	return c.file.Content(queue, seq)
+}
+
+// before are the places that a message came through by moves that are not in
+// the file yet, the latest first.
+func (c *Committer) before(at place) (places []place) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		from, moved := c.moves[at]
+		if !moved {
+			return places
+		}
+		places = append(places, from)
+		at = from
+	}
 }
 
 // Close writes what was appended, takes the journal into the file and removes

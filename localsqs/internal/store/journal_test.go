@@ -454,3 +454,46 @@ func TestAJournalOfALaterServerIsNotTakenForTheRestoredFilesOwn(t *testing.T) {
 		t.Errorf("%d messages, want the one that was sent after the restore", n)
 	}
 }
+
+// The first move is in the file and the second is not: the content is neither
+// where the message began nor where it is.
+func TestAContentIsFoundBetweenTwoMoves(t *testing.T) {
+	f, err := Open(filepath.Join(t.TempDir(), "q"), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := engine.Change{Kind: engine.MessagePut, Queue: 1, Seq: 1, Content: &engine.Content{Body: "here"}}
+	if err := f.apply([]engine.Change{put}, 0, true); err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewCommitter(f, func([]engine.Change) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // what it holds was moved away under it
+	first := []engine.Change{{Kind: engine.MessageMove, From: 1, FromSeq: 1, Queue: 2, Seq: 2}}
+	second := []engine.Change{{Kind: engine.MessageMove, From: 2, FromSeq: 2, Queue: 1, Seq: 3}}
+	found := func(when string) {
+		t.Helper()
+		if content, err := c.Content(1, 3); err != nil || content == nil || content.Body != "here" {
+			t.Errorf("%s: content %+v, error %v", when, content, err)
+		}
+	}
+	for _, changes := range [][]engine.Change{first, second} {
+		if err := c.Append(changes).Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found("both moves are in the journal alone")
+	if err := f.apply(first, 0, true); err != nil {
+		t.Fatal(err)
+	}
+	c.forget(first)
+	found("the first move is in the file")
+	if err := f.apply(second, 0, true); err != nil {
+		t.Fatal(err)
+	}
+	found("both are, and not forgotten yet")
+	c.forget(second)
+	found("both are in the file")
+}
