@@ -98,3 +98,9 @@ func (t told) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	return c, err
 }
+
+// IsCredentialsProvider lets the SDK see what the chain is: anonymous
+// credentials mean that requests are not signed.
+func (t told) IsCredentialsProvider(target aws.CredentialsProvider) bool {
+	return aws.IsCredentialsProvider(t.chain, target)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
@@ -169,6 +170,8 @@ func checkEndpoint(endpoint string) error {
 	}
 	u, err := url.Parse(endpoint)
 	switch {
+	case strings.Contains(endpoint, "@"): // whatever else is wrong, the errors below would show a password
+		return fmt.Errorf("%w: it holds an @, as before it a user name would stand; credentials come from the AWS chain", ErrEndpoint)
 	case err != nil:
 		return fmt.Errorf("%w: %q: %w", ErrEndpoint, endpoint, err)
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -177,8 +180,6 @@ func checkEndpoint(endpoint string) error {
 		return fmt.Errorf("%w: %q names no host; write http://host:port or https://host", ErrEndpoint, endpoint)
 	case u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("%w: %q has a query or fragment; give the base URL alone", ErrEndpoint, endpoint)
-	case u.User != nil:
-		return fmt.Errorf("%w: it holds a user name; credentials come from the AWS chain", ErrEndpoint)
 	}
 	return nil
 }

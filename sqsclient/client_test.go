@@ -72,7 +72,7 @@ func newClient(t *testing.T, s sqsclient.Settings, opts ...sqsclient.Option) *sq
 
 func TestMalformedEndpoint(t *testing.T) {
 	for _, endpoint := range []string{"localhost:9324", "sqs", "ftp://host", "http://", "https://?x=1", "http://host/?q", "http://h/#f", "http://a b/",
-		"http://user:pw@host", "://", "http://[::1", "\x00"} {
+		"http://user:pw@host", "ftp://user:pw@host", "http://user:pw@host:x", "http://user:p/pw@host", "http://user:pw@host?q", "://", "http://[::1", "\x00"} {
 		_, err := sqsclient.New(t.Context(), sqsclient.Settings{Endpoint: endpoint, Region: "x"})
 		wantError(t, err, sqsclient.ErrEndpoint)
 		if strings.Contains(err.Error(), "pw") {
@@ -112,6 +112,22 @@ func TestNoCredentialsAreToldBeforeAndInTheFirstCall(t *testing.T) {
 	wantError(t, err, sqsclient.ErrCredentials)
 	if calls.Load() != 0 {
 		t.Error("requests were made without credentials")
+	}
+}
+
+func TestAnonymousCredentialsMeanThatNothingIsSigned(t *testing.T) {
+	bare(t)
+	var signed atomic.Bool
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		signed.Store(r.Header.Get("Authorization") != "")
+		answer(w, 200, `{}`)
+	})
+	client := newClient(t, sqsclient.Settings{Endpoint: server.URL, Region: "eu-central-1"}, sqsclient.WithCredentials(aws.AnonymousCredentials{}))
+	if err := sqsclient.Check(t.Context(), client); err != nil {
+		t.Error(err)
+	}
+	if signed.Load() {
+		t.Error("the request was signed")
 	}
 }
 
