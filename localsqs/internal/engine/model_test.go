@@ -177,6 +177,9 @@ func (m *model) deadLetter(q *Queue) {
 	for _, x := range moved {
 		m.n++
 		x.queue, x.receives, x.due, x.handles, x.order = dead, 0, m.now, nil, m.n
+		if dead.FIFO() {
+			x.sent = m.now // its retention begins anew
+		}
 	}
 }
 
@@ -329,8 +332,8 @@ func (m *model) compare(t *rapid.T, queues []*Queue) {
 }
 
 // A dead letter stands in its group where it arrived: behind what was in the
-// dead-letter queue already, before what is sent there later, whatever its
-// SentTimestamp, which it keeps like its id.
+// dead-letter queue already, before what is sent there later. In a FIFO queue
+// its time of sending is that of its arrival, so that its retention begins anew.
 func TestDeadLetterStandsInItsGroupWhereItArrived(t *testing.T) {
 	e := New(Config{Account: "000000000000"})
 	create := func(name string, attrs map[string]string) *Queue {
@@ -357,7 +360,6 @@ func TestDeadLetterStandsInItsGroupWhereItArrived(t *testing.T) {
 		return w.Messages
 	}
 	send(source, 1)
-	sent := now
 	send(source, 2)
 	send(dead, 3)
 	for range 3 {
@@ -365,6 +367,8 @@ func TestDeadLetterStandsInItsGroupWhereItArrived(t *testing.T) {
 			t.Fatalf("received %d messages, want 2", n)
 		}
 	}
+	now += second
+	sent := now
 	if n := len(receive(source, 2)); n != 0 {
 		t.Fatalf("received %d messages once more than the policy allows", n)
 	}

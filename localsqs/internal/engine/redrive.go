@@ -26,13 +26,18 @@ func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
 }
 
 // move takes an available message to another queue: a new place in the order,
-// the same MessageId and SentTimestamp, its receives counted anew.
+// the same MessageId, its receives counted anew. Its SentTimestamp, from which
+// its retention runs, stays in a standard queue and is reset in a FIFO queue
+// (SQS developer guide, "Setting-up dead-letter queue retention").
 // Once it has left its queue, renew may change it.
 func (e *Engine) move(now int64, m *Message, to *Queue, origin *Key, renew func()) {
 	from, seq, name := m.group.queue, m.Seq, m.group.name
 	e.remove(m)
 	if renew != nil {
 		renew()
+	}
+	if to.attrs.fifo {
+		m.Sent = now
 	}
 	e.lastSeq++
 	m.Seq, m.origin, m.receives, m.first, m.received = e.lastSeq, origin, 0, 0, 0
