@@ -1,10 +1,14 @@
 package localsqs_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -144,5 +148,82 @@ func TestACallAfterCloseSaysSo(t *testing.T) {
 	}
 	if err := srv.Health(); err == nil {
 		t.Error("a closed server is healthy")
+	}
+}
+
+func TestNothingIsListenedToAndLookedAtAfterClose(t *testing.T) {
+	srv := newServer(t)
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if url, err := srv.Listen("127.0.0.1:0"); !errors.Is(err, localsqs.ErrClosed) {
+		t.Errorf("listens at %q, error %v, want ErrClosed", url, err)
+	}
+	if _, err := srv.Peek("jobs", 1); !errors.Is(err, localsqs.ErrClosed) {
+		t.Errorf("a look: error is %v, want ErrClosed", err)
+	}
+}
+
+// A worker polls again as soon as its poll is answered; that must not hold up
+// the end. A call that does not end is cut off at the deadline, not left behind.
+func TestAShutdownEndsLaterPollsAndCutsOffWhatDoesNotEnd(t *testing.T) {
+	srv := newServer(t)
+	client := newClient(srv)
+	queue := createQueue(t, client, "jobs", nil)
+	url, err := srv.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the server closes it
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer := bufio.NewReader(conn)
+	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+		t.Fatalf("%q, error %v, want the server to wait for the body", line, err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Shutdown(ctx) }()
+	receive(t, client, queue, 1, 20) // ends when the shutdown has begun
+	began := time.Now()
+	receive(t, client, queue, 1, 20)
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("a poll after that waited %v", took)
+	}
+	cancel()
+	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("error is %v, want one that says what was cut off", err)
+	}
+	if _, err := io.ReadAll(answer); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection is still open")
+	}
+}
+
+func TestABodyOfUnknownLengthIsReadInProcess(t *testing.T) {
+	srv := newServer(t)
+	createQueue(t, newClient(srv), "jobs", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localsqs.internal", io.MultiReader(strings.NewReader(`{"QueueName":"jobs"}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Amz-Target", "AmazonSQS.GetQueueUrl")
+	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	resp, err := srv.HTTPClient().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it is in memory
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d, error %v: %s", resp.StatusCode, err, text)
 	}
 }

@@ -20,6 +20,11 @@ type transport struct{ server *Server }
 
 // RoundTrip performs the request on the caller's goroutine.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.ContentLength == 0 && r.Body != nil && r.Body != http.NoBody { // unknown, of a client's request
+		r2 := *r
+		r2.ContentLength = -1
+		r = &r2
+	}
 	body, failed := readBody(r)
 	if r.Body != nil {
 		_ = r.Body.Close() // nothing is left to read

@@ -15,12 +15,14 @@ type listeners struct {
 	mu      sync.Mutex
 	servers []*http.Server
 	hosts   []string // given to Listen
+	closed  bool
 	ended   sync.WaitGroup
 }
 
 // Listen serves on a TCP address, host:port; port 0 takes a free one. It
 // returns the URL, to be given to clients as their endpoint, and serves until
-// Close. An address off loopback is refused unless there are [Credentials].
+// Close, after which it is [ErrClosed]. An address off loopback is refused
+// unless there are [Credentials].
 func (s *Server) Listen(addr string) (url string, err error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -37,9 +39,12 @@ func (s *Server) Listen(addr string) (url string, err error) {
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	s.listeners.mu.Lock()
+	defer s.listeners.mu.Unlock()
+	if s.listeners.closed {
+		return "", fmt.Errorf("localsqs: listen on %q: %w", addr, errors.Join(ErrClosed, l.Close()))
+	}
 	s.listeners.hosts = append(s.listeners.hosts, host)
 	s.listeners.servers = append(s.listeners.servers, srv)
-	s.listeners.mu.Unlock()
 	s.listeners.ended.Go(func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.cfg.logger.Error("serving ended", "addr", l.Addr().String(), "error", err)
@@ -55,6 +60,7 @@ func loopback(host string) bool {
 
 func (l *listeners) each(stop func(*http.Server) error) error {
 	l.mu.Lock()
+	l.closed = true
 	servers := l.servers
 	l.servers = nil
 	l.mu.Unlock()
@@ -69,5 +75,10 @@ func (l *listeners) each(stop func(*http.Server) error) error {
 func (l *listeners) close() error { return l.each((*http.Server).Close) }
 
 func (l *listeners) shutdown(ctx context.Context) error {
-	return l.each(func(srv *http.Server) error { return srv.Shutdown(ctx) })
+	return l.each(func(srv *http.Server) error {
+		if err := srv.Shutdown(ctx); err != nil {
+			return errors.Join(fmt.Errorf("localsqs: calls over sockets were cut off: %w", err), srv.Close())
+		}
+		return nil
+	})
 }

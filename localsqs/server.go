@@ -218,7 +218,7 @@ func (s *Server) Close() error {
 }
 
 // Shutdown is Close, except that calls under way over sockets may end until
-// ctx does.
+// ctx does; those that have not are cut off then, which the error says.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.endPolls()
 	err := s.listeners.shutdown(ctx)

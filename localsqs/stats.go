@@ -1,6 +1,7 @@
 package localsqs
 
 import (
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -158,6 +159,9 @@ func (s *Server) Peek(queue string, limit int) ([]Peeked, error) {
 		found = e.Peek(q, limit)
 		return nil
 	}); err != nil {
+		if err.Status == http.StatusServiceUnavailable {
+			return nil, &PeekError{Queue: queue, Err: ErrClosed}
+		}
 		return nil, &PeekError{Queue: queue, Err: err}
 	}
 	list := make([]Peeked, 0, len(found))

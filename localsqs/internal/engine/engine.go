@@ -24,6 +24,7 @@ type Engine struct {
 	changes   []Change
 	attempts  attempts
 	lastTask  int64
+	ending    bool // receives wait no longer
 }
 
 // New makes an engine without queues.

@@ -56,6 +56,9 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 	if e.repeat(now, w) {
 		return true
 	}
+	if e.ending {
+		w.Wait = 0
+	}
 	e.take(now, w)
 	if len(w.Messages) == 0 && w.Wait == 0 {
 		return true
@@ -192,8 +195,9 @@ func (e *Engine) Cancel(w *Waiter) bool {
 	return true
 }
 
-// CancelAll answers all waiters with nothing.
+// CancelAll answers all waiters with nothing, and from now on nobody waits.
 func (e *Engine) CancelAll() {
+	e.ending = true
 	for _, q := range e.queues {
 		for w := q.waiters.first; w != nil; w = q.waiters.first {
 			e.unpark(w)
