@@ -23,7 +23,7 @@ func (f *File) compact(o Options) error {
 	if size < compactFrom || free*2 <= size {
 		return nil
 	}
-	if err := f.copyTo(leftover); err != nil {
+	if err := guard(func() error { return f.copyTo(leftover) }); err != nil {
 		_ = os.Remove(leftover)
 		o.Logger.Warn("the queue file could not be compacted and stays as it is", "file", f.path, "bytes", size, "free", free, "error", err)
 		return nil

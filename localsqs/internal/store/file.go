@@ -254,18 +254,21 @@ func key(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 // Content reads a message's content; nil if it is not there. It is safe from
 // several goroutines.
 func (f *File) Content(queue int64, seq uint64) (c *engine.Content, err error) {
-	err = f.db.View(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(name('b', queue))
-		if b == nil {
-			return nil
-		}
-		v := b.Get(key(seq))
-		if v == nil {
-			return nil
-		}
-		f.read.Add(int64(len(v)))
-		c, err = parseContent(v)
-		return err
+	err = guard(func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(name('b', queue))
+			if b == nil {
+				return nil
+			}
+			v := b.Get(key(seq))
+			if v == nil {
+				return nil
+			}
+			f.read.Add(int64(len(v)))
+			var err error
+			c, err = parseContent(v)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("queue file %s: content of message %d: %w", f.path, seq, err)

@@ -497,3 +497,75 @@ func TestAContentIsFoundBetweenTwoMoves(t *testing.T) {
 	c.forget(second)
 	found("both are in the file")
 }
+
+// The contents are not read when the file is opened: that one of their pages is
+// damaged comes to light in the middle of the work, where it must be an error
+// and no end of the process.
+func TestADamagedPageIsAnErrorWhenItIsMet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q")
+	const n = 40
+	f, err := Open(path, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := []engine.Change{everyKind[0]}
+	for i := range n {
+		changes = append(changes, engine.Change{Kind: engine.MessagePut, Queue: 1, Seq: uint64(i + 1), Content: &engine.Content{Body: strings.Repeat("x", 500)}})
+	}
+	if err := errors.Join(f.apply(changes, 0, false), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	met := 0
+	page := os.Getpagesize()
+	for at := 2 * page; at < len(whole); at += page {
+		damaged := bytes.Clone(whole)
+		clear(damaged[at : at+page])
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path, quiet)
+		if err != nil {
+			continue // noticed at once
+		}
+		for seq := range n {
+			if c, err := f.Content(1, uint64(seq+1)); err != nil {
+				met++
+				if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), path) {
+					t.Errorf("error is %v, want ErrCorrupt and the path", err)
+				}
+			} else if c == nil {
+				t.Errorf("page %d is damaged, and message %d is not there without an error", at/page, seq+1)
+			}
+			gone := engine.Change{Kind: engine.MessageGone, Queue: 1, Seq: uint64(seq + 1)}
+			if err := f.apply([]engine.Change{gone}, 0, false); err != nil && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("a delete: error is %v, want ErrCorrupt", err)
+			}
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if met == 0 {
+		t.Error("no damaged page was met")
+	}
+}
+
+func BenchmarkContent(b *testing.B) {
+	f, err := Open(filepath.Join(b.TempDir(), "q"), quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // it is thrown away
+	if err := f.apply([]engine.Change{{Kind: engine.MessagePut, Queue: 1, Seq: 1, Content: &engine.Content{Body: "x"}}}, 0, false); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := f.Content(1, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

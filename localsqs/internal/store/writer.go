@@ -15,7 +15,7 @@ import (
 // apply makes changes in one transaction, all or none: those of the journal up
 // to its group number. open says whether the journal goes on.
 func (f *File) apply(changes []engine.Change, number uint64, open bool) error {
-	return f.db.Update(func(tx *bbolt.Tx) error {
+	update := func(tx *bbolt.Tx) error {
 		w := writer{tx: tx, buckets: map[bucketKey]*bbolt.Bucket{}}
 		for i := range changes {
 			if err := w.apply(&changes[i]); err != nil {
@@ -30,7 +30,8 @@ func (f *File) apply(changes []engine.Change, number uint64, open bool) error {
 			return meta.SetSequence(w.lastSeq)
 		}
 		return nil
-	})
+	}
+	return guard(func() error { return f.db.Update(update) })
 }
 
 // writer is one transaction being filled.
