@@ -326,13 +326,17 @@ func (c *Committer) settle() error {
 	if err == nil {
 		err = c.file.apply(squash(c.pending), c.journal.number, false)
 	}
+	own := c.journal.own(c.file.path)
 	if e := c.journal.close(); err == nil {
 		err = e
 	}
 	if err != nil {
 		return fmt.Errorf("the journal could not be taken into the file and stays beside it: %w", err)
 	}
-	for _, p := range journalPaths(c.file.path) {
+	for i, p := range journalPaths(c.file.path) {
+		if !own[i] {
+			continue
+		}
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

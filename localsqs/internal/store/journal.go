@@ -79,6 +79,20 @@ func (j *journal) close() (err error) {
 	return err
 }
 
+// own says which of the files are still those at their paths: if somebody
+// removed them, there may be a later server's.
+func (j *journal) own(path string) (own [2]bool) {
+	for i, p := range journalPaths(path) {
+		ours, err := j.segments[i].file.Stat()
+		if err != nil {
+			continue
+		}
+		there, err := os.Stat(p)
+		own[i] = err == nil && os.SameFile(ours, there)
+	}
+	return own
+}
+
 // append writes changes as the next group. After an error the same number and
 // place are used again.
 func (j *journal) append(changes []engine.Change) (err error) {

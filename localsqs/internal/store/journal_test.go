@@ -455,6 +455,43 @@ func TestAJournalOfALaterServerIsNotTakenForTheRestoredFilesOwn(t *testing.T) {
 	}
 }
 
+// The files were removed under a running server, and another began at the same
+// path: the end of the first must not take the second's journal away.
+func TestTheJournalOfAnotherServerIsLeftAtTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q")
+	journals := journalPaths(path)
+	begin := func() *Committer {
+		t.Helper()
+		f, err := Open(path, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := NewCommitter(f, func([]engine.Change) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := begin()
+	for _, p := range append(journals[:], path) {
+		if err := os.Remove(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := begin()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range journals {
+		if _, err := os.Stat(p); err != nil {
+			t.Errorf("after the first server's end: %v", err)
+		}
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The first move is in the file and the second is not: the content is neither
 // where the message began nor where it is.
 func TestAContentIsFoundBetweenTwoMoves(t *testing.T) {
