@@ -71,7 +71,12 @@ type attempt struct {
 //go:noinline
 func (a *attempt) run(child *actor.PID) {
 	err := a.execute.check()
-	defer func() { a.finish(err, child) }()
+	defer func() {
+		if v := recover(); v != nil { // of a middleware outside of task.Recovery: a log that cannot tell the error
+			err = &task.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		a.finish(err, child)
+	}()
 	if err != nil {
 		return
 	}
@@ -82,7 +87,7 @@ func (a *attempt) run(child *actor.PID) {
 // finish reports the answer once: a failure to the child, which fails by it, and
 // everything else to the dispatcher.
 func (a *attempt) finish(err error, child *actor.PID) {
-	out, took := classify(err), time.Since(a.started)
+	out, took := read(err, classify), time.Since(a.started)
 	if !a.state.CompareAndSwap(underWay, answered) {
 		if a.state.CompareAndSwap(abandoned, answered) {
 			a.monitor.hung.Add(-1)

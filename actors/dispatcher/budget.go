@@ -2,6 +2,8 @@ package dispatcher
 
 import (
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/sambatech/chassis/task"
@@ -65,16 +67,40 @@ func classify(err error) outcome {
 	case errors.As(err, &args):
 		return outcome{kind: outUndecodable, err: err}
 	case errors.As(err, &snooze):
-		return outcome{kind: outSnoozed, wait: snooze.For, err: err}
+		return outcome{kind: outSnoozed, wait: bounded(snooze.For), err: err}
 	case errors.As(err, &breaker) && breaker.BreakerOpen():
-		return outcome{kind: outRefused, wait: max(breaker.RetryAfter(), 0), err: err}
+		return outcome{kind: outRefused, wait: bounded(breaker.RetryAfter()), err: err}
 	case errors.As(err, &retry):
-		return outcome{kind: outFailed, wait: retry.Wait, own: true, err: err}
+		return outcome{kind: outFailed, wait: bounded(retry.Wait), own: true, err: err}
 	}
 	if errors.As(err, &later) { // the remote side told when to come back
-		return outcome{kind: outFailed, wait: max(later.RetryAfter(), 0), err: err}
+		return outcome{kind: outFailed, wait: bounded(later.RetryAfter()), err: err}
 	}
 	return outcome{kind: outFailed, err: err}
+}
+
+// longest bounds a wait that a handler or a remote side asks for, as a task's
+// own waits are bounded: with more, sums of times would overflow.
+const longest = 100 * 365 * 24 * time.Hour
+
+func bounded(wait time.Duration) time.Duration { return min(max(wait, 0), longest) }
+
+func failed(err error) outcome { return outcome{kind: outFailed, err: err} }
+
+// read is classify, or another reading, of an error of a user's type, whose
+// methods may panic: those of a nil pointer, the most common of mistakes, do.
+// Such an error is a failure that says so, and safe to be asked from then on.
+func read(err error, classify func(error) outcome) (o outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			o = failed(fmt.Errorf("a method of the error that was returned, a %T, panics: %w", err, &task.PanicError{Value: v, Stack: debug.Stack()}))
+		}
+	}()
+	if err != nil {
+		_ = err.Error()
+		_ = errors.Is(err, ErrNoAnswer) // asks all that it wraps
+	}
+	return classify(err)
 }
 
 type verdictKind uint8

@@ -117,7 +117,7 @@ func (d *dispatcher) onCancelExecution(m *CancelExecution) {
 }
 
 func (d *dispatcher) onSnoozeExecution(m *SnoozeExecution) {
-	d.overrule(m.ExecID, m.reply, outcome{kind: outSnoozed, wait: max(m.For, 0), err: ErrSnoozed})
+	d.overrule(m.ExecID, m.reply, outcome{kind: outSnoozed, wait: bounded(m.For), err: ErrSnoozed})
 }
 
 // overrule makes out the outcome of every execution of execID.

@@ -296,7 +296,7 @@ func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, chi
 		if !a.state.CompareAndSwap(underWay, answered) {
 			return // its answer is on the way
 		}
-		a.out, a.took = outcome{kind: outFailed, err: asError(reason)}, time.Since(a.started)
+		a.out, a.took = read(asError(reason), failed), time.Since(a.started)
 	}
 	d.onAnswered(a)
 }
