@@ -123,6 +123,11 @@ func (d *dispatcher) onSnoozeExecution(m *SnoozeExecution) {
 // overrule makes out the outcome of every execution of execID.
 func (d *dispatcher) overrule(execID string, reply chan<- *Controlled, out outcome) {
 	r := &Controlled{}
+	if execID == "" { // which to find means all
+		r.Err = errors.New("no exec_id is given: name the execution")
+		respond(d, reply, r)
+		return
+	}
 	for _, e := range d.find(execID) {
 		switch e.phase {
 		case running:

@@ -55,6 +55,23 @@ func TestAnErrorWhoseMethodsPanicIsOneFailure(t *testing.T) {
 	}
 }
 
+func TestNoExecIDCancelsNothing(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		r.handle("t", func(ctx context.Context, _ raw) error { <-ctx.Done(); return ctx.Err() })
+		r.send("t", nil)
+		r.settle()
+		if n, err := r.client.CancelExecution(r.ctx(), "", "a form without its field"); n != 0 || err == nil {
+			t.Errorf("cancelled %d executions: %v", n, err)
+		}
+		if n, err := r.client.SnoozeExecution(r.ctx(), "", time.Hour); n != 0 || err == nil {
+			t.Errorf("snoozed %d executions: %v", n, err)
+		}
+		if s := r.mon.Stats(); s.Running != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestALimitlessWaitIsALongOne(t *testing.T) {
 	bubble(t, dispatcher.Settings{}, func(r *rig) {
 		runs := 0
