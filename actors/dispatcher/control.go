@@ -185,6 +185,8 @@ func (d *dispatcher) unqueue(e *execution) {
 	}
 	if i := slices.Index(d.suspects, e); i >= 0 {
 		d.suspects = slices.Delete(d.suspects, i, i+1)
+		e.disarm()
+		d.giveClaim(e)
 		return
 	}
 	if i := slices.Index(e.entry.parked, e); i >= 0 {

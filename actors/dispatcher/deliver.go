@@ -180,11 +180,16 @@ func (d *dispatcher) pump() {
 	now := time.Time{}
 	for d.alone == nil && d.drain == nil && !d.paused {
 		if len(d.suspects) > 0 {
+			e := d.suspects[0]
+			if d.limited(e) { // paused meanwhile
+				d.unqueue(e)
+				d.park(e, time.Now())
+				continue
+			}
 			d.partOthers()
 			if !d.mayRunAlone() {
 				break
 			}
-			e := d.suspects[0]
 			d.suspects = d.suspects[1:]
 			d.alone = e
 			d.start(e, time.Now())
@@ -201,11 +206,11 @@ func (d *dispatcher) pump() {
 			now = time.Now()
 		}
 		switch {
+		case d.limited(e):
+			d.park(e, now)
 		case e.mustBeAlone():
 			d.suspects = append(d.suspects, e)
 			d.arm(e, d.HoldLimit)
-		case d.limited(e):
-			d.park(e, now)
 		default:
 			d.usePermit()
 			d.wary = false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +69,47 @@ func TestNoExecIDCancelsNothing(t *testing.T) {
 		}
 		if s := r.mon.Stats(); s.Running != 1 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestASuspectKeepsToItsTasksLimitAndPause(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 4, HoldLimit: 10 * time.Second}, func(r *rig) {
+		var inside, most, paused atomic.Int32
+		one := func(ctx context.Context, job raw) error {
+			most.Store(max(most.Load(), inside.Add(1)))
+			defer inside.Add(-1)
+			time.Sleep(time.Minute)
+			return nil
+		}
+		r.handle("one", one, task.Concurrency(1))
+		r.handle("paused", func(context.Context, raw) error { paused.Add(1); return nil })
+		if err := r.client.Pause(r.ctx(), "paused"); err != nil {
+			t.Fatal(err)
+		}
+		r.send("one", 1)
+		r.settle()
+		for _, name := range []string{"one", "paused"} {
+			out, err := task.Encode(name, 2, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.inspect(func(q *queue) {
+				m := q.made(out.Body, out.Attributes, "", 0)
+				m.receives = 1 // by a process that died
+				q.messages = append(q.messages, m)
+			})
+		}
+		r.after(5 * time.Minute)
+		if most.Load() != 1 || paused.Load() != 0 {
+			t.Errorf("%d of a task at once that may run once, %d runs of a paused task", most.Load(), paused.Load())
+		}
+		if err := r.client.Resume(r.ctx(), "paused"); err != nil {
+			t.Fatal(err)
+		}
+		r.after(time.Minute)
+		if paused.Load() != 1 || r.left() != 0 {
+			t.Errorf("%d runs after the resume, %d left", paused.Load(), r.left())
 		}
 	})
 }
