@@ -180,7 +180,9 @@ func (d *dispatcher) onInspect(m *Inspect) {
 // unqueue takes e out of whichever queue it waits in.
 func (d *dispatcher) unqueue(e *execution) {
 	if d.ready.remove(e) {
-		d.giveClaim(e)
+		if d.giveClaim(e); d.permits.keeper == nil {
+			d.unpark(e.entry, 1) // it may have been the one that was to start next
+		}
 		return
 	}
 	if i := slices.Index(d.suspects, e); i >= 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,6 +111,41 @@ func TestASuspectKeepsToItsTasksLimitAndPause(t *testing.T) {
 		r.after(time.Minute)
 		if paused.Load() != 1 || r.left() != 0 {
 			t.Errorf("%d runs after the resume, %d left", paused.Load(), r.left())
+		}
+	})
+}
+
+func TestTheNextParkedRunsWhenTheOneBeforeItWasCancelled(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 2, MaxWorkers: 2}, func(r *rig) {
+		var ran []string
+		free := make(chan struct{})
+		r.handle("one", func(_ context.Context, job raw) error {
+			ran = append(ran, string(job.Args))
+			if string(job.Args) == "1" {
+				<-free
+			}
+			return nil
+		}, task.Concurrency(1))
+		r.handle("fills", func(context.Context, raw) error { time.Sleep(time.Hour); return nil }, task.Priority(1))
+		r.send("one", 1)
+		r.settle()
+		second := r.send("one", 2)
+		r.settle()
+		r.send("one", 3)
+		r.settle()
+		r.send("fills", nil)
+		r.settle()
+		r.inspect(func(q *queue) { q.demand++ })
+		r.send("fills", nil) // takes the slot that the first leaves
+		r.settle()
+		close(free)
+		r.settle()
+		if n, err := r.client.CancelExecution(r.ctx(), second.ExecID, ""); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		r.after(3 * time.Hour)
+		if got := strings.Join(ran, " "); got != "1 3" {
+			t.Errorf("ran %s, %d left", got, r.left())
 		}
 	})
 }
