@@ -63,6 +63,28 @@ type attempt struct {
 	watch      *time.Timer // the dispatcher's: deadline, then abandonment
 	graced     bool        // the dispatcher's: its ctx is over, it gets time to end
 	hung       bool        // the dispatcher's: it did not
+	idle       atomic.Bool // task actors: its Receive of the Execute is over, answered or not
+}
+
+// forsake gives up on an attempt that is under way; false if it has answered.
+// It counts as abandoned for as long as it runs.
+func (a *attempt) forsake() bool {
+	if !a.state.CompareAndSwap(underWay, abandoned) {
+		return false
+	}
+	a.monitor.hung.Add(1)
+	if a.idle.Load() { // an actor that went on to other things
+		a.gone()
+	}
+	return true
+}
+
+// gone says that an attempt, if it was forsaken, runs no more.
+func (a *attempt) gone() {
+	if a.state.CompareAndSwap(abandoned, answered) {
+		a.monitor.hung.Add(-1)
+		a.system.Root.Send(a.dispatcher, &returned{})
+	}
 }
 
 // run is the goroutine of a function task. Its name and receiver are looked for
@@ -89,10 +111,7 @@ func (a *attempt) run(child *actor.PID) {
 func (a *attempt) finish(err error, child *actor.PID) {
 	out, took := read(err, classify), time.Since(a.started)
 	if !a.state.CompareAndSwap(underWay, answered) {
-		if a.state.CompareAndSwap(abandoned, answered) {
-			a.monitor.hung.Add(-1)
-			a.system.Root.Send(a.dispatcher, &returned{})
-		}
+		a.gone()
 		return
 	}
 	a.out, a.took = out, took
@@ -173,7 +192,12 @@ func guarded(props *actor.Props) *actor.Props {
 	return p.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(ctx actor.ReceiverContext, env *actor.MessageEnvelope) {
 			returned := false
+			m, execute := env.Message.(*Execute)
 			defer func() {
+				if execute && m.run != nil {
+					m.run.idle.Store(true)
+					m.run.gone()
+				}
 				switch v := recover().(type) {
 				case nil:
 					if !returned {
@@ -185,7 +209,7 @@ func guarded(props *actor.Props) *actor.Props {
 					panic(&task.PanicError{Value: v, Stack: debug.Stack()})
 				}
 			}()
-			if m, ok := env.Message.(*Execute); ok && m.check() != nil {
+			if execute && m.check() != nil {
 				ctx.ActorSystem().Root.Send(env.Sender, m.check())
 			} else {
 				next(ctx, env)

@@ -87,15 +87,12 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 	if a == nil {
 		return // waiting: the next attempt spawns anew
 	}
-	to := answered
-	if !e.entry.actor { // the handler's goroutine goes on
-		to = abandoned
-	}
-	if !a.state.CompareAndSwap(underWay, to) {
+	if a.reply != nil {
+		if !a.state.CompareAndSwap(underWay, answered) {
+			return
+		}
+	} else if !a.forsake() { // the handler's goroutine goes on
 		return
-	}
-	if to == abandoned {
-		d.monitor.hung.Add(1)
 	}
 	a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)
 	d.onAnswered(a)
@@ -173,15 +170,14 @@ func (d *dispatcher) onOverdue(m *overdue) {
 
 // abandon gives up on a handler that goes on without a ctx.
 func (d *dispatcher) abandon(e *execution, a *attempt) {
-	if !a.state.CompareAndSwap(underWay, abandoned) {
+	if !a.forsake() {
 		return // its answer is on the way
 	}
-	d.monitor.hung.Add(1)
 	e.entry.meter.abandoned.Add(1)
 	d.log.ErrorContext(a.ctx, "handler abandoned: it ignored the end of its ctx",
 		"running_for", time.Since(a.started), "stack", stackOf(a))
 	d.emit(Abandoned, e, nil)
-	if e.entry.actor && e.child != nil {
+	if a.reply != nil && e.child != nil {
 		child := e.child
 		d.dismiss(e)
 		d.bury(child)

@@ -264,9 +264,10 @@ func (d *dispatcher) leave(cause error) {
 		if a := e.cur; a != nil {
 			d.release(a)
 			a.cancel(cause)
-			if a.state.CompareAndSwap(underWay, abandoned) {
-				d.monitor.hung.Add(1)
-			}
+			a.forsake()
+			d.monitor.running.Add(-1)
+			e.entry.meter.running.Add(-1)
+			e.entry.meter.interrupted.Add(1)
 			d.endSpan(a, outcome{kind: outInterrupted, err: cause}, nextDropped)
 		}
 	}

@@ -115,6 +115,70 @@ func TestASuspectKeepsToItsTasksLimitAndPause(t *testing.T) {
 	})
 }
 
+func TestAnAbandonedTaskActorIsCountedWhileItRunsOnly(t *testing.T) {
+	bubble(t, dispatcher.Settings{MaxAbandoned: 2}, func(r *rig) {
+		free := make(chan struct{})
+		props := func(hangs bool) *actor.Props {
+			return actor.PropsFromFunc(func(ctx actor.Context) {
+				if _, ok := ctx.Message().(*dispatcher.Execute); ok && hangs {
+					<-free
+				} // no answer
+			})
+		}
+		for name, hangs := range map[string]bool{"silent": false, "hangs": true} {
+			spec := task.NewSpec(name, task.Deadline(time.Second), task.MaxFailures(1))
+			if _, err := r.client.RegisterProps(r.ctx(), spec, props(hangs)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.send("silent", nil)
+		r.send("hangs", nil)
+		r.after(time.Minute)
+		if s := r.mon.Stats(); s.Abandoned != 1 || s.Tasks[1].Abandoned+s.Tasks[2].Abandoned != 2 {
+			t.Errorf("one of them still runs: %+v", s)
+		}
+		close(free)
+		r.settle()
+		if s := r.mon.Stats(); s.Abandoned != 0 || s.Status != dispatcher.Running {
+			t.Errorf("none runs: %+v", s)
+		}
+	})
+}
+
+func TestARestartLeavesNoAttemptInTheBooks(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := 0
+		r.handle("f", func(ctx context.Context, _ raw) error {
+			if runs++; runs == 1 {
+				<-ctx.Done()
+			}
+			return nil
+		})
+		silent := actor.PropsFromFunc(func(ctx actor.Context) {
+			if m, ok := ctx.Message().(*dispatcher.Execute); ok && m.Info.Attempt > 1 {
+				ctx.Respond(dispatcher.Done{})
+			}
+		})
+		if _, err := r.client.RegisterProps(r.ctx(), task.NewSpec("a"), silent); err != nil {
+			t.Fatal(err)
+		}
+		r.send("f", nil)
+		r.send("a", nil)
+		r.settle()
+		restart(r)
+		r.after(10 * time.Minute)
+		s := r.mon.Stats()
+		if s.Running != 0 || s.Abandoned != 0 || r.left() != 0 {
+			t.Errorf("%d left, %+v", r.left(), s)
+		}
+		for _, m := range s.Tasks {
+			if m.Running != 0 || m.Started != m.Succeeded+m.Failed+m.Interrupted {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
+}
+
 func TestTheNextParkedRunsWhenTheOneBeforeItWasCancelled(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 2, MaxWorkers: 2}, func(r *rig) {
 		var ran []string
