@@ -35,12 +35,14 @@ var ErrNoAnswer = errors.New("the task actor stopped without an answer")
 // the dispatcher, decides the outcome.
 const (
 	underWay int32 = iota
+	answering // its handler writes the answer
 	answered
 	abandoned
 )
 
 // attempt is one run of a handler. The dispatcher makes it; out and took are
-// written by the goroutine that moves it to answered, before it is sent.
+// written by the one who moves it out of underWay, a handler before it moves it
+// on to answered.
 type attempt struct {
 	exec    *execution
 	info    task.Info
@@ -110,11 +112,12 @@ func (a *attempt) run(child *actor.PID) {
 // everything else to the dispatcher.
 func (a *attempt) finish(err error, child *actor.PID) {
 	out, took := read(err, classify), time.Since(a.started)
-	if !a.state.CompareAndSwap(underWay, answered) {
+	if !a.state.CompareAndSwap(underWay, answering) {
 		a.gone()
 		return
 	}
 	a.out, a.took = out, took
+	a.state.Store(answered)
 	if child != nil && out.kind == outFailed {
 		a.system.Root.Send(child, a)
 		return

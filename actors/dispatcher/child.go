@@ -81,21 +81,25 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 	if e == nil {
 		return
 	}
-	delete(d.children, m.Who.Id)
-	e.child = nil
 	a := e.cur
-	if a == nil {
-		return // waiting: the next attempt spawns anew
-	}
-	if a.reply != nil {
-		if !a.state.CompareAndSwap(underWay, answered) {
+	if a != nil && a.state.Load() != answered {
+		mine := false
+		if a.reply != nil {
+			mine = a.state.CompareAndSwap(underWay, answered)
+		} else { // the handler's goroutine goes on
+			mine = a.forsake()
+		}
+		if !mine {
+			d.ctx.Send(d.self, m) // again, when its answer is written
 			return
 		}
-	} else if !a.forsake() { // the handler's goroutine goes on
-		return
+		a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)
 	}
-	a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)
-	d.onAnswered(a)
+	delete(d.children, m.Who.Id)
+	e.child = nil
+	if a != nil { // else it waits, and the next attempt spawns anew
+		d.onAnswered(a) // an answer as well: a failure that was told to the child has gone with it
+	}
 }
 
 // onWedged: a task actor ended its goroutine by Goexit. Its mailbox will never

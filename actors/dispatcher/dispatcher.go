@@ -271,6 +271,8 @@ func (d *dispatcher) leave(cause error) {
 			d.endSpan(a, outcome{kind: outInterrupted, err: cause}, nextDropped)
 		}
 	}
+	clear(d.children) // their ends come yet, and mean nothing
+	clear(d.execs)
 }
 
 // HandleFailure implements actor.SupervisorStrategy: the failure of a child is

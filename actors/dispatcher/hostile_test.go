@@ -179,6 +179,69 @@ func TestARestartLeavesNoAttemptInTheBooks(t *testing.T) {
 	})
 }
 
+// block has the dispatcher make an actor whose producer waits for leave.
+func (r *rig) block() (enter, leave chan struct{}) {
+	r.t.Helper()
+	enter, leave = make(chan struct{}), make(chan struct{})
+	props := actor.PropsFromProducer(func() actor.Actor {
+		close(enter)
+		<-leave
+		return actor.ReceiveFunc(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*dispatcher.Execute); ok {
+				ctx.Respond(dispatcher.Done{})
+			}
+		})
+	})
+	if _, err := r.client.RegisterProps(r.ctx(), task.NewSpec("blocks"), props); err != nil {
+		r.t.Fatal(err)
+	}
+	r.send("blocks", nil)
+	return enter, leave
+}
+
+// child is the only child of the dispatcher.
+func (r *rig) child() (child *actor.PID) {
+	r.t.Helper()
+	for _, bucket := range r.system.ProcessRegistry.LocalPIDs.LocalPIDs {
+		for _, id := range bucket.Keys() {
+			if strings.HasPrefix(id, r.pid.Id+"/$") {
+				if child != nil {
+					r.t.Fatal("several children")
+				}
+				child = r.system.NewLocalPID(id)
+			}
+		}
+	}
+	return child
+}
+
+func TestAFailureToldToADeadChildIsNotLost(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 4}, func(r *rig) {
+		fail := make(chan struct{})
+		runs := 0
+		r.handle("t", func(context.Context, raw) error {
+			if runs++; runs == 1 {
+				<-fail
+				return errors.New("no")
+			}
+			return nil
+		}, task.Wait(time.Second, task.None))
+		r.send("t", nil)
+		r.settle()
+		child := r.child()
+		enter, leave := r.block()
+		<-enter
+		r.system.Root.Stop(child)
+		close(fail) // the handler's failure finds nobody
+		r.settle()
+		close(leave)
+		r.after(time.Minute)
+		if s := r.mon.Stats(); runs != 2 || r.left() != 0 || s.Running != 0 {
+			t.Errorf("%d runs, %d left, %+v", runs, r.left(), s)
+		}
+	})
+}
+
 func TestTheNextParkedRunsWhenTheOneBeforeItWasCancelled(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 2, MaxWorkers: 2}, func(r *rig) {
 		var ran []string
