@@ -16,6 +16,9 @@ import (
 const silentGrace = 3
 
 func (d *dispatcher) onDelivered(m *poller.Delivered) {
+	if m.Epoch != d.epoch {
+		return // it was in the mailbox over a restart: the poller has released it
+	}
 	d.slots.outstanding--
 	now := time.Now()
 	msg, defects := task.Decode(m.Body, m.Attributes)

@@ -66,6 +66,7 @@ type core struct {
 	paused         bool
 	drain          *drain
 	permits        permits
+	epoch          uint64 // of the subscription: the restarts before it
 }
 
 func newCore(cfg Config) *core {
@@ -200,6 +201,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		d.onStarted(ctx)
 	case *actor.Restarting:
 		d.monitor.restarts.Add(1)
+		d.epoch++
 		d.leave(ErrRestarted)
 	case *actor.Stopping:
 		d.leave(ErrDrained)
@@ -248,7 +250,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	}
 	m.status.Store(int32(Running))
 	d.joinShares()
-	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self})
+	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self, Epoch: d.epoch})
 	if d.drain != nil {
 		d.resumeDrain()
 		return

@@ -12,6 +12,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -175,6 +176,32 @@ func TestARestartLeavesNoAttemptInTheBooks(t *testing.T) {
 			if m.Running != 0 || m.Started != m.Succeeded+m.Failed+m.Interrupted {
 				t.Errorf("%+v", m)
 			}
+		}
+	})
+}
+
+func TestWhatWasDeliveredBeforeARestartIsNotRunAfterIt(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 4, CrashSuspects: "together"}, func(r *rig) {
+		var inside, most atomic.Int32
+		r.handle("t", func(context.Context, raw) error {
+			most.Store(max(most.Load(), inside.Add(1)))
+			defer inside.Add(-1)
+			time.Sleep(time.Second)
+			return nil
+		})
+		enter, leave := r.block()
+		<-enter // from here on the dispatcher is busy, and its mailbox fills
+		r.system.Root.Send(r.pid, (*poller.Settled)(nil)) // it panics
+		r.send("t", nil)
+		r.settle()
+		close(leave)
+		r.settle()
+		if s := r.mon.Stats(); s.Restarts != 1 {
+			t.Fatalf("%+v", s)
+		}
+		r.after(10 * time.Minute)
+		if most.Load() != 1 || r.left() != 0 {
+			t.Errorf("one message ran %d times at once; %d left", most.Load(), r.left())
 		}
 	})
 }

@@ -19,6 +19,7 @@ type queue struct {
 	lease    time.Duration // visibility; leases of living subscribers are kept
 	self     *actor.PID
 	sub      *actor.PID
+	epoch    uint64
 	system   *actor.ActorSystem
 	messages []*message
 	leases   map[poller.LeaseID]*message
@@ -74,7 +75,7 @@ func (q *queue) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		q.stopTimer()
 	case *poller.Subscribe:
-		q.sub, q.demand, q.draining = m.To, 0, false
+		q.sub, q.epoch, q.demand, q.draining = m.To, m.Epoch, 0, false
 		for id, msg := range q.leases {
 			msg.lease, msg.visible = 0, time.Now()
 			delete(q.leases, id)
@@ -213,7 +214,7 @@ func (q *queue) deliver() {
 		q.leases[q.next] = m
 		q.tell(&poller.Delivered{
 			Lease: q.next, MessageID: m.id, Body: m.body, Attributes: m.attrs, GroupID: m.group,
-			ReceiveCount: m.receives, Sent: m.sent, FirstReceived: m.first, TraceHeader: m.trace,
+			ReceiveCount: m.receives, Sent: m.sent, FirstReceived: m.first, TraceHeader: m.trace, Epoch: q.epoch,
 		})
 	}
 	q.stopTimer()

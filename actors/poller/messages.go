@@ -19,7 +19,14 @@ type (
 	// [Settled]. It begins a new epoch: demand starts at zero, and what an
 	// earlier subscriber had not settled is released at once, for whoever
 	// subscribes anew has lost the executions behind those leases.
-	Subscribe struct{ To *actor.PID }
+	//
+	// Epoch is the subscriber's number for it and comes back on each
+	// [Delivered]: by it one who was restarted tells what is still in its
+	// mailbox from before, and released, from what it holds.
+	Subscribe struct {
+		To    *actor.PID
+		Epoch uint64
+	}
 
 	// Want adds to the demand: the subscriber has Credits more free slots.
 	// Each [Delivered] uses up one. A negative number takes demand back;
@@ -111,6 +118,7 @@ type (
 		Sent          time.Time // SentTimestamp
 		FirstReceived time.Time // ApproximateFirstReceiveTimestamp
 		TraceHeader   string    // AWSTraceHeader, empty if none
+		Epoch         uint64    // of the Subscribe that it answers
 	}
 
 	// LeaseLost says that a lease ended, or can no longer be kept: the

@@ -21,6 +21,7 @@ type worker struct {
 	crew *crew
 
 	subscriber *actor.PID
+	epoch      uint64 // the subscriber's
 	demand     demand
 	ledger     *ledger
 	deletes    batch[*lease] // settled by deletion
@@ -141,6 +142,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 		w.onDrain(w.asker(ctx), m)
 	case *Subscribe:
 		w.onSubscribe(ctx, m.To)
+		w.epoch = m.Epoch
 	case *actor.Terminated:
 		if w.subscriber != nil && w.subscriber.Equal(m.Who) {
 			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled)
@@ -217,6 +219,9 @@ func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
 	}
 	w.subscriber = to
 	w.demand.begin()
+	if to != nil {
+		w.demand.credits = -w.heldBack // they are handed to the new subscriber
+	}
 	for _, l := range w.ledger.leases {
 		switch {
 		case l.settling != nil || l.waiting != nil && to != nil:
