@@ -1,7 +1,9 @@
 package poller_test
 
 import (
+	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +37,29 @@ func TestWhatIsHeldBackCountsForTheNewSubscriber(t *testing.T) {
 		synctest.Wait()
 		if s := r.poller.Stats(); s.Wanted != -1 {
 			t.Errorf("%d wanted: the subscriber counts one message and no credit", s.Wanted)
+		}
+	})
+}
+
+// A client may be slow to heed the end of its request's ctx, or deaf to it.
+func TestADrainGivesAReceiveUpOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var records atomic.Int32
+		r := newQueue(t, "tasks").start(func(c *poller.Config) { c.Logger = slog.New(counting{n: &records}) })
+		free := make(chan struct{})
+		r.wire.hangBy(func(req *http.Request, op string) error {
+			if op == receive {
+				<-free
+			}
+			return nil
+		})
+		r.want(1)
+		synctest.Wait()
+		r.system.Root.RequestWithCustomSender(r.pid, &poller.Drain{}, r.sub)
+		time.AfterFunc(21*time.Second, func() { close(free) })
+		next[*poller.Drained](r)
+		if n := records.Load(); n > 3 {
+			t.Errorf("%d records", n)
 		}
 	})
 }

@@ -55,6 +55,7 @@ type worker struct {
 type draining struct {
 	handOver bool
 	until    time.Time
+	overdue  bool // its receives were given up
 	waiting  []*actor.PID
 }
 
@@ -173,7 +174,8 @@ func (w *worker) onTick() {
 	w.counts.alive.Store(w.now.UnixNano())
 	w.leasesDue()
 	w.postponedDue()
-	if w.drain != nil && !w.now.Before(w.drain.until) {
+	if w.drain != nil && !w.drain.overdue && !w.now.Before(w.drain.until) {
+		w.drain.overdue = true
 		w.giveUpReceives()
 	}
 }
@@ -197,7 +199,7 @@ func (w *worker) arm() {
 		earlier(w.changes.deadline(), true)
 	}
 	earlier(w.laterAt, len(w.later) > 0)
-	if w.drain != nil && len(w.receives) > 0 {
+	if w.drain != nil && !w.drain.overdue && len(w.receives) > 0 {
 		earlier(w.drain.until, true)
 	}
 	if !w.armed.IsZero() && !wake.Before(w.armed) {
