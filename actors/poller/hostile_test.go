@@ -63,3 +63,27 @@ func TestADrainGivesAReceiveUpOnce(t *testing.T) {
 		}
 	})
 }
+
+// A late settle of a lost lease is tried until the message's twelve hours are
+// over; nobody waits for it beyond.
+func TestAForgottenLateSettleHoldsUpNoFlush(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newQueue(t, "tasks").start(timeout(40*time.Second), with(func(s *poller.Settings) { s.RequestTimeout = time.Minute }))
+		r.send("m", 1)
+		r.want(1)
+		d := next[*poller.Delivered](r)
+		r.wire.breakBy(func(op string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error) {
+			if op == deletes {
+				time.Sleep(59 * time.Second)
+			}
+			return unavailable()
+		})
+		next[*poller.LeaseLost](r)
+		r.done(d)
+		next[*poller.Settled](r)
+		time.Sleep(13 * time.Hour)
+		r.system.Root.RequestWithCustomSender(r.pid, &poller.Flush{}, r.sub)
+		synctest.Wait()
+		next[*poller.Flushed](r)
+	})
+}

@@ -199,6 +199,9 @@ func (b *ledger) collect(now time.Time) dueWork {
 		l := b.due[0]
 		switch {
 		case l.lost:
+			if l.settling != nil { // a late delete that never worked
+				l.settling.over = true
+			}
 			b.close(l)
 			continue
 		case !now.Before(l.lostAt()):
