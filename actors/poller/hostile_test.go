@@ -3,10 +3,13 @@ package poller_test
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/actors/poller"
 )
@@ -86,4 +89,21 @@ func TestAForgottenLateSettleHoldsUpNoFlush(t *testing.T) {
 		synctest.Wait()
 		next[*poller.Flushed](r)
 	})
+}
+
+func TestABatchToAQueueThatIsMadeAnew(t *testing.T) {
+	q := newQueue(t, "tasks")
+	s := q.sender(poller.SenderEnsure(poller.EnsureOptions{Create: true}))
+	for range 2 {
+		if _, err := s.SendMany(t.Context(), outgoings("tasks", 10)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: &q.url}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none := q.sender()
+	if _, err := none.SendMany(t.Context(), outgoings("tasks", 2)); err == nil || !strings.Contains(err.Error(), "2 of 2") || none.Stats().Requests != 0 {
+		t.Errorf("%v, %+v", err, none.Stats())
+	}
 }

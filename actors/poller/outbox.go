@@ -123,7 +123,7 @@ func (b *outbox) send(letters []*letter) {
 	}
 	if err != nil {
 		b.sender.counts.failures.Add(1)
-		b.failed(letters, err)
+		b.failed(letters, err, url)
 		return
 	}
 	b.answered(letters, out)
@@ -164,16 +164,19 @@ func (b *outbox) answered(letters []*letter, out *sqs.SendMessageBatchOutput) {
 	b.release(letters, again)
 }
 
-// failed settles a request that failed as a whole.
-func (b *outbox) failed(letters []*letter, err error) {
+// failed settles a request to url, empty if that was not found, which failed as
+// a whole.
+func (b *outbox) failed(letters []*letter, err error, url string) {
 	var missing *types.QueueDoesNotExist
+	gone := errors.As(err, &missing)
+	lookUp := gone && url != "" && b.forget(url)
 	again := letters[:0:0]
 	for _, l := range letters {
 		l.tries++
 		switch {
-		case errors.As(err, &missing) && l.tries == 1 && b.forget(): // the queue was made anew, or a pool's is to be
+		case lookUp && l.tries == 1: // the queue was made anew, or a pool's is to be
 			again = append(again, l)
-		case !errors.As(err, &missing) && isRefusal(err) && len(letters) > 1: // one of them spoils the batch: find out which
+		case !gone && isRefusal(err) && len(letters) > 1: // one of them spoils the batch: find out which
 			l.single = true
 			again = append(again, l)
 		default:
@@ -291,15 +294,17 @@ func (b *outbox) known() string {
 	return b.url
 }
 
-// forget drops the URL of a queue that is no longer there, unless the caller
-// gave the URL itself. It tells whether looking it up again makes sense.
-func (b *outbox) forget() bool {
-	b.urlMu.Lock()
-	defer b.urlMu.Unlock()
-	if b.url == b.pool || b.url == "" {
+// forget drops the URL of a queue that did not work, so that it is looked up
+// again; false for one that the caller gave itself.
+func (b *outbox) forget(url string) bool {
+	if url == b.pool {
 		return false
 	}
-	b.url = ""
+	b.urlMu.Lock()
+	defer b.urlMu.Unlock()
+	if b.url == url {
+		b.url = ""
+	}
 	return true
 }
 
