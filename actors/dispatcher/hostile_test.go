@@ -306,9 +306,9 @@ func TestTheNextParkedRunsWhenTheOneBeforeItWasCancelled(t *testing.T) {
 
 func TestALimitlessWaitIsALongOne(t *testing.T) {
 	bubble(t, dispatcher.Settings{}, func(r *rig) {
-		runs := 0
+		var runs atomic.Int32
 		r.handle("t", func(_ context.Context, job raw) error {
-			runs++
+			runs.Add(1)
 			switch string(job.Args) {
 			case "1":
 				return task.Snooze(math.MaxInt64)
@@ -321,8 +321,8 @@ func TestALimitlessWaitIsALongOne(t *testing.T) {
 			r.send("t", i+1)
 		}
 		r.after(24 * time.Hour)
-		if s := r.mon.Stats(); runs != 3 || r.left() != 3 || s.SettleFailed != 0 {
-			t.Errorf("%d runs, %d left, %+v", runs, r.left(), s)
+		if s := r.mon.Stats(); runs.Load() != 3 || r.left() != 3 || s.SettleFailed != 0 {
+			t.Errorf("%d runs, %d left, %+v", runs.Load(), r.left(), s)
 		}
 	})
 }
