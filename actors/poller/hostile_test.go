@@ -107,3 +107,24 @@ func TestABatchToAQueueThatIsMadeAnew(t *testing.T) {
 		t.Errorf("%v, %+v", err, none.Stats())
 	}
 }
+
+func TestALostLeaseIsNotShownAsHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newQueue(t, "tasks").start(timeout(40 * time.Second))
+		r.send("m", 1)
+		r.want(1)
+		d := next[*poller.Delivered](r)
+		r.wire.breakBy(only(changes, down))
+		next[*poller.LeaseLost](r)
+		synctest.Wait()
+		if s := r.poller.Stats(); s.Lost != 1 || s.Leases != 0 || !s.OldestLease.IsZero() {
+			t.Errorf("%+v", s)
+		}
+		r.done(d)
+		next[*poller.Settled](r)
+		time.Sleep(time.Minute)
+		if s := r.poller.Stats(); s.Leases != 0 || s.Deleted != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -99,6 +99,7 @@ type ledger struct {
 	last      LeaseID
 	first     LeaseID // no lease before it is open
 	unsettled int     // leases whose settle may still come
+	lost      int     // leases that are lost and only kept for a late settle
 }
 
 func newLedger(notice time.Duration) *ledger {
@@ -148,6 +149,9 @@ func (b *ledger) lose(l *lease) {
 	if l.settling == nil && !l.lost {
 		b.unsettled--
 	}
+	if !l.lost {
+		b.lost++
+	}
 	l.lost = true
 	b.update(l)
 }
@@ -160,14 +164,17 @@ func (b *ledger) close(l *lease) {
 	if l.settling == nil && !l.lost {
 		b.unsettled--
 	}
+	if l.lost {
+		b.lost--
+	}
 	delete(b.leases, l.id)
 	heap.Remove(&b.due, l.index)
 }
 
-// oldest returns the lease that has been open for longest, or nil.
+// oldest returns the lease that has been held for longest, or nil.
 func (b *ledger) oldest() *lease {
 	for ; b.first <= b.last; b.first++ {
-		if l := b.leases[b.first]; l != nil {
+		if l := b.leases[b.first]; l != nil && !l.lost {
 			return l
 		}
 	}

@@ -133,8 +133,17 @@ func TestLedgerProperties(t *testing.T) {
 					delete(queue, l)
 				}
 			}
-			if o := b.oldest(); (o == nil) != (len(b.leases) == 0) {
-				t.Fatal("oldest:", o)
+			var lost int
+			var oldest *lease
+			for _, l := range b.leases {
+				if l.lost {
+					lost++
+				} else if oldest == nil || l.id < oldest.id {
+					oldest = l
+				}
+			}
+			if lost != b.lost || b.oldest() != oldest {
+				t.Fatalf("%d lost, counted %d; oldest %v, want %v", lost, b.lost, b.oldest(), oldest)
 			}
 		}
 	})

@@ -92,7 +92,7 @@ func (w *worker) inspect() *Stats {
 func (w *worker) publish() {
 	w.counts.wanted.Store(int64(w.demand.credits))
 	w.counts.underWay.Store(int64(len(w.receives)))
-	w.counts.leases.Store(int64(len(w.ledger.leases)))
+	w.counts.leases.Store(int64(len(w.ledger.leases) - w.ledger.lost))
 	var oldest int64
 	if l := w.ledger.oldest(); l != nil {
 		oldest = l.received.UnixNano()
