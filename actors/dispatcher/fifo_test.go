@@ -137,14 +137,14 @@ func TestFIFOExhaustedHeadIsDeadLetteredInItsGroupAndTheNextRuns(t *testing.T) {
 			}
 			return nil
 		}, task.MaxFailures(3))
-		first := r.sendAll("t", "a", pair{"a", "0"}, pair{"a", "1"})[0]
+		r.sendAll("t", "a", pair{"a", "0"}, pair{"a", "1"})
 		r.after(time.Hour)
 		if got := o.ran("a"); got != "[0 0 0 1]" {
 			t.Errorf("ran %s", got)
 		}
 		r.inspect(func(q *queue) {
 			dead := q.others["pool_dead.fifo"]
-			if len(dead) != 1 || dead[0].GroupID != "a" || dead[0].DedupID != first.ExecID {
+			if len(dead) != 1 || dead[0].GroupID != "a" || dead[0].DedupID != "m1" {
 				t.Errorf("dead %+v", dead)
 			}
 		})

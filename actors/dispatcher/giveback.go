@@ -112,9 +112,11 @@ func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller
 	}
 	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader}
 	if fifo := isFIFO(pool) || pool == "" && d.ordered; fifo {
-		out.DedupID = m.ExecID
+		// By the message, not the exec_id: two messages may have the same, of
+		// which SQS would drop the second without a word.
+		out.DedupID = e.messageID
 		if out.GroupID == "" {
-			out.GroupID = m.ExecID
+			out.GroupID = e.messageID
 		}
 	}
 	return out

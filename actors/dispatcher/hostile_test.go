@@ -326,3 +326,19 @@ func TestALimitlessWaitIsALongOne(t *testing.T) {
 		}
 	})
 }
+
+func TestFIFODeadLettersOfOneExecIDAreTwo(t *testing.T) {
+	bubbleOn(t, "pool.fifo", dispatcher.Settings{}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return task.Cancel(errors.New("no")) })
+		for range 2 {
+			r.send("t", nil, task.ExecID("the same"), task.Group("g"))
+		}
+		r.after(time.Minute)
+		r.inspect(func(q *queue) {
+			list := q.others["pool_dead.fifo"]
+			if len(list) != 2 || list[0].DedupID == list[1].DedupID || list[0].DedupID == "" {
+				t.Errorf("SQS takes one of them: %+v", list)
+			}
+		})
+	})
+}
