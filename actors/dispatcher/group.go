@@ -29,8 +29,8 @@ func (d *dispatcher) join(e *execution) {
 	e.group = g
 }
 
-// advance takes e out of its group. After a head that was given back or lost,
-// those behind it are given back too: they may only run after it.
+// advance takes e out of its group. After one that was given back or lost, those
+// behind it are given back too: they may only run after it.
 func (d *dispatcher) advance(e *execution) {
 	g := e.group
 	e.group = nil
@@ -43,11 +43,11 @@ func (d *dispatcher) advance(e *execution) {
 		delete(d.groups, g.id)
 		return
 	}
-	if i > 0 {
+	if e.returned || e.lost {
+		d.returnFollowers(g, i)
 		return
 	}
-	if e.returned || e.lost {
-		d.returnFollowers(g)
+	if i > 0 {
 		return
 	}
 	if next := g.head(); next.phase == queued && d.drain == nil {
@@ -55,11 +55,15 @@ func (d *dispatcher) advance(e *execution) {
 	}
 }
 
-// returnFollowers gives all of a group back, the last first.
-func (d *dispatcher) returnFollowers(g *group) {
-	for _, e := range slices.Backward(slices.Clone(g.queue)) {
-		if e.phase == queued {
-			d.unqueue(e)
+// returnFollowers gives a group back from place i on, the last first.
+func (d *dispatcher) returnFollowers(g *group, i int) {
+	for _, e := range slices.Backward(slices.Clone(g.queue[i:])) {
+		if e.phase == queued || e.phase == waiting {
+			if e.phase == waiting {
+				d.unhold(e)
+			} else {
+				d.unqueue(e)
+			}
 			e.returned = true
 			d.settle(e, &poller.Settle{Lease: e.lease, Release: true})
 		}

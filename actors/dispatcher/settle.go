@@ -45,7 +45,11 @@ func (d *dispatcher) onWake(m *wake) {
 	}
 	if e.phase == waiting {
 		d.unhold(e)
-		d.enqueue(e, time.Now())
+		if e.group != nil && e.group.head() != e { // an operator snoozed it
+			e.enter(queued, time.Now())
+		} else {
+			d.enqueue(e, time.Now())
+		}
 	}
 	d.pump()
 }
