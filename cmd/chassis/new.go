@@ -68,7 +68,7 @@ func (a *app) begin(ctx context.Context, n *newService) error {
 	if n.Module == "" {
 		n.Module = n.Name
 	}
-	if !modulePath.MatchString(n.Module) {
+	if !modulePath.MatchString(n.Module) || path.Clean(n.Module) != n.Module {
 		return usage("--module is %q: want a path such as example.org/%s", n.Module, n.Name)
 	}
 	if n.dir == "" {

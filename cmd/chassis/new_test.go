@@ -100,6 +100,8 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"new there":                  "there already",
 		"new x --replace .":          "checkout",
 		"new x --module -bad":        "--module",
+		"new x --module x/../y":      "--module",
+		"new x --module x/":          "--module",
 		"new x --dir deep/down/here": "deep/down/here",
 	} {
 		r := chassisWith(t, "", strings.Fields(line)...)
