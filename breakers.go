@@ -67,9 +67,9 @@ func (s *System) Breakers() []*breaker.Breaker {
 }
 
 func (s *System) stopBreakers(ctx context.Context) error {
-	all := s.Breakers()
 	s.breakers.mu.Lock()
-	s.breakers.each = nil
+	all := s.breakers.each
+	s.breakers.each = nil // from here on none is made
 	s.breakers.mu.Unlock()
 	var errs []error
 	for _, b := range all {

@@ -3,10 +3,12 @@ package chassis_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -232,5 +235,44 @@ func TestRunReturnsWhenSomebodyElseStopsTheSystem(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNoBreakerOutlivesItsSystem: one that is made while the system stops is
+// stopped too, or refused.
+func TestNoBreakerOutlivesItsSystem(t *testing.T) {
+	for range 20 {
+		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := make([][]*breaker.Breaker, 4)
+		var work sync.WaitGroup
+		begun := make(chan struct{}, len(made))
+		for k := range made {
+			work.Go(func() {
+				defer func() { _ = recover() }() // refused
+				for i := 0; ; i++ {
+					made[k] = append(made[k], sys.Breaker(fmt.Sprintf("https://host-%d-%d", k, i)))
+					if i == 3 {
+						begun <- struct{}{}
+					}
+				}
+			})
+		}
+		for range made {
+			<-begun
+		}
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		work.Wait()
+		for _, list := range made {
+			for _, b := range list {
+				if err := b.Reset(""); !errors.Is(err, breaker.ErrStopped) {
+					t.Fatalf("the breaker of %s goes on: %v", b.Service(), err)
+				}
+			}
+		}
 	}
 }
