@@ -139,7 +139,7 @@ type Peeked struct {
 	State      string            `json:"state"` // visible, in flight or delayed
 	Sent       time.Time         `json:"sent"`
 	Visible    time.Time         `json:"visible,omitzero"` // when it becomes visible, if it is not
-	Receives   int               `json:"receives"`
+	Receives   int               `json:"receives"`         // also by the queues that it was dead-lettered from
 }
 
 // Peek looks at up to limit messages of a queue, those sent first. Nothing
@@ -195,7 +195,7 @@ func (e *PeekError) Unwrap() error { return e.Err }
 
 func peeked(p *engine.Peeked) Peeked {
 	v := Peeked{MessageID: string(wire.AppendUUID(nil, p.ID)), Body: p.Content.Body, Group: p.Group, State: p.State,
-		Sent: time.Unix(0, p.Sent).UTC(), Receives: int(p.Receives)}
+		Sent: time.Unix(0, p.Sent).UTC(), Receives: int(p.Receives) + int(p.Before)}
 	if p.Due != 0 {
 		v.Visible = time.Unix(0, p.Due).UTC()
 	}

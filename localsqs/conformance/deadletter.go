@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"strconv"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -32,6 +34,9 @@ func (s *suite) deadLetters() {
 	s.equal("body", *m.Body, "poison")
 	s.equal("attribute", *m.MessageAttributes["a"].StringValue, "v")
 	s.equal("SentTimestamp", m.Attributes["SentTimestamp"], last.Attributes["SentTimestamp"])
+	if n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"]); err != nil || n < 3 {
+		s.t.Errorf("ApproximateReceiveCount is %q, want the receives of both queues, 3", m.Attributes["ApproximateReceiveCount"])
+	}
 	s.equal("DeadLetterQueueSourceArn", m.Attributes["DeadLetterQueueSourceArn"], sourceARN)
 	if _, err := s.Client.ChangeMessageVisibility(s.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: dead, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0}); err != nil {
 		s.t.Fatal(err)
@@ -62,7 +67,9 @@ func (s *suite) redrive(url, dead *string, deadARN, sourceARN string) {
 	}
 	s.poll("the move", func() bool { return *task().Status == "COMPLETED" })
 	s.equal("moved", task().ApproximateNumberOfMessagesMoved, 1)
-	s.equal("body", *s.one(&sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 5}).Body, "poison")
+	back := s.one(&sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 5, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}})
+	s.equal("body", *back.Body, "poison")
+	s.equal("ApproximateReceiveCount of what was moved back", back.Attributes["ApproximateReceiveCount"], "1")
 	_, err = s.Client.CancelMessageMoveTask(s.ctx, &sqs.CancelMessageMoveTaskInput{TaskHandle: start.TaskHandle})
 	s.wantCode(err, "AWS.SimpleQueueService.UnsupportedOperation")
 

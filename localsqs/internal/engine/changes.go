@@ -42,6 +42,7 @@ type Meta struct {
 	ID                         [16]byte
 	Sent, First, Received, Due int64
 	Receives, Size             uint32
+	Before                     uint32 // 0 without an Origin
 	Group                      string
 	Origin                     *Key
 }
@@ -69,7 +70,7 @@ func (e *Engine) TakeChanges() []Change {
 
 func (m *Message) meta(due int64) Meta {
 	return Meta{ID: m.ID, Sent: m.Sent, First: m.first, Received: m.received, Due: due,
-		Receives: m.receives, Size: m.size, Group: m.group.name, Origin: m.origin}
+		Receives: m.receives, Before: m.before, Size: m.size, Group: m.group.name, Origin: m.origin}
 }
 
 func (e *Engine) recordQueue(q *Queue) {

@@ -58,3 +58,22 @@ func TestADeleteMakesRoomInFlightForOneWhoWaits(t *testing.T) {
 		t.Error("there is room in flight and a message, and the receive still waits")
 	}
 }
+
+func TestNothingIsHiddenForYearsByAClockThatWasWrong(t *testing.T) {
+	e := New(Config{Account: "000000000000"})
+	q, err := e.CreateQueue(0, Key{"r", "q"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const now, year = int64(1e18), 365 * 24 * 3600 * second
+	e.RestoreMessage(now, q, 1, &Meta{ID: [16]byte{1}, Sent: now + year, Receives: 1, Due: now + year})
+	e.RestoreMessage(now, q, 2, &Meta{ID: [16]byte{2}, Sent: now + year, Due: now + year})
+	e.Advance(now + MaxDelay*second)
+	if q.delayed != 0 || q.inflight != 1 {
+		t.Errorf("%d delayed, %d in flight after the longest delay, want 0 and 1", q.delayed, q.inflight)
+	}
+	e.Advance(now + MaxVisibility*second)
+	if q.visible != 2 {
+		t.Errorf("%d visible after the longest invisibility, want 2", q.visible)
+	}
+}

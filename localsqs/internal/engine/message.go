@@ -11,7 +11,8 @@ type Message struct {
 	group    *group
 	content  *Content // nil: in the store
 	origin   *Key     // the queue it was dead-lettered from, or nil
-	receives uint32
+	receives uint32   // of this queue
+	before   uint32   // receives of the queues that it was dead-lettered from
 	size     uint32
 	pos      int32 // in the timer heap (delayed, inFlight) or in group.back (returned)
 	agePos   int32 // in Queue.ages

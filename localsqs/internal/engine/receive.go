@@ -10,6 +10,7 @@ type Received struct {
 	Queue    int64
 	Seq      uint64
 	Receives uint32
+	Before   uint32 // receives of the queues that it was dead-lettered from
 	Sent     int64
 	First    int64
 	Group    string
@@ -143,7 +144,7 @@ func (e *Engine) deliver(now int64, m *Message, w *Waiter) {
 
 func (m *Message) delivery() Received {
 	q := m.group.queue
-	return Received{ID: m.ID, Queue: q.ID, Seq: m.Seq, Receives: m.receives, Sent: m.Sent, First: m.first,
+	return Received{ID: m.ID, Queue: q.ID, Seq: m.Seq, Receives: m.receives, Before: m.before, Sent: m.Sent, First: m.first,
 		Group: m.group.name, Origin: m.origin, Content: m.content, FIFO: q.attrs.fifo}
 }
 

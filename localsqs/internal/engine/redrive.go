@@ -26,7 +26,9 @@ func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
 }
 
 // move takes an available message to another queue: a new place in the order,
-// the same MessageId, its receives counted anew. Its SentTimestamp, from which
+// the same MessageId. Its receives are counted anew for to's own policy; a
+// receiver is told those of all queues (ApproximateReceiveCount in the API
+// reference), until a move task makes it a new message. Its SentTimestamp, from which
 // its retention runs, stays in a standard queue and is reset in a FIFO queue
 // (SQS developer guide, "Setting-up dead-letter queue retention").
 // Once it has left its queue, renew may change it.
@@ -38,6 +40,9 @@ func (e *Engine) move(now int64, m *Message, to *Queue, origin *Key, renew func(
 	}
 	if to.attrs.fifo {
 		m.Sent = now
+	}
+	if m.before += m.receives; origin == nil {
+		m.before = 0
 	}
 	e.lastSeq++
 	m.Seq, m.origin, m.receives, m.first, m.received = e.lastSeq, origin, 0, 0, 0

@@ -88,6 +88,7 @@ func appendMeta(b []byte, m *engine.Meta) []byte {
 	if m.Origin != nil {
 		b = appendText(b, m.Origin.Region)
 		b = appendText(b, m.Origin.Name)
+		b = binary.AppendUvarint(b, uint64(m.Before))
 	}
 	return b
 }
@@ -102,6 +103,9 @@ func parseMeta(v []byte) (m engine.Meta, err error) {
 	m.Group = strings.Clone(r.text())
 	if r.s != "" {
 		m.Origin = &engine.Key{Region: strings.Clone(r.text()), Name: strings.Clone(r.text())}
+	}
+	if r.s != "" { // a record of before has none
+		m.Before = uint32(r.uvarint())
 	}
 	return m, r.err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestRecordsComeBackAsTheyWere(t *testing.T) {
-	for _, m := range []engine.Meta{{}, {ID: [16]byte{1, 2}, Sent: 1e18, First: 3, Received: 4, Due: -1, Receives: 1 << 31, Size: 1 << 20, Group: "g", Origin: &engine.Key{Region: "r", Name: "n"}}} {
+	for _, m := range []engine.Meta{{}, {ID: [16]byte{1, 2}, Sent: 1e18, First: 3, Received: 4, Due: -1, Receives: 1 << 31, Size: 1 << 20, Group: "g", Before: 300, Origin: &engine.Key{Region: "r", Name: "n"}}} {
 		if got, err := parseMeta(appendMeta(nil, &m)); err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("got %+v, %v; want %+v", got, err, m)
 		}

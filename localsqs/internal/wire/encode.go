@@ -355,7 +355,7 @@ func appendSystem(b []byte, r *engine.Received, set systemSet, receipts Receipts
 	}
 	if set&receiveCount != 0 {
 		name("ApproximateReceiveCount")
-		b = append(strconv.AppendUint(append(b, '"'), uint64(r.Receives), 10), '"')
+		b = append(strconv.AppendUint(append(b, '"'), uint64(r.Receives)+uint64(r.Before), 10), '"')
 	}
 	if set&firstReceive != 0 {
 		millis("ApproximateFirstReceiveTimestamp", r.First)
