@@ -22,22 +22,30 @@ func (e *Engine) RestoreQueue(r *QueueRecord) (*Queue, *Error) {
 
 // RestoreMessage puts a message back where it was: delayed, in flight or
 // available. Messages must come in the order of their seq. Since they were
-// recorded the clock may have been set back: none is hidden for longer than one
-// can be.
+// recorded the clock may have been set back: one that would be hidden for longer
+// than is possible is available.
 func (e *Engine) RestoreMessage(now int64, q *Queue, seq uint64, r *Meta) {
 	m := &Message{ID: r.ID, Seq: seq, Sent: r.Sent, first: r.First, received: r.Received, origin: r.Origin,
 		receives: r.Receives, before: r.Before, size: r.Size, pos: -1, agePos: -1}
 	e.lastSeq = max(e.lastSeq, seq)
 	e.insert(q, m, r.Group)
-	if r.Due > now && m.receives > 0 {
+	longest := int64(MaxDelay)
+	if m.receives > 0 {
+		longest = MaxVisibility
+	}
+	due := r.Due
+	if due > now+longest*second {
+		due = now
+	}
+	if due > now && m.receives > 0 {
 		m.state = inFlight
 		q.inflight++
 		m.group.inFlight++
-		e.timers.heap.push(min(r.Due, now+MaxVisibility*second), m.Seq, m)
+		e.timers.heap.push(due, m.Seq, m)
 		m.group.turn()
 		return
 	}
-	e.enqueue(m, min(r.Due, now+MaxDelay*second), now)
+	e.enqueue(m, due, now)
 }
 
 // RestoreDedup puts a deduplication id back, unless its time is over. They must
