@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -47,6 +48,12 @@ func parseDotEnv(o *opening, prefix, path string, data []byte) *node {
 			continue
 		}
 		seen[v.name] = v.line
+		if slices.Contains(o.config.reserved, v.name) {
+			if v.value != "" && o.config.lookupEnv(v.name) == "" {
+				o.fail(&Error{Kind: KindSource, Pos: Position{File: path, Name: v.name, Line: v.line, Column: v.col}, Problem: "says which files are read, and is looked for in the environment only: set it there"})
+			}
+			continue
+		}
 		if prefixed(v.name, prefix) && strings.HasPrefix(v.name, prefix) {
 			vars = append(vars, v)
 		}

@@ -270,7 +270,8 @@ func Profiles(names ...string) Source {
 
 // ProfilesFromEnv is Profiles with the names, divided by commas, that the
 // variable holds: ProfilesFromEnv("CHASSIS_PROFILE"). Unset or empty means none.
-// [Env] does not take the variable for a setting.
+// [Env] does not take the variable for a setting, and one that only a .env file
+// has is an error.
 func ProfilesFromEnv(variable string) Source {
 	s := profileSource(Position{Name: variable}, func(c *config) []string {
 		names := strings.Split(c.lookupEnv(variable), ",")

@@ -73,6 +73,15 @@ func TestProfiles(t *testing.T) {
 	if err != nil || got.A != "plain" || got.B != "eu" {
 		t.Errorf("the variable of the profile is no setting: got %+v, %v", got, err)
 	}
+	env := settings.DotEnv("APP", filepath.Join(files(t, map[string]string{".env": "APP_PROFILE=eu"}), ".env"))
+	_, err = settings.Load(small{}, settings.ProfilesFromEnv("APP_PROFILE"), env, settings.Shared())
+	if err == nil || !strings.Contains(err.Error(), ".env:1:1: APP_PROFILE: says which files are read") {
+		t.Errorf("a profile is passed over in silence: got %v", err)
+	}
+	_, err = settings.Load(small{}, file, settings.ProfilesFromEnv("APP_PROFILE"), env, settings.Environ("APP", []string{"APP_PROFILE=eu"}))
+	if err != nil {
+		t.Errorf("the environment has it too: got %v", err)
+	}
 	_, err = settings.Load(small{}, file, settings.Profiles("pord"))
 	if got := mistakes(t, err); len(got) != 1 || got[0] != `profile: no file has the profile "pord"; did you mean prod?` {
 		t.Errorf("got %q", got)
