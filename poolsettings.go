@@ -58,9 +58,18 @@ func (t TaskSettings) deadPool() string {
 	return or(t.DeadLetterPool, dispatcher.DeadLetterPool(t.TaskPool))
 }
 
-// check tells what is wrong with the section tasks, each pool for itself and
-// all of them together.
+// check is Validate once the service's name has given a pool to the embedded queue.
 func (t TaskSettings) check() error {
+	err := t.Validate()
+	if t.TaskPool == "" && len(t.Pools) > 0 {
+		err = errors.Join(err, errors.New("tasks.pools is set, but tasks.task_pool is not: name the pool that tasks are sent to if they name none"))
+	}
+	return err
+}
+
+// Validate tells what is wrong with the section tasks, each pool for itself and
+// all of them together.
+func (t TaskSettings) Validate() error {
 	errs := []error{t.PollerSettings.Validate(), t.DispatcherSettings.Validate()}
 	if t.TotalWorkers < 0 {
 		errs = append(errs, fmt.Errorf("tasks.total_workers is %d: must be 0 (no limit but the pools' own) or more", t.TotalWorkers))
@@ -69,8 +78,6 @@ func (t TaskSettings) check() error {
 		if err := poller.CheckQueueName(t.TaskPool); err != nil {
 			errs = append(errs, fmt.Errorf("tasks.task_pool: %w", err))
 		}
-	} else if len(t.Pools) > 0 {
-		errs = append(errs, errors.New("tasks.pools is set, but tasks.task_pool is not: name the pool that tasks are sent to if they name none"))
 	}
 	role := map[string]string{}
 	claim := func(queue, what string) {

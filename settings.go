@@ -69,6 +69,14 @@ func (q QueueSettings) Embedded() bool {
 	return q.Endpoint == "" && q.Region == "" && q.Profile == ""
 }
 
+// Validate tells that the settings choose both queues.
+func (q QueueSettings) Validate() error {
+	if !q.Embedded() && (q.Path != "" || q.Listen != "") {
+		return errors.New("path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other")
+	}
+	return nil
+}
+
 // DefaultSettings returns the settings with every default filled in.
 func DefaultSettings() Settings {
 	return Settings{
@@ -158,8 +166,8 @@ func (s *Settings) check(service string, given bool) error {
 	if w := &s.Tasks.ReceiveWait; !given && s.Queue.Embedded() && (*w == 0 || *w > embeddedWait) {
 		*w = embeddedWait
 	}
-	if !s.Queue.Embedded() && (s.Queue.Path != "" || s.Queue.Listen != "") {
-		errs = append(errs, errors.New("queue: path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other"))
+	if err := s.Queue.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("queue: %w", err))
 	}
 	if err := s.CircuitBreaker.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))

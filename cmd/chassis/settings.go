@@ -75,9 +75,13 @@ func (a *app) settingsExplain() *cobra.Command {
 				return err
 			}
 			entries, wrong := l.Explain(append(sources(files), settings.Shared())...)
-			entries = slices.DeleteFunc(entries, func(e settings.Entry) bool {
-				return set && e.Default || only != "" && e.Path != only && !strings.HasPrefix(e.Path, only+".")
-			})
+			if only != "" {
+				entries = slices.DeleteFunc(entries, func(e settings.Entry) bool { return e.Path != only && !strings.HasPrefix(e.Path, only+".") })
+				if len(entries) == 0 && wrong == nil {
+					return &coded{exitNotFound, fmt.Errorf("there is no setting and no section %q", only)}
+				}
+			}
+			entries = slices.DeleteFunc(entries, func(e settings.Entry) bool { return set && e.Default })
 			if a.json {
 				if entries == nil {
 					entries = []settings.Entry{}

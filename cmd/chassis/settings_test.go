@@ -50,6 +50,20 @@ func TestSettingsCheckAndExplain(t *testing.T) {
 	if !strings.Contains(out, "over.toml:2:11, hides 4 at chassis.yaml:2:12") || strings.Contains(out, "log.level") {
 		t.Errorf("explain: %s", out)
 	}
+	if r := chassisWith(t, "", "settings", "explain", "--only", "taks"); r.code != exitNotFound || !strings.Contains(r.err, `"taks"`) {
+		t.Errorf("explain --only: exit code %d, %s", r.code, r.err)
+	}
+	write("clash.yaml", "tasks:\n  task_pool: a\n  task_timeout: 1.5\n  pools: {Loud Name: {}, a_dead: {}}\nqueue: {region: eu-central-1, path: x}\n")
+	r = chassisWith(t, "", "settings", "check", "clash.yaml")
+	for _, want := range []string{"clash.yaml:2:3: tasks: ", "whole seconds", `"Loud Name"`, `the queue "a_dead" is`, "clash.yaml:5:8: queue: path and listen"} {
+		if !strings.Contains(r.out, want) || r.code != exitSettings {
+			t.Errorf("what New refuses passes: no %q, exit code %d\n%s", want, r.code, r.out)
+		}
+	}
+	write("pools.yaml", "tasks: {pools: {reports: {workers: 1}}}\n")
+	if out := does(t, "settings", "check", "pools.yaml"); out != "ok\n" {
+		t.Errorf("the embedded queue names the first pool after the service: %s", out)
+	}
 	if out := does(t, "settings", "explain"); !strings.Contains(out, "CHASSIS_LOG__LEVEL") {
 		t.Errorf("explain: %s", out)
 	}
