@@ -45,6 +45,9 @@ func openQueue(ctx context.Context, s QueueSettings, o *options, log *slog.Logge
 		what = "embedded, in " + s.Path
 	}
 	server, err := localsqs.New(opts...)
+	if errors.Is(err, localsqs.ErrInUse) {
+		return nil, fmt.Errorf("queue: the embedded queue cannot start: %w; a file is one process's: let the one that has it listen (queue.listen), and give this one that address as queue.endpoint", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("queue: the embedded queue cannot start: %w", err)
 	}

@@ -55,6 +55,9 @@ func Check(ctx context.Context, client *sqs.Client) error {
 	if errors.As(err, &api) && !refusals[api.ErrorCode()] && errors.As(err, &response) && response.HTTPStatusCode() < 500 {
 		return nil // an answer about the call, not about the caller
 	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) { // it takes connections and says nothing
+		return unreachable(o, err)
+	}
 	return Explain(client, err)
 }
 
@@ -75,9 +78,13 @@ func Explain(client *sqs.Client, err error) error {
 	}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
-		return fmt.Errorf("%w at %s: check the endpoint setting, the network and that the service runs: %w", ErrUnreachable, where(o), err)
+		return unreachable(o, err)
 	}
 	return err
+}
+
+func unreachable(o sqs.Options, err error) error {
+	return fmt.Errorf("%w at %s: check the endpoint setting, the network and that the service runs: %w", ErrUnreachable, where(o), err)
 }
 
 func where(o sqs.Options) string {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -161,6 +162,22 @@ func TestNobodyAnswers(t *testing.T) {
 	_ = listener.Close()
 	client := newClient(t, sqsclient.Settings{Endpoint: endpoint, Region: "x", MaxAttempts: 1}, keys)
 	wantError(t, sqsclient.Check(t.Context(), client), sqsclient.ErrUnreachable, endpoint)
+}
+
+// TestNobodySaysAnything: something takes connections at the endpoint, and no
+// more.
+func TestNobodySaysAnything(t *testing.T) {
+	bare(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	endpoint := "http://" + listener.Addr().String()
+	client := newClient(t, sqsclient.Settings{Endpoint: endpoint, Region: "x"}, keys)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	wantError(t, sqsclient.Check(ctx, client), sqsclient.ErrUnreachable, endpoint)
 }
 
 func TestExplainLeavesOtherErrorsAlone(t *testing.T) {
