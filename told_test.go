@@ -3,11 +3,14 @@ package chassis_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -76,6 +79,32 @@ func TestAnAttemptThatTheDrainCutShortHasNotFinished(t *testing.T) {
 		r := sys.AssertLogged("INFO", "drained")
 		if r.Fields["finished"] != 0.0 || r.Fields["given_back"] != 1.0 {
 			t.Errorf("%v", r.Fields)
+		}
+	})
+}
+
+// TestAHandlerFindsTheErrorAndTheAttributes of its message: an on_fail task that
+// of the task that was given up, a second attempt that of the first.
+func TestAHandlerFindsTheErrorAndTheAttributes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := chassistest.New(t)
+		var told []string
+		tell := func(info *task.Info) {
+			told = append(told, info.LastError+", "+aws.ToString(info.Extra["tenant"].StringValue))
+		}
+		doomed := task.Define[struct{}]("doomed", task.MaxFailures(2), task.OnFail("sorry"))
+		chassis.Handle(sys.System, doomed, func(_ context.Context, job task.Job[struct{}]) error {
+			tell(job.Info)
+			return fmt.Errorf("no paper %d", job.Attempt)
+		})
+		chassis.Handle(sys.System, task.Define[struct{}]("sorry"), func(_ context.Context, job task.Job[struct{}]) error {
+			tell(job.Info)
+			return nil
+		})
+		chassistest.Send(sys, doomed, struct{}{}, task.Attribute("tenant", "acme"))
+		sys.RunUntilIdle()
+		if want := []string{", acme", "no paper 1, acme", "no paper 2, acme"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
 		}
 	})
 }

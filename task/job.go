@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // Unknown is the job id and job name of a message that names no job, as the
@@ -24,6 +26,11 @@ type Info struct {
 	MaxFailures int       // failures after which the task is given up
 	When        time.Time // the time that it was scheduled for, UTC
 	Deadline    time.Time // end of this attempt; zero if it has none
+	LastError   string    // text of the last failure, cut to [MaxErrorText]; of an on_fail task, of the one that was given up
+
+	// Extra is all attributes of the message that are not the chassis' own, such
+	// as those that the sender gave by [Attribute]. It must not be changed.
+	Extra map[string]types.MessageAttributeValue
 
 	progress atomic.Pointer[Progress]
 }

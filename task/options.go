@@ -92,8 +92,8 @@ func ExecID(id string) Option {
 	}
 }
 
-// Attribute adds an attribute of the caller's own, passed through to the
-// handler's side. SQS takes ten attributes a message; five are taken.
+// Attribute adds a string attribute of the caller's own, which the handler finds
+// in [Info.Extra], and every copy of the message keeps. SQS takes ten attributes a message; five are taken.
 func Attribute(name, value string) Option {
 	return func(s *sending) {
 		if isReserved(name) {

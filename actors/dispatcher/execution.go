@@ -114,7 +114,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
 			Attempt: e.attempts() + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
-			When: e.msg.When, Deadline: e.deadline(now),
+			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: e.msg.Extra,
 		},
 	}
 	base := task.WithInfo(c.base, &a.info)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -40,7 +41,8 @@ func run(out io.Writer) (err error) {
 	}))
 	defer service.Close()
 
-	b, err := breaker.Spawn(actor.NewActorSystem(), service.URL, breaker.Settings{
+	quiet := actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }) // Proto.Actor's own records
+	b, err := breaker.Spawn(actor.NewActorSystem(quiet), service.URL, breaker.Settings{
 		ClosedFailLimit: 3, OpenTimeout: 300 * time.Millisecond, HalfSuccessLimit: 2,
 	})
 	if err != nil {
