@@ -40,7 +40,8 @@
 //	POST /api/v1/log/level            {"name", "level"}; an empty level gives the name back
 //	GET  /api/v1/settings             every setting, its value and where it came from
 //
-// Errors are application/problem+json (RFC 9457). A command that is refused has
+// Errors are application/problem+json (RFC 9457), but for a path or a method that
+// there is not, which is plain text. A command that is refused has
 // changed nothing. Durations are seconds in answers, and text such as "1m30s"
 // or a number of seconds in commands.
 //
