@@ -294,3 +294,13 @@ func (j *jobChecker) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// encoding/json passes the bytes of a RawMessage on, whatever they are.
+func TestRawJSONThatIsNoUTF8(t *testing.T) {
+	out := &sink{}
+	l := newLogger(t, Settings{}, out)
+	l.Slog().Info("m", "raw", json.RawMessage("{\"a\":\"x\xffy\"}"))
+	if got := out.String(); !utf8.ValidString(got) || !strings.Contains(got, "x\uFFFDy") {
+		t.Errorf("%q", got)
+	}
+}

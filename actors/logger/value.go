@@ -243,7 +243,9 @@ func marshal(v any) (raw []byte, err error) {
 		return nil, fmt.Errorf("!ERROR: %T: %w", v, err)
 	}
 	s := out.String()
-	return []byte(s[:len(s)-1]), nil // without the newline
+	s = s[:len(s)-1] // without the newline
+	// What a MarshalJSON or a json.RawMessage gives is not looked at by encoding/json.
+	return []byte(strings.ToValidUTF8(s, "\uFFFD")), nil
 }
 
 // textOf is v for people.
