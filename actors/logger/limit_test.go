@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sambatech/chassis/task"
 )
@@ -62,5 +63,21 @@ func TestShortValuesAreNotCut(t *testing.T) {
 	l.Slog().InfoContext(task.WithInfo(t.Context(), &task.Info{ExecID: id}), "m", args...)
 	if m := out.last(t); m["exec_id"] != id || m["request_id"] != id || len(out.String()) > 1024 {
 		t.Errorf("%s", out)
+	}
+}
+
+// A record with a time of tomorrow, from another machine's clock, made today
+// one interval: all records like it were left out until then.
+func TestSamplingOutlivesARecordFromTheFuture(t *testing.T) {
+	out := &sink{}
+	l := newLogger(t, Settings{Sampling: Sampling{First: 1}}, out)
+	now := time.Now()
+	for _, at := range []time.Time{now.Add(24 * time.Hour), now, now.Add(2 * time.Second), now.Add(4 * time.Second)} {
+		if err := l.Handler().Handle(t.Context(), slog.NewRecord(at, slog.LevelInfo, "m", 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(out.lines(t)); n != 4 {
+		t.Errorf("%d of 4 records, each in an interval of its own", n)
 	}
 }

@@ -50,7 +50,8 @@ func (s *sampler) check(now time.Time, level slog.Level, msg string) (keep bool,
 	if slot.hash != hash {
 		slot.hash, slot.until, slot.n, slot.left = hash, time.Time{}, 0, 0
 	}
-	if !now.Before(slot.until) {
+	// A record from the future must not make this one interval until then.
+	if !now.Before(slot.until) || slot.until.Sub(now) > s.interval {
 		slot.until, slot.n = now.Add(s.interval), 0
 	}
 	slot.n++
