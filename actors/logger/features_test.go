@@ -332,6 +332,7 @@ func TestBadSettingsAreAllTold(t *testing.T) {
 		{strings.Repeat("x", 300), WithOutput(io.Discard)},
 		{"s", WithOutput(nil)},
 		{"s", WithFile("/nowhere/at/all")},
+		{"s", WithHook(nil)},
 		{"s", WithExtraOutput("x", io.Discard, OutputBuffer(1))},
 		{"s", WithExtraOutput("x", io.Discard, OutputPolicy("hope"))},
 		{"s", WithExtraOutput("x", io.Discard, OutputFormat("xml"))},

@@ -83,8 +83,8 @@ func newOutputConfig(name string, w io.Writer, opts []OutputOption) *outputConfi
 }
 
 // WithHook calls h for each record that is logged and not sampled out, on the
-// caller's goroutine, after the record is in the buffers. A panic of h is
-// caught and counted.
+// caller's goroutine, after the record is in the buffers. A panic of h's Enabled
+// or Handle is caught and counted.
 func WithHook(h slog.Handler) Option { return func(c *config) { c.hooks = append(c.hooks, h) } }
 
 // WithRedactType replaces every attribute value with the type of one of these
@@ -110,9 +110,13 @@ func WithProps(opts ...actor.PropsOption) Option {
 }
 
 // WithErrorReport sets where the outage of an output is told: one line for
-// each outage. The default is stderr.
+// each outage. The default, also for nil, is stderr.
 func WithErrorReport(report func(line string)) Option {
-	return func(c *config) { c.stderr = report }
+	return func(c *config) {
+		if report != nil {
+			c.stderr = report
+		}
+	}
 }
 
 func (c *config) build() (*Logger, error) {
@@ -127,6 +131,11 @@ func (c *config) build() (*Logger, error) {
 
 	if c.main == nil {
 		c.main = newOutputConfig("stdout", os.Stdout, nil)
+	}
+	for i, h := range c.hooks {
+		if h == nil {
+			return nil, fmt.Errorf("logger: service %s: hook %d is nil: give WithHook a handler", c.service, i+1)
+		}
 	}
 	c.main.policy = or(c.main.policy, c.Policy)
 	all := []outputConfig{*c.main}

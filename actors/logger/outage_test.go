@@ -201,3 +201,13 @@ func TestAnErrorThatIsNotWrittenDirectlyIsCounted(t *testing.T) {
 		t.Errorf("not_awaited is %d, want 1", n)
 	}
 }
+
+func TestNoReportOfAnOutageIsTheDefault(t *testing.T) {
+	l, err := New("s", Settings{}, WithOutput(&sink{}), WithErrorReport(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.outputs[0].stderr == nil {
+		t.Error("an outage would panic")
+	}
+}
