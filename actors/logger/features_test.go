@@ -333,6 +333,10 @@ func TestBadSettingsAreAllTold(t *testing.T) {
 		{"s", WithOutput(nil)},
 		{"s", WithFile("/nowhere/at/all")},
 		{"s", WithHook(nil)},
+		{"s", func(c *config) {
+			WithExtraOutput("twice", io.Discard)(c)
+			WithExtraOutput("twice", io.Discard)(c)
+		}},
 		{"s", WithExtraOutput("x", io.Discard, OutputBuffer(1))},
 		{"s", WithExtraOutput("x", io.Discard, OutputPolicy("hope"))},
 		{"s", WithExtraOutput("x", io.Discard, OutputFormat("xml"))},

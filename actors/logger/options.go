@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -158,6 +159,11 @@ func (c *config) build() (*Logger, error) {
 }
 
 func (c *config) addOutput(l *Logger, oc outputConfig, first bool) error {
+	for _, o := range l.outputs {
+		if o.name == oc.name { // they would share their counters' name, and a file its lines
+			return errors.New("there are two of this name: give each one of its own")
+		}
+	}
 	s := Settings{Format: oc.format, Policy: oc.policy, Buffer: oc.buffer}
 	if err := s.Validate(); err != nil {
 		return err
