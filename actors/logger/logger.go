@@ -232,6 +232,7 @@ func (l *Logger) Reopen() error {
 	var errs []error
 	for _, o := range l.outputs {
 		errs = append(errs, o.reopen())
+		o.drainDirect(true) // what failed before
 	}
 	return errors.Join(errs...)
 }

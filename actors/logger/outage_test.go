@@ -2,6 +2,8 @@ package logger
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -209,5 +211,28 @@ func TestNoReportOfAnOutageIsTheDefault(t *testing.T) {
 	}
 	if l.outputs[0].stderr == nil {
 		t.Error("an outage would panic")
+	}
+}
+
+// A file whose descriptor cannot even be closed was reported as kept, though
+// the new one was in use, and got the second half of a record.
+func TestReopenWritesWhatTheOldFileDidNotTake(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	l := newLogger(t, Settings{Files: []string{path}}, &sink{})
+	if err := l.outputs[1].w.(*fileWriter).f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.Slog().Info("first")
+	if s := l.Stats().Outputs[1]; s.Pending != 1 {
+		t.Fatalf("stats: %+v", s)
+	}
+	if err := l.Reopen(); err != nil {
+		t.Errorf("Reopen says %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || strings.Count(string(b), `"first"`) != 1 {
+		t.Errorf("the file holds %q (%v)", b, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
 	}
 }
