@@ -84,7 +84,8 @@ func (s *System) relevel(old, now logger.Settings) {
 			s.log.SetLevel(name, l)
 		}
 	}
-	if _, own := now.Levels[""]; old.Level != now.Level && !own {
+	_, own := now.Levels[""]
+	if _, was := old.Levels[""]; (was || old.Level != now.Level) && !own {
 		set("", now.Level)
 	}
 	for name := range old.Levels {

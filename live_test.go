@@ -290,3 +290,13 @@ func TestAChangedFileIsApplied(t *testing.T) {
 		t.Error("the file is not applied")
 	}
 }
+
+// The root's level may stand in log.levels too, under the empty name; taken out
+// there, log.level holds again.
+func TestTheRootsOwnLevelGoesBackToTheSetting(t *testing.T) {
+	sys, _ := newSystem(t, func(s *chassis.Settings) { s.Log.Levels = map[string]logger.Level{"": "debug"} })
+	apply(t, sys, func(s *chassis.Settings) { s.Log.Levels = nil })
+	if l := sys.Log().Levels()[""]; l != slog.LevelInfo {
+		t.Errorf("the root's level is %v", l)
+	}
+}
