@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/admin"
@@ -29,7 +30,7 @@ func (d consoleLog) Log() admin.Log {
 }
 
 func (d consoleLog) SetLevel(name, level string) error {
-	if level == "" {
+	if strings.TrimSpace(level) == "" {
 		if name == "" {
 			return fmt.Errorf("%w: the root's level cannot be given back: nothing is above it", admin.ErrInvalid)
 		}

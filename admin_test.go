@@ -194,7 +194,7 @@ func TestTheAdminServerShowsAndSteersARunningSystem(t *testing.T) {
 		t.Errorf("level %q", l)
 	}
 	ask[any](d, "POST", "api/v1/log/level", `{"name":"admin","level":""}`)
-	for _, body := range []string{`{"name":"admin","level":"loud"}`, `{"name":"","level":""}`} {
+	for _, body := range []string{`{"name":"admin","level":"loud"}`, `{"name":"","level":""}`, `{"name":"","level":" "}`} {
 		if code, text := d.do("POST", "api/v1/log/level", body); code != 400 {
 			t.Errorf("level %s: %d %s", body, code, text)
 		}
