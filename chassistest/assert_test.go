@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/chassistest"
 	"github.com/sambatech/chassis/task"
 )
@@ -102,4 +103,23 @@ func TestWaitingHasALimit(t *testing.T) {
 			t.Errorf("WaitFor said %q", said)
 		}
 	})
+}
+
+// hurried is a test that go test ends at a time.
+type hurried struct {
+	*witness
+	at time.Time
+}
+
+func (h *hurried) Deadline() (time.Time, bool) { return h.at, true }
+
+// In real time the default limit of a year meant that go test ended the process
+// and nothing told what was waited for.
+func TestAWaitInRealTimeEndsBeforeTheTestIsEnded(t *testing.T) {
+	w := &hurried{witness: &witness{TB: t}, at: time.Now().Add(3 * time.Second)}
+	sys := chassistest.New(w)
+	said := w.says(func() { sys.WaitFor("nobody", dispatcher.Started) })
+	if time.Now().After(w.at) || !strings.Contains(said, "not within 2") || !strings.Contains(said, "unseen") {
+		t.Errorf("%v after the deadline: %s", time.Since(w.at), said)
+	}
 }

@@ -37,7 +37,7 @@ type Record struct {
 }
 
 // Logs returns all that was logged so far. An output that was replaced by
-// Options, or another format than JSON, leaves nothing to read here.
+// Options leaves nothing to read here; another format than JSON fails the test.
 func (s *System) Logs() []Record {
 	s.t.Helper()
 	if err := s.Log().Flush(context.WithoutCancel(s.t.Context())); err != nil {

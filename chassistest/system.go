@@ -31,6 +31,8 @@ type System struct {
 	rec    *recorder
 	log    *logBuffer
 	limit  time.Duration
+
+	simulated bool // it is in a bubble of testing/synctest
 }
 
 // Option changes the system that [New] makes.
@@ -72,14 +74,16 @@ func Beside(other *System) Option { return func(o *options) { o.beside = other }
 func DefaultLogger() Option { return func(o *options) { o.def = true } }
 
 // Limit is the longest that RunUntilIdle and WaitFor wait, by the test's clock.
-// The default is a year, which in a bubble takes a minute or two.
+// The default is a year, which in a bubble takes a minute or two. Outside of
+// one they wait for nine tenths of what go test's -timeout leaves at most, so
+// that the test fails with what it waited for.
 func Limit(d time.Duration) Option { return func(o *options) { o.limit = d } }
 
 // receiveWait is the long poll of a system under test. In simulated time, where
 // a test's months pass, it is SQS's longest; in real time it is the shortest,
 // for a stop waits for the one under way.
-func receiveWait() time.Duration {
-	if simulated() {
+func receiveWait(simulated bool) time.Duration {
+	if simulated {
 		return 20 * time.Second
 	}
 	return time.Second
@@ -104,7 +108,7 @@ func New(t testing.TB, opts ...Option) *System {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	s := &System{t: t, log: &logBuffer{}, limit: o.limit}
+	s := &System{t: t, log: &logBuffer{}, limit: o.limit, simulated: simulated()}
 	if o.beside != nil {
 		s.Queue = o.beside.Queue
 	} else {
@@ -115,7 +119,7 @@ func New(t testing.TB, opts ...Option) *System {
 		t.Fatalf("chassistest: %v", err)
 	}
 	settings := chassis.DefaultSettings()
-	settings.Tasks.ReceiveWait = receiveWait()
+	settings.Tasks.ReceiveWait = receiveWait(s.simulated)
 	settings.Log.Level, settings.Log.Format = "debug", logger.FormatJSON
 	for _, change := range o.change {
 		change(&settings)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -28,7 +29,7 @@ func (s *System) RunUntilIdle() {
 	// What the dispatchers were about to tell when their numbers said that
 	// nothing is left, they have told once they answer.
 	if control := s.Control(); control != nil {
-		ctx, cancel := context.WithTimeout(s.t.Context(), s.limit)
+		ctx, cancel := context.WithTimeout(s.t.Context(), s.patience())
 		defer cancel()
 		if _, err := control.Inspect(ctx, "", 1); err != nil {
 			s.t.Fatalf("chassistest: RunUntilIdle: %v", err)
@@ -71,7 +72,8 @@ func (s *System) start() {
 // wait asks done after each event, of which it gives the new ones, until it
 // says yes.
 func (s *System) wait(done func([]*dispatcher.Event) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(s.t.Context(), s.limit)
+	limit := s.patience()
+	ctx, cancel := context.WithTimeout(s.t.Context(), limit)
 	defer cancel()
 	for seen := 0; ; {
 		events, changed := s.rec.since(seen)
@@ -83,11 +85,24 @@ func (s *System) wait(done func([]*dispatcher.Event) (bool, error)) error {
 		case <-changed:
 		case <-ctx.Done():
 			if s.t.Context().Err() == nil {
-				return fmt.Errorf("not within %v", s.limit)
+				return fmt.Errorf("not within %v", limit)
 			}
 			return ctx.Err()
 		}
 	}
+}
+
+// patience is how long to wait: in real time not until go test ends the process
+// and tells nothing but its goroutines.
+func (s *System) patience() time.Duration {
+	t, ok := s.t.(interface{ Deadline() (time.Time, bool) })
+	if !ok || s.simulated { // where Deadline must not be called
+		return s.limit
+	}
+	if at, ok := t.Deadline(); ok {
+		return min(s.limit, time.Until(at)*9/10)
+	}
+	return s.limit
 }
 
 // left says what there still is to do, or nothing. The queues are looked at
