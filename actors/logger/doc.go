@@ -5,7 +5,12 @@
 // of 64 KiB chunks, and returns. The actor is woken when the ring goes from
 // empty to not empty and writes whole chunks. Nothing is lost by default: a
 // full ring makes callers wait ([PolicyBlock]), and a record at ERROR or
-// above is in the kernel before its call returns.
+// above is in the kernel before its call returns. Only while an output has
+// failed for longer than about 1.5 s does nobody wait for it: the oldest
+// records are dropped then, counted, and told.
+//
+// What is in the ring is lost when the process ends without Stop, Flush or
+// Guard, by os.Exit or log.Fatal for instance.
 //
 // # Use
 //
