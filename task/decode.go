@@ -213,6 +213,10 @@ func (d *decoder) unfold(v types.MessageAttributeValue) {
 			d.defect(AttrMore, fmt.Sprintf("holds %q: ignored", cut(name)), false)
 			continue
 		}
+		if !f.sound(name) {
+			d.defect(AttrMore, fmt.Sprintf("holds %q, which is no attribute that SQS takes: ignored", cut(name)), false)
+			continue
+		}
 		v := types.MessageAttributeValue{DataType: &stringType}
 		if f.Type != "" {
 			v.DataType = &f.Type
@@ -224,6 +228,28 @@ func (d *decoder) unfold(v types.MessageAttributeValue) {
 		}
 		d.attribute(name, v)
 	}
+}
+
+// sound tells whether SQS takes f as an attribute of its own, as it took those
+// that the chassis folds. One that it does not would keep every copy of the
+// message, and its dead letter, from being sent.
+func (f folded) sound(name string) bool {
+	lower := strings.ToLower(name)
+	if name == "" || len(name) > 256 || strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") ||
+		strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, "..") ||
+		strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
+		return false
+	}
+	switch kind, _, _ := strings.Cut(f.Type, "."); kind {
+	case "Binary":
+		return len(f.Binary) > 0
+	case "Number":
+		_, err := strconv.ParseFloat(f.Text, 64)
+		return err == nil
+	case "", "String":
+		return f.Text != "" && f.Text == clean(f.Text)
+	}
+	return false
 }
 
 // cut keeps a foreign value short in an error.

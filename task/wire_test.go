@@ -292,3 +292,19 @@ func TestFastAndGeneralReadingOfWhenAgree(t *testing.T) {
 		}
 	}
 }
+
+func TestMoreHoldsOnlyWhatSQSTakes(t *testing.T) {
+	more := `{"ok": {"s": "x"}, "n": {"t": "Number.int", "s": "12"}, "b": {"t": "Binary", "b": "AA=="},` +
+		`"empty": {}, "null": null, "no bytes": {"t": "Binary"}, "nobytes": {"t": "Binary"}, "a b": {"s": "x"}, "aws.x": {"s": "x"}, "..": {"s": "x"},` +
+		`"nan": {"t": "Number", "s": "twelve"}, "kind": {"t": "Map", "s": "x"}, "ctl": {"s": "\u0001"}, "é": {"s": "x"}, "": {"s": "x"}}`
+	s := "String"
+	m, err := task.Decode("{}", map[string]types.MessageAttributeValue{task.AttrMore: {DataType: &s, StringValue: &more}})
+	var names []string
+	for name := range m.Extra {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, " "); got != "b n ok" || err == nil || task.Fatal(err) != nil {
+		t.Errorf("%s: %v", got, err)
+	}
+}
