@@ -110,6 +110,11 @@ func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller
 		m.LastError = m.LastError[:limit]
 		attrs = m.Attributes()
 	}
+	if task.Size(m.Body, attrs) > task.MaxSize { // better without a reason than not at all
+		m.LastError, m.Reason, m.First = "", "", time.Time{}
+		m.Attempts, m.Failures, m.Counted, m.Unknown, m.Suspect = 0, 0, false, 0, false
+		attrs = m.Attributes()
+	}
 	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader}
 	if fifo := isFIFO(pool) || pool == "" && d.ordered; fifo {
 		// By the message, not the exec_id: two messages may have the same, of

@@ -394,3 +394,21 @@ func TestFIFODeadLettersOfOneExecIDAreTwo(t *testing.T) {
 		})
 	})
 }
+
+func TestADeadLetterFitsWhateverTheMessageWas(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return task.Cancel(errors.New("no")) })
+		out := r.send("t", nil)
+		r.inspect(func(q *queue) {
+			body := `"` + strings.Repeat("x", task.MaxSize-task.Size("", out.Attributes)-2) + `"`
+			q.messages = append(q.messages, q.made(body, out.Attributes, "", 0))
+		})
+		r.after(time.Minute)
+		r.inspect(func(q *queue) {
+			list := q.others["pool_dead"]
+			if len(list) != 2 || task.Size(list[1].Body, list[1].Attributes) > task.MaxSize {
+				t.Errorf("%d dead letters, and the last does not fit", len(list))
+			}
+		})
+	})
+}
