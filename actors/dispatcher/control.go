@@ -200,16 +200,17 @@ func (d *dispatcher) unqueue(e *execution) {
 // countEvery bounds what scaling and postponing cost: one request in so long.
 const countEvery = 10 * time.Second
 
-// count asks for the queue's length, if that is of use and not too soon.
+// count asks for the queue's numbers, if that is not too soon.
 func (d *dispatcher) count() {
-	if d.counting || d.MaxWorkers <= d.Workers && !d.crowding() || time.Since(d.counted) < countEvery {
+	if d.counting || time.Since(d.counted) < countEvery {
 		return
 	}
 	d.counting, d.counted = true, time.Now()
 	d.ctx.Send(d.poller, &poller.Count{})
 }
 
-func (d *dispatcher) crowding() bool { return false }
+// crowded tells whether too much of what SQS allows in flight is used up.
+func (d *dispatcher) crowded() bool { return float64(d.inFlight) > d.PostponedShare*inFlight }
 
 func (d *dispatcher) onCounted(m *poller.Counted) {
 	d.counting = false

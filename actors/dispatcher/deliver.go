@@ -105,7 +105,7 @@ func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
 		receives: e.receives, ordered: d.ordered, retention: d.RetentionPeriod,
-		crowded: float64(d.inFlight) > d.PostponedShare*inFlight,
+		crowded: d.crowded(),
 	}
 }
 
@@ -157,11 +157,11 @@ func (d *dispatcher) unknown(e *execution) {
 func (d *dispatcher) postpone(e *execution, p plan) {
 	e.entry.meter.postponed.Add(1)
 	d.emit(Postponed, e, func(ev *Event) { ev.Wait = p.wait })
+	if p.kind == planHide || d.crowded() {
+		d.count()
+	}
 	switch p.kind {
 	case planHide:
-		if d.drain == nil {
-			d.count()
-		}
 		d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: p.wait})
 	case planRenew:
 		e.msg.Due, e.msg.NotBefore = true, time.Time{}
@@ -259,7 +259,7 @@ func (d *dispatcher) tellDemand() {
 		d.ctx.Send(d.poller, &poller.Want{Credits: n})
 	}
 	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))
-	if d.drain == nil && !d.slots.free() {
+	if d.drain == nil && d.MaxWorkers > d.Workers && !d.slots.free() {
 		d.count()
 	}
 	d.keepTicking()

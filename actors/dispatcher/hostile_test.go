@@ -395,6 +395,28 @@ func TestFIFODeadLettersOfOneExecIDAreTwo(t *testing.T) {
 	})
 }
 
+func TestPostponingKnowsTheQueueWithoutScalingAndWhenItIsEmptier(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 3, MaxWorkers: 3, PostponedShare: 0.1}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return nil })
+		last := func() (s *poller.Settle) {
+			for range 2 {
+				r.send("t", nil, task.At(time.Now().Add(48*time.Hour)))
+				r.after(11 * time.Second)
+			}
+			r.inspect(func(q *queue) { s = q.settles[len(q.settles)-1] })
+			return s
+		}
+		r.inspect(func(q *queue) { q.inFlight = 20_000 })
+		if s := last(); s.Release || len(s.Send) != 1 || s.Send[0].Delay != 15*time.Minute {
+			t.Errorf("postponed by %+v", s)
+		}
+		r.inspect(func(q *queue) { q.inFlight = 10 })
+		if s := last(); !s.Release {
+			t.Errorf("crowded no more, but postponed by %+v", s)
+		}
+	})
+}
+
 func TestADeadLetterFitsWhateverTheMessageWas(t *testing.T) {
 	bubble(t, dispatcher.Settings{}, func(r *rig) {
 		r.handle("t", func(context.Context, raw) error { return task.Cancel(errors.New("no")) })
