@@ -30,10 +30,13 @@ func Delay(d time.Duration) Option {
 	}
 }
 
-// At schedules the task for t, any time. It runs at t less the window of its
+// At schedules the task for t, any time, a fraction of a second rounded up. It runs at t less the window of its
 // task at the earliest; see [Window].
 func At(t time.Time) Option {
 	return func(s *sending) {
+		if whole := t.Truncate(time.Second); t.After(whole) { // the message has whole seconds, and must not run before t
+			t = whole.Add(time.Second)
+		}
 		if t.IsZero() || t.Year() > 9999 {
 			s.errs = append(s.errs, fmt.Errorf("At(%v): no time to run at; its year must be at most 9999", t))
 			return

@@ -308,3 +308,15 @@ func TestMoreHoldsOnlyWhatSQSTakes(t *testing.T) {
 		t.Errorf("%s: %v", got, err)
 	}
 }
+
+func TestAtIsNotCutToASecondBefore(t *testing.T) {
+	at := time.Date(2027, 3, 9, 7, 5, 3, 900_000_000, time.UTC)
+	out, err := task.Encode("t", nil, at.Add(-time.Hour), task.At(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := task.Decode(out.Body, out.Attributes)
+	if err != nil || m.When.Before(at) || m.When.Sub(at) >= time.Second {
+		t.Errorf("%v for %v: %v", m.When, at, err)
+	}
+}
