@@ -29,6 +29,9 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 	if s.State() >= Stopping {
 		return nil, ErrStopped
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.halted, func() { cancel(ErrStopped) })() // a dispatcher that has stopped answers nobody
 	if err := next.check(s.name, s.givenQueue); err != nil {
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}

@@ -53,7 +53,7 @@ func (a *app) settingsCheck() *cobra.Command {
 						fmt.Fprintln(a.out, m)
 					}
 				}
-				return &coded{exitSettings, fmt.Errorf("%d mistakes in the settings", len(mistakes))}
+				return &coded{exitSettings, fmt.Errorf("mistakes in the settings: %d", len(mistakes))}
 			}
 			if !a.json {
 				fmt.Fprintln(a.out, "ok")
