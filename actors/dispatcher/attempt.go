@@ -34,8 +34,8 @@ var ErrNoAnswer = errors.New("the task actor stopped without an answer")
 // The states of an attempt: whoever moves it out of underWay, its handler or
 // the dispatcher, decides the outcome.
 const (
-	underWay int32 = iota
-	answering // its handler writes the answer
+	underWay  int32 = iota
+	answering       // its handler writes the answer
 	answered
 	abandoned
 )

@@ -190,7 +190,7 @@ func TestWhatWasDeliveredBeforeARestartIsNotRunAfterIt(t *testing.T) {
 			return nil
 		})
 		enter, leave := r.block()
-		<-enter // from here on the dispatcher is busy, and its mailbox fills
+		<-enter                                           // from here on the dispatcher is busy, and its mailbox fills
 		r.system.Root.Send(r.pid, (*poller.Settled)(nil)) // it panics
 		r.send("t", nil)
 		r.settle()

@@ -256,6 +256,7 @@ func (f *form) textOf(v any) (s string) {
 		}
 	}()
 	switch v := v.(type) {
+	case json.RawMessage, *json.RawMessage: // JSON, though from Go 1.27 on it is a Stringer
 	case fmt.Stringer:
 		return v.String()
 	case encoding.TextMarshaler:
