@@ -162,8 +162,8 @@ func TestWrongUsageSaysWhatIsWrongAndDoesNothing(t *testing.T) {
 		"dead rm --settings sqs.yaml --all":            {5, "--yes"},
 		"dead ls --settings sqs.yaml --reason bored":   {2, "bored"},
 		"dead ls --settings sqs.yaml --limit -3":       {2, "--limit"},
-		"settings check bad.yaml":                      {3, "2 mistakes"},
-		"settings check none.yaml":                     {3, "1 mistakes"},
+		"settings check bad.yaml":                      {3, "mistakes in the settings: 2"},
+		"settings check none.yaml":                     {3, "mistakes in the settings: 1"},
 		"settings example --format xml":                {2, "xml"},
 		"settings schema extra":                        {2, "extra"},
 	} {
