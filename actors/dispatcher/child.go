@@ -83,7 +83,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 	}
 	a := e.cur
 	if a != nil && a.state.Load() != answered {
-		mine := false
+		var mine bool
 		if a.reply != nil {
 			mine = a.state.CompareAndSwap(underWay, answered)
 		} else { // the handler's goroutine goes on
