@@ -23,14 +23,11 @@ type BreakerSettings struct {
 // field means that it is as in the section.
 type ServiceLimits breaker.Settings
 
-// Of returns the limits of a service.
+// Of returns the limits of a service, as [breaker.Breaker.Service] names it.
 func (s BreakerSettings) Of(service string) breaker.Settings {
-	for _, key := range slices.Sorted(maps.Keys(s.Services)) {
-		if key == service {
-			return s.Services[key].over(s.Settings)
-		}
+	for key, own := range s.Services { // few, and none twice: see Validate
 		if name, err := breaker.ParseService(key); err == nil && name == service {
-			return s.Services[key].over(s.Settings)
+			return own.over(s.Settings)
 		}
 	}
 	return s.Settings
