@@ -80,7 +80,7 @@ func (w *worker) receive(n int) {
 			}
 			return err
 		})
-		m.ended = time.Now()
+		m.ended = w.clock.now()
 		w.cfg.Tracing.received(w.cfg.QueueURL, m)
 		w.root.Send(w.self, m)
 	})
@@ -171,13 +171,18 @@ func (w *worker) noteReceive(m *received) {
 		w.demand.failed(w.now, r.asked, throttled)
 		w.demand.attempt = r.attempt
 		w.failedCall(m.err)
+		if isDenied(m.err) {
+			w.deny(ActionReceive, w.cfg.QueueURL, m.err)
+			return
+		}
 		w.complain("receiving failed; it is tried again until it works", m.err, "throttled", throttled)
 		return
 	}
 	if w.demand.failures > 0 {
 		w.log.Info("receiving works again", "failures", w.demand.failures)
 	}
-	w.counts.success.Store(w.now.UnixNano())
+	w.refusals.worked(ActionReceive, w.cfg.QueueURL)
+	w.counts.success.Store(time.Now().UnixNano())
 	w.counts.messages.Add(int64(m.got))
 	if m.got == 0 {
 		w.counts.empty.Add(1)
@@ -187,7 +192,7 @@ func (w *worker) noteReceive(m *received) {
 
 // enter opens the lease of a message and hands it over, unless nobody wants it.
 func (w *worker) enter(in incoming, start time.Time) {
-	l := w.ledger.open(in.handle, start, w.set.TaskTimeout)
+	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
 	in.delivered.Lease = l.id
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
