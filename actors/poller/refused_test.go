@@ -23,9 +23,8 @@ func TestASettleThatNeedsARefusedRightIsTriedEverMoreRarely(t *testing.T) {
 		q := newQueue(t, "tasks")
 		q.send("m", 1)
 		r := q.start()
-		refuses := true
 		r.wire.breakBy(func(op string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error) {
-			if refuses && strings.HasPrefix(op, "SendMessage") {
+			if strings.HasPrefix(op, "SendMessage") {
 				return denied("sendmessage")
 			}
 			return next(body)
@@ -49,7 +48,7 @@ func TestASettleThatNeedsARefusedRightIsTriedEverMoreRarely(t *testing.T) {
 		if n := r.wire.count("SendMessageBatch") - sends; n > 150 {
 			t.Errorf("%d tries in a day", n)
 		}
-		refuses = false
+		r.wire.mend()
 		d := next[*poller.Delivered](r)
 		r.tell(&poller.Settle{Lease: d.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
 		if s := next[*poller.Settled](r); s.Err != nil {
@@ -76,9 +75,8 @@ func TestNoCopyIsSentOfAMessageThatCannotBeDeleted(t *testing.T) {
 				q := newQueue(t, "tasks")
 				q.send("m", 1)
 				r := q.start()
-				fails := true
 				r.wire.breakBy(func(op string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error) {
-					if fails && strings.HasPrefix(op, "DeleteMessage") {
+					if strings.HasPrefix(op, "DeleteMessage") {
 						return answer()
 					}
 					return next(body)
@@ -110,7 +108,6 @@ func TestNoCopyIsSentOfAMessageThatCannotBeDeleted(t *testing.T) {
 				if n := r.wire.count("SendMessageBatch"); n > 3 {
 					t.Errorf("%d copies of one message", n)
 				}
-				fails = false
 			})
 		})
 	}
