@@ -188,7 +188,7 @@ func (w *worker) noteReceive(m *received) {
 // enter opens the lease of a message and hands it over, unless nobody wants it.
 func (w *worker) enter(in incoming, start time.Time) {
 	l := w.ledger.open(in.handle, start, w.set.TaskTimeout)
-	in.delivered.Lease = l.id
+	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
 		w.demand.credits++
