@@ -20,17 +20,18 @@ const (
 	AttrError     = "chassis.error"      // text of the last failure, at most [MaxErrorText] bytes
 	AttrReason    = "chassis.reason"     // dead letters: why, one of the Reason constants
 	AttrFirst     = "chassis.first"      // first receive of the first copy, RFC 3339
-	AttrFar       = "chassis.when"       // the time of when with its century and fraction, RFC 3339
+	AttrFar       = "chassis.when"       // the time first asked for, where when holds another or cannot hold it, RFC 3339
 	AttrNotBefore = "chassis.not_before" // earliest time of the next attempt, RFC 3339; or [NotBeforeDue]
 	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because nobody knew its name
-	AttrSuspect   = "chassis.suspect"    // there is such a one: an earlier delivery ended without a word, and it has not run since
+	AttrSilent    = "chassis.silent"     // silent ends before this copy was sent, since the task was last seen to run, decimal
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
 )
 
 // WhenLayout is the form of [AttrWhen], %d/%m/%y %H:%M:%S of the Python
-// chassis. Its years are 1969 to 2068; [AttrFar] stands beside a later one.
+// chassis. Its years are 1969 to 2068; a time beyond them is written as the last
+// or first second of them, with [AttrFar] beside it.
 const WhenLayout = "02/01/06 15:04:05"
 
 // NotBeforeDue in [AttrNotBefore] marks a copy made when its time had come:
@@ -52,6 +53,7 @@ const (
 	ReasonCancelled   = "cancelled"   // its handler said never again
 	ReasonUndecodable = "undecodable" // its body is not JSON, does not fit its arguments, or its when is no time
 	ReasonUnknown     = "unknown"     // nobody knew its task's name for too long
+	ReasonTooLate     = "too_late"    // FIFO: it cannot wait for its next run, for the queue drops or shows it before
 )
 
 // Message is a task on a queue.
@@ -69,7 +71,7 @@ type Message struct {
 	Attempts  int       // runs before this copy was sent, at least Failures
 	Due       bool      // [NotBeforeDue]
 	Unknown   int       // postponements under an unknown name before this copy was sent
-	Suspect   bool      // an earlier delivery ended without a word, and it has not run since
+	Silent    int       // silent ends before this copy was sent: deliveries that ended without a word
 	LastError string
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first

@@ -62,7 +62,8 @@ type core struct {
 	stranger       *entry // stands for all unknown names
 	crew           *crew
 	runners        *actor.Props
-	hidden         hidden
+	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
+	skew           time.Duration                     // of the queue's clock against ours
 	paused         bool
 	drain          *drain
 	permits        permits
@@ -74,7 +75,7 @@ func newCore(cfg Config) *core {
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, early: cfg.Tasks,
-		permits: permits{keeper: cfg.Shares, share: cfg.Share},
+		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)
@@ -120,17 +121,20 @@ type dispatcher struct {
 	children map[string]*execution // by the child's PID id
 	groups   map[string]*group
 	ready    ready
-	suspects []*execution
-	alone    *execution // a suspect that runs with no other beside it
-	wary     bool       // suspects were given back: messages are taken one by one until one is none
-	held     int
-	parked   int
-	settling int
-	inFlight int // of the queue, as last counted
-	counted  time.Time
-	counting bool
-	ticking  bool
-	late     lateness
+	suspects []*execution // wait to run isolated
+	alone    *execution   // the suspect that runs
+	isolation
+	held         int
+	parked       int
+	settling     int
+	settled      uint64 // settles that were answered
+	inFlight     int    // of the queue, as last counted
+	hides        int    // messages hidden since
+	hidesCounted int    // of them, when the count under way was asked for
+	counted      time.Time
+	counting     bool
+	ticking      bool
+	late         lateness
 }
 
 // Receive implements actor.Actor.

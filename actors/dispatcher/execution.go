@@ -35,13 +35,15 @@ type execution struct {
 	sent          time.Time
 	firstReceived time.Time
 	received      time.Time
+	asked         time.Duration // length of the lease that the receive asked for
 
 	receives int    // of this copy, this one and postponements included
 	entry    *entry // nil for an unknown name
 	ledger   ledger
-	before   int // attempts before this copy was sent; msg.Attempts is what the next copy says
-	runs     int // attempts of this delivery that have ended
-	suspect  bool
+	before   int      // attempts before this delivery, as far as is known
+	runs     int      // attempts of this delivery that have ended
+	suspect  bool     // to run isolated, and not seen to run yet
+	mark     uint64   // suspect: settles that were under way when it came up
 	claimed  bool     // has its part of the task's concurrency, where that is the process's
 	lost     bool     // the lease
 	returned bool     // given back, not ended: FIFO followers must not run before it
@@ -58,9 +60,6 @@ type execution struct {
 	cur   *attempt // under way
 }
 
-// mustBeAlone says that e is a crash suspect and has not run yet.
-func (e *execution) mustBeAlone() bool { return e.suspect && e.cur == nil && e.child == nil }
-
 func (e *execution) enter(p phase, now time.Time) { e.phase, e.since = p, now }
 
 func (e *execution) disarm() {
@@ -71,9 +70,25 @@ func (e *execution) disarm() {
 	}
 }
 
-// attempts is how often the task has run, as far as is known: each earlier
-// receive of this copy was one run.
-func (e *execution) attempts() int { return e.before + e.ledger.receives - 1 + e.runs }
+// attempts is how often the task has run, as far as is known: each silent end
+// may have been a run.
+func (e *execution) attempts() int { return e.before + e.ledger.silent + e.runs }
+
+// seen notes that a run of e has ended, with whatever result: the silent ends
+// before it are explained. On a FIFO pool they stay, for they stand for failures.
+func (e *execution) seen() {
+	e.suspect = false
+	if !e.ledger.ordered {
+		e.before += e.ledger.silent
+		e.ledger.silent = 0
+	}
+}
+
+// record writes the ledger onto the message, for a copy of it.
+func (e *execution) record() {
+	e.msg.Attempts = e.before + e.runs
+	e.msg.Failures, e.msg.Silent, e.msg.Counted = e.ledger.failures, e.ledger.silent, true
+}
 
 // logContext is the ctx of records about e, which carries its job.
 func (e *execution) logContext() context.Context {

@@ -77,13 +77,17 @@ func histories() *rapid.Generator[history] {
 // model says what must come of a history: how many runs, done or dead, and
 // the least time before each run but the first.
 func (h history) model() (runs int, end string, failures int, pauses []time.Duration) {
-	here := 0 // failures that only this process knows of: waits spent in place
+	here := 0   // failures that only this process knows of: waits spent in place
+	silent := 0 // crashes in a row
 	for i := 0; ; i++ {
 		s := step{act: succeed}
 		if i < len(h.steps) {
 			s = h.steps[i]
 		}
 		runs++
+		if s.act != crashed {
+			silent = 0
+		}
 		pause := time.Duration(0)
 		switch s.act {
 		case succeed:
@@ -101,8 +105,11 @@ func (h history) model() (runs int, end string, failures int, pauses []time.Dura
 		case stubborn:
 			failures++
 		case crashed:
-			failures += 1 - here
+			failures -= here
 			here = 0
+			if silent++; silent > 3 && failures+silent >= h.max {
+				return runs, task.ReasonExhausted, failures, pauses
+			}
 		case snooze, refused:
 			pause = s.wait
 		case drained:

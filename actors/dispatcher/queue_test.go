@@ -214,7 +214,7 @@ func (q *queue) deliver() {
 		q.leases[q.next] = m
 		q.tell(&poller.Delivered{
 			Lease: q.next, MessageID: m.id, Body: m.body, Attributes: m.attrs, GroupID: m.group,
-			ReceiveCount: m.receives, Sent: m.sent, FirstReceived: m.first, TraceHeader: m.trace, Epoch: q.epoch,
+			ReceiveCount: m.receives, Visibility: q.lease, Sent: m.sent, FirstReceived: m.first, TraceHeader: m.trace, Epoch: q.epoch,
 		})
 	}
 	q.stopTimer()

@@ -127,11 +127,12 @@ type (
 		Body          string
 		Attributes    map[string]types.MessageAttributeValue
 		GroupID       string
-		ReceiveCount  int       // ApproximateReceiveCount, this delivery included
-		Sent          time.Time // SentTimestamp
-		FirstReceived time.Time // ApproximateFirstReceiveTimestamp
-		TraceHeader   string    // AWSTraceHeader, empty if none
-		Epoch         uint64    // of the Subscribe that it answers
+		ReceiveCount  int           // ApproximateReceiveCount, this delivery included
+		Sent          time.Time     // SentTimestamp
+		FirstReceived time.Time     // ApproximateFirstReceiveTimestamp
+		Visibility    time.Duration // for which the receive hid it
+		TraceHeader   string        // AWSTraceHeader, empty if none
+		Epoch         uint64        // of the Subscribe that it answers
 	}
 
 	// LeaseLost says that a lease ended, or can no longer be kept: the

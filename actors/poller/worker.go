@@ -23,6 +23,7 @@ type worker struct {
 	subscriber *actor.PID
 	epoch      uint64 // the subscriber's
 	demand     demand
+	patience   patience
 	ledger     *ledger
 	deletes    batch[*lease] // settled by deletion
 	changes    batch[*lease] // settled by release
@@ -76,6 +77,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	}
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
 	w.crew = newCrew(w.ctx)
+	w.patience = newPatience(p.set.receiveWait())
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
 	linger := p.set.SettleLinger
 	if isFIFO(p.cfg.QueueURL) {
