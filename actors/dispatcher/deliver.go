@@ -80,6 +80,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.giveUp(e, task.ReasonExhausted, &silentError{failures: l.failures, silent: l.silent, ran: e.before > 0, last: e.msg.LastError})
 		return
 	}
+	e.ledger = e.ledger.presumed()
 	e.suspect = d.CrashSuspects == "alone" && e.ledger.suspect()
 	if e.suspect && (d.alone != nil || len(d.suspects) > 0) && d.part(e) {
 		return

@@ -94,7 +94,7 @@ func (e *execution) record() {
 func (e *execution) logContext() context.Context {
 	return task.WithInfo(context.Background(), &task.Info{
 		Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-		Attempt: e.attempts(), Failures: e.ledger.spent(),
+		Attempt: e.attempts(), Failures: e.ledger.failures,
 	})
 }
 
@@ -110,7 +110,7 @@ func (e *execution) deadline(now time.Time) time.Time {
 func (e *execution) snapshot() Execution {
 	s := Execution{
 		Lease: e.lease, Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-		Phase: e.phase.String(), Failures: e.ledger.spent(), Attempt: e.attempts(),
+		Phase: e.phase.String(), Failures: e.ledger.failures, Attempt: e.attempts(),
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}
 	if e.cur != nil {
@@ -128,7 +128,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		handler: e.entry.chain, meter: e.entry.meter,
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-			Attempt: e.attempts() + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
+			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
 			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: e.msg.Extra,
 		},
 	}
