@@ -62,7 +62,10 @@ func histories() *rapid.Generator[history] {
 			late:    rapid.Bool().Draw(t, "late"),
 			release: rapid.Bool().Draw(t, "release"),
 		}
-		acts := []act{succeed, fail, fail, fail, fail, fail, snooze, refused, drained, crashed, throw, retry, goexit, retry, snooze, refused, cancel, crashed, drained, stubborn, hang}
+		acts := []act{crashed, crashed, crashed, crashed, fail, snooze}
+		if rapid.IntRange(0, 4).Draw(t, "crashes") > 0 {
+			acts = []act{succeed, fail, fail, fail, fail, fail, snooze, refused, drained, crashed, throw, retry, goexit, retry, snooze, refused, cancel, crashed, drained, stubborn, hang}
+		}
 		for range rapid.IntRange(0, 8).Draw(t, "steps") {
 			s := step{rapid.SampledFrom(acts).Draw(t, "act"), rapid.SampledFrom(waits).Draw(t, "own wait")}
 			if s.act == refused && s.wait == 29*time.Second {
