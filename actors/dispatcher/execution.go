@@ -74,14 +74,17 @@ func (e *execution) disarm() {
 // may have been a run.
 func (e *execution) attempts() int { return e.before + e.ledger.silent + e.runs }
 
-// seen notes that a run of e has ended, with whatever result: the silent ends
-// before it are explained. On a FIFO pool they stay, for they stand for failures.
-func (e *execution) seen() {
+// seen notes that a run of e has ended, with whatever result, and reports whether
+// that explains silent ends before it. Then it is to be written down by a copy, for
+// a crash would bring them back. On a FIFO pool they stay: they stand for failures.
+func (e *execution) seen() bool {
 	e.suspect = false
-	if !e.ledger.ordered {
-		e.before += e.ledger.silent
-		e.ledger.silent = 0
+	if e.ledger.ordered || e.ledger.silent == 0 {
+		return false
 	}
+	e.before += e.ledger.silent
+	e.ledger.silent = 0
+	return true
 }
 
 // record writes the ledger onto the message, for a copy of it.

@@ -88,8 +88,9 @@ func (h history) model() (runs int, end string, failures int, pauses []time.Dura
 			s = h.steps[i]
 		}
 		runs++
+		written := false // a run that explains crashes is written down
 		if s.act != crashed {
-			silent = 0
+			written, silent = silent > 0, 0
 		}
 		pause := time.Duration(0)
 		switch s.act {
@@ -120,7 +121,7 @@ func (h history) model() (runs int, end string, failures int, pauses []time.Dura
 		if failures >= h.max {
 			return runs, task.ReasonExhausted, failures, pauses
 		}
-		if pause > 30*time.Second || s.act == drained || s.act == stubborn || s.act == hang {
+		if written || pause > 30*time.Second || s.act == drained || s.act == stubborn || s.act == hang {
 			here = 0 // given back
 		}
 		pauses = append(pauses, pause)
