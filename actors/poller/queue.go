@@ -126,7 +126,11 @@ func (o EnsureOptions) attributes(name string) map[string]string {
 		attributes[string(types.QueueAttributeNameMessageRetentionPeriod)] = seconds(o.Retention)
 	}
 	if isFIFO(name) {
-		attributes[string(types.QueueAttributeNameFifoQueue)] = "true"
+		attributes[string(attrFIFO)] = "true"
+		// 300 requests a second of the queue become up to 70 000, by message
+		// groups (SQS developer guide, "High throughput for FIFO queues").
+		attributes[string(attrDedupScope)] = byMessageGroup
+		attributes[string(attrThroughput)] = perMessageGroup
 	}
 	return attributes
 }

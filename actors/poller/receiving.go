@@ -81,7 +81,7 @@ func (w *worker) receive(n int) {
 			}
 			return err
 		})
-		m.ended = time.Now()
+		m.ended = w.clock.now()
 		w.cfg.Tracing.received(w.cfg.QueueURL, m)
 		w.root.Send(w.self, m)
 	})
@@ -172,6 +172,10 @@ func (w *worker) noteReceive(m *received) {
 		w.demand.failed(w.now, r.asked, throttled)
 		w.demand.attempt = r.attempt
 		w.failedCall(m.err)
+		if isDenied(m.err) {
+			w.deny(ActionReceive, w.cfg.QueueURL, m.err)
+			return
+		}
 		if isUnanswered(m.err) && w.patience.unanswered(w.now, r.wait) {
 			w.demand.wait = w.patience.wait
 			w.log.Warn("no answer came to a receive: something between here and the queue may forget connections that are silent for so long. Receives wait for less from now on; set receive_wait to what passes",
@@ -183,7 +187,8 @@ func (w *worker) noteReceive(m *received) {
 	if w.demand.failures > 0 {
 		w.log.Info("receiving works again", "failures", w.demand.failures)
 	}
-	w.counts.success.Store(w.now.UnixNano())
+	w.refusals.worked(ActionReceive, w.cfg.QueueURL)
+	w.counts.success.Store(time.Now().UnixNano())
 	if w.patience.answered(w.now) {
 		w.demand.wait = w.patience.wait
 	}
@@ -196,7 +201,7 @@ func (w *worker) noteReceive(m *received) {
 
 // enter opens the lease of a message and hands it over, unless nobody wants it.
 func (w *worker) enter(in incoming, start time.Time) {
-	l := w.ledger.open(in.handle, start, w.set.TaskTimeout)
+	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
 	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
