@@ -99,7 +99,7 @@ func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
 		receives: e.receives, ordered: d.ordered, retention: d.retention(), lease: e.length(),
-		crowded: d.crowded(),
+		crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
 }
 

@@ -48,6 +48,9 @@ func TestWhenAMessageMayRun(t *testing.T) {
 		return func(m *timing) { m.firstReceived = now.Add(-ago); m.received = now.Add(-ago) }
 	}
 	age := func(d time.Duration) func(*timing) { return func(m *timing) { m.sent = now.Add(-d) } }
+	redrive := func(limit, receives int) func(*timing) {
+		return func(m *timing) { m.maxReceives, m.receives = limit, receives }
+	}
 	keeps := func(d time.Duration) func(*timing) { return func(m *timing) { m.retention = d } }
 	for _, c := range []struct {
 		name string
@@ -76,7 +79,14 @@ func TestWhenAMessageMayRun(t *testing.T) {
 		{"nearly old", fresh(-hour, age(4*day-15*time.Minute-4*time.Minute)), plan{}},
 		{"old, renewed before", fresh(-hour, age(4*day), marked), plan{}},
 
+		{"due in a day, a redrive policy", fresh(day, redrive(3, 1)), plan{planHide, 12*hour - 2*time.Minute}},
+		{"due in a day, its last receive but one", fresh(day, redrive(3, 2)), plan{planDelay, 15 * time.Minute}},
+		{"due, the last receive before a redrive", fresh(-hour, redrive(3, 3)), plan{kind: planRenew}},
+		{"due, one more receive", fresh(-hour, redrive(3, 2)), plan{}},
+		{"due, a policy of one receive", fresh(-hour, redrive(1, 1)), plan{}},
+
 		{"FIFO, due", fresh(0, fifo), plan{}},
+		{"FIFO, the last receive before a redrive", fresh(-hour, redrive(3, 3), fifo), plan{}},
 		{"FIFO, old", fresh(-hour, age(4*day), fifo), plan{}},
 		{"FIFO, in a minute", fresh(time.Minute, fifo), plan{planHide, time.Minute}},
 		{"FIFO, in a day", fresh(day, fifo), plan{planHide, 12*hour - 2*time.Minute}},
