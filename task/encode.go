@@ -35,7 +35,7 @@ func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, er
 		s.msg.ExecID = uuid.NewString()
 	}
 	s.msg.Body = body
-	s.out.Body, s.out.ExecID = body, s.msg.ExecID
+	s.out.Body, s.out.ExecID, s.out.When = body, s.msg.ExecID, s.msg.When
 	s.out.Attributes = s.msg.Attributes()
 	if s.msg.TraceParent() != "" {
 		s.out.TraceHeader = AWSTraceHeader(s.msg.Trace(""))

@@ -100,6 +100,7 @@ type Outgoing struct {
 	Pool       string // empty: the sender's own
 	Name       string
 	ExecID     string
+	When       time.Time // the time to run at; that of the send if it is not scheduled
 	Body       string
 	Attributes map[string]types.MessageAttributeValue
 	Delay      time.Duration // 0 to 900 s

@@ -27,16 +27,16 @@ type ledger struct {
 // anything, whatever its max failures are.
 const silentGrace = 3
 
-// spent is the number of failures, those included that are presumed on a FIFO
-// pool. Presumed ones always leave room for one more run.
-func (l ledger) spent() int {
+// presumed is the ledger of a message that is about to run. On a FIFO pool each
+// silent end counts as a failure, but for the last: there is one more run.
+func (l ledger) presumed() ledger {
 	if l.ordered {
-		return l.failures + min(l.silent, max(l.max-1-l.failures, 0))
+		l.failures += min(l.silent, max(l.max-1-l.failures, 0))
 	}
-	return l.failures
+	return l
 }
 
-func (l ledger) exhausted() bool { return l.spent() >= l.max }
+func (l ledger) exhausted() bool { return l.failures >= l.max }
 
 // worn reports whether silent ends alone have used up what the failures left of
 // the budget. On a FIFO pool they may all have been drains, so there they must
@@ -189,7 +189,7 @@ func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 	}
 	wait := o.wait
 	if !o.own {
-		wait = max(wait, b.Delay(l.spent()))
+		wait = max(wait, b.Delay(l.failures))
 	}
 	return l, r.giveBack(wait)
 }

@@ -95,9 +95,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		d.drop(e)
 		return nextDropped
 	}
-	if e.runs > 0 {
-		e.seen()
-	}
+	explains := e.runs > 0 && e.seen()
 	if a.hung && d.drain != nil && d.drain.over {
 		d.drain.released++
 		e.ledger.failures++
@@ -111,7 +109,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
 		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),
-		canHold:   d.drain == nil && !a.hung && (d.held < d.MaxHeld || d.ordered),
+		canHold:   d.drain == nil && !a.hung && (d.held < d.MaxHeld && !explains || d.ordered),
 		spendOpen: d.spends(e.entry),
 	})
 	if out.kind == outFailed || out.kind == outRefused {

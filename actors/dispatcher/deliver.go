@@ -83,6 +83,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.giveUp(e, task.ReasonExhausted, &silentError{failures: l.failures, silent: l.silent, ran: e.before > 0, last: e.msg.LastError})
 		return
 	}
+	e.ledger = e.ledger.presumed()
 	e.suspect = d.CrashSuspects == "alone" && e.ledger.suspect()
 	if e.suspect && (d.alone != nil || len(d.suspects) > 0) && d.part(e) {
 		return
@@ -101,7 +102,7 @@ func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
 		receives: e.receives, ordered: d.ordered, retention: d.retention(), lease: e.length(),
-		crowded: d.crowded(),
+		crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
 }
 

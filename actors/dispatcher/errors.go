@@ -10,6 +10,9 @@ import (
 // deliveries that ended without a word: its process crashed or lost its lease.
 var ErrSilentDeliveries = errors.New("its deliveries ended without a word (crashes or lost leases)")
 
+// ErrNotKept says that a task is scheduled for later than its FIFO queue keeps it.
+var ErrNotKept = errors.New("dispatcher: the queue cannot keep the task until it is due")
+
 // UnknownTaskError says that nobody knew a task's name for too long.
 type UnknownTaskError struct {
 	Name       string // empty: the message names no task

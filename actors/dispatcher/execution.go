@@ -74,14 +74,17 @@ func (e *execution) disarm() {
 // may have been a run.
 func (e *execution) attempts() int { return e.before + e.ledger.silent + e.runs }
 
-// seen notes that a run of e has ended, with whatever result: the silent ends
-// before it are explained. On a FIFO pool they stay, for they stand for failures.
-func (e *execution) seen() {
+// seen notes that a run of e has ended, with whatever result, and reports whether
+// that explains silent ends before it. Then it is to be written down by a copy, for
+// a crash would bring them back. On a FIFO pool they stay: they stand for failures.
+func (e *execution) seen() bool {
 	e.suspect = false
-	if !e.ledger.ordered {
-		e.before += e.ledger.silent
-		e.ledger.silent = 0
+	if e.ledger.ordered || e.ledger.silent == 0 {
+		return false
 	}
+	e.before += e.ledger.silent
+	e.ledger.silent = 0
+	return true
 }
 
 // record writes the ledger onto the message, for a copy of it.
@@ -94,7 +97,7 @@ func (e *execution) record() {
 func (e *execution) logContext() context.Context {
 	return task.WithInfo(context.Background(), &task.Info{
 		Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-		Attempt: e.attempts(), Failures: e.ledger.spent(),
+		Attempt: e.attempts(), Failures: e.ledger.failures,
 	})
 }
 
@@ -110,7 +113,7 @@ func (e *execution) deadline(now time.Time) time.Time {
 func (e *execution) snapshot() Execution {
 	s := Execution{
 		Lease: e.lease, Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-		Phase: e.phase.String(), Failures: e.ledger.spent(), Attempt: e.attempts(),
+		Phase: e.phase.String(), Failures: e.ledger.failures, Attempt: e.attempts(),
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}
 	if e.cur != nil {
@@ -128,7 +131,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		handler: e.entry.chain, meter: e.entry.meter,
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-			Attempt: e.attempts() + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
+			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
 			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: e.msg.Extra,
 		},
 	}

@@ -88,8 +88,8 @@ func (d *dispatcher) keepWhole(e *execution, wait time.Duration, size, limit int
 func (d *dispatcher) giveUp(e *execution, reason string, err error) {
 	e.entry.meter.givenUp.Add(1)
 	e.record()
-	e.msg.LastError, e.msg.Failures, e.msg.Attempts = task.ErrorText(err.Error()), e.ledger.spent(), e.attempts()
-	d.log.ErrorContext(e.logContext(), "task given up", "reason", reason, "failures", e.ledger.spent(), "max_failures", e.ledger.max,
+	e.msg.LastError, e.msg.Failures, e.msg.Attempts = task.ErrorText(err.Error()), e.ledger.failures, e.attempts()
+	d.log.ErrorContext(e.logContext(), "task given up", "reason", reason, "failures", e.ledger.failures, "max_failures", e.ledger.max,
 		"silent_ends", e.ledger.silent, "error", err, "message_id", e.messageID)
 	d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = reason, err.Error() })
 	settle := &poller.Settle{Lease: e.lease}

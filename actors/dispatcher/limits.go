@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sambatech/chassis/task"
@@ -41,6 +42,21 @@ func keptUntil(sent time.Time, retention time.Duration, now time.Time) time.Time
 		return now.Add(retention)
 	}
 	return sent.Add(retention - keepMargin(retention))
+}
+
+// CheckKept returns an error if a task that is due at when cannot be kept until
+// then by the queue of pool, which keeps a message for retention (0: SQS's 14
+// days). That is so of FIFO queues alone: there a fresh copy, by which a standard
+// queue keeps a message for any time, would change the order.
+func CheckKept(pool string, when, now time.Time, retention time.Duration) error {
+	if retention <= 0 {
+		retention = 14 * 24 * time.Hour
+	}
+	if !isFIFO(pool) || !when.After(keptUntil(now, retention, now)) {
+		return nil
+	}
+	return fmt.Errorf("%w: it is due in %v, and the FIFO queue %q keeps a message for %v (MessageRetentionPeriod). Raise that, at most to 14 days, send the task later, or send it to a standard pool",
+		ErrNotKept, when.Sub(now).Round(time.Second), pool, retention)
 }
 
 // longestDelay is the longest delay of a copy: SQS's 15 minutes, or half of what

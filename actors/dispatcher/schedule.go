@@ -39,6 +39,7 @@ type timing struct {
 	crowded       bool // too much of the queue's in-flight limit is used up
 	retention     time.Duration
 	lease         time.Duration // of the run that may follow
+	maxReceives   int           // at which the queue's redrive policy takes the message away; 0: it has none
 }
 
 // postponed reports whether earlier receives of the copy were postponements:
@@ -78,6 +79,16 @@ func (t timing) old(now time.Time) bool {
 	return !t.marked && t.kept(now).Sub(now) < min(2*t.lease, t.retention/4)
 }
 
+// spare reports whether the queue's redrive policy leaves the copy two more
+// receives: that after a hide, and one after a crash.
+func (t timing) spare() bool { return t.maxReceives == 0 || t.receives+2 <= t.maxReceives }
+
+// last reports whether the redrive policy would take the message at its next
+// receive. A fresh copy begins anew; one of its first receive gains nothing by it.
+func (t timing) last() bool {
+	return t.maxReceives > 0 && t.receives > 1 && t.receives >= t.maxReceives
+}
+
 func schedule(t timing, now time.Time) plan {
 	wait := t.due.Sub(now)
 	longest := longestDelay(t.retention)
@@ -85,7 +96,7 @@ func schedule(t timing, now time.Time) plan {
 	case t.receives == 1 && t.early() && wait <= 0 && !t.ordered:
 		return plan{kind: planRenew}
 	case t.due.IsZero() || t.marked || wait < tick && (t.receives > 1 || !t.early()):
-		if (t.postponed() || t.old(now)) && !t.ordered {
+		if (t.postponed() || t.old(now) || t.last()) && !t.ordered {
 			return plan{kind: planRenew}
 		}
 		return plan{kind: planRun, wait: max(wait, 0)}
@@ -97,7 +108,7 @@ func schedule(t timing, now time.Time) plan {
 		return plan{planDelay, ceilSecond(wait)}
 	}
 	h := min(wait, hideLeft(t.received, now))
-	if t.crowded || h <= 0 || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
+	if t.crowded || !t.spare() || h <= 0 || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
 		return plan{planDelay, longest}
 	}
 	return plan{planHide, h}
