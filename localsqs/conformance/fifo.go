@@ -88,6 +88,27 @@ func (s *suite) fifoAttempts() {
 	s.wantCode(err, "InvalidParameterValue")
 }
 
+// repeatedReceive asks twice as one invocation of an SDK. A FIFO queue has
+// nothing to give to the second otherwise: the group is locked.
+func (s *suite) repeatedReceive() {
+	standard, fifo := s.queue("repeated", nil), s.fifo("repeated", nil)
+	s.send(standard, "m")
+	s.sendFIFO(fifo, "g", "m", "m")
+	for _, c := range []struct {
+		name string
+		url  *string
+		want []int
+	}{{"standard", standard, []int{1, 0}}, {"FIFO", fifo, []int{1, 1}}} {
+		for i, want := range c.want {
+			answer, no := s.raw("ReceiveMessage", `{"QueueUrl":"`+*c.url+`"}`, "Amz-Sdk-Invocation-Id", "11111111-2222-3333-4444-555555555555", "Amz-Sdk-Request", fmt.Sprintf("attempt=%d; max=3", i+1))
+			messages, _ := answer["Messages"].([]any)
+			if len(messages) != want || no != nil {
+				s.t.Errorf("%s queue, attempt %d: %d messages, refused %v; want %d", c.name, i+1, len(messages), no, want)
+			}
+		}
+	}
+}
+
 func (s *suite) fair() {
 	url := s.queue("fair", nil)
 	for i := range 20 {

@@ -75,6 +75,7 @@ var cases = []struct {
 	{"VisibilityEndsAndIsChanged", (*suite).visibility},
 	{"ALongPollWakesOnSend", (*suite).longPoll},
 	{"ReceiptHandles", (*suite).receipts},
+	{"AReceiveIsRepeatedOnFIFOQueuesOnly", (*suite).repeatedReceive},
 	{"FIFOKeepsTheOrderOfGroups", (*suite).fifoOrder},
 	{"FIFODeduplicates", (*suite).fifoDedup},
 	{"FIFOReceiveAttemptsRepeat", (*suite).fifoAttempts},
@@ -176,10 +177,14 @@ type refusal struct {
 	Message           string
 }
 
-// raw sends a request as it is, signed.
-func (s *suite) raw(op, body string) (answer map[string]any, no *refusal) {
+// raw sends a request as it is, signed, with the headers name, value, ….
+func (s *suite) raw(op, body string, headers ...string) (answer map[string]any, no *refusal) {
 	s.t.Helper()
-	status, header, text := s.post(map[string]string{"X-Amz-Target": "AmazonSQS." + op, "Content-Type": "application/x-amz-json-1.0"}, body)
+	all := map[string]string{"X-Amz-Target": "AmazonSQS." + op, "Content-Type": "application/x-amz-json-1.0"}
+	for i := 0; i+1 < len(headers); i += 2 {
+		all[headers[i]] = headers[i+1]
+	}
+	status, header, text := s.post(all, body)
 	if header.Get("X-Amzn-Requestid") == "" {
 		s.t.Errorf("%s: the answer has no x-amzn-RequestId", op)
 	}

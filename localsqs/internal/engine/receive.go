@@ -26,7 +26,7 @@ type Waiter struct {
 	Max        int    // 1 to 10
 	Visibility int64  // s; -1: the queue's
 	Wait       int64  // s; -1: the queue's
-	Attempt    string // names the call and its repetitions, which get the same messages
+	Attempt    string // names the call and its repetitions, which get the same messages on a FIFO queue
 	Retry      bool   // it is a repetition
 	Explicit   bool   // Attempt is a ReceiveRequestAttemptId, for which any call may be a repetition
 
@@ -49,6 +49,9 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 	}
 	if w.Wait < 0 {
 		w.Wait = q.attrs.wait
+	}
+	if !q.attrs.fifo {
+		w.Attempt = "" // SQS repeats receives of FIFO queues only: elsewhere a lost answer hides its messages
 	}
 	if q.inflight >= e.cfg.InFlight && w.Wait == 0 && !q.attrs.fifo {
 		w.Err = overLimit("The maximum number of in flight messages is reached.")
