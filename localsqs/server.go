@@ -243,6 +243,7 @@ func (s *Server) stop() error {
 		s.disarm()
 	}
 	s.engine.CancelAll()
+	s.engine.RecordTime(s.clock.now())
 	s.leave()
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {

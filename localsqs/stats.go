@@ -92,7 +92,7 @@ func (s *Server) Stats() Stats {
 		st.Queues[i] = QueueStats{Name: q.Name, Region: q.Region, FIFO: q.FIFO, Visible: q.Visible, InFlight: q.InFlight,
 			Delayed: q.Delayed, Groups: q.Groups, Waiting: q.Waiting}
 		if q.Oldest != 0 {
-			st.Queues[i].OldestAge = time.Duration(now - q.Oldest)
+			st.Queues[i].OldestAge = time.Duration(max(0, now-q.Oldest)) // the clock may have been set back
 		}
 	}
 	for op, n := range s.metrics.requests {

@@ -16,6 +16,7 @@ const (
 	DedupGone                     // Queue, Name
 	TaskPut                       // Seq: its id, Task
 	TaskGone                      // Seq: its id
+	TimePut                       // Due: the time up to which the changes go
 )
 
 // Change is one step from a state of the engine to the next. Applied in order
@@ -61,8 +62,21 @@ func (e *Engine) record(c Change) {
 	}
 }
 
+// timeStep is how exactly the store knows the time of the latest change.
+const timeStep = second
+
+// RecordTime records the time, so that a restart can see that the clock was set
+// back. TakeChanges does so beside other changes; call it before the end.
+func (e *Engine) RecordTime(now int64) {
+	e.now, e.recorded = now, now
+	e.record(Change{Kind: TimePut, Due: now})
+}
+
 // TakeChanges hands out what was changed since the last call, in order.
 func (e *Engine) TakeChanges() []Change {
+	if len(e.changes) > 0 && (e.now >= e.recorded+timeStep || e.now < e.recorded) {
+		e.RecordTime(e.now)
+	}
 	c := e.changes
 	e.changes = nil
 	return c

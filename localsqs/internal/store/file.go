@@ -32,6 +32,7 @@ var (
 	formatKey   = []byte("format")
 	saltKey     = []byte("salt")
 	journalKey  = []byte("journal")
+	timeKey     = []byte("time") // of the latest change, ns of the Unix epoch
 )
 
 // ErrInUse says that another server has the file open.
