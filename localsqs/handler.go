@@ -31,6 +31,7 @@ type call struct {
 	sender  string
 	attempt string // names the call and its repetitions; empty if it is the first that may be repeated
 	retry   bool
+	trace   string // of a send: the request's trace header
 	answer  []byte
 }
 
@@ -154,6 +155,9 @@ var keyForm = regexp.MustCompile(`^[\w.-]{1,128}$`)
 // maxInvocationID is more than any SDK's, which are UUIDs.
 const maxInvocationID = 128
 
+// maxTrace is more than any trace header's length (X-Ray: some 100 characters).
+const maxTrace = 1024
+
 // scope reads what the headers say of the caller: access key and region, and
 // which attempt this is.
 func (c *call) scope(h http.Header) {
@@ -164,6 +168,9 @@ func (c *call) scope(h http.Header) {
 				c.sender = p[0]
 			}
 		}
+	}
+	if v := h["X-Amzn-Trace-Id"]; len(v) == 1 && len(v[0]) <= maxTrace && strings.Contains(v[0], "Root=") {
+		c.trace = v[0]
 	}
 	if id := h["Amz-Sdk-Invocation-Id"]; len(id) == 1 && len(id[0]) <= maxInvocationID {
 		c.attempt = id[0]
