@@ -39,7 +39,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var answer []byte
 	if failed == nil {
-		answer, failed = t.server.perform(r, body)
+		answer, failed = t.server.perform(r, body, nil)
 	}
 	if err := r.Context().Err(); err != nil && failed != nil {
 		return nil, context.Cause(r.Context())

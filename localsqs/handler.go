@@ -18,7 +18,6 @@ const (
 	targetPrefix = "AmazonSQS."
 	maxBody      = 8 << 20
 	maxDiscard   = 64 << 20
-	firstRead    = 64 << 10
 )
 
 // call is one request on its way through the server.
@@ -33,6 +32,7 @@ type call struct {
 	retry   bool
 	trace   string // of a send: the request's trace header
 	answer  []byte
+	release func() // gives the body's memory back, once it has been decoded; nil: nothing to give
 }
 
 // ServeHTTP serves the protocol, and the pages under /-/ for people and
@@ -45,20 +45,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var sig *signature
 	if err == nil {
-		if sig, err = s.authenticate(r); err != nil { // before memory is spent on a stranger's body
-			_, _ = io.CopyN(io.Discard, r.Body, maxBody) // else the client sees a reset, not the answer
-		}
+		sig, err = s.authenticate(r, signedOfCalls) // before memory is spent on a stranger's body
+	}
+	if err != nil {
+		discard(w, r)
 	}
 	var body []byte
+	release := func() {}
 	if err == nil {
-		body, err = readBody(r)
+		body, release, err = s.receiveBody(w, r)
 	}
+	defer func() { release() }()
 	if err == nil && sig != nil {
 		err = sig.check(r, body)
 	}
 	var answer []byte
 	if err == nil {
-		answer, err = s.perform(r, body)
+		answer, err = s.perform(r, body, release)
 	}
 	h := w.Header()
 	h.Set("x-amzn-RequestId", newRequestID())
@@ -80,12 +83,12 @@ func queryError(err *engine.Error) string {
 	return err.Code + ";Receiver"
 }
 
+// readBody reads a body into memory, as much of it as comes.
 func readBody(r *http.Request) ([]byte, *engine.Error) {
 	if r.Body == nil {
 		return nil, nil
 	}
 	if r.ContentLength > maxBody {
-		_, _ = io.CopyN(io.Discard, r.Body, min(r.ContentLength, maxDiscard)) // else the client sees a reset, not the answer
 		return nil, tooLarge()
 	}
 	var body []byte
@@ -94,7 +97,7 @@ func readBody(r *http.Request) ([]byte, *engine.Error) {
 		for n := int64(0); n < r.ContentLength; {
 			body = append(body, make([]byte, min(r.ContentLength-n, max(n, firstRead)))...)
 			if _, err := io.ReadFull(r.Body, body[n:]); err != nil {
-				return nil, engine.InvalidParameterValue("The request's body ended early: %v.", err)
+				return nil, cutShort(err)
 			}
 			n = int64(len(body))
 		}
@@ -115,8 +118,9 @@ func tooLarge() *engine.Error {
 		Message: "A request's body may be at most 8388608 bytes long."}
 }
 
-// perform finds the operation and carries it out.
-func (s *Server) perform(r *http.Request, body []byte) ([]byte, *engine.Error) {
+// perform finds the operation and carries it out. release, if not nil, gives
+// back the body's memory.
+func (s *Server) perform(r *http.Request, body []byte, release func()) ([]byte, *engine.Error) {
 	if r.Method != http.MethodPost {
 		return nil, &engine.Error{Shape: "UnsupportedOperation", Code: "AWS.SimpleQueueService.UnsupportedOperation", Status: http.StatusMethodNotAllowed,
 			Message: "The protocol is POST with the header X-Amz-Target; the method was " + r.Method + "."}
@@ -131,7 +135,7 @@ func (s *Server) perform(r *http.Request, body []byte) ([]byte, *engine.Error) {
 			return nil, engine.InvalidParameterValue("The header Content-Type must be %s; it was %q.", contentType, ct)
 		}
 	}
-	c := &call{ctx: r.Context(), op: op, body: body, host: "http://" + r.Host, region: s.cfg.region, sender: s.cfg.account}
+	c := &call{ctx: r.Context(), op: op, body: body, release: release, host: "http://" + r.Host, region: s.cfg.region, sender: s.cfg.account}
 	if r.TLS != nil {
 		c.host = "https://" + r.Host
 	}

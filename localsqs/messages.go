@@ -259,6 +259,9 @@ func (s *Server) receive(c *call) *engine.Error {
 		return err
 	}
 	if w.Ready != nil {
+		if c.body = nil; c.release != nil {
+			c.release()
+		}
 		if err := s.await(c, w); err != nil {
 			return err
 		}

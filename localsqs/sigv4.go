@@ -54,7 +54,7 @@ func parseSignature(header string) (s signature, ok bool) {
 // readSignature reads a request's signature (AWS Signature Version 4) and
 // refuses it if it is none of the access keys, of another time, or leaves open
 // what must be signed.
-func readSignature(r *http.Request, keys map[string]string, now time.Time) (*signature, *engine.Error) {
+func readSignature(r *http.Request, keys map[string]string, now time.Time, signed []string) (*signature, *engine.Error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		return nil, forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
@@ -79,9 +79,9 @@ func readSignature(r *http.Request, keys map[string]string, now time.Time) (*sig
 	if sig.date != at.Format("20060102") || sig.service != "sqs" {
 		return nil, forbidden("SignatureDoesNotMatch", "Credential should be scoped to the date of X-Amz-Date and to the service sqs.")
 	}
-	for _, name := range []string{"host", "x-amz-date", "x-amz-target"} {
+	for _, name := range signed {
 		if !slices.Contains(sig.headers, name) {
-			return nil, forbidden("SignatureDoesNotMatch", "The headers Host, X-Amz-Date and X-Amz-Target must be signed.")
+			return nil, forbidden("SignatureDoesNotMatch", "The headers "+strings.Join(signed, ", ")+" must be signed.")
 		}
 	}
 	sig.secret, sig.at = secret, at
