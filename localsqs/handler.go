@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/sambatech/chassis/localsqs/internal/engine"
-	"github.com/sambatech/chassis/localsqs/internal/wire"
 )
 
 const (
@@ -43,9 +42,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveLook(w, r)
 		return
 	}
+	query := isQuery(r)
 	var sig *signature
+	if err == nil && query {
+		err = s.checkPage(r)
+	}
 	if err == nil {
-		sig, err = s.authenticate(r, signedOfCalls) // before memory is spent on a stranger's body
+		signed := signedOfCalls
+		if query {
+			signed = signedOfPages
+		}
+		sig, err = s.authenticate(r, signed) // before memory is spent on a stranger's body
 	}
 	if err != nil {
 		discard(w, r)
@@ -59,21 +66,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && sig != nil {
 		err = sig.check(r, body)
 	}
+	var op string
 	var answer []byte
 	if err == nil {
-		answer, err = s.perform(r, body, release)
+		op, answer, err = s.perform(r, query, body, release)
 	}
+	p := newReply(query, op, newRequestID(), answer, err)
 	h := w.Header()
-	h.Set("x-amzn-RequestId", newRequestID())
-	h.Set("Content-Type", contentType)
-	status := http.StatusOK
-	if err != nil {
-		status, answer = err.Status, wire.AppendError(nil, err)
-		h.Set("x-amzn-query-error", queryError(err))
+	h.Set("x-amzn-RequestId", p.requestID)
+	h.Set("Content-Type", p.contentType)
+	if p.code != "" {
+		h.Set("x-amzn-query-error", p.code)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(answer)))
-	w.WriteHeader(status)
-	_, _ = w.Write(answer) // the client may have left
+	h.Set("Content-Length", strconv.Itoa(len(p.body)))
+	w.WriteHeader(p.status)
+	_, _ = w.Write(p.body) // the client may have left
 }
 
 func queryError(err *engine.Error) string {
@@ -120,29 +127,41 @@ func tooLarge() *engine.Error {
 
 // perform finds the operation and carries it out. release, if not nil, gives
 // back the body's memory.
-func (s *Server) perform(r *http.Request, body []byte, release func()) ([]byte, *engine.Error) {
-	if r.Method != http.MethodPost {
-		return nil, &engine.Error{Shape: "UnsupportedOperation", Code: "AWS.SimpleQueueService.UnsupportedOperation", Status: http.StatusMethodNotAllowed,
-			Message: "The protocol is POST with the header X-Amz-Target; the method was " + r.Method + "."}
+func (s *Server) perform(r *http.Request, query bool, body []byte, release func()) (op string, answer []byte, err *engine.Error) {
+	if query {
+		op, body, err = queryCall(r, body)
+	} else {
+		op, err = target(r)
 	}
-	op, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
-	run := operations[op]
-	if !ok || run == nil {
-		return nil, unknownTarget(r.Header.Get("X-Amz-Target"))
-	}
-	if ct := r.Header.Get("Content-Type"); ct != contentType {
-		if media, _, err := mime.ParseMediaType(ct); err != nil || media != contentType {
-			return nil, engine.InvalidParameterValue("The header Content-Type must be %s; it was %q.", contentType, ct)
-		}
+	if err != nil {
+		return op, nil, err
 	}
 	c := &call{ctx: r.Context(), op: op, body: body, release: release, host: "http://" + r.Host, region: s.cfg.region, sender: s.cfg.account}
 	if r.TLS != nil {
 		c.host = "https://" + r.Host
 	}
-	c.scope(r.Header)
-	err := run(s, c)
+	c.scope(r)
+	err = operations[op](s, c)
 	s.metrics.count(op, err)
-	return c.answer, err
+	return op, c.answer, err
+}
+
+// target is the operation of a request of the JSON protocol.
+func target(r *http.Request) (string, *engine.Error) {
+	if r.Method != http.MethodPost {
+		return "", &engine.Error{Shape: "UnsupportedOperation", Code: "AWS.SimpleQueueService.UnsupportedOperation", Status: http.StatusMethodNotAllowed,
+			Message: "The protocol is POST with the header X-Amz-Target; the method was " + r.Method + "."}
+	}
+	op, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
+	if !ok || operations[op] == nil {
+		return "", unknownTarget(r.Header.Get("X-Amz-Target"))
+	}
+	if ct := r.Header.Get("Content-Type"); ct != contentType {
+		if media, _, err := mime.ParseMediaType(ct); err != nil || media != contentType {
+			return "", engine.InvalidParameterValue("The header Content-Type must be %s; it was %q.", contentType, ct)
+		}
+	}
+	return op, nil
 }
 
 func unknownTarget(target string) *engine.Error {
@@ -164,8 +183,14 @@ const maxTrace = 1024
 
 // scope reads what the headers say of the caller: access key and region, and
 // which attempt this is.
-func (c *call) scope(h http.Header) {
-	if _, credential, ok := strings.Cut(h.Get("Authorization"), "Credential="); ok {
+func (c *call) scope(r *http.Request) {
+	h := r.Header
+	_, credential, ok := strings.Cut(h.Get("Authorization"), "Credential=")
+	if !ok && r.Method == http.MethodGet {
+		credential = r.URL.Query().Get("X-Amz-Credential")
+		ok = credential != ""
+	}
+	if ok {
 		if p := strings.SplitN(credential, "/", 4); len(p) == 4 && regionForm.MatchString(p[2]) {
 			c.region = p[2]
 			if keyForm.MatchString(p[0]) { // it is kept with each message and given to receivers
