@@ -23,7 +23,10 @@ func (e *Engine) RestoreQueue(r *QueueRecord) (*Queue, *Error) {
 		return nil, err
 	}
 	q := e.addQueue(&Queue{Key: r.Key, ID: r.ID, created: r.Created, modified: r.Modified, purged: r.Purged,
-		attrs: a, tags: maps.Clone(r.Tags)})
+		attrs: a, dedupByGroup: a.dedupByGroup, tags: maps.Clone(r.Tags)})
+	if r.DedupScope != "" {
+		q.dedupByGroup = r.DedupScope == scopeGroup
+	}
 	e.lastQueue = max(e.lastQueue, r.ID)
 	if q.purged != 0 && e.setBack > 0 {
 		q.purged -= e.setBack
@@ -56,7 +59,7 @@ func (e *Engine) RestoreMessage(now int64, q *Queue, seq uint64, r *Meta) {
 	if due > now && m.receives > 0 {
 		m.state = inFlight
 		q.inflight++
-		m.group.inFlight++
+		m.group.hide(m)
 		e.timers.heap.push(due, m.Seq, m)
 		m.group.turn()
 	} else {
