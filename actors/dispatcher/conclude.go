@@ -33,6 +33,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	e.cur = nil
 	e.runs++
 	d.slots.running--
+	d.turnover.ended(&a.stint, a.took)
 	e.entry.running--
 	d.monitor.running.Add(-1)
 	e.entry.meter.running.Add(-1)

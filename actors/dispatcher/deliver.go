@@ -255,8 +255,9 @@ func (d *dispatcher) tellDemand() {
 	if d.wary {
 		free, ahead = min(free, 1), 0
 	}
+	d.slots.soon = d.turnover.soon(time.Now())
 	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
-		d.ctx.Send(d.poller, &poller.Want{Credits: n})
+		d.ctx.Send(d.poller, &poller.Want{Credits: n, Slots: d.slots.turning()})
 	}
 	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))
 	if d.drain == nil && d.MaxWorkers > d.Workers && !d.slots.free() {
@@ -318,6 +319,7 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	e.disarm()
 	a := newAttempt(e, d.core, d.self, d.system, now)
 	d.slots.running++
+	d.turnover.began(&a.stint, now)
 	e.entry.running++
 	d.monitor.running.Add(1)
 	e.entry.meter.running.Add(1)

@@ -116,6 +116,7 @@ type dispatcher struct {
 	self     *actor.PID
 	system   *actor.ActorSystem
 	slots    slots
+	turnover turnover
 	execs    map[poller.LeaseID]*execution
 	children map[string]*execution // by the child's PID id
 	groups   map[string]*group

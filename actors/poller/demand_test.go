@@ -24,13 +24,13 @@ func TestDemandProperties(t *testing.T) {
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			switch rapid.IntRange(0, 5).Draw(t, "step") {
 			case 0:
-				d.want(rapid.IntRange(1, 50).Draw(t, "want"))
+				d.want(rapid.IntRange(1, 50).Draw(t, "want"), rapid.IntRange(0, 1000).Draw(t, "slots"))
 			case 1:
-				d.want(-rapid.IntRange(1, 20).Draw(t, "take back"))
+				d.want(-rapid.IntRange(1, 20).Draw(t, "take back"), 0)
 			case 2:
 				if n := rapid.IntRange(0, held).Draw(t, "settled"); n > 0 {
 					held -= n
-					d.want(n)
+					d.want(n, 0)
 				}
 			case 3, 4:
 				if len(underWay) == 0 {
@@ -53,7 +53,7 @@ func TestDemandProperties(t *testing.T) {
 			}
 			for {
 				before := d.credits - d.asked
-				n := d.plan(now, held)
+				n := d.plan(now)
 				if n == 0 {
 					break
 				}
@@ -79,9 +79,9 @@ func TestDemandProperties(t *testing.T) {
 func TestReceivesGrowWithTheirYield(t *testing.T) {
 	d := demand{maxReceives: 8, wait: 20 * time.Second, random: func() float64 { return 0 }}
 	now := time.Unix(1000, 0)
-	d.want(1000)
+	d.want(1000, 0)
 	levels := func() (n int) {
-		for d.plan(now, 0) > 0 {
+		for d.plan(now) > 0 {
 			d.began(10)
 			n++
 		}
@@ -108,7 +108,7 @@ func TestThrottlingBacksOffFurther(t *testing.T) {
 	for _, throttled := range []bool{false, true} {
 		d := demand{maxReceives: 8, wait: 20 * time.Second, random: func() float64 { return 1 }}
 		now := time.Unix(1000, 0)
-		d.want(10)
+		d.want(10, 0)
 		d.began(10)
 		d.failed(now, 10, throttled)
 		want := 100 * time.Millisecond
