@@ -255,7 +255,12 @@ func (d *dispatcher) tellDemand() {
 	if d.wary {
 		free, ahead = min(free, 1), 0
 	}
-	d.slots.soon = d.turnover.soon(time.Now())
+	now := time.Now()
+	if len(d.full) > 0 {
+		free = min(free, d.bearable(now))
+		ahead = min(ahead, free)
+	}
+	d.slots.soon = d.turnover.soon(now)
 	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
 		d.ctx.Send(d.poller, &poller.Want{Credits: n, Slots: d.slots.turning()})
 	}
@@ -294,10 +299,11 @@ func (d *dispatcher) limited(e *execution) bool {
 
 // park keeps e until its task may run; too many are given back.
 func (d *dispatcher) park(e *execution, now time.Time) {
-	if d.parked+d.held >= d.MaxHeld && !d.ordered {
-		d.giveBackUnrun(e, d.UnknownTasksDelay)
+	if !d.ordered && len(e.entry.parked) >= d.capacity(e.entry, now) {
+		d.refuse(e, now)
 		return
 	}
+	e.parked = true
 	d.parked++
 	e.enter(queued, now)
 	e.entry.parked = append(e.entry.parked, e)
@@ -321,6 +327,12 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	d.slots.running++
 	d.turnover.began(&a.stint, now)
 	e.entry.running++
+	if e.entry.spec.Concurrency > 0 {
+		e.entry.pace.add(now)
+	}
+	if len(d.full) > 0 && !e.parked && e.runs == 0 {
+		d.throttle.ran()
+	}
 	d.monitor.running.Add(1)
 	e.entry.meter.running.Add(1)
 	e.entry.meter.started.Add(1)

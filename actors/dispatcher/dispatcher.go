@@ -107,31 +107,36 @@ type entry struct {
 	paused  bool
 	parked  []*execution // over the task's limit, or paused
 	claims  int          // asked for and not answered, where the limit is the process's
+	pace    pace         // of its starts
+	full    time.Time    // since when messages go back for want of room here; zero: none do
 }
 
 // dispatcher owns the registry, the slots and the executions of one pool.
 type dispatcher struct {
 	*core
-	ctx      actor.Context
-	self     *actor.PID
-	system   *actor.ActorSystem
-	slots    slots
-	turnover turnover
-	execs    map[poller.LeaseID]*execution
-	children map[string]*execution // by the child's PID id
-	groups   map[string]*group
-	ready    ready
-	suspects []*execution
-	alone    *execution // a suspect that runs with no other beside it
-	wary     bool       // suspects were given back: messages are taken one by one until one is none
-	held     int
-	parked   int
-	settling int
-	inFlight int // of the queue, as last counted
-	counted  time.Time
-	counting bool
-	ticking  bool
-	late     lateness
+	ctx       actor.Context
+	self      *actor.PID
+	system    *actor.ActorSystem
+	slots     slots
+	turnover  turnover
+	execs     map[poller.LeaseID]*execution
+	children  map[string]*execution // by the child's PID id
+	groups    map[string]*group
+	ready     ready
+	suspects  []*execution
+	alone     *execution // a suspect that runs with no other beside it
+	wary      bool       // suspects were given back: messages are taken one by one until one is none
+	held      int
+	parked    int
+	settling  int
+	inFlight  int // of the queue, as last counted
+	counted   time.Time
+	counting  bool
+	ticking   bool
+	late      lateness
+	throttle  throttle
+	full      []*entry // tasks of which messages go back for want of room here
+	refilling bool     // refilled is on its way
 }
 
 // Receive implements actor.Actor.
@@ -157,6 +162,8 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.pump()
 	case *poller.Counted:
 		d.onCounted(m)
+	case *refilled:
+		d.onRefilled()
 	case *ticked:
 		d.onTick()
 	case *wedged:
@@ -238,7 +245,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.children = map[string]*execution{}
 	d.groups = map[string]*group{}
 	for _, e := range d.registry {
-		e.running, e.parked = 0, nil
+		e.running, e.parked, e.full = 0, nil, time.Time{}
 	}
 	for _, t := range d.early {
 		d.register(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,15 +42,17 @@ type embedded struct {
 	workers   int // 0: the default
 	poller    *poller.Poller
 	latency   time.Duration // of each request to the queue
+	requests  atomic.Int64
 }
 
-// distant is the way to a queue whose answers take e.latency.
+// distant is the way to the queue: it counts requests, and answers take e.latency.
 type distant struct {
 	e    *embedded
 	next *http.Client
 }
 
 func (d *distant) Do(r *http.Request) (*http.Response, error) {
+	d.e.requests.Add(1)
 	if d.e.latency > 0 {
 		time.Sleep(d.e.latency)
 	}

@@ -42,6 +42,7 @@ type execution struct {
 	before   int // attempts before this copy was sent; msg.Attempts is what the next copy says
 	runs     int // attempts of this delivery that have ended
 	suspect  bool
+	parked   bool     // waited for its task's turn
 	claimed  bool     // has its part of the task's concurrency, where that is the process's
 	lost     bool     // the lease
 	returned bool     // given back, not ended: FIFO followers must not run before it

@@ -1,0 +1,173 @@
+package dispatcher
+
+import (
+	"math"
+	"time"
+)
+
+// Messages that may not run now, since their task is paused or at its limit:
+// how many stay here, when the others come again, and how many are received
+// while only such come.
+
+// throttle bounds the requests that a pool spends on messages that it receives
+// only to give them back. It is a purse of requests, which time fills slowly
+// and each message that could run at once by [runShare]. Pure: the time is given.
+//
+// So a message that runs costs at most two requests more than it would without
+// the limit, however many it lies among, and a pool in which nothing runs
+// spends what the rate says.
+type throttle struct {
+	rate   float64   // requests a second that time adds
+	most   float64   // that the purse holds
+	purse  float64   // may be below zero
+	filled time.Time // when time was last added; zero: the purse is full
+	batch  int       // messages given back in the batch that was paid last
+	paid   time.Time // when that batch began
+}
+
+const (
+	// batchPrice is what ten messages given back at once cost: a receive, two
+	// sends (the first message does not wait for the others) and a delete.
+	batchPrice = 4
+	batchTime  = 50 * time.Millisecond
+	// runShare is what a message that could run at once adds, in requests.
+	runShare = 2
+	// pausedRate and limitedRate are requests a second: 7 200 an hour where
+	// nothing of a task runs, so that what lies behind it is found, and 1 080
+	// where its runs are to cost less than two requests each.
+	pausedRate  = 2
+	limitedRate = 0.3
+)
+
+func (t *throttle) fill(now time.Time) {
+	if t.filled.IsZero() {
+		t.purse = t.most
+	} else {
+		t.purse = min(t.purse+t.rate*max(now.Sub(t.filled), 0).Seconds(), t.most)
+	}
+	t.filled = now
+}
+
+// ran notes a message that could run at once.
+func (t *throttle) ran() { t.purse = min(t.purse+runShare, t.most) }
+
+// gaveBack notes a message that could not, and went back.
+func (t *throttle) gaveBack(now time.Time) {
+	if t.batch++; t.batch > 10 || now.Sub(t.paid) > batchTime {
+		t.fill(now)
+		t.batch, t.paid = 1, now
+		t.purse -= batchPrice
+	}
+}
+
+// credits returns how many messages may be asked for beside those that there
+// is room for, and when to ask again if there are none.
+func (t *throttle) credits(now time.Time) (n int, again time.Duration) {
+	t.fill(now)
+	if t.purse >= batchPrice {
+		return 10 * int(t.purse/batchPrice), 0
+	}
+	return 0, time.Duration((batchPrice-t.purse)/t.rate*float64(time.Second)) + time.Millisecond
+}
+
+// pace is a count of events in which each counts less as it gets older: about
+// the number of the last half minute.
+type pace struct {
+	n  float64
+	at time.Time
+}
+
+const paceTime = 30 * time.Second
+
+func (p *pace) add(now time.Time) { p.n, p.at = p.value(now)+1, now }
+
+func (p *pace) value(now time.Time) float64 {
+	return p.n * math.Exp(-max(now.Sub(p.at), 0).Seconds()/paceTime.Seconds())
+}
+
+// parkLeast is how many messages of a task wait here at least if it may not
+// run, max_held permitting.
+const parkLeast = 100
+
+// capacity returns how many messages of a task may wait here for their turn:
+// what it runs in about a minute. lately is the number of its runs in the last
+// half minute, rest how many messages may wait here beside all others'.
+func capacity(limit int, lately float64, rest int) int {
+	return max(min(max(parkLeast, 2*limit, int(2*lately)), rest), 0)
+}
+
+// delay returns how long a message stays away that found no room. It grows with
+// the time since the first of them, from least to the 15 minutes of SQS; but
+// what waits here must not run out before, if any of it runs: lately is the
+// number of runs in the last half minute, parked how many wait.
+func delay(since, least time.Duration, parked int, lately float64) time.Duration {
+	d := since
+	if lately >= 1 {
+		d = min(d, time.Duration(float64(parked)/lately*float64(paceTime/2)))
+	}
+	return min(max(d, least), maxDelay)
+}
+
+// capacity is how many of t's messages may wait here.
+func (d *dispatcher) capacity(t *entry, now time.Time) int {
+	return capacity(t.spec.Concurrency, t.pace.value(now), d.MaxHeld-d.held-d.parked+len(t.parked))
+}
+
+// refuse gives back e, of a task that may not run and of which enough wait here.
+func (d *dispatcher) refuse(e *execution, now time.Time) {
+	t := e.entry
+	if t.full.IsZero() {
+		t.full = now
+		d.full = append(d.full, t)
+	}
+	d.throttle.gaveBack(now)
+	lately := 0.0
+	if !t.paused {
+		lately = t.pace.value(now)
+	}
+	d.giveBackUnrun(e, delay(now.Sub(t.full), d.UnknownTasksDelay, len(t.parked), lately))
+}
+
+// bearable returns how many messages may be asked for, as far as tasks are
+// concerned of which enough wait here.
+func (d *dispatcher) bearable(now time.Time) int {
+	d.throttle.most, d.throttle.rate = float64(max(40, d.slots.workers)), limitedRate
+	room, full := 0, d.full[:0]
+	for _, t := range d.full {
+		most := d.capacity(t, now)
+		if !t.paused && len(t.parked) == 0 && most > 0 {
+			t.full = time.Time{}
+			continue
+		}
+		full = append(full, t)
+		if t.paused {
+			d.throttle.rate = pausedRate
+		}
+		// In tens, for a receive of one costs as much.
+		if most-len(t.parked) >= min(10, (most+1)/2) {
+			room += most - len(t.parked)
+		}
+	}
+	clear(d.full[len(full):])
+	if d.full = full; len(full) == 0 {
+		return math.MaxInt
+	}
+	n, again := d.throttle.credits(now)
+	if n == 0 && !d.refilling {
+		d.refilling = true
+		root, self := d.system.Root, d.self
+		time.AfterFunc(again, func() { root.Send(self, &refilled{}) })
+	}
+	return room + n
+}
+
+// refilled says that the throttle may let messages in again.
+type refilled struct{}
+
+// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
+func (*refilled) IgnoreDeadLetterLogging() {}
+
+func (d *dispatcher) onRefilled() {
+	d.refilling = false
+	d.pump()
+}
