@@ -151,7 +151,7 @@ func (d *dispatcher) spends(t *entry) bool {
 // logEnd logs the end of a task actor's attempt, as the middleware around a
 // function does.
 func (d *dispatcher) logEnd(a *attempt, err error) {
-	end := task.Logging(d.log)(func(context.Context, task.Job[json.RawMessage]) error { return err })
+	end := d.logging(func(context.Context, task.Job[json.RawMessage]) error { return err })
 	_ = end(a.ctx, task.Job[json.RawMessage]{Info: &a.info}) // it is err
 }
 

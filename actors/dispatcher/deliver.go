@@ -135,24 +135,6 @@ func (d *dispatcher) rejected(e *execution, defects error) bool {
 	return false
 }
 
-// unknown postpones a message that is due and whose task nobody here knows:
-// another instance may, or this one after its next deployment.
-func (d *dispatcher) unknown(e *execution) {
-	d.emit(Unrecognised, e, nil)
-	seen := e.msg.Unknown + e.ledger.receives
-	if seen > d.UnknownTasksRetries {
-		d.giveUp(e, task.ReasonUnknown, &UnknownTaskError{Name: e.msg.Name, Deliveries: seen})
-		return
-	}
-	e.entry.meter.postponed.Add(1)
-	if d.ordered {
-		d.hide(e, d.UnknownTasksDelay)
-		return
-	}
-	e.msg.Unknown = seen
-	d.reissue(e, d.UnknownTasksDelay, e.ledger.spent())
-}
-
 // postpone gives a message back whose time has not come. It spends nothing.
 func (d *dispatcher) postpone(e *execution, p plan) {
 	e.entry.meter.postponed.Add(1)

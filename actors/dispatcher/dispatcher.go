@@ -56,10 +56,12 @@ type core struct {
 	monitor        *Monitor
 	tracer         trace.Tracer
 	middleware     []task.Middleware
+	logging        task.Middleware // the outermost of them; task actors have no other
 	base           context.Context
 	early          []*Register // of Config, until the first start
 	registry       map[string]*entry
 	stranger       *entry // stands for all unknown names
+	unknownNames   unknownNames
 	crew           *crew
 	runners        *actor.Props
 	hidden         hidden
@@ -91,7 +93,8 @@ func newCore(cfg Config) *core {
 		c.base = context.WithoutCancel(cfg.Context)
 	}
 	c.log = c.log.With("pool", cfg.Pool)
-	c.middleware = append([]task.Middleware{task.Logging(c.log), task.Recovery}, cfg.Middleware...)
+	c.logging = task.Logging(c.log)
+	c.middleware = append([]task.Middleware{c.logging, task.Recovery}, cfg.Middleware...)
 	c.stranger = &entry{meter: c.monitor.meter("")}
 	return c
 }
