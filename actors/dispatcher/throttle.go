@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// Messages that may not run now, since their task is paused or at its limit:
-// how many stay here, when the others come again, and how many are received
-// while only such come.
-
 // throttle bounds the requests that a pool spends on messages that it receives
 // only to give them back. It is a purse of requests, which time fills slowly
 // and each message that could run at once by [runShare]. Pure: the time is given.
@@ -106,68 +102,4 @@ func delay(since, least time.Duration, parked int, lately float64) time.Duration
 		d = min(d, time.Duration(float64(parked)/lately*float64(paceTime/2)))
 	}
 	return min(max(d, least), maxDelay)
-}
-
-// capacity is how many of t's messages may wait here.
-func (d *dispatcher) capacity(t *entry, now time.Time) int {
-	return capacity(t.spec.Concurrency, t.pace.value(now), d.MaxHeld-d.held-d.parked+len(t.parked))
-}
-
-// refuse gives back e, of a task that may not run and of which enough wait here.
-func (d *dispatcher) refuse(e *execution, now time.Time) {
-	t := e.entry
-	if t.full.IsZero() {
-		t.full = now
-		d.full = append(d.full, t)
-	}
-	d.throttle.gaveBack(now)
-	lately := 0.0
-	if !t.paused {
-		lately = t.pace.value(now)
-	}
-	d.giveBackUnrun(e, delay(now.Sub(t.full), d.UnknownTasksDelay, len(t.parked), lately))
-}
-
-// bearable returns how many messages may be asked for, as far as tasks are
-// concerned of which enough wait here.
-func (d *dispatcher) bearable(now time.Time) int {
-	d.throttle.most, d.throttle.rate = float64(max(40, d.slots.workers)), limitedRate
-	room, full := 0, d.full[:0]
-	for _, t := range d.full {
-		most := d.capacity(t, now)
-		if !t.paused && len(t.parked) == 0 && most > 0 {
-			t.full = time.Time{}
-			continue
-		}
-		full = append(full, t)
-		if t.paused {
-			d.throttle.rate = pausedRate
-		}
-		// In tens, for a receive of one costs as much.
-		if most-len(t.parked) >= min(10, (most+1)/2) {
-			room += most - len(t.parked)
-		}
-	}
-	clear(d.full[len(full):])
-	if d.full = full; len(full) == 0 {
-		return math.MaxInt
-	}
-	n, again := d.throttle.credits(now)
-	if n == 0 && !d.refilling {
-		d.refilling = true
-		root, self := d.system.Root, d.self
-		time.AfterFunc(again, func() { root.Send(self, &refilled{}) })
-	}
-	return room + n
-}
-
-// refilled says that the throttle may let messages in again.
-type refilled struct{}
-
-// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
-func (*refilled) IgnoreDeadLetterLogging() {}
-
-func (d *dispatcher) onRefilled() {
-	d.refilling = false
-	d.pump()
 }
