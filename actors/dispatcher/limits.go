@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,7 @@ func (d *dispatcher) refuse(e *execution, now time.Time) {
 		t.full = now
 		d.full = append(d.full, t)
 	}
+	d.budgetRequests()
 	d.throttle.gaveBack(now)
 	lately := 0.0
 	if !t.paused {
@@ -29,10 +31,19 @@ func (d *dispatcher) refuse(e *execution, now time.Time) {
 	d.giveBackUnrun(e, delay(now.Sub(t.full), d.UnknownTasksDelay, len(t.parked), lately))
 }
 
+// budgetRequests says what the throttle may spend: a batch for each ten workers,
+// so that it does not bind while a sixth of what comes can run.
+func (d *dispatcher) budgetRequests() {
+	d.throttle.most, d.throttle.rate = float64(max(40, d.slots.workers)), limitedRate
+	if slices.ContainsFunc(d.full, func(t *entry) bool { return t.paused }) {
+		d.throttle.rate = pausedRate
+	}
+}
+
 // bearable returns how many messages may be asked for, as far as tasks are
 // concerned of which enough wait here.
 func (d *dispatcher) bearable(now time.Time) int {
-	d.throttle.most, d.throttle.rate = float64(max(40, d.slots.workers)), limitedRate
+	d.budgetRequests()
 	room, full := 0, d.full[:0]
 	for _, t := range d.full {
 		most := d.capacity(t, now)
@@ -41,9 +52,6 @@ func (d *dispatcher) bearable(now time.Time) int {
 			continue
 		}
 		full = append(full, t)
-		if t.paused {
-			d.throttle.rate = pausedRate
-		}
 		// In tens, for a receive of one costs as much.
 		if most-len(t.parked) >= min(10, (most+1)/2) {
 			room += most - len(t.parked)
