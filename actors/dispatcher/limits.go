@@ -31,10 +31,10 @@ func (d *dispatcher) refuse(e *execution, now time.Time) {
 	d.giveBackUnrun(e, delay(now.Sub(t.full), d.UnknownTasksDelay, len(t.parked), lately))
 }
 
-// budgetRequests says what the throttle may spend: a batch for each ten workers,
-// so that it does not bind while a sixth of what comes can run.
+// budgetRequests says what the throttle may spend: as much at once as puts off a
+// thousand messages, for what is behind them is not to wait, and by and by.
 func (d *dispatcher) budgetRequests() {
-	d.throttle.most, d.throttle.rate = float64(max(40, d.slots.workers)), limitedRate
+	d.throttle.most, d.throttle.rate = float64(max(throttleMost, d.slots.workers)), limitedRate
 	if slices.ContainsFunc(d.full, func(t *entry) bool { return t.paused }) {
 		d.throttle.rate = pausedRate
 	}

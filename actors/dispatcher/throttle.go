@@ -33,6 +33,8 @@ const (
 	// where its runs are to cost less than two requests each.
 	pausedRate  = 2
 	limitedRate = 0.3
+	// throttleMost is what is spent at once, on a thousand messages.
+	throttleMost = 400
 )
 
 func (t *throttle) fill(now time.Time) {
@@ -92,12 +94,12 @@ func capacity(limit int, lately float64, rest int) int {
 	return max(min(max(parkLeast, 2*limit, int(2*lately)), rest), 0)
 }
 
-// delay returns how long a message stays away that found no room. It grows with
-// the time since the first of them, from least to the 15 minutes of SQS; but
+// delay returns how long a message stays away that found no room: twice the time
+// since the first of them, from least to the 15 minutes of SQS. But
 // what waits here must not run out before, if any of it runs: lately is the
 // number of runs in the last half minute, parked how many wait.
 func delay(since, least time.Duration, parked int, lately float64) time.Duration {
-	d := since
+	d := 2 * since
 	if lately >= 1 {
 		d = min(d, time.Duration(float64(parked)/lately*float64(paceTime/2)))
 	}

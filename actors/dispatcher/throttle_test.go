@@ -115,13 +115,15 @@ func TestHowManyWaitHereAndHowLongTheOthersStayAway(t *testing.T) {
 		want   time.Duration
 	}{
 		{0, 100, 0, 10 * time.Second},
-		{9 * time.Second, 100, 0, 10 * time.Second},
-		{11 * time.Second, 100, 0, 11 * time.Second},
-		{14 * time.Minute, 100, 0, 14 * time.Minute},
-		{16 * time.Minute, 100, 0, 15 * time.Minute},
+		{4 * time.Second, 100, 0, 10 * time.Second},
+		{6 * time.Second, 100, 0, 12 * time.Second},
+		{7 * time.Minute, 100, 0, 14 * time.Minute},
+		{8 * time.Minute, 100, 0, 15 * time.Minute},
 		{16 * time.Minute, 100, 0.9, 15 * time.Minute}, // too seldom to be foretold
-		{16 * time.Minute, 100, 30, 50 * time.Second},  // one a second: half of what is left of the hundred
-		{30 * time.Second, 100, 30, 30 * time.Second},
+		{16 * time.Minute, 100, 1, 15 * time.Minute},
+		{16 * time.Minute, 10, 1, 150 * time.Second},
+		{16 * time.Minute, 100, 30, 50 * time.Second}, // one a second: half of what is left of the hundred
+		{20 * time.Second, 100, 30, 40 * time.Second},
 		{16 * time.Minute, 100, 1000, 10 * time.Second},
 	} {
 		if d := delay(tc.since, 10*time.Second, tc.parked, tc.lately); d != tc.want {
