@@ -597,7 +597,7 @@ func TestCompat3_UnknownNameOfAScheduledTaskSpendsNothing(t *testing.T) {
 }
 
 // The first record of an unknown task came when it was given up, after 8 min,
-// and one such message cost 150 requests.
+// and one message cost 150 requests.
 func TestAnUnknownTaskIsLoggedAtItsFirstDeliveryWithTheLikelyName(t *testing.T) {
 	bubble(t, dispatcher.Settings{}, func(r *rig) {
 		r.handle("welcome", func(context.Context, raw) error { return nil })

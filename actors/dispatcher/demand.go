@@ -27,7 +27,7 @@ func (s *slots) credits(queued, free, ahead int, blocked bool) int {
 	step := min(max(s.soon/8, 1), 10)
 	switch {
 	case delta >= step, delta > 0 && s.outstanding <= 0:
-	case delta <= -step, delta < 0 && blocked && s.outstanding > 0:
+	case delta <= -step, delta < 0 && blocked:
 	default:
 		return 0
 	}

@@ -78,8 +78,8 @@ func (c crowd) rate(t *testing.T) (perSecond float64) {
 
 func (c crowd) free() int { return c.workers - c.long }
 
-// Few workers are free among many that do long work, or beside many messages
-// that wait in place or for a paused task: they must not wait for credits of
+// Few workers are free among many that do long work, or many messages
+// wait in place or for a paused task: they must not wait for credits of
 // slots that are not about to be free.
 func TestFewFreeWorkersDoNotWaitForTheOthers(t *testing.T) {
 	for _, c := range []crowd{

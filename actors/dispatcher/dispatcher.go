@@ -117,28 +117,29 @@ type entry struct {
 // dispatcher owns the registry, the slots and the executions of one pool.
 type dispatcher struct {
 	*core
-	ctx       actor.Context
-	self      *actor.PID
-	system    *actor.ActorSystem
-	slots     slots
+	ctx      actor.Context
+	self     *actor.PID
+	system   *actor.ActorSystem
+	slots    slots
+	execs    map[poller.LeaseID]*execution
+	children map[string]*execution // by the child's PID id
+	groups   map[string]*group
+	ready    ready
+	suspects []*execution
+	alone    *execution // a suspect that runs with no other beside it
+	wary     bool       // suspects were given back: messages are taken one by one until one is none
+	held     int
+	parked   int
+	settling int
+	inFlight int // of the queue, as last counted
+	counted  time.Time
+	counting bool
+	ticking  bool
+	late     lateness
+
 	turnover  turnover
-	execs     map[poller.LeaseID]*execution
-	children  map[string]*execution // by the child's PID id
-	groups    map[string]*group
-	ready     ready
-	suspects  []*execution
-	alone     *execution // a suspect that runs with no other beside it
-	wary      bool       // suspects were given back: messages are taken one by one until one is none
-	held      int
-	parked    int
-	settling  int
-	inFlight  int // of the queue, as last counted
-	counted   time.Time
-	counting  bool
-	ticking   bool
-	late      lateness
 	throttle  throttle
-	full      []*entry // tasks of which messages go back for want of room here
+	full      []*entry // tasks that have enough messages waiting here; the next ones go back
 	refilling bool     // refilled is on its way
 }
 

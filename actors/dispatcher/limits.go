@@ -8,14 +8,14 @@ import (
 
 // Messages that may not run now, since their task is paused or at its limit:
 // how many stay here, when the others come again, and how many are received
-// while only such come. The decisions are in throttle.go.
+// while nothing else comes. The decisions are in throttle.go.
 
 // capacity is how many of t's messages may wait here.
 func (d *dispatcher) capacity(t *entry, now time.Time) int {
 	return capacity(t.spec.Concurrency, t.pace.value(now), d.MaxHeld-d.held-d.parked+len(t.parked))
 }
 
-// refuse gives back e, of a task that may not run and of which enough wait here.
+// refuse gives back e, which may not run and finds no room here.
 func (d *dispatcher) refuse(e *execution, now time.Time) {
 	t := e.entry
 	if t.full.IsZero() {
@@ -40,8 +40,8 @@ func (d *dispatcher) budgetRequests() {
 	}
 }
 
-// bearable returns how many messages may be asked for, as far as tasks are
-// concerned of which enough wait here.
+// bearable returns how many messages may be asked for while some tasks have
+// enough of theirs here.
 func (d *dispatcher) bearable(now time.Time) int {
 	d.budgetRequests()
 	room, full := 0, d.full[:0]

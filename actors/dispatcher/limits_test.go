@@ -112,7 +112,7 @@ func TestALimitIsUsedInFull(t *testing.T) {
 	}
 }
 
-// Healthy tasks beside a paused one: those of a backlog in which they are every
+// Healthy tasks run while another is paused: those of a backlog in which they are every
 // second, and those that come later, one by one.
 func TestHealthyTasksRunBesideAPausedOne(t *testing.T) {
 	limits(t, nil, func(b *blocked) {
@@ -146,8 +146,8 @@ func TestHealthyTasksRunBesideAPausedOne(t *testing.T) {
 			longest = max(longest, time.Since(sent))
 			time.Sleep(time.Minute)
 		}
-		if t.Logf("one a minute beside 3 000 paused ones waits %v at most", longest); longest > 30*time.Second {
-			t.Errorf("a healthy task beside 3 000 paused ones waited %v", longest)
+		if t.Logf("one a minute among 3 000 paused ones waits %v at most", longest); longest > 30*time.Second {
+			t.Errorf("a healthy task among 3 000 paused ones waited %v", longest)
 		}
 	})
 }

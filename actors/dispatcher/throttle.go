@@ -58,8 +58,8 @@ func (t *throttle) gaveBack(now time.Time) {
 	}
 }
 
-// credits returns how many messages may be asked for beside those that there
-// is room for, and when to ask again if there are none.
+// credits returns how many messages may be asked for in addition to those
+// that there is room for, and when to ask again if there are none.
 func (t *throttle) credits(now time.Time) (n int, again time.Duration) {
 	t.fill(now)
 	if t.purse >= batchPrice {
@@ -89,7 +89,7 @@ const parkLeast = 100
 
 // capacity returns how many messages of a task may wait here for their turn:
 // what it runs in about a minute. lately is the number of its runs in the last
-// half minute, rest how many messages may wait here beside all others'.
+// half minute, rest how many messages may wait here in addition to all others'.
 func capacity(limit int, lately float64, rest int) int {
 	return max(min(max(parkLeast, 2*limit, int(2*lately)), rest), 0)
 }

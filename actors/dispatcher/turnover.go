@@ -9,11 +9,11 @@ import (
 // older than a few times what attempts have lately taken. One that is older is
 // long work, and its slot is not about to be free. Pure: the times are given.
 type turnover struct {
-	first, last *stint  // in the order of their begin
-	edge        *stint  // the oldest recent one; nil if none is
-	recent      int     // from edge on
-	typical     float64 // natural logarithm of the nanoseconds that attempts have lately taken
-	known       bool    // an attempt has ended
+	last    *stint  // the youngest; they are linked in the order of their begin
+	edge    *stint  // the oldest recent one; nil if none is
+	recent  int     // from edge on
+	typical float64 // natural logarithm of the nanoseconds that attempts have lately taken
+	known   bool    // an attempt has ended
 }
 
 // stint is one attempt's place in a [turnover]. It is part of the attempt, for
@@ -41,8 +41,6 @@ func (t *turnover) began(s *stint, now time.Time) {
 	*s = stint{begun: now, prev: t.last, recent: true}
 	if t.last != nil {
 		t.last.next = s
-	} else {
-		t.first = s
 	}
 	t.last = s
 	if t.edge == nil {
@@ -61,15 +59,13 @@ func (t *turnover) ended(s *stint, took time.Duration) {
 	}
 	if s.prev != nil {
 		s.prev.next = s.next
-	} else {
-		t.first = s.next
 	}
 	if s.next != nil {
 		s.next.prev = s.prev
 	} else {
 		t.last = s.prev
 	}
-	s.prev, s.next = nil, nil
+	s.prev, s.next = nil, nil // an attempt that is kept must not keep others
 	l := math.Log(float64(max(took, 1)))
 	if !t.known {
 		t.known, t.typical = true, l

@@ -72,7 +72,11 @@ func TestWhatRunsLongIsNotExpectedToEndSoon(t *testing.T) {
 				panic("not yet")
 			}
 			l.end(long[:35])
-		}, 5},
+			if n := l.soon(l.now); n != 5 {
+				panic("not all")
+			}
+			l.end(long[35:37])
+		}, 3},
 		{"an old one ends among recent ones", func(l *lab) {
 			l.end(l.start(1))
 			old := l.start(2)
@@ -136,7 +140,12 @@ func TestTurnoverCountsAsASearchDoes(t *testing.T) {
 			}
 		}
 		l.end(running)
-		if l.first != nil || l.last != nil || l.edge != nil || l.soon(l.now) != 0 {
+		for _, s := range running {
+			if s.prev != nil || s.next != nil {
+				t.Fatal("what has ended keeps another")
+			}
+		}
+		if l.last != nil || l.edge != nil || l.soon(l.now) != 0 {
 			t.Fatal("something is left of what has ended")
 		}
 	})

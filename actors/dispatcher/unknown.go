@@ -9,10 +9,10 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// Messages whose task is not registered here.
+// Messages with a task name that is not registered here.
 
-// unknown postpones a message that is due and whose task is not registered
-// here: another instance may know it, or this one after its next deployment.
+// unknown postpones a message that is due and names a task that is not
+// registered here: another instance may know it, or this one after its next deployment.
 // The message carries the number of delays that it has waited for.
 func (d *dispatcher) unknown(e *execution) {
 	d.emit(Unrecognised, e, nil)

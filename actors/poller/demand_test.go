@@ -225,7 +225,11 @@ func TestCreditsAndWhatIsAskedFor(t *testing.T) {
 	if d.slots != 0 {
 		t.Error("fewer slots than none:", d.slots)
 	}
-	d.want(5, 7)
+	d.want(5, 1)
+	if d.slots != 1 {
+		t.Error("slots:", d.slots)
+	}
+	d.want(0, 7)
 	if d.slots != 7 {
 		t.Error("slots:", d.slots)
 	}
@@ -260,6 +264,32 @@ func TestCreditsThatAreAskedForAreNoLongerFew(t *testing.T) {
 	d.want(1, 100)
 	if n := d.plan(now.Add(99 * time.Millisecond)); n != 0 {
 		t.Error("the age of those that were asked for counts")
+	}
+
+	d, now = still(8, 0)
+	d.want(1, 100)
+	d.plan(now)
+	d.want(-1, 0)
+	d.plan(now)
+	now = now.Add(time.Hour)
+	d.want(1, 100)
+	if n := d.plan(now); n != 0 {
+		t.Error("the age of one that was taken back counts")
+	}
+
+	d, now = still(8, 0)
+	d.level = 2
+	d.want(5, 100)
+	d.plan(now)
+	now = now.Add(99 * time.Millisecond)
+	d.want(10, 100)
+	d.began(d.plan(now))
+	if n := d.plan(now.Add(10 * time.Millisecond)); n != 0 {
+		t.Errorf("the rest, %d, has the age of those that were asked for", n)
+	}
+	d.want(-5, 0)
+	if _, ok := d.wake(now); ok {
+		t.Error("wakes although all that is wanted is asked for")
 	}
 }
 

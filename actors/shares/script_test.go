@@ -112,7 +112,7 @@ func TestWhatPoolsHear(t *testing.T) {
 			{"ask a 0 2", ""},
 			{"ask a 0 1", "a +1 free 2 ahead 0"},
 		}},
-		{"a pool that joins anew has what it had no more, and its old words are late", 2, [][2]string{
+		{"a pool that joins again has lost what it had, and its old words are late", 2, [][2]string{
 			{"join a 1", "a +0 free 2 ahead 2"},
 			{"join b 1", "a +0 free 2 ahead 1, b +0 free 2 ahead 1"},
 			{"ask a 0 2", "a +2 free 0 ahead 0, b +0 free 0 ahead 1"},
@@ -138,7 +138,7 @@ func TestWhatPoolsHear(t *testing.T) {
 			{"join a 1", "a +0 free 4 ahead 4"},
 			{"join b 1 1", "a +0 free 4 ahead 2, b +0 free 4 ahead 4"},
 		}},
-		{"one execution with nothing beside it", 2, [][2]string{
+		{"one execution with the process to itself", 2, [][2]string{
 			{"join a 1", "a +0 free 2 ahead 2"},
 			{"join b 1", "a +0 free 2 ahead 1, b +0 free 2 ahead 1"},
 			{"ask b 0 1", "b +1 free 1 ahead 0"},
@@ -173,7 +173,7 @@ func TestWhatPoolsHear(t *testing.T) {
 			{"release a", "c alone"},
 			{"leave c", "b +1 free 1 ahead 0"},
 		}},
-		{"one that was alone joins anew", 1, [][2]string{
+		{"one that was alone joins again", 1, [][2]string{
 			{"join a 1", "a +0 free 1 ahead 1"},
 			{"reserve a", "a alone"},
 			{"join a#2 1", "a +0 free 1 ahead 1"},
@@ -252,6 +252,6 @@ func TestArrears(t *testing.T) {
 	}
 	p := b.join("pool1", 2, Share{Weight: 4})
 	if p.starts != 1 {
-		t.Error("starts are forgotten by joining anew:", p.starts)
+		t.Error("starts are forgotten by joining again:", p.starts)
 	}
 }

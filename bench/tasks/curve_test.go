@@ -74,7 +74,7 @@ func curve(b *testing.B, workers, long int, other string, share ...int) {
 		close(stop)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = sys.Stop(ctx) // what waits is given back; nobody will run it
+		_ = sys.Stop(ctx) // what waits is given back; nothing will run it
 	})
 	var done, ran atomic.Int64
 	for _, name := range []string{"short", "long", "waiting", "parked"} {
@@ -150,7 +150,7 @@ func curve(b *testing.B, workers, long int, other string, share ...int) {
 }
 
 // BenchmarkOutage is a minute in which the service behind a breaker is down,
-// for a pool of eight workers with 3 000 tasks of which every second one calls
+// for a pool of eight workers with 3 000 tasks, half of them calls to
 // it: how many of the others are done a second, and what the minute costs in
 // requests and log lines. It takes no notice of -benchtime: use 1x.
 func BenchmarkOutage(b *testing.B) {
