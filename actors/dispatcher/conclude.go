@@ -115,6 +115,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	if out.kind == outFailed || out.kind == outRefused {
 		e.msg.LastError = task.ErrorText(out.err.Error())
 	}
+	verdict.wait = d.noteLimits(e, out, verdict, now)
 	switch verdict.kind {
 	case finish:
 		d.settle(e, &poller.Settle{Lease: e.lease})

@@ -312,9 +312,6 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	if e.entry.spec.Concurrency > 0 {
 		e.entry.pace.add(now)
 	}
-	if len(d.full) > 0 && !e.parked && e.runs == 0 {
-		d.throttle.ran()
-	}
 	d.monitor.running.Add(1)
 	e.entry.meter.running.Add(1)
 	e.entry.meter.started.Add(1)

@@ -112,6 +112,7 @@ type entry struct {
 	claims  int          // asked for and not answered, where the limit is the process's
 	pace    pace         // of its starts
 	full    time.Time    // since when messages go back for want of room here; zero: none do
+	outage  bool         // of those, since a breaker refuses them
 }
 
 // dispatcher owns the registry, the slots and the executions of one pool.
@@ -249,7 +250,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.children = map[string]*execution{}
 	d.groups = map[string]*group{}
 	for _, e := range d.registry {
-		e.running, e.parked, e.full = 0, nil, time.Time{}
+		e.running, e.parked, e.full, e.outage = 0, nil, time.Time{}, false
 	}
 	for _, t := range d.early {
 		d.register(t)

@@ -170,3 +170,63 @@ func TestAResumedTaskBeginsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// closedAt is the error of a breaker that is open until a time.
+type closedAt struct{ at time.Time }
+
+func (c closedAt) Error() string             { return "the breaker is open" }
+func (c closedAt) BreakerOpen() bool         { return true }
+func (c closedAt) RetryAfter() time.Duration { return min(time.Until(c.at), 10*time.Second) }
+
+// Tasks of a service that is down, more of them than may wait in place, were
+// received and sent again whenever its breaker let one call through.
+func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T) {
+	for _, down := range []time.Duration{time.Minute, time.Hour} {
+		limits(t, nil, func(b *blocked) {
+			var mails atomic.Int64
+			b.pause("")
+			up := time.Now().Add(down)
+			b.handle("mail", func(context.Context, raw) error {
+				if time.Now().Before(up) {
+					return closedAt{up}
+				}
+				time.Sleep(3 * time.Millisecond)
+				mails.Add(1)
+				return nil
+			})
+			const n = 5000
+			for range n {
+				b.send("mail", nil)
+				b.send("healthy", nil)
+			}
+			up = time.Now().Add(down)
+			b.resume("")
+			b.latency = time.Millisecond
+			begun := time.Now()
+			first := b.spent(func() {
+				for b.healthy.Load() < n*95/100 {
+					time.Sleep(10 * time.Millisecond)
+				}
+			})
+			t.Logf("down for %v: 95 %% of %d healthy tasks are done after %v and %d requests", down, n, time.Since(begun), first)
+			if rate := float64(b.healthy.Load()) / time.Since(begun).Seconds(); rate < 0.6*8/0.0033/2 {
+				t.Errorf("%.0f healthy tasks a second while a service is down", rate)
+			}
+			if most := int64(2.25 * n); first > most {
+				t.Errorf("%d requests for them, want at most two more a task than without the others: %d", first, most)
+			}
+			rest := b.spent(func() { time.Sleep(time.Until(up)) })
+			if most := int64(10_000*down.Hours()) + 1500; rest > most {
+				t.Errorf("then %d requests in %v, want at most %d", rest, down, most)
+			}
+			b.latency = 0
+			for mails.Load() < n && time.Since(up) < time.Hour {
+				time.Sleep(time.Second)
+			}
+			t.Logf("then %d requests; the tasks of the service were done %v after it was up", rest, time.Since(up))
+			if most := max(down/2, 30*time.Second) + 10*time.Second; mails.Load() < n || time.Since(up) > min(most, 6*time.Minute) {
+				t.Errorf("%d of %d tasks were done %v after the outage", mails.Load(), n, time.Since(up))
+			}
+		})
+	}
+}

@@ -25,17 +25,20 @@ const (
 	// batchPrice is what ten messages given back at once cost: a receive, two
 	// sends (the first message does not wait for the others) and a delete.
 	batchPrice = 4
-	batchTime  = 50 * time.Millisecond
+	batchTime  = 10 * time.Millisecond
 	// runShare is what a message that could run at once adds, in requests.
 	runShare = 2
-	// pausedRate and limitedRate are requests a second: 7 200 an hour where
-	// nothing of a task runs, so that what lies behind it is found, and 1 080
-	// where its runs are to cost less than two requests each.
-	pausedRate  = 2
+	// limitedRate is requests a second: 1 080 an hour where a task is at its
+	// limit, for its runs are to cost less than two requests each.
 	limitedRate = 0.3
 	// throttleMost is what is spent at once, on a thousand messages.
 	throttleMost = 400
 )
+
+// pausedRate is requests a second where nothing of a task may run, so that what
+// lies behind its messages is found: 7 920 an hour, less what it costs to keep
+// the leases of those that wait here, a request for ten of them in 75 s.
+func pausedRate(waiting int) float64 { return max(2.2-float64(waiting)/750, limitedRate) }
 
 func (t *throttle) fill(now time.Time) {
 	if t.filled.IsZero() {

@@ -26,8 +26,8 @@ func TestThrottle(t *testing.T) {
 				r.gaveBack(at(0))
 			}
 		}, 0, 80, 0},
-		{"and so does one that comes later", func(r *throttle) { r.gaveBack(at(0)); r.gaveBack(at(0.051)) }, 0.051, 80, 0},
-		{"not one within 50 ms", func(r *throttle) { r.gaveBack(at(0)); r.gaveBack(at(0.05)) }, 0.05, 90, 0},
+		{"and so does one that comes later", func(r *throttle) { r.gaveBack(at(0)); r.gaveBack(at(0.011)) }, 0.011, 80, 0},
+		{"not one within 10 ms", func(r *throttle) { r.gaveBack(at(0)); r.gaveBack(at(0.01)) }, 0.01, 90, 0},
 		{"an empty purse fills with time", func(r *throttle) {
 			for range 100 {
 				r.gaveBack(at(0))
@@ -106,6 +106,11 @@ func TestHowManyWaitHereAndHowLongTheOthersStayAway(t *testing.T) {
 	} {
 		if n := capacity(tc.limit, tc.lately, tc.rest); n != tc.want {
 			t.Errorf("%+v: %d may wait here", tc, n)
+		}
+	}
+	for waiting, want := range map[int]float64{0: 2.2, 75: 2.1, 750: 1.2, 10_000: 0.3} {
+		if got := pausedRate(waiting); got < want-1e-9 || got > want+1e-9 {
+			t.Errorf("%d wait: %v requests a second", waiting, got)
 		}
 	}
 	for _, tc := range []struct {
