@@ -63,6 +63,7 @@ type attempt struct {
 	meter      *meter
 	reply      *actor.PID  // task actors: where their answer goes
 	watch      *time.Timer // the dispatcher's: deadline, then abandonment
+	stint      stint       // the dispatcher's
 	graced     bool        // the dispatcher's: its ctx is over, it gets time to end
 	hung       bool        // the dispatcher's: it did not
 	idle       atomic.Bool // task actors: its Receive of the Execute is over, answered or not

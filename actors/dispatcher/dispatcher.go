@@ -57,10 +57,12 @@ type core struct {
 	monitor        *Monitor
 	tracer         trace.Tracer
 	middleware     []task.Middleware
+	logging        task.Middleware // the outermost of them; task actors have no other
 	base           context.Context
 	early          []*Register // of Config, until the first start
 	registry       map[string]*entry
 	stranger       *entry // stands for all unknown names
+	unknownNames   unknownNames
 	crew           *crew
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
@@ -96,7 +98,8 @@ func newCore(cfg Config) *core {
 		c.base = context.WithoutCancel(cfg.Context)
 	}
 	c.log = c.log.With("pool", cfg.Pool)
-	c.middleware = append([]task.Middleware{task.Logging(c.log), task.Recovery}, cfg.Middleware...)
+	c.logging = task.Logging(c.log)
+	c.middleware = append([]task.Middleware{c.logging, task.Recovery}, cfg.Middleware...)
 	c.stranger = &entry{meter: c.monitor.meter("")}
 	return c
 }
@@ -112,6 +115,9 @@ type entry struct {
 	paused  bool
 	parked  []*execution // over the task's limit, or paused
 	claims  int          // asked for and not answered, where the limit is the process's
+	pace    pace         // of its starts
+	full    time.Time    // since when messages go back for want of room here; zero: none do
+	outage  bool         // of those, since a breaker refuses them
 }
 
 // dispatcher owns the registry, the slots and the executions of one pool.
@@ -139,6 +145,11 @@ type dispatcher struct {
 	counting     bool
 	ticking      bool
 	late         lateness
+
+	turnover  turnover
+	throttle  throttle
+	full      []*entry // tasks that have enough messages waiting here; the next ones go back
+	refilling bool     // refilled is on its way
 }
 
 // Receive implements actor.Actor.
@@ -170,6 +181,8 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onSlept(m)
 	case *deadlineOver:
 		d.onDeadlineOver(m)
+	case *refilled:
+		d.onRefilled()
 	case *ticked:
 		d.onTick()
 	case *wedged:
@@ -251,7 +264,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.children = map[string]*execution{}
 	d.groups = map[string]*group{}
 	for _, e := range d.registry {
-		e.running, e.parked = 0, nil
+		e.running, e.parked, e.full, e.outage = 0, nil, time.Time{}, false
 	}
 	for _, t := range d.early {
 		d.register(t)

@@ -33,7 +33,12 @@ type (
 	// what is already being received may still come and must be taken.
 	// The demand is the plain sum of all credits of the epoch less its
 	// deliveries; both sides count it so, and it may fall below zero.
-	Want struct{ Credits int }
+	//
+	// Slots is the number of credits that there may be at once in the near
+	// future: those outstanding and those of executions that are likely to end
+	// soon. By it few credits wait for more, to share a receive, or do not. 0:
+	// as before, and at first the most credits that were outstanding.
+	Want struct{ Credits, Slots int }
 
 	// Settle ends a lease. First every message in Send is sent, then the
 	// delivered one is deleted (Release false), or made visible again

@@ -141,7 +141,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 	case *Settle:
 		w.onSettle(m)
 	case *Want:
-		w.demand.want(m.Credits)
+		w.demand.want(m.Credits, m.Slots)
 	case *received:
 		w.onReceived(m)
 	case *called:
