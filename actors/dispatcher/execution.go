@@ -54,12 +54,12 @@ type execution struct {
 	gen   uint32    // of timers: an older one's tick is ignored
 	timer *time.Timer
 
-	child *actor.PID
-	cur   *attempt // under way
+	child *actor.PID // of cur; nil between attempts
+	cur   *attempt   // under way
 }
 
 // mustBeAlone says that e is a crash suspect and has not run yet.
-func (e *execution) mustBeAlone() bool { return e.suspect && e.cur == nil && e.child == nil }
+func (e *execution) mustBeAlone() bool { return e.suspect && e.cur == nil && e.runs == 0 }
 
 func (e *execution) enter(p phase, now time.Time) { e.phase, e.since = p, now }
 
@@ -99,6 +99,9 @@ func (e *execution) snapshot() Execution {
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}
 	if e.cur != nil {
+		if e.cur.props != nil {
+			s.PID = e.child
+		}
 		s.Attempt = e.cur.info.Attempt
 		s.Progress = e.cur.info.Progress()
 		s.Until = e.cur.info.Deadline

@@ -18,8 +18,10 @@ func stackOf(a *attempt) string {
 		buf = make([]byte, size)
 		buf = buf[:runtime.Stack(buf, true)]
 	}
-	mark := fmt.Appendf(nil, "dispatcher.(*attempt).run(%p", a)
-	at := bytes.Index(buf, mark)
+	at := -1
+	for _, frame := range []string{"run", "receive", "hatch"} { // of a function, a task actor, one that is being made
+		at = max(at, bytes.Index(buf, fmt.Appendf(nil, "dispatcher.(*attempt).%s(%p", frame, a)))
+	}
 	if at < 0 {
 		return "not found among the stacks of the process"
 	}
