@@ -29,9 +29,11 @@ var allowed = map[string][]string{
 	"actors":            {},
 	"actors/breaker":    {"actors"},
 	"actors/logger":     {"actors", "task"},
-	"actors/poller":     {"actors", "sqsclient"},
-	"actors/shares":     {"actors"},
-	"actors/dispatcher": {"actors", "actors/poller", "actors/shares", "task"},
+	"actors/poller":     {"actors", "actors/internal/supervision", "sqsclient"},
+	"actors/shares":     {"actors", "actors/internal/supervision"},
+	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
+
+	"actors/internal/supervision": {},
 	"admin":             {},
 }
 

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors"
+	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/task"
@@ -28,6 +31,9 @@ type Config struct {
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
 	Shares     *actor.PID        // of the process's executions, if there are other pools beside this one; see package shares
 	Share      shares.Share      // this pool's part of them
+	// Permanent spawns the dispatcher again under its name when it is stopped
+	// before a [Drain]: by a task actor that stops its parent, for example.
+	Permanent bool
 	// EndlessAfter is the time after which an attempt without a Deadline that has
 	// reported no progress counts as stalled. 0: 20 minutes.
 	EndlessAfter time.Duration
@@ -51,7 +57,9 @@ func New(cfg Config) (*actor.Props, error) {
 		c.crew.close()
 		return nil, err
 	}
-	return actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} }, actor.WithDispatcher(c.crew)), nil
+	c.props = actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} },
+		actor.WithDispatcher(c.crew), actor.WithMailbox(c.life.Mailbox))
+	return c.props, nil
 }
 
 // core is what survives a restart of the dispatcher. Only its current
@@ -66,9 +74,12 @@ type core struct {
 	tracer         trace.Tracer
 	middleware     []task.Middleware
 	base           context.Context
-	early          []*registration        // of Config, until the first start
-	registered     uint64                 // registrations begun
-	departures     departures             // task actors that are stopping
+	early          []*registration // of Config, until the first start
+	registered     uint64          // registrations begun
+	departures     departures      // task actors that are stopping
+	props          *actor.Props
+	permanent      bool
+	life           supervision.Life
 	subscribers    map[string]*subscriber // by the id of their PID
 	endlessAfter   time.Duration
 	departing      *time.Timer // of the oldest; nil: not set
@@ -101,6 +112,7 @@ func newCore(cfg Config) *core {
 	}
 	c.crew = newCrew(2*max(c.Workers, c.MaxWorkers) + 16)
 	c.runners = runnerProps(c.crew)
+	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
 	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
 		c.endlessAfter = defaultEndless
 	}
@@ -229,12 +241,18 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 	case *actor.Started:
 		d.onStarted(ctx)
 	case *actor.Restarting:
-		d.monitor.restarts.Add(1)
-		d.epoch++
-		d.leave(ErrRestarted)
+		d.leaveFor(ErrRestarted)
 	case *actor.Stopping:
-		d.leave(ErrDrained)
+		if d.comesBack() {
+			d.leaveFor(ErrRestarted)
+		} else {
+			d.leave(ErrDrained)
+		}
 	case *actor.Stopped:
+		if d.comesBack() {
+			d.respawn()
+			return
+		}
 		d.leaveShares()
 		d.endSubscriptions()
 		d.crew.close()
@@ -299,6 +317,37 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 		return
 	}
 	d.pump()
+}
+
+// comesBack reports whether a stop is a stranger's.
+func (d *dispatcher) comesBack() bool { return d.permanent && d.drain == nil }
+
+// leaveFor is leave before the next incarnation.
+func (d *dispatcher) leaveFor(cause error) {
+	d.monitor.restarts.Add(1)
+	d.epoch++
+	d.leave(cause)
+}
+
+// respawn spawns the dispatcher again, under its name and its supervisor.
+func (d *dispatcher) respawn() {
+	d.log.Error("the dispatcher was stopped by a stranger, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
+	if _, err := supervision.Spawn(d.system, d.self.Id, d.props, d.ctx.Parent()); err != nil {
+		d.log.Error("the dispatcher cannot begin again: no more tasks are taken", "pid", d.self.Id, "error", err)
+		d.monitor.status.Store(int32(Stopped))
+	}
+}
+
+// keepStack gives the panic of a child its stack, if it has none: one outside
+// of the guard, as in a continuation of ReenterAfter.
+func keepStack(f *actor.Failure) {
+	if _, ok := f.Reason.(error); !ok {
+		f.Reason = &task.PanicError{Value: f.Reason, Stack: debug.Stack()}
+		return
+	}
+	if _, ok := f.Reason.(runtime.Error); ok {
+		f.Reason = &task.PanicError{Value: f.Reason, Stack: debug.Stack()}
+	}
 }
 
 // leave ends what a stop or restart cannot take along: ctxs and timers. The

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/ctxext"
+	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -65,26 +66,6 @@ func newTaskProps(props *actor.Props, name string, c *core) *taskProps {
 	return t
 }
 
-// spawnProps spawns props by their own spawn function, or by Proto.Actor's if
-// they have none. The library shows it to spawn middleware alone.
-var spawnProps = func() (spawn actor.SpawnFunc) {
-	new(actor.Props).Configure(actor.WithSpawnMiddleware(func(next actor.SpawnFunc) actor.SpawnFunc {
-		spawn = next
-		return next
-	}))
-	return spawn
-}()
-
-// parent makes the dispatcher the parent of what is spawned from another
-// goroutine than its own.
-type parent struct {
-	*actor.RootContext
-	pid *actor.PID
-}
-
-// Self is the PID of the parent.
-func (p parent) Self() *actor.PID { return p.pid }
-
 // The births of a task actor: whoever moves it out of unborn, the goroutine that
 // spawns it or the dispatcher, decides who stops it.
 const (
@@ -108,7 +89,7 @@ func (a *attempt) hatch() {
 			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
 		}
 	}()
-	_, err = spawnProps(a.system, a.child.Id, a.props.props, parent{a.system.Root, a.dispatcher})
+	_, err = supervision.Spawn(a.system, a.child.Id, a.props.props, a.dispatcher)
 	if err != nil {
 		return
 	}

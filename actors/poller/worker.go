@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/sqsclient"
 )
 
@@ -145,13 +146,21 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 		w.onSubscribe(ctx, m.To)
 		w.epoch = m.Epoch
 	case *actor.Terminated:
-		if w.subscriber != nil && w.subscriber.Equal(m.Who) {
+		if w.subscriber != nil && m.Who != nil && w.subscriber.Equal(m.Who) {
+			if _, alive := ctx.ActorSystem().ProcessRegistry.Get(m.Who); alive { // it was spawned again, and will subscribe
+				ctx.Watch(m.Who)
+				return
+			}
 			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled)
 			w.onSubscribe(ctx, nil)
 		}
 	default:
-		w.counts.unknown.Add(1)
-		w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
+		if p := pointer(m); p != nil {
+			w.dispatch(ctx, p)
+		} else if actors.Refuse(ctx, hint) {
+			w.counts.unknown.Add(1)
+			w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
+		}
 	}
 }
 

@@ -1,0 +1,179 @@
+package supervision
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+func TestTheFirstRestartsAreAtOnceAndTheOthersWaitLonger(t *testing.T) {
+	var p pace
+	now := time.Unix(1000, 0)
+	for i, want := range []time.Duration{0, 0, 0, 100, 200, 400, 800, 1600, 3000, 3000} {
+		if got := p.next(now); got != want*time.Millisecond {
+			t.Errorf("restart %d waits %v, want %v", i+1, got, want*time.Millisecond)
+		}
+		now = now.Add(time.Second)
+	}
+	if got := p.next(now.Add(2 * time.Minute)); got != 0 {
+		t.Errorf("after two calm minutes a restart waits %v", got)
+	}
+}
+
+// forever restarts without a pause, whatever happens.
+var forever = actor.NewRestartingStrategy()
+
+// bubble runs f with an actor system in simulated time.
+func bubble(t *testing.T, f func(system *actor.ActorSystem)) {
+	synctest.Test(t, func(t *testing.T) {
+		system := actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Millisecond),
+			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+		f(system)
+		system.Shutdown()
+		time.Sleep(time.Hour)
+	})
+}
+
+// spawnRoot spawns an actor under the guardian that restarts forever.
+func spawnRoot(t *testing.T, system *actor.ActorSystem, life *Life, f actor.ReceiveFunc) *actor.PID {
+	t.Helper()
+	pid, err := system.Root.Copy().WithGuardian(forever).SpawnNamed(actor.PropsFromFunc(f, actor.WithMailbox(life.Mailbox)), "kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func TestAnActorThatPanicsAtEachStartIsRestartedSlowly(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		starts, stopped := 0, false
+		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				starts++
+				panic("no start")
+			case *actor.Stopped:
+				stopped = true
+			}
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if starts < 10 || starts > 30 {
+			t.Errorf("%d starts in a minute, want about 25", starts)
+		}
+		system.Root.Stop(pid) // in a pause
+		synctest.Wait()
+		if !stopped {
+			t.Error("a stop in the pause waits")
+		}
+	})
+}
+
+func TestMessagesWaitForARestartThatWaits(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		var got []string
+		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+			if m, ok := c.Message().(string); ok {
+				if m == "panic" {
+					panic(m)
+				}
+				got = append(got, m)
+			}
+		})
+		for _, m := range []string{"panic", "panic", "panic", "panic", "a", "b"} {
+			system.Root.Send(pid, m)
+		}
+		synctest.Wait()
+		if len(got) > 0 {
+			t.Errorf("got %v before the restart", got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(got) != 2 {
+			t.Errorf("got %v, want a and b", got)
+		}
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
+
+func TestAStrangersSuspendMailboxDoesNothing(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		got := 0
+		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+			if _, ok := c.Message().(string); ok {
+				got++
+			}
+		})
+		process, _ := system.ProcessRegistry.Get(pid)
+		process.SendSystemMessage(pid, &actor.SuspendMailbox{})
+		system.Root.Send(pid, "hello")
+		synctest.Wait()
+		if got != 1 {
+			t.Error("the message was not handled")
+		}
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
+
+func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		life, starts := &Life{}, 0
+		var over atomic.Bool
+		var props *actor.Props
+		props = actor.PropsFromFunc(func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				starts++
+				c.Stop(c.Self())
+			case *actor.Stopped:
+				if !over.Load() {
+					if _, err := Spawn(c.ActorSystem(), c.Self().Id, props, c.Parent()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}, actor.WithMailbox(life.Mailbox))
+		if _, err := Spawn(system, "kept", props, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if starts < 10 || starts > 30 {
+			t.Errorf("%d starts in a minute, want about 25", starts)
+		}
+		over.Store(true)
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestAFailureIsSeenAboveTheStackOfItsPanic(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		seen := 0
+		life := &Life{OnFailure: func(f *actor.Failure) {
+			if f.Reason == "boom" {
+				seen++
+			}
+		}}
+		pid := spawnRoot(t, system, life, func(c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				c.Send(c.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+					if _, ok := c.Message().(string); ok {
+						panic("boom")
+					}
+				})), "go")
+			}
+		})
+		synctest.Wait()
+		if seen != 1 {
+			t.Errorf("%d failures seen", seen)
+		}
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
