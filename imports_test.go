@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
 
 	"actors/internal/supervision": {},
-	"admin":             {},
+	"admin":                       {},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

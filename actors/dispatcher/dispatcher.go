@@ -306,7 +306,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.early = nil
 	m := d.monitor
 	m.workers.Store(int64(d.Workers))
-	for _, gauge := range []interface{ Store(int64) }{&m.running, &m.stalled, &m.held, &m.queued, &m.settling} {
+	for _, gauge := range []interface{ Store(int64) }{&m.running, &m.stalled, &m.silent, &m.held, &m.queued, &m.settling} {
 		gauge.Store(0)
 	}
 	m.status.Store(int32(Running))

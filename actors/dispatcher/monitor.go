@@ -50,6 +50,7 @@ type Monitor struct {
 	queued   atomic.Int64 // waiting for a slot, a limit, their group
 	hung     atomic.Int64 // abandoned handlers that still run
 	stalled  atomic.Int64 // attempts under way that do not move
+	silent   atomic.Int64 // of those, silent task actors
 	settling atomic.Int64 // settled towards the poller, unanswered
 	lost     atomic.Int64 // leases lost
 	unsettl  atomic.Int64 // settles that failed
@@ -133,6 +134,30 @@ func (m *Monitor) Status() Status {
 		return worst(m.parts)
 	}
 	return Status(m.status.Load())
+}
+
+// Stalled reports what keeps every worker busy with nothing, if that is so:
+// silent means task actors that will hardly answer any more, endless means
+// attempts, some of them at least, that have run for very long without a
+// Deadline and without a report of progress.
+func (m *Monitor) Stalled() (silent, endless bool) {
+	if len(m.parts) > 0 {
+		silent = true
+		for _, p := range m.parts {
+			s, e := p.Stalled()
+			if !s && !e {
+				return false, false
+			}
+			silent = silent && s
+		}
+		return silent, !silent
+	}
+	workers, stalled := m.workers.Load(), m.stalled.Load()
+	if stalled == 0 || stalled < workers {
+		return false, false
+	}
+	silent = m.silent.Load() >= workers
+	return silent, !silent
 }
 
 // Registered tells whether a task of that name is known.

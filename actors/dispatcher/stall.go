@@ -99,14 +99,24 @@ func (d *dispatcher) watchStalls(now time.Time) {
 	}
 }
 
+// countStall moves a from one kind to another in the numbers.
+func (d *dispatcher) countStall(a *attempt, before, now stallKind) {
+	n := func(is bool) int64 {
+		if is {
+			return 1
+		}
+		return 0
+	}
+	a.stall.kind = now
+	d.monitor.stalled.Add(n(now != moving) - n(before != moving))
+	d.monitor.silent.Add(n(now == silent) - n(before == silent))
+}
+
 // noteStall counts and logs an attempt that has begun to stall, or moves again.
 func (d *dispatcher) noteStall(e *execution, a *attempt, before stallKind, quiet time.Duration) {
-	if before == moving {
-		d.monitor.stalled.Add(1)
-	}
+	d.countStall(a, before, a.stall.kind)
 	switch a.stall.kind {
 	case moving:
-		d.monitor.stalled.Add(-1)
 		return
 	case silent:
 		d.log.WarnContext(a.ctx, "task actor is silent: it has not answered its Execute, no message comes, and it has no children; "+
@@ -123,8 +133,7 @@ func (d *dispatcher) noteStall(e *execution, a *attempt, before stallKind, quiet
 // unstall takes an attempt that is over out of the stalled ones.
 func (d *dispatcher) unstall(a *attempt) {
 	if a.stall.kind != moving {
-		a.stall.kind = moving
-		d.monitor.stalled.Add(-1)
+		d.countStall(a, a.stall.kind, moving)
 	}
 }
 

@@ -157,7 +157,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 	default:
 		if p := pointer(m); p != nil {
 			w.dispatch(ctx, p)
-		} else if actors.Refuse(ctx, hint) {
+		} else if w.retried || actors.Refuse(ctx, hint) { // a retry has no sender
 			w.counts.unknown.Add(1)
 			w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
 		}

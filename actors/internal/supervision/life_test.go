@@ -50,24 +50,25 @@ func spawnRoot(t *testing.T, system *actor.ActorSystem, life *Life, f actor.Rece
 
 func TestAnActorThatPanicsAtEachStartIsRestartedSlowly(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
-		starts, stopped := 0, false
+		var starts atomic.Int32
+		var stopped atomic.Bool
 		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
 			switch c.Message().(type) {
 			case *actor.Started:
-				starts++
+				starts.Add(1)
 				panic("no start")
 			case *actor.Stopped:
-				stopped = true
+				stopped.Store(true)
 			}
 		})
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if starts < 10 || starts > 30 {
-			t.Errorf("%d starts in a minute, want about 25", starts)
+		if n := starts.Load(); n < 10 || n > 30 {
+			t.Errorf("%d starts in a minute, want about 25", n)
 		}
 		system.Root.Stop(pid) // in a pause
 		synctest.Wait()
-		if !stopped {
+		if !stopped.Load() {
 			t.Error("a stop in the pause waits")
 		}
 	})
@@ -75,26 +76,26 @@ func TestAnActorThatPanicsAtEachStartIsRestartedSlowly(t *testing.T) {
 
 func TestMessagesWaitForARestartThatWaits(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
-		var got []string
+		var got atomic.Int32
 		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
 			if m, ok := c.Message().(string); ok {
 				if m == "panic" {
 					panic(m)
 				}
-				got = append(got, m)
+				got.Add(1)
 			}
 		})
 		for _, m := range []string{"panic", "panic", "panic", "panic", "a", "b"} {
 			system.Root.Send(pid, m)
 		}
 		synctest.Wait()
-		if len(got) > 0 {
-			t.Errorf("got %v before the restart", got)
+		if n := got.Load(); n > 0 {
+			t.Errorf("%d messages were handled before the restart", n)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if len(got) != 2 {
-			t.Errorf("got %v, want a and b", got)
+		if n := got.Load(); n != 2 {
+			t.Errorf("%d messages were handled, want a and b", n)
 		}
 		system.Root.Stop(pid)
 		synctest.Wait()
@@ -103,17 +104,17 @@ func TestMessagesWaitForARestartThatWaits(t *testing.T) {
 
 func TestAStrangersSuspendMailboxDoesNothing(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
-		got := 0
+		var got atomic.Int32
 		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
 			if _, ok := c.Message().(string); ok {
-				got++
+				got.Add(1)
 			}
 		})
 		process, _ := system.ProcessRegistry.Get(pid)
 		process.SendSystemMessage(pid, &actor.SuspendMailbox{})
 		system.Root.Send(pid, "hello")
 		synctest.Wait()
-		if got != 1 {
+		if got.Load() != 1 {
 			t.Error("the message was not handled")
 		}
 		system.Root.Stop(pid)
@@ -123,13 +124,14 @@ func TestAStrangersSuspendMailboxDoesNothing(t *testing.T) {
 
 func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
-		life, starts := &Life{}, 0
+		life := &Life{}
+		var starts atomic.Int32
 		var over atomic.Bool
 		var props *actor.Props
 		props = actor.PropsFromFunc(func(c actor.Context) {
 			switch c.Message().(type) {
 			case *actor.Started:
-				starts++
+				starts.Add(1)
 				c.Stop(c.Self())
 			case *actor.Stopped:
 				if !over.Load() {
@@ -144,8 +146,8 @@ func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if starts < 10 || starts > 30 {
-			t.Errorf("%d starts in a minute, want about 25", starts)
+		if n := starts.Load(); n < 10 || n > 30 {
+			t.Errorf("%d starts in a minute, want about 25", n)
 		}
 		over.Store(true)
 		time.Sleep(time.Minute)
@@ -154,10 +156,10 @@ func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 
 func TestAFailureIsSeenAboveTheStackOfItsPanic(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
-		seen := 0
+		var seen atomic.Int32
 		life := &Life{OnFailure: func(f *actor.Failure) {
 			if f.Reason == "boom" {
-				seen++
+				seen.Add(1)
 			}
 		}}
 		pid := spawnRoot(t, system, life, func(c actor.Context) {
@@ -170,8 +172,8 @@ func TestAFailureIsSeenAboveTheStackOfItsPanic(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		if seen != 1 {
-			t.Errorf("%d failures seen", seen)
+		if n := seen.Load(); n != 1 {
+			t.Errorf("%d failures seen", n)
 		}
 		system.Root.Stop(pid)
 		synctest.Wait()
