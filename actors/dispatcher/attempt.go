@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -67,13 +68,17 @@ type attempt struct {
 	stall      stall       // the dispatcher's: what is known of its moving
 
 	child *actor.PID // its actor
+	pid   actor.PID  // child of a task actor points to it
 
 	// Of task actors:
 	props  *taskProps
+	parent *supervision.Parent
 	reply  *actor.PID // where their answer goes
 	birth  atomic.Int32
 	within atomic.Bool   // being made, or in a Receive
 	moves  atomic.Uint32 // messages received
+	ends   bool          // the actor's own: it is stopping
+	leaves departure     // the dispatcher's: it was asked to stop
 }
 
 // forsake gives up on an attempt that is under way; false if it has answered.

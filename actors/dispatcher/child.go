@@ -17,20 +17,22 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) {
 	if t.actor == nil {
 		a.child = d.ctx.Spawn(d.runners)
 		e.child = a.child
-		d.children[a.child.Id] = e
+		d.children[a.child.Id] = a
 		d.ctx.Send(a.child, &a.execute)
 		return
 	}
 	// The actor of a user's props is spawned by a goroutine of the crew, under
 	// a PID that is known before. It is no child in the books of Proto.Actor,
 	// which would let the dispatcher end and restart no sooner than it.
-	a.props = t.actor
+	a.props, a.parent = t.actor, d.parent
 	a.within.Store(true)
 	registry := d.system.ProcessRegistry
-	a.child = d.system.NewLocalPID(d.self.Id + "/" + registry.NextId())
-	a.reply, _ = registry.Add(answerTo{a}, d.self.Id+"/answer"+registry.NextId())
+	id := registry.NextId()
+	a.pid.Address, a.pid.Id = d.self.Address, d.self.Id+"/"+id
+	a.child = &a.pid
+	a.reply, _ = registry.Add(answerTo{a}, d.self.Id+"/answer"+id)
 	e.child = a.child
-	d.children[a.child.Id] = e
+	d.children[a.child.Id] = a
 	d.crew.run(job{a: a})
 }
 
@@ -51,12 +53,12 @@ func (d *dispatcher) dismiss(a *attempt) {
 		return
 	}
 	e.child = nil
-	delete(d.children, a.child.Id)
 	if a.props == nil {
+		delete(d.children, a.child.Id)
 		d.ctx.Stop(a.child)
 		return
 	}
-	d.departures.add(a.child.Id, a, time.Now())
+	d.departures.add(a, time.Now())
 	d.armDepartures()
 	switch {
 	case a.birth.CompareAndSwap(unborn, unwanted): // the one who spawns it stops it
@@ -122,19 +124,15 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 	if m.Who == nil {
 		return
 	}
-	if f := d.departures.ended(m.Who.Id); f != nil {
-		f.a.gone()
-		d.drainProgress()
+	a := d.children[m.Who.Id]
+	switch {
+	case a == nil:
+		d.unsubscribe(m.Who)
+		return
+	case a.leaves.a != nil:
+		d.departed(a)
 		return
 	}
-	if d.unsubscribe(m.Who) {
-		return
-	}
-	e := d.children[m.Who.Id]
-	if e == nil {
-		return
-	}
-	a := e.cur
 	if a.state.Load() != answered {
 		var mine bool
 		if a.reply != nil {
@@ -148,42 +146,49 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 		}
 		a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)
 	}
-	d.lose(e)
+	d.lose(a)
 	d.onAnswered(a) // an answer as well: a failure that was told to the child has gone with it
 }
 
-// lose takes e's child, which is no more, out of the books.
-func (d *dispatcher) lose(e *execution) {
-	if e.child != nil {
-		delete(d.children, e.child.Id)
-		e.child = nil
-	}
+// departed takes a task actor that was asked to stop out of the books.
+func (d *dispatcher) departed(a *attempt) {
+	delete(d.children, a.child.Id)
+	d.departures.bury(&a.leaves)
+	a.gone()
+	d.drainProgress()
+}
+
+// lose takes the child of a, which is no more, out of the books.
+func (d *dispatcher) lose(a *attempt) {
+	delete(d.children, a.child.Id)
+	a.exec.child = nil
 }
 
 // onStillborn: a task actor could not be spawned. Its attempt fails apart.
 func (d *dispatcher) onStillborn(m *stillborn) {
-	if f := d.departures.ended(m.who.Id); f != nil {
-		d.drainProgress()
+	if d.children[m.a.child.Id] != m.a {
+		return
 	}
-	if e := d.children[m.who.Id]; e != nil {
-		d.lose(e)
+	if m.a.leaves.a != nil {
+		d.departed(m.a)
+		return
 	}
+	d.lose(m.a)
 }
 
 // onWedged: a task actor ended its goroutine by Goexit. Its mailbox will never
 // run again, so it is taken out of the books by hand.
 func (d *dispatcher) onWedged(m *wedged) {
 	d.system.ProcessRegistry.Remove(m.who)
-	if f := d.departures.ended(m.who.Id); f != nil {
-		d.drainProgress()
+	a := d.children[m.who.Id]
+	switch {
+	case a == nil:
+		return
+	case a.leaves.a != nil:
+		d.departed(a)
 		return
 	}
-	e := d.children[m.who.Id]
-	if e == nil {
-		return
-	}
-	a := e.cur
-	d.lose(e)
+	d.lose(a)
 	if a.state.CompareAndSwap(underWay, answered) {
 		a.out, a.took = outcome{kind: outFailed, err: task.ErrGoexit}, time.Since(a.started)
 		d.onAnswered(a)
@@ -258,8 +263,8 @@ func (d *dispatcher) abandon(e *execution, a *attempt) {
 	d.emit(Abandoned, e, nil)
 	a.hung = true
 	d.dismiss(a)
-	if f := d.departures.byID[a.child.Id]; f != nil && a.within.Load() { // a silent one can still be stopped
-		d.bury(f)
+	if a.props != nil && a.within.Load() { // a silent one can still be stopped
+		d.bury(&a.leaves)
 	}
 	a.out, a.took = outcome{kind: outFailed, err: fmt.Errorf("%w (%w)", ErrAbandoned, contextCause(a))}, time.Since(a.started)
 	d.onAnswered(a)

@@ -2,45 +2,41 @@ package dispatcher
 
 import "time"
 
-// departure is a task actor that was asked to stop and has not ended yet.
+// departure is the end of a task actor that was asked to stop. Its attempt holds
+// it: to list one costs no memory.
 type departure struct {
-	a          *attempt
-	at         time.Time // of the Stop
-	buried     bool      // given up: nothing waits for it any more
+	a          *attempt // nil: it was not asked yet
+	at         time.Time
+	buried     bool // given up: nothing waits for it any more
 	prev, next *departure
 }
 
-// departures lists the task actors that are stopping, the oldest first. Those
-// that are buried are kept apart, until they end after all. Pure, no actor.
+// departures lists the task actors that are stopping, the oldest first, without
+// those that are buried. Pure, no actor.
 type departures struct {
-	byID        map[string]*departure
 	first, last *departure
-	waiting     int // those that are not buried
+	waiting     int
 }
 
-// add takes a's actor in; a second time is ignored.
-func (l *departures) add(id string, a *attempt, now time.Time) *departure {
-	if d := l.byID[id]; d != nil {
-		return d
+// add takes the actor of a in; a second time is ignored.
+func (l *departures) add(a *attempt, now time.Time) {
+	d := &a.leaves
+	if d.a != nil {
+		return
 	}
-	if l.byID == nil {
-		l.byID = map[string]*departure{}
-	}
-	d := &departure{a: a, at: now, prev: l.last}
+	d.a, d.at, d.prev = a, now, l.last
 	if l.last != nil {
 		l.last.next = d
 	} else {
 		l.first = d
 	}
 	l.last = d
-	l.byID[id] = d
 	l.waiting++
-	return d
 }
 
-// bury takes d out of those that are waited for.
+// bury takes d out of those that are waited for: it has ended, or is given up.
 func (l *departures) bury(d *departure) {
-	if d.buried {
+	if d.buried || d.a == nil {
 		return
 	}
 	d.buried = true
@@ -56,14 +52,4 @@ func (l *departures) bury(d *departure) {
 		l.last = d.prev
 	}
 	d.prev, d.next = nil, nil
-}
-
-// ended takes out the one of that id and returns it, or nil.
-func (l *departures) ended(id string) *departure {
-	d := l.byID[id]
-	if d != nil {
-		l.bury(d)
-		delete(l.byID, id)
-	}
-	return d
 }

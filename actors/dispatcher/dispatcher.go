@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -74,9 +75,10 @@ type core struct {
 	tracer         trace.Tracer
 	middleware     []task.Middleware
 	base           context.Context
-	early          []*registration // of Config, until the first start
-	registered     uint64          // registrations begun
-	departures     departures      // task actors that are stopping
+	early          []*registration     // of Config, until the first start
+	registered     uint64              // registrations begun
+	children       map[string]*attempt // by the id of their actor, until that has ended
+	departures     departures          // task actors that are stopping
 	props          *actor.Props
 	permanent      bool
 	life           supervision.Life
@@ -98,7 +100,7 @@ func newCore(cfg Config) *core {
 	c := &core{
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
-		base: context.Background(), registry: map[string]*entry{},
+		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
 		permits: permits{keeper: cfg.Shares, share: cfg.Share},
 	}
 	if c.deadPool == "" {
@@ -146,7 +148,7 @@ type dispatcher struct {
 	system   *actor.ActorSystem
 	slots    slots
 	execs    map[poller.LeaseID]*execution
-	children map[string]*execution // by the child's PID id
+	parent   *supervision.Parent // of task actors: this dispatcher
 	groups   map[string]*group
 	ready    ready
 	suspects []*execution
@@ -293,9 +295,9 @@ func (d *dispatcher) post(to *actor.PID, message any) {
 
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
+	d.parent = supervision.Under(d.system, d.self)
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
-	d.children = map[string]*execution{}
 	d.groups = map[string]*group{}
 	for _, e := range d.registry {
 		e.running, e.parked = 0, nil
@@ -332,7 +334,7 @@ func (d *dispatcher) leaveFor(cause error) {
 // respawn spawns the dispatcher again, under its name and its supervisor.
 func (d *dispatcher) respawn() {
 	d.log.Error("the dispatcher was stopped by a stranger, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
-	if _, err := supervision.Spawn(d.system, d.self.Id, d.props, d.ctx.Parent()); err != nil {
+	if _, err := supervision.Under(d.system, d.ctx.Parent()).SpawnAs(d.self.Id, d.props); err != nil {
 		d.log.Error("the dispatcher cannot begin again: no more tasks are taken", "pid", d.self.Id, "error", err)
 		d.monitor.status.Store(int32(Stopped))
 	}
@@ -367,7 +369,7 @@ func (d *dispatcher) leave(cause error) {
 			d.endSpan(a, outcome{kind: outInterrupted, err: cause}, nextDropped)
 		}
 	}
-	clear(d.children) // their ends come yet, and mean nothing
+	maps.DeleteFunc(d.children, func(_ string, a *attempt) bool { return a.props == nil }) // their ends come yet, and mean nothing
 	clear(d.execs)
 }
 
@@ -378,23 +380,21 @@ func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, chi
 	if child == nil {
 		return
 	}
-	if f := d.departures.byID[child.Id]; f != nil {
-		d.logLateFailure(f.a, reason)
+	a := d.children[child.Id]
+	switch {
+	case a == nil:
+		d.ctx.Stop(child)
+		return
+	case a.leaves.a != nil:
+		d.logLateFailure(a, reason)
 		switch message.(type) {
 		case *actor.Stop, *actor.Terminated: // past the guard: it will never end
-			d.bury(f)
+			d.bury(&a.leaves)
 			d.drainProgress()
 		}
 		return
 	}
-	e := d.children[child.Id]
-	if e == nil {
-		d.ctx.Stop(child)
-		return
-	}
-	a, ours := message.(*attempt) // of a function task
-	if !ours {
-		a = e.cur
+	if _, told := message.(*attempt); !told { // a panic of a task actor
 		if !a.state.CompareAndSwap(underWay, answered) {
 			d.logLateFailure(a, reason) // its answer is on the way
 			return

@@ -10,7 +10,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/ctxext"
-	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -59,6 +58,9 @@ func newTaskProps(props *actor.Props, name string, c *core) *taskProps {
 	if !has(props, "dispatcher") {
 		copied.Configure(actor.WithDispatcher(c.crew))
 	}
+	if !has(props, "mailboxProducer") {
+		copied.Configure(actor.WithMailbox(actor.UnboundedLockfree())) // half the memory, for a short life
+	}
 	g := &guard{task: name, log: c.log}
 	copied.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(ctx actor.ReceiverContext, env *actor.MessageEnvelope) { g.receive(next, ctx, env) }
@@ -85,11 +87,11 @@ func (a *attempt) hatch() {
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		if err != nil {
-			a.system.Root.Send(a.dispatcher, &stillborn{who: a.child})
+			a.system.Root.Send(a.dispatcher, &stillborn{a})
 			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
 		}
 	}()
-	_, err = supervision.Spawn(a.system, a.child.Id, a.props.props, a.dispatcher)
+	_, err = a.parent.SpawnAs(a.child.Id, a.props.props)
 	if err != nil {
 		return
 	}
@@ -102,7 +104,7 @@ func (a *attempt) hatch() {
 }
 
 // stillborn says that a task actor could not be spawned.
-type stillborn struct{ who *actor.PID }
+type stillborn struct{ a *attempt }
 
 // IgnoreDeadLetterLogging keeps a late one out of the log.
 func (*stillborn) IgnoreDeadLetterLogging() {}
@@ -120,36 +122,18 @@ type wedged struct{ who *actor.PID }
 // IgnoreDeadLetterLogging keeps a late one out of the log.
 func (*wedged) IgnoreDeadLetterLogging() {}
 
-// instance is what the guard keeps of one task actor, in its context.
-type instance struct {
-	a       *attempt // of the Execute that it has got; nil before
-	leaving bool     // it is stopping
-}
+var attemptID = ctxext.NextContextExtensionID()
 
-var instanceID = ctxext.NextContextExtensionID()
+// ExtensionID implements ctxext.ContextExtension: from its Execute on, the
+// context of a task actor holds its attempt.
+func (*attempt) ExtensionID() ctxext.ContextExtensionID { return attemptID }
 
-// ExtensionID implements ctxext.ContextExtension.
-func (*instance) ExtensionID() ctxext.ContextExtensionID { return instanceID }
-
-// instanceOf returns the instance of ctx. It makes one for the first message,
-// and where a middleware of the user's has kept that one to itself.
-func instanceOf(ctx actor.ReceiverContext, first bool) (in *instance) {
-	if !first {
-		if in = lookUp(ctx); in != nil {
-			return in
-		}
-	}
-	in = &instance{}
-	ctx.Set(in)
-	return in
-}
-
-// lookUp returns the instance of ctx, or nil. Proto.Actor's Get panics for an
-// extension that was never set.
-func lookUp(ctx actor.ReceiverContext) (in *instance) {
+// attemptOf returns the attempt of the task actor of ctx, or nil before its
+// Execute. Proto.Actor's Get panics for an extension that was never set.
+func attemptOf(ctx actor.ReceiverContext) (a *attempt) {
 	defer func() { _ = recover() }()
-	in, _ = ctx.Get(instanceID).(*instance)
-	return in
+	a, _ = ctx.Get(attemptID).(*attempt)
+	return a
 }
 
 // guard stands around each message of a task actor.
@@ -165,36 +149,43 @@ type guard struct {
 }
 
 func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env *actor.MessageEnvelope) {
-	_, started := env.Message.(*actor.Started)
-	in := instanceOf(ctx, started)
-	execute, _ := env.Message.(*Execute)
-	if execute != nil && execute.run != nil {
-		if execute.run.state.Load() != underWay {
-			execute.run.gone()
+	a := attemptOf(ctx)
+	execute, leaving := false, a != nil && a.ends
+	switch m := env.Message.(type) {
+	case *Execute:
+		if m.run == nil { // a test's
+			break
+		}
+		if m.run.state.Load() != underWay {
+			m.run.gone()
 			return
 		}
-		if execute.run.child.Equal(ctx.Self()) { // else another task actor has forwarded its own
-			in.a = execute.run
+		if m.run.child.Equal(ctx.Self()) { // else another task actor has forwarded its own
+			a, execute = m.run, true
+			ctx.Set(a)
 		}
-		if err := execute.check(); err != nil {
-			execute.run.within.Store(false)
+		if err := m.check(); err != nil {
+			m.run.within.Store(false)
 			ctx.ActorSystem().Root.Send(env.Sender, err)
 			return
 		}
-	}
-	switch env.Message.(type) {
 	case *actor.Restarting: // by a stranger: its Execute is lost
-		in.leaving = true
-		if in.a != nil {
-			in.a.finish(ErrNoAnswer, nil)
+		leaving = true
+		if a != nil {
+			a.ends = true
+			a.finish(ErrNoAnswer, nil)
 		}
 	case *actor.Stopping:
-		in.leaving = true
-		if a := in.a; a != nil && a.state.Load() == underWay {
-			ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a})
+		leaving = true
+		if a != nil {
+			a.ends = true
+			if a.state.Load() == underWay {
+				ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a})
+			}
 		}
+	case *actor.Stopped:
+		leaving = true
 	}
-	a := in.a
 	if a != nil {
 		a.moves.Add(1)
 		a.within.Store(true)
@@ -217,12 +208,12 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 		if !ok {
 			p = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
-		if !in.leaving {
+		if !leaving {
 			panic(p)
 		}
 		g.logLate(a, p, env.Message)
 	}()
-	if execute != nil && a != nil {
+	if execute {
 		a.receive(next, ctx, env)
 	} else {
 		next(ctx, env)

@@ -132,7 +132,7 @@ func (s *shell) respawn(ctx actor.Context) {
 	s.poller.mu.Lock()
 	props := s.poller.props
 	s.poller.mu.Unlock()
-	if _, err := supervision.Spawn(ctx.ActorSystem(), s.self.Id, props, ctx.Parent()); err != nil {
+	if _, err := supervision.Under(ctx.ActorSystem(), ctx.Parent()).SpawnAs(s.self.Id, props); err != nil {
 		s.log.Error("the poller cannot begin again: nothing is received any more", "pid", s.self.Id, "error", err)
 		s.onStopping()
 		s.poller.disclaim(s.worker)

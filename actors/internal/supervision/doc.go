@@ -6,7 +6,7 @@
 //	...
 //	case *actor.Stopped:
 //		if !stopped { // not by its owner
-//			_, err = supervision.Spawn(c.ActorSystem(), c.Self().Id, props, c.Parent())
+//			_, err = supervision.Under(c.ActorSystem(), c.Parent()).SpawnAs(c.Self().Id, props)
 //		}
 //
 // A [Life] belongs to one actor and outlives its incarnations and its processes:
@@ -15,7 +15,7 @@
 // pause between them, in which messages wait. And a SuspendMailbox that is not of
 // a failure of the actor's own, after which nothing would resume it, is dropped.
 //
-// [Spawn] spawns under any parent from any goroutine; the spawn that Proto.Actor
+// [Parent] spawns under any parent from any goroutine; the spawn that Proto.Actor
 // offers is for the parent's own goroutine, or for root actors.
 //
 // A Life is safe from any goroutine. Its tests run in simulated time.

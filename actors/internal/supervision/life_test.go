@@ -135,13 +135,13 @@ func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 				c.Stop(c.Self())
 			case *actor.Stopped:
 				if !over.Load() {
-					if _, err := Spawn(c.ActorSystem(), c.Self().Id, props, c.Parent()); err != nil {
+					if _, err := Under(c.ActorSystem(), c.Parent()).SpawnAs(c.Self().Id, props); err != nil {
 						t.Error(err)
 					}
 				}
 			}
 		}, actor.WithMailbox(life.Mailbox))
-		if _, err := Spawn(system, "kept", props, nil); err != nil {
+		if _, err := Under(system, nil).SpawnAs("kept", props); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)

@@ -12,19 +12,22 @@ var spawn = func() (spawn actor.SpawnFunc) {
 	return spawn
 }()
 
-// underParent is a context that says that parent spawns.
-type underParent struct {
+// Parent spawns actors under one parent, from any goroutine. Proto.Actor does not
+// count them among its children: it neither stops them nor waits for them.
+type Parent struct {
 	*actor.RootContext
-	parent *actor.PID
+	pid *actor.PID
 }
 
-// Self is the PID of the parent.
-func (c underParent) Self() *actor.PID { return c.parent }
+// Under returns a Parent: the failures and the ends of what it spawns are reported
+// to pid; nil makes root actors.
+func Under(system *actor.ActorSystem, pid *actor.PID) *Parent { return &Parent{system.Root, pid} }
 
-// Spawn starts an actor with that whole id, from any goroutine. Its failures and
-// its end are reported to parent (nil: it is a root actor), which does not count
-// it among its children: it neither stops it nor waits for it. Spawn calls the
-// producer, and whatever else of the user's own is in props, where it is called.
-func Spawn(system *actor.ActorSystem, id string, props *actor.Props, parent *actor.PID) (*actor.PID, error) {
-	return spawn(system, id, props, underParent{system.Root, parent})
+// Self is the PID of the parent.
+func (p *Parent) Self() *actor.PID { return p.pid }
+
+// SpawnAs starts an actor with that whole id. It calls the producer, and whatever
+// else of the user's own is in props, on the caller's goroutine.
+func (p *Parent) SpawnAs(id string, props *actor.Props) (*actor.PID, error) {
+	return spawn(p.ActorSystem(), id, props, p)
 }
