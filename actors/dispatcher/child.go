@@ -118,6 +118,9 @@ func (d *dispatcher) bury(f *departure) {
 	d.system.ProcessRegistry.Remove(f.a.child)
 }
 
+// endedChild is a Terminated that came a little early.
+type endedChild struct{ who *actor.PID }
+
 // onTerminated: a child has ended. One with its attempt under way was stopped by
 // a stranger, or stopped itself without an answer.
 func (d *dispatcher) onTerminated(m *actor.Terminated) {
@@ -125,6 +128,9 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 		return
 	}
 	a := d.children[m.Who.Id]
+	if _, alive := d.system.ProcessRegistry.GetLocal(m.Who.Id); alive {
+		return // it was forged
+	}
 	switch {
 	case a == nil:
 		d.unsubscribe(m.Who)
@@ -141,7 +147,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 			mine = a.forsake()
 		}
 		if !mine {
-			d.ctx.Send(d.self, m) // again, when its answer is written
+			d.ctx.Send(d.self, &endedChild{m.Who}) // again, when its answer is written
 			return
 		}
 		a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)

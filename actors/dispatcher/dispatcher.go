@@ -191,6 +191,8 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onTick()
 	case *wedged:
 		d.onWedged(m)
+	case *endedChild:
+		d.onTerminated(&actor.Terminated{Who: m.who})
 	case *stillborn:
 		d.onStillborn(m)
 	case *stopping:

@@ -2,9 +2,12 @@ package dispatcher
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
@@ -117,7 +120,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
 			Attempt: e.attempts() + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
-			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: e.msg.Extra,
+			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
 		},
 	}
 	base := task.WithInfo(c.base, &a.info)
@@ -133,4 +136,19 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 	}
 	a.execute = Execute{Ctx: a.ctx, Info: &a.info, Args: []byte(e.msg.Body), run: a}
 	return a
+}
+
+// cloneExtra returns a copy for one attempt: a handler that changes its own
+// changes no copy of the message that is sent on.
+func cloneExtra(extra map[string]types.MessageAttributeValue) map[string]types.MessageAttributeValue {
+	own := maps.Clone(extra)
+	for name, v := range own {
+		if v.StringValue != nil {
+			text := *v.StringValue
+			v.StringValue = &text
+		}
+		v.BinaryValue = slices.Clone(v.BinaryValue)
+		own[name] = v
+	}
+	return own
 }

@@ -271,9 +271,15 @@ func (w *worker) asker(ctx actor.Context) *actor.PID {
 	return w.subscriber
 }
 
+// answer sends m to the subscriber, or to whoever has asked: the mailbox of that
+// one may be user's code, so a goroutine of the crew posts to it.
 func (w *worker) answer(to *actor.PID, m any) {
-	if to != nil {
+	switch {
+	case to == nil:
+	case to.Equal(w.subscriber):
 		w.root.Send(to, m)
+	default:
+		w.crew.do(func() { w.root.Send(to, m) })
 	}
 }
 

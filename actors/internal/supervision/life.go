@@ -65,6 +65,17 @@ func (f *failures) EscalateFailure(reason, message any) {
 	f.MessageInvoker.EscalateFailure(reason, message)
 }
 
+// PostUserMessage implements actor.Mailbox. It drops what only harm comes of: nil,
+// which makes Proto.Actor's mailbox spin for ever, and messages of an actor's life
+// that were sent as ordinary ones.
+func (m *mailbox) PostUserMessage(message any) {
+	switch actor.UnwrapEnvelopeMessage(message).(type) {
+	case nil, *actor.Started, *actor.Restarting, *actor.Stopping, *actor.Stopped, *actor.Terminated:
+		return
+	}
+	m.Mailbox.PostUserMessage(message)
+}
+
 // PostSystemMessage implements actor.Mailbox.
 func (m *mailbox) PostSystemMessage(message any) {
 	var pause time.Duration
@@ -73,7 +84,14 @@ func (m *mailbox) PostSystemMessage(message any) {
 		if !m.failing.Load() {
 			return
 		}
+	case *actor.Terminated:
+		if message.Who == nil { // forged
+			return
+		}
 	case *actor.Failure:
+		if message.Who == nil {
+			return
+		}
 		if m.life.OnFailure != nil {
 			m.life.OnFailure(message)
 		}
