@@ -43,20 +43,25 @@ type stall struct {
 
 // signs are what can be seen of an attempt at one time.
 type signs struct {
-	idle     bool      // it is a task actor, and in none of its Receives
-	parent   bool      // it is a task actor, and has children
-	moves    uint32    // messages that its task actor has received
-	deadline bool      // it will be ended by a Deadline
-	begun    time.Time // or its last report of progress
+	idle     bool        // it is a task actor, and in none of its Receives
+	parent   func() bool // reports whether it has children, which is dear to know
+	moves    uint32      // messages that its task actor has received
+	deadline bool        // it will be ended by a Deadline
+	begun    time.Time   // or its last report of progress
 }
 
 // look returns what has become of s, and for how long its actor has been silent.
-// Pure: a minute of silence is [silent], endlessAfter without an end [endless].
+// A minute of silence without children is [silent], endlessAfter without an end
+// [endless]. Pure.
 func (s stall) look(now time.Time, seen signs, endlessAfter time.Duration) (stall, time.Duration) {
-	if s.since.IsZero() || !seen.idle || seen.parent || seen.moves != s.moves {
+	if s.since.IsZero() || !seen.idle || seen.moves != s.moves {
 		s.since, s.moves = now, seen.moves
 	}
 	quiet := now.Sub(s.since)
+	doubt := quiet >= silentAfter && s.kind != silent || quiet >= SilenceLimit
+	if doubt && seen.parent() {
+		s.since, quiet = now, 0
+	}
 	switch {
 	case quiet >= silentAfter:
 		s.kind = silent
@@ -70,7 +75,7 @@ func (s stall) look(now time.Time, seen signs, endlessAfter time.Duration) (stal
 
 // watchStalls looks at all attempts under way.
 func (d *dispatcher) watchStalls(now time.Time) {
-	var parents map[string]bool // made at the first need: it goes through all processes
+	var parents map[string]bool // made at the first need, by going through all processes
 	for _, e := range d.execs {
 		a := e.cur
 		if a == nil || a.graced {
@@ -83,10 +88,12 @@ func (d *dispatcher) watchStalls(now time.Time) {
 		if p := a.info.Progress(); p != nil {
 			seen.begun = p.At
 		}
-		if seen.idle && parents == nil {
-			parents = d.parents()
+		seen.parent = func() bool {
+			if parents == nil {
+				parents = d.parents()
+			}
+			return parents[a.child.Id]
 		}
-		seen.parent = parents[a.child.Id]
 		before := a.stall.kind
 		next, quiet := a.stall.look(now, seen, d.endlessAfter)
 		a.stall = next
