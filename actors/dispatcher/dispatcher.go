@@ -148,7 +148,8 @@ type dispatcher struct {
 	system   *actor.ActorSystem
 	slots    slots
 	execs    map[poller.LeaseID]*execution
-	parent   *supervision.Parent // of task actors: this dispatcher
+	again    *supervision.Respawn // nil unless a stranger stops the dispatcher
+	parent   *supervision.Parent  // of task actors: this dispatcher
 	groups   map[string]*group
 	ready    ready
 	suspects []*execution
@@ -248,13 +249,14 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		d.leaveFor(ErrRestarted)
 	case *actor.Stopping:
 		if d.comesBack() {
+			d.again = d.life.Respawn(ctx)
 			d.leaveFor(ErrRestarted)
 		} else {
 			d.leave(ErrDrained)
 		}
 	case *actor.Stopped:
-		if d.comesBack() {
-			d.respawn()
+		if d.again != nil {
+			d.respawn(ctx)
 			return
 		}
 		d.leaveShares()
@@ -334,9 +336,9 @@ func (d *dispatcher) leaveFor(cause error) {
 }
 
 // respawn spawns the dispatcher again, under its name and its supervisor.
-func (d *dispatcher) respawn() {
+func (d *dispatcher) respawn(ctx actor.Context) {
 	d.log.Error("the dispatcher was stopped by a stranger, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
-	if _, err := supervision.Under(d.system, d.ctx.Parent()).SpawnAs(d.self.Id, d.props); err != nil {
+	if err := d.again.Spawn(ctx, d.props); err != nil {
 		d.log.Error("the dispatcher cannot begin again: no more tasks are taken", "pid", d.self.Id, "error", err)
 		d.monitor.status.Store(int32(Stopped))
 	}

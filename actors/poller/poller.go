@@ -91,6 +91,7 @@ func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
 type shell struct {
 	poller *Poller
 	*worker
+	again *supervision.Respawn // nil unless a stranger stops the actor
 }
 
 // Receive is called by the actor system.
@@ -102,13 +103,17 @@ func (s *shell) Receive(ctx actor.Context) {
 		}
 	case *actor.Restarting:
 	case *actor.Stopping:
-		if s.worker != nil && !s.comesBack() {
+		switch {
+		case s.worker == nil:
+		case s.comesBack():
+			s.again = s.poller.life.Respawn(ctx)
+		default:
 			s.onStopping()
 		}
 	case *actor.Stopped:
 		switch {
 		case s.worker == nil:
-		case s.comesBack():
+		case s.again != nil:
 			s.respawn(ctx)
 		default:
 			s.poller.disclaim(s.worker)
@@ -132,7 +137,7 @@ func (s *shell) respawn(ctx actor.Context) {
 	s.poller.mu.Lock()
 	props := s.poller.props
 	s.poller.mu.Unlock()
-	if _, err := supervision.Under(ctx.ActorSystem(), ctx.Parent()).SpawnAs(s.self.Id, props); err != nil {
+	if err := s.again.Spawn(ctx, props); err != nil {
 		s.log.Error("the poller cannot begin again: nothing is received any more", "pid", s.self.Id, "error", err)
 		s.onStopping()
 		s.poller.disclaim(s.worker)

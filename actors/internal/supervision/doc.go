@@ -4,10 +4,10 @@
 //	life := &supervision.Life{}
 //	props := actor.PropsFromProducer(newActor, actor.WithMailbox(life.Mailbox))
 //	...
+//	case *actor.Stopping: // by a stranger
+//		again = life.Respawn(c)
 //	case *actor.Stopped:
-//		if !stopped { // not by its owner
-//			_, err = supervision.Under(c.ActorSystem(), c.Parent()).SpawnAs(c.Self().Id, props)
-//		}
+//		err = again.Spawn(c, props)
 //
 // A [Life] belongs to one actor and outlives its incarnations and its processes:
 // it knows how often they began. The mailbox that it makes is Proto.Actor's

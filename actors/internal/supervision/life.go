@@ -15,9 +15,10 @@ type Life struct {
 	// on the goroutine of the child and above the stack of its panic.
 	OnFailure func(*actor.Failure)
 
-	mu    sync.Mutex // guards what follows
-	pace  pace
-	begun bool
+	mu      sync.Mutex // guards what follows
+	pace    pace
+	begun   bool
+	current *mailbox // of the process that was spawned last
 }
 
 // pause returns what an incarnation has to wait for before it begins.
@@ -32,14 +33,28 @@ func (l *Life) pause(message any, now time.Time) time.Duration {
 }
 
 // Mailbox makes a mailbox of the actor, for actor.WithMailbox.
-func (l *Life) Mailbox() actor.Mailbox { return &mailbox{Mailbox: actor.Unbounded()(), life: l} }
+func (l *Life) Mailbox() actor.Mailbox {
+	m := &mailbox{Mailbox: actor.Unbounded()(), life: l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = m
+	return m
+}
+
+// latest is the mailbox that was made last.
+func (l *Life) latest() *mailbox {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
 
 // mailbox holds system messages back while an incarnation waits for its begin.
 type mailbox struct {
 	actor.Mailbox
 	life    *Life
-	failing atomic.Bool // a failure of the actor is being escalated
-	waiting atomic.Bool // there is a timer
+	failing atomic.Bool             // a failure of the actor is being escalated
+	waiting atomic.Bool             // there is a timer
+	heir    atomic.Pointer[mailbox] // of the process that follows after a respawn
 
 	mu        sync.Mutex // guards what follows
 	held      []any      // in order
@@ -56,6 +71,16 @@ func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher acto
 type failures struct {
 	actor.MessageInvoker
 	mailbox *mailbox
+}
+
+// InvokeUserMessage implements actor.MessageInvoker. What still comes to a process
+// that was spawned again is for the new one.
+func (f *failures) InvokeUserMessage(message any) {
+	if heir := f.mailbox.heir.Load(); heir != nil {
+		heir.PostUserMessage(message)
+		return
+	}
+	f.MessageInvoker.InvokeUserMessage(message)
 }
 
 // EscalateFailure implements actor.MessageInvoker.

@@ -127,15 +127,18 @@ func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 		life := &Life{}
 		var starts atomic.Int32
 		var over atomic.Bool
+		var again *Respawn
 		var props *actor.Props
 		props = actor.PropsFromFunc(func(c actor.Context) {
 			switch c.Message().(type) {
 			case *actor.Started:
 				starts.Add(1)
 				c.Stop(c.Self())
+			case *actor.Stopping:
+				again = life.Respawn(c)
 			case *actor.Stopped:
 				if !over.Load() {
-					if _, err := Under(c.ActorSystem(), c.Parent()).SpawnAs(c.Self().Id, props); err != nil {
+					if err := again.Spawn(c, props); err != nil {
 						t.Error(err)
 					}
 				}
@@ -175,6 +178,56 @@ func TestAFailureIsSeenAboveTheStackOfItsPanic(t *testing.T) {
 		if n := seen.Load(); n != 1 {
 			t.Errorf("%d failures seen", n)
 		}
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
+
+func TestNoMessageIsLostWhenAnActorComesBack(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		life := &Life{}
+		var got atomic.Int32
+		var over atomic.Bool
+		var again *Respawn
+		var props *actor.Props
+		props = actor.PropsFromFunc(func(c actor.Context) {
+			switch c.Message().(type) {
+			case string:
+				if c.Sender() == nil || c.Sender().Id != "asker" {
+					t.Error("the sender is lost")
+				}
+				got.Add(1)
+			case *actor.Stopping:
+				if !over.Load() {
+					again = life.Respawn(c)
+				}
+			case *actor.Stopped:
+				if !over.Load() {
+					time.Sleep(time.Millisecond) // there is no process
+					if err := again.Spawn(c, props); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}, actor.WithMailbox(life.Mailbox))
+		pid, err := Under(system, nil).SpawnAs("kept", props)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asker := actor.NewPID(system.Address(), "asker")
+		for i := range 400 {
+			system.Root.RequestWithCustomSender(pid, "hello", asker)
+			time.Sleep(100 * time.Microsecond)
+			if i%100 == 50 && i < 250 {
+				system.Root.Stop(pid)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := got.Load(); n != 400 {
+			t.Errorf("%d of 400 messages", n)
+		}
+		over.Store(true)
 		system.Root.Stop(pid)
 		synctest.Wait()
 	})
