@@ -65,7 +65,7 @@ const (
 // dedupScope is the queue's own scope where the attribute says something else.
 func (q *Queue) dedupScope() string {
 	switch {
-	case q.dedupByGroup == q.attrs.dedupByGroup:
+	case q.dedupByGroup == q.shown().dedupByGroup:
 		return ""
 	case q.dedupByGroup:
 		return scopeGroup
@@ -107,7 +107,7 @@ func (m *Message) meta(due int64) Meta {
 func (e *Engine) recordQueue(q *Queue) {
 	if e.cfg.Durable {
 		e.record(Change{Kind: QueuePut, Queue: q.ID, Record: &QueueRecord{Key: q.Key, ID: q.ID, Created: q.created,
-			Modified: q.modified, Purged: q.purged, Attributes: q.attrs.raw, Tags: q.tags, DedupScope: q.dedupScope()}})
+			Modified: q.modified, Purged: q.purged, Attributes: q.shown().raw, Tags: q.tags, DedupScope: q.dedupScope()}})
 	}
 }
 
