@@ -117,7 +117,7 @@ func TestHalfOfTheQueuesServerIsAnError(t *testing.T) {
 	}
 }
 
-// A queue that delivers out of order and twice, and whose counts lag, loses no
+// A queue that delivers out of order and twice, and shows old counts, loses no
 // task and makes no dead letters.
 func TestTasksRunOnAQueueAsUnkindAsAWS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -83,7 +83,7 @@ func (e *Engine) record(c Change) {
 const timeStep = second
 
 // RecordTime records the time, so that a restart can see that the clock was set
-// back. TakeChanges does so beside other changes; call it before the end.
+// back. TakeChanges does so along with other changes; call it before the end.
 func (e *Engine) RecordTime(now int64) {
 	e.now, e.recorded = now, now
 	e.record(Change{Kind: TimePut, Due: now})

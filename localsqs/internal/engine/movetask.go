@@ -182,8 +182,8 @@ func (q *Queue) oldestUpto(limit uint64) *Message {
 	return nil
 }
 
-// upto finds an available message of a group out of order whose Seq is not over
-// limit.
+// upto finds an available message with a Seq of at most limit, in a group that is
+// out of order.
 func (g *group) upto(limit uint64) *Message {
 	if g.queue.engine.unkind == nil {
 		return nil

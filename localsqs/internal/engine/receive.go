@@ -105,7 +105,7 @@ func (e *Engine) take(now int64, w *Waiter) {
 	}
 }
 
-// next takes the first available message whose Seq is less than before out of
+// next takes the first available message with a Seq less than before out of
 // g's order, sending those that were received too often to the dead-letter queue.
 func (e *Engine) next(now int64, g *group, before uint64) *Message {
 	q := g.queue
