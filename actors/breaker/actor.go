@@ -195,7 +195,7 @@ func (s *state) commit(e *edit) {
 
 func (s *state) admit(a *ask) {
 	e := s.begin()
-	a.slot, a.dec = e.admit(a.path)
+	a.slot, a.dec = e.admit(a.path, a.term)
 	a.result.seq = e.seq
 	if a.slot == 0 {
 		e.free()

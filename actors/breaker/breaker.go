@@ -61,7 +61,7 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 			return nil, fmt.Errorf("breaker of %s: %w", service, err)
 		}
 	}
-	if b.rules != nil && b.rules.classify == nil {
+	if b.rules != nil && b.rules.limit != 0 && b.rules.classify == nil {
 		return nil, fmt.Errorf("breaker of %s: WithBodyPeek without WithClassifier: nobody would look at the body", service)
 	}
 	t := tree{set: set, of: &b.origin, root: &node{}}

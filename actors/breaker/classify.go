@@ -47,6 +47,7 @@ type rules struct {
 	classify Classifier
 	limit    int // most bytes of a body that are shown; 0 for none
 	which    func(*http.Response) bool
+	ambient  func(context.Context) time.Time
 }
 
 func (b *Breaker) ruled() *rules {
@@ -121,7 +122,7 @@ func (b *Breaker) judge(ctx context.Context, err error) Verdict {
 	if err != nil {
 		v = b.errorVerdict(ctx, err)
 	}
-	if b.rules != nil && err != nil {
+	if b.rules != nil && b.rules.classify != nil && err != nil {
 		v = b.rules.classify(Outcome{Err: err, Default: v})
 	}
 	return v

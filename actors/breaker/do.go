@@ -118,14 +118,14 @@ func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn func(con
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p, err := b.enter(v, path)
+	p, err := b.enter(ctx, v, path, false)
 	if err != nil {
 		span.refused(err)
 		return err
 	}
 	span.admitted(&p)
 	inner := ctx
-	if d := p.limit(v.set); d > 0 {
+	if d := p.limit(ctx, v.set); d > 0 {
 		var cancel context.CancelFunc
 		inner, cancel = context.WithTimeoutCause(ctx, d, ErrTimeout)
 		defer cancel()
@@ -148,6 +148,18 @@ func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn func(con
 // settled with Done or Settle; one that is not holds a half-open slot until the
 // probe's deadline, at which it is a failure.
 func (b *Breaker) Acquire(path string) (Permit, error) {
+	return b.acquire(context.Background(), path, false)
+}
+
+// AcquireTimed is [Breaker.Acquire] for a holder that knows whose time passes
+// while the call is under way, as that of a stream does. The permit of such a
+// probe does not fail at probe_timeout by itself: the holder settles it. One
+// that is not settled gives its slot back somewhat later, and counts as nothing.
+func (b *Breaker) AcquireTimed(ctx context.Context, path string) (Permit, error) {
+	return b.acquire(ctx, path, true)
+}
+
+func (b *Breaker) acquire(ctx context.Context, path string, timed bool) (Permit, error) {
 	v := b.view.Load()
 	switch v.kind {
 	case viewQuiet:
@@ -155,11 +167,11 @@ func (b *Breaker) Acquire(path string) (Permit, error) {
 	case viewRefuses:
 		return Permit{}, v.refusal
 	}
-	return b.enter(v, path)
+	return b.enter(ctx, v, path, timed)
 }
 
 // enter admits a call, by the actor if it needs a slot.
-func (b *Breaker) enter(v *view, path string) (Permit, error) {
+func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (Permit, error) {
 	p := Permit{b: b, path: path, seq: v.seq}
 	if v.kind == viewStopped {
 		return p, ErrStopped
@@ -171,6 +183,7 @@ func (b *Breaker) enter(v *view, path string) (Permit, error) {
 	if d.slot {
 		a := asks.Get().(*ask)
 		a.do, a.path = (*state).admit, path
+		a.term = b.term(b.patience(ctx, path, v.set), v.set, timed)
 		err := b.ask(a)
 		slot, seq := a.slot, a.result.seq
 		d = a.dec
@@ -236,14 +249,22 @@ func (p *Permit) finish(ctx context.Context, err error) Verdict {
 }
 
 // limit is how long the call may take at most, or 0 for as long as it likes.
-func (p *Permit) limit(s *config) time.Duration {
-	switch {
-	case p.slot != 0:
-		return s.ProbeTimeout
-	case s.BoundCalls:
-		return s.RequestTimeout
+func (p *Permit) limit(ctx context.Context, s *config) time.Duration {
+	if p.slot == 0 && !s.BoundCalls {
+		return 0
 	}
-	return 0
+	w := p.b.patience(ctx, p.path, s)
+	if p.slot != 0 && !w.asked {
+		return s.ProbeTimeout
+	}
+	return w.limit
+}
+
+// ground ends the watch for hanging of a call that may wait as long as it likes.
+func (p *Permit) ground() {
+	if p.flight != nil && p.flight.land() {
+		p.flight = nil
+	}
 }
 
 func (p *Permit) settle(verdict Verdict, hold time.Duration) {

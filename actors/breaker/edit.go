@@ -140,7 +140,7 @@ func (e *edit) seal(n *node) {
 	case n.ramping():
 		state = HalfOpen
 	case n.state == HalfOpen && len(n.probes) >= e.set.HalfProbeLimit:
-		state, until = HalfOpen, n.due()
+		state, until = HalfOpen, n.free()
 	case n.state == Open: // beneath an operator's state
 		state, until = Open, n.until
 	default:
@@ -209,7 +209,7 @@ func (e *edit) lapse(n *node) int64 {
 }
 
 // admit takes a slot in every half-open entry on path, or in none.
-func (e *edit) admit(path string) (slot uint64, d decision) {
+func (e *edit) admit(path string, t term) (slot uint64, d decision) {
 	d = e.decide(path)
 	if d.refusal != nil || !d.slot {
 		return 0, d
@@ -217,7 +217,7 @@ func (e *edit) admit(path string) (slot uint64, d decision) {
 	e.slots++
 	for _, n := range e.take(path, false) {
 		if n.state == HalfOpen && !n.ramping() {
-			e.step(n, event{kind: evAdmit, probe: e.slots})
+			e.step(n, event{kind: evAdmit, probe: e.slots, hold: t.hold, lenient: t.lenient})
 		}
 	}
 	e.put()

@@ -6,7 +6,7 @@ import "sync/atomic"
 type flight struct {
 	path   string
 	seq    uint64
-	begun  int64
+	begun  atomic.Int64 // since when the service is waited for, ns; never while it is not
 	status atomic.Int32
 	next   *flight
 }
@@ -23,7 +23,8 @@ func (f *flight) land() bool { return f.status.CompareAndSwap(flying, landed) }
 // takeOff begins to watch a call: one allocation, and no message unless it is
 // the first after a pause.
 func (b *Breaker) takeOff(p Permit) *flight {
-	f := &flight{path: p.path, seq: p.seq, begun: b.now()}
+	f := &flight{path: p.path, seq: p.seq}
+	f.begun.Store(b.now())
 	for {
 		f.next = b.own.aloft.Load()
 		if b.own.aloft.CompareAndSwap(f.next, f) {
@@ -53,7 +54,7 @@ func (s *state) sweep(e *edit) {
 	for _, f := range more.flights {
 		switch {
 		case f.status.Load() != flying:
-		case e.now-f.begun < int64(e.set.HangTime):
+		case e.now-f.begun.Load() < int64(e.set.HangTime):
 			f.next = nil
 			still = append(still, f)
 		case f.status.CompareAndSwap(flying, hanging):

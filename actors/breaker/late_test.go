@@ -84,7 +84,7 @@ func TestEntriesAreBounded(t *testing.T) {
 func TestATimerThatCameTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, Settings{})
-		x := &exchange{b: b, parent: t.Context(), permit: Permit{b: b, path: "/a"}, clocked: true, waiting: true, patience: time.Minute}
+		x := &exchange{b: b, parent: t.Context(), permit: Permit{b: b, path: "/a"}, timed: true, patience: time.Minute}
 		ctx := x.Done()
 		x.clock.timer.Stop() // as when it has gone off, and its function is on its way
 		if x.pause() {

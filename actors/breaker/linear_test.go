@@ -54,7 +54,7 @@ func (s spec) step(in opInput, out opOutput) (bool, spec) {
 	switch in.kind {
 	case opAdmit:
 		e := begin(s.tree, 0, 0)
-		slot, d := e.admit(in.path)
+		slot, d := e.admit(in.path, term{})
 		if out.refused || d.refusal != nil {
 			return out.refused && d.refusal != nil && d.refusal.Entry == out.entry, s
 		}

@@ -132,7 +132,7 @@ func (s *state) onMessage(c actor.Context, message any) {
 func (s *state) onAdmit(m *Admit) *Admitted {
 	b := s.b
 	e := s.begin()
-	slot, d := e.admit(m.Path)
+	slot, d := e.admit(m.Path, term{})
 	if d.refusal == nil && d.ramp != nil && e.rnd >= d.ramp.share(e.now) {
 		d.refusal = d.ramp.refusal
 	}

@@ -61,7 +61,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var permit Permit
 	err := ctx.Err()
 	if err == nil {
-		if permit, err = b.Acquire(pathOf(req.URL)); err != nil {
+		if permit, err = b.acquire(ctx, pathOf(req.URL), true); err != nil {
 			span.refused(err)
 		}
 	}
@@ -86,7 +86,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp == nil && err == nil {
 		err = errNoResponse
 	}
-	if late := x.pause(); late && err == nil {
+	if late := x.answered(); late && err == nil {
 		if resp.Body != nil {
 			_ = resp.Body.Close()
 		}
@@ -96,7 +96,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Request = req
 	}
 	if err != nil {
-		err = x.fail(err)
+		err = x.fail(err, req)
 	} else {
 		x.respond(resp, set)
 	}
@@ -118,7 +118,7 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	none := resp.Body == nil || resp.Body == http.NoBody
 	conn, writable := resp.Body.(io.ReadWriteCloser)
 	upgrade := writable && resp.StatusCode == http.StatusSwitchingProtocols
-	if b.rules != nil {
+	if b.rules != nil && b.rules.classify != nil {
 		peek := b.peekAt(resp, verdict)
 		switch {
 		case peek == nil:
@@ -142,14 +142,45 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		resp.Body = upgraded{conn, x}
 		return
 	}
+	if verdict == Success && isEventStream(resp) {
+		x.streams()
+	}
 	if verdict != Success {
 		x.settle(verdict, hold)
+	} else if x.overdue() {
+		x.settle(x.look(nil, false, true))
 	}
 	x.reader, x.left = resp.Body, resp.ContentLength
 	resp.Body = (*body)(x)
 	if writable {
 		resp.Body = writableBody{(*body)(x), conn}
 	}
+}
+
+// streams lets the next piece of the body take as long as it likes, unless a
+// patience was given for the call or its path.
+func (x *exchange) streams() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.asked {
+		return
+	}
+	x.patience = 0
+	x.permit.ground()
+	if e := x.extra; e != nil && e.half != 0 {
+		e.half = 1 // its first event shows enough
+	}
+}
+
+// isEventStream reports whether a response is of server-sent events.
+func isEventStream(resp *http.Response) bool {
+	for _, v := range resp.Header["Content-Type"] {
+		kind, _, _ := strings.Cut(v, ";")
+		if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+			return true
+		}
+	}
+	return false
 }
 
 // serves says whether a URL is of the breaker's service.

@@ -1,0 +1,39 @@
+package breaker
+
+import (
+	"context"
+	"net/http/httptrace"
+)
+
+// traceKey is the key under which a ctx carries an httptrace.ClientTrace. With
+// it an exchange makes a trace only for a base that asks for one.
+var traceKey = func() any {
+	k := &keySpy{Context: context.Background()}
+	httptrace.ContextClientTrace(k)
+	return k.key
+}()
+
+// keySpy is a ctx that notes which key it is asked for.
+type keySpy struct {
+	context.Context
+	key any
+}
+
+func (k *keySpy) Value(key any) any { k.key = key; return nil }
+
+// trace returns the caller's trace, if there is one, with the exchange's: the
+// patience begins when the request is written.
+func (x *exchange) trace() any {
+	t := &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { x.again() },
+		WroteRequest: func(info httptrace.WroteRequestInfo) {
+			if info.Err == nil {
+				x.again()
+			}
+		},
+	}
+	if httptrace.ContextClientTrace(x.parent) == nil {
+		return t
+	}
+	return httptrace.ContextClientTrace(httptrace.WithClientTrace(x.parent, t))
+}
