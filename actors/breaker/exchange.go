@@ -51,9 +51,13 @@ type exchange struct {
 	clock     *clock
 	stage     stage
 	settled   bool
-	uploading bool // the base reads the caller's body: the service waits for us
-	own       bool // the caller's own body failed
+	uploading bool  // the base reads the caller's body: the service waits for us
+	own       bool  // the caller's own body failed
+	attempts  uint8 // connections that the base has got for the request, up to maxAttempts
 }
+
+// maxAttempts is up to how many attempts are counted: the first, and more.
+const maxAttempts = 2
 
 // extra is what probes, slow calls and traces need of an exchange. Its fields
 // are set before the exchange is shared, or guarded by its mutex.
@@ -119,8 +123,9 @@ func (x *exchange) measure(w patience, set *config) {
 type clock struct {
 	inner  context.Context
 	cancel context.CancelCauseFunc
-	timer  *time.Timer // nil without patience
-	until  int64       // when the present wait has lasted too long, ns; 0 outside
+	timer  *time.Timer   // nil without patience
+	until  int64         // when the present wait has lasted too long, ns; 0 outside
+	left   time.Duration // of the wait that was halted last
 }
 
 // Deadline implements context.Context.
@@ -173,11 +178,14 @@ func (x *exchange) waits() bool {
 	return (x.stage == stageHeaders || x.stage == stageReading) && !x.uploading
 }
 
-// run starts the time of a wait, or starts it again.
-func (x *exchange) run() {
+// run starts the time of a wait, or starts it again; resume goes on with what
+// is left of one that was halted.
+func (x *exchange) run() { x.resume(x.patience) }
+
+func (x *exchange) resume(left time.Duration) {
 	if c := x.clock; c != nil && c.timer != nil && x.patience > 0 {
-		c.until = x.b.now() + int64(x.patience)
-		c.timer.Reset(x.patience)
+		c.until = x.b.now() + int64(left)
+		c.timer.Reset(left)
 	}
 	if f := x.permit.flight; f != nil {
 		f.begun.Store(x.b.now())
@@ -187,9 +195,12 @@ func (x *exchange) run() {
 	}
 }
 
-// halt ends the time of a wait.
+// halt ends the time of a wait, and notes what was left of it.
 func (x *exchange) halt() {
 	if c := x.clock; c != nil && c.timer != nil {
+		if c.until != 0 {
+			c.left = max(0, time.Duration(c.until-x.b.now()))
+		}
 		c.until = 0
 		c.timer.Stop()
 	}
@@ -218,12 +229,16 @@ func (x *exchange) giveUp() {
 	c.cancel(ErrTimeout)
 }
 
-// again starts a wait again at a sign of progress: a connection, the written
-// request, a piece of its body.
-func (x *exchange) again() {
+// again starts a wait again at a sign of progress: a connection, or the written
+// request. Those of a further attempt are none: a base that retries for ever
+// is given up like one that is silent.
+func (x *exchange) again(connected bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.waits() {
+	if connected && x.attempts < maxAttempts {
+		x.attempts++
+	}
+	if x.attempts <= 1 && x.waits() {
 		x.run()
 	}
 }

@@ -25,10 +25,10 @@ func (k *keySpy) Value(key any) any { k.key = key; return nil }
 // patience begins when the request is written.
 func (x *exchange) trace() any {
 	t := &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { x.again() },
+		GotConn: func(httptrace.GotConnInfo) { x.again(true) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			if info.Err == nil {
-				x.again()
+				x.again(false)
 			}
 		},
 	}

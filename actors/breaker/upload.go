@@ -18,7 +18,8 @@ func watchesBody(req *http.Request) bool {
 // watchBody replaces the body of req, a copy, by one that the exchange watches.
 func (x *exchange) watchBody(req *http.Request) {
 	size := req.ContentLength
-	req.Body = &upload{x: x, body: req.Body, size: size}
+	most := new(int64)
+	req.Body = &upload{x: x, body: req.Body, size: size, most: most}
 	if again := req.GetBody; again != nil {
 		req.GetBody = func() (io.ReadCloser, error) {
 			body, err := again()
@@ -26,7 +27,7 @@ func (x *exchange) watchBody(req *http.Request) {
 				x.failOwn()
 				return nil, err
 			}
-			return &upload{x: x, body: body, size: size}, nil
+			return &upload{x: x, body: body, size: size, most: most}, nil
 		}
 	}
 }
@@ -38,6 +39,7 @@ type upload struct {
 	body   io.ReadCloser
 	size   int64 // that is announced; 0 or below if none is
 	sent   int64
+	most   *int64 // sent of all attempts: a piece that was sent before is no progress
 	closed bool // under the mutex of x: the base has given it up
 }
 
@@ -59,7 +61,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	if !u.closed && (err != nil && err != io.EOF || short || u.size > 0 && u.sent > u.size) {
 		x.own = true
 	}
-	u.lend(false)
+	u.giveBack()
 	x.mu.Unlock()
 	return n, err
 }
@@ -69,18 +71,23 @@ func (u *upload) Read(p []byte) (n int, err error) {
 func (u *upload) Close() error {
 	u.x.mu.Lock()
 	u.closed = true
-	u.lend(false)
+	u.giveBack()
 	u.x.mu.Unlock()
 	return u.body.Close()
 }
 
-// lend notes whether the base reads the body. Under the mutex.
-func (u *upload) lend(reads bool) {
+// giveBack notes that the base does not read the body any more: the service is
+// waited for, with all the time again if there was progress. Under the mutex.
+func (u *upload) giveBack() {
 	x := u.x
-	was := x.uploading
-	x.uploading = reads
-	if was && x.waits() {
+	was, progress := x.uploading, u.sent > *u.most
+	x.uploading, *u.most = false, max(*u.most, u.sent)
+	switch {
+	case !was || !x.waits():
+	case progress || x.clock == nil:
 		x.run()
+	default:
+		x.resume(x.clock.left)
 	}
 }
 
