@@ -88,7 +88,7 @@ func (b *Breaker) PID() *actor.PID { return b.pid }
 // System returns the actor system that the breaker lives in.
 func (b *Breaker) System() *actor.ActorSystem { return b.system }
 
-// Service returns scheme://host[:port], in lower case and without a default port.
+// Service returns scheme://host[:port] in its one spelling: see [ParseService].
 func (b *Breaker) Service() string { return b.service }
 
 func (b *Breaker) scheme() string { return b.service[:b.schemeLen] }

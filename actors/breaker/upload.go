@@ -40,7 +40,7 @@ type upload struct {
 	size   int64 // that is announced; 0 or below if none is
 	sent   int64
 	most   *int64 // sent of all attempts: a piece that was sent before is no progress
-	closed bool // under the mutex of x: the base has given it up
+	closed bool   // under the mutex of x: the base has given it up
 }
 
 // Read implements io.Reader.
