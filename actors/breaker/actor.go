@@ -120,7 +120,7 @@ func (s *state) onStarted(c actor.Context) {
 	// it may come late, when it is stopped and replaced already.
 	s.b.mailbox.Store(s.mailbox)
 	v := s.b.view.Load()
-	e := begin(&v.tree, s.b.now(), 0)
+	e := begin(&v.tree, s.b.clock.look(), 0)
 	v.root.walk(func(n *node) {
 		if d := n.due(); d != 0 {
 			e.dues = append(e.dues, due{d, n.path})
@@ -165,7 +165,7 @@ func (s *state) onStopped(c actor.Context) {
 }
 
 func (s *state) begin() *edit {
-	return begin(&s.b.view.Load().tree, s.b.now(), rand.Float64())
+	return begin(&s.b.view.Load().tree, s.b.clock.look(), rand.Float64())
 }
 
 // commit publishes an edit and does what follows from it.
@@ -196,7 +196,7 @@ func (s *state) commit(e *edit) {
 func (s *state) admit(a *ask) {
 	e := s.begin()
 	a.slot, a.dec = e.admit(a.path, a.term)
-	a.result.seq = e.seq
+	a.result.gen = e.gen
 	if a.slot == 0 {
 		e.free()
 		return
@@ -213,6 +213,11 @@ func (s *state) report(a *ask) {
 func (s *state) onTick() {
 	s.armed = 0
 	e := s.begin()
+	if !s.b.own.sweeping.Load() && (len(s.dues) == 0 || s.dues[0].at > e.now) { // a look at the clock
+		s.arm(e.now)
+		e.free()
+		return
+	}
 	for len(s.dues) > 0 && s.dues[0].at <= e.now {
 		d := heap.Pop(&s.dues).(due)
 		e.expire(d.path)
@@ -233,7 +238,7 @@ func (s *state) arm(now int64) {
 		return
 	}
 	s.armed = at
-	wait := time.Duration(max(0, at-now))
+	wait := untilLook(time.Duration(max(0, at-now)))
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, s.fire)
 		return

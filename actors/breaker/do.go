@@ -27,7 +27,7 @@ func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Conte
 	err = ended{}
 	defer func() {
 		if err != nil || b.view.Load() != v {
-			b.quietEnd(ctx, v.seq, path, err)
+			b.quietEnd(ctx, v.gen, path, err)
 		}
 	}()
 	err = fn(ctx)
@@ -64,7 +64,7 @@ func (b *Breaker) doClosed(ctx context.Context, v *view, path string, free bool,
 	err = ended{}
 	defer func() {
 		if err != nil || !free || b.view.Load() != v {
-			b.quietEnd(ctx, v.seq, path, err)
+			b.quietEnd(ctx, v.gen, path, err)
 		}
 	}()
 	err = fn(ctx)
@@ -79,8 +79,8 @@ func (ended) Error() string { return "the call ended by a panic or runtime.Goexi
 // quietEnd settles a call that was admitted when all was well on its path.
 //
 //go:noinline
-func (b *Breaker) quietEnd(ctx context.Context, seq uint64, path string, err error) {
-	p := Permit{b: b, path: path, seq: seq}
+func (b *Breaker) quietEnd(ctx context.Context, gen uint64, path string, err error) {
+	p := Permit{b: b, path: path, gen: gen}
 	if err == (ended{}) {
 		p.settle(Failure, 0)
 		return
@@ -163,7 +163,7 @@ func (b *Breaker) acquire(ctx context.Context, path string, timed bool) (Permit,
 	v := b.view.Load()
 	switch v.kind {
 	case viewQuiet:
-		return Permit{b: b, path: path, seq: v.seq}, nil
+		return Permit{b: b, path: path, gen: v.gen}, nil
 	case viewRefuses:
 		return Permit{}, v.refusal
 	}
@@ -172,7 +172,7 @@ func (b *Breaker) acquire(ctx context.Context, path string, timed bool) (Permit,
 
 // enter admits a call, by the actor if it needs a slot.
 func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (Permit, error) {
-	p := Permit{b: b, path: path, seq: v.seq}
+	p := Permit{b: b, path: path, gen: v.gen}
 	if v.kind == viewStopped {
 		return p, ErrStopped
 	}
@@ -185,7 +185,7 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (
 		a.do, a.path = (*state).admit, path
 		a.term = b.term(b.patience(ctx, path, v.set), v.set, timed)
 		err := b.ask(a)
-		slot, seq := a.slot, a.result.seq
+		slot, gen := a.slot, a.result.gen
 		d = a.dec
 		a.free()
 		switch {
@@ -196,7 +196,7 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (
 		case d.refusal != nil:
 			return p, d.refusal
 		}
-		p.slot, p.seq = slot, seq
+		p.slot, p.gen = slot, gen
 	}
 	if d.ramp != nil && rand.Float64() >= d.ramp.share(b.now()) {
 		return p, d.ramp.refusal
@@ -216,7 +216,7 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (
 type Permit struct {
 	b      *Breaker
 	path   string
-	seq    uint64
+	gen    uint64
 	slot   uint64
 	begun  int64
 	forced bool
@@ -282,7 +282,7 @@ func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report b
 	b := p.b
 	p.b = nil
 	hung := p.flight != nil && !p.flight.land()
-	r = result{path: p.path, seq: p.seq, slot: p.slot, hung: hung, kind: evNeutral}
+	r = result{path: p.path, gen: p.gen, slot: p.slot, hung: hung, kind: evNeutral}
 	switch {
 	case p.forced:
 		return r, false
@@ -302,10 +302,10 @@ func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report b
 		return r, true
 	case v.kind == viewQuiet || v.kind == viewStopped:
 		return r, false
-	case v.interest(p.path, p.seq, p.slot):
+	case v.interest(p.path, p.gen, p.slot):
 		return r, true
 	case v.set.Trip == "rate":
-		v.countGood(p.path, p.seq, b.now())
+		v.countGood(p.path, p.gen, b.now())
 	}
 	return r, false
 }

@@ -89,7 +89,7 @@ func (e *OpenError) RetryAfter() time.Duration {
 	if e.until == 0 {
 		return 0
 	}
-	return max(0, time.Duration(e.until)-time.Since(e.of.base))
+	return max(0, time.Duration(e.until-e.of.clock.look()))
 }
 
 // Ignore wraps err so that the breaker counts the call neither as success nor

@@ -48,7 +48,7 @@ type exchange struct {
 	patience  time.Duration // of one wait; 0 for no clock of ours
 	permit    Permit
 	peek      *peek // until the classifier has seen the body
-	clock     *clock
+	clock     *countdown
 	stage     stage
 	settled   bool
 	uploading bool  // the base reads the caller's body: the service waits for us
@@ -119,8 +119,8 @@ func (x *exchange) measure(w patience, set *config) {
 	x.extra.slot = time.AfterFunc(set.ProbeTimeout, x.slotOver)
 }
 
-// clock is the part of an exchange that only a ctx needs that is waited for.
-type clock struct {
+// countdown is the part of an exchange that only a ctx needs that is waited for.
+type countdown struct {
 	inner  context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer   // nil without patience
@@ -136,7 +136,7 @@ func (x *exchange) Done() <-chan struct{} {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.clock == nil {
-		c := &clock{}
+		c := &countdown{}
 		c.inner, c.cancel = context.WithCancelCause(x.parent)
 		x.clock = c
 		if x.patience > 0 {

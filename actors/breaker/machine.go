@@ -9,17 +9,17 @@ import (
 // machine is the state of one entry. It is a value: step returns the next one
 // and changes nothing, so a published machine may be read by everybody.
 type machine struct {
-	state  State // Closed, Open or HalfOpen
-	blamed bool  // made a parent open again: takes the next failure there alone
-	sick   bool  // open, and the last health call failed
-	fails  int32 // closed: counted failures; half-open: failures since the beginning
-	succs  int32 // closed: successes since the first of fails; half-open: successes; open: health calls that succeeded
-	opens  int32 // times opened since it was last closed
-	hung   int32 // calls in flight longer than HangTime
-	since  uint64
-	until  int64 // open: its end; half-open in a ramp: the end of the ramp; ns
-	begun  int64 // open: when it opened; half-open in a ramp: when the ramp began; ns
-	last   int64 // last event that counted, ns
+	state  State  // Closed, Open or HalfOpen
+	blamed bool   // made a parent open again: takes the next failure there alone
+	sick   bool   // open, and the last health call failed
+	fails  int32  // closed: counted failures; half-open: failures since the beginning
+	succs  int32  // closed: successes since the first of fails; half-open: successes; open: health calls that succeeded
+	opens  int32  // times opened since it was last closed
+	hung   int32  // calls in flight longer than HangTime
+	since  uint64 // generation that began with the last transition
+	until  int64  // open: its end; half-open in a ramp: the end of the ramp; ns
+	begun  int64  // open: when it opened; half-open in a ramp: when the ramp began; ns
+	last   int64  // last event that counted, ns
 	probes []probe
 }
 
@@ -259,14 +259,14 @@ func (m *machine) holds(id uint64) bool {
 	return false
 }
 
-// counts says whether the result of a call that was admitted when seq
-// transitions had happened, with slot id or 0, belongs to the present state.
-func (m *machine) counts(seq, id uint64) bool {
+// counts says whether the result of a call that was admitted in generation gen,
+// with slot id or 0, belongs to the present state.
+func (m *machine) counts(gen, id uint64) bool {
 	switch m.state {
 	case Closed:
-		return m.since <= seq
+		return m.since <= gen
 	case HalfOpen:
-		return m.holds(id) || m.ramping() && m.since <= seq
+		return m.holds(id) || m.ramping() && m.since <= gen
 	default:
 		return false
 	}

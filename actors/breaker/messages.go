@@ -140,7 +140,7 @@ func (s *state) onAdmit(m *Admit) *Admitted {
 		e.free()
 		return &Admitted{Err: d.refusal}
 	}
-	p := Permit{b: b, path: m.Path, seq: e.seq, slot: slot, forced: d.forced}
+	p := Permit{b: b, path: m.Path, gen: e.gen, slot: slot, forced: d.forced}
 	if e.set.SlowCall > 0 || slot != 0 {
 		p.begun = max(1, e.now)
 	}
