@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -70,7 +69,7 @@ type tick struct{}
 var guardian = actor.NewRestartingStrategy()
 
 func (b *Breaker) spawn(name string) error {
-	m := &mailbox{}
+	m := &mailbox{stays: func() bool { return !b.stopping.Load() }}
 	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b, mailbox: m} },
 		actor.WithMailbox(func() actor.Mailbox { return m }),
 		actor.WithGuardian(guardian))
@@ -78,10 +77,8 @@ func (b *Breaker) spawn(name string) error {
 	if err != nil {
 		return err
 	}
-	if b.pid == nil {
-		b.own.ending.Add(1)
-		b.pid = pid
-	}
+	b.own.ending.Add(1)
+	b.pid = pid
 	return nil
 }
 
@@ -106,7 +103,7 @@ func (s *state) Receive(c actor.Context) {
 		s.disarm()
 		s.relieve()
 	case *actor.Stopped:
-		s.onStopped(c)
+		s.onStopped()
 	default:
 		s.onMessage(c, m)
 	}
@@ -139,21 +136,11 @@ func (s *state) onStarted(c actor.Context) {
 	s.tend(v)
 }
 
-// onStopped publishes the end, or begins again if it was not Stop that ended
-// the actor: whoever holds the handle must not be left without.
-func (s *state) onStopped(c actor.Context) {
+// onStopped publishes the end.
+func (s *state) onStopped() {
 	b := s.b
 	s.mailbox.dead = true
 	s.mailbox.suspended.Store(false) // what still waits is answered, not kept
-	if !b.stopping.Load() {
-		b.own.restarts.Add(1)
-		if err := b.spawn(c.Self().Id); err == nil {
-			return
-		} else if b.logger != nil {
-			b.logger.Error("a circuit breaker was stopped by a stranger and could not be spawned again",
-				slog.String("service", b.service), slog.Any("err", err))
-		}
-	}
 	if cancel := b.own.more().cancel; cancel != nil {
 		cancel()
 	}

@@ -66,9 +66,10 @@
 //
 // The actor's mailbox is run by whichever goroutine sends to it (Proto.Actor's
 // synchronized dispatcher), so asking costs no switch of goroutines, and an
-// idle breaker, open or not, has no goroutine. If the actor panics it is
-// restarted and goes on from the state that was published last; if a stranger
-// stops it, it is spawned again under the same PID.
+// idle breaker, open or not, has no goroutine. If the actor panics, or is
+// stopped by something else than Stop, it is restarted under the same PID and
+// goes on from the state that was published last; who watches it hears of
+// its real end alone.
 //
 // A *[Breaker], its [Permit]s, transports and clients are safe for use by
 // several goroutines at once.

@@ -43,10 +43,12 @@ func TestResultsOfAnEarlierClosedState(t *testing.T) {
 func TestRestartThatComesAfterTheStop(t *testing.T) {
 	b := newBreaker(t, Settings{})
 	old := b.mailbox.Load()
-	b.system.Root.Stop(b.PID())
+	if err := b.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	old.PostSystemMessage(&actor.SuspendMailbox{})
 	old.PostSystemMessage(&actor.Restart{})
-	if b.mailbox.Load() == old {
+	if b.Snapshot().Restarts != 0 {
 		t.Fatal("a stopped actor has risen from the dead")
 	}
 	a := &ask{do: func(*state, *ask) { t.Error("a dead actor took a message") }, mailbox: old}
