@@ -151,10 +151,10 @@ func (b *Breaker) Acquire(path string) (Permit, error) {
 	return b.acquire(context.Background(), path, false)
 }
 
-// AcquireTimed is [Breaker.Acquire] for a holder that knows whose time passes
-// while the call is under way, as that of a stream does. The permit of such a
-// probe does not fail at probe_timeout by itself: the holder settles it. One
-// that is not settled gives its slot back somewhat later, and counts as nothing.
+// AcquireTimed is [Breaker.Acquire] for a holder that sees when the service is
+// waited for, as a stream does. Its probe does not fail at probe_timeout by
+// itself: the holder settles it. A permit that is never settled gives its slot back
+// somewhat later and counts as nothing. ctx is that of the call.
 func (b *Breaker) AcquireTimed(ctx context.Context, path string) (Permit, error) {
 	return b.acquire(ctx, path, true)
 }

@@ -42,12 +42,14 @@
 // HALF-OPEN admits HalfProbeLimit calls at a time, each with a deadline, opens
 // again at HalfFailLimit failures and closes at HalfSuccessLimit successes.
 // The change from open to half-open happens by the actor's timer, without
-// traffic, on the monotonic clock.
+// traffic, on the monotonic clock; where a machine has slept, on the wall clock.
 //
 // An outcome counts only for the state that the call was admitted in: one that
-// comes later, from before a transition of the entry, changes nothing there.
-// The caller's own cancellation is neutral. A panic and a runtime.Goexit are
-// failures; they go on as they were.
+// comes later, from before a transition of the entry or an operator's order,
+// changes nothing there. A failure is what was seen of the service: the caller's
+// own cancellation, mistakes and pauses are neutral, and good headers that are closed
+// unread are a success. A panic and a runtime.Goexit are failures; they go on as
+// they were.
 //
 // Blame: when a call fails while an entry is half-open, and a deeper entry on
 // its path is itself known to be bad, the deeper one alone takes the failure.

@@ -13,8 +13,8 @@ import (
 	"github.com/sambatech/chassis/actors/breaker"
 )
 
-// TestWhatWasNeverSentIsNoFailure: net/http refuses such requests, of which the
-// service sees nothing, with and without a deadline of the caller's own.
+// TestWhatWasNeverSentIsNoFailure: net/http refuses these requests before the
+// service sees anything, with and without a deadline of the caller's own.
 func TestWhatWasNeverSentIsNoFailure(t *testing.T) {
 	mistakes := map[string]func(r *http.Request){
 		"a line break in a header": func(r *http.Request) { r.Header.Set("X-Name", "Mary\nAnn") },

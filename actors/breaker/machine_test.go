@@ -6,8 +6,7 @@ import (
 )
 
 // TestStep is a table of what one event does to one machine. Most of the
-// machine's rules are held by the scenarios and the model; here stand those of which
-// no sequence shows that they broke.
+// machine's rules are held by the scenarios and the model; these are the rest.
 func TestStep(t *testing.T) {
 	const s = int64(time.Second)
 	c, err := newConfig(Settings{HalfSuccessLimit: 2, OpenTimeout: 10 * time.Second, OpenMax: 25 * time.Second, HangLimit: 2, ClosedFailLimit: 100})

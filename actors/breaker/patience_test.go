@@ -268,7 +268,7 @@ func TestABaseThatRetriesForEverIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestTheCallersTraceIsKept beside the exchange's own.
+// TestTheCallersTraceIsKept: the exchange adds its own to it.
 func TestTheCallersTraceIsKept(t *testing.T) {
 	_, client, url := serve(t, true, breaker.Settings{}, func(http.ResponseWriter, *http.Request) {})
 	got := 0

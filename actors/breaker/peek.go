@@ -57,7 +57,7 @@ func (x *exchange) look(p []byte, over, enough bool) (Verdict, time.Duration) {
 	return x.b.judgeBody(k, k.verdict, over && len(p) <= room)
 }
 
-// lookAtLeast is the verdict over a body of which the caller wants no more: def,
+// lookAtLeast is the verdict over a body that the caller has done with: def,
 // unless the classifier has yet to see it.
 func (x *exchange) lookAtLeast(def Verdict) (Verdict, time.Duration) {
 	if !x.shows {

@@ -121,8 +121,8 @@ var readers = []reader{
 	}},
 }
 
-// verdict is what the table says of a call, the body of which was read to err:
-// what was seen of the service.
+// verdict is what the table says of a call: what was seen of the service. err is
+// how the reading ended.
 func (r reader) verdict(http2 bool, answer, state string, err error) breaker.Verdict {
 	cancelled := err != nil && strings.HasPrefix(r.name, "cancelled") // what has come already may be read
 	probe := state == "half-open" || state == "metrics only"

@@ -246,7 +246,7 @@ func TestWatchersHearOfTheRealEndAlone(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 			if err := b.Do(t.Context(), "", fail); err == nil || ended != 0 {
-				t.Fatalf("%d: %v, told of %d ends", i, err, ended)
+				t.Fatalf("%d: %v, %d ends were reported", i, err, ended)
 			}
 		}
 		if err := b.Stop(t.Context()); err != nil {
@@ -254,7 +254,7 @@ func TestWatchersHearOfTheRealEndAlone(t *testing.T) {
 		}
 		synctest.Wait()
 		if ended != 1 {
-			t.Errorf("told of %d ends, want one", ended)
+			t.Errorf("%d ends were reported, want one", ended)
 		}
 	})
 }

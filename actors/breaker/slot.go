@@ -31,11 +31,10 @@ func (b *Breaker) term(w patience, set *config, timed bool) term {
 	return term{hold: max(set.ProbeTimeout, w.limit)}
 }
 
-// slotOver is the end of a probe's time, at which its slot is given back. While
-// the service is waited for, the wait's own end decides. Else the verdict is what was
-// seen of the service: good headers are a success, and a request that the
-// caller is still sending is nothing. Without a limit to the wait it is nothing
-// too.
+// slotOver ends a probe's time and gives its slot back. While the service is
+// waited for, the end of the wait decides. Else the verdict is what was seen of
+// the service: good headers are a success; a request that the caller is still
+// sending, or a wait without a limit, is neutral.
 func (x *exchange) slotOver() {
 	x.mu.Lock()
 	headers := x.stage == stageHeaders
@@ -64,14 +63,14 @@ func (x *exchange) slotOver() {
 	verdict, hold = x.look(nil, false, true)
 }
 
-// probed reports whether the exchange is a probe, and whether a piece of the
-// body that comes now shows enough of the service.
+// shown reports whether the exchange is a probe, and a piece of the body that
+// comes now shows enough of the service.
 func (x *exchange) shown() bool {
 	e := x.extra
 	return e != nil && e.half != 0 && x.b.now() >= e.half
 }
 
-// overdue reports whether the exchange is a probe, the time of which has passed.
+// overdue reports whether the exchange is a probe that has used up its time.
 func (x *exchange) overdue() bool {
 	if x.extra == nil {
 		return false

@@ -19,15 +19,21 @@ func (b *Breaker) Client() *http.Client { return &http.Client{Transport: b.Trans
 // such as one that a redirect leads to, pass through unguarded.
 //
 // A refusal is an [*OpenError] (within the *url.Error of an http.Client). A
-// status in fail_status is a failure, and a response with another is watched to
-// the end of its body: a truncated or reset body, and one that stalls for
-// request_timeout while the caller reads, is a failure when it happens. Close
-// before the end is neutral, as is the cancellation of the request's ctx.
-// The request is not changed. The ctx that base sees ends, with the cause
-// [ErrTimeout], when the headers take longer than request_timeout. Where the
-// deadline of the caller's own ctx is nearer than that, base sees the request
-// itself, and there is no clock but the caller's. What is a failure by its body
-// is for [WithBodyPeek].
+// status in fail_status is a failure. A response with another status is watched
+// while its body is read: a body that breaks off or is reset is a failure when that
+// happens. A Close before the end is a success, unless another goroutine waits in
+// Read; that and the cancellation of the request's ctx are neutral, and so is a
+// request that net/http does not send, or with a body that fails by itself.
+// [WithBodyPeek] is for what is a failure by its body.
+//
+// The service has failed too when it keeps the caller waiting for longer than
+// its patience, which is request_timeout unless [Breaker.Patience] has another: for the
+// headers, from when the request is written or the last piece of its body was read, and
+// for each piece of the body, while the caller waits in Read. Between the
+// events of text/event-stream there is no limit. The ctx that base sees ends
+// then with the cause [ErrTimeout]. Where the caller's own deadline decides,
+// base sees the request itself; else it sees a copy, and the request is not
+// changed.
 func (b *Breaker) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport

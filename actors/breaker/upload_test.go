@@ -71,8 +71,7 @@ func TestASteadyUploadIsNotCut(t *testing.T) {
 	})
 }
 
-// TestAnUploadThatTheServiceDoesNotTakeIsGivenUp, also one of which it takes
-// the beginning.
+// TestAnUploadThatTheServiceDoesNotTakeIsGivenUp, though it takes the beginning.
 func TestAnUploadThatTheServiceDoesNotTakeIsGivenUp(t *testing.T) {
 	forHTTP(t, func(t *testing.T, http2 bool) {
 		synctest.Test(t, func(t *testing.T) {
