@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"time"
 )
@@ -68,6 +69,8 @@ type extra struct {
 	slow     bool        // the time that the service was waited for is measured
 	waitFrom int64       // when the present wait began, ns; 0 outside
 	waited   int64       // all waits before, ns
+	conns    *connLimit  // nil if the base has no limit of connections
+	connects bool        // the exchange holds a connection of those
 }
 
 // outgoing is an exchange and the request with it as ctx, in one allocation.
@@ -79,21 +82,22 @@ type outgoing struct {
 // newExchange begins an exchange under the caller's ctx, which carries span, and
 // returns the request for it: a copy with the exchange as its ctx or, where
 // neither clock nor body needs that, req itself.
-func newExchange(ctx context.Context, req *http.Request, p *Permit, span *callSpan, set *config) (*exchange, *http.Request) {
+func newExchange(ctx context.Context, req *http.Request, p *Permit, span *callSpan, set *config, conns *connLimit) (*exchange, *http.Request) {
 	w := p.b.patience(ctx, p.path, set)
+	limited := conns != nil
 	if w.limit == 0 {
 		p.ground()
 	}
 	body := watchesBody(req)
-	if w.clock() == 0 && !p.Probe() && !body && set.SlowCall == 0 {
+	if w.clock() == 0 && !p.Probe() && !body && !limited && set.SlowCall == 0 {
 		if span != nil {
 			req = req.WithContext(ctx)
 		}
 		return &exchange{b: p.b, parent: ctx, span: span, permit: *p, ends: w.ends()}, req
 	}
 	o := &outgoing{exchange: exchange{b: p.b, parent: ctx, span: span, permit: *p, timed: true, patience: w.clock(), ends: w.ends(), asked: w.asked}}
-	if p.Probe() || set.SlowCall > 0 {
-		o.extra = &extra{}
+	if p.Probe() || limited || set.SlowCall > 0 {
+		o.extra = &extra{conns: conns}
 		o.measure(w, set)
 	}
 	o.req = *req.WithContext(&o.exchange) // on the stack, and copied from there
@@ -105,6 +109,8 @@ func newExchange(ctx context.Context, req *http.Request, p *Permit, span *callSp
 
 // measure prepares what is timed of a probe, or where slow calls count.
 func (x *exchange) measure(w patience, set *config) {
+	x.mu.Lock() // the timer of a slot may go off at once
+	defer x.mu.Unlock()
 	x.extra.slow = set.SlowCall > 0
 	if x.extra.slow {
 		x.extra.waitFrom = x.b.now()
@@ -126,6 +132,7 @@ type countdown struct {
 	timer  *time.Timer   // nil without patience
 	until  int64         // when the present wait has lasted too long, ns; 0 outside
 	left   time.Duration // of the wait that was halted last
+	trace  *httptrace.ClientTrace
 }
 
 // Deadline implements context.Context.
@@ -224,8 +231,12 @@ func (x *exchange) giveUp() {
 	}
 	x.halt()
 	x.stage = stageLate
+	verdict := Failure
+	if x.queued() {
+		verdict = Neutral
+	}
 	x.mu.Unlock()
-	x.settle(Failure, 0)
+	x.settle(verdict, 0)
 	c.cancel(ErrTimeout)
 }
 
@@ -235,8 +246,9 @@ func (x *exchange) giveUp() {
 func (x *exchange) again(connected bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if connected && x.attempts < maxAttempts {
-		x.attempts++
+	if connected {
+		x.attempts = min(x.attempts+1, maxAttempts)
+		x.connect()
 	}
 	if x.attempts <= 1 && x.waits() {
 		x.run()
@@ -315,7 +327,7 @@ func (x *exchange) claim() (settled bool) {
 // breaker is its cause.
 func (x *exchange) fail(err error, req *http.Request) error {
 	x.mu.Lock()
-	late, settled, own := x.stage == stageLate, x.settled, x.own
+	late, settled, own := x.stage == stageLate, x.settled, x.own || x.queued()
 	x.mu.Unlock()
 	if late && !errors.Is(err, ErrTimeout) {
 		err = &timedOut{err}
@@ -339,6 +351,7 @@ func (x *exchange) end(v Verdict, hold time.Duration) {
 	x.mu.Lock()
 	x.halt()
 	settled, c := x.claim(), x.clock
+	x.disconnect()
 	if x.stage != stageLate {
 		x.stage = stageEnded
 	}

@@ -23,7 +23,12 @@ func (k *keySpy) Value(key any) any { k.key = key; return nil }
 
 // trace returns the caller's trace, if there is one, with the exchange's: the
 // patience begins when the request is written.
-func (x *exchange) trace() any {
+func (x *exchange) trace() *httptrace.ClientTrace {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.clock != nil && x.clock.trace != nil { // HTTP/2 asks for it several times
+		return x.clock.trace
+	}
 	t := &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { x.again(true) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
@@ -32,8 +37,11 @@ func (x *exchange) trace() any {
 			}
 		},
 	}
-	if httptrace.ContextClientTrace(x.parent) == nil {
-		return t
+	if httptrace.ContextClientTrace(x.parent) != nil {
+		t = httptrace.ContextClientTrace(httptrace.WithClientTrace(x.parent, t))
 	}
-	return httptrace.ContextClientTrace(httptrace.WithClientTrace(x.parent, t))
+	if x.clock != nil {
+		x.clock.trace = t
+	}
+	return t
 }

@@ -38,12 +38,13 @@ func (b *Breaker) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{b, base}
+	return &transport{b, base, newConnLimit(base)}
 }
 
 type transport struct {
-	b    *Breaker
-	base http.RoundTripper
+	b     *Breaker
+	base  http.RoundTripper
+	conns *connLimit // nil if base has no limit of connections
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
@@ -80,7 +81,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	span.admitted(&permit)
 	set := b.view.Load().set
-	x, inner := newExchange(ctx, req, &permit, span, set)
+	x, inner := newExchange(ctx, req, &permit, span, set, t.conns)
 	over := false
 	defer func() {
 		if !over { // base, or a function of the caller's, panicked
