@@ -125,10 +125,12 @@ func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn func(con
 	}
 	span.admitted(&p)
 	inner := ctx
-	if d := p.limit(ctx, v.set); d > 0 {
-		var cancel context.CancelFunc
-		inner, cancel = context.WithTimeoutCause(ctx, d, ErrTimeout)
-		defer cancel()
+	if p.slot != 0 || v.set.BoundCalls {
+		if d := p.limit(ctx, v.set); d > 0 {
+			var cancel context.CancelFunc
+			inner, cancel = context.WithTimeoutCause(ctx, d, ErrTimeout)
+			defer cancel()
+		}
 	}
 	over := false
 	defer func() {
@@ -148,18 +150,6 @@ func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn func(con
 // settled with Done or Settle; one that is not holds a half-open slot until the
 // probe's deadline, at which it is a failure.
 func (b *Breaker) Acquire(path string) (Permit, error) {
-	return b.acquire(context.Background(), path, false)
-}
-
-// AcquireTimed is [Breaker.Acquire] for a holder that sees when the service is
-// waited for, as a stream does. Its probe does not fail at probe_timeout by
-// itself: the holder settles it. A permit that is never settled gives its slot back
-// somewhat later and counts as nothing. ctx is that of the call.
-func (b *Breaker) AcquireTimed(ctx context.Context, path string) (Permit, error) {
-	return b.acquire(ctx, path, true)
-}
-
-func (b *Breaker) acquire(ctx context.Context, path string, timed bool) (Permit, error) {
 	v := b.view.Load()
 	switch v.kind {
 	case viewQuiet:
@@ -167,7 +157,22 @@ func (b *Breaker) acquire(ctx context.Context, path string, timed bool) (Permit,
 	case viewRefuses:
 		return Permit{}, v.refusal
 	}
-	return b.enter(ctx, v, path, timed)
+	return b.enter(context.Background(), v, path, false)
+}
+
+// AcquireTimed is [Breaker.Acquire] for a holder that sees when the service is
+// waited for, as a stream does. Its probe does not fail at probe_timeout by
+// itself: the holder settles it. A permit that is never settled gives its slot back
+// somewhat later and counts as nothing. ctx is that of the call.
+func (b *Breaker) AcquireTimed(ctx context.Context, path string) (Permit, error) {
+	v := b.view.Load()
+	switch v.kind {
+	case viewQuiet:
+		return Permit{b: b, path: path, gen: v.gen}, nil
+	case viewRefuses:
+		return Permit{}, v.refusal
+	}
+	return b.enter(ctx, v, path, true)
 }
 
 // enter admits a call, by the actor if it needs a slot.
@@ -181,22 +186,10 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (
 		return p, d.refusal
 	}
 	if d.slot {
-		a := asks.Get().(*ask)
-		a.do, a.path = (*state).admit, path
-		a.term = b.term(b.patience(ctx, path, v.set), v.set, timed)
-		err := b.ask(a)
-		slot, gen := a.slot, a.result.gen
-		d = a.dec
-		a.free()
-		switch {
-		case err == errCrashed:
-			return p, &OpenError{Service: b.service, State: HalfOpen, of: &b.origin}
-		case err != nil:
+		var err error
+		if d, err = b.takeSlot(ctx, v, &p, timed); err != nil {
 			return p, err
-		case d.refusal != nil:
-			return p, d.refusal
 		}
-		p.slot, p.gen = slot, gen
 	}
 	if d.ramp != nil && rand.Float64() >= d.ramp.share(b.now()) {
 		return p, d.ramp.refusal
@@ -209,6 +202,29 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (
 		p.flight = b.takeOff(p)
 	}
 	return p, nil
+}
+
+// takeSlot asks the actor for a slot of the half-open entries on the path of p.
+// It stands apart from enter, which most calls leave without it.
+//
+//go:noinline
+func (b *Breaker) takeSlot(ctx context.Context, v *view, p *Permit, timed bool) (decision, error) {
+	a := asks.Get().(*ask)
+	a.do, a.path = (*state).admit, p.path
+	a.term = b.term(b.patience(ctx, p.path, v.set), v.set, timed)
+	err := b.ask(a)
+	slot, gen, d := a.slot, a.result.gen, a.dec
+	a.free()
+	switch {
+	case err == errCrashed:
+		return d, &OpenError{Service: b.service, State: HalfOpen, of: &b.origin}
+	case err != nil:
+		return d, err
+	case d.refusal != nil:
+		return d, d.refusal
+	}
+	p.slot, p.gen = slot, gen
+	return d, nil
 }
 
 // Permit is the admission of one call. It is settled once; the zero Permit
@@ -248,11 +264,9 @@ func (p *Permit) finish(ctx context.Context, err error) Verdict {
 	return v
 }
 
-// limit is how long the call may take at most, or 0 for as long as it likes.
+// limit is how long a probe, or a call that bound_calls bounds, may take at most,
+// or 0 for as long as it likes.
 func (p *Permit) limit(ctx context.Context, s *config) time.Duration {
-	if p.slot == 0 && !s.BoundCalls {
-		return 0
-	}
 	w := p.b.patience(ctx, p.path, s)
 	if p.slot != 0 && !w.asked {
 		return s.ProbeTimeout

@@ -68,7 +68,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var permit Permit
 	err := ctx.Err()
 	if err == nil {
-		if permit, err = b.acquire(ctx, pathOf(req.URL), true); err != nil {
+		if permit, err = b.AcquireTimed(ctx, pathOf(req.URL)); err != nil {
 			span.refused(err)
 		}
 	}

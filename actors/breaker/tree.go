@@ -12,10 +12,10 @@ type node struct {
 	seg     string // last segment of path
 	over    State  // an operator's state, or Closed for none
 	overEnd int64  // when over ends, ns; 0 for never
-	order   uint64 // generation that began with an operator's last order, here and below
 	tally   *tally // sliding window; nil unless trip is rate and something is counted
 	refusal *OpenError
 	kids    []*node // by seg
+	order   uint64  // generation that began with an operator's last order, here and below
 }
 
 // tree is the state of one service: a value, and immutable below. Every change
