@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/task"
 )
 
 // breakers holds the breakers of a system, one a service.
@@ -39,7 +41,7 @@ func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breake
 	if b, ok := s.breakers.each[name]; ok { // the same, written in another way
 		return b
 	}
-	own := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker"))}
+	own := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")), breaker.WithAmbientDeadline(attemptEnd)}
 	if s.tracer != nil {
 		own = append(own, breaker.WithTracer(s.tracer))
 	}
@@ -50,6 +52,15 @@ func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breake
 	}
 	s.breakers.each[name] = b
 	return b
+}
+
+// attemptEnd returns the end of the task's attempt that ctx belongs to. It is no
+// deadline of a call: a task may run for hours, and request_timeout holds in it.
+func attemptEnd(ctx context.Context) time.Time {
+	if job := task.JobFrom(ctx); job != nil {
+		return job.Deadline
+	}
+	return time.Time{}
 }
 
 // Breakers returns all breakers, by service.

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -70,7 +69,7 @@ type tick struct{}
 var guardian = actor.NewRestartingStrategy()
 
 func (b *Breaker) spawn(name string) error {
-	m := &mailbox{}
+	m := &mailbox{stays: func() bool { return !b.stopping.Load() }}
 	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b, mailbox: m} },
 		actor.WithMailbox(func() actor.Mailbox { return m }),
 		actor.WithGuardian(guardian))
@@ -78,10 +77,8 @@ func (b *Breaker) spawn(name string) error {
 	if err != nil {
 		return err
 	}
-	if b.pid == nil {
-		b.own.ending.Add(1)
-		b.pid = pid
-	}
+	b.own.ending.Add(1)
+	b.pid = pid
 	return nil
 }
 
@@ -106,7 +103,7 @@ func (s *state) Receive(c actor.Context) {
 		s.disarm()
 		s.relieve()
 	case *actor.Stopped:
-		s.onStopped(c)
+		s.onStopped()
 	default:
 		s.onMessage(c, m)
 	}
@@ -120,7 +117,7 @@ func (s *state) onStarted(c actor.Context) {
 	// it may come late, when it is stopped and replaced already.
 	s.b.mailbox.Store(s.mailbox)
 	v := s.b.view.Load()
-	e := begin(&v.tree, s.b.now(), 0)
+	e := begin(&v.tree, s.b.clock.look(), 0)
 	v.root.walk(func(n *node) {
 		if d := n.due(); d != 0 {
 			e.dues = append(e.dues, due{d, n.path})
@@ -139,21 +136,11 @@ func (s *state) onStarted(c actor.Context) {
 	s.tend(v)
 }
 
-// onStopped publishes the end, or begins again if it was not Stop that ended
-// the actor: whoever holds the handle must not be left without.
-func (s *state) onStopped(c actor.Context) {
+// onStopped publishes the end.
+func (s *state) onStopped() {
 	b := s.b
 	s.mailbox.dead = true
 	s.mailbox.suspended.Store(false) // what still waits is answered, not kept
-	if !b.stopping.Load() {
-		b.own.restarts.Add(1)
-		if err := b.spawn(c.Self().Id); err == nil {
-			return
-		} else if b.logger != nil {
-			b.logger.Error("a circuit breaker was stopped by a stranger and could not be spawned again",
-				slog.String("service", b.service), slog.Any("err", err))
-		}
-	}
 	if cancel := b.own.more().cancel; cancel != nil {
 		cancel()
 	}
@@ -165,7 +152,7 @@ func (s *state) onStopped(c actor.Context) {
 }
 
 func (s *state) begin() *edit {
-	return begin(&s.b.view.Load().tree, s.b.now(), rand.Float64())
+	return begin(&s.b.view.Load().tree, s.b.clock.look(), rand.Float64())
 }
 
 // commit publishes an edit and does what follows from it.
@@ -195,8 +182,8 @@ func (s *state) commit(e *edit) {
 
 func (s *state) admit(a *ask) {
 	e := s.begin()
-	a.slot, a.dec = e.admit(a.path)
-	a.result.seq = e.seq
+	a.slot, a.dec = e.admit(a.path, a.term)
+	a.result.gen = e.gen
 	if a.slot == 0 {
 		e.free()
 		return
@@ -213,6 +200,11 @@ func (s *state) report(a *ask) {
 func (s *state) onTick() {
 	s.armed = 0
 	e := s.begin()
+	if !s.b.own.sweeping.Load() && (len(s.dues) == 0 || s.dues[0].at > e.now) { // a look at the clock
+		s.arm(e.now)
+		e.free()
+		return
+	}
 	for len(s.dues) > 0 && s.dues[0].at <= e.now {
 		d := heap.Pop(&s.dues).(due)
 		e.expire(d.path)
@@ -233,7 +225,7 @@ func (s *state) arm(now int64) {
 		return
 	}
 	s.armed = at
-	wait := time.Duration(max(0, at-now))
+	wait := untilLook(time.Duration(max(0, at-now)))
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, s.fire)
 		return

@@ -21,6 +21,7 @@ type ask struct {
 	do      func(*state, *ask)
 
 	path   string
+	term   term
 	result result
 
 	slot uint64

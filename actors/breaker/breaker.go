@@ -55,13 +55,14 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 	if err != nil {
 		return nil, fmt.Errorf("breaker of %s: %w", service, err)
 	}
-	b := &Breaker{origin: origin{scheme + "://" + host, time.Now()}, system: system, schemeLen: uint8(len(scheme))}
+	b := &Breaker{origin: origin{service: scheme + "://" + host}, system: system, schemeLen: uint8(len(scheme))}
+	b.clock.start()
 	for _, opt := range opts {
 		if err := opt(b); err != nil {
 			return nil, fmt.Errorf("breaker of %s: %w", service, err)
 		}
 	}
-	if b.rules != nil && b.rules.classify == nil {
+	if b.rules != nil && b.rules.limit != 0 && b.rules.classify == nil {
 		return nil, fmt.Errorf("breaker of %s: WithBodyPeek without WithClassifier: nobody would look at the body", service)
 	}
 	t := tree{set: set, of: &b.origin, root: &node{}}
@@ -88,19 +89,19 @@ func (b *Breaker) PID() *actor.PID { return b.pid }
 // System returns the actor system that the breaker lives in.
 func (b *Breaker) System() *actor.ActorSystem { return b.system }
 
-// Service returns scheme://host[:port], in lower case and without a default port.
+// Service returns scheme://host[:port] in its one spelling: see [ParseService].
 func (b *Breaker) Service() string { return b.service }
 
 func (b *Breaker) scheme() string { return b.service[:b.schemeLen] }
 func (b *Breaker) host() string   { return b.service[int(b.schemeLen)+len("://"):] }
 
-func (b *Breaker) now() int64 { return int64(time.Since(b.base)) }
+func (b *Breaker) now() int64 { return b.clock.now() }
 
 func (b *Breaker) wall(ns int64) time.Time {
 	if ns == 0 {
 		return time.Time{}
 	}
-	return b.base.Add(time.Duration(ns)).Round(0)
+	return b.clock.base.Add(time.Duration(ns)).Round(0)
 }
 
 // Stop ends the actor, its timers, listeners and health calls. It returns when

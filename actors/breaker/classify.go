@@ -39,7 +39,8 @@ type Outcome struct {
 
 // Classifier says what an outcome counts as. It runs on the caller's goroutine,
 // only for outcomes that are an error or a response, and must not block. With
-// [WithBodyPeek] it sees the beginning of the response's body too.
+// [WithBodyPeek] it sees the beginning of the response's body too; then it runs
+// on a goroutine of the breaker's for a probe that its caller does not read.
 type Classifier func(Outcome) Verdict
 
 // rules are what the caller's own code has to say about outcomes.
@@ -47,6 +48,7 @@ type rules struct {
 	classify Classifier
 	limit    int // most bytes of a body that are shown; 0 for none
 	which    func(*http.Response) bool
+	ambient  func(context.Context) time.Time
 }
 
 func (b *Breaker) ruled() *rules {
@@ -78,8 +80,8 @@ const maxPeek = 1 << 20
 // gets every byte when and as it would without. So the classifier is not called
 // at the headers but in the caller's Read that makes limit bytes complete, or
 // meets the end of the body (Whole). If the caller closes the body or cancels
-// before that, it is called with what was read until then, maybe nothing, and
-// its Default is [Neutral] unless the status is a failure. A half-open entry
+// before that, it is called with what was read until then, maybe nothing. Its
+// Default is that of the status then, but [Neutral] for a cancellation. A half-open entry
 // does not wait for a slow stream either: after half of probe_timeout what has
 // come is all that is shown. A body that breaks off or stalls is a failure as
 // ever, also after the classifier has called its beginning a success.
@@ -121,7 +123,7 @@ func (b *Breaker) judge(ctx context.Context, err error) Verdict {
 	if err != nil {
 		v = b.errorVerdict(ctx, err)
 	}
-	if b.rules != nil && err != nil {
+	if b.rules != nil && b.rules.classify != nil && err != nil {
 		v = b.rules.classify(Outcome{Err: err, Default: v})
 	}
 	return v

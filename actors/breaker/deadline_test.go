@@ -14,21 +14,24 @@ import (
 	"github.com/sambatech/chassis/actors/breaker"
 )
 
-// TestCallersOwnDeadline: where it is nearer than request_timeout there is no
-// clock of ours and no copy of the request; what it counts as stays the same.
+// TestCallersOwnDeadline: where the caller has one there is no clock of ours and
+// no copy of the request, be it nearer than request_timeout or later; what it
+// counts as stays the same. An ambient one gives way to request_timeout.
 func TestCallersOwnDeadline(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		deadline time.Duration
 		setting  string
-		copied   bool
+		ambient  bool
 		failures int
 		err      error
 	}{
 		{"nearer", time.Second, "failure", false, 1, context.DeadlineExceeded},
 		{"nearer, neutral", time.Second, "neutral", false, 0, context.DeadlineExceeded},
 		{"the same", 5 * time.Second, "neutral", false, 0, context.DeadlineExceeded},
-		{"farther", 6 * time.Second, "neutral", true, 1, breaker.ErrTimeout},
+		{"later", 6 * time.Second, "failure", false, 1, context.DeadlineExceeded},
+		{"later, neutral", 6 * time.Second, "neutral", false, 0, context.DeadlineExceeded},
+		{"later, ambient", 6 * time.Second, "neutral", true, 1, breaker.ErrTimeout},
 	} {
 		for _, stage := range []string{"headers", "body"} {
 			t.Run(c.name+"/"+stage, func(t *testing.T) {
@@ -36,10 +39,14 @@ func TestCallersOwnDeadline(t *testing.T) {
 					b := newBreaker(t, breaker.Settings{RequestTimeout: 5 * time.Second, CallerDeadline: c.setting})
 					ctx, cancel := context.WithTimeout(t.Context(), c.deadline)
 					defer cancel()
+					if c.ambient {
+						b = newBreaker(t, breaker.Settings{RequestTimeout: 5 * time.Second, CallerDeadline: c.setting},
+							breaker.WithAmbientDeadline(func(ctx context.Context) time.Time { at, _ := ctx.Deadline(); return at }))
+					}
 					req, _ := http.NewRequestWithContext(ctx, "GET", "https://mail.internal/a", nil)
 					rt := b.Transport(roundTripper(func(r *http.Request) (*http.Response, error) {
-						if (r != req) != c.copied {
-							t.Errorf("copied: %v, want %v", r != req, c.copied)
+						if (r != req) != c.ambient {
+							t.Errorf("copied: %v, want %v", r != req, c.ambient)
 						}
 						done := r.Context().Done()
 						if stage == "body" {

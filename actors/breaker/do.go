@@ -27,7 +27,7 @@ func (b *Breaker) Do(ctx context.Context, path string, fn func(ctx context.Conte
 	err = ended{}
 	defer func() {
 		if err != nil || b.view.Load() != v {
-			b.quietEnd(ctx, v.seq, path, err)
+			b.quietEnd(ctx, v.gen, path, err)
 		}
 	}()
 	err = fn(ctx)
@@ -64,7 +64,7 @@ func (b *Breaker) doClosed(ctx context.Context, v *view, path string, free bool,
 	err = ended{}
 	defer func() {
 		if err != nil || !free || b.view.Load() != v {
-			b.quietEnd(ctx, v.seq, path, err)
+			b.quietEnd(ctx, v.gen, path, err)
 		}
 	}()
 	err = fn(ctx)
@@ -79,8 +79,8 @@ func (ended) Error() string { return "the call ended by a panic or runtime.Goexi
 // quietEnd settles a call that was admitted when all was well on its path.
 //
 //go:noinline
-func (b *Breaker) quietEnd(ctx context.Context, seq uint64, path string, err error) {
-	p := Permit{b: b, path: path, seq: seq}
+func (b *Breaker) quietEnd(ctx context.Context, gen uint64, path string, err error) {
+	p := Permit{b: b, path: path, gen: gen}
 	if err == (ended{}) {
 		p.settle(Failure, 0)
 		return
@@ -118,17 +118,19 @@ func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn func(con
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p, err := b.enter(v, path)
+	p, err := b.enter(ctx, v, path, false)
 	if err != nil {
 		span.refused(err)
 		return err
 	}
 	span.admitted(&p)
 	inner := ctx
-	if d := p.limit(v.set); d > 0 {
-		var cancel context.CancelFunc
-		inner, cancel = context.WithTimeoutCause(ctx, d, ErrTimeout)
-		defer cancel()
+	if p.slot != 0 || v.set.BoundCalls {
+		if d := p.limit(ctx, v.set); d > 0 {
+			var cancel context.CancelFunc
+			inner, cancel = context.WithTimeoutCause(ctx, d, ErrTimeout)
+			defer cancel()
+		}
 	}
 	over := false
 	defer func() {
@@ -151,16 +153,31 @@ func (b *Breaker) Acquire(path string) (Permit, error) {
 	v := b.view.Load()
 	switch v.kind {
 	case viewQuiet:
-		return Permit{b: b, path: path, seq: v.seq}, nil
+		return Permit{b: b, path: path, gen: v.gen}, nil
 	case viewRefuses:
 		return Permit{}, v.refusal
 	}
-	return b.enter(v, path)
+	return b.enter(context.Background(), v, path, false)
+}
+
+// AcquireTimed is [Breaker.Acquire] for a holder that sees when the service is
+// waited for, as a stream does. Its probe does not fail at probe_timeout by
+// itself: the holder settles it. A permit that is never settled gives its slot back
+// somewhat later and counts as nothing. ctx is that of the call.
+func (b *Breaker) AcquireTimed(ctx context.Context, path string) (Permit, error) {
+	v := b.view.Load()
+	switch v.kind {
+	case viewQuiet:
+		return Permit{b: b, path: path, gen: v.gen}, nil
+	case viewRefuses:
+		return Permit{}, v.refusal
+	}
+	return b.enter(ctx, v, path, true)
 }
 
 // enter admits a call, by the actor if it needs a slot.
-func (b *Breaker) enter(v *view, path string) (Permit, error) {
-	p := Permit{b: b, path: path, seq: v.seq}
+func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (Permit, error) {
+	p := Permit{b: b, path: path, gen: v.gen}
 	if v.kind == viewStopped {
 		return p, ErrStopped
 	}
@@ -169,21 +186,10 @@ func (b *Breaker) enter(v *view, path string) (Permit, error) {
 		return p, d.refusal
 	}
 	if d.slot {
-		a := asks.Get().(*ask)
-		a.do, a.path = (*state).admit, path
-		err := b.ask(a)
-		slot, seq := a.slot, a.result.seq
-		d = a.dec
-		a.free()
-		switch {
-		case err == errCrashed:
-			return p, &OpenError{Service: b.service, State: HalfOpen, of: &b.origin}
-		case err != nil:
+		var err error
+		if d, err = b.takeSlot(ctx, v, &p, timed); err != nil {
 			return p, err
-		case d.refusal != nil:
-			return p, d.refusal
 		}
-		p.slot, p.seq = slot, seq
 	}
 	if d.ramp != nil && rand.Float64() >= d.ramp.share(b.now()) {
 		return p, d.ramp.refusal
@@ -198,12 +204,35 @@ func (b *Breaker) enter(v *view, path string) (Permit, error) {
 	return p, nil
 }
 
+// takeSlot asks the actor for a slot of the half-open entries on the path of p.
+// It stands apart from enter, which most calls leave without it.
+//
+//go:noinline
+func (b *Breaker) takeSlot(ctx context.Context, v *view, p *Permit, timed bool) (decision, error) {
+	a := asks.Get().(*ask)
+	a.do, a.path = (*state).admit, p.path
+	a.term = b.term(b.patience(ctx, p.path, v.set), v.set, timed)
+	err := b.ask(a)
+	slot, gen, d := a.slot, a.result.gen, a.dec
+	a.free()
+	switch {
+	case err == errCrashed:
+		return d, &OpenError{Service: b.service, State: HalfOpen, of: &b.origin}
+	case err != nil:
+		return d, err
+	case d.refusal != nil:
+		return d, d.refusal
+	}
+	p.slot, p.gen = slot, gen
+	return d, nil
+}
+
 // Permit is the admission of one call. It is settled once; the zero Permit
 // needs no settling.
 type Permit struct {
 	b      *Breaker
 	path   string
-	seq    uint64
+	gen    uint64
 	slot   uint64
 	begun  int64
 	forced bool
@@ -235,15 +264,21 @@ func (p *Permit) finish(ctx context.Context, err error) Verdict {
 	return v
 }
 
-// limit is how long the call may take at most, or 0 for as long as it likes.
-func (p *Permit) limit(s *config) time.Duration {
-	switch {
-	case p.slot != 0:
+// limit is how long a probe, or a call that bound_calls bounds, may take at most,
+// or 0 for as long as it likes.
+func (p *Permit) limit(ctx context.Context, s *config) time.Duration {
+	w := p.b.patience(ctx, p.path, s)
+	if p.slot != 0 && !w.asked {
 		return s.ProbeTimeout
-	case s.BoundCalls:
-		return s.RequestTimeout
 	}
-	return 0
+	return w.limit
+}
+
+// ground ends the watch for hanging of a call that may wait as long as it likes.
+func (p *Permit) ground() {
+	if p.flight != nil && p.flight.land() {
+		p.flight = nil
+	}
 }
 
 func (p *Permit) settle(verdict Verdict, hold time.Duration) {
@@ -261,7 +296,7 @@ func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report b
 	b := p.b
 	p.b = nil
 	hung := p.flight != nil && !p.flight.land()
-	r = result{path: p.path, seq: p.seq, slot: p.slot, hung: hung, kind: evNeutral}
+	r = result{path: p.path, gen: p.gen, slot: p.slot, hung: hung, kind: evNeutral}
 	switch {
 	case p.forced:
 		return r, false
@@ -281,10 +316,10 @@ func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report b
 		return r, true
 	case v.kind == viewQuiet || v.kind == viewStopped:
 		return r, false
-	case v.interest(p.path, p.seq, p.slot):
+	case v.interest(p.path, p.gen, p.slot):
 		return r, true
 	case v.set.Trip == "rate":
-		v.countGood(p.path, p.seq, b.now())
+		v.countGood(p.path, p.gen, b.now())
 	}
 	return r, false
 }

@@ -42,12 +42,14 @@
 // HALF-OPEN admits HalfProbeLimit calls at a time, each with a deadline, opens
 // again at HalfFailLimit failures and closes at HalfSuccessLimit successes.
 // The change from open to half-open happens by the actor's timer, without
-// traffic, on the monotonic clock.
+// traffic, on the monotonic clock; where a machine has slept, on the wall clock.
 //
 // An outcome counts only for the state that the call was admitted in: one that
-// comes later, from before a transition of the entry, changes nothing there.
-// The caller's own cancellation is neutral. A panic and a runtime.Goexit are
-// failures; they go on as they were.
+// comes later, from before a transition of the entry or an operator's order,
+// changes nothing there. A failure is what was seen of the service: the caller's
+// own cancellation, mistakes and pauses are neutral, and good headers that are closed
+// unread are a success. A panic and a runtime.Goexit are failures; they go on as
+// they were.
 //
 // Blame: when a call fails while an entry is half-open, and a deeper entry on
 // its path is itself known to be bad, the deeper one alone takes the failure.
@@ -66,9 +68,10 @@
 //
 // The actor's mailbox is run by whichever goroutine sends to it (Proto.Actor's
 // synchronized dispatcher), so asking costs no switch of goroutines, and an
-// idle breaker, open or not, has no goroutine. If the actor panics it is
-// restarted and goes on from the state that was published last; if a stranger
-// stops it, it is spawned again under the same PID.
+// idle breaker, open or not, has no goroutine. If the actor panics, or is
+// stopped by something else than Stop, it is restarted under the same PID and
+// goes on from the state that was published last; who watches it hears of
+// its real end alone.
 //
 // A *[Breaker], its [Permit]s, transports and clients are safe for use by
 // several goroutines at once.

@@ -37,7 +37,7 @@ type due struct {
 // result is how an admitted call ended.
 type result struct {
 	path string
-	seq  uint64 // transitions when it was admitted
+	gen  uint64 // generation in which it was admitted
 	slot uint64 // 0 for none
 	kind eventKind
 	hold int64 // Retry-After, ns
@@ -106,7 +106,7 @@ func (e *edit) put() {
 		n, parent := e.chain[i], e.chain[i-1]
 		at := parent.find(n.seg)
 		had := !e.fresh[i]
-		if n.clean() && n.tally == nil && n.over == Closed && len(n.kids) == 0 {
+		if n.clean() && n.tally == nil && n.order == 0 && n.over == Closed && len(n.kids) == 0 {
 			e.entries--
 			if had {
 				parent.kids = slices.Concat(parent.kids[:at], parent.kids[at+1:])
@@ -140,7 +140,7 @@ func (e *edit) seal(n *node) {
 	case n.ramping():
 		state = HalfOpen
 	case n.state == HalfOpen && len(n.probes) >= e.set.HalfProbeLimit:
-		state, until = HalfOpen, n.due()
+		state, until = HalfOpen, n.free()
 	case n.state == Open: // beneath an operator's state
 		state, until = Open, n.until
 	default:
@@ -169,7 +169,8 @@ func (e *edit) step(n *node, ev event) {
 // noteAs numbers a transition and puts it down.
 func (e *edit) noteAs(n *node, before, own State, reason string) {
 	e.seq++
-	n.since = e.seq
+	e.gen++
+	n.since = e.gen
 	c := change{seq: e.seq, path: n.path, from: before, to: n.shown(), reason: reason, until: n.ends()}
 	if n.over != Closed {
 		c.from, c.to, c.shadow = own, n.state, true
@@ -209,7 +210,7 @@ func (e *edit) lapse(n *node) int64 {
 }
 
 // admit takes a slot in every half-open entry on path, or in none.
-func (e *edit) admit(path string) (slot uint64, d decision) {
+func (e *edit) admit(path string, t term) (slot uint64, d decision) {
 	d = e.decide(path)
 	if d.refusal != nil || !d.slot {
 		return 0, d
@@ -217,7 +218,7 @@ func (e *edit) admit(path string) (slot uint64, d decision) {
 	e.slots++
 	for _, n := range e.take(path, false) {
 		if n.state == HalfOpen && !n.ramping() {
-			e.step(n, event{kind: evAdmit, probe: e.slots})
+			e.step(n, event{kind: evAdmit, probe: e.slots, hold: t.hold, lenient: t.lenient})
 		}
 	}
 	e.put()
@@ -228,11 +229,13 @@ func (e *edit) admit(path string) (slot uint64, d decision) {
 func (e *edit) report(r result) {
 	bad := r.kind == evFailure || r.kind == evHang
 	makes := bad || r.kind == evSlow && e.set.Trip == "rate"
-	chain := e.take(r.path, makes && e.forgot <= r.seq)
+	chain := e.take(r.path, makes && e.forgot <= r.gen)
 	var counts [maxDepth + 1]bool
 	half, blamed := false, -1
+	order := uint64(0) // the last one on the way down
 	for i, n := range chain {
-		counts[i] = n.counts(r.seq, r.slot)
+		order = max(order, n.order)
+		counts[i] = order <= r.gen && n.counts(r.gen, r.slot)
 		half = half || counts[i] && n.state == HalfOpen
 		if n.state != Closed || n.blamed {
 			blamed = i
@@ -279,8 +282,8 @@ func (e *edit) expire(path string) {
 	e.step(n, event{kind: evTime})
 	if n.path != "" && n.state == Closed && n.hung == 0 {
 		if at := e.lapse(n); at <= e.now {
-			e.forgot = max(e.forgot, n.since)
-			n.machine, n.tally = machine{last: n.last}, nil
+			e.forgot = max(e.forgot, n.since, n.order)
+			n.machine, n.tally, n.order = machine{last: n.last}, nil, 0
 		} else {
 			e.dues = append(e.dues, due{at, path})
 		}
@@ -301,6 +304,16 @@ func (e *edit) override(n *node, to State, end int64, reason string) {
 	}
 	e.seq++
 	e.changes = append(e.changes, change{seq: e.seq, path: n.path, from: before, to: n.shown(), reason: reason, until: n.ends()})
+}
+
+// ordered notes an operator's order for n and all below it. Results of calls that were
+// admitted before it count for nothing there, and their slots are free.
+func (e *edit) ordered(n *node) {
+	e.gen++
+	n.order, n.last, n.probes = e.gen, e.now, nil
+	if n.path != "" {
+		e.dues = append(e.dues, due{e.lapse(n), n.path})
+	}
 }
 
 func held(s State) int {

@@ -28,6 +28,29 @@ func (timeoutError) Is(target error) bool {
 	return target == context.DeadlineExceeded
 }
 
+// timedOut is the error of a call that the breaker gave up. To its caller it is
+// a timeout, also where the base transport says that it was cancelled.
+type timedOut struct{ err error }
+
+func (t *timedOut) Error() string {
+	if errors.Is(t.err, context.Canceled) {
+		return ErrTimeout.Error()
+	}
+	return ErrTimeout.Error() + ": " + t.err.Error()
+}
+
+func (t *timedOut) Timeout() bool   { return true }
+func (t *timedOut) Temporary() bool { return true }
+
+// Unwrap returns ErrTimeout and the transport's error, unless that is the
+// cancellation by the breaker itself.
+func (t *timedOut) Unwrap() []error {
+	if errors.Is(t.err, context.Canceled) {
+		return []error{ErrTimeout}
+	}
+	return []error{ErrTimeout, t.err}
+}
+
 // OpenError refuses a call. One value is shared by all calls that an entry
 // refuses, and is never changed.
 type OpenError struct {
@@ -66,7 +89,7 @@ func (e *OpenError) RetryAfter() time.Duration {
 	if e.until == 0 {
 		return 0
 	}
-	return max(0, time.Duration(e.until)-time.Since(e.of.base))
+	return max(0, time.Duration(e.until-e.of.clock.look()))
 }
 
 // Ignore wraps err so that the breaker counts the call neither as success nor

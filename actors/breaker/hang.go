@@ -5,8 +5,8 @@ import "sync/atomic"
 // flight is a call in flight, watched for hanging.
 type flight struct {
 	path   string
-	seq    uint64
-	begun  int64
+	gen    uint64
+	begun  atomic.Int64 // since when the service is waited for, ns; never while it is not
 	status atomic.Int32
 	next   *flight
 }
@@ -23,7 +23,8 @@ func (f *flight) land() bool { return f.status.CompareAndSwap(flying, landed) }
 // takeOff begins to watch a call: one allocation, and no message unless it is
 // the first after a pause.
 func (b *Breaker) takeOff(p Permit) *flight {
-	f := &flight{path: p.path, seq: p.seq, begun: b.now()}
+	f := &flight{path: p.path, gen: p.gen}
+	f.begun.Store(b.now())
 	for {
 		f.next = b.own.aloft.Load()
 		if b.own.aloft.CompareAndSwap(f.next, f) {
@@ -53,11 +54,11 @@ func (s *state) sweep(e *edit) {
 	for _, f := range more.flights {
 		switch {
 		case f.status.Load() != flying:
-		case e.now-f.begun < int64(e.set.HangTime):
+		case e.now-f.begun.Load() < int64(e.set.HangTime):
 			f.next = nil
 			still = append(still, f)
 		case f.status.CompareAndSwap(flying, hanging):
-			e.report(result{path: f.path, seq: f.seq, kind: evHang})
+			e.report(result{path: f.path, gen: f.gen, kind: evHang})
 		}
 	}
 	clear(more.flights[len(still):])

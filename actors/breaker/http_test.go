@@ -156,7 +156,7 @@ func TestClassifierAndCause(t *testing.T) {
 	}
 }
 
-func TestEarlyCloseAndCancellationAreNeutral(t *testing.T) {
+func TestEarlyCloseAndCancellationAreNoFailures(t *testing.T) {
 	forHTTP(t, func(t *testing.T, http2 bool) {
 		b, client, url := serve(t, http2, once, func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {

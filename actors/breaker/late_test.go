@@ -43,10 +43,12 @@ func TestResultsOfAnEarlierClosedState(t *testing.T) {
 func TestRestartThatComesAfterTheStop(t *testing.T) {
 	b := newBreaker(t, Settings{})
 	old := b.mailbox.Load()
-	b.system.Root.Stop(b.PID())
+	if err := b.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	old.PostSystemMessage(&actor.SuspendMailbox{})
 	old.PostSystemMessage(&actor.Restart{})
-	if b.mailbox.Load() == old {
+	if b.Snapshot().Restarts != 0 {
 		t.Fatal("a stopped actor has risen from the dead")
 	}
 	a := &ask{do: func(*state, *ask) { t.Error("a dead actor took a message") }, mailbox: old}
@@ -84,7 +86,7 @@ func TestEntriesAreBounded(t *testing.T) {
 func TestATimerThatCameTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, Settings{})
-		x := &exchange{b: b, parent: t.Context(), permit: Permit{b: b, path: "/a"}, clocked: true, waiting: true, patience: time.Minute}
+		x := &exchange{b: b, parent: t.Context(), permit: Permit{b: b, path: "/a"}, timed: true, patience: time.Minute}
 		ctx := x.Done()
 		x.clock.timer.Stop() // as when it has gone off, and its function is on its way
 		if x.pause() {

@@ -54,18 +54,18 @@ func (s spec) step(in opInput, out opOutput) (bool, spec) {
 	switch in.kind {
 	case opAdmit:
 		e := begin(s.tree, 0, 0)
-		slot, d := e.admit(in.path)
+		slot, d := e.admit(in.path, term{})
 		if out.refused || d.refusal != nil {
 			return out.refused && d.refusal != nil && d.refusal.Entry == out.entry, s
 		}
-		return true, spec{&e.tree, with(s.calls, in.call, Permit{seq: e.seq, slot: slot, path: in.path})}
+		return true, spec{&e.tree, with(s.calls, in.call, Permit{gen: e.gen, slot: slot, path: in.path})}
 	case opReport:
 		p, ok := s.calls[in.call]
 		if !ok {
 			return false, s
 		}
 		e := begin(s.tree, 0, 0)
-		e.report(result{path: p.path, seq: p.seq, slot: p.slot, kind: in.end})
+		e.report(result{path: p.path, gen: p.gen, slot: p.slot, kind: in.end})
 		calls := maps.Clone(s.calls)
 		delete(calls, in.call)
 		return true, spec{&e.tree, calls}

@@ -9,24 +9,26 @@ import (
 // machine is the state of one entry. It is a value: step returns the next one
 // and changes nothing, so a published machine may be read by everybody.
 type machine struct {
-	state  State // Closed, Open or HalfOpen
-	blamed bool  // made a parent open again: takes the next failure there alone
-	sick   bool  // open, and the last health call failed
-	fails  int32 // closed: counted failures; half-open: failures since the beginning
-	succs  int32 // closed: successes since the first of fails; half-open: successes; open: health calls that succeeded
-	opens  int32 // times opened since it was last closed
-	hung   int32 // calls in flight longer than HangTime
-	since  uint64
-	until  int64 // open: its end; half-open in a ramp: the end of the ramp; ns
-	begun  int64 // open: when it opened; half-open in a ramp: when the ramp began; ns
-	last   int64 // last event that counted, ns
+	state  State  // Closed, Open or HalfOpen
+	blamed bool   // made a parent open again: takes the next failure there alone
+	sick   bool   // open, and the last health call failed
+	fails  int32  // closed: counted failures; half-open: failures since the beginning
+	succs  int32  // closed: successes since the first of fails; half-open: successes; open: health calls that succeeded
+	opens  int32  // times opened since it was last closed
+	hung   int32  // calls in flight longer than HangTime
+	since  uint64 // generation that began with the last transition
+	until  int64  // open: its end; half-open in a ramp: the end of the ramp; ns
+	begun  int64  // open: when it opened; half-open in a ramp: when the ramp began; ns
+	last   int64  // last event that counted, ns
 	probes []probe
 }
 
 // probe is a slot of a half-open entry, held by a call in flight.
 type probe struct {
 	id       uint64
-	deadline int64
+	deadline int64 // at which the slot is taken back
+	free     int64 // at which it is likely to be free, at the latest
+	lenient  bool  // the deadline is no failure
 }
 
 type eventKind uint8
@@ -50,10 +52,12 @@ type event struct {
 	kind  eventKind
 	now   int64         // ns
 	probe uint64        // slot that the call holds, or takes; 0 for none
-	hold  time.Duration // failure: how long the service asked to be left alone
+	hold  time.Duration // failure: how long the service asked to be left alone; evAdmit: how long the slot may be held, 0 for probe_timeout
 	blame bool          // failure: this entry takes it for its parents
 	rnd   float64       // 0 to 1, for jitter
 	seen  tallied       // what the sliding window holds, this call included
+
+	lenient bool // evAdmit: past that time the slot is given back, and nothing counts
 }
 
 // tallied are the counts of a sliding window.
@@ -150,9 +154,16 @@ func (m machine) stepOpen(c *Settings, e event) (machine, string) {
 func (m machine) stepHalfOpen(c *Settings, e event) (machine, string) {
 	switch e.kind {
 	case evAdmit:
+		p := probe{id: e.probe, deadline: e.now + int64(c.ProbeTimeout), lenient: e.lenient}
+		if p.free = p.deadline; e.hold > 0 {
+			p.deadline = e.now + int64(e.hold)
+			if !e.lenient {
+				p.free = p.deadline
+			}
+		}
 		probes := make([]probe, len(m.probes), len(m.probes)+1)
 		copy(probes, m.probes)
-		m.probes = append(probes, probe{e.probe, e.now + int64(c.ProbeTimeout)})
+		m.probes = append(probes, p)
 	case evSuccess, evSlow:
 		m.last = e.now
 		if m.ramping() {
@@ -178,6 +189,9 @@ func (m machine) stepHalfOpen(c *Settings, e event) (machine, string) {
 				continue
 			}
 			late := event{kind: evFailure, now: e.now, probe: p.id, rnd: e.rnd}
+			if p.lenient {
+				late.kind = evNeutral
+			}
 			next, reason := m.step(c, late)
 			if reason != "" {
 				return next, fmt.Sprintf("a probe did not end within %v", c.ProbeTimeout)
@@ -245,14 +259,14 @@ func (m *machine) holds(id uint64) bool {
 	return false
 }
 
-// counts says whether the result of a call that was admitted when seq
-// transitions had happened, with slot id or 0, belongs to the present state.
-func (m *machine) counts(seq, id uint64) bool {
+// counts says whether the result of a call that was admitted in generation gen,
+// with slot id or 0, belongs to the present state.
+func (m *machine) counts(gen, id uint64) bool {
 	switch m.state {
 	case Closed:
-		return m.since <= seq
+		return m.since <= gen
 	case HalfOpen:
-		return m.holds(id) || m.ramping() && m.since <= seq
+		return m.holds(id) || m.ramping() && m.since <= gen
 	default:
 		return false
 	}
@@ -271,6 +285,16 @@ func (m *machine) due() int64 {
 		return at
 	}
 	return 0
+}
+
+// free returns when a slot is likely to be free, at the latest, or 0.
+func (m *machine) free() (at int64) {
+	for _, p := range m.probes {
+		if at == 0 || p.free < at {
+			at = p.free
+		}
+	}
+	return at
 }
 
 // clean says that the machine is that of an entry which never was.

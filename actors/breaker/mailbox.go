@@ -7,17 +7,22 @@ import (
 )
 
 // mailbox runs the actor on the goroutine that posts, one message at a time, as
-// the library's synchronized dispatcher does, with three differences. It takes
+// the library's synchronized dispatcher does, with these differences. It takes
 // messages before the actor is ready (the library's panics, which a name that is
 // spawned anew would run into). An ask that the actor left unanswered, because
 // it panicked or had stopped, is answered by the mailbox: no caller ever hangs.
 // And a caller serves at most runLimit messages of others.
+//
+// A stop that is not the breaker's own is turned into a restart: those who watch
+// the actor hear of its end, and of nothing before. Nor does the mailbox take a
+// SuspendMailbox from outside: it suspends itself until a restart is done.
 type mailbox struct {
 	user, system queue
 	count        atomic.Int32 // user messages waiting
 	status       atomic.Int32
 	suspended    atomic.Bool
-	dead         bool // the actor has stopped for good; the runner's
+	dead         bool        // the actor has stopped for good; the runner's
+	stays        func() bool // whether a Stop of the actor is not the breaker's own; nil if every one is
 	invoker      actor.MessageInvoker
 	open         *ask // the one being processed, until it is answered; the runner's
 }
@@ -87,6 +92,7 @@ func (m *mailbox) run(left *int) {
 	defer func() {
 		if r := recover(); r != nil {
 			m.abandon(errCrashed)
+			m.suspended.Store(true)
 			m.invoker.EscalateFailure(r, message)
 		}
 	}()
@@ -102,7 +108,12 @@ func (m *mailbox) run(left *int) {
 			}
 			switch message.(type) {
 			case *actor.SuspendMailbox:
-				m.suspended.Store(true)
+			case *actor.Stop:
+				if m.stays != nil && m.stays() {
+					m.suspended.Store(true)
+					message = &actor.Restart{}
+				}
+				m.invoker.InvokeSystemMessage(message)
 			case *actor.ResumeMailbox:
 				m.suspended.Store(false)
 			default:

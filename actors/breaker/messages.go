@@ -8,22 +8,34 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/actors"
 )
 
-// Messages that any actor may send to [Breaker.PID]. All are pointers and are
-// not changed once sent. Each that has a reply answers the sender of a request
-// with it, once.
+// Messages that any actor may send to [Breaker.PID], as pointers or values; they
+// are not changed once sent. Each that has a reply answers the sender of a
+// request with it, once, by a pointer; any other message is answered with
+// [*actors.Unhandled]. A Tag comes back in the reply, so that an actor that has
+// several questions under way knows which one it answers.
 type (
-	// Call runs Fn as [Breaker.Do] does, on a goroutine of its own, with a ctx
-	// that ends after request_timeout or with the breaker. The reply is
-	// [*CallResult]. A panic of Fn is a failure, and comes back as [*PanicError].
+	// Call runs Fn, or Get, as [Breaker.Do] does, on a goroutine of its own. The
+	// reply is [*CallResult]. A panic is a failure, and comes back as [*PanicError].
 	Call struct {
 		Path string
 		Fn   func(ctx context.Context) error
+		Get  func(ctx context.Context) (any, error) // in place of Fn: its value is in the reply
+		// Ctx carries what belongs to the call, such as the job and the trace, and
+		// cancels it; nil for none. The function's ctx ends with it, with the
+		// breaker, and after request_timeout or what takes its place: see [Breaker.Patience].
+		Ctx context.Context
+		Tag any
 	}
 	// Admit asks for the admission of a call that the sender makes itself. The
 	// reply is [*Admitted].
-	Admit struct{ Path string }
+	Admit struct {
+		Path string
+		Tag  any
+	}
 	// Report settles an admitted call; there is no reply. The permit is the
 	// breaker's from then on; one that is settled already settles nothing.
 	Report struct {
@@ -37,37 +49,93 @@ type (
 		Path string
 		To   State
 		For  time.Duration
+		Tag  any
 	}
 	// Reset is [Breaker.Reset]. The reply is [*Done].
-	Reset struct{ Path string }
+	Reset struct {
+		Path string
+		Tag  any
+	}
 	// Change is [Breaker.SetSettings]. The reply is [*Done].
-	Change struct{ Settings Settings }
+	Change struct {
+		Settings Settings
+		Tag      any
+	}
 	// GetSnapshot is answered with [*Snapshot].
 	GetSnapshot struct{}
 	// GetTransitions is answered with [*Transitions].
-	GetTransitions struct{ Since uint64 }
+	GetTransitions struct {
+		Since uint64
+		Tag   any
+	}
 	// Subscribe sends every transition from now on to To as a [*Transition],
 	// until Unsubscribe or the end of To. The reply is [*Done].
-	Subscribe struct{ To *actor.PID }
+	Subscribe struct {
+		To  *actor.PID
+		Tag any
+	}
 	// Unsubscribe ends a Subscribe. The reply is [*Done].
-	Unsubscribe struct{ To *actor.PID }
+	Unsubscribe struct {
+		To  *actor.PID
+		Tag any
+	}
 )
 
-// Replies.
+// Replies. What they hold is the receiver's own.
 type (
-	// CallResult answers [Call] with Fn's error, or a refusal.
-	CallResult struct{ Err error }
+	// CallResult answers [Call] with what its function returned, or a refusal.
+	CallResult struct {
+		Path  string
+		Tag   any
+		Value any // of Get
+		Err   error
+	}
 	// Admitted answers [Admit]: a permit to be settled by [Report] or its own
 	// methods, or an [*OpenError].
 	Admitted struct {
+		Path   string
+		Tag    any
 		Permit *Permit // nil with an error
 		Err    error
 	}
 	// Done answers a command.
-	Done struct{ Err error }
+	Done struct {
+		Tag any
+		Err error
+	}
 	// Transitions answers [GetTransitions].
-	Transitions struct{ Log []Transition }
+	Transitions struct {
+		Tag any
+		Log []Transition
+	}
 )
+
+// byPointer returns a message that was sent as a value by its pointer.
+func byPointer(message any) any {
+	switch m := message.(type) {
+	case Call:
+		return &m
+	case Admit:
+		return &m
+	case Report:
+		return &m
+	case Force:
+		return &m
+	case Reset:
+		return &m
+	case Change:
+		return &m
+	case GetSnapshot:
+		return &m
+	case GetTransitions:
+		return &m
+	case Subscribe:
+		return &m
+	case Unsubscribe:
+		return &m
+	}
+	return message
+}
 
 // PanicError is a panic of a [Call]'s function.
 type PanicError struct {
@@ -85,13 +153,12 @@ func (e *PanicError) Unwrap() error {
 }
 
 func (s *state) onMessage(c actor.Context, message any) {
-	b := s.b
 	reply := func(m any) {
 		if c.Sender() != nil {
 			c.Respond(m)
 		}
 	}
-	switch m := message.(type) {
+	switch m := byPointer(message).(type) {
 	case *Call:
 		s.onCall(c.Sender(), m)
 	case *Admit:
@@ -99,48 +166,57 @@ func (s *state) onMessage(c actor.Context, message any) {
 	case *Report:
 		s.onReport(m)
 	case *Force:
-		reply(&Done{s.force(m.Path, m.To, m.For)})
+		reply(&Done{m.Tag, s.force(m.Path, m.To, m.For)})
 	case *Reset:
-		reply(&Done{s.reset(m.Path)})
+		reply(&Done{m.Tag, s.reset(m.Path)})
 	case *Change:
-		reply(&Done{s.change(m.Settings)})
+		reply(&Done{m.Tag, s.change(m.Settings)})
 	case *GetSnapshot:
-		snapshot := b.Snapshot()
+		snapshot := s.b.Snapshot()
 		reply(&snapshot)
 	case *GetTransitions:
-		reply(&Transitions{b.since(b.own.log, m.Since)})
+		reply(&Transitions{m.Tag, s.b.since(s.b.own.log, m.Since)})
 	case *Subscribe:
 		s.watch(c, m.To)
-		reply(&Done{})
+		reply(&Done{Tag: m.Tag})
 	case *Unsubscribe:
 		s.unwatch(c, m.To)
-		reply(&Done{})
+		reply(&Done{Tag: m.Tag})
 	case *actor.Terminated:
 		if m.Who.Equal(s.prober) {
 			s.prober = nil
 		}
 		s.unwatch(c, m.Who)
-	case actor.SystemMessage, actor.AutoReceiveMessage:
 	default:
-		if b.logger != nil {
-			b.logger.Warn("a circuit breaker got a message that it does not know: want a pointer to one of the package's messages",
-				slog.String("service", b.service), slog.String("type", fmt.Sprintf("%T", message)))
+		if actors.Refuse(c, "takes the messages of package breaker") && s.b.logger != nil {
+			s.b.logger.Warn("a circuit breaker got a message that it does not know: want one of the messages of package breaker",
+				slog.String("service", s.b.service), slog.String("type", fmt.Sprintf("%T", message)))
 		}
 	}
+}
+
+// unshared returns an error that the receiver of a message may change: a refusal
+// is one value for all calls that meet it.
+func unshared(err error) error {
+	if open, ok := err.(*OpenError); ok {
+		own := *open
+		return &own
+	}
+	return err
 }
 
 func (s *state) onAdmit(m *Admit) *Admitted {
 	b := s.b
 	e := s.begin()
-	slot, d := e.admit(m.Path)
+	slot, d := e.admit(m.Path, term{})
 	if d.refusal == nil && d.ramp != nil && e.rnd >= d.ramp.share(e.now) {
 		d.refusal = d.ramp.refusal
 	}
 	if d.refusal != nil {
 		e.free()
-		return &Admitted{Err: d.refusal}
+		return &Admitted{Path: m.Path, Tag: m.Tag, Err: unshared(d.refusal)}
 	}
-	p := Permit{b: b, path: m.Path, seq: e.seq, slot: slot, forced: d.forced}
+	p := Permit{b: b, path: m.Path, gen: e.gen, slot: slot, forced: d.forced}
 	if e.set.SlowCall > 0 || slot != 0 {
 		p.begun = max(1, e.now)
 	}
@@ -152,7 +228,7 @@ func (s *state) onAdmit(m *Admit) *Admitted {
 	} else {
 		s.commit(e)
 	}
-	return &Admitted{Permit: &p}
+	return &Admitted{Path: m.Path, Tag: m.Tag, Permit: &p}
 }
 
 func (s *state) onReport(m *Report) {
@@ -173,32 +249,48 @@ func (s *state) onReport(m *Report) {
 
 func (s *state) onCall(sender *actor.PID, m *Call) {
 	b := s.b
+	result := &CallResult{Path: m.Path, Tag: m.Tag}
 	reply := func(err error) {
-		if sender != nil {
-			b.system.Root.Send(sender, &CallResult{err})
+		if result.Err = unshared(err); sender != nil {
+			b.system.Root.Send(sender, result)
 		}
 	}
-	if m.Fn == nil {
-		reply(fmt.Errorf("breaker of %s: a Call to %q has no Fn", b.service, m.Path))
+	if (m.Fn == nil) == (m.Get == nil) {
+		reply(fmt.Errorf("breaker of %s: a Call to %q needs one of Fn and Get", b.service, m.Path))
 		return
 	}
 	if b.own.more().calls == nil {
 		b.own.more().calls, b.own.more().cancel = context.WithCancel(context.Background())
 	}
-	parent := b.own.more().calls
-	timeout := s.b.view.Load().set.RequestTimeout
+	life := b.own.more().calls
 	b.own.ending.Add(1)
 	go func() {
 		defer b.own.ending.Done()
-		err := fmt.Errorf("breaker of %s: the Fn of a Call to %q ended its goroutine", b.service, m.Path)
+		err := fmt.Errorf("breaker of %s: the function of a Call to %q ended its goroutine", b.service, m.Path)
 		defer func() {
 			if r := recover(); r != nil {
 				err = &PanicError{r, debug.Stack()}
 			}
 			reply(err)
 		}()
-		ctx, cancel := context.WithTimeoutCause(parent, timeout, ErrTimeout)
+		parent := m.Ctx
+		if parent == nil {
+			parent = context.Background()
+		}
+		ctx, cancel := context.WithCancel(parent)
 		defer cancel()
-		err = b.Do(ctx, m.Path, m.Fn)
+		defer context.AfterFunc(life, cancel)()
+		if d := b.patience(parent, m.Path, b.view.Load().set).limit; d > 0 {
+			var stop context.CancelFunc
+			ctx, stop = context.WithTimeoutCause(ctx, d, ErrTimeout)
+			defer stop()
+		}
+		err = b.Do(ctx, m.Path, func(ctx context.Context) (err error) {
+			if m.Fn != nil {
+				return m.Fn(ctx)
+			}
+			result.Value, err = m.Get(ctx)
+			return err
+		})
 	}()
 }

@@ -17,13 +17,21 @@ func (e *edit) force(path string, to State, end int64) error {
 		return fmt.Errorf("breaker: a path of %s has %d bytes, entries have at most %d: name a shorter prefix", e.of.service, len(path), maxEntryPath)
 	}
 	chain := e.takeWithin(path, math.MaxInt)
-	e.override(chain[len(chain)-1], to, end, "an operator's order")
+	n := chain[len(chain)-1]
+	e.override(n, to, end, "an operator's order")
+	e.ordered(n)
 	e.put()
+	for _, below := range e.paths(path) {
+		if chain := e.take(below, false); len(chain[len(chain)-1].probes) > 0 {
+			chain[len(chain)-1].probes = nil
+			e.put()
+		}
+	}
 	return nil
 }
 
-// reset closes the entry of path and all below it and takes operators' states off.
-func (e *edit) reset(path string) {
+// paths returns the paths of the entry of path and of all below it, parents first.
+func (e *edit) paths(path string) (paths []string) {
 	top := e.root
 	for rest := path; top != nil; {
 		var seg string
@@ -32,11 +40,19 @@ func (e *edit) reset(path string) {
 		}
 		top = top.kid(seg)
 	}
-	if top == nil {
-		return
+	if top != nil {
+		top.walk(func(n *node) { paths = append(paths, n.path) })
 	}
-	var paths []string
-	top.walk(func(n *node) { paths = append(paths, n.path) })
+	return paths
+}
+
+// reset closes the entry of path and all below it and takes operators' states off.
+func (e *edit) reset(path string) {
+	paths := e.paths(path)
+	if len(paths) == 0 { // calls to it may be under way all the same
+		e.gen++
+		e.forgot = e.gen
+	}
 	for i := len(paths) - 1; i >= 0; i-- { // children first: an entry with children cannot go
 		chain := e.take(paths[i], false)
 		n := chain[len(chain)-1]
@@ -45,6 +61,9 @@ func (e *edit) reset(path string) {
 		}
 		e.step(n, event{kind: evReset})
 		n.tally = nil
+		if i == 0 {
+			e.ordered(n)
+		}
 		e.put()
 	}
 }

@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -43,8 +44,9 @@ const maxScheme = 255
 // cannot take more memory than max_entries of these.
 const maxEntryPath = 4096
 
-// ParseService checks a service, scheme://host[:port], and returns it as
-// [Breaker.Service] does: in lower case and without a default port.
+// ParseService checks a service, scheme://host[:port], and returns its one
+// spelling: in lower case, without a final dot of the host and without the
+// scheme's own port.
 func ParseService(service string) (string, error) {
 	scheme, host, err := parseService(service)
 	if err != nil {
@@ -53,8 +55,7 @@ func ParseService(service string) (string, error) {
 	return scheme + "://" + host, nil
 }
 
-// parseService checks and normalizes scheme://host[:port]: lower case, and
-// without the port that the scheme has by default.
+// parseService checks a service and returns the parts of its one spelling.
 func parseService(service string) (scheme, host string, err error) {
 	fail := func(why string) (string, string, error) {
 		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], such as https://mail.internal", service, why)
@@ -75,16 +76,30 @@ func parseService(service string) (scheme, host string, err error) {
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return fail("it has a path or a query; one breaker guards all paths of a service")
 	}
-	return u.Scheme, canonicalHost(u.Scheme, u.Host), nil
+	if host = canonicalHost(u.Scheme, u.Host); host == "" {
+		return fail("no host")
+	}
+	return u.Scheme, host, nil
 }
 
+// canonicalHost returns the one spelling of host[:port]: in lower case, without
+// a final dot, with an address as package netip writes it, and with a port only if
+// it is not the scheme's own.
 func canonicalHost(scheme, host string) string {
-	host = strings.ToLower(host)
-	switch scheme {
-	case "http":
-		host = strings.TrimSuffix(host, ":80")
-	case "https":
-		host = strings.TrimSuffix(host, ":443")
+	name, port := strings.ToLower(host), ""
+	if i := strings.LastIndexByte(name, ':'); i >= 0 && !strings.HasSuffix(name, "]") {
+		name, port = name[:i], strings.TrimLeft(name[i+1:], "0")
 	}
-	return strings.TrimSuffix(host, ":")
+	name = strings.TrimSuffix(name, ".")
+	if addr, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		if addr = addr.Unmap(); addr.Is6() {
+			name = "[" + addr.String() + "]"
+		} else {
+			name = addr.String()
+		}
+	}
+	if port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443" {
+		return name
+	}
+	return name + ":" + port
 }

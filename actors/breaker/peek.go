@@ -57,10 +57,11 @@ func (x *exchange) look(p []byte, over, enough bool) (Verdict, time.Duration) {
 	return x.b.judgeBody(k, k.verdict, over && len(p) <= room)
 }
 
-// lookAtLeast is the verdict over a body of which the caller wants no more.
-func (x *exchange) lookAtLeast() (Verdict, time.Duration) {
+// lookAtLeast is the verdict over a body that the caller has done with: def,
+// unless the classifier has yet to see it.
+func (x *exchange) lookAtLeast(def Verdict) (Verdict, time.Duration) {
 	if !x.shows {
-		return Neutral, 0
+		return def, 0
 	}
 	x.mu.Lock()
 	k := x.peek
@@ -68,11 +69,11 @@ func (x *exchange) lookAtLeast() (Verdict, time.Duration) {
 	x.mu.Unlock()
 	switch {
 	case k == nil:
-		return Neutral, 0
+		return def, 0
 	case k.verdict == Failure:
-		return x.b.judgeBody(k, Failure, false)
+		def = Failure
 	}
-	return x.b.judgeBody(k, Neutral, false)
+	return x.b.judgeBody(k, def, false)
 }
 
 func (b *Breaker) judgeBody(k *peek, def Verdict, whole bool) (v Verdict, hold time.Duration) {

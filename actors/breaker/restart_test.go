@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // crash is a message that the actor panics over.
@@ -213,4 +215,46 @@ func TestStopWhileCallsRun(t *testing.T) {
 		}
 		group.Wait()
 	}
+}
+
+// TestWatchersHearOfTheRealEndAlone: a breaker lives on when something else stops
+// or suspends its actor.
+func TestWatchersHearOfTheRealEndAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, Settings{}, WithHealth(func(context.Context) error { return errBoom }))
+		ended := 0
+		watcher := b.system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				c.Watch(b.PID())
+			case *actor.Terminated:
+				ended++
+			}
+		}))
+		defer b.system.Root.Stop(watcher)
+		for i, end := range []func(){
+			func() { b.system.Root.Stop(b.PID()) },
+			func() { b.system.Root.Poison(b.PID()) },
+			func() { b.mailbox.Load().PostSystemMessage(&actor.SuspendMailbox{}) },
+			func() { _ = b.ForceOpen("/other", 0) }, // with a child that makes health calls
+			func() { _ = b.Reset("/other"); _ = b.Do(t.Context(), "", fail) },
+			func() { crashNow(t, b) },
+			func() { b.system.Root.Stop(b.PID()) },
+			func() { b.system.Root.Stop(b.PID()); b.system.Root.Stop(b.PID()) },
+		} {
+			end()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if err := b.Do(t.Context(), "", fail); err == nil || ended != 0 {
+				t.Fatalf("%d: %v, %d ends were reported", i, err, ended)
+			}
+		}
+		if err := b.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if ended != 1 {
+			t.Errorf("%d ends were reported, want one", ended)
+		}
+	})
 }

@@ -26,6 +26,8 @@ type Settings struct {
 	BoundCalls     bool          `key:"bound_calls" live:"true" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
 	CallerDeadline string        `key:"caller_deadline" rule:"zero,oneof=failure|neutral" live:"true" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
 
+	Patience string `key:"patience" live:"true" doc:"request_timeout of single paths and what lies below them, separated by commas, such as /events=none,/reports=2m; it holds for their probes and event streams too, default none"`
+
 	FailStatus string `key:"fail_status" live:"true" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
 
 	Trip        string        `key:"trip" rule:"zero,oneof=consecutive|rate" live:"true" doc:"what opens a closed entry: failures in a row, or the failure rate over a window, default consecutive"`
@@ -174,6 +176,9 @@ func (s Settings) Validate() error {
 	if _, err := parseStatuses(s.FailStatus); err != nil {
 		errs = append(errs, err)
 	}
+	if _, err := parsePatience(s.Patience); err != nil {
+		errs = append(errs, err)
+	}
 	if err := checkHealthURL(s.HealthURL); err != nil {
 		errs = append(errs, err)
 	}
@@ -195,7 +200,8 @@ const maxDepth = 32
 // config is filled and checked settings, in the form in which they are used.
 type config struct {
 	Settings
-	statuses *statusSet // fail_status
+	statuses *statusSet     // fail_status
+	patience []pathPatience // patience
 }
 
 // lastConfig is the settings used last: a program has many breakers, but few
@@ -214,7 +220,11 @@ func newConfig(s Settings) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{s, statuses}
+	patience, err := parsePatience(s.Patience)
+	if err != nil {
+		return nil, err
+	}
+	c := &config{s, statuses, patience}
 	lastConfig.Store(c)
 	return c, nil
 }

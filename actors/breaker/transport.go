@@ -19,25 +19,32 @@ func (b *Breaker) Client() *http.Client { return &http.Client{Transport: b.Trans
 // such as one that a redirect leads to, pass through unguarded.
 //
 // A refusal is an [*OpenError] (within the *url.Error of an http.Client). A
-// status in fail_status is a failure, and a response with another is watched to
-// the end of its body: a truncated or reset body, and one that stalls for
-// request_timeout while the caller reads, is a failure when it happens. Close
-// before the end is neutral, as is the cancellation of the request's ctx.
-// The request is not changed. The ctx that base sees ends, with the cause
-// [ErrTimeout], when the headers take longer than request_timeout. Where the
-// deadline of the caller's own ctx is nearer than that, base sees the request
-// itself, and there is no clock but the caller's. What is a failure by its body
-// is for [WithBodyPeek].
+// status in fail_status is a failure. A response with another status is watched
+// while its body is read: a body that breaks off or is reset is a failure when that
+// happens. A Close before the end is a success, unless another goroutine waits in
+// Read; that and the cancellation of the request's ctx are neutral, and so is a
+// request that net/http does not send, or with a body that fails by itself.
+// [WithBodyPeek] is for what is a failure by its body.
+//
+// The service has failed too when it keeps the caller waiting for longer than
+// its patience, which is request_timeout unless [Breaker.Patience] has another: for the
+// headers, from when the request is written or the last piece of its body was read, and
+// for each piece of the body, while the caller waits in Read. Between the
+// events of text/event-stream there is no limit. The ctx that base sees ends
+// then with the cause [ErrTimeout]. Where the caller's own deadline decides,
+// base sees the request itself; else it sees a copy, and the request is not
+// changed.
 func (b *Breaker) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{b, base}
+	return &transport{b, base, newConnLimit(base)}
 }
 
 type transport struct {
-	b    *Breaker
-	base http.RoundTripper
+	b     *Breaker
+	base  http.RoundTripper
+	conns *connLimit // nil if base has no limit of connections
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
@@ -61,7 +68,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var permit Permit
 	err := ctx.Err()
 	if err == nil {
-		if permit, err = b.Acquire(pathOf(req.URL)); err != nil {
+		if permit, err = b.AcquireTimed(ctx, pathOf(req.URL)); err != nil {
 			span.refused(err)
 		}
 	}
@@ -74,7 +81,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	span.admitted(&permit)
 	set := b.view.Load().set
-	x, inner := newExchange(ctx, req, &permit, span, set)
+	x, inner := newExchange(ctx, req, &permit, span, set, t.conns)
 	over := false
 	defer func() {
 		if !over { // base, or a function of the caller's, panicked
@@ -86,7 +93,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp == nil && err == nil {
 		err = errNoResponse
 	}
-	if late := x.pause(); late && err == nil {
+	if late := x.answered(); late && err == nil {
 		if resp.Body != nil {
 			_ = resp.Body.Close()
 		}
@@ -96,7 +103,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Request = req
 	}
 	if err != nil {
-		err = x.fail(err)
+		err = x.fail(err, req)
 	} else {
 		x.respond(resp, set)
 	}
@@ -118,7 +125,7 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	none := resp.Body == nil || resp.Body == http.NoBody
 	conn, writable := resp.Body.(io.ReadWriteCloser)
 	upgrade := writable && resp.StatusCode == http.StatusSwitchingProtocols
-	if b.rules != nil {
+	if b.rules != nil && b.rules.classify != nil {
 		peek := b.peekAt(resp, verdict)
 		switch {
 		case peek == nil:
@@ -142,14 +149,45 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		resp.Body = upgraded{conn, x}
 		return
 	}
+	if verdict == Success && isEventStream(resp) {
+		x.streams()
+	}
 	if verdict != Success {
 		x.settle(verdict, hold)
+	} else if x.overdue() {
+		x.settle(x.look(nil, false, true))
 	}
 	x.reader, x.left = resp.Body, resp.ContentLength
 	resp.Body = (*body)(x)
 	if writable {
 		resp.Body = writableBody{(*body)(x), conn}
 	}
+}
+
+// streams lets the next piece of the body take as long as it likes, unless a
+// patience was given for the call or its path.
+func (x *exchange) streams() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.asked {
+		return
+	}
+	x.patience = 0
+	x.permit.ground()
+	if e := x.extra; e != nil && e.half != 0 {
+		e.half = 1 // its first event shows enough
+	}
+}
+
+// isEventStream reports whether a response is of server-sent events.
+func isEventStream(resp *http.Response) bool {
+	for _, v := range resp.Header["Content-Type"] {
+		kind, _, _ := strings.Cut(v, ";")
+		if strings.EqualFold(strings.TrimSpace(kind), "text/event-stream") {
+			return true
+		}
+	}
+	return false
 }
 
 // serves says whether a URL is of the breaker's service.

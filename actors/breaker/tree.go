@@ -2,7 +2,6 @@ package breaker
 
 import (
 	"strings"
-	"time"
 )
 
 // node is one entry: its machine and what lies around it. A node that has been
@@ -16,6 +15,7 @@ type node struct {
 	tally   *tally // sliding window; nil unless trip is rate and something is counted
 	refusal *OpenError
 	kids    []*node // by seg
+	order   uint64  // generation that began with an operator's last order, here and below
 }
 
 // tree is the state of one service: a value, and immutable below. Every change
@@ -25,7 +25,8 @@ type tree struct {
 	of      *origin
 	root    *node
 	seq     uint64 // transitions so far
-	forgot  uint64 // highest since of an entry that was dropped: older results make no entry
+	gen     uint64 // generation: transitions, and orders of an operator, so far
+	forgot  uint64 // highest since or order of an entry that was dropped: older results make no entry
 	slots   uint64 // slot ids given out so far
 	entries int    // nodes below the root
 	forced  int    // nodes that an operator holds
@@ -33,8 +34,8 @@ type tree struct {
 
 // origin is what a breaker is of and since.
 type origin struct {
-	service string    // scheme://host[:port]
-	base    time.Time // what ns count from
+	service string // scheme://host[:port]
+	clock   clock
 }
 
 // kid returns the child for a segment, or nil.
@@ -146,10 +147,13 @@ func (t *tree) held(path string) (held *node) {
 }
 
 // interest says what must be done with the success of a call that was admitted
-// at seq with slot: nothing, or (true) a report to the actor.
-func (t *tree) interest(path string, seq, slot uint64) (report bool) {
+// in gen with slot: nothing, or (true) a report to the actor.
+func (t *tree) interest(path string, gen, slot uint64) (report bool) {
 	for n := t.root; n != nil; n, path = n.next(path) {
-		if n.counts(seq, slot) {
+		if n.order > gen {
+			return report || slot != 0
+		}
+		if n.counts(gen, slot) {
 			switch {
 			case n.state == HalfOpen && !n.ramping(), n.blamed, n.fails > 0 && t.set.Trip == "consecutive":
 				report = true
@@ -160,9 +164,9 @@ func (t *tree) interest(path string, seq, slot uint64) (report bool) {
 }
 
 // countGood adds a success to the windows on path.
-func (t *tree) countGood(path string, seq uint64, now int64) {
-	for n := t.root; n != nil; n, path = n.next(path) {
-		if n.tally != nil && n.state == Closed && n.since <= seq {
+func (t *tree) countGood(path string, gen uint64, now int64) {
+	for n := t.root; n != nil && n.order <= gen; n, path = n.next(path) {
+		if n.tally != nil && n.state == Closed && n.since <= gen {
 			n.tally.good(now)
 		}
 	}

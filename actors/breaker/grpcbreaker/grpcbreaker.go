@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -52,12 +54,12 @@ func (r refusal) GRPCStatus() *status.Status { return status.New(codes.Unavailab
 // Unwrap lets errors.As find the *breaker.OpenError.
 func (r refusal) Unwrap() error { return r.OpenError }
 
-func acquire(b *breaker.Breaker, method string) (breaker.Permit, error) {
-	p, err := b.Acquire(method)
+// refused makes a refusal of an error that gRPC code understands.
+func refused(err error) error {
 	if open, ok := errors.AsType[*breaker.OpenError](err); ok {
-		err = refusal{open}
+		return refusal{open}
 	}
-	return p, err
+	return err
 }
 
 // Unary guards unary RPCs.
@@ -66,17 +68,17 @@ func Unary(b *breaker.Breaker) grpc.UnaryClientInterceptor {
 		if err := ctx.Err(); err != nil {
 			return status.FromContextError(err).Err()
 		}
-		p, err := acquire(b, method)
+		p, err := b.AcquireTimed(ctx, method)
 		if err != nil {
-			return err
+			return refused(err)
 		}
+		inner := ctx
 		s := b.Settings()
-		limit := s.RequestTimeout
-		if p.Probe() {
-			limit = min(limit, s.ProbeTimeout)
+		if limit := limit(ctx, b, method, p.Probe(), &s); limit > 0 {
+			var cancel context.CancelFunc
+			inner, cancel = context.WithTimeoutCause(ctx, limit, breaker.ErrTimeout)
+			defer cancel()
 		}
-		inner, cancel := context.WithTimeoutCause(ctx, limit, breaker.ErrTimeout)
-		defer cancel()
 		over := false
 		defer func() {
 			if !over { // a panic or a Goexit is under way
@@ -85,9 +87,38 @@ func Unary(b *breaker.Breaker) grpc.UnaryClientInterceptor {
 		}()
 		err = invoke(inner, method, req, reply, cc, opts...)
 		over = true
-		p.Settle(verdict(ctx, &s, err))
+		if callersFault(err) {
+			p.Settle(breaker.Neutral)
+		} else {
+			p.Settle(verdict(ctx, &s, err))
+		}
 		return err
 	}
+}
+
+// limit returns how long a unary RPC may take, or 0 for as long as ctx lets it.
+func limit(ctx context.Context, b *breaker.Breaker, method string, probe bool, s *breaker.Settings) time.Duration {
+	limit := b.Patience(ctx, method)
+	if probe && limit == s.RequestTimeout {
+		return min(limit, s.ProbeTimeout)
+	}
+	return limit
+}
+
+// callersFault reports whether the client itself refused a message: it was not
+// sent, or was larger than this client takes. gRPC has no type for these.
+func callersFault(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := status.Convert(err).Message()
+	for _, own := range []string{"grpc: error while marshaling", "trying to send message larger than max", "grpc: received message larger than max",
+		"grpc: error while compressing", "header list size to send violates the maximum size"} {
+		if strings.Contains(text, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // Stream guards streaming RPCs.
@@ -96,9 +127,9 @@ func Stream(b *breaker.Breaker) grpc.StreamClientInterceptor {
 		if err := ctx.Err(); err != nil {
 			return nil, status.FromContextError(err).Err()
 		}
-		p, err := acquire(b, method)
+		p, err := b.AcquireTimed(ctx, method)
 		if err != nil {
-			return nil, err
+			return nil, refused(err)
 		}
 		w := &stream{b: b, ctx: ctx, permit: p, probe: p.Probe(), single: !desc.ServerStreams}
 		over := false
@@ -114,7 +145,7 @@ func Stream(b *breaker.Breaker) grpc.StreamClientInterceptor {
 			return nil, err
 		}
 		w.ClientStream = inner
-		w.watch()
+		w.watch(b.Settings().ProbeTimeout)
 		return w, nil
 	}
 }
@@ -130,37 +161,81 @@ type stream struct {
 	mu      sync.Mutex
 	permit  breaker.Permit
 	unwatch func() bool
+	slot    *time.Timer // of a probe: see slotOver
+	waiting bool        // the caller waits in RecvMsg
+	waited  time.Time   // since when
 }
 
 // watch settles a stream that its caller abandons. A ctx may live for much
 // longer than its streams: one that has ended must leave nothing with it.
-func (w *stream) watch() {
+func (w *stream) watch(probe time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.unwatch = context.AfterFunc(w.ctx, func() { w.end(w.ctx.Err()) })
+	if w.probe {
+		w.slot = time.AfterFunc(probe, func() { w.slotOver(probe) })
+	}
+}
+
+// slotOver is the end of a probe's time. A service that has kept the caller
+// waiting for all of it has failed; if the caller began to wait later, it gets
+// what is left of that time, and if it does not wait, nothing is known.
+func (w *stream) slotOver(probe time.Duration) {
+	w.mu.Lock()
+	waiting, left := w.waiting, probe-time.Since(w.waited)
+	if waiting && left > 0 && w.slot != nil {
+		w.slot.Reset(left)
+		w.mu.Unlock()
+		return
+	}
+	w.mu.Unlock()
+	if waiting {
+		w.settle(breaker.Failure)
+		return
+	}
+	w.settle(breaker.Neutral)
 }
 
 // RecvMsg implements grpc.ClientStream.
 func (w *stream) RecvMsg(m any) error {
+	w.await(true)
 	err := w.ClientStream.RecvMsg(m)
+	w.await(false)
 	switch {
 	case err == io.EOF, err == nil && (w.single || w.probe):
 		w.settle(breaker.Success)
-	case err != nil:
+	case err == nil:
+	case callersFault(err):
+		w.settle(breaker.Neutral)
+	default:
 		w.end(err)
 	}
 	return err
 }
 
-// SendMsg implements grpc.ClientStream. Its io.EOF says that RecvMsg has the error.
+// await notes whether the caller waits for the service.
+func (w *stream) await(waits bool) {
+	if !w.probe {
+		return
+	}
+	w.mu.Lock()
+	if w.waiting = waits; waits {
+		w.waited = time.Now()
+	}
+	w.mu.Unlock()
+}
+
+// SendMsg implements grpc.ClientStream. Its io.EOF says that RecvMsg has the
+// error; any other is of this client, such as a message that cannot be encoded.
 func (w *stream) SendMsg(m any) error {
 	err := w.ClientStream.SendMsg(m)
 	if err != nil && err != io.EOF {
-		w.end(err)
+		w.settle(breaker.Neutral)
 	}
 	return err
 }
 
+// end registers the end of the stream by an error.
 func (w *stream) end(err error) {
 	s := w.b.Settings()
 	w.settle(verdict(w.ctx, &s, err))
@@ -168,11 +243,14 @@ func (w *stream) end(err error) {
 
 func (w *stream) settle(v breaker.Verdict) {
 	w.mu.Lock()
-	p, unwatch := w.permit, w.unwatch
-	w.permit, w.unwatch = breaker.Permit{}, nil
+	p, unwatch, slot := w.permit, w.unwatch, w.slot
+	w.permit, w.unwatch, w.slot = breaker.Permit{}, nil, nil
 	w.mu.Unlock()
 	if unwatch != nil {
 		unwatch()
+	}
+	if slot != nil {
+		slot.Stop()
 	}
 	p.Settle(v)
 }

@@ -3,11 +3,14 @@ package grpcbreaker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -52,7 +55,10 @@ func dial(t *testing.T, s breaker.Settings, answers <-chan answer) (*breaker.Bre
 			}
 			return in, respond(ctx)
 		}}},
-		Streams: []grpc.StreamDesc{{StreamName: "List", ServerStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
+		Streams: []grpc.StreamDesc{{StreamName: "Silent", ServerStreams: true, ClientStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
+			<-stream.Context().Done()
+			return stream.Context().Err()
+		}}, {StreamName: "List", ServerStreams: true, Handler: func(_ any, stream grpc.ServerStream) error {
 			for range 2 {
 				if err := stream.SendMsg(wrapperspb.String("one")); err != nil {
 					return err
@@ -174,6 +180,145 @@ func TestTimeoutAndCancellation(t *testing.T) {
 		cancel()
 		if got := b.Snapshot().Entries[0].Failures; got != 1 {
 			t.Errorf("%s: %d failures after a cancellation", name, got)
+		}
+	}
+}
+
+// TestWaysOfReadingStreams is the table of ways of reading × answer × state.
+func TestWaysOfReadingStreams(t *testing.T) {
+	const pause = 20 * time.Second // longer than every time-out of the settings
+	recv := func(s grpc.ClientStream) error { return s.RecvMsg(new(wrapperspb.StringValue)) }
+	all := func(s grpc.ClientStream) error {
+		for {
+			if err := recv(s); err != nil {
+				return err
+			}
+		}
+	}
+	type reader struct {
+		name   string
+		whole  bool // to the end
+		probe  breaker.Verdict
+		closed breaker.Verdict // where the answer is good
+		read   func(s grpc.ClientStream, cancel func())
+	}
+	readers := []reader{
+		{"read to the end", true, breaker.Success, breaker.Success, func(s grpc.ClientStream, _ func()) { _ = all(s) }},
+		{"a pause, read", true, breaker.Neutral, breaker.Success, func(s grpc.ClientStream, _ func()) { time.Sleep(pause); _ = all(s) }},
+		{"one message, a pause, read", true, breaker.Success, breaker.Success, func(s grpc.ClientStream, _ func()) { _ = recv(s); time.Sleep(pause); _ = all(s) }},
+		{"one message, cancelled", false, breaker.Success, breaker.Neutral, func(s grpc.ClientStream, cancel func()) { _ = recv(s); cancel() }},
+		{"cancelled unread", false, breaker.Neutral, breaker.Neutral, func(_ grpc.ClientStream, cancel func()) { cancel() }},
+		{"never read", false, breaker.Neutral, breaker.Neutral, func(_ grpc.ClientStream, cancel func()) { time.Sleep(pause); cancel() }},
+	}
+	for _, r := range readers {
+		for _, code := range []codes.Code{codes.OK, codes.NotFound, codes.Unavailable} {
+			for _, half := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%v/half-open=%v", r.name, code, half), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						answers := make(chan answer, 1)
+						b, conn := dial(t, breaker.Settings{ClosedFailLimit: 3, HalfSuccessLimit: 2}, answers)
+						_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") })
+						if half {
+							for range 2 {
+								_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") })
+							}
+							time.Sleep(10 * time.Second)
+							synctest.Wait()
+						}
+						ctx, cancel := context.WithCancel(t.Context())
+						defer cancel()
+						answers <- answer{code: code}
+						s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/test.Users/List")
+						if err != nil {
+							t.Fatal(err)
+						}
+						_ = s.CloseSend()
+						r.read(s, cancel)
+						synctest.Wait()
+						want := r.closed
+						if half {
+							want = r.probe
+						} else if r.whole && code == codes.Unavailable {
+							want = breaker.Failure
+						}
+						e := b.Snapshot().Entries[0]
+						got := breaker.Neutral
+						switch {
+						case half && (e.State == breaker.Open), !half && e.Failures == 2:
+							got = breaker.Failure
+						case half && e.Successes == 1, !half && e.Failures == 0:
+							got = breaker.Success
+						}
+						if got != want || e.Probes != 0 {
+							t.Errorf("counted as %v, want %v; %d slots held", got, want, e.Probes)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestAStreamThatIsSilentFailsItsProbe, from when its caller waits.
+func TestAStreamThatIsSilentFailsItsProbe(t *testing.T) {
+	for _, pause := range []time.Duration{0, 3 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			b, conn := dial(t, breaker.Settings{ClosedFailLimit: 1}, make(chan answer))
+			_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") })
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			ctx, cancel := context.WithCancel(t.Context())
+			s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/test.Users/Silent")
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(pause)
+			done := make(chan struct{})
+			go func() { defer close(done); _ = s.RecvMsg(new(wrapperspb.StringValue)) }()
+			time.Sleep(5*time.Second - 1)
+			synctest.Wait()
+			if b.State() != breaker.HalfOpen {
+				t.Errorf("%v before its time", b.State())
+			}
+			time.Sleep(1)
+			synctest.Wait()
+			if b.State() != breaker.Open {
+				t.Errorf("%v after its time", b.State())
+			}
+			cancel()
+			<-done
+		})
+	}
+}
+
+// TestMessagesThatTheClientRefusesAreNeutral: too large to send or to take, or
+// not to be encoded.
+func TestMessagesThatTheClientRefusesAreNeutral(t *testing.T) {
+	answers := make(chan answer, 1)
+	b, conn := dial(t, breaker.Settings{}, answers)
+	_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") }) // a success would clear it
+	large := wrapperspb.String(strings.Repeat("x", 1000))
+	for name, call := range map[string]func() error{
+		"too large to send": func() error {
+			return conn.Invoke(t.Context(), "/test.Users/Get", large, new(wrapperspb.StringValue), grpc.MaxCallSendMsgSize(100))
+		},
+		"too large to take": func() error {
+			answers <- answer{}
+			return conn.Invoke(t.Context(), "/test.Users/Get", large, new(wrapperspb.StringValue), grpc.MaxCallRecvMsgSize(100))
+		},
+		"not to be encoded": func() error {
+			return conn.Invoke(t.Context(), "/test.Users/Get", "no message", new(wrapperspb.StringValue))
+		},
+		"not to be encoded, in a stream": func() error {
+			s, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/test.Users/List")
+			if err != nil {
+				return err
+			}
+			return s.SendMsg("no message")
+		},
+	} {
+		if err := call(); err == nil || b.Snapshot().Entries[0].Failures != 1 {
+			t.Errorf("%s: %v, %d failures", name, err, b.Snapshot().Entries[0].Failures)
 		}
 	}
 }
