@@ -107,8 +107,8 @@ func TestWhatFollowsAnAttempt(t *testing.T) {
 		{"less than six hours of lease would be left", ten, fail, time.Second, with(func(r *room) { r.leaseLeft = 6*hour + time.Second }), 1, reissue, time.Second, ""},
 		{"six hours of lease and a bit", ten, fail, time.Second, with(func(r *room) { r.leaseLeft = 6*hour + 2*time.Second }), 1, hold, time.Second, ""},
 		{"an old message", ten, fail, time.Second, with(func(r *room) { r.keptLeft = 5 * hour }), 1, reissue, time.Second, ""},
-		{"a queue that keeps an hour, in its first half", ten, fail, time.Second, with(func(r *room) { r.retention, r.keptLeft = hour, 31 * time.Minute }), 1, hold, time.Second, ""},
-		{"a queue that keeps an hour, in its second half", ten, fail, time.Second, with(func(r *room) { r.retention, r.keptLeft = hour, 30 * time.Minute }), 1, reissue, time.Second, ""},
+		{"a queue that keeps an hour, in its first half", ten, fail, time.Second, with(func(r *room) { r.retention, r.keptLeft = hour, 31*time.Minute }), 1, hold, time.Second, ""},
+		{"a queue that keeps an hour, in its second half", ten, fail, time.Second, with(func(r *room) { r.retention, r.keptLeft = hour, 30*time.Minute }), 1, reissue, time.Second, ""},
 
 		{"FIFO, a long wait in place", ten, fail, 5 * hour, fifo(12*hour, 96*hour), 1, hold, 5 * hour, ""},
 		{"FIFO, longer", ten, fail, 7 * hour, fifo(12*hour, 96*hour), 1, hide, 7 * hour, ""},

@@ -55,6 +55,32 @@ func TestAMessageTooFullForACopyIsHiddenAndNotLost(t *testing.T) {
 	})
 }
 
+// TestAFullMessageThatIsDueRunsThoughItCannotBeRenewed: it came and was hidden for
+// ever, as fast as the queue gives it.
+func TestAFullMessageThatIsDueRunsThoughItCannotBeRenewed(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := 0
+		r.handle("t", func(context.Context, raw) error { runs++; return nil }, task.Window(0))
+		out, err := task.Encode("t", nil, time.Now(), task.At(time.Now().Add(20*time.Hour)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.inspect(func(q *queue) {
+			body := `"` + strings.Repeat("x", task.MaxSize-task.Size("", out.Attributes)-2) + `"`
+			q.messages = append(q.messages, q.made(body, out.Attributes, "", 0))
+		})
+		r.after(21 * time.Hour)
+		if runs != 1 || r.left() != 0 {
+			t.Errorf("%d runs, %d left", runs, r.left())
+		}
+		r.inspect(func(q *queue) {
+			if len(q.settles) > 5 {
+				t.Errorf("%d settles", len(q.settles))
+			}
+		})
+	})
+}
+
 func TestAFullMessageIsGivenUpBeforeTheQueueDropsIt(t *testing.T) {
 	bubble(t, dispatcher.Settings{RetentionPeriod: time.Hour}, func(r *rig) {
 		runs := 0

@@ -98,7 +98,7 @@ func newWorld(t *testing.T, n uint64) *world {
 	w := &world{t: t, n: n, rng: rand.New(rand.NewPCG(n, 7))}
 	pick := func(list ...time.Duration) time.Duration { return list[w.rng.IntN(len(list))] }
 	w.fifo = w.rng.IntN(4) == 0
-	w.retention = pick(time.Hour, 6*time.Hour, aDay, 4*aDay, 4*aDay, 14*aDay)
+	w.retention = pick(time.Hour, 6*time.Hour, aDay, 4*aDay, 4*aDay, 14*aDay, 14*aDay)
 	w.delay = pick(0, 0, 30*time.Second)
 	w.bytes = []int{256 << 10, 1 << 20}[w.rng.IntN(2)]
 	if w.rng.IntN(3) == 0 {
@@ -170,7 +170,7 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	op := r.Header.Get("X-Amz-Target")
 	op = op[strings.LastIndexByte(op, '.')+1:]
 	if op == "ReceiveMessage" {
-		for range 5 {
+		for range 4 {
 			if p.w.visible() {
 				break
 			}
@@ -178,7 +178,7 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 			case <-ctx.Done():
 				cancel()
 				return nil, ctx.Err()
-			case <-time.After(20 * time.Second):
+			case <-time.After(28 * time.Second):
 			}
 		}
 	}
@@ -374,10 +374,10 @@ func (w *world) play() {
 		for len(w.fleet) < 3 {
 			w.start()
 		}
-		time.Sleep(time.Hour + w.upTo(2*time.Hour))
+		time.Sleep(20*time.Minute + w.upTo(time.Hour))
 		w.end(w.kill()) // a crash, or a deployment
 		w.start()
-		time.Sleep(w.upTo(4 * time.Hour))
+		time.Sleep(w.upTo(90 * time.Minute))
 		for len(w.fleet) > 0 { // an outage of all of them: days, if the queue keeps messages for longer
 			w.end(w.kill())
 		}
@@ -385,7 +385,7 @@ func (w *world) play() {
 		if w.fifo { // where nothing can be renewed
 			most = w.retention / 16
 		}
-		away := most/3 + time.Duration(w.rng.Int64N(int64(most*2/3)))
+		away := most*2/3 + time.Duration(w.rng.Int64N(int64(most/3)))
 		w.outages++
 		w.longest = max(w.longest, away)
 		time.Sleep(away)
