@@ -222,6 +222,7 @@ func (w *world) process(calm bool) *process {
 	settings.Log.Level = "critical"
 	settings.Tasks.TaskPool, settings.Tasks.Workers, settings.Tasks.MaxWorkers = w.pool(), 4, 4
 	settings.Tasks.RetentionPeriod, settings.Tasks.RequestTimeout = w.retention, time.Minute
+	settings.Tasks.TaskTimeout = 8 * time.Minute // what a receive brings after two minutes is to be worth something
 	if p.sys, err = chassis.New("year", chassis.WithSettings(settings), chassis.WithSQS(client), chassis.WithoutDefaultLogger(),
 		chassis.WithLogOutput(io.Discard), chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond))); err != nil {
 		w.t.Fatal(err)
@@ -317,7 +318,7 @@ func (w *world) kill() bool {
 func (w *world) draw() {
 	longest := 40 * aDay
 	if w.retention < aDay {
-		longest = 5 * aDay // its copies are many
+		longest = 2 * aDay // its copies are many
 	}
 	if w.fifo {
 		longest = min(w.retention/16, 2*time.Hour)
