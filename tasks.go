@@ -131,7 +131,7 @@ type outgoing struct{ *task.Outgoing }
 func (o outgoing) message() *poller.Outgoing {
 	return &poller.Outgoing{
 		Pool: o.Pool, Body: o.Body, Attributes: o.Attributes,
-		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID, TraceHeader: o.TraceHeader,
+		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID, TraceHeader: o.TraceHeader, Room: task.Room,
 	}
 }
 

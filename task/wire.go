@@ -45,6 +45,7 @@ const (
 	MaxSize       = 1 << 20          // bytes of a message: body, attribute names, types and values
 	MaxDelay      = 15 * time.Minute // DelaySeconds
 	MaxErrorText  = 1024             // ours: bytes of error text that travel with a message
+	Room          = 1024             // ours: bytes that Encode leaves free, for what a copy or a dead letter says beside the task
 )
 
 // Reasons of a dead letter, in [AttrReason].
@@ -78,6 +79,12 @@ type Message struct {
 
 	// Extra holds all other attributes, to be passed through.
 	Extra map[string]types.MessageAttributeValue
+}
+
+// Renewed returns the message as it was sent at first: what its deliveries and
+// a dead letter have written on it is left out, so its budget is whole again.
+func (m *Message) Renewed() Message {
+	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body, Extra: m.Extra}
 }
 
 // TraceParent is the W3C trace context that came with the message, or "".

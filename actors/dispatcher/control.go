@@ -54,6 +54,9 @@ func (d *dispatcher) register(m *Register) *Registered {
 		t.chain = task.Chain(m.Handler, append(slices.Clone(d.middleware), m.Spec.Middleware...)...)
 	}
 	d.unpark(t, len(t.parked))
+	if d.early == nil { // else Started asks for all at once
+		d.lookAtOnFail(t.spec)
+	}
 	return &Registered{Replaced: replaced}
 }
 

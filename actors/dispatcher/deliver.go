@@ -17,6 +17,9 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 	now := time.Now()
 	d.noteSkew(m, now)
 	msg, defects := task.Decode(m.Body, m.Attributes)
+	if msg.Reason != "" { // a dead letter that SQS's own redrive has brought back
+		msg = msg.Renewed()
+	}
 	e := &execution{
 		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, receives: max(m.ReceiveCount, 1), before: msg.Attempts,
 		sent: d.ours(m.Sent), firstReceived: d.ours(m.FirstReceived), received: now, since: now, asked: m.Visibility,

@@ -27,6 +27,7 @@ type Config struct {
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
 	Shares     *actor.PID        // of the process's executions, if there are other pools beside this one; see package shares
 	Share      shares.Share      // this pool's part of them
+	Create     bool              // make the queue of the dead letters if it is not there
 	Context    context.Context   // parent of all handlers' ctxs, for its values; its end is not heeded
 }
 
@@ -67,7 +68,9 @@ type core struct {
 	paused         bool
 	drain          *drain
 	permits        permits
-	epoch          uint64 // of the subscription: the restarts before it
+	epoch          uint64          // of the subscription: the restarts before it
+	create         bool            // the queue of the dead letters, if it is not there
+	found          map[string]bool // of the queues' attributes, what was logged
 }
 
 func newCore(cfg Config) *core {
@@ -76,6 +79,7 @@ func newCore(cfg Config) *core {
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, early: cfg.Tasks,
 		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{},
+		create: cfg.Create, found: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)
@@ -160,6 +164,12 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.pump()
 	case *poller.Counted:
 		d.onCounted(m)
+	case *poller.QueueRead:
+		d.onQueueRead(m)
+	case *poller.Slept:
+		d.onSlept(m)
+	case *deadlineOver:
+		d.onDeadlineOver(m)
 	case *ticked:
 		d.onTick()
 	case *wedged:
@@ -255,6 +265,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	m.status.Store(int32(Running))
 	d.joinShares()
 	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self, Epoch: d.epoch})
+	d.lookAtQueues()
 	if d.drain != nil {
 		d.resumeDrain()
 		return

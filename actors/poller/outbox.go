@@ -350,7 +350,7 @@ func (b *outbox) resolve(ctx context.Context) (string, error) {
 	if url := b.known(); url != "" {
 		return url, nil
 	}
-	url, err := EnsureQueue(ctx, b.sender.client, b.pool, b.sender.opts.ensure)
+	url, err := EnsureQueue(ctx, b.sender.client, b.pool, b.sender.opts.ensure(b.pool))
 	if err == nil {
 		b.urlMu.Lock()
 		b.url = url
