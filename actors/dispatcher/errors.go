@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ErrSilentDeliveries is the error of a message whose budget was spent by
-// deliveries that ended without a word: its process crashed or lost its lease.
+// ErrSilentDeliveries is the error of a message that is given up for its silent
+// ends: its processes crashed, lost its lease, or never got it.
 var ErrSilentDeliveries = errors.New("its deliveries ended without a word (crashes or lost leases)")
 
 // ErrNotKept says that a task is scheduled for later than its FIFO queue keeps it.
