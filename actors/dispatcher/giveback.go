@@ -78,7 +78,7 @@ func (d *dispatcher) fits(e *execution) bool {
 	return task.Size(m.Body, m.Attributes()) <= d.maxSize("")
 }
 
-// keepWhole gives back a message of which no copy fits into the queue.
+// keepWhole gives back a message that has no room for a copy.
 func (d *dispatcher) keepWhole(e *execution, wait time.Duration, size, limit int) {
 	now := time.Now()
 	left := min(hideLeft(e.received, now), d.timing(e).kept(now).Sub(now))

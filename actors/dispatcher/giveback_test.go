@@ -12,7 +12,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// full puts a task on the queue of which no copy with a count fits.
+// full puts a task on the queue that has no room for a copy with a count.
 func (r *rig) full(name string) {
 	r.t.Helper()
 	out, err := task.Encode(name, nil, time.Now())

@@ -54,8 +54,8 @@ func (t timing) early() bool {
 }
 
 // counted returns the receives of the copy that were no postponements of ours,
-// and the time since the first of them. A standard queue's copy has none beside
-// them, for it is renewed when it is due; on a FIFO queue each twelve hours until
+// and the time since the first of them. A standard queue's copy has only such,
+// for it is renewed when it is due; on a FIFO queue each twelve hours until
 // it was due took one.
 func (t timing) counted(now time.Time) (receives int, age time.Duration) {
 	switch {
@@ -88,7 +88,7 @@ func (t timing) old(now time.Time) bool {
 func (t timing) spare() bool { return t.maxReceives == 0 || t.receives+2 <= t.maxReceives }
 
 // last reports whether the redrive policy would take the message at its next
-// receive. A fresh copy begins anew; one of its first receive gains nothing by it.
+// receive. A fresh copy begins at one; a message at its first receive gains nothing by it.
 func (t timing) last() bool {
 	return t.maxReceives > 0 && t.receives > 1 && t.receives >= t.maxReceives
 }

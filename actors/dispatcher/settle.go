@@ -108,7 +108,7 @@ func (d *dispatcher) drop(e *execution) {
 }
 
 // onLeaseExpiring: SQS's 12 hours are nearly over, or the queue's retention. A
-// fresh copy gets both anew. On a FIFO pool what the queue is about to drop is
+// fresh copy begins both again. On a FIFO pool what the queue is about to drop is
 // given up.
 func (d *dispatcher) onLeaseExpiring(m *poller.LeaseExpiring) {
 	e := d.execs[m.Lease]

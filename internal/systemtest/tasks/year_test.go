@@ -98,11 +98,14 @@ func newWorld(t *testing.T, n uint64) *world {
 	w := &world{t: t, n: n, rng: rand.New(rand.NewPCG(n, 7))}
 	pick := func(list ...time.Duration) time.Duration { return list[w.rng.IntN(len(list))] }
 	w.fifo = w.rng.IntN(4) == 0
-	w.retention = pick(time.Hour, 6*time.Hour, aDay, 4*aDay, 4*aDay, 14*aDay, 14*aDay)
+	w.retention = pick(time.Hour, 6*time.Hour, aDay, 4*aDay, 14*aDay, 14*aDay, 14*aDay)
 	w.delay = pick(0, 0, 30*time.Second)
 	w.bytes = []int{256 << 10, 1 << 20}[w.rng.IntN(2)]
 	if w.rng.IntN(3) == 0 {
-		w.maxReceives = 50 + w.rng.IntN(100)
+		w.maxReceives = 8 + w.rng.IntN(20)
+		if w.fifo { // which has no copies
+			w.maxReceives += 100
+		}
 	}
 	var err error
 	if w.q, err = localsqs.New(); err != nil {
@@ -300,7 +303,7 @@ func (w *world) end(kill bool) {
 		if kill {
 			p.die()
 		}
-		_ = p.sys.Stop(context.Background()) // what a killed one says reaches nobody
+		_ = p.sys.Stop(context.Background()) // what a killed one says is lost
 		p.die()
 	})
 }
@@ -345,7 +348,7 @@ func (w *world) draw() {
 		}
 		data := ""
 		if w.rng.IntN(4) == 0 {
-			data = strings.Repeat("x", w.rng.IntN(w.bytes/2))
+			data = strings.Repeat("x", w.rng.IntN(w.bytes-4096))
 		}
 		w.tasks = append(w.tasks, f)
 		id, err := chassis.Send(w.t.Context(), w.sender, def, payload{N: i, Data: data}, opts...)
