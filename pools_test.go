@@ -229,7 +229,7 @@ func TestTwoPoolsRunTheirSuspectsOneAfterTheOther(t *testing.T) {
 			sys.AssertSucceeded(id)
 		}
 		if most.Load() != 1 || beside.Load() == 0 {
-			t.Errorf("%d suspects at once, %d healthy executions beside them", most.Load(), beside.Load())
+			t.Errorf("%d suspects at once, %d healthy executions meanwhile", most.Load(), beside.Load())
 		}
 	})
 }

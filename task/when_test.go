@@ -46,7 +46,7 @@ func TestWhenOnCopies(t *testing.T) {
 	}
 }
 
-// TestACopyKeepsWhatAPythonConsumerNeeds: however much of ours there is beside it.
+// TestACopyKeepsWhatAPythonConsumerNeeds: however much of ours there is.
 func TestACopyKeepsWhatAPythonConsumerNeeds(t *testing.T) {
 	now := time.Date(2026, 11, 23, 13, 5, 0, 0, time.UTC)
 	kind, text := "String", "x"

@@ -31,7 +31,7 @@ const (
 
 // WhenLayout is the form of [AttrWhen], %d/%m/%y %H:%M:%S of the Python
 // chassis. Its years are 1969 to 2068; a time beyond them is written as the last
-// or first second of them, with [AttrFar] beside it.
+// or first second of them, and [AttrFar] holds it whole.
 const WhenLayout = "02/01/06 15:04:05"
 
 // NotBeforeDue in [AttrNotBefore] marks a copy made when its time had come:

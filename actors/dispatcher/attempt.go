@@ -18,7 +18,7 @@ import (
 var (
 	ErrDeadline  = errors.New("the attempt's deadline is over")
 	ErrLeaseLost = errors.New("the lease of the message is lost: another process may run it")
-	ErrLeaseEnd  = errors.New("the attempt has lasted as long as SQS can hide a message (12 hours)")
+	ErrLeaseEnd  = errors.New("the attempt has lasted as long as the queue hides or keeps its message (12 hours, or the end of its MessageRetentionPeriod)")
 	ErrDrained   = errors.New("the dispatcher stops and the time for running tasks is over")
 	ErrCancelled = errors.New("the execution was cancelled by an operator")
 	ErrSnoozed   = errors.New("the execution was snoozed by an operator")

@@ -71,6 +71,9 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.giveUp(e, task.ReasonTooLate, &tooLateError{due: t.due, kept: t.kept(now), retention: t.retention})
 		return
 	}
+	if p.kind == planRenew && !d.fits(e) { // it runs as it is, or it would come again for ever
+		p = plan{kind: planRun}
+	}
 	if p.kind != planRun {
 		d.postpone(e, p)
 		return
@@ -101,7 +104,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
-		receives: e.receives, ordered: d.ordered, retention: d.retention(), lease: e.length(),
+		receives: e.receives, ordered: d.ordered, retention: d.retention(),
 		crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
 }
@@ -134,14 +137,6 @@ func (d *dispatcher) ours(t time.Time) time.Time {
 		return t
 	}
 	return t.Add(-d.skew)
-}
-
-// length is that of the lease of e's run.
-func (e *execution) length() time.Duration {
-	if e.entry != nil && e.entry.spec.Lease > 0 {
-		return e.entry.spec.Lease
-	}
-	return e.asked
 }
 
 // due is the time of the first attempt of this copy; zero is at once.

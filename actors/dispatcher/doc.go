@@ -20,17 +20,21 @@
 //	     failure, budget spent       → on_fail task or dead letter, then deleted
 //	     snooze, open breaker, drain → as after a failure, but nothing is spent
 //
-// The failure budget counts, for one message, the failures that it carries, the
-// earlier receives of this copy, each of which ended in a failure or in a crash,
-// and the failures of this delivery. It is given back by its visibility time-out
-// after the first and only failure of a delivery, for then SQS's receive count
-// says the truth, and by a fresh copy that carries the count in all other cases.
-// decide in budget.go is the whole rule.
+// The failure budget counts failures, which are written on the message, and apart
+// from them silent ends: deliveries that ended without a word. On a standard pool
+// a message is given back in one way only, by a fresh copy that carries both; it
+// is hidden only while it is postponed and has not run. So a receive beyond the
+// first of a copy that is due is a silent end, as far as the time that has passed
+// allows one. The pure rules are decide (budget.go), schedule (schedule.go),
+// silentEnds and suspect (suspects.go) and CheckKept (limits.go).
 //
 // On FIFO pools there are no copies, for they would change the order: a failing
-// head waits in place with its lease kept, at whatever length SQS allows, and is
-// hidden where it cannot (a drain). There a drain may therefore cost a message
-// one failure.
+// head waits in place with its lease kept, or hidden; what SQS cannot hide or keep
+// for so long becomes a dead letter, and its group goes on behind it.
+//
+// Words: hold (wait in place), hide (by the visibility time-out), copy, postpone
+// (before its time), renew (a copy marked due), give up, silent end, suspect (two
+// silent ends in a row), isolated (with no other suspect in the process).
 //
 // # Task actors
 //

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ErrSilentDeliveries is the error of a message whose budget was spent by
-// deliveries that ended without a word: its process crashed or lost its lease.
+// ErrSilentDeliveries is the error of a message that is given up for its silent
+// ends: its processes crashed, lost its lease, or never got it.
 var ErrSilentDeliveries = errors.New("its deliveries ended without a word (crashes or lost leases)")
 
 // ErrNotKept says that a task is scheduled for later than its FIFO queue keeps it.
@@ -33,11 +33,16 @@ type tooLateError struct {
 	err       error // the last failure; nil: it has not run
 	due, kept time.Time
 	retention time.Duration
+	full      bool // no copy of it fits into the queue, by which a standard pool waits
 }
 
 func (e *tooLateError) Error() string {
-	why := fmt.Sprintf("the next run would be at %s, and a FIFO pool cannot wait so long: SQS hides a message for 12 hours, and this queue keeps it until %s (MessageRetentionPeriod %v). Send it later, or raise the queue's MessageRetentionPeriod",
-		e.due.UTC().Format(time.RFC3339), e.kept.UTC().Format(time.RFC3339), e.retention)
+	why := "a FIFO pool cannot wait so long: SQS hides a message for 12 hours"
+	if e.full {
+		why = "the message has no room for the attributes of a copy, by which the pool waits"
+	}
+	why = fmt.Sprintf("the next run would be at %s, and %s; this queue keeps it until %s (MessageRetentionPeriod %v)",
+		e.due.UTC().Format(time.RFC3339), why, e.kept.UTC().Format(time.RFC3339), e.retention)
 	if e.err != nil {
 		return e.err.Error() + " (" + why + ")"
 	}

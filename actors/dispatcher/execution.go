@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -89,6 +90,14 @@ func (e *execution) seen() bool {
 	e.before += e.ledger.silent
 	e.ledger.silent = 0
 	return true
+}
+
+// lastError is the last failure as the message has it, or nil.
+func (e *execution) lastError() error {
+	if e.msg.LastError == "" {
+		return nil
+	}
+	return errors.New(e.msg.LastError)
 }
 
 // record writes the ledger onto the message, for a copy of it.

@@ -69,12 +69,21 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 	}}})
 }
 
-// keepWhole gives back a message of which no copy fits into the queue.
+// fits reports whether a copy of e that is due fits into the queue, at least without
+// its error text.
+func (d *dispatcher) fits(e *execution) bool {
+	e.record()
+	m := e.msg
+	m.Due, m.NotBefore, m.LastError, m.First = true, time.Time{}, "", time.Time{}
+	return task.Size(m.Body, m.Attributes()) <= d.maxSize("")
+}
+
+// keepWhole gives back a message that has no room for a copy.
 func (d *dispatcher) keepWhole(e *execution, wait time.Duration, size, limit int) {
 	now := time.Now()
 	left := min(hideLeft(e.received, now), d.timing(e).kept(now).Sub(now))
 	if left <= 0 {
-		d.giveUp(e, task.ReasonTooLate, &tooLateError{due: now.Add(wait), kept: d.timing(e).kept(now), retention: d.retention()})
+		d.giveUp(e, task.ReasonTooLate, &tooLateError{full: true, err: e.lastError(), due: now.Add(wait), kept: d.timing(e).kept(now), retention: d.retention()})
 		return
 	}
 	d.log.WarnContext(e.logContext(), "the message has no room for a copy that carries its count: it is hidden, and its failures count as silent ends. Send less in the body",

@@ -12,7 +12,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// full puts a task on the queue of which no copy with a count fits.
+// full puts a task on the queue that has no room for a copy with a count.
 func (r *rig) full(name string) {
 	r.t.Helper()
 	out, err := task.Encode(name, nil, time.Now())
@@ -50,6 +50,32 @@ func TestAMessageTooFullForACopyIsHiddenAndNotLost(t *testing.T) {
 				if !s.Release || s.Visible > time.Hour {
 					t.Errorf("settled %+v", s)
 				}
+			}
+		})
+	})
+}
+
+// TestAFullMessageThatIsDueRunsThoughItCannotBeRenewed: it came and was hidden for
+// ever, as fast as the queue gives it.
+func TestAFullMessageThatIsDueRunsThoughItCannotBeRenewed(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := 0
+		r.handle("t", func(context.Context, raw) error { runs++; return nil }, task.Window(0))
+		out, err := task.Encode("t", nil, time.Now(), task.At(time.Now().Add(20*time.Hour)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.inspect(func(q *queue) {
+			body := `"` + strings.Repeat("x", task.MaxSize-task.Size("", out.Attributes)-2) + `"`
+			q.messages = append(q.messages, q.made(body, out.Attributes, "", 0))
+		})
+		r.after(21 * time.Hour)
+		if runs != 1 || r.left() != 0 {
+			t.Errorf("%d runs, %d left", runs, r.left())
+		}
+		r.inspect(func(q *queue) {
+			if len(q.settles) > 5 {
+				t.Errorf("%d settles", len(q.settles))
 			}
 		})
 	})

@@ -38,8 +38,7 @@ type timing struct {
 	ordered       bool // FIFO: no copies
 	crowded       bool // too much of the queue's in-flight limit is used up
 	retention     time.Duration
-	lease         time.Duration // of the run that may follow
-	maxReceives   int           // at which the queue's redrive policy takes the message away; 0: it has none
+	maxReceives   int // at which the queue's redrive policy takes the message away; 0: it has none
 }
 
 // postponed reports whether earlier receives of the copy were postponements:
@@ -55,8 +54,8 @@ func (t timing) early() bool {
 }
 
 // counted returns the receives of the copy that were no postponements of ours,
-// and the time since the first of them. A standard queue's copy has none beside
-// them, for it is renewed when it is due; on a FIFO queue each twelve hours until
+// and the time since the first of them. A standard queue's copy has only such,
+// for it is renewed when it is due; on a FIFO queue each twelve hours until
 // it was due took one.
 func (t timing) counted(now time.Time) (receives int, age time.Duration) {
 	switch {
@@ -72,11 +71,16 @@ func (t timing) counted(now time.Time) (receives int, age time.Duration) {
 // kept is the time up to which the queue keeps the message.
 func (t timing) kept(now time.Time) time.Time { return keptUntil(t.sent, t.retention, now) }
 
-// old reports whether too little is left of the message's life for a run and, if
-// the process dies of it, another. One that was renewed already runs as it is: on
-// a queue with so long a backlog it would be renewed for ever.
+// old reports whether a message is to be renewed before it runs, so that a crash
+// and a time without any process cannot end it: in its last quarter, or from the
+// second half on if it was delivered before. One that was renewed already runs at
+// its first delivery: on a queue with so long a backlog it would be renewed for
+// ever.
 func (t timing) old(now time.Time) bool {
-	return !t.marked && t.kept(now).Sub(now) < min(2*t.lease, t.retention/4)
+	if t.receives > 1 {
+		return !t.sent.IsZero() && now.Sub(t.sent) > t.retention/2
+	}
+	return !t.marked && t.kept(now).Sub(now) < t.retention/4
 }
 
 // spare reports whether the queue's redrive policy leaves the copy two more
@@ -84,7 +88,7 @@ func (t timing) old(now time.Time) bool {
 func (t timing) spare() bool { return t.maxReceives == 0 || t.receives+2 <= t.maxReceives }
 
 // last reports whether the redrive policy would take the message at its next
-// receive. A fresh copy begins anew; one of its first receive gains nothing by it.
+// receive. A fresh copy begins at one; a message at its first receive gains nothing by it.
 func (t timing) last() bool {
 	return t.maxReceives > 0 && t.receives > 1 && t.receives >= t.maxReceives
 }

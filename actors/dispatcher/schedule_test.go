@@ -34,7 +34,7 @@ func TestWhenAMessageMayRun(t *testing.T) {
 	// fresh is a message that was sent and received just now, on a queue that
 	// keeps four days.
 	fresh := func(due time.Duration, change ...func(*timing)) timing {
-		m := timing{due: now.Add(due), sent: now, firstReceived: now, received: now, receives: 1, retention: 4 * day, lease: 2 * time.Minute}
+		m := timing{due: now.Add(due), sent: now, firstReceived: now, received: now, receives: 1, retention: 4 * day}
 		for _, c := range change {
 			c(&m)
 		}
@@ -75,10 +75,14 @@ func TestWhenAMessageMayRun(t *testing.T) {
 		{"it came early, and is due by now", fresh(0, received(2*time.Second)), plan{kind: planRenew}},
 		{"it came early, and comes again", fresh(0, received(hour), again), plan{kind: planRenew}},
 		{"a copy made when it was due", fresh(hour, marked), plan{kind: planRun, wait: hour}},
-		{"old", fresh(-hour, age(4*day-15*time.Minute-4*time.Minute+1)), plan{kind: planRenew}},
-		{"nearly old", fresh(-hour, age(4*day-15*time.Minute-4*time.Minute)), plan{}},
+		{"old", fresh(-hour, age(3*day-15*time.Minute+1)), plan{kind: planRenew}},
+		{"nearly old", fresh(-hour, age(3*day-15*time.Minute)), plan{}},
 		{"old, renewed before", fresh(-hour, age(4*day), marked), plan{}},
 
+		{"half of its life over, delivered before", fresh(-hour, age(2*day+1), again), plan{kind: planRenew}},
+		{"that much but once renewed", fresh(-hour, age(2*day+1), again, marked), plan{kind: planRenew}},
+		{"not half of its life", fresh(-hour, age(2*day), again), plan{}},
+		{"half of its life over, waited in a backlog", fresh(-hour, age(2*day+1)), plan{}},
 		{"due in a day, a redrive policy", fresh(day, redrive(3, 1)), plan{planHide, 12*hour - 2*time.Minute}},
 		{"due in a day, its last receive but one", fresh(day, redrive(3, 2)), plan{planDelay, 15 * time.Minute}},
 		{"due, the last receive before a redrive", fresh(-hour, redrive(3, 3)), plan{kind: planRenew}},

@@ -18,7 +18,7 @@ type Settings struct {
 	UnknownTasksDelay   time.Duration `key:"unknown_tasks_delay" rule:"min=1s,max=15m" doc:"its first pause, default 10s; the next ones are up to six times as long"`
 	WhenWindow          time.Duration `key:"when_window" rule:"min=1s" doc:"how early a scheduled task may run, default 300s; a task's own Window goes before"`
 
-	HoldLimit time.Duration `key:"hold_limit" rule:"max=1h" doc:"longest wait that is spent in place with the lease kept, default 30s; a longer one gives the message back"`
+	HoldLimit time.Duration `key:"hold_limit" rule:"max=1h" doc:"longest wait that is spent in place with the lease kept, default 30s; after a longer one a copy runs"`
 	MaxHeld   int           `key:"max_held" rule:"min=1" doc:"messages that may wait in place at once, default 1000; beyond it every wait gives the message back"`
 
 	DeadLetterPool string `key:"dead_letter_pool" doc:"queue of what cannot be run, default the pool's name with _dead"`
@@ -26,9 +26,9 @@ type Settings struct {
 
 	DrainTimeout      time.Duration `key:"drain_timeout" rule:"min=1s" doc:"time that running tasks get at a stop, default 20s"`
 	AbandonAfter      time.Duration `key:"abandon_after" rule:"min=100ms" doc:"time that a handler gets to end after its ctx was cancelled, default 5s; then it is abandoned"`
-	CrashSuspects     string        `key:"crash_suspects" rule:"oneof=alone|together" doc:"how a message runs whose earlier delivery ended without a word: alone in its process (default), or together with others"`
+	CrashSuspects     string        `key:"crash_suspects" rule:"oneof=alone|together" doc:"how messages run after two deliveries in a row that ended without a word: one at a time in a process, while healthy work goes on (alone, default), or together"`
 	OpenBreakerSpends bool          `key:"open_breaker_spends" doc:"whether an attempt refused by an open breaker spends a failure, default false"`
-	PostponedShare    float64       `key:"postponed_share" rule:"min=0.01,max=1" doc:"share of the 120 000 messages in flight that SQS allows above which scheduled messages are postponed by delayed copies, default 0.5"`
+	PostponedShare    float64       `key:"postponed_share" rule:"min=0.01,max=1" doc:"share of the 120 000 messages in flight that SQS allows above which nothing is hidden and waits are spent by delayed copies, default 0.5"`
 	RetentionPeriod   time.Duration `key:"retention_period" rule:"min=60s,max=336h" doc:"how long the queue keeps a message, default 96h as of SQS; a scheduled one is renewed before"`
 	MaxAbandoned      int           `key:"max_abandoned" rule:"min=1" doc:"abandoned handlers still running above which no new tasks are taken, default 1000"`
 }

@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"errors"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -107,7 +106,7 @@ func (d *dispatcher) drop(e *execution) {
 }
 
 // onLeaseExpiring: SQS's 12 hours are nearly over, or the queue's retention. A
-// fresh copy gets both anew. On a FIFO pool what the queue is about to drop is
+// fresh copy begins both again. On a FIFO pool what the queue is about to drop is
 // given up.
 func (d *dispatcher) onLeaseExpiring(m *poller.LeaseExpiring) {
 	e := d.execs[m.Lease]
@@ -136,11 +135,7 @@ func (d *dispatcher) carryOn(e *execution, wait time.Duration, end time.Time) {
 	now := time.Now()
 	t := d.timing(e)
 	if kept := t.kept(now); d.ordered && !kept.After(end.Add(keepMargin(t.retention))) {
-		var err error
-		if e.msg.LastError != "" {
-			err = errors.New(e.msg.LastError)
-		}
-		d.giveUp(e, task.ReasonTooLate, &tooLateError{err: err, due: now.Add(wait), kept: kept, retention: t.retention})
+		d.giveUp(e, task.ReasonTooLate, &tooLateError{err: e.lastError(), due: now.Add(wait), kept: kept, retention: t.retention})
 		return
 	}
 	d.giveBackUnrun(e, min(wait, hideLeft(e.received, now)))

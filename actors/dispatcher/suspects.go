@@ -44,7 +44,7 @@ func (d deliveries) silentEnds() int {
 }
 
 // isolation sees to it that suspects run one at a time. Those that cannot run are
-// given back, for what waits beside a suspect would die with it.
+// given back, for what waits in the process would die with it.
 type isolation struct {
 	parted int           // suspects given back since the last one ended
 	took   time.Duration // the last one's run

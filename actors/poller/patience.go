@@ -11,8 +11,8 @@ import (
 //
 // A NAT or a proxy between here and the queue may forget a connection that is
 // silent for some seconds. Then the answer of a long poll is lost, and what it
-// brought is hidden from everybody for a whole lease. So the wait is halved after
-// each receive that nobody answered, and doubled after a quiet time, which is
+// brought is hidden from all consumers for a whole lease. So the wait is halved after
+// each receive that was not answered, and doubled after a quiet time, which is
 // twice as long each time that the longer wait was too long.
 type patience struct {
 	full  time.Duration // the setting

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// TestReceivesThatNobodyAnswersGetShorterAndLongerAgain: behind something that
+// TestUnansweredReceivesGetShorterAndLongerAgain: behind something that
 // forgets a connection after 8 s of silence.
-func TestReceivesThatNobodyAnswersGetShorterAndLongerAgain(t *testing.T) {
+func TestUnansweredReceivesGetShorterAndLongerAgain(t *testing.T) {
 	p := newPatience(20 * time.Second)
 	now := time.Unix(0, 0)
 	steps := []struct {

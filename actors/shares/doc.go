@@ -21,8 +21,8 @@
 // others: that is what a priority is.
 //
 // Two more things are of the whole process and therefore decided here: how many
-// executions of one task run at once (task.Concurrency), and that the suspect
-// of a crash runs with nothing beside it.
+// executions of one task run at once (task.Concurrency), and which pool may run
+// a crash suspect: one at a time.
 //
 // # Ownership and concurrency
 //

@@ -122,7 +122,7 @@ func TestNoPermitIsIdleWhileOneIsWanted(t *testing.T) {
 					}
 				}
 				if len(b.table.solo) > 0 && b.table.solo[0] != turn {
-					t.Fatal("whose turn it is to run a suspect was not told")
+					t.Fatal("the pool that may run a suspect does not know it")
 				}
 				held, wanted := 0, 0
 				for _, p := range b.pools {

@@ -13,8 +13,8 @@ import (
 )
 
 // Six workers, six reports of 5 minutes in flight; the process dies without a word and is started again; a mail is sent each minute.
-// The six reports ran one by one with nothing beside them, and a mail waited for up to half an hour (hibiken/asynq#334, rails/solid_queue#159).
-// Right: no mail waits longer than 6 minutes (what came back runs together at first, or healthy tasks run beside the one under suspicion).
+// The six reports ran one by one with nothing else, and a mail waited for up to half an hour (hibiken/asynq#334, rails/solid_queue#159).
+// Right: no mail waits longer than 6 minutes (what came back runs together at first, or healthy tasks run while a suspect does).
 func TestAfterACrashHealthyTasksWaitForAllSuspects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		report, mail := task.Define[payload]("report"), task.Define[payload]("mail")

@@ -82,7 +82,7 @@ func tapped(t *testing.T, base *chassistest.System, p *tap, opts ...chassistest.
 	return chassistest.New(t, append([]chassistest.Option{chassistest.Beside(base), chassistest.Options(chassis.WithSQS(client))}, opts...)...)
 }
 
-// quietly sets what a service logs at least, beside other settings.
+// quietly sets what a service logs at least, and other settings.
 func quietly(level logger.Level, change ...func(*chassis.Settings)) chassistest.Option {
 	return chassistest.Settings(func(s *chassis.Settings) {
 		s.Log.Level = level

@@ -47,7 +47,7 @@ func python(ctx context.Context, t *testing.T, client *sqs.Client, pool string, 
 	}
 }
 
-// Two services of the Python chassis idle on a pool whose tasks only the Go service
+// Two services of the Python chassis idle on a pool with tasks that only the Go service
 // knows. Each of their postponements is a receive: 72 of 100 tasks were dead
 // letters that never ran, and the rest ran one at a time.
 func TestPythonConsumersCostNoTaskItsBudget(t *testing.T) {

@@ -98,11 +98,14 @@ func newWorld(t *testing.T, n uint64) *world {
 	w := &world{t: t, n: n, rng: rand.New(rand.NewPCG(n, 7))}
 	pick := func(list ...time.Duration) time.Duration { return list[w.rng.IntN(len(list))] }
 	w.fifo = w.rng.IntN(4) == 0
-	w.retention = pick(time.Hour, 6*time.Hour, aDay, 4*aDay, 4*aDay, 14*aDay)
+	w.retention = pick(time.Hour, 6*time.Hour, aDay, 4*aDay, 14*aDay, 14*aDay, 14*aDay)
 	w.delay = pick(0, 0, 30*time.Second)
 	w.bytes = []int{256 << 10, 1 << 20}[w.rng.IntN(2)]
 	if w.rng.IntN(3) == 0 {
-		w.maxReceives = 50 + w.rng.IntN(100)
+		w.maxReceives = 8 + w.rng.IntN(20)
+		if w.fifo { // which has no copies
+			w.maxReceives += 100
+		}
 	}
 	var err error
 	if w.q, err = localsqs.New(); err != nil {
@@ -170,7 +173,7 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	op := r.Header.Get("X-Amz-Target")
 	op = op[strings.LastIndexByte(op, '.')+1:]
 	if op == "ReceiveMessage" {
-		for range 5 {
+		for range 4 {
 			if p.w.visible() {
 				break
 			}
@@ -178,7 +181,7 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 			case <-ctx.Done():
 				cancel()
 				return nil, ctx.Err()
-			case <-time.After(20 * time.Second):
+			case <-time.After(28 * time.Second):
 			}
 		}
 	}
@@ -222,6 +225,7 @@ func (w *world) process(calm bool) *process {
 	settings.Log.Level = "critical"
 	settings.Tasks.TaskPool, settings.Tasks.Workers, settings.Tasks.MaxWorkers = w.pool(), 4, 4
 	settings.Tasks.RetentionPeriod, settings.Tasks.RequestTimeout = w.retention, time.Minute
+	settings.Tasks.TaskTimeout = 8 * time.Minute // what a receive brings after two minutes is to be worth something
 	if p.sys, err = chassis.New("year", chassis.WithSettings(settings), chassis.WithSQS(client), chassis.WithoutDefaultLogger(),
 		chassis.WithLogOutput(io.Discard), chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond))); err != nil {
 		w.t.Fatal(err)
@@ -299,7 +303,7 @@ func (w *world) end(kill bool) {
 		if kill {
 			p.die()
 		}
-		_ = p.sys.Stop(context.Background()) // what a killed one says reaches nobody
+		_ = p.sys.Stop(context.Background()) // what a killed one says is lost
 		p.die()
 	})
 }
@@ -317,7 +321,7 @@ func (w *world) kill() bool {
 func (w *world) draw() {
 	longest := 40 * aDay
 	if w.retention < aDay {
-		longest = 5 * aDay // its copies are many
+		longest = 2 * aDay // its copies are many
 	}
 	if w.fifo {
 		longest = min(w.retention/16, 2*time.Hour)
@@ -344,7 +348,7 @@ func (w *world) draw() {
 		}
 		data := ""
 		if w.rng.IntN(4) == 0 {
-			data = strings.Repeat("x", w.rng.IntN(w.bytes/2))
+			data = strings.Repeat("x", w.rng.IntN(w.bytes-4096))
 		}
 		w.tasks = append(w.tasks, f)
 		id, err := chassis.Send(w.t.Context(), w.sender, def, payload{N: i, Data: data}, opts...)
@@ -374,10 +378,10 @@ func (w *world) play() {
 		for len(w.fleet) < 3 {
 			w.start()
 		}
-		time.Sleep(time.Hour + w.upTo(2*time.Hour))
+		time.Sleep(20*time.Minute + w.upTo(time.Hour))
 		w.end(w.kill()) // a crash, or a deployment
 		w.start()
-		time.Sleep(w.upTo(4 * time.Hour))
+		time.Sleep(w.upTo(90 * time.Minute))
 		for len(w.fleet) > 0 { // an outage of all of them: days, if the queue keeps messages for longer
 			w.end(w.kill())
 		}
@@ -385,7 +389,7 @@ func (w *world) play() {
 		if w.fifo { // where nothing can be renewed
 			most = w.retention / 16
 		}
-		away := most/3 + time.Duration(w.rng.Int64N(int64(most*2/3)))
+		away := most*2/3 + time.Duration(w.rng.Int64N(int64(most/3)))
 		w.outages++
 		w.longest = max(w.longest, away)
 		time.Sleep(away)
