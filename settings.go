@@ -51,7 +51,7 @@ type TaskSettings struct {
 	DispatcherSettings
 
 	TotalWorkers int                     `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
-	Weight       int                     `key:"weight" rule:"min=0,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
+	Weight       int                     `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
 	Priority     int                     `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
 	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
 }

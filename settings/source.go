@@ -85,6 +85,7 @@ func tell(errs []*Error, e *Error) []*Error {
 	if len(errs) > maxTold {
 		return errs
 	}
+	e.Problem, e.Suggestion = Redacted(e.Problem), Redacted(e.Suggestion)
 	return append(errs, e)
 }
 
