@@ -113,9 +113,10 @@ func LoadSettings(sources ...settings.Option) (Settings, error) {
 
 // Load reads a service's own settings, a struct that [Settings] is embedded in,
 // from sources, or from [Sources] if there are none. The option makes a system
-// that uses them, and whose live page tells of all of them, the service's own
-// too, where each came from; secrets are hidden. All errors are told at once,
-// with their places.
+// that uses them and, from its start on, follows the files: what is tagged live
+// changes while it runs, of the service's own too, see [Live]. Its live page
+// shows where each setting came from; secrets are hidden. The error lists all
+// mistakes, with their places.
 func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	if len(sources) == 0 {
 		sources = Sources()
@@ -138,22 +139,10 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it", cfg)
 	}
 	return cfg, func(o *options) {
-		o.settings = &ours
-		o.explain = func() ([]settings.Entry, error) { return layout.ExplainTree(tree) }
+		l := &loaded[T]{defaults: defaults, sources: sources, layout: layout, first: tree}
+		l.live.set(cfg)
+		o.settings, o.source = &ours, l
 	}, nil
-}
-
-// partOf is the chassis' part of a service's settings.
-func partOf(v reflect.Value) (Settings, bool) {
-	if s, ok := v.Interface().(Settings); ok {
-		return s, true
-	}
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if f.Anonymous && f.Type == reflect.TypeFor[Settings]() {
-			return v.FieldByIndex(f.Index).Interface().(Settings), true
-		}
-	}
-	return Settings{}, false
 }
 
 // check fills in what depends on the service and tells what does not fit

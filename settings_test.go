@@ -14,6 +14,9 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
+// pageClient keeps no connection, whose goroutines would outlive a test.
+var pageClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // health_url has a user and a password in it, as URLs of health checks may. The
 // breaker uses it whole; nothing shows it.
 func TestThePasswordOfAHealthURLIsShown(t *testing.T) {
@@ -63,7 +66,7 @@ func TestThePasswordOfAHealthURLIsShown(t *testing.T) {
 		t.Error("the system has no page")
 	} else {
 		for _, path := range []string{"settings", "breakers", "info", ""} {
-			res, err := http.Get(url + "api/v1/" + path)
+			res, err := pageClient.Get(url + "api/v1/" + path)
 			if err != nil {
 				t.Error(err)
 				continue

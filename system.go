@@ -44,7 +44,7 @@ type System struct {
 
 	current    atomic.Pointer[Settings] // in force
 	applying   sync.Mutex               // one Apply at a time
-	ownSources bool                     // New has read Sources
+	source     source                   // that the settings were loaded from
 	givenQueue bool                     // by WithSQS or WithEmbedded
 	unfollow   func()                   // nil unless they are watched
 
@@ -94,12 +94,13 @@ type options struct {
 	metrics  prometheus.Gatherer
 	around   []task.Middleware
 	tracing  trace.TracerProvider
-	explain  func() ([]settings.Entry, error) // nil: nobody knows where the settings came from
+	source   source // nil: the program has made the settings
 }
 
 // WithSettings uses s instead of reading files and the environment. The live
-// page cannot tell then where they came from; [Load] has an option that can.
-func WithSettings(s Settings) Option { return func(o *options) { o.settings = &s } }
+// page cannot say then where they came from, and no file is followed; [Load]
+// has an option for both.
+func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
 
 // WithLogOutput writes the log to w instead of stdout.
 func WithLogOutput(w io.Writer) Option {
@@ -161,14 +162,12 @@ func New(name string, opts ...Option) (*System, error) {
 	if name == "" {
 		return nil, errors.New("chassis: the service has no name: give one to chassis.New")
 	}
-	own := false
 	if o.settings == nil {
 		_, use, err := Load(DefaultSettings(), append(Sources(), settings.Shared())...)
 		if err != nil {
 			return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 		}
 		use(&o)
-		own = true
 	}
 	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
 	s.halted, s.halt = context.WithCancel(context.Background())
@@ -178,9 +177,12 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	var err error
 	s.settings.Log.Levels = quiet(s.settings.Log.Levels)
-	s.ownSources = own
 	first := s.settings
 	s.current.Store(&first)
+	if s.source = o.source; s.source == nil {
+		s.source = code{s}
+	}
+	s.source.took(first)
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}

@@ -105,6 +105,7 @@ func (d *differ) entries(c *codec, old, new reflect.Value, path []string, live, 
 
 // whole lists what is given by a value that is there in the old or the new
 // settings alone: of a section the fields that are not zero, each by its name.
+// They are as live as the map or pointer that it comes to.
 func (d *differ) whole(c *codec, v reflect.Value, path []string, live, hide bool, side func(string) Change) {
 	for c.kind == pointerCodec && c.within() == structCodec {
 		if v.IsNil() {
@@ -125,7 +126,7 @@ func (d *differ) whole(c *codec, v reflect.Value, path []string, live, hide bool
 	for i := range c.fields {
 		f := &c.fields[i]
 		if fv := v.FieldByIndex(f.index); !fv.IsZero() || c.meansZero(v, f) {
-			d.whole(f.codec, fv, append(slices.Clone(path), f.key), live || f.live, hide || f.secret, side)
+			d.whole(f.codec, fv, append(slices.Clone(path), f.key), live, hide || f.secret, side)
 		}
 	}
 	if len(d.out) == before {

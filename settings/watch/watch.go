@@ -36,7 +36,6 @@ type Update[T any] struct {
 	New     *T                `json:"-"`                 // Old where Err is set
 	Changes []settings.Change `json:"changes,omitempty"` // in the order of the layout; none after an error that is over
 	Err     error             `json:"-"`                 // why the old value stays: the sources' mistakes, or a [*Lost]
-	Tree    *settings.Tree    `json:"-"`                 // the sources that New was read from
 }
 
 // NeedsRestart lists the changes whose settings are not live.
@@ -61,16 +60,16 @@ type Watcher[T any] struct {
 	times    times
 	current  atomic.Pointer[T]
 	stats    atomic.Pointer[Stats]
+	tree     atomic.Pointer[settings.Tree] // that current was read from
 	reload   chan chan Update[T]
 	done     chan struct{}
 
 	// What follows is the goroutine's own.
 	look    *look
-	held    contents       // when the current value was read
-	tree    *settings.Tree // that it was read from
-	changed time.Time      // when the files were last seen to change
-	quiet   *time.Timer    // until they are to be read
-	told    string         // the situation that notify was last called for
+	held    contents    // when the current value was read
+	changed time.Time   // when the files were last seen to change
+	quiet   *time.Timer // until they are to be read
+	told    string      // the situation that notify was last called for
 }
 
 // Start loads the sources as [settings.Load] does and then watches their
@@ -89,7 +88,7 @@ func Follow[T any](ctx context.Context, tree *settings.Tree, defaults T, notify 
 }
 
 func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T, notify func(Update[T]), options []settings.Option) (*Watcher[T], error) {
-	w := &Watcher[T]{defaults: defaults, options: options, notify: notify, times: t, tree: tree, reload: make(chan chan Update[T]), done: make(chan struct{})}
+	w := &Watcher[T]{defaults: defaults, options: options, notify: notify, times: t, reload: make(chan chan Update[T]), done: make(chan struct{})}
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watch: the system gives no watcher (is fs.inotify.max_user_instances used up?): %w", err)
@@ -98,20 +97,22 @@ func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T,
 	w.look = newLook(fs)
 	w.look.at(settings.Files(options...))
 	var first T
-	if tree != nil {
+	again := tree != nil
+	if again {
 		first, err = settings.Decode(tree, defaults)
 	} else {
-		first, w.tree, err = w.load()
+		first, tree, err = w.load()
 	}
 	if err != nil {
 		_ = fs.Close() // the load's error is what counts
 		return nil, err
 	}
-	w.held = newContents(w.look.files, w.tree)
+	w.held = newContents(w.look.files, tree)
+	w.tree.Store(tree)
 	w.current.Store(&first)
 	w.stats.Store(&Stats{Loads: 1, LastLoad: time.Now()})
 	w.quiet, w.changed = time.NewTimer(t.settle), time.Now()
-	if tree == nil {
+	if !again {
 		w.quiet.Stop() // the files were read just now
 	}
 	go w.run(ctx, fs)
@@ -135,6 +136,11 @@ func (w *Watcher[T]) load() (value T, tree *settings.Tree, err error) {
 
 // Current gives the value that was loaded last. It must not be written.
 func (w *Watcher[T]) Current() *T { return w.current.Load() }
+
+// Tree gives the sources that the current value was read from, for
+// [settings.Layout.ExplainTree]. It is a later one where they have changed and
+// the value has not.
+func (w *Watcher[T]) Tree() *settings.Tree { return w.tree.Load() }
 
 // Stats gives the counts so far.
 func (w *Watcher[T]) Stats() Stats { return *w.stats.Load() }
@@ -215,7 +221,7 @@ func (w *Watcher[T]) step(ordered bool) Update[T] {
 		}
 	}
 	old := w.current.Load()
-	u := Update[T]{Old: old, New: old, Err: err, Tree: w.tree}
+	u := Update[T]{Old: old, New: old, Err: err}
 	stats := *w.stats.Load()
 	stats.Loads++
 	stats.LastLoad = time.Now()
@@ -233,7 +239,8 @@ func (w *Watcher[T]) step(ordered bool) Update[T] {
 		stats.LastError = u.Err.Error()
 	default:
 		stats.LastError = ""
-		w.held, w.tree, u.Tree = seen, tree, tree
+		w.held = seen
+		w.tree.Store(tree)
 		if u.Changes = settings.Diff(*old, next); len(u.Changes) > 0 {
 			u.New = &next
 			stats.Changed++
