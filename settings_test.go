@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,4 +94,77 @@ func TestThePasswordOfAHealthURLIsShown(t *testing.T) {
 			t.Errorf("%s shows the password: …%s…", where, text[max(0, i-80):min(len(text), i+30)])
 		}
 	}
+}
+
+// "A settings file of the Python chassis loads unchanged" was not so of these.
+func TestASettingsFileOfAPythonServiceIsRefused(t *testing.T) {
+	for name, text := range map[string]string{
+		"the contract's": "tasks: {task_pool: p, task_timeout: 43200, workers: 9, max_workers: 2, scale_factor: 1, unknown_tasks_retries: 1000, unknown_tasks_delay: 3600, when_window: 0}\n" +
+			"circuit_breaker: {request_timeout: 900, open_timeout: 600, closed_fail_limit: 1000, closed_success_limit: 9, half_fail_limit: 9, half_success_limit: 1}\n",
+		"the original's window": "tasks: {when_window: 300}\n",
+		"own keys":              "name: mailer\nlogs: [a]\nqueues: {a: b}\nadmins: [a@example.org]\ntask: x\nlogger: {handlers: [x]}\nlogo: x.png\n",
+	} {
+		if _, err := chassis.LoadSettings(yaml(text)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for text, want := range map[string][]string{
+		"log: {path: /var/log/x, size: 1}\n": {"chassis.yaml:1:7: log.path: no such key in log", "own_log", "no such key in log"},
+		"log: debug\n":                       {"chassis.yaml:1:6: log: expected a section", "own_log"},
+		"queue: {url: x}\n":                  {"queue.url: no such key", "own_queue"},
+		"admin: [a@example.org]\n":           {"admin: expected a section", "own_admin"},
+		"log: {levl: debug}\n":               {"did you mean level?"},
+		"taks: {workers: 1}\n":               {"did you mean tasks?"},
+	} {
+		_, err := chassis.LoadSettings(yaml(text))
+		for _, w := range want {
+			if err == nil || !strings.Contains(err.Error(), w) || strings.Contains(err.Error(), "own_") != strings.Contains(strings.Join(want, " "), "own_") {
+				t.Errorf("%s: %v, want %q", text, err, w)
+			}
+		}
+		if n := strings.Count(fmt.Sprint(err), "own_"); n > 1 {
+			t.Errorf("%s: told %d times: %v", text, n, err)
+		}
+	}
+}
+
+// Without a section queue the messages end with the process. Where the
+// environment names AWS that was told at INFO.
+func TestAQueueInMemoryOnAWSIsNotWarnedOf(t *testing.T) {
+	for _, name := range []string{"AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	warned := func(change func(*chassis.Settings)) bool {
+		t.Helper()
+		sys, log := newSystem(t, change)
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := sys.Log().Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(log.String(), "the environment names AWS")
+	}
+	if warned(nil) {
+		t.Error("warned of on a laptop")
+	}
+	t.Setenv("AWS_REGION", "eu-central-1")
+	if !warned(nil) {
+		t.Error("not warned of")
+	}
+	if warned(func(s *chassis.Settings) { s.Queue.Path = filepath.Join(t.TempDir(), "q.db") }) {
+		t.Error("a queue in a file is warned of")
+	}
+
+	forbid := chassis.DefaultSettings()
+	forbid.Queue.Memory = "forbid"
+	_, err := chassis.New("mailer", chassis.WithSettings(forbid), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger())
+	if err == nil || !strings.Contains(err.Error(), "queue.region") || !strings.Contains(err.Error(), "in_memory") {
+		t.Errorf("forbidden: %v", err)
+	}
+	if _, err := chassis.LoadSettings(yaml("queue: {in_memory: never}\n")); err == nil || !strings.Contains(err.Error(), "forbid") {
+		t.Errorf("another word: %v", err)
+	}
+	newSystem(t, func(s *chassis.Settings) { s.Queue.Memory, s.Queue.Path = "forbid", filepath.Join(t.TempDir(), "q.db") })
 }

@@ -355,8 +355,8 @@ func (s *System) Start(ctx context.Context) error {
 	s.enter(Running)
 	s.follow()
 	log.Info("running", "queue", s.queue.what, "pool", strings.Join(s.poolNames(), ", "))
-	if s.queue.local != nil && s.settings.Queue.Path == "" && os.Getenv("AWS_EXECUTION_ENV") != "" {
-		log.Warn("this process runs on AWS but its queue is embedded and in memory: set queue.region to use SQS")
+	if aws := namesAWS(); aws != "" && !s.givenQueue && s.settings.Queue.inMemory() {
+		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
 }
