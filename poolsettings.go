@@ -98,6 +98,9 @@ func (t TaskSettings) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 		}
 		if p.TaskPool != "" {
+			if err := poller.CheckQueueName(p.deadPool()); err != nil && poller.CheckQueueName(p.TaskPool) == nil {
+				errs = append(errs, fmt.Errorf("%s: the queue of its dead letters cannot be: %w: give the pool a shorter name, or set dead_letter_pool", where, err))
+			}
 			claim(p.TaskPool, where+" itself")
 			claim(p.deadPool(), "the dead letters of "+where)
 		}
