@@ -36,7 +36,7 @@ func TestAFileThatTheServiceRefusesIsOK(t *testing.T) {
 		"own.yaml":   "mail: {form: a}\n",
 		"other.yaml": "mail: {from: a}\nother: 1\n",
 		"ours.yaml":  "mail: {from: a}\ntasks: {workers: many}\n",
-		"pools.yaml": "mail: {from: a}\nqueue: {region: eu-central-1}\ntasks: {pools: {p: {}}}\n", // told by New
+		"pools.yaml": "mail: {from: a}\nqueue: {region: eu-central-1}\ntasks: {pools: {p: {}}}\n", // New refuses it
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

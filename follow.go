@@ -97,7 +97,7 @@ func (l *LiveSettings[T]) set(value T) {
 }
 
 func (l *loaded[T]) explain() (said, inForce []settings.Entry) {
-	said, _ = l.layout.ExplainTree(l.tree()) // what is wrong in it was told when it was loaded
+	said, _ = l.layout.ExplainTree(l.tree()) // its mistakes were logged when it was loaded
 	if now, err := settings.LayoutOf(*l.live.Get()); err == nil {
 		inForce, _ = now.Explain()
 	}
@@ -120,8 +120,8 @@ func (l *loaded[T]) took(ours Settings) {
 	l.live.set(next)
 }
 
-// follow implements source. A first load that fails, or has other values than
-// when the program loaded them, is told and applied as any later one.
+// follow implements source. What has changed since the program loaded the
+// sources is the first update.
 func (l *loaded[T]) follow(ctx context.Context, s *System) (func(), error) {
 	if len(settings.Files(l.sources...)) == 0 {
 		return func() {}, nil

@@ -51,7 +51,7 @@ type codec struct {
 	fields    []field // of a struct
 	byKey     map[string]int
 	keys      []string
-	zeros     []int // of a struct: the field for the keys whose zero is meant
+	zeros     []int // of a struct: the field that lists the keys given as zero
 	hasSecret bool  // somewhere within
 	validates bool  // has Validate() error
 	err       error

@@ -45,7 +45,7 @@ type Source struct {
 	rank    rank
 	read    func(*opening) []*node
 	file    string // of a file source, where profiles are looked for
-	twin    string // the file by its other name, of which one may be there
+	twin    string // the file by its other name; one of the two may be there
 	fsys    fs.FS
 	path    string                 // of a .env file
 	names   func(*config) []string // of profiles

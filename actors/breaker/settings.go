@@ -53,9 +53,9 @@ type Settings struct {
 	ForgetAfter time.Duration `key:"forget_after" rule:"optional,positive" live:"true" doc:"time without an event after which a closed path entry is dropped with its counts, default 10m"`
 	LogSize     int           `key:"log_size" rule:"optional,min=1,max=1000000" live:"true" doc:"transitions kept in the log, default 256"`
 
-	// Zeros are the keys whose zero is meant, divided by commas, where settings
-	// are laid over others and a zero means "as there". A breaker has no use
-	// for it; a settings file fills it in.
+	// Zeros lists keys, divided by commas: their zero is meant, where these
+	// settings are laid over others and a zero means "as there". A breaker does
+	// not read it; a settings file fills it in.
 	Zeros string `key:"-" zeros:"true"`
 }
 

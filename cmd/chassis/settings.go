@@ -71,7 +71,7 @@ func (a *app) settingsCheck() *cobra.Command {
 
 // others lists the top-level keys that are not the chassis', with their places.
 func others(files []string) []string {
-	tree, _ := settings.Open(append(sources(files), settings.Shared())...) // its mistakes have been told
+	tree, _ := settings.Open(append(sources(files), settings.Shared())...) // its mistakes have been printed
 	_, _ = settings.Decode(tree, chassis.DefaultSettings())
 	var keys []string
 	for _, e := range settings.Mistakes(tree.Unclaimed()) {

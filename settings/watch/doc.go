@@ -37,9 +37,9 @@
 //	last line has no end
 //
 // Keys are those of each file for itself, the elements of a list included. A
-// file that a link puts in another's place is whole. The second and third line
-// are told once, as an update with a [*Lost] as its error. A copy that stands
-// still for more than 5 s can not be told from a file that is done.
+// file that a link puts in another's place is whole. The second and the third
+// case are one update each, with a [*Lost] as its error. A copy that stands still
+// for more than 5 s looks like a file that is done.
 //
 // # Ownership
 //

@@ -114,7 +114,7 @@ func absolute(file string) string {
 }
 
 // endsLine reports whether the last byte of a file is a line break. It is true
-// of a file that cannot be read, which is told elsewhere.
+// of a file that cannot be read: loading it is an error.
 func endsLine(path string, size int64) bool {
 	f, err := os.Open(path)
 	if err != nil {

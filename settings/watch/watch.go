@@ -21,7 +21,7 @@ type times struct {
 	settle time.Duration
 	// rest is how long, where they hold less than before. It is longer than the
 	// pauses of a slow copy (TCP's first retransmissions take 1 to 3 s), and
-	// short for somebody who has taken a line out and waits for it.
+	// short for an operator who has taken a line out.
 	rest time.Duration
 	// again is how often files are looked at without an event. The kubelet
 	// itself syncs a ConfigMap once a minute by default, so this adds little.
@@ -69,7 +69,7 @@ type Watcher[T any] struct {
 	held    contents    // when the current value was read
 	changed time.Time   // when the files were last seen to change
 	quiet   *time.Timer // until they are to be read
-	told    string      // the situation that notify was last called for
+	last    string      // the situation that notify was last called for
 }
 
 // Start loads the sources as [settings.Load] does and then watches their
@@ -119,7 +119,7 @@ func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T,
 	return w, nil
 }
 
-// load reads the sources. Its error tells all mistakes of the sources and of
+// load reads the sources. Its error lists all mistakes of the sources and of
 // what they hold.
 func (w *Watcher[T]) load() (value T, tree *settings.Tree, err error) {
 	tree, err = settings.Open(w.options...)
@@ -204,8 +204,8 @@ func (w *Watcher[T]) stirred() {
 	w.quiet.Reset(w.times.settle)
 }
 
-// step loads once and tells what there is to tell. Files that change under the
-// load are left for later, but by order.
+// step loads once, and calls notify if there is something to say. Files that
+// change under the load are left for later, unless the load was ordered.
 func (w *Watcher[T]) step(ordered bool) Update[T] {
 	if w.look.changed(settings.Files(w.options...)) {
 		w.stirred()
@@ -248,9 +248,9 @@ func (w *Watcher[T]) step(ordered bool) Update[T] {
 		}
 	}
 	w.stats.Store(&stats)
-	before := w.told
-	w.told = situation(u.Err)
-	if w.notify != nil && (len(u.Changes) > 0 || w.told != before) {
+	before := w.last
+	w.last = situation(u.Err)
+	if w.notify != nil && (len(u.Changes) > 0 || w.last != before) {
 		w.notify(u)
 	}
 	return u
