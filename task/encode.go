@@ -67,10 +67,8 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	put(AttrJobName, clean(m.JobName))
 	if !m.When.IsZero() {
 		when := m.When.UTC()
-		if near := clamp(when); near.Equal(when) {
-			put(AttrWhen, when.Format(WhenLayout))
-		} else {
-			put(AttrWhen, near.Format(WhenLayout))
+		put(AttrWhen, when.Format(WhenLayout))
+		if y := when.Year(); y < 1969 || y > 2068 {
 			put(AttrFar, when.Format(time.RFC3339Nano))
 		}
 	}
@@ -101,24 +99,6 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 		fold(attrs)
 	}
 	return attrs
-}
-
-// The first and the last time that WhenLayout can hold.
-var (
-	firstWhen = time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)
-	lastWhen  = time.Date(2068, 12, 31, 23, 59, 59, 0, time.UTC)
-)
-
-// clamp returns the time nearest to when that two digits of a year can hold:
-// the Python chassis would take 2069 for 1969, and run the task at once.
-func clamp(when time.Time) time.Time {
-	if when.Before(firstWhen) {
-		return firstWhen
-	}
-	if when.Year() > lastWhen.Year() {
-		return lastWhen
-	}
-	return when
 }
 
 var stringType = "String"

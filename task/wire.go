@@ -30,8 +30,7 @@ const (
 )
 
 // WhenLayout is the form of [AttrWhen], %d/%m/%y %H:%M:%S of the Python
-// chassis. Its years are 1969 to 2068; a later time is written as the last of
-// them, with [AttrFar] beside it.
+// chassis. Its years are 1969 to 2068; [AttrFar] stands beside a later one.
 const WhenLayout = "02/01/06 15:04:05"
 
 // NotBeforeDue in [AttrNotBefore] marks a copy made when its time had come:
