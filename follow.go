@@ -61,7 +61,7 @@ func Live[T any](s *System, cfg T) *LiveSettings[T] {
 	switch l := s.source.(type) {
 	case *loaded[T]:
 		return &l.live
-	case code:
+	case inCode:
 	default:
 		panic(fmt.Sprintf("chassis: Live: the settings of service %q were loaded as %s, not as %T: give the option of chassis.Load[%T] to chassis.New", s.name, l.typ(), cfg, cfg))
 	}
@@ -220,10 +220,10 @@ func ourPart(v reflect.Value) (reflect.Value, bool) {
 	return reflect.Value{}, false
 }
 
-// code is the source of settings that the program has made.
-type code struct{ s *System }
+// inCode is the source of settings that the program has made.
+type inCode struct{ s *System }
 
-func (c code) explain() (said, inForce []settings.Entry) {
+func (c inCode) explain() (said, inForce []settings.Entry) {
 	if plain, err := settings.LayoutOf(DefaultSettings()); err == nil {
 		said, _ = plain.Explain()
 	}
@@ -233,11 +233,11 @@ func (c code) explain() (said, inForce []settings.Entry) {
 	return said, inForce
 }
 
-func (code) tree() *settings.Tree { return nil }
-func (code) typ() string          { return reflect.TypeFor[Settings]().String() }
-func (code) took(Settings)        {}
+func (inCode) tree() *settings.Tree { return nil }
+func (inCode) typ() string          { return reflect.TypeFor[Settings]().String() }
+func (inCode) took(Settings)        {}
 
-func (code) follow(context.Context, *System) (func(), error) { return func() {}, nil }
+func (inCode) follow(context.Context, *System) (func(), error) { return func() {}, nil }
 
 // follow applies what changes in the sources that the settings were loaded
 // from, until the system stops. That it cannot be done is no reason not to serve.

@@ -180,7 +180,7 @@ func New(name string, opts ...Option) (*System, error) {
 	first := s.settings
 	s.current.Store(&first)
 	if s.source = o.source; s.source == nil {
-		s.source = code{s}
+		s.source = inCode{s}
 	}
 	s.source.took(first)
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {

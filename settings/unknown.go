@@ -38,13 +38,16 @@ func (d *decoder) unknown(c *codec, k kid) {
 }
 
 // resembles reports whether a value under a key that is nearly the field's may
-// be meant for it: a section must have one of its keys.
+// be meant for it: a section must be empty, or have one of its keys.
 func (f *field) resembles(n *node) bool {
 	c := f.codec
 	for c.kind == pointerCodec {
 		c = c.elem
 	}
 	if c.kind != structCodec {
+		return true
+	}
+	if len(n.kids) == 0 && n.kind == mapNode || n.kind == nullNode {
 		return true
 	}
 	return n.kind == mapNode && slices.ContainsFunc(n.kids, func(k kid) bool { _, has := c.byKey[k.key]; return has })

@@ -58,8 +58,10 @@ func (a *app) settingsCheck() *cobra.Command {
 					fmt.Fprintln(a.out, "ok")
 				}
 			}
-			if err := a.tellOthers(others(files)); err != nil {
-				return err
+			if len(mistakes) == 0 || !a.json {
+				if err := a.tellOthers(others(files, mistakes)); err != nil {
+					return err
+				}
 			}
 			if len(mistakes) > 0 {
 				return &coded{exitSettings, fmt.Errorf("mistakes in the settings: %d", len(mistakes))}
@@ -69,12 +71,16 @@ func (a *app) settingsCheck() *cobra.Command {
 	}
 }
 
-// others lists the top-level keys that are not the chassis', with their places.
-func others(files []string) []string {
+// others lists the top-level keys that are not the chassis', with their places,
+// less those that a mistake is about.
+func others(files []string, mistakes []*settings.Error) []string {
 	tree, _ := settings.Open(append(sources(files), settings.Shared())...) // its mistakes have been printed
 	_, _ = settings.Decode(tree, chassis.DefaultSettings())
 	var keys []string
 	for _, e := range settings.Mistakes(tree.Unclaimed()) {
+		if slices.ContainsFunc(mistakes, func(m *settings.Error) bool { return m.Pos == e.Pos }) {
+			continue
+		}
 		if e.Path == "" {
 			keys = append(keys, e.Pos.String())
 			continue
@@ -85,7 +91,7 @@ func others(files []string) []string {
 }
 
 // tellOthers says what was not looked at, in JSON on stderr: stdout has the
-// mistakes.
+// mistakes. Of a file with some, stderr has the error instead.
 func (a *app) tellOthers(keys []string) error {
 	switch {
 	case len(keys) == 0:

@@ -51,6 +51,7 @@
 //
 // # Debugging and tests
 //
-// Stats tells loads, failures and the last error. Reload loads at once and
-// gives what came of it, so that a test need not wait for an event.
+// Stats has the loads, the failures and the last error. Reload loads at once and
+// gives what came of it, so a test need not wait for an event. A watcher waits
+// for the file system, so it does not work in a testing/synctest bubble.
 package watch
