@@ -161,21 +161,22 @@ func (l *loaded[T]) update(ctx context.Context, s *System, u watch.Update[T]) {
 	if err != nil && len(changes) == 0 {
 		return
 	}
-	l.own(s, *u.New)
+	own := l.own(s, *u.New)
 	s.explainAgain()
+	s.logChanges(own)
 }
 
-// own puts what is live of the service's own settings in force.
-func (l *loaded[T]) own(s *System, next T) {
+// own puts what is live of the service's own settings in force, and returns
+// what differs.
+func (l *loaded[T]) own(s *System, next T) []settings.Change {
 	old := *l.live.Get()
 	changes := slices.DeleteFunc(settings.Diff(old, next), func(c settings.Change) bool { return ourSections()[section(c.Path)] })
-	if len(changes) == 0 {
-		return
+	if len(changes) > 0 {
+		now := settings.Live(old, next)
+		setPart(reflect.ValueOf(&now).Elem(), s.Settings())
+		l.live.set(now)
 	}
-	now := settings.Live(old, next)
-	setPart(reflect.ValueOf(&now).Elem(), s.Settings())
-	l.live.set(now)
-	s.logChanges(changes)
+	return changes
 }
 
 // ourSections are the top-level keys of the chassis.

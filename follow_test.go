@@ -161,12 +161,19 @@ func (f *follower) neverDefaults() {
 	}
 }
 
-// warned reports whether the log has a line at WARN with the texts.
+// warned reports whether the log has, or soon gets, a line at WARN with the texts.
 func (f *follower) warned(texts ...string) bool {
-	for line := range strings.Lines(f.log.String()) {
-		if strings.Contains(line, `"level":"WARN"`) && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
-			return true
+	f.t.Helper()
+	for range 1000 {
+		if err := f.sys.Log().Flush(f.t.Context()); err != nil {
+			f.t.Fatal(err)
 		}
+		for line := range strings.Lines(f.log.String()) {
+			if strings.Contains(line, `"level":"WARN"`) && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+				return true
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return false
 }
