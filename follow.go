@@ -174,7 +174,9 @@ func (l *loaded[T]) own(s *System, next T) []settings.Change {
 	if len(changes) > 0 {
 		now := settings.Live(old, next)
 		setPart(reflect.ValueOf(&now).Elem(), s.Settings())
-		l.live.set(now)
+		if len(settings.Diff(old, now)) > 0 {
+			l.live.set(now)
+		}
 	}
 	return changes
 }
