@@ -40,7 +40,7 @@ func newConsole(s *System, o *options) *console {
 	l := &life{}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	f := &console{life: l, sys: s, metrics: o.metrics, began: time.Now(),
-		census: census{life: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s, loaded: o.explain}}
+		census: census{life: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s, given: o.source == nil}}
 	return f
 }
 

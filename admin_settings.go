@@ -1,7 +1,6 @@
 package chassis
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,65 +9,66 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-// origins tells each setting's value and where it came from.
+// origins lists each setting's value and where it came from.
 type origins struct {
-	sys    *System
-	loaded func() ([]settings.Entry, error) // of [Load]; nil if the program gave the settings
-	list   atomic.Pointer[[]admin.Setting]  // made at the start and when settings change
+	sys   *System
+	given bool                            // by the program, not loaded
+	list  atomic.Pointer[[]admin.Setting] // made at the start and when settings change
+	of    atomic.Pointer[settings.Tree]   // that list was made of
 }
 
 // Settings implements admin.Explained.
-func (o *origins) Settings() []admin.Setting { return slices.Clone(*o.list.Load()) }
+func (o *origins) Settings() []admin.Setting {
+	if o.of.Load() != o.sys.source.tree() && o.sys.applying.TryLock() { // lines have moved, and no value has changed
+		o.find()
+		o.sys.applying.Unlock()
+	}
+	return slices.Clone(*o.list.Load())
+}
 
-// find lists the service's own settings and then the chassis' in force, with
-// what they were loaded from. What is neither loaded nor a default was given by the
-// program, or, if all were loaded, by the chassis, such as a name made of the
-// service's.
+// find lists the service's own settings in force and then the chassis', each
+// with its origin: where the sources give this value, or where they gave it
+// when it was put in force, if they give another now. What no source gives and
+// is no default was given by the program or, if all were loaded, by the
+// chassis, such as a name made of the service's.
 func (o *origins) find() {
-	now, err := settings.LayoutOf(o.sys.Settings())
-	plain, err2 := settings.LayoutOf(DefaultSettings())
-	if err := errors.Join(err, err2); err != nil {
-		o.sys.Logger("admin").Error("the settings cannot be explained", "error", err)
-		return
+	otherwise := "the chassis"
+	if o.given {
+		otherwise = "the program"
 	}
-	load, otherwise := o.loaded, "the chassis"
-	if load == nil {
-		load, otherwise = func() ([]settings.Entry, error) { return plain.Explain() }, "the program"
-	}
-	loaded, _ := load() // what is wrong in them New has told
-	from := make(map[string]settings.Entry, len(loaded))
-	for _, e := range loaded {
+	o.of.Store(o.sys.source.tree())
+	said, inForce := o.sys.source.explain()
+	from := make(map[string]settings.Entry, len(said))
+	for _, e := range said {
 		from[e.Path] = e
 	}
-	inForce, _ := now.Explain()
-	sections := map[string]bool{}
-	var list []admin.Setting
-	add := func(e settings.Entry, from string) {
-		list = append(list, admin.Setting{Key: e.Path, Value: e.Value, From: from, Doc: e.Doc, Secret: e.Secret})
-	}
-	for _, e := range inForce {
-		sections[section(e)] = true
-	}
-	for _, e := range loaded {
-		if !sections[section(e)] {
-			add(e, originOf(e))
+	before := map[string]admin.Setting{}
+	if list := o.list.Load(); list != nil {
+		for _, s := range *list {
+			before[s.Key] = s
 		}
 	}
+	ours := ourSections()
+	var list, chassis []admin.Setting
 	for _, e := range inForce {
+		s := admin.Setting{Key: e.Path, Value: e.Value, From: otherwise, Doc: e.Doc, Secret: e.Secret}
 		if given, known := from[e.Path]; known && given.Value == e.Value {
-			add(e, originOf(given))
-			continue
+			s.From = originOf(given)
+		} else if was, known := before[e.Path]; known && was.Value == e.Value && was.From != otherwise {
+			s.From = strings.TrimSuffix(was.From, untilRestart) + untilRestart
 		}
-		add(e, otherwise)
+		if ours[section(e.Path)] {
+			chassis = append(chassis, s)
+		} else {
+			list = append(list, s)
+		}
 	}
+	list = append(list, chassis...)
 	o.list.Store(&list)
 }
 
-// section is the top-level key that a setting is under.
-func section(e settings.Entry) string {
-	name, _, _ := strings.Cut(e.Path, ".")
-	return name
-}
+// untilRestart marks the origin of a value that the sources no longer give.
+const untilRestart = ", until a restart: it has changed since"
 
 // originOf is where a value was given: file, line and column, or a variable.
 func originOf(e settings.Entry) string {

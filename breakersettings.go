@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/settings"
@@ -20,7 +21,8 @@ type BreakerSettings struct {
 }
 
 // ServiceLimits is one service of circuit_breaker.services. The zero value of a
-// field means that it is as in the section.
+// field means that it is as in the section, unless Zeros has its key: what a
+// settings file gives is in force, a zero too.
 type ServiceLimits breaker.Settings
 
 // Of returns the limits of a service, as [breaker.Breaker.Service] names it.
@@ -39,11 +41,13 @@ func (l ServiceLimits) over(all breaker.Settings) breaker.Settings {
 		all.Window, all.WindowCalls = 0, 0
 	}
 	own, into := reflect.ValueOf(l), reflect.ValueOf(&all).Elem()
+	zeros := strings.Split(l.Zeros, ",")
 	for i := range own.NumField() {
-		if f := own.Field(i); !f.IsZero() {
+		if f := own.Field(i); !f.IsZero() || slices.Contains(zeros, own.Type().Field(i).Tag.Get("key")) {
 			into.Field(i).Set(f)
 		}
 	}
+	all.Zeros = ""
 	return all
 }
 

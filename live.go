@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"reflect"
-	"slices"
 
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/settings"
-	"github.com/sambatech/chassis/settings/watch"
 )
 
 // Apply puts in force what of next can change while the service runs: the
@@ -22,10 +19,20 @@ import (
 // [logger.Logger.SetLevel], and a breaker's own settings, stay unless next
 // changes their setting.
 //
-// A system that reads its settings itself does this whenever a file changes.
+// A system whose settings were loaded from files, by [New] or by [Load], does
+// this whenever one of them changes.
 func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	changes, err := s.apply(ctx, next)
+	if len(changes) > 0 {
+		s.explainAgain()
+	}
+	return changes, err
+}
+
+// apply is Apply under the lock.
+func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, error) {
 	if s.State() >= Stopping {
 		return nil, ErrStopped
 	}
@@ -44,18 +51,9 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 	if len(changes) == 0 {
 		return nil, nil
 	}
-	now := old
-	now.Log.Level, now.Log.Levels = next.Log.Level, next.Log.Levels
-	now.CircuitBreaker = next.CircuitBreaker
-	now.Tasks.Workers, now.Tasks.MaxWorkers, now.Tasks.ScaleFactor = next.Tasks.Workers, next.Tasks.MaxWorkers, next.Tasks.ScaleFactor
-	now.Tasks.Pools = maps.Clone(old.Tasks.Pools)
-	for name, pool := range now.Tasks.Pools {
-		if p, stays := next.Tasks.Pools[name]; stays {
-			pool.Workers, pool.MaxWorkers, pool.ScaleFactor = p.Workers, p.MaxWorkers, p.ScaleFactor
-			now.Tasks.Pools[name] = pool
-		}
-	}
-	s.current.Store(&now) // before anybody is told: who begins from here on begins with it
+	now := settings.Live(old, next)
+	s.current.Store(&now) // first: what begins from here on begins with it
+	s.source.took(now)
 
 	var errs []error
 	s.relevel(old.Log, now.Log)
@@ -67,9 +65,11 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 			errs = append(errs, r.client.Resize(ctx, t.Workers, t.MaxWorkers, t.ScaleFactor))
 		}
 	}
-	if s.console.server.Load() != nil {
-		s.console.origins.find()
-	}
+	s.logChanges(changes)
+	return changes, errors.Join(errs...)
+}
+
+func (s *System) logChanges(changes []settings.Change) {
 	for _, c := range changes {
 		if c.Live {
 			s.Logger("chassis").Info("a setting has changed", "setting", c.Path, "from", c.Old, "to", c.New)
@@ -77,7 +77,13 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old, "to", c.New)
 		}
 	}
-	return changes, errors.Join(errs...)
+}
+
+// explainAgain has the live page say where the settings in force come from.
+func (s *System) explainAgain() {
+	if s.console.server.Load() != nil {
+		s.console.origins.find()
+	}
 }
 
 // relevel sets the levels that differ. Both were judged.
@@ -118,43 +124,4 @@ func fill(v, def reflect.Value) {
 			f.Set(def.Field(i))
 		}
 	}
-}
-
-// follow applies what changes in the sources that New has read, until the
-// system stops. That it cannot be done is no reason not to serve.
-func (s *System) follow() {
-	if !s.ownSources {
-		return
-	}
-	log := s.Logger("chassis")
-	if layout, err := settings.LayoutOf(DefaultSettings()); err == nil {
-		s.applying.Lock() // from here on the page explains what the sources say by then
-		s.console.origins.loaded = func() ([]settings.Entry, error) { return layout.Explain(append(Sources(), settings.Shared())...) }
-		s.applying.Unlock()
-	}
-	ctx, end := context.WithCancel(context.Background())
-	apply := func(next Settings) {
-		limit, cancel := context.WithTimeout(ctx, stopTimeout)
-		defer cancel()
-		if _, err := s.Apply(limit, next); err != nil && !errors.Is(err, ErrStopped) {
-			log.Error("changed settings are not applied", "error", err)
-		}
-	}
-	caught := make(chan struct{}) // up: the watcher's first value is in force, and a later one may be
-	watcher, err := watch.Start(ctx, DefaultSettings(), func(u watch.Update[Settings]) {
-		<-caught
-		if u.Err != nil {
-			log.Error("the settings have a mistake: those in force stay", "error", u.Err)
-			return
-		}
-		apply(*u.New)
-	}, append(slices.Clone(Sources()), settings.Shared())...)
-	if err != nil {
-		end()
-		log.Warn("the settings are not watched: a change needs a restart", "error", err)
-		return
-	}
-	apply(*watcher.Current()) // they may have changed since New
-	close(caught)
-	s.unfollow = func() { end(); watcher.Wait() }
 }

@@ -7,6 +7,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/settings"
 )
 
 var (
@@ -50,6 +54,24 @@ func TestEveryPromiseOfTheMigrationHasItsTest(t *testing.T) {
 		if strings.HasPrefix(name, "TestCompat") && !named[name] {
 			t.Errorf("%s is not in the table of docs/migrating.md", name)
 		}
+	}
+}
+
+var migratingFile = regexp.MustCompile("(?ms)^```yaml\n# (\\S+)\n(.*?)^```$")
+
+// TestTheFilesOfTheMigrationLoad loads the settings files of the worked example.
+func TestTheFilesOfTheMigrationLoad(t *testing.T) {
+	page, err := os.ReadFile("docs/migrating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []settings.Option
+	for _, block := range migratingFile.FindAllStringSubmatch(string(page), -1) {
+		sources = append(sources, settings.Bytes(block[1], settings.YAML, []byte(block[2])))
+	}
+	s, err := chassis.LoadSettings(sources...)
+	if err != nil || len(sources) != 2 || s.Tasks.TaskPool != "mailer-tasks" || s.CircuitBreaker.OpenTimeout != 10*time.Minute || s.Queue.Region != "eu-central-1" || s.Log.Format != "stackdriver" {
+		t.Errorf("%d files: %+v, %v", len(sources), s, err)
 	}
 }
 

@@ -17,13 +17,13 @@ import (
 // tasks, but for weight and priority, which have their own defaults, and the
 // dead-letter pool, of which each has its own.
 type PoolSettings struct {
-	Workers        int           `key:"workers" rule:"min=0" live:"true" doc:"executions at once of this pool, default as in tasks"`
-	MaxWorkers     int           `key:"max_workers" rule:"min=0" live:"true" doc:"that scaling may go up to, default as in tasks"`
-	ScaleFactor    int           `key:"scale_factor" rule:"min=0" live:"true" doc:"waiting messages for each worker before one is added, default as in tasks"`
-	TaskTimeout    time.Duration `key:"task_timeout" rule:"min=0s,max=12h" doc:"length of a lease, default as in tasks"`
-	Weight         int           `key:"weight" rule:"min=0,max=1000" doc:"part of total_workers in proportion to the other pools', default 1"`
+	Workers        int           `key:"workers" rule:"optional,min=1" live:"true" doc:"executions at once of this pool, default as in tasks"`
+	MaxWorkers     int           `key:"max_workers" rule:"optional,min=1" live:"true" doc:"that scaling may go up to, default as in tasks"`
+	ScaleFactor    int           `key:"scale_factor" rule:"optional,min=1" live:"true" doc:"waiting messages for each worker before one is added, default as in tasks"`
+	TaskTimeout    time.Duration `key:"task_timeout" rule:"optional,min=1s,max=12h" doc:"length of a lease, default as in tasks"`
+	Weight         int           `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers in proportion to the other pools', default 1"`
 	Priority       int           `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
-	DeadLetterPool string        `key:"dead_letter_pool" doc:"queue of what cannot be run, default the pool's name with _dead"`
+	DeadLetterPool string        `key:"dead_letter_pool" rule:"optional,nonempty" doc:"queue of what cannot be run, default the pool's name with _dead"`
 }
 
 // EachPool returns the settings of each pool with those of the section tasks
@@ -98,6 +98,9 @@ func (t TaskSettings) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 		}
 		if p.TaskPool != "" {
+			if err := poller.CheckQueueName(p.deadPool()); err != nil && poller.CheckQueueName(p.TaskPool) == nil {
+				errs = append(errs, fmt.Errorf("%s: the queue of its dead letters cannot be: %w: give the pool a shorter name, or set dead_letter_pool", where, err))
+			}
 			claim(p.TaskPool, where+" itself")
 			claim(p.deadPool(), "the dead letters of "+where)
 		}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +53,7 @@ type TaskSettings struct {
 	DispatcherSettings
 
 	TotalWorkers int                     `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
-	Weight       int                     `key:"weight" rule:"min=0,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
+	Weight       int                     `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
 	Priority     int                     `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
 	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
 }
@@ -60,6 +62,7 @@ type TaskSettings struct {
 // profile the queue is the embedded one; with any of them it is SQS.
 type QueueSettings struct {
 	Path   string      `key:"path" doc:"file that keeps the embedded queue's messages; empty: in memory, and gone with the process"`
+	Memory string      `key:"in_memory" rule:"oneof=allow|forbid" doc:"whether the embedded queue may be in memory: with forbid a service that has neither a path nor SQS does not start; default allow"`
 	Listen string      `key:"listen" doc:"address, such as 127.0.0.1:9324, on which the embedded queue also serves other processes; off loopback it needs server.access_key; empty: none"`
 	Server QueueServer `key:"server"`
 	SQSSettings
@@ -68,6 +71,26 @@ type QueueSettings struct {
 // Embedded says whether the queue is the embedded one.
 func (q QueueSettings) Embedded() bool {
 	return q.Endpoint == "" && q.Region == "" && q.Profile == ""
+}
+
+// inMemory reports whether the messages end with the process.
+func (q QueueSettings) inMemory() bool { return q.Embedded() && q.Path == "" }
+
+// awsVariables are set where a process runs on AWS (Lambda, ECS, EKS), or is
+// meant to reach it.
+var awsVariables = []string{
+	"AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+	"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE",
+}
+
+// namesAWS returns the first variable by which the environment names AWS, or "".
+func namesAWS() string {
+	for _, name := range awsVariables {
+		if os.Getenv(name) != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // Validate tells that the settings choose both queues.
@@ -90,19 +113,19 @@ func DefaultSettings() Settings {
 		Log:            logger.DefaultSettings(),
 		CircuitBreaker: BreakerSettings{Settings: breaker.DefaultSettings()},
 		Tasks:          TaskSettings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()},
-		Queue:          QueueSettings{SQSSettings: sqsclient.DefaultSettings()},
+		Queue:          QueueSettings{Memory: "allow", SQSSettings: sqsclient.DefaultSettings()},
 		Admin:          admin.DefaultSettings(),
 	}
 }
 
 // Sources is where [New] looks for settings, each over the one before:
-// chassis.yaml, chassis.toml and chassis.json in the working directory if they
-// are there, the profiles beside them that CHASSIS_PROFILE names
+// chassis.yaml (or chassis.yml, but not both), chassis.toml and chassis.json in
+// the working directory if they are there, the profiles beside them that CHASSIS_PROFILE names
 // (chassis.prod.yaml for "prod"), the CHASSIS_ variables of a .env file if
 // there is one, and the variables CHASSIS_SECTION__KEY.
 func Sources() []settings.Option {
 	return []settings.Option{
-		settings.OptionalFile("chassis.yaml"),
+		settings.OptionalYAML("chassis"),
 		settings.OptionalFile("chassis.toml"),
 		settings.OptionalFile("chassis.json"),
 		settings.ProfilesFromEnv("CHASSIS_PROFILE"),
@@ -115,14 +138,38 @@ func Sources() []settings.Option {
 // top-level keys to the service, if they are not likely misspellings of one of
 // ours. All errors are told at once, with their places.
 func LoadSettings(sources ...settings.Option) (Settings, error) {
-	return settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
+	s, err := settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
+	return s, sectionTaken(err)
+}
+
+// newSections are the sections that the Python chassis does not have, so that a
+// service of it may have its own of that name.
+var newSections = []string{"log", "queue", "admin"}
+
+// sectionTaken adds to the first mistake in each of [newSections] what to do if
+// the section is the service's own.
+func sectionTaken(err error) error {
+	said := map[string]bool{}
+	for _, m := range settings.Mistakes(err) {
+		name := section(m.Path)
+		unknown := m.Kind == settings.KindUnknown && (m.Suggestion == "" || section(m.Suggestion) != name && strings.Contains(m.Suggestion, "."))
+		if said[name] || m.Pos.File == "" || !slices.Contains(newSections, name) || !unknown && (m.Kind != settings.KindType || m.Path != name) {
+			continue
+		}
+		said[name] = true
+		m.Suggestion = ""
+		m.Problem += "; the section " + name + " is the chassis': if this one is the service's own, give it another name, such as own_" + name +
+			", in the file and where it is read, or give the Go service a file of its own"
+	}
+	return err
 }
 
 // Load reads a service's own settings, a struct that [Settings] is embedded in,
 // from sources, or from [Sources] if there are none. The option makes a system
-// that uses them, and whose live page tells of all of them, the service's own
-// too, where each came from; secrets are hidden. All errors are told at once,
-// with their places.
+// that uses them and, from its start on, follows the files: what is tagged live
+// changes while it runs, of the service's own too, see [Live]. Its live page
+// shows where each setting came from; secrets are hidden. The error lists all
+// mistakes, with their places.
 func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	if len(sources) == 0 {
 		sources = Sources()
@@ -138,29 +185,17 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	}
 	if err != nil {
 		_, all := settings.Load(defaults, sources...) // mistakes of the sources and of the values together
-		return cfg, nil, cmp.Or(all, err)
+		return cfg, nil, sectionTaken(cmp.Or(all, err))
 	}
 	ours, ok := partOf(reflect.ValueOf(cfg))
 	if !ok {
 		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it", cfg)
 	}
 	return cfg, func(o *options) {
-		o.settings = &ours
-		o.explain = func() ([]settings.Entry, error) { return layout.ExplainTree(tree) }
+		l := &loaded[T]{defaults: defaults, sources: sources, layout: layout, first: tree}
+		l.live.set(cfg)
+		o.settings, o.source = &ours, l
 	}, nil
-}
-
-// partOf is the chassis' part of a service's settings.
-func partOf(v reflect.Value) (Settings, bool) {
-	if s, ok := v.Interface().(Settings); ok {
-		return s, true
-	}
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if f.Anonymous && f.Type == reflect.TypeFor[Settings]() {
-			return v.FieldByIndex(f.Index).Interface().(Settings), true
-		}
-	}
-	return Settings{}, false
 }
 
 // check fills in what depends on the service and tells what does not fit
@@ -175,6 +210,9 @@ func (s *Settings) check(service string, given bool) error {
 	}
 	if err := s.Queue.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("queue: %w", err))
+	}
+	if !given && s.Queue.inMemory() && s.Queue.Memory == "forbid" {
+		errs = append(errs, errors.New("queue: in_memory is forbid, and nothing else is chosen: set queue.region for SQS, or queue.path for a file"))
 	}
 	if err := s.CircuitBreaker.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))

@@ -45,7 +45,7 @@ type System struct {
 
 	current    atomic.Pointer[Settings] // in force
 	applying   sync.Mutex               // one Apply at a time
-	ownSources bool                     // New has read Sources
+	source     source                   // that the settings were loaded from
 	givenQueue bool                     // by WithSQS or WithEmbedded
 	unfollow   func()                   // nil unless they are watched
 
@@ -95,12 +95,13 @@ type options struct {
 	metrics  prometheus.Gatherer
 	around   []task.Middleware
 	tracing  trace.TracerProvider
-	explain  func() ([]settings.Entry, error) // nil: nobody knows where the settings came from
+	source   source // nil: the program has made the settings
 }
 
 // WithSettings uses s instead of reading files and the environment. The live
-// page cannot tell then where they came from; [Load] has an option that can.
-func WithSettings(s Settings) Option { return func(o *options) { o.settings = &s } }
+// page cannot say then where they came from, and no file is followed; [Load]
+// has an option for both.
+func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
 
 // WithLogOutput writes the log to w instead of stdout.
 func WithLogOutput(w io.Writer) Option {
@@ -162,14 +163,12 @@ func New(name string, opts ...Option) (*System, error) {
 	if name == "" {
 		return nil, errors.New("chassis: the service has no name: give one to chassis.New")
 	}
-	own := false
 	if o.settings == nil {
 		_, use, err := Load(DefaultSettings(), append(Sources(), settings.Shared())...)
 		if err != nil {
 			return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 		}
 		use(&o)
-		own = true
 	}
 	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
 	s.halted, s.halt = context.WithCancel(context.Background())
@@ -179,9 +178,12 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	var err error
 	s.settings.Log.Levels = quiet(s.settings.Log.Levels)
-	s.ownSources = own
 	first := s.settings
 	s.current.Store(&first)
+	if s.source = o.source; s.source == nil {
+		s.source = inCode{s}
+	}
+	s.source.took(first)
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
@@ -354,8 +356,8 @@ func (s *System) Start(ctx context.Context) error {
 	s.enter(Running)
 	s.follow()
 	log.Info("running", "queue", s.queue.what, "pool", strings.Join(s.poolNames(), ", "))
-	if s.queue.local != nil && s.settings.Queue.Path == "" && os.Getenv("AWS_EXECUTION_ENV") != "" {
-		log.Warn("this process runs on AWS but its queue is embedded and in memory: set queue.region to use SQS")
+	if aws := namesAWS(); aws != "" && !s.givenQueue && s.settings.Queue.inMemory() {
+		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (d *decoder) rules(f *field, n *node, at Position, v reflect.Value) {
 		}
 		v = s.reveal()
 	}
-	if f.rules.zero && v.IsZero() {
+	if (f.rules.zero || f.rules.optional && n == nil) && v.IsZero() {
 		return
 	}
 	for i := range f.rules.own {
@@ -66,6 +66,9 @@ func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value)
 		e.Suggestion = nearest(showValue(v), r.near)
 		if r.name == "lower" {
 			e.Suggestion = strings.ToLower(v.String())
+		}
+		if f.rules.optional && v.IsZero() {
+			e.Problem += ": leave it out for its default"
 		}
 	}
 	if n != nil && n.more().alias != "" {

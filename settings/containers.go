@@ -27,7 +27,7 @@ func (d *decoder) list(c *codec, f *field, n *node, v reflect.Value, hide bool) 
 		m := fromText(n, '[')
 		if m == nil {
 			if strings.HasPrefix(strings.TrimSpace(n.text), "[") {
-				d.misfit(c, n, &misfit{hint: ": it begins as JSON but is not"}, hide || c.hasSecret)
+				d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: put each element in double quotes, or give one element a variable (" + n.more().name + "__0)"}, hide || c.hasSecret)
 				return false
 			}
 			m = fromCommas(n)
@@ -113,6 +113,7 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 		d.misfit(c, n, errNotThis, hide || c.hasSecret)
 		return false
 	}
+	n, ok := d.cased(n, v)
 	out := reflect.MakeMapWithSize(v.Type(), len(n.kids))
 	if how == Replace {
 		for n.more().own != nil {
@@ -123,7 +124,6 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 			out.SetMapIndex(k, v.MapIndex(k))
 		}
 	}
-	ok := true
 	for _, k := range n.kids {
 		d.path = append(d.path, k.key)
 		key := reflect.New(c.key.typ).Elem()
@@ -142,4 +142,26 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 	}
 	v.Set(out)
 	return ok
+}
+
+// cased is sameCase for a map whose entries so far are those of v. It is false
+// if an entry could be meant for several keys, which is an error.
+func (d *decoder) cased(n *node, v reflect.Value) (*node, bool) {
+	out, unclear := sameCase(n, mapKeys(v))
+	for _, k := range unclear {
+		meant := meantBy(k.key, n.kids, mapKeys(v))
+		path := append(slices.Clone(d.path), meant[0])
+		_ = d.fail(&Error{Kind: KindDuplicate, Pos: k.keyPos(), Problem: "could be the entry " + strings.Join(meant, " or ") +
+			", which differ in case alone: write " + EnvName("", path...) + " after the prefix for " + meant[0]})
+	}
+	return out, len(unclear) == 0
+}
+
+func mapKeys(v reflect.Value) (keys []string) {
+	if v.IsValid() && v.Kind() == reflect.Map && v.Len() > 0 {
+		for _, k := range sortedKeys(v) {
+			keys = append(keys, showValue(k))
+		}
+	}
+	return keys
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Load reads the sources into a T that begins as defaults, and checks every
@@ -253,9 +254,29 @@ func (d *decoder) structure(c *codec, n *node, at Position, v reflect.Value) {
 	for i := range c.fields {
 		d.entry(&c.fields[i], given[i], at, v.FieldByIndex(c.fields[i].index))
 	}
+	if c.zeros != nil {
+		c.noteZeros(v, given)
+	}
 	if c.validates {
 		d.checked(v, v.Addr().Interface().(interface{ Validate() error }).Validate())
 	}
+}
+
+// noteZeros writes down which of the given keys are zero.
+func (c *codec) noteZeros(v reflect.Value, given []*node) {
+	var keys []string
+	for i := range c.fields {
+		if given[i] != nil && v.FieldByIndex(c.fields[i].index).IsZero() {
+			keys = append(keys, c.fields[i].key)
+		}
+	}
+	v.FieldByIndex(c.zeros).SetString(strings.Join(keys, ","))
+}
+
+// meansZero reports whether a field's zero is given, and not only the absence
+// of a value.
+func (c *codec) meansZero(v reflect.Value, f *field) bool {
+	return c.zeros != nil && slices.Contains(strings.Split(v.FieldByIndex(c.zeros).String(), ","), f.key)
 }
 
 func (d *decoder) entry(f *field, n *node, section Position, v reflect.Value) {

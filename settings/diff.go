@@ -33,17 +33,32 @@ type differ struct{ out []Change }
 func (d *differ) section(c *codec, old, new reflect.Value, path []string, live bool) {
 	for i := range c.fields {
 		f := &c.fields[i]
-		d.value(f.codec, old.FieldByIndex(f.index), new.FieldByIndex(f.index), append(slices.Clone(path), f.key), live || f.live, f.secret)
+		a, b, here := old.FieldByIndex(f.index), new.FieldByIndex(f.index), append(slices.Clone(path), f.key)
+		if was, is := c.meansZero(old, f), c.meansZero(new, f); was != is && a.IsZero() && b.IsZero() {
+			change := Change{Path: joinPath(here), Live: live || f.live}
+			if was {
+				change.Old = show(a, f.secret)
+			} else {
+				change.New = show(b, f.secret)
+			}
+			d.out = append(d.out, change)
+			continue
+		}
+		d.value(f.codec, a, b, here, live || f.live, f.secret)
 	}
 }
 
 func (d *differ) value(c *codec, old, new reflect.Value, path []string, live, hide bool) {
 	switch {
 	case c.kind == pointerCodec && !old.IsNil() && !new.IsNil():
-		if c.elem.kind == scalarCodec && show(old, false) == show(new, false) {
+		if c.elem.kind == scalarCodec && flagText(old) == flagText(new) {
 			return // a regexp or URL that was read again is another pointer
 		}
 		d.value(c.elem, old.Elem(), new.Elem(), path, live, hide)
+		return
+	case c.kind == pointerCodec && old.IsNil() != new.IsNil() && c.within() == structCodec:
+		d.whole(c, old, path, live, hide, func(text string) Change { return Change{Old: text} })
+		d.whole(c, new, path, live, hide, func(text string) Change { return Change{New: text} })
 		return
 	case c.kind == structCodec:
 		d.section(c, old, new, path, live)
@@ -80,10 +95,41 @@ func (d *differ) entries(c *codec, old, new reflect.Value, path []string, live, 
 			case a.IsValid() && b.IsValid():
 				d.value(c.elem, a, b, here, live, hide)
 			case a.IsValid():
-				d.out = append(d.out, Change{Path: joinPath(here), Old: show(a, hide || c.hasSecret), Live: live})
+				d.whole(c.elem, a, here, live, hide, func(text string) Change { return Change{Old: text} })
 			default:
-				d.out = append(d.out, Change{Path: joinPath(here), New: show(b, hide || c.hasSecret), Live: live})
+				d.whole(c.elem, b, here, live, hide, func(text string) Change { return Change{New: text} })
 			}
 		}
+	}
+}
+
+// whole lists what is given by a value that is there in the old or the new
+// settings alone: of a section the fields that are not zero, each by its name.
+// They are as live as the map or pointer that it comes to.
+func (d *differ) whole(c *codec, v reflect.Value, path []string, live, hide bool, side func(string) Change) {
+	for c.kind == pointerCodec && c.within() == structCodec {
+		if v.IsNil() {
+			return
+		}
+		c, v = c.elem, v.Elem()
+	}
+	put := func(text string) {
+		change := side(text)
+		change.Path, change.Live = joinPath(path), live
+		d.out = append(d.out, change)
+	}
+	if c.kind != structCodec {
+		put(show(v, hide || c.hasSecret))
+		return
+	}
+	before := len(d.out)
+	for i := range c.fields {
+		f := &c.fields[i]
+		if fv := v.FieldByIndex(f.index); !fv.IsZero() || c.meansZero(v, f) {
+			d.whole(f.codec, fv, append(slices.Clone(path), f.key), live, hide || f.secret, side)
+		}
+	}
+	if len(d.out) == before {
+		put("{}")
 	}
 }

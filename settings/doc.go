@@ -34,6 +34,7 @@
 // Sources, all of them an [Option]; see [Source] for the order of precedence:
 //
 //	File, OptionalFile, FileFS, Bytes    .yaml .yml .toml .json
+//	OptionalYAML                         chassis.yaml or chassis.yml
 //	Profiles, ProfilesFromEnv            chassis.prod.yaml beside chassis.yaml
 //	DotEnv, Env, Environ                 PREFIX_TASKS__WORKERS, and PREFIX_TOKEN_FILE
 //	Flags, Set                           --tasks.workers=4

@@ -9,16 +9,23 @@ import (
 
 // Env reads the variables of the process' environment that begin with prefix
 // and "_"; see [EnvName] for the rest of the name. PREFIX_NAME_FILE, where the
-// layout knows NAME and not NAME_FILE, names a file whose content, less the
-// line break at its end, is the value: so secrets are mounted.
+// layout knows NAME and not NAME_FILE, names a file whose content, less a byte
+// order mark and the line breaks at its end, is the value: so secrets are
+// mounted.
 //
 // A list is written a,b,c or as JSON, or element by element (PREFIX_LIST__0);
 // a map is written k=v,k2=v2 or as JSON, or entry by entry (PREFIX_MAP__KEY).
 // Written whole, it replaces what weaker sources gave. A variable that is
 // set but empty is an empty value, not an absent one.
 //
-// Variables that Kubernetes makes up for a service whose name begins with the
-// prefix (PREFIX_SERVICE_HOST, PREFIX_PORT_80_TCP, ...) are left alone.
+// Env leaves alone what Kubernetes makes up for a service whose name begins
+// with the prefix (PREFIX_SERVICE_HOST=10.0.0.1, PREFIX_PORT=tcp://10.0.0.1:80,
+// ...). A value that Kubernetes does not make, such as PREFIX_PORT=2525, is a
+// setting. So is a variable of such a name without the service's other ones.
+//
+// Names of variables are in upper case, so an entry of a map is named without
+// its case: PREFIX_LIMITS__EU is the entry EU of a file or a default, if it has
+// one, else eu. [EnvName] of EU, PREFIX_LIMITS__x45x55, is always EU.
 func Env(prefix string) Source { return Environ(prefix, nil) }
 
 // Environ is Env over a given environment of "NAME=value" strings, the process'
@@ -42,7 +49,7 @@ func readEnv(o *opening, prefix string, environ []string) *node {
 	var vars []variable
 	for _, entry := range environ {
 		name, value, ok := strings.Cut(entry, "=")
-		if !ok || !strings.HasPrefix(name, prefix) || !prefixed(name, prefix) || slices.Contains(o.config.reserved, name) || links.has(name) {
+		if !ok || !strings.HasPrefix(name, prefix) || !prefixed(name, prefix) || slices.Contains(o.config.reserved, name) || links.has(name, value) {
 			continue
 		}
 		vars = append(vars, variable{name: name, value: value})
@@ -134,10 +141,26 @@ func (o *opening) failBothWays(old, leaf *node, v variable) {
 	o.fail(&Error{Kind: KindDuplicate, Pos: pos, Problem: "a part of what " + old.more().name + " gives whole: set the one or the other"})
 }
 
-// kubernetes makes these for each service of the namespace.
+// links are the services that Kubernetes makes variables for.
 type links []string
 
-var linkRest = regexp.MustCompile(`^_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+// linkValues are the variables of a link, less the service's name, and what
+// Kubernetes gives each as its value (kubernetes/kubernetes pkg/kubelet/envvars).
+var linkValues = []struct{ name, value *regexp.Regexp }{
+	{regexp.MustCompile(`^_SERVICE_HOST$`), linkAddress},
+	{regexp.MustCompile(`^_SERVICE_PORT(_[A-Z0-9_]+)?$`), linkPort},
+	{regexp.MustCompile(`^_PORT$`), linkURL},
+	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)$`), linkURL},
+	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO$`), regexp.MustCompile(`^(tcp|udp|sctp)$`)},
+	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$`), linkPort},
+	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR$`), linkAddress},
+}
+
+var (
+	linkAddress = regexp.MustCompile(`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$`)
+	linkPort    = regexp.MustCompile(`^[0-9]{1,5}$`)
+	linkURL     = regexp.MustCompile(`^(tcp|udp|sctp)://.+:[0-9]{1,5}$`)
+)
 
 func serviceLinks(prefix string, environ []string) links {
 	var out links
@@ -155,10 +178,14 @@ func serviceLinks(prefix string, environ []string) links {
 	return out
 }
 
-func (l links) has(name string) bool {
+// has reports whether Kubernetes has made the variable and its value.
+func (l links) has(name, value string) bool {
 	for _, service := range l {
-		if rest, ok := strings.CutPrefix(name, service); ok && linkRest.MatchString(rest) {
-			return true
+		rest, ok := strings.CutPrefix(name, service)
+		for i := range linkValues {
+			if ok && linkValues[i].name.MatchString(rest) && linkValues[i].value.MatchString(value) {
+				return true
+			}
 		}
 	}
 	return false

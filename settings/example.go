@@ -104,6 +104,9 @@ func rulesText(f *field) string {
 	if f.rules.zero {
 		parts = append(parts, "or the zero value")
 	}
+	if f.rules.optional {
+		parts = append(parts, "or left out")
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -306,7 +309,7 @@ func (e *exampler) json(c *codec, v reflect.Value, depth int) {
 		if inner == nil {
 			sampled, active, ok = given(f, fv)
 		}
-		if optional || !ok || f.secret && !active || inner != nil && depth >= maxExample {
+		if optional || !ok || f.secret && !active || f.rules.optional && isUnset(fv) || inner != nil && depth >= maxExample {
 			continue
 		}
 		if !first {
@@ -342,7 +345,7 @@ func (e *exampler) variable(l leaf) {
 // variableText is what a variable holds so that v is loaded from it. There are
 // no aliases within a list or map in a variable.
 func variableText(v reflect.Value) string {
-	text := flagText(v)
+	text := Redacted(flagText(v))
 	switch reflect.Indirect(v).Kind() {
 	case reflect.Slice, reflect.Array, reflect.Map:
 		return text

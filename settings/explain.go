@@ -73,10 +73,11 @@ func (l *Layout) explain(t *Tree, c *config) ([]Entry, []*Error) {
 }
 
 type explainer struct {
-	d     *decoder
-	given map[string]*node
-	wrong map[string]bool
-	out   []Entry
+	d      *decoder
+	sparse bool // within a map's entry: what is not given is not listed
+	given  map[string]*node
+	wrong  map[string]bool
+	out    []Entry
 }
 
 func (x *explainer) section(c *codec, v, def reflect.Value, path []string) {
@@ -87,7 +88,11 @@ func (x *explainer) section(c *codec, v, def reflect.Value, path []string) {
 		if def.IsValid() {
 			was = def.FieldByIndex(f.index)
 		}
-		x.value(f, f.codec, v.FieldByIndex(f.index), was, x.given[joinPath(here)], here, f.secret)
+		fv, n := v.FieldByIndex(f.index), x.given[joinPath(here)]
+		if x.sparse && n == nil && fv.IsZero() && f.codec.kind != structCodec && !c.meansZero(v, f) {
+			continue
+		}
+		x.value(f, f.codec, fv, was, n, here, f.secret)
 	}
 }
 
@@ -107,12 +112,16 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, pat
 		if n != nil && n.kind == textNode {
 			n = entries(n)
 		}
+		n, _ = sameCase(n, mapKeys(v))
 		for _, k := range sortedKeys(v) {
 			elem, was := v.MapIndex(k), reflect.Value{}
 			if def.IsValid() && def.Len() > 0 {
 				was = def.MapIndex(k)
 			}
+			outer := x.sparse
+			x.sparse = true
 			x.value(f, c.elem, elem, was, x.d.find.at(n, showValue(k)), append(slices.Clone(path), showValue(k)), hide)
+			x.sparse = outer
 		}
 		return
 	case c.kind == listCodec && v.Len() > 0 && c.elem.within() == structCodec && n != nil && n.kind == listNode && len(n.kids) == v.Len():
@@ -158,7 +167,7 @@ func show(v reflect.Value, hide bool) string {
 		}
 		v = v.Elem()
 	}
-	return flagText(v)
+	return Redacted(flagText(v))
 }
 
 func showNode(n *node, hide bool) string {
@@ -172,9 +181,9 @@ func showNode(n *node, hide bool) string {
 		if err != nil {
 			return n.what(true)
 		}
-		return string(b)
+		return Redacted(string(b))
 	}
-	return n.text
+	return Redacted(n.text)
 }
 
 // WriteExplain writes entries for people: a line a setting with where it came

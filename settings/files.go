@@ -8,8 +8,8 @@ import (
 )
 
 // Files lists the files that the options would read, in the order of
-// precedence and whether they exist or not: those of File and OptionalFile,
-// their profiles, .env files, and what PREFIX_NAME_FILE variables name, those
+// precedence and whether they exist or not: those of File, OptionalFile and
+// OptionalYAML, their profiles, .env files, and what PREFIX_NAME_FILE variables name, those
 // of .env files too. It is what a watcher has to look at. Files of an fs.FS are
 // not among them.
 func Files(options ...Option) []string {
@@ -23,6 +23,7 @@ func Files(options ...Option) []string {
 	for _, s := range c.sources {
 		if s.fsys == nil {
 			add(s.file)
+			add(s.twin)
 		}
 	}
 	for _, s := range c.sources {
@@ -33,6 +34,7 @@ func Files(options ...Option) []string {
 				}
 				if path, ok := profilePath(f, profile); ok {
 					add(path)
+					add(otherYAML(path))
 				} else {
 					ext := filepath.Ext(f.file)
 					add(strings.TrimSuffix(f.file, ext) + "." + profile + ext)

@@ -220,7 +220,7 @@ func (l *Layout) Flags(fs *flag.FlagSet) {
 		}
 		shown := ""
 		if !e.field.secret && !isUnset(e.value) {
-			shown = flagText(e.value)
+			shown = Redacted(flagText(e.value))
 		}
 		fs.Var(&settingFlag{path: slices.Clone(e.path), shown: shown, boolean: e.field.codec.typ.Kind() == reflect.Bool}, name, e.field.doc)
 	})

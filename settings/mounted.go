@@ -44,7 +44,7 @@ func (d *decoder) fromFile(f *field, k *kid, n *node) *node {
 		_ = d.fail(e)
 		return &node{bad: true, from: k.from}
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	text := strings.TrimRight(strings.TrimPrefix(string(data), byteOrderMark), "\r\n")
 	out := &node{kind: textNode, literal: true, text: text, from: &origin{file: path, rank: rankEnvFile}, rare: &rare{name: k.more().name}, over: n.get(f.key)}
 	if d.secrets != nil && f.secret {
 		d.secrets[out] = true

@@ -144,17 +144,18 @@ func (n *node) what(hide bool) string {
 		}
 		return "the " + what + " " + text
 	}
+	text := clip(Redacted(n.text)) // in this order: what is cut off may be the sign of a password
 	switch n.kind {
 	case nullNode:
 		return "nothing (null)"
 	case boolNode:
-		return show("boolean", clip(n.text))
+		return show("boolean", text)
 	case intNode:
-		return show("number", clip(n.text))
+		return show("number", text)
 	case floatNode:
-		return show("number", clip(n.text))
+		return show("number", text)
 	case timeNode:
-		return show("time", clip(n.text))
+		return show("time", text)
 	case listNode:
 		return fmt.Sprintf("a list of %d", len(n.kids))
 	case mapNode:
@@ -166,12 +167,12 @@ func (n *node) what(hide bool) string {
 		if hide {
 			return "a value that is not shown"
 		}
-		return strconv.Quote(clip(n.text))
+		return strconv.Quote(text)
 	}
 	if n.text == "" {
 		return "an empty string"
 	}
-	return show("string", strconv.Quote(clip(n.text)))
+	return show("string", strconv.Quote(text))
 }
 
 // clip keeps a message readable when somebody put a file's content in a setting.
@@ -231,15 +232,17 @@ func duplicates(kids []kid, report func(again, first kid)) {
 }
 
 // joinPath writes a dotted path; a segment with a dot in it is quoted, so that
-// a message cannot be read two ways.
+// a message cannot be read two ways. A key that is a URL is shown without its
+// password.
 func joinPath(segments []string) string {
-	if !slices.ContainsFunc(segments, func(s string) bool { return s == "" || strings.ContainsAny(s, ". \t\n") }) {
+	quoted := func(s string) bool { return s == "" || strings.ContainsAny(s, ". \t\n") || strings.Contains(s, "://") }
+	if !slices.ContainsFunc(segments, quoted) {
 		return strings.Join(segments, ".")
 	}
 	parts := slices.Clone(segments)
 	for i, s := range parts {
-		if s == "" || strings.ContainsAny(s, ". \t\n") {
-			parts[i] = strconv.Quote(s)
+		if quoted(s) {
+			parts[i] = strconv.Quote(Redacted(s))
 		}
 	}
 	return strings.Join(parts, ".")

@@ -58,7 +58,8 @@ func AllowUnknown() Option { return optionFunc(func(c *config) { c.allowUnknown 
 
 // Shared says that the sources are shared with other layouts: a top-level key
 // that this layout does not know is left to them. One that is a likely
-// misspelling of a key of this layout (taks for tasks) is still an error,
+// misspelling of a key of this layout (taks for tasks), and holds what that
+// section does, is still an error,
 // unless it is among foreign, the top-level keys that are known to be others',
 // or another layout has decoded it from the same [Tree].
 // [Tree.Unclaimed] tells what nobody asked for.

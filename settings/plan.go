@@ -51,8 +51,9 @@ type codec struct {
 	fields    []field // of a struct
 	byKey     map[string]int
 	keys      []string
-	hasSecret bool // somewhere within
-	validates bool // has Validate() error
+	zeros     []int // of a struct: the field that lists the keys given as zero
+	hasSecret bool  // somewhere within
+	validates bool  // has Validate() error
 	err       error
 }
 
@@ -210,6 +211,12 @@ func (b *planner) fields(c *codec, p planned, prefix []int) {
 		key, tagged := sf.Tag.Lookup("key")
 		secret := p.secret || sf.Tag.Get("secret") == "true"
 		index := append(slices.Clone(prefix), i)
+		if sf.Tag.Get("zeros") == "true" && len(prefix) == 0 { // of the struct itself, not of one that embeds it
+			if sf.Type.Kind() != reflect.String || key != "-" {
+				b.fail(t.String()+"."+sf.Name, "a field for zeros is a string with the tag key:\"-\"")
+			}
+			c.zeros = index
+		}
 		if key == "-" {
 			continue
 		}

@@ -21,6 +21,7 @@ import (
 //	required     some source gives it, or its default is not the zero value
 //	min=V max=V  a number, duration, size or time within V; the length of a string, list or map
 //	positive     a number, duration or size above 0
+//	nonzero      a number, duration or size that is not 0
 //	oneof=A|B|C  a string, or a number as it is written, that is one of them
 //	nonempty     a string, list or map that is not empty
 //	lower upper  a string without letters of the other case
@@ -31,11 +32,13 @@ import (
 //	file dir     a string that names an existing file or directory
 //	unique       a list no element of which stands in it twice
 //	zero         the zero value passes whatever the other rules say: "not set"
+//	optional     a zero value that no source gives passes whatever the other rules
+//	             say; one that a source gives is judged like any other
 //	each         the rules after it are about each element of a list or map
 //	match=RE     a string that the regular expression matches in whole; takes the
 //	             rest of the tag, commas included
-var Rules = []string{"required", "min", "max", "positive", "oneof", "nonempty", "lower", "upper", "trimmed", "url",
-	"hostport", "port", "file", "dir", "unique", "zero", "each", "match"}
+var Rules = []string{"required", "min", "max", "positive", "nonzero", "oneof", "nonempty", "lower", "upper", "trimmed", "url",
+	"hostport", "port", "file", "dir", "unique", "zero", "optional", "each", "match"}
 
 type rule struct {
 	name, arg string
@@ -45,8 +48,8 @@ type rule struct {
 }
 
 type ruleSet struct {
-	required, zero bool
-	own, each      []rule
+	required, zero, optional bool
+	own, each                []rule
 }
 
 // parseRules reads a tag for values of type t.
@@ -73,6 +76,9 @@ func parseRules(tag string, t reflect.Type) (set ruleSet, err error) {
 			continue
 		case "zero":
 			set.zero = true
+			continue
+		case "optional":
+			set.optional = true
 			continue
 		case "each":
 			if k := of.Kind(); k != reflect.Slice && k != reflect.Array && k != reflect.Map || into == &set.each {
@@ -105,6 +111,12 @@ func newRule(name, arg string, t reflect.Type) (rule, error) {
 			return r, fmt.Errorf("the rule positive does not fit a %s", t)
 		}
 		r.must, r.holds = "must be above 0", func(v reflect.Value) bool { return compare(v) > 0 }
+	case "nonzero":
+		compare, ok := comparer(t, "0")
+		if !ok {
+			return r, fmt.Errorf("the rule nonzero does not fit a %s", t)
+		}
+		r.must, r.holds = "must not be 0", func(v reflect.Value) bool { return compare(v) != 0 }
 	case "port":
 		compare, ok := comparer(t, "0")
 		most, _ := comparer(t, "65535")

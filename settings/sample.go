@@ -19,6 +19,7 @@ func sample(c *codec, f *field, def reflect.Value) (reflect.Value, bool) {
 		c = c.elem
 	}
 	probe := &field{codec: c, rules: f.rules}
+	probe.rules.optional = false // what an example gives is given
 	fits := func(v reflect.Value) bool { return keepsRules(probe, v) }
 	if def.IsValid() && (!unset || c.kind != scalarCodec) && (!f.rules.required || !isUnset(def)) && fits(def) && readsBack(c, def) {
 		return def, true

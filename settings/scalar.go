@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -76,6 +77,9 @@ func wholeText(n *node) (string, bool) {
 		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1e20 {
 			if f == 0 {
 				return "0", true // -0.0
+			}
+			if exact, ok := new(big.Rat).SetString(n.text); ok && exact.IsInt() {
+				return exact.Num().String(), true // a float64 holds 53 bits of it
 			}
 			return strconv.FormatFloat(f, 'f', 0, 64), true
 		}

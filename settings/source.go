@@ -30,7 +30,8 @@ const (
 // weakest first, whatever the order they are given in:
 //
 //	the defaults                        the struct, or a layout's items
-//	File, OptionalFile, FileFS, Bytes   later over earlier
+//	File, OptionalFile, OptionalYAML,   later over earlier
+//	FileFS, Bytes
 //	Profiles, ProfilesFromEnv           later profile over earlier
 //	DotEnv
 //	Env, Environ
@@ -44,6 +45,7 @@ type Source struct {
 	rank    rank
 	read    func(*opening) []*node
 	file    string // of a file source, where profiles are looked for
+	twin    string // the file by its other name; one of the two may be there
 	fsys    fs.FS
 	path    string                 // of a .env file
 	names   func(*config) []string // of profiles
@@ -85,6 +87,7 @@ func tell(errs []*Error, e *Error) []*Error {
 	if len(errs) > maxTold {
 		return errs
 	}
+	e.Problem, e.Suggestion = Redacted(e.Problem), Redacted(e.Suggestion)
 	return append(errs, e)
 }
 
@@ -135,6 +138,45 @@ func File(path string) Source { return fileSource(nil, path, false) }
 
 // OptionalFile is File for a file that may be missing.
 func OptionalFile(path string) Source { return fileSource(nil, path, true) }
+
+// OptionalYAML reads the file stem.yaml, or stem.yml. Neither has to be there;
+// that both are is an error, and so it is of their profiles.
+func OptionalYAML(stem string) Source {
+	s := OptionalFile(stem + ".yaml")
+	s.twin = stem + ".yml"
+	first, second := s.read, OptionalFile(s.twin).read
+	s.read = func(o *opening) []*node {
+		if !exists(s.twin) {
+			return first(o)
+		}
+		if exists(s.file) {
+			o.fail(both(s.file, s.twin))
+			return nil
+		}
+		return second(o)
+	}
+	return s
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func both(path, twin string) *Error {
+	return &Error{Kind: KindSource, Pos: Position{File: twin}, Problem: "both " + path + " and " + twin + " are there: leave one of them"}
+}
+
+// otherYAML is the path with .yml for .yaml and the reverse, or "".
+func otherYAML(path string) string {
+	if stem, ok := strings.CutSuffix(path, ".yaml"); ok {
+		return stem + ".yml"
+	}
+	if stem, ok := strings.CutSuffix(path, ".yml"); ok {
+		return stem + ".yaml"
+	}
+	return ""
+}
 
 // FileFS is File for a file of fsys, such as an embedded one.
 func FileFS(fsys fs.FS, path string) Source { return fileSource(fsys, path, false) }
@@ -260,7 +302,7 @@ func parseFile(o *opening, name string, format Format, data []byte) (root *node)
 	return root
 }
 
-// Profiles reads, for each File and OptionalFile, the files of the profiles
+// Profiles reads, for each File, OptionalFile and OptionalYAML, the files of the profiles
 // beside it: chassis.prod.yaml beside chassis.yaml for Profiles("prod"), over
 // the plain file, a later profile over an earlier one. Empty names are left
 // out. A profile that no file has is an error.
@@ -314,6 +356,10 @@ func readProfiles(o *opening, pos Position, names []string) []*node {
 				continue
 			}
 			found = true
+			if other := otherYAML(path); s.fsys == nil && other != "" && exists(other) {
+				o.fail(both(path, other))
+				continue
+			}
 			if slices.ContainsFunc(read, func(r Source) bool { return r.path == path && reflect.DeepEqual(r.fsys, s.fsys) }) {
 				continue
 			}

@@ -46,6 +46,9 @@ func slurp(fsys fs.FS, path string) ([]byte, error) {
 
 var errTooLarge = fmt.Errorf("it is larger than %d MiB, the most that a file of settings may be", maxFile>>20)
 
+// byteOrderMark is what some editors put before UTF-8.
+const byteOrderMark = "\xef\xbb\xbf"
+
 // text judges what a file must be whatever its format: UTF-8, with or without
 // a byte order mark, and not too large.
 func (o *opening) text(name string, data []byte) ([]byte, bool) {
@@ -59,7 +62,7 @@ func (o *opening) text(name string, data []byte) ([]byte, bool) {
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return fail(KindSyntax, Position{File: name, Line: 1, Column: 1}, "expected UTF-8 text, found UTF-16: save the file as UTF-8")
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	for i := 0; i < len(data); {
 		r, size := rune(data[i]), 1
 		if r >= utf8.RuneSelf {

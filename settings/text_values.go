@@ -125,9 +125,9 @@ func found(v reflect.Value) string {
 			return fmt.Sprintf("%d elements", v.Len())
 		}
 	case reflect.String:
-		return strconv.Quote(clip(v.String()))
+		return strconv.Quote(clip(Redacted(v.String())))
 	}
-	return clip(showValue(v))
+	return clip(Redacted(showValue(v)))
 }
 
 // appendScalar writes a value as JSON, strings by text.

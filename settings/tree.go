@@ -1,7 +1,10 @@
 package settings
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,7 +105,9 @@ func (t *Tree) Warnings() []*Error { return slices.Clone(t.warns) }
 
 // Get gives the raw value at a dotted path, list elements by index: a bool, an
 // int64, a float64, a string, a time.Time, nil, a []any or a map[string]any. A
-// value of a variable or a flag is a string, for no layout has said what it is.
+// whole number beyond int64 is a uint64, and beyond that, as a number beyond
+// float64, a json.Number with every digit. A value of a variable or a flag is a
+// string, for no layout has said what it is.
 func (t *Tree) Get(path string) (any, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -217,12 +222,19 @@ func (n *node) rawWithin(left *int) any {
 		if v, err := parseInt(n.text, 64); err == nil {
 			return v
 		}
-		if v, err := strconv.ParseFloat(n.text, 64); err == nil {
+		if v, err := parseUint(n.text, 64); err == nil {
 			return v
 		}
+		if v, ok := new(big.Int).SetString(strings.ReplaceAll(n.text, "_", ""), 0); ok {
+			return json.Number(v.String())
+		}
 	case floatNode:
-		if v, err := parseFloat(n.text, 64); err == nil {
+		v, err := parseFloat(n.text, 64)
+		if err == nil {
 			return v
+		}
+		if errors.Is(err, strconv.ErrRange) {
+			return json.Number(strings.ReplaceAll(n.text, "_", ""))
 		}
 	case timeNode:
 		if v, err := parseTime(n.text); err == nil {

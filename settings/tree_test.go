@@ -216,3 +216,29 @@ func TestOneTreeServesManyGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A field of type any takes a number that no int64 and no float64 can hold.
+func TestALargeNumberOfAnyTypeLosesDigits(t *testing.T) {
+	type config struct{ M map[string]any }
+	for text, want := range map[string]string{
+		"12345678901234567890": "12345678901234567890", "123456789012345678901234567890": "123456789012345678901234567890",
+		"-12345678901234567890": "-12345678901234567890", "1E400": "1E400", "9007199254740993": "9007199254740993", "1.5": "1.5",
+	} {
+		for name, src := range map[string]settings.Option{
+			"yaml": settings.Bytes("m.yaml", settings.YAML, []byte("m: {id: "+text+"}\n")),
+			"json": settings.Bytes("m.json", settings.JSON, []byte(`{"m": {"id": `+text+`}}`)),
+		} {
+			c, err := settings.Load(config{}, src)
+			if got := fmt.Sprint(c.M["id"]); err != nil || got != want {
+				t.Errorf("%s: %s is %T %s, %v", name, text, c.M["id"], got, err)
+			}
+			if _, isText := c.M["id"].(string); isText {
+				t.Errorf("%s: the number %s became a text", name, text)
+			}
+		}
+	}
+	type whole struct{ N int64 }
+	if c, err := settings.Load(whole{}, settings.Bytes("m.yaml", settings.YAML, []byte("n: 9007199254740993.0\n"))); err != nil || c.N != 9007199254740993 {
+		t.Errorf("a whole number with a point: %d, %v", c.N, err)
+	}
+}

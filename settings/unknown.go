@@ -18,7 +18,7 @@ func (d *decoder) unknown(c *codec, k kid) {
 	}
 	near := nearest(k.key, c.keys)
 	if top && d.config.shared {
-		if near == "" || slices.Contains(d.config.foreign, k.key) || d.tree.isClaimed(k.key) {
+		if near == "" || slices.Contains(d.config.foreign, k.key) || d.tree.isClaimed(k.key) || !c.fields[c.byKey[near]].resembles(k.node) {
 			return
 		}
 	}
@@ -35,6 +35,22 @@ func (d *decoder) unknown(c *codec, k kid) {
 		}
 	}
 	d.errs = tell(d.errs, e)
+}
+
+// resembles reports whether a value under a key that is nearly the field's may
+// be meant for it: a section must be empty, or have one of its keys.
+func (f *field) resembles(n *node) bool {
+	c := f.codec
+	for c.kind == pointerCodec {
+		c = c.elem
+	}
+	if c.kind != structCodec {
+		return true
+	}
+	if len(n.kids) == 0 && n.kind == mapNode || n.kind == nullNode {
+		return true
+	}
+	return n.kind == mapNode && slices.ContainsFunc(n.kids, func(k kid) bool { _, has := c.byKey[k.key]; return has })
 }
 
 // elsewhere finds a section that does have the key.

@@ -178,7 +178,7 @@ func sectionMap(v reflect.Value) map[string]any {
 
 // compact shows a list or map in one line, as JSON has it.
 func compact(v reflect.Value) string {
-	return string(appendJSON(nil, v, appendString))
+	return string(appendJSON(nil, v, func(b []byte, s string) []byte { return appendString(b, Redacted(s)) }))
 }
 
 // written is compact, for a file: what is loaded from it is v.
@@ -195,7 +195,7 @@ func literal(s string) string {
 	return s
 }
 
-func appendLiteral(b []byte, s string) []byte { return appendString(b, literal(s)) }
+func appendLiteral(b []byte, s string) []byte { return appendString(b, literal(Redacted(s))) }
 
 // appendJSON writes strings that are values by text.
 func appendJSON(b []byte, v reflect.Value, text func([]byte, string) []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -191,12 +192,18 @@ func (y *yamlReader) scalar(n *yaml.Node, out *node) {
 		out.kind = intNode
 	case "!!float":
 		out.kind = floatNode
+		if out.plain && strings.Trim(strings.TrimLeft(n.Value, "+-"), "0123456789") == "" {
+			out.kind = intNode // one that no int64 holds
+		}
 	case "!!timestamp":
 		out.kind = timeNode
 	case "!!str", "!!merge":
 		out.kind = stringNode
 		if strings.HasPrefix(n.Value, ".") {
 			y.o.dotted = true
+		}
+		if out.plain && strings.ContainsAny(n.Value, "eE") && hugeNumber(n.Value) {
+			out.kind = floatNode
 		}
 	case "!!binary":
 		out.kind, out.literal = stringNode, true
@@ -210,6 +217,16 @@ func (y *yamlReader) scalar(n *yaml.Node, out *node) {
 		out.kind, out.bad = stringNode, true
 		y.fail(n, KindSyntax, "a value that begins with ! has a tag, and this tag is not known: put the value in quotes, or use !!str, !!int, !!float, !!bool, !!null or !!binary")
 	}
+}
+
+// hugeNumber reports whether a text is a number that no float64 holds, which
+// the yaml package takes for a string.
+func hugeNumber(text string) bool {
+	if strings.Trim(text, "0123456789+-.eE") != "" {
+		return false
+	}
+	_, err := strconv.ParseFloat(text, 64)
+	return errors.Is(err, strconv.ErrRange)
 }
 
 func (o *opening) failDuplicate(again, first kid) {

@@ -20,15 +20,15 @@ type Settings struct {
 
 	// MaxAttempts is how often one request is tried in all, 1 to 10. Zero
 	// means 3, the SDK's own default.
-	MaxAttempts int `key:"max_attempts" rule:"min=0,max=10" doc:"tries of one request in all, 1 to 10; default 3"`
+	MaxAttempts int `key:"max_attempts" rule:"optional,min=1,max=10" doc:"tries of one request in all, 1 to 10; default 3"`
 
 	// MaxBackoff is the longest wait between two tries. Zero means 2 s: a
 	// queue worker has loops of its own around the client.
-	MaxBackoff time.Duration `key:"max_backoff" rule:"min=0s,max=1m" doc:"longest wait between two tries of one request; default 2s"`
+	MaxBackoff time.Duration `key:"max_backoff" rule:"optional,positive,max=1m" doc:"longest wait between two tries of one request; default 2s"`
 
 	// IdleConnections is how many idle connections are kept to the endpoint.
 	// Zero means 256; the SDK keeps 10.
-	IdleConnections int `key:"idle_connections" rule:"min=0,max=10000" doc:"idle connections kept to the endpoint; default 256"`
+	IdleConnections int `key:"idle_connections" rule:"optional,min=1,max=10000" doc:"idle connections kept to the endpoint; default 256"`
 }
 
 // DefaultSettings returns the settings with every default filled in.

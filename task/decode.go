@@ -79,7 +79,7 @@ func (m *Message) CheckBody() error {
 	}
 	var v any
 	err := json.Unmarshal([]byte(m.Body), &v)
-	return &WireError{Attribute: "body", Problem: fmt.Sprintf("not one JSON value: %v", err), Fatal: true}
+	return &WireError{Attribute: "body", Problem: fmt.Sprintf("not one JSON value: %v%s", err, notANumber(err)), Fatal: true}
 }
 
 type decoder struct {

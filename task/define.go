@@ -115,7 +115,7 @@ func OnFailIn(pool, name string) Policy {
 }
 
 // Window is how much earlier than its when a scheduled task may run; 0 is
-// never early. The pool's default is when_window, 300 s.
+// never early. The pool's default is when_window, 0 unless it is set.
 func Window(d time.Duration) Policy {
 	return func(s *Spec) {
 		w := WhenWindow(d)

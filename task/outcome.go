@@ -1,8 +1,10 @@
 package task
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -56,8 +58,19 @@ type ArgsError struct {
 }
 
 func (e *ArgsError) Error() string {
-	return fmt.Sprintf("task %q: the body does not fit its arguments: %v", e.Task, e.Err)
+	return fmt.Sprintf("task %q: the body does not fit its arguments: %v%s", e.Task, e.Err, notANumber(e.Err))
 }
+
+// notANumber explains the error of a body with NaN or Infinity, which Python's
+// json module writes and no JSON reader has to take.
+func notANumber(err error) string {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) || !strings.HasPrefix(err.Error(), "invalid character 'N'") && !strings.HasPrefix(err.Error(), "invalid character 'I'") {
+		return ""
+	}
+	return ". NaN and Infinity are no JSON, though Python writes them: send null, or a text"
+}
+
 func (e *ArgsError) Unwrap() error { return e.Err }
 
 // PanicError is a handler's panic, with the stack of its goroutine.

@@ -73,6 +73,9 @@ func checkHealthURL(v string) error {
 	}
 	u, err := url.Parse(v)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		if at := strings.LastIndexByte(v, '@'); at >= 0 { // a password may stand before it
+			v = "…" + v[at:]
+		}
 		return fmt.Errorf("health_url must be a path such as /health or an http or https URL, got %q", v)
 	}
 	return nil

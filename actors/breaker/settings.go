@@ -14,53 +14,59 @@ import (
 // Settings of one breaker. The zero value of each field means its default; the
 // first six have the names and defaults of the Python chassis.
 type Settings struct {
-	RequestTimeout     time.Duration `key:"request_timeout" rule:"min=0s" live:"true" doc:"longest wait for the response headers, and for each further piece of the body, default 5s"`
-	OpenTimeout        time.Duration `key:"open_timeout" rule:"min=0s" live:"true" doc:"time for which an open entry refuses every call, default 10s"`
-	ClosedFailLimit    int           `key:"closed_fail_limit" rule:"min=0" live:"true" doc:"failures that open a closed entry, default 10"`
-	ClosedSuccessLimit int           `key:"closed_success_limit" rule:"min=0" live:"true" doc:"successes that clear the failures of a closed entry, default 1"`
-	HalfFailLimit      int           `key:"half_fail_limit" rule:"min=0" live:"true" doc:"failures that open a half-open entry again, default 1"`
-	HalfSuccessLimit   int           `key:"half_success_limit" rule:"min=0" live:"true" doc:"successes that close a half-open entry, default 10"`
+	RequestTimeout     time.Duration `key:"request_timeout" rule:"optional,positive" live:"true" doc:"longest wait for the response headers, and for each further piece of the body, default 5s"`
+	OpenTimeout        time.Duration `key:"open_timeout" rule:"optional,positive" live:"true" doc:"time for which an open entry refuses every call, default 10s"`
+	ClosedFailLimit    int           `key:"closed_fail_limit" rule:"optional,min=1" live:"true" doc:"failures that open a closed entry, default 10"`
+	ClosedSuccessLimit int           `key:"closed_success_limit" rule:"optional,min=1" live:"true" doc:"successes that clear the failures of a closed entry, default 1"`
+	HalfFailLimit      int           `key:"half_fail_limit" rule:"optional,min=1" live:"true" doc:"failures that open a half-open entry again, default 1"`
+	HalfSuccessLimit   int           `key:"half_success_limit" rule:"optional,min=1" live:"true" doc:"successes that close a half-open entry, default 10"`
 
-	HalfProbeLimit int           `key:"half_probe_limit" rule:"min=0" live:"true" doc:"most calls in flight through a half-open entry, default 1"`
-	ProbeTimeout   time.Duration `key:"probe_timeout" rule:"min=0s" live:"true" doc:"deadline of a call through a half-open entry, past it a failure, default request_timeout"`
+	HalfProbeLimit int           `key:"half_probe_limit" rule:"optional,min=1" live:"true" doc:"most calls in flight through a half-open entry, default 1"`
+	ProbeTimeout   time.Duration `key:"probe_timeout" rule:"optional,positive" live:"true" doc:"deadline of a call through a half-open entry, past it a failure, default request_timeout"`
 	BoundCalls     bool          `key:"bound_calls" live:"true" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
-	CallerDeadline string        `key:"caller_deadline" rule:"zero,oneof=failure|neutral" live:"true" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
+	CallerDeadline string        `key:"caller_deadline" rule:"optional,oneof=failure|neutral" live:"true" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
 
 	Patience string `key:"patience" live:"true" doc:"request_timeout of single paths and what lies below them, separated by commas, such as /events=none,/reports=2m; it holds for their probes and event streams too, default none"`
 
-	FailStatus string `key:"fail_status" live:"true" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
+	FailStatus string `key:"fail_status" rule:"optional,nonempty" live:"true" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
 
-	Trip        string        `key:"trip" rule:"zero,oneof=consecutive|rate" live:"true" doc:"what opens a closed entry: failures in a row, or the failure rate over a window, default consecutive"`
-	Window      time.Duration `key:"window" rule:"min=0s" live:"true" doc:"length of the sliding window of trip: rate, default 30s unless window_calls is set"`
+	Trip        string        `key:"trip" rule:"optional,oneof=consecutive|rate" live:"true" doc:"what opens a closed entry: failures in a row, or the failure rate over a window, default consecutive"`
+	Window      time.Duration `key:"window" rule:"optional,positive" live:"true" doc:"length of the sliding window of trip: rate, default 30s unless window_calls is set"`
 	WindowCalls int           `key:"window_calls" rule:"min=0,max=10000" live:"true" doc:"make the window the last so many calls instead of a time, default 0: a time"`
-	FailureRate float64       `key:"failure_rate" rule:"min=0,max=1" live:"true" doc:"share of failures in the window that opens, above 0 to 1, default 0.5"`
-	MinCalls    int           `key:"min_calls" rule:"min=0" live:"true" doc:"calls in the window below which no rate opens, default 20"`
+	FailureRate float64       `key:"failure_rate" rule:"optional,positive,max=1" live:"true" doc:"share of failures in the window that opens, above 0 to 1, default 0.5"`
+	MinCalls    int           `key:"min_calls" rule:"optional,min=1" live:"true" doc:"calls in the window below which no rate opens, default 20"`
 	SlowCall    time.Duration `key:"slow_call" rule:"min=0s" live:"true" doc:"a call at least this long is slow, needs trip: rate, default 0: none is"`
-	SlowRate    float64       `key:"slow_rate" rule:"min=0,max=1" live:"true" doc:"share of slow calls in the window that opens, above 0 to 1, default 0.8"`
+	SlowRate    float64       `key:"slow_rate" rule:"optional,positive,max=1" live:"true" doc:"share of slow calls in the window that opens, above 0 to 1, default 0.8"`
 	HangLimit   int           `key:"hang_limit" rule:"min=0" live:"true" doc:"calls hanging at once that open an entry though none returns, default 0: off"`
-	HangTime    time.Duration `key:"hang_time" rule:"min=0s" live:"true" doc:"time in flight from which a call hangs and is a failure, needs hang_limit, default request_timeout"`
+	HangTime    time.Duration `key:"hang_time" rule:"optional,positive" live:"true" doc:"time in flight from which a call hangs and is a failure, needs hang_limit, default request_timeout"`
 
-	OpenBackoff string        `key:"open_backoff" rule:"zero,oneof=constant|exponential" live:"true" doc:"open time when opening again: the same, or twice the one before, default constant"`
-	OpenMax     time.Duration `key:"open_max" rule:"min=0s" live:"true" doc:"longest open time, by backoff or Retry-After, default 5m"`
+	OpenBackoff string        `key:"open_backoff" rule:"optional,oneof=constant|exponential" live:"true" doc:"open time when opening again: the same, or twice the one before, default constant"`
+	OpenMax     time.Duration `key:"open_max" rule:"optional,positive" live:"true" doc:"longest open time, by backoff or Retry-After, default 5m, or open_timeout if that is longer"`
 	OpenJitter  float64       `key:"open_jitter" rule:"min=0,max=1" live:"true" doc:"share of the open time that is added at random, 0 to 1, default 0"`
-	RetryAfter  string        `key:"retry_after" rule:"zero,oneof=honor|ignore" live:"true" doc:"lengthen the open time to the Retry-After of the failing response, default honor"`
+	RetryAfter  string        `key:"retry_after" rule:"optional,oneof=honor|ignore" live:"true" doc:"lengthen the open time to the Retry-After of the failing response, default honor"`
 	Ramp        time.Duration `key:"ramp" rule:"min=0s" live:"true" doc:"time over which a recovered entry admits a growing share of its calls before it closes, default 0: closes at once"`
 
 	HealthURL      string        `key:"health_url" live:"true" doc:"URL, or path at the service, that the breaker itself calls while the service entry is open, default none"`
-	HealthInterval time.Duration `key:"health_interval" rule:"min=0s" live:"true" doc:"time between two such calls, default 1s"`
+	HealthInterval time.Duration `key:"health_interval" rule:"optional,positive" live:"true" doc:"time between two such calls, default 1s"`
 
-	Blame       string        `key:"blame" rule:"zero,oneof=deepest|all" live:"true" doc:"who takes a failure in half-open: the deepest entry known to be bad alone, or every entry, default deepest"`
-	MaxEntries  int           `key:"max_entries" rule:"min=0,max=1000000" live:"true" doc:"most entries of paths in a service; past it the parents alone take the failures, default 1000"`
-	MaxDepth    int           `key:"max_depth" rule:"min=0,max=32" live:"true" doc:"path segments that may have entries of their own, default 16"`
-	ForgetAfter time.Duration `key:"forget_after" rule:"min=0s" live:"true" doc:"time without an event after which a closed path entry is dropped with its counts, default 10m"`
-	LogSize     int           `key:"log_size" rule:"min=0,max=1000000" live:"true" doc:"transitions kept in the log, default 256"`
+	Blame       string        `key:"blame" rule:"optional,oneof=deepest|all" live:"true" doc:"who takes a failure in half-open: the deepest entry known to be bad alone, or every entry, default deepest"`
+	MaxEntries  int           `key:"max_entries" rule:"optional,min=1,max=1000000" live:"true" doc:"most entries of paths in a service; past it the parents alone take the failures, default 1000"`
+	MaxDepth    int           `key:"max_depth" rule:"optional,min=1,max=32" live:"true" doc:"path segments that may have entries of their own, default 16"`
+	ForgetAfter time.Duration `key:"forget_after" rule:"optional,positive" live:"true" doc:"time without an event after which a closed path entry is dropped with its counts, default 10m"`
+	LogSize     int           `key:"log_size" rule:"optional,min=1,max=1000000" live:"true" doc:"transitions kept in the log, default 256"`
+
+	// Zeros lists keys, divided by commas: their zero is meant, where these
+	// settings are laid over others and a zero means "as there". A breaker does
+	// not read it; a settings file fills it in.
+	Zeros string `key:"-" zeros:"true"`
 }
 
 // DefaultSettings returns the settings with every default filled in that is a
-// constant: window, probe_timeout and hang_time follow other settings, and are 0.
+// constant: window, probe_timeout, hang_time and open_max follow other
+// settings, and are 0.
 func DefaultSettings() Settings {
 	s := Settings{}.filled()
-	s.Window, s.ProbeTimeout, s.HangTime = 0, 0, 0
+	s.Window, s.ProbeTimeout, s.HangTime, s.OpenMax = 0, 0, 0, 0
 	return s
 }
 
@@ -103,7 +109,7 @@ func (s Settings) filled() Settings {
 	}
 	duration(&s.HangTime, s.RequestTimeout)
 	text(&s.OpenBackoff, "constant")
-	duration(&s.OpenMax, 5*time.Minute)
+	duration(&s.OpenMax, max(5*time.Minute, s.OpenTimeout))
 	text(&s.RetryAfter, "honor")
 	duration(&s.HealthInterval, time.Second)
 	text(&s.Blame, "deepest")

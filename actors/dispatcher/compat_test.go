@@ -130,14 +130,18 @@ func TestCompat1_ForeignAttributesArePassedThrough(t *testing.T) {
 func TestCompat2_DefaultsAndRules(t *testing.T) {
 	s := dispatcher.DefaultSettings()
 	if s.Workers != 3 || s.MaxWorkers != 6 || s.ScaleFactor != 100 || s.UnknownTasksRetries != 50 ||
-		s.UnknownTasksDelay != 10*time.Second || s.WhenWindow != 300*time.Second || s.HoldLimit != 30*time.Second {
+		s.UnknownTasksDelay != 10*time.Second || s.WhenWindow != 0 || s.HoldLimit != 30*time.Second {
 		t.Errorf("defaults %+v", s)
 	}
 	keys := []string{"workers", "max_workers", "scale_factor", "unknown_tasks_retries", "unknown_tasks_delay", "when_window"}
 	typ := reflect.TypeFor[dispatcher.Settings]()
 	for i, key := range keys {
 		f := typ.Field(i)
-		if f.Tag.Get("key") != key || !strings.Contains(f.Tag.Get("rule"), "min=1") {
+		rule := "min=1"
+		if key == "when_window" {
+			rule = "min=0s"
+		}
+		if f.Tag.Get("key") != key || !strings.Contains(f.Tag.Get("rule"), rule) {
 			t.Errorf("field %s: key %q, rule %q", f.Name, f.Tag.Get("key"), f.Tag.Get("rule"))
 		}
 	}
@@ -363,12 +367,16 @@ func TestCompat3_PostponementsDoNotEatTheBudget(t *testing.T) {
 func TestCompat3_ScheduledTaskMayRunUpToTheWindowEarly(t *testing.T) {
 	cases := []struct {
 		name   string
+		when   time.Duration // when_window
 		window task.Policy
 		early  time.Duration
-	}{{"default", nil, 300 * time.Second}, {"never early", task.Window(0), 0}, {"own", task.Window(time.Hour), time.Hour}}
+	}{
+		{"default", 0, nil, 0}, {"setting", 300 * time.Second, nil, 300 * time.Second},
+		{"never early", 300 * time.Second, task.Window(0), 0}, {"own", 300 * time.Second, task.Window(time.Hour), time.Hour},
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, dispatcher.Settings{}, func(r *rig) {
+			bubble(t, dispatcher.Settings{WhenWindow: c.when}, func(r *rig) {
 				var at time.Time
 				r.handle("t", func(context.Context, raw) error { at = time.Now(); return nil }, c.window)
 				when := time.Now().Truncate(time.Second).Add(3 * time.Hour)

@@ -15,13 +15,13 @@ type Settings struct {
 	ScaleFactor int `key:"scale_factor" rule:"min=1" live:"true" doc:"waiting messages for each worker before one is added, default 100"`
 
 	UnknownTasksRetries int           `key:"unknown_tasks_retries" rule:"min=1" doc:"how many times unknown_tasks_delay a message with an unknown task name waits before it is dead-lettered, default 50"`
-	UnknownTasksDelay   time.Duration `key:"unknown_tasks_delay" rule:"min=1s,max=15m" doc:"its first pause, default 10s; the next ones are up to six times as long"`
-	WhenWindow          time.Duration `key:"when_window" rule:"min=1s" doc:"how early a scheduled task may run, default 300s; a task's own Window goes before"`
+	UnknownTasksDelay   time.Duration `key:"unknown_tasks_delay" rule:"min=1s,max=12h" doc:"its first pause, default 10s; the next ones are up to six times as long, and 15 minutes at most"`
+	WhenWindow          time.Duration `key:"when_window" rule:"min=0s" doc:"how early a scheduled task may run, default 0: never early; a task's own Window goes before"`
 
-	HoldLimit time.Duration `key:"hold_limit" rule:"max=1h" doc:"longest wait that is spent in place with the lease kept, default 30s; after a longer one a copy runs"`
+	HoldLimit time.Duration `key:"hold_limit" rule:"optional,positive,max=1h" doc:"longest wait that is spent in place with the lease kept, default 30s; after a longer one a copy runs"`
 	MaxHeld   int           `key:"max_held" rule:"min=1" doc:"messages that may wait in place at once, default 1000; beyond it every wait gives the message back"`
 
-	DeadLetterPool string `key:"dead_letter_pool" doc:"queue of what cannot be run, default the pool's name with _dead"`
+	DeadLetterPool string `key:"dead_letter_pool" rule:"optional,nonempty" doc:"queue of what cannot be run, default the pool's name with _dead"`
 	Exhausted      string `key:"exhausted" rule:"oneof=dead_letter|finish" doc:"what becomes of a failed task without an on_fail: dead_letter (default), or finish: logged and deleted"`
 
 	DrainTimeout      time.Duration `key:"drain_timeout" rule:"min=1s" doc:"time that running tasks get at a stop, default 20s"`
@@ -43,7 +43,6 @@ func (s Settings) withDefaults() Settings {
 	def(&s.ScaleFactor, 100)
 	def(&s.UnknownTasksRetries, 50)
 	def(&s.UnknownTasksDelay, 10*time.Second)
-	def(&s.WhenWindow, 300*time.Second)
 	def(&s.HoldLimit, 30*time.Second)
 	def(&s.MaxHeld, 1000)
 	def(&s.Exhausted, "dead_letter")
@@ -77,8 +76,8 @@ func (s Settings) Validate() error {
 	check(s.MaxWorkers > 0, "max_workers", s.MaxWorkers, "more than 0")
 	check(s.ScaleFactor > 0, "scale_factor", s.ScaleFactor, "more than 0")
 	check(s.UnknownTasksRetries > 0, "unknown_tasks_retries", s.UnknownTasksRetries, "more than 0")
-	check(s.UnknownTasksDelay >= time.Second && s.UnknownTasksDelay <= 15*time.Minute, "unknown_tasks_delay", s.UnknownTasksDelay, "1s to 15m")
-	check(s.WhenWindow > 0, "when_window", s.WhenWindow, "more than 0 (a task that must not be early has a Window of its own)")
+	check(s.UnknownTasksDelay >= time.Second && s.UnknownTasksDelay <= 12*time.Hour, "unknown_tasks_delay", s.UnknownTasksDelay, "1s to 12h")
+	check(s.WhenWindow >= 0, "when_window", s.WhenWindow, "0 or more")
 	check(s.HoldLimit > 0 && s.HoldLimit <= time.Hour, "hold_limit", s.HoldLimit, "more than 0, at most 1h")
 	check(s.MaxHeld > 0, "max_held", s.MaxHeld, "more than 0")
 	check(s.Exhausted == "dead_letter" || s.Exhausted == "finish", "exhausted", s.Exhausted, "dead_letter or finish")

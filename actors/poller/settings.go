@@ -12,37 +12,37 @@ type Settings struct {
 	// from others after it was received and after each extension, and so long
 	// it takes until another process gets it after a crash. 1 s to 12 h, whole
 	// seconds; zero means 120 s.
-	TaskTimeout time.Duration `key:"task_timeout" rule:"min=0s,max=12h" doc:"lease on a message while its task runs; extended until the task ends; whole seconds, default 120"`
+	TaskTimeout time.Duration `key:"task_timeout" rule:"optional,min=1s,max=12h" doc:"lease on a message while its task runs; extended until the task ends; whole seconds, default 120"`
 
 	// ReceiveWait is how long a receive waits for a first message (a long
 	// poll). 1 to 20 s, whole seconds; zero means 20 s, the most that SQS
 	// allows, by which an idle pool costs 4 320 requests a day. It is also how
 	// long the end of a drain may take. More than half a TaskTimeout is cut to
 	// that.
-	ReceiveWait time.Duration `key:"receive_wait" rule:"min=0s,max=20s" doc:"long poll of a receive; whole seconds, 1s to 20s, default 20s"`
+	ReceiveWait time.Duration `key:"receive_wait" rule:"optional,min=1s,max=20s" doc:"long poll of a receive; whole seconds, 1s to 20s, default 20s"`
 
 	// MaxReceives bounds the receives under way at once. One is under way
 	// while there is little to do, more as they come back full. 1 to 100; zero
 	// means 32.
-	MaxReceives int `key:"max_receives" rule:"min=0,max=100" doc:"receives under way at once, at most; default 32"`
+	MaxReceives int `key:"max_receives" rule:"optional,min=1,max=100" doc:"receives under way at once, at most; default 32"`
 
 	// MaxRequests bounds, each for itself, the deletes and the visibility
 	// changes under way at once. 1 to 1 000; zero means 64.
-	MaxRequests int `key:"max_requests" rule:"min=0,max=1000" doc:"deletes under way at once, at most, and visibility changes; default 64"`
+	MaxRequests int `key:"max_requests" rule:"optional,min=1,max=1000" doc:"deletes under way at once, at most, and visibility changes; default 64"`
 
 	// SettleLinger is how long a delete or a release may wait for others, to
 	// share a request. Zero means 20 ms, in which 500 tasks a second fill
 	// their requests; a negative value not at all. On a FIFO queue it is at
 	// most 2 ms, for the next message of the group waits.
-	SettleLinger time.Duration `key:"settle_linger" rule:"max=1s" doc:"wait of a delete for others to share its request; default 20ms"`
+	SettleLinger time.Duration `key:"settle_linger" rule:"optional,nonzero,max=1s" doc:"wait of a delete for others to share its request, negative: none; default 20ms"`
 
 	// RequestTimeout bounds any request but a receive, with the SDK's own
 	// tries. Zero means 10 s. A receive gets ReceiveWait and twice this.
-	RequestTimeout time.Duration `key:"queue_request_timeout" rule:"min=0s,max=1m" doc:"longest time of a request to the queue, long polls aside; default 10s"`
+	RequestTimeout time.Duration `key:"queue_request_timeout" rule:"optional,min=1ms,max=1m" doc:"longest time of a request to the queue, long polls aside; default 10s"`
 
 	// LeaseNotice is how long before SQS's limit of 12 hours the subscriber is
 	// told, by LeaseExpiring. Zero means 5 min.
-	LeaseNotice time.Duration `key:"lease_notice" rule:"min=0s,max=6h" doc:"warning before the 12 hours of a message are over; default 5m"`
+	LeaseNotice time.Duration `key:"lease_notice" rule:"optional,min=1ms,max=6h" doc:"warning before the 12 hours of a message are over; default 5m"`
 }
 
 // DefaultSettings returns the settings with every default filled in.

@@ -31,7 +31,7 @@ type place struct {
 
 func (p *place) flags(c *cobra.Command) {
 	f := c.PersistentFlags()
-	f.StringArrayVar(&p.files, "settings", nil, "settings file of the service (default chassis.yaml, .toml, .json of the working directory, and CHASSIS_...)")
+	f.StringArrayVar(&p.files, "settings", nil, "settings file of the service (default chassis.yaml or .yml, .toml, .json of the working directory, and CHASSIS_...)")
 	f.StringVar(&p.path, "path", "", "file of an embedded queue that no service has open")
 	f.StringVar(&p.endpoint, "endpoint", "", "URL of anything that speaks SQS, such as a service's queue.listen")
 	f.StringVar(&p.region, "region", "", "AWS region")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,21 +19,23 @@ func (a *app) settingsCommand() *cobra.Command {
 		Use: "settings", Short: "Check, explain and describe settings files",
 		Long: `Check, explain and describe the settings of the chassis itself: its sections
 log, circuit_breaker, tasks, queue and so on. Other top-level keys are a service's own
-and are left alone, unless they look like a misspelling. For those too, a
-service can offer the same through package settings.`,
+and are left alone, unless they look like a misspelling; check names them. A
+service checks those too, started with --check-settings, if its main calls
+chassis.CheckSettings.`,
 	})
 	c.AddCommand(a.settingsCheck(), a.settingsExplain(), a.settingsSchema(), a.settingsExample(), a.settingsReference())
 	return c
 }
 
-const filesHelp = "Without FILE: chassis.yaml, .toml and .json of the working directory. Later files go over earlier ones, and CHASSIS_... of the environment over them all."
+const filesHelp = "Without FILE: chassis.yaml (or .yml), .toml and .json of the working directory. Later files go over earlier ones, and CHASSIS_... of the environment over them all."
 
 func layout() (*settings.Layout, error) { return settings.LayoutOf(chassis.DefaultSettings()) }
 
 func (a *app) settingsCheck() *cobra.Command {
 	return &cobra.Command{
 		Use: "check [FILE...]", Short: "Tell every mistake, with its place; exit code 3 if there is one",
-		Long: "Tell every mistake, with its file, line and column, for CI and editors; the exit code is 3 if there is one.\n" + filesHelp,
+		Long: "Tell every mistake, with its file, line and column, for CI and editors; the exit code is 3 if there is one.\n" +
+			"Top-level keys that are not the chassis' are named, and not looked at.\n" + filesHelp,
 		RunE: runs(func(_ context.Context, files []string) error {
 			_, err := chassis.LoadSettings(sources(files)...)
 			mistakes := settings.Mistakes(err)
@@ -47,20 +50,57 @@ func (a *app) settingsCheck() *cobra.Command {
 					return err
 				}
 			}
-			if len(mistakes) > 0 {
-				if !a.json {
-					for _, m := range mistakes {
-						fmt.Fprintln(a.out, m)
-					}
-				}
-				return &coded{exitSettings, fmt.Errorf("mistakes in the settings: %d", len(mistakes))}
-			}
 			if !a.json {
-				fmt.Fprintln(a.out, "ok")
+				for _, m := range mistakes {
+					fmt.Fprintln(a.out, m)
+				}
+				if len(mistakes) == 0 {
+					fmt.Fprintln(a.out, "ok")
+				}
+			}
+			if len(mistakes) == 0 || !a.json {
+				if err := a.tellOthers(others(files, mistakes)); err != nil {
+					return err
+				}
+			}
+			if len(mistakes) > 0 {
+				return &coded{exitSettings, fmt.Errorf("mistakes in the settings: %d", len(mistakes))}
 			}
 			return nil
 		}),
 	}
+}
+
+// others lists the top-level keys that are not the chassis', with their places,
+// less those that a mistake is about.
+func others(files []string, mistakes []*settings.Error) []string {
+	tree, _ := settings.Open(append(sources(files), settings.Shared())...) // its mistakes have been printed
+	_, _ = settings.Decode(tree, chassis.DefaultSettings())
+	var keys []string
+	for _, e := range settings.Mistakes(tree.Unclaimed()) {
+		if slices.ContainsFunc(mistakes, func(m *settings.Error) bool { return m.Pos == e.Pos }) {
+			continue
+		}
+		if e.Path == "" {
+			keys = append(keys, e.Pos.String())
+			continue
+		}
+		keys = append(keys, fmt.Sprintf("%s (%s)", e.Path, e.Pos))
+	}
+	return keys
+}
+
+// tellOthers says what was not looked at, in JSON on stderr: stdout has the
+// mistakes. Of a file with some, stderr has the error instead.
+func (a *app) tellOthers(keys []string) error {
+	switch {
+	case len(keys) == 0:
+		return nil
+	case a.json:
+		return json.NewEncoder(a.err).Encode(map[string]any{"not_looked_at": keys})
+	}
+	_, err := fmt.Fprintf(a.out, "not looked at: %s\nThey are the service's own: start it with %s to check them too.\n", strings.Join(keys, ", "), chassis.CheckSettingsFlag)
+	return err
 }
 
 func (a *app) settingsExplain() *cobra.Command {

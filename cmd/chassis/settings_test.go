@@ -23,7 +23,13 @@ func TestSettingsCheckAndExplain(t *testing.T) {
 	write("bad.yaml", "tasks:\n  workers: many\n  wrokers: 3\nlog:\n  format: xml\n")
 	t.Setenv("CHASSIS_LOG__LEVEL", "debug")
 
-	if out := does(t, "settings", "check"); out != "ok\n" {
+	if out := does(t, "settings", "check"); !strings.HasPrefix(out, "ok\nnot looked at: sender (chassis.yaml:4:1)\n") || !strings.Contains(out, "--check-settings") {
+		t.Errorf("a section that was not looked at is not named: %q", out)
+	}
+	if r := chassisWith(t, "", "settings", "check", "--json"); r.out != "[]\n" || r.err != `{"not_looked_at":["sender (chassis.yaml:4:1)"]}`+"\n" || r.code != 0 {
+		t.Errorf("check --json: %+v", r)
+	}
+	if out := does(t, "settings", "check", "over.toml"); out != "ok\n" {
 		t.Errorf("check: %q", out)
 	}
 	r := chassisWith(t, "", "settings", "check", "bad.yaml")

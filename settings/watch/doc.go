@@ -19,10 +19,27 @@
 // Directories are watched, not files, by fsnotify: so an editor that puts a
 // new file over the old one is seen, and so is Kubernetes, which mounts a
 // ConfigMap as links to ..data/name and swaps the link ..data to a new
-// directory. The directory that a link leads to is watched as well. A burst of
-// events is waited out (50 ms), then all sources are read once. Because events
-// can be lost (a full queue, a network file system, a directory made anew),
-// the files' times and sizes are looked at every 10 seconds too.
+// directory. The directory that a link leads to is watched as well. Because
+// events can be lost (a full queue, a network file system, a directory made
+// again), the files' times and sizes are looked at every 10 seconds too.
+//
+// # Files that are not whole
+//
+// Editors and tools save in steps: vim renames the file to a backup and writes
+// a new one, a shell's > empties it first, scp writes it in pieces. So a file is
+// judged before it is in force:
+//
+//	it has not changed for 1 s            it is read, all sources at once
+//	it is missing or empty, and was not   the old values stay, until it gives some again
+//	it lacks a key that it gave           the old values stay; if it has not changed for
+//	                                      5 s, that was meant, and it is in force
+//	it is shorter than it was, or its     it is in force once it has not changed for 5 s
+//	last line has no end
+//
+// Keys are those of each file for itself, the elements of a list included. A
+// file that a link puts in another's place is whole. The second and the third
+// case are one update each, with a [*Lost] as its error. A copy that stands still
+// for more than 5 s looks like a file that is done.
 //
 // # Ownership
 //
@@ -34,6 +51,7 @@
 //
 // # Debugging and tests
 //
-// Stats tells loads, failures and the last error. Reload loads at once and
-// gives what came of it, so that a test need not wait for an event.
+// Stats has the loads, the failures and the last error. Reload loads at once and
+// gives what came of it, so a test need not wait for an event. A watcher waits
+// for the file system, so it does not work in a testing/synctest bubble.
 package watch

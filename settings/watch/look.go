@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -22,7 +21,8 @@ type print struct {
 	target string      // where links lead
 	mode   os.FileMode // for what could not be read may be readable now
 	size   int64
-	at     time.Time
+	at     int64 // UnixNano
+	cut    bool  // its last line has no end
 }
 
 func newLook(fs *fsnotify.Watcher) *look {
@@ -81,7 +81,7 @@ func (l *look) changed(files []string) bool {
 	}
 	for name, p := range now {
 		was, ok := l.files[name]
-		if !ok || was.target != p.target || was.mode != p.mode || was.size != p.size || !was.at.Equal(p.at) {
+		if !ok || was != p {
 			return true
 		}
 	}
@@ -91,18 +91,39 @@ func (l *look) changed(files []string) bool {
 func prints(files []string) map[string]print {
 	out := make(map[string]print, len(files))
 	for _, f := range files {
-		abs, err := filepath.Abs(f)
-		if err != nil {
-			continue
-		}
+		abs := absolute(f)
 		var p print
 		if target, err := filepath.EvalSymlinks(abs); err == nil {
 			p.target = target
 			if info, err := os.Stat(target); err == nil {
-				p.mode, p.size, p.at = info.Mode(), info.Size(), info.ModTime()
+				p.mode, p.size, p.at = info.Mode(), info.Size(), info.ModTime().UnixNano()
+				p.cut = info.Mode().IsRegular() && info.Size() > 0 && !endsLine(target, info.Size())
 			}
 		}
 		out[abs] = p
 	}
 	return out
+}
+
+// absolute is a file's path whatever the working directory becomes.
+func absolute(file string) string {
+	if abs, err := filepath.Abs(file); err == nil {
+		return abs
+	}
+	return file
+}
+
+// endsLine reports whether the last byte of a file is a line break. It is true
+// of a file that cannot be read: loading it is an error.
+func endsLine(path string, size int64) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], size-1); err != nil {
+		return true
+	}
+	return last[0] == '\n'
 }

@@ -31,7 +31,7 @@ func started(t *testing.T, options ...settings.Option) (*watch.Watcher[layout], 
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	updates := make(chan watch.Update[layout], 100)
-	w, err := watch.Start(ctx, layout{Workers: 1}, func(u watch.Update[layout]) { updates <- u }, options...)
+	w, err := watch.StartWithin(ctx, 50*time.Millisecond, time.Second, layout{Workers: 1}, func(u watch.Update[layout]) { updates <- u }, options...)
 	if err != nil {
 		cancel()
 		t.Fatal(err)
