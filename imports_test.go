@@ -26,11 +26,12 @@ var allowed = map[string][]string{
 	"task":              {},
 	"localsqs":          {},
 	"sqsclient":         {},
-	"actors/breaker":    {},
-	"actors/logger":     {"task"},
-	"actors/poller":     {"sqsclient"},
-	"actors/shares":     {},
-	"actors/dispatcher": {"actors/poller", "actors/shares", "task"},
+	"actors":            {},
+	"actors/breaker":    {"actors"},
+	"actors/logger":     {"actors", "task"},
+	"actors/poller":     {"actors", "sqsclient"},
+	"actors/shares":     {"actors"},
+	"actors/dispatcher": {"actors", "actors/poller", "actors/shares", "task"},
 	"admin":             {},
 }
 
@@ -114,7 +115,8 @@ func roomOf(dir string) string {
 	best := dir
 	found := false
 	for room := range allowed {
-		if room != "" && (dir == room || strings.HasPrefix(dir, room+"/")) && (!found || len(room) > len(best)) {
+		below := strings.HasPrefix(dir, room+"/") && room != "actors" // each actor has a line of its own
+		if room != "" && (dir == room || below) && (!found || len(room) > len(best)) {
 			best, found = room, true
 		}
 	}
