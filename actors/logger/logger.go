@@ -23,6 +23,7 @@ type Logger struct {
 	levels     *levels
 	sampler    *sampler
 	root       *handler
+	hooking    atomic.Int64 // hooks that run now
 	hookErrors atomic.Uint64
 	props      []actor.PropsOption
 
@@ -115,6 +116,13 @@ func (l *Logger) Stop(ctx context.Context) error {
 		return l.Flush(ctx)
 	}
 	l.signals()
+	m := &mark{done: make(chan struct{})}
+	l.system.Root.Send(l.pid, m)
+	select {
+	case <-m.done:
+	case <-l.gone: // stopped by another
+	case <-ctx.Done():
+	}
 	_ = l.Flush(ctx) // what is left then is tried once more below
 	// No record must find the actor gone and the ring still its own.
 	for _, o := range l.outputs {
@@ -242,11 +250,26 @@ func (l *Logger) Reopen() error {
 // the output, so the actors that this logger runs on cannot wait for
 // themselves; when the buffer is full they are dropped and counted.
 func (l *Logger) SystemLogger() func(*actor.ActorSystem) *slog.Logger {
-	return func(*actor.ActorSystem) *slog.Logger {
-		h := *l.root
-		h.system = true
-		return slog.New(&h).With(Name("actor"))
+	return func(*actor.ActorSystem) *slog.Logger { return slog.New(l.unawaited("actor")) }
+}
+
+// unawaited returns the handler of a logger name for records that wait neither
+// for room nor for the output.
+func (l *Logger) unawaited(name string) slog.Handler {
+	h := *l.root
+	h.system = true
+	if name == "" {
+		return &h
 	}
+	return h.WithAttrs([]slog.Attr{Name(name)})
+}
+
+// PID returns the address of the logger actor, which takes the package's
+// messages. It is nil before Start and after Stop.
+func (l *Logger) PID() *actor.PID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pid
 }
 
 // Close closes the files that the logger itself has opened. It comes after
