@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"sqsclient":         {},
 	"actors":            {},
 	"actors/breaker":    {"actors"},
+	"actors/lifecycle":  {"actors", "actors/logger"},
 	"actors/logger":     {"actors", "task"},
 	"actors/poller":     {"actors", "sqsclient"},
 	"actors/shares":     {"actors"},

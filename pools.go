@@ -221,7 +221,7 @@ func (p *pools) spawn(urls []string) error {
 		if err != nil {
 			return err
 		}
-		if p.keeper, err = spawn(s.actors, props, "shares"); err != nil {
+		if p.keeper, err = s.actors.spawn(props, "shares"); err != nil {
 			return err
 		}
 	}
@@ -234,7 +234,7 @@ func (p *pools) spawn(urls []string) error {
 		l.running.Store(r)
 		pids = append(pids, r.dispatcher)
 	}
-	p.begun.Store(dispatcher.NewClient(s.actors, pids...))
+	p.begun.Store(dispatcher.NewClient(s.actors.system, pids...))
 	return nil
 }
 
@@ -249,7 +249,7 @@ func (p *pools) stop(ctx context.Context) error {
 	if p.keeper != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		errs[len(p.lanes)] = stopActor(end, p.sys.actors, p.keeper)
+		errs[len(p.lanes)] = p.sys.actors.stop(end, p.keeper)
 		p.keeper = nil
 	}
 	return errors.Join(errs...)

@@ -167,7 +167,7 @@ func TestProbesOverATableOfFaults(t *testing.T) {
 			after: 15 * time.Second, live: 200, ready: 503, startup: 200, reason: "the dispatcher has not answered for 1", mend: (*probed).release},
 		{name: "consumer stuck for 40 s", fault: func(p *probed) { p.send("stuck"); p.check("at once", 200, 200, 200, "") },
 			after: 40 * time.Second, live: 503, ready: 503, startup: 200, reason: "the dispatcher has not answered for 4", mend: (*probed).release},
-		{name: "poller stopped", fault: func(p *probed) { p.sys.actors.Root.Stop(p.sys.tasks.main().actors().poller) },
+		{name: "poller stopped", fault: func(p *probed) { p.sys.actors.root.Stop(p.sys.tasks.main().actors().poller) },
 			after: time.Minute, live: 503, ready: 503, startup: 200, reason: "the poller has given no sign of life"},
 		{name: "draining", fault: func(p *probed) {
 			p.send("slow")

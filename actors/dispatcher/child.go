@@ -29,6 +29,7 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) error {
 	}
 	name := d.self.Id + "/answer" + d.system.ProcessRegistry.NextId()
 	a.reply, _ = d.system.ProcessRegistry.Add(answerTo{a}, name)
+	d.monitor.actors.Store(e.child.Id, a)
 	d.ctx.RequestWithCustomSender(e.child, &a.execute, a.reply)
 	return nil
 }
@@ -77,6 +78,7 @@ func (d *dispatcher) dismiss(e *execution) {
 // onTerminated: a child that ends while its attempt is under way was stopped by
 // someone else, or stopped itself without an answer.
 func (d *dispatcher) onTerminated(m *actor.Terminated) {
+	d.monitor.actors.Delete(m.Who.Id)
 	e := d.children[m.Who.Id]
 	if e == nil {
 		return

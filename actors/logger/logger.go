@@ -95,7 +95,10 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 	gone := make(chan struct{})
 	props := actor.PropsFromProducer(func() actor.Actor { return &loggerActor{l: l, gone: gone} },
 		actor.WithGuardian(restart), actor.WithSupervisor(restart))
-	pid := system.Root.SpawnPrefix(props, "logger-")
+	pid, err := spawn(system, props)
+	if err != nil {
+		return nil, err
+	}
 	for _, o := range l.outputs {
 		if o.ring.setDirect(false) {
 			o.wake()
@@ -103,6 +106,23 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 	}
 	l.pid, l.system, l.gone = pid, system, gone
 	l.signals = l.watchSignals()
+	return pid, nil
+}
+
+// actorName is the actor's address in its system, of the first logger there.
+const actorName = "logger"
+
+// spawn starts the actor, on a context of its own: the system's Root is the
+// service's, with its middleware.
+func spawn(system *actor.ActorSystem, props *actor.Props) (*actor.PID, error) {
+	root := actor.NewRootContext(system, nil)
+	pid, err := root.SpawnNamed(props, actorName)
+	if errors.Is(err, actor.ErrNameExists) { // of another logger
+		pid, err = root.SpawnNamed(props, actorName+system.ProcessRegistry.NextId())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("logger: spawn the actor: %w", err)
+	}
 	return pid, nil
 }
 
@@ -250,8 +270,13 @@ func (l *Logger) Reopen() error {
 // the output, so the actors that this logger runs on cannot wait for
 // themselves; when the buffer is full they are dropped and counted.
 func (l *Logger) SystemLogger() func(*actor.ActorSystem) *slog.Logger {
-	return func(*actor.ActorSystem) *slog.Logger { return slog.New(l.unawaited("actor")) }
+	return func(*actor.ActorSystem) *slog.Logger { return l.Unawaited("actor") }
 }
+
+// Unawaited is [Logger.Named] for code that others wait on: its records wait
+// neither for room nor for the output. When the buffer is full they are dropped
+// and counted.
+func (l *Logger) Unawaited(name string) *slog.Logger { return slog.New(l.unawaited(name)) }
 
 // unawaited returns the handler of a logger name for records that wait neither
 // for room nor for the output.
