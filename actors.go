@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -17,6 +18,7 @@ type actorSystem struct {
 	system *actor.ActorSystem
 	root   *actor.RootContext // under the guardian
 	watch  *lifecycle.Watch
+	guard  *guardian
 
 	mu   sync.Mutex
 	own  []*actor.PID // of Spawn, in that order
@@ -26,12 +28,12 @@ type actorSystem struct {
 // newActorSystem makes the actor system with the options of the service.
 func newActorSystem(s *System, opts []actor.ConfigOption) (*actorSystem, error) {
 	config := actor.Configure(append([]actor.ConfigOption{actor.WithLoggerFactory(s.log.SystemLogger())}, opts...)...)
-	r := &actorSystem{watch: lifecycle.New(lifecycle.Config{
+	r := &actorSystem{guard: &guardian{paused: map[string]*time.Timer{}}, watch: lifecycle.New(lifecycle.Config{
 		Logger: s.log.Unawaited("actors/lifecycle"), Muted: isTaskActor, Job: s.jobOf,
 	})}
 	config.LoggerFactory = r.watch.Factory(config.LoggerFactory)
 	r.system = actor.NewActorSystemWithConfig(config)
-	r.root = actor.NewRootContext(r.system, nil).WithGuardian(guardian)
+	r.root = actor.NewRootContext(r.system, nil).WithGuardian(r.guard)
 	return r, r.watch.Start(r.system)
 }
 
@@ -50,7 +52,11 @@ func (r *actorSystem) spawn(props *actor.Props, name string) (*actor.PID, error)
 func (r *actorSystem) stop(ctx context.Context, pid *actor.PID) error {
 	end := r.watchEnd(pid)
 	defer end.cancel()
-	r.root.Poison(pid)
+	if r.guard.unpause(pid) {
+		r.root.Stop(pid) // it waits for its restart, and takes no message before
+	} else {
+		r.root.Poison(pid)
+	}
 	select {
 	case <-end.gone:
 		return nil

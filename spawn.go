@@ -34,7 +34,7 @@ func SupervisedBy(strategy actor.SupervisorStrategy) SpawnOption {
 // the last that was spawned first, behind what is in its mailbox. One that does
 // not end is named in the error.
 func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*actor.PID, error) {
-	o := spawnOptions{strategy: guardian}
+	o := spawnOptions{strategy: s.actors.guard}
 	for _, opt := range opts {
 		opt(&o)
 	}

@@ -3,18 +3,19 @@ package chassis
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
 // guardian restarts the actors of the chassis, and those of [System.Spawn],
-// for as long as it takes.
-var guardian actor.SupervisorStrategy = &patient{}
-
-// patient restarts an actor for ever: at once at first, then after pauses, lest
-// one that fails whenever it starts takes a processor for itself.
-type patient struct{}
+// for ever: at once at first, then after pauses, lest one that fails whenever
+// it starts takes a processor for itself.
+type guardian struct {
+	mu     sync.Mutex
+	paused map[string]*time.Timer // by PID id
+}
 
 // An actor that failed quickRestarts times within restartWindow waits for its
 // next restart: firstPause, then twice as long each time, up to lastPause.
@@ -34,7 +35,7 @@ func pause(failures int) time.Duration {
 }
 
 // HandleFailure implements [actor.SupervisorStrategy].
-func (*patient) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, _ any) {
+func (g *guardian) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, _ any) {
 	if n := rs.NumberOfFailures(restartWindow); n == 0 || rs.FailureCount() > 1000 {
 		rs.Reset()
 	}
@@ -43,11 +44,30 @@ func (*patient) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 		system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason, Directive: actor.RestartDirective})
 		by.RestartChildren(child)
 	}
-	if wait := pause(rs.NumberOfFailures(restartWindow)); wait > 0 {
-		time.AfterFunc(wait, restart)
+	wait := pause(rs.NumberOfFailures(restartWindow))
+	if wait == 0 {
+		restart()
 		return
 	}
-	restart()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paused[child.Id] = time.AfterFunc(wait, func() {
+		if g.unpause(child) {
+			restart()
+		}
+	})
+}
+
+// unpause ends the pause of an actor, and reports whether there was one.
+func (g *guardian) unpause(child *actor.PID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	timer, ok := g.paused[child.Id]
+	if ok {
+		timer.Stop()
+		delete(g.paused, child.Id)
+	}
+	return ok
 }
 
 // contained is a strategy of the service. It runs in the deferred function of

@@ -97,6 +97,12 @@ func ask(ctx context.Context, system *actor.ActorSystem, pid *actor.PID, message
 // convert makes an answer an R.
 func convert[R any](answer any) (R, error) {
 	var none R
+	switch answer.(type) {
+	case *actor.DeadLetterResponse:
+		return none, ErrDeadLetter
+	case *actor.Terminated:
+		return none, ErrStopped
+	}
 	want := reflect.TypeFor[R]()
 	if err, ok := answer.(error); ok && !want.Implements(errorType) {
 		return none, err
@@ -108,10 +114,6 @@ func convert[R any](answer any) (R, error) {
 		if m != nil {
 			return *m, nil
 		}
-	case *actor.DeadLetterResponse:
-		return none, ErrDeadLetter
-	case *actor.Terminated:
-		return none, ErrStopped
 	case error: // R is another error
 		return none, m
 	}
