@@ -12,17 +12,23 @@ type ending struct {
 	r    *actorSystem
 	self *actor.PID
 	pids []*actor.PID
-	once sync.Once
 	gone chan struct{} // closed when one of them has ended for good
 	who  *actor.PID    // which one; set before gone is closed
+
+	mu    sync.Mutex // guards what follows, and the close of gone
+	known map[string]actor.Process
 }
 
 // watchEnd watches actors until one has ended or cancel is called.
 func (r *actorSystem) watchEnd(pids ...*actor.PID) *ending {
-	e := &ending{r: r, pids: pids, gone: make(chan struct{})}
+	e := &ending{r: r, pids: pids, gone: make(chan struct{}), known: map[string]actor.Process{}}
 	e.self, _ = r.system.ProcessRegistry.Add(e, "end"+r.system.ProcessRegistry.NextId())
 	for _, pid := range pids {
-		r.post(pid, &actor.Watch{Watcher: e.self})
+		process, _ := r.system.ProcessRegistry.Get(pid)
+		e.mu.Lock()
+		e.known[pid.Id] = process
+		e.mu.Unlock()
+		process.SendSystemMessage(pid, &actor.Watch{Watcher: e.self})
 	}
 	return e
 }
@@ -45,20 +51,26 @@ func (e *ending) cancel() {
 }
 
 // SendSystemMessage takes word of an end. An actor that was stopped by another
-// and came back under its address is watched again.
+// and came back under its address is watched again. One that is there still
+// is stopping: it takes no message any more.
 func (e *ending) SendSystemMessage(_ *actor.PID, message any) {
 	t, ok := message.(*actor.Terminated)
 	if !ok {
 		return
 	}
-	if _, back := e.r.system.ProcessRegistry.GetLocal(t.Who.Id); back {
-		e.r.post(t.Who, &actor.Watch{Watcher: e.self})
-		return
-	}
-	e.once.Do(func() {
+	process, there := e.r.system.ProcessRegistry.GetLocal(t.Who.Id)
+	e.mu.Lock()
+	back := there && process != e.known[t.Who.Id]
+	if back {
+		e.known[t.Who.Id] = process
+	} else if e.who == nil {
 		e.who = t.Who
 		close(e.gone)
-	})
+	}
+	e.mu.Unlock()
+	if back {
+		process.SendSystemMessage(t.Who, &actor.Watch{Watcher: e.self})
+	}
 }
 
 // SendUserMessage does nothing: nobody knows the address.
