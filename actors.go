@@ -21,8 +21,8 @@ type actorSystem struct {
 	guard  *guardian
 
 	mu   sync.Mutex
-	own  []*actor.PID // of Spawn, in that order
-	over bool         // the stop has begun: none is spawned any more
+	own  []*ownActor // of Spawn, in that order, without those that have ended
+	over bool        // the stop has begun: none is spawned any more
 }
 
 // newActorSystem makes the actor system with the options of the service.

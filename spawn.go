@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,10 +50,16 @@ func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*a
 	return s.actors.spawnOwn(props, name, o.strategy, s.Logger("chassis"))
 }
 
+// ownActor is an actor of Spawn.
+type ownActor struct {
+	pid   *actor.PID
+	ended bool // guarded by actorSystem.mu
+}
+
+// spawnOwn spawns without a lock: the producer is the service's, and may spawn
+// in its turn.
 func (r *actorSystem) spawnOwn(props *actor.Props, name string, strategy actor.SupervisorStrategy, log *slog.Logger) (pid *actor.PID, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over {
+	if r.stopping() {
 		return nil, ErrStopped
 	}
 	defer func() {
@@ -60,20 +67,52 @@ func (r *actorSystem) spawnOwn(props *actor.Props, name string, strategy actor.S
 			pid, err = nil, fmt.Errorf("chassis: spawn the actor %q: its producer panicked: %v", name, v)
 		}
 	}()
-	pid, err = actor.NewRootContext(r.system, nil).WithGuardian(&contained{strategy, log}).SpawnNamed(r.watch.Props(props), name)
+	own := &ownActor{}
+	pid, err = actor.NewRootContext(r.system, nil).WithGuardian(&contained{strategy, log}).SpawnNamed(r.noted(own, r.watch.Props(props)), name)
 	if err != nil {
 		return nil, fmt.Errorf("chassis: spawn the actor %q: %w", name, err)
 	}
-	r.own = append(r.own, pid)
+	r.mu.Lock()
+	own.pid = pid
+	late := r.over
+	if !late && !own.ended {
+		r.own = append(r.own, own)
+	}
+	r.mu.Unlock()
+	if late {
+		r.root.Stop(pid)
+		return nil, ErrStopped
+	}
 	return pid, nil
+}
+
+func (r *actorSystem) stopping() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
+// noted has an actor that ends leave the list.
+func (r *actorSystem) noted(own *ownActor, props *actor.Props) *actor.Props {
+	return props.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(c actor.ReceiverContext, m *actor.MessageEnvelope) {
+			if _, ok := m.Message.(*actor.Stopped); ok {
+				r.mu.Lock()
+				own.ended = true
+				r.own = slices.DeleteFunc(r.own, func(o *ownActor) bool { return o == own })
+				r.mu.Unlock()
+			}
+			next(c, m)
+		}
+	}))
 }
 
 // stopOwn stops the actors of Spawn, the last first. Each gets its part of the
 // time that is left.
 func (r *actorSystem) stopOwn(ctx context.Context) error {
 	r.mu.Lock()
-	own := r.own
-	r.own, r.over = nil, true
+	own := slices.Clone(r.own)
+	r.over = true
 	r.mu.Unlock()
 	var errs []error
 	for i := len(own) - 1; i >= 0; i-- {
@@ -82,7 +121,7 @@ func (r *actorSystem) stopOwn(ctx context.Context) error {
 			part = time.Until(deadline) / time.Duration(i+1)
 		}
 		mine, cancel := context.WithTimeout(ctx, part)
-		errs = append(errs, r.stop(mine, own[i]))
+		errs = append(errs, r.stop(mine, own[i].pid))
 		cancel()
 	}
 	return errors.Join(errs...)
