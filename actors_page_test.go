@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var updatePage = flag.Bool("update-actors-page", false, "write the tables of docs/actors.md anew")
+var updatePage = flag.Bool("update-actors-page", false, "write the tables of docs/actors.md")
 
 // protocols are the actor packages with a table on docs/actors.md.
 var protocols = []string{"breaker", "dispatcher", "poller", "shares", "logger", "lifecycle"}

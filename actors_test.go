@@ -48,7 +48,7 @@ func done() *actor.Props {
 	})
 }
 
-// failing counts its instances in starts, each of which panics when it starts, or
+// failing counts its instances in starts, which panic when it starts, or
 // at each message.
 func failing(starts *atomic.Int64, atOnce bool) *actor.Props {
 	return actor.PropsFromFunc(func(c actor.Context) {

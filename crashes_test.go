@@ -2,6 +2,7 @@ package chassis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/lifecycle"
@@ -195,4 +197,41 @@ func subscribed(sys *chassistest.System) (*actor.PID, func() []lifecycle.Event) 
 		all, _ := actors.Ask[[]lifecycle.Event](context.Background(), sys.Actors(), pid, "events")
 		return all
 	}
+}
+
+// A service that does its work, fails a task, and stops has no dead letters: a
+// line of one is worth looking at.
+func TestNormalWorkHasNoDeadLetters(t *testing.T) {
+	actorBubble(t, func(t *testing.T) {
+		sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) {
+			s.Tasks.TaskPool, s.Tasks.Pools = "mails", map[string]chassis.PoolSettings{"reports": {}}
+		}))
+		sys.Register("work", done())
+		failures := 0
+		greet := task.Define[greeting]("greet", task.MaxFailures(3), task.Wait(time.Second, task.None))
+		chassis.Handle(sys.System, greet, func(context.Context, task.Job[greeting]) error {
+			if failures++; failures%7 == 0 {
+				return errors.New("not now")
+			}
+			return nil
+		})
+		mail := sys.Breaker("https://mail.internal")
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 50 {
+			if _, err := sys.Send(t.Context(), "work", struct{}{}); err != nil {
+				t.Fatal(err)
+			}
+			chassistest.Send(sys, greet, greeting{})
+		}
+		_ = mail.Do(t.Context(), "/", func(context.Context) error { return errors.New("a failure") })
+		sys.RunUntilIdle()
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if c := sys.Lifecycle().Counts(); c != (lifecycle.Counts{}) {
+			t.Errorf("%+v\n%v", c, loud(sys, "dead letter"))
+		}
+	})
 }

@@ -73,7 +73,7 @@ func (e *ending) SendSystemMessage(_ *actor.PID, message any) {
 	}
 }
 
-// SendUserMessage does nothing: nobody knows the address.
+// SendUserMessage does nothing: the address is known to no actor.
 func (e *ending) SendUserMessage(*actor.PID, any) {}
 
 // Stop does nothing: it ends with cancel.

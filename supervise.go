@@ -10,8 +10,8 @@ import (
 )
 
 // guardian restarts the actors of the chassis, and those of [System.Spawn],
-// for ever: at once at first, then after pauses, lest one that fails whenever
-// it starts takes a processor for itself.
+// for ever: at once at first, then after pauses. Without them an actor that
+// fails whenever it starts takes a processor for itself.
 type guardian struct {
 	mu     sync.Mutex
 	paused map[string]*time.Timer // by PID id

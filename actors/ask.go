@@ -131,7 +131,7 @@ var errorType = reflect.TypeFor[error]()
 // dropped, for an actor may keep the address.
 type question struct{ answer chan any }
 
-// SendUserMessage takes an answer, or word that there is no such actor.
+// SendUserMessage takes an answer, or the word that no actor has the address.
 func (q *question) SendUserMessage(_ *actor.PID, message any) {
 	q.first(actor.UnwrapEnvelopeMessage(message))
 }

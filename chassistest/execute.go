@@ -63,7 +63,7 @@ type execution struct {
 // probes or breakers. The default is one of its own.
 func In(system *actor.ActorSystem) ExecuteOption { return func(e *execution) { e.system = system } }
 
-// Info changes what the attempt is told of itself. It begins as the first
+// Info changes what the attempt knows of itself. It begins as the first
 // attempt of ten of a task "test", without a deadline.
 func Info(change func(*task.Info)) ExecuteOption { return func(e *execution) { change(&e.info) } }
 
@@ -126,8 +126,8 @@ func Execute(t testing.TB, props *actor.Props, args any, opts ...ExecuteOption) 
 // a drain does.
 func (r *Run) Cancel() { r.cancel() }
 
-// Answer waits for the answer and returns it. It ends the test when there is
-// none in time. Messages that the actor sent besides are for a [Probe].
+// Answer waits for the answer and returns it. It ends the test when none
+// comes in time. Messages that the actor sent besides are for a [Probe].
 func (r *Run) Answer() Answer {
 	r.t.Helper()
 	if r.answer == nil {

@@ -46,8 +46,8 @@ type Watch struct {
 	rate rate
 }
 
-// address is the actor, and a context to send to it that is none of the
-// service's.
+// address is the actor, and a context to send to it apart from the
+// service's Root.
 type address struct {
 	root *actor.RootContext
 	pid  *actor.PID

@@ -229,7 +229,7 @@ func TestDeadLettersAreLoggedAtABoundedRate(t *testing.T) {
 	})
 }
 
-// A subscriber that has ended, and a handler that panics, harm nobody.
+// A subscriber that has ended, and a handler that panics, do no harm.
 func TestSubscribersThatEndOrPanic(t *testing.T) {
 	watched(t, Config{}, func(t *testing.T, r *rig) {
 		r.system.EventStream.Subscribe(func(e any) {

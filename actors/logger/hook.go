@@ -17,8 +17,8 @@ type hookOf struct{ l *Logger }
 
 // WithoutHooks returns a ctx for a hook's own records: they go to the outputs
 // of l and to none of its hooks. A hook that delivers later, on a goroutine of
-// its own, logs its failures with such a ctx: each would be a new record for it
-// otherwise. The ctx that a hook is called with is one already.
+// its own, logs its failures with this ctx: otherwise each would be a new record for
+// it. The ctx that a hook is called with is one already.
 func WithoutHooks(ctx context.Context, l *Logger) context.Context {
 	return context.WithValue(ctx, hookOf{l}, true)
 }

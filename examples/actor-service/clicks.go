@@ -18,14 +18,14 @@ type clicks struct {
 	poller  *actor.PID
 	credits int
 	sum     int
-	left    int // until counted is told
+	left    int // until the sum is sent
 	counted chan<- int
 }
 
 // Receive implements actor.Actor.
 func (k *clicks) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
-	case *actor.Started: // also after a restart: the demand begins anew, and what was in hand comes again
+	case *actor.Started: // also after a restart: the demand begins at zero, and what was in hand comes again
 		c.Send(k.poller, &poller.Subscribe{To: c.Self()})
 		c.Send(k.poller, &poller.Want{Credits: k.credits})
 	case *poller.Delivered:
