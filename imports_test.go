@@ -30,10 +30,12 @@ var allowed = map[string][]string{
 	"actors/breaker":    {"actors"},
 	"actors/lifecycle":  {"actors", "actors/logger"},
 	"actors/logger":     {"actors", "task"},
-	"actors/poller":     {"actors", "sqsclient"},
-	"actors/shares":     {"actors"},
-	"actors/dispatcher": {"actors", "actors/poller", "actors/shares", "task"},
-	"admin":             {},
+	"actors/poller":     {"actors", "actors/internal/supervision", "sqsclient"},
+	"actors/shares":     {"actors", "actors/internal/supervision"},
+	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
+
+	"actors/internal/supervision": {},
+	"admin":                       {},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

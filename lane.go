@@ -63,7 +63,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 	s := l.sys
 	p, err := poller.New(poller.Config{
 		Settings: l.settings.PollerSettings, Client: s.queue.client, QueueURL: url,
-		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(), Recall: s.queue.recall(),
+		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(), Recall: s.queue.recall(), Permanent: true,
 	})
 	if err != nil {
 		return nil, err
@@ -76,12 +76,14 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 		Settings: l.now().DispatcherSettings, Pool: l.pool(), Poller: r.poller,
 		Logger: s.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
 		Tracer: s.tracer, Shares: keeper, Share: l.settings.share(), Middleware: l.around,
+		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {
 		r.dispatcher, err = s.actors.spawn(d, "dispatcher/"+l.pool())
 	}
 	if err != nil {
-		s.actors.root.Stop(r.poller)
+		s.actors.root.Send(r.poller, &poller.Drain{}) // else it would come back
+		s.actors.root.Poison(r.poller)
 		return nil, err
 	}
 	r.client = dispatcher.NewClient(s.actors.system, r.dispatcher)
@@ -123,8 +125,16 @@ func (l *lane) stop(ctx context.Context) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
+	if err != nil { // no Drain has come through: without one they would come back
+		s.actors.root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
+		s.actors.root.Send(r.poller, &poller.Drain{})
+	}
 	return errors.Join(err, s.actors.stop(last, r.poller), s.actors.stop(last, r.dispatcher))
 }
+
+// endlessLeases is the length of an attempt in leases after which it counts as
+// stalled, if it has no Deadline and reports no progress.
+const endlessLeases = 10
 
 // pollGrace is what a long poll that is under way at a stop may take, SQS's
 // 20 s, and the requests after it. The embedded queue answers it at once.
