@@ -24,6 +24,11 @@ const (
 
 // attr writes one attribute into the open group.
 func (e *enc) attr(a *slog.Attr) {
+	if a.Key == badKey { // slog's name of each value without one
+		own := *a
+		own.Key = e.freeKey(badKey)
+		a = &own
+	}
 	if e.form.mustRedact(a.Key) {
 		e.redactedField(a.Key)
 		return
@@ -38,13 +43,13 @@ func (e *enc) attr(a *slog.Attr) {
 		if e.form.stackdriver && e.take(a) {
 			return
 		}
+	}
+	if kind == slog.KindLogValuer {
 		if isNilField(value.Any()) {
 			e.key(e.name(a.Key))
 			e.any(nil)
 			return
 		}
-	}
-	if kind == slog.KindLogValuer {
 		value = value.Resolve() // catches panics and endless chains
 		kind = value.Kind()
 		if kind == slog.KindAny && e.form.redactsType(value) {
@@ -89,13 +94,7 @@ func (e *enc) attrs(attrs []slog.Attr) {
 
 // name gives the key that is written: one that is reserved at the top level is
 // kept apart.
-//
-// Values without a key get one that is free, for slog calls all of them
-// !BADKEY.
 func (e *enc) name(k string) string {
-	if k == badKey {
-		return e.freeKey(k)
-	}
 	if e.depth == 0 && e.form.reserved(k) {
 		return "fields." + k
 	}
