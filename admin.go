@@ -83,7 +83,11 @@ func (s *System) openConsole() error {
 func (f *console) config() admin.Config {
 	s := f.sys
 	c := admin.Config{Settings: s.settings.Admin, Service: f, Queues: &f.census, Breakers: consoleBreakers{s}, Logs: consoleLog{s},
-		Explain: &f.origins, Metrics: f.metrics, Logger: s.Logger("admin")}
+		Explain: &f.origins, Metrics: f.metrics, Logger: s.Logger("admin"),
+		Actors: func() admin.Actors {
+			c := s.Lifecycle().Counts()
+			return admin.Actors{Failed: c.Failures, Restarted: c.Restarts, Resumed: c.Resumes, Stopped: c.Stops, DeadLetters: c.DeadLetters}
+		}}
 	if s.pool() != "" {
 		c.Tasks, c.Dead = consoleTasks{s}, &f.dead
 	}

@@ -46,7 +46,7 @@ func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breake
 		own = append(own, breaker.WithTracer(s.tracer))
 	}
 	opts = append(own, opts...)
-	b, err := breaker.Spawn(s.actors, name, s.Settings().CircuitBreaker.Of(name), opts...)
+	b, err := breaker.Spawn(s.actors.system, name, s.Settings().CircuitBreaker.Of(name), opts...)
 	if err != nil {
 		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))
 	}

@@ -55,12 +55,13 @@
 //	actors/poller      the conversation with a queue, and the sender
 //	actors/dispatcher  executions under supervision
 //	actors/shares      what several pools of a process may run at once, by weight
+//	actors/lifecycle   crashes, restarts and dead letters of all actors
 //	actors/logger      the slog handler and the actor behind it
 //
 // Imports go one way: settings, task, localsqs, sqsclient and actors import
 // nothing of ours; actors/breaker and actors/shares import actors; so do
-// actors/logger, which imports task too, actors/poller, which imports
-// sqsclient, and actors/dispatcher, which imports actors/poller, actors/shares
+// actors/logger, which imports task too, actors/lifecycle, which imports
+// actors/logger, actors/poller, which imports sqsclient, and actors/dispatcher, which imports actors/poller, actors/shares
 // and task; this package imports them all; cmd, examples and chassistest
 // import this package. A test holds the code to it.
 //

@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"sqsclient":         {},
 	"actors":            {},
 	"actors/breaker":    {"actors"},
+	"actors/lifecycle":  {"actors", "actors/logger"},
 	"actors/logger":     {"actors", "task"},
 	"actors/poller":     {"actors", "actors/internal/supervision", "sqsclient"},
 	"actors/shares":     {"actors", "actors/internal/supervision"},

@@ -79,13 +79,13 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 	s := l.sys
 	p, err := poller.New(poller.Config{
 		Settings: l.settings.PollerSettings, Client: s.queue.client, QueueURL: url,
-		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(), Permanent: true,
+		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(), Recall: s.queue.recall(), Permanent: true,
 	})
 	if err != nil {
 		return nil, err
 	}
 	r := &running{queue: p}
-	if r.poller, err = spawn(s.actors, p.Props(), "poller-"+l.pool()); err != nil {
+	if r.poller, err = s.actors.spawn(p.Props(), "poller/"+l.pool()); err != nil {
 		return nil, err
 	}
 	d, err := dispatcher.New(dispatcher.Config{
@@ -96,19 +96,19 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {
-		r.dispatcher, err = spawn(s.actors, d, "dispatcher-"+l.pool())
+		r.dispatcher, err = s.actors.spawn(d, "dispatcher/"+l.pool())
 	}
 	if err != nil {
-		s.actors.Root.Send(r.poller, &poller.Drain{}) // else it would come back
-		s.actors.Root.Poison(r.poller)
+		s.actors.root.Send(r.poller, &poller.Drain{}) // else it would come back
+		s.actors.root.Poison(r.poller)
 		return nil, err
 	}
-	r.client = dispatcher.NewClient(s.actors, r.dispatcher)
+	r.client = dispatcher.NewClient(s.actors.system, r.dispatcher)
 	return r, nil
 }
 
 // stop drains: what runs gets the setting drain_timeout, and not longer than
-// until ctx ends.
+// until ctx ends. An actor of the lane that ends meanwhile ends the drain.
 func (l *lane) stop(ctx context.Context) error {
 	r, s := l.running.Load(), l.sys
 	if r == nil {
@@ -117,25 +117,36 @@ func (l *lane) stop(ctx context.Context) error {
 	limit := l.settings.DrainTimeout
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit+l.settings.AbandonAfter+pollGrace)
 	defer cancel()
+	alive, end := context.WithCancelCause(whole)
+	defer end(nil)
+	ending := s.actors.watchEnd(r.dispatcher, r.poller)
+	defer ending.cancel()
+	go func() {
+		select {
+		case <-ending.gone:
+			end(fmt.Errorf("the actor %s has ended before", ending.who.Id))
+		case <-alive.Done():
+		}
+	}()
 	uncut := context.AfterFunc(ctx, func() {
-		s.actors.Root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
+		s.actors.root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
 	})
 	defer uncut()
 
-	drained, err := r.client.Drain(whole, time.Now().Add(limit))
+	drained, err := r.client.Drain(alive, time.Now().Add(limit))
 	if err == nil {
 		s.Logger("chassis").Info("drained", "pool", l.pool(), "finished", drained.Finished, "given_back", drained.GivenBack, "did_not_end", drained.Released)
 		if drained.Released > 0 {
 			err = fmt.Errorf("%d executions did not end within %v and were given back to the queue", drained.Released, limit)
 		}
 	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err != nil { // no Drain has come through: without one they would come back
-		s.actors.Root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
-		s.actors.Root.Send(r.poller, &poller.Drain{})
+		s.actors.root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
+		s.actors.root.Send(r.poller, &poller.Drain{})
 	}
-	return errors.Join(err, stopActor(end, s.actors, r.poller), stopActor(end, s.actors, r.dispatcher))
+	return errors.Join(err, s.actors.stop(last, r.poller), s.actors.stop(last, r.dispatcher))
 }
 
 // endlessLeases is the length of an attempt in leases after which it counts as
@@ -143,5 +154,5 @@ func (l *lane) stop(ctx context.Context) error {
 const endlessLeases = 10
 
 // pollGrace is what a long poll that is under way at a stop may take, SQS's
-// 20 s, and the requests after it.
+// 20 s, and the requests after it. The embedded queue answers it at once.
 const pollGrace = 25 * time.Second

@@ -117,11 +117,11 @@ func TestAStartThatFailsHalfWayIsStoppedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		chassis.Handle(sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
-		own, err := sys.Actors().Root.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "poller-reports")
+		own, err := sys.Actors().Root.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "poller/reports")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sys.Start(context.Background()); err == nil || !strings.Contains(err.Error(), "poller-reports") {
+		if err := sys.Start(context.Background()); err == nil || !strings.Contains(err.Error(), "poller/reports") {
 			t.Errorf("Start says %v", err)
 		}
 		sys.Actors().Root.Stop(own)

@@ -76,6 +76,14 @@ func (q *queue) close(ctx context.Context) error {
 	return q.local.Shutdown(ctx)
 }
 
+// recall is how a long poll is cut short: by the embedded queue, in this process.
+func (q *queue) recall() func(context.Context, <-chan struct{}) context.Context {
+	if q.local == nil {
+		return nil
+	}
+	return localsqs.WithRecall
+}
+
 // empty says that the embedded queue, whose numbers are exact, has nothing
 // visible at url, so that no long poll has to find out. Of SQS it is never
 // known.

@@ -3,6 +3,7 @@ package chassis_test
 import (
 	"context"
 	"flag"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -15,10 +16,79 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/chassistest"
 	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
+
+// A task actor stopped its parent, the dispatcher, and Stop waited for its answer
+// long after the end of its ctx.
+func TestAStopKeepsItsContextWhoeverHasGone(t *testing.T) {
+	for _, gone := range []string{"dispatcher/test-tasks", "poller/test-tasks", "logger", "stock"} {
+		t.Run(gone, func(t *testing.T) {
+			actorBubble(t, func(t *testing.T) {
+				queue, err := localsqs.New()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = queue.Close() }()
+				sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithEmbedded(queue),
+					chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard), forTests)
+				if err != nil {
+					t.Fatal(err)
+				}
+				hangs := make(chan struct{})
+				sys.Register("work", actor.PropsFromFunc(func(c actor.Context) {
+					if _, ok := c.Message().(*dispatcher.Execute); ok {
+						c.Stop(sys.PID(gone))
+						<-hangs
+					}
+				}))
+				if _, err := sys.Spawn(idle(), "stock"); err != nil {
+					t.Fatal(err)
+				}
+				if err := sys.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := sys.Send(t.Context(), "work", struct{}{}); err != nil {
+					t.Fatal(err)
+				}
+				pass(5 * time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 12*time.Second)
+				defer cancel()
+				began := time.Now()
+				err = sys.Stop(ctx)
+				if took := time.Since(began); took > 22*time.Second {
+					t.Errorf("with a ctx of 12 s Stop took %v: %v", took.Round(time.Second), err)
+				}
+				close(hangs)
+			})
+		})
+	}
+}
+
+// Stop waited for a long poll of the embedded queue, up to 20 s.
+func TestAStopCutsALongPollOfTheEmbeddedQueueShort(t *testing.T) {
+	actorBubble(t, func(t *testing.T) {
+		sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) { s.Tasks.ReceiveWait = 20 * time.Second }))
+		sys.Register("work", done())
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := sys.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("Stop took %v", took)
+		}
+	})
+}
 
 var stops = flag.Int("stops", 25, "how often TestNoMessageIsLeftInvisibleByAStop stops a system")
 

@@ -35,7 +35,7 @@ type System struct {
 	name     string
 	settings Settings // those of New; see current
 	log      *logger.Logger
-	actors   *actor.ActorSystem
+	actors   *actorSystem
 	tracer   trace.Tracer // nil: no spans
 	queue    *queue
 	sender   *poller.Sender
@@ -193,9 +193,9 @@ func New(name string, opts ...Option) (*System, error) {
 	if o.def {
 		slog.SetDefault(s.log.Slog())
 	}
-	s.actors = actor.NewActorSystem(append([]actor.ConfigOption{
-		actor.WithLoggerFactory(s.log.SystemLogger()),
-	}, o.actors...)...)
+	if s.actors, err = newActorSystem(s, o.actors); err != nil {
+		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
+	}
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
@@ -236,11 +236,6 @@ func (s *System) Name() string { return s.name }
 
 // Settings are the settings in force.
 func (s *System) Settings() Settings { return *s.current.Load() }
-
-// Actors is the actor system, to spawn actors of the service's own in and to
-// send to any PID. The chassis' own actors are stopped by [System.Stop]; the
-// service's own are the service's to stop.
-func (s *System) Actors() *actor.ActorSystem { return s.actors }
 
 // SQS is the client of the queue, AWS's or the embedded one, for what the
 // chassis does not do itself.
@@ -337,7 +332,7 @@ func (s *System) Start(ctx context.Context) error {
 		return ErrStarted
 	}
 	s.enter(Starting)
-	if _, err := s.log.Start(s.actors); err != nil {
+	if _, err := s.log.Start(s.actors.system); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
 	if err := s.openConsole(); err != nil {
@@ -396,18 +391,33 @@ func (s *System) Stop(ctx context.Context) error {
 	return s.err
 }
 
-// stopTimeout bounds each stage of a stop after the drain: what does not end
-// by then is named and left.
+// stopTimeout bounds each stage of a stop after the drain, and all of them once
+// the drain was cut short: what does not end by then is named and left.
 const stopTimeout = 5 * time.Second
+
+// hurry is the least that a stage of a stop gets, however late it is.
+const hurry = 500 * time.Millisecond
+
+// stageLimit is how long a stage of a stop may take: once the drain was cut
+// short, what is left of one stopTimeout for all of them.
+func stageLimit(cut *time.Time, now time.Time) time.Duration {
+	if cut == nil {
+		return stopTimeout
+	}
+	return max(cut.Add(stopTimeout).Sub(now), hurry)
+}
 
 // stop runs once. drain ends when the drain is to be cut short.
 func (s *System) stop(drain context.Context) {
 	defer close(s.ended)
 	defer s.cut()
 	log := s.Logger("chassis")
+	var cutAt atomic.Pointer[time.Time] // when the drain was cut short
+	uncut := context.AfterFunc(drain, func() { now := time.Now(); cutAt.Store(&now) })
+	defer uncut()
 	var errs []error
 	stage := func(name string, work func(context.Context) error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(drain), stopTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(drain), stageLimit(cutAt.Load(), time.Now()))
 		defer cancel()
 		begun := time.Now()
 		err := work(ctx)
@@ -423,6 +433,7 @@ func (s *System) stop(drain context.Context) {
 		return nil
 	})
 	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
+	stage("actors", s.actors.stopOwn)
 	stage("sender", s.sender.Close)
 	stage("breakers", s.stopBreakers)
 	stage("queue", s.queue.close)
@@ -433,7 +444,6 @@ func (s *System) stop(drain context.Context) {
 	}
 	stage("log", s.log.Stop)
 	stage("admin", s.console.close)
-	s.actors.Shutdown()
 
 	s.err = errors.Join(errs...)
 	s.enter(Stopped)

@@ -107,6 +107,9 @@ func TestAskEndsAtOnceWithoutAnActor(t *testing.T) {
 		if _, err := actors.Ask[count](t.Context(), system, actor.NewPID(system.Address(), "nobody"), query{}); !errors.Is(err, actors.ErrDeadLetter) {
 			t.Errorf("no such actor: %v", err)
 		}
+		if _, err := actors.Ask[any](t.Context(), system, actor.NewPID(system.Address(), "nobody"), query{}); !errors.Is(err, actors.ErrDeadLetter) {
+			t.Errorf("no such actor, any answer: %v", err)
+		}
 		if _, err := actors.Ask[count](t.Context(), system, nil, query{}); err == nil {
 			t.Error("no error for a nil address")
 		}

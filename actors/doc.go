@@ -5,7 +5,7 @@
 //	stats, err := actors.Ask[*breaker.Stats](ctx, sys.Actors(), mail.PID(), &breaker.GetStats{})
 //	var unknown *actors.Unhandled
 //	switch {
-//	case errors.As(err, &unknown): // the actor does not take such a message
+//	case errors.As(err, &unknown): // the actor does not take this message
 //	case errors.Is(err, actors.ErrDeadLetter): // no actor has this address: nothing was done
 //	case errors.Is(err, actors.ErrStopped): // the actor stopped first: it may have done the work
 //	case err != nil: // ctx ended first

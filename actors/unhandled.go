@@ -30,7 +30,7 @@ func (u *Unhandled) Error() string {
 // Refuse answers the sender of the current message with an [*Unhandled]. It
 // reports whether the message was one to count and log as unknown: messages of
 // Proto.Actor itself are not, and neither are answers that no actor waits for
-// any more. Without a sender it answers nobody.
+// any more. Without a sender it answers nothing.
 //
 // hint completes the sentence "the actor ...", for example "takes *GetStats".
 func Refuse(c actor.Context, hint string) bool {

@@ -63,7 +63,8 @@ func newPlant() *plant {
 }
 
 func (p *plant) config(s Settings) Config {
-	return Config{Settings: s, Service: p, Queues: p, Tasks: plantTasks{p}, Dead: plantDead{p}, Breakers: plantBreakers{p}, Logs: plantLogs{p}, Explain: plantSettings{}}
+	return Config{Settings: s, Service: p, Queues: p, Tasks: plantTasks{p}, Dead: plantDead{p}, Breakers: plantBreakers{p}, Logs: plantLogs{p}, Explain: plantSettings{},
+		Actors: func() Actors { return Actors{Failed: 3, Restarted: 2, Stopped: 1, DeadLetters: 4} }}
 }
 
 func (p *plant) did(format string, args ...any) {

@@ -49,6 +49,7 @@ var (
 	mLeases     = metric{"chassis_leases", "Leases held on messages.", gauge, nil}
 	mOldest     = metric{"chassis_oldest_lease_age_seconds", "Time since the message of the oldest lease was received.", gauge, nil}
 	mRestarts   = metric{"chassis_actor_restarts_total", "Restarts of an actor after a panic.", counter, []string{"actor"}}
+	mActors     = metric{"chassis_actor_events_total", "What became of actors, the service's and the chassis', but not of tasks: failed (a panic), restarted, resumed, stopped for good by a supervisor; and dead_letter, a message without a receiver.", counter, []string{"event"}}
 	mUnsettled  = metric{"chassis_settle_failures_total", "Messages whose end could not be told to the queue.", counter, nil}
 
 	mRequests  = metric{"chassis_queue_requests_total", "Requests to the queue, without those to send, by operation.", counter, []string{"operation"}}
@@ -92,7 +93,7 @@ var (
 )
 
 var allMetrics = []metric{
-	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mUnsettled,
+	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mActors, mUnsettled,
 	mRequests, mReqFailed, mThrottles, mSuccess, mEmpty, mReceived, mSettled, mExtended, mLost, mSent, mPending, mRetries,
 	mPoolRuns, mPoolStarts, mPoolQueued, mPoolShare,
 	mStarted, mAttempts, mPanics, mWaits, mGivenUp, mAbandoned, mRunning, mTaskPause, mDuration, mDelay,
@@ -220,6 +221,14 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if cfg.Logs != nil {
 		s.logs(cfg.Logs.Log())
+	}
+	if cfg.Actors != nil {
+		a := cfg.Actors()
+		s.put(mActors, float64(a.Failed), "failed")
+		s.put(mActors, float64(a.Restarted), "restarted")
+		s.put(mActors, float64(a.Resumed), "resumed")
+		s.put(mActors, float64(a.Stopped), "stopped")
+		s.put(mActors, float64(a.DeadLetters), "dead_letter")
 	}
 }
 

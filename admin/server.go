@@ -25,6 +25,9 @@ type Config struct {
 	Logs     Logs
 	Explain  Explained
 
+	// Actors counts what became of the actors of the process. Nil: not shown.
+	Actors func() Actors
+
 	// Metrics are the service's own, served beside ours. Nil: none.
 	Metrics prometheus.Gatherer
 

@@ -70,6 +70,12 @@ type Logs interface {
 	SetLevel(name, level string) error
 }
 
+// Actors are the numbers of all actors since the start of the process.
+type Actors struct {
+	Failed, Restarted, Resumed, Stopped uint64
+	DeadLetters                         uint64 // messages without a receiver
+}
+
 // Explained is the settings in force and where each came from. Secret values
 // are masked by whoever implements it.
 type Explained interface {

@@ -35,6 +35,12 @@
 // dead letters, [System.Logs] what was logged. The Assert methods fail the test
 // with what happened instead.
 //
+// # Actors
+//
+// [Probe] stands for an actor: the test says what it expects ([Expect],
+// [Probe.ExpectNone]) and what it answers ([Probe.Reply]). [Execute] runs one
+// attempt of a task actor without a queue, and says what it answered.
+//
 // # Ownership and goroutines
 //
 // The system is stopped, and the queue closed, at the end of the test, which

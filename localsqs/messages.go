@@ -279,6 +279,8 @@ func (s *Server) await(c *call, w *engine.Waiter) *engine.Error {
 	select {
 	case <-w.Ready:
 		return w.Err
+	case <-recallOf(c.ctx):
+		return s.recall(w)
 	case <-c.ctx.Done():
 	}
 	s.mu.Lock()

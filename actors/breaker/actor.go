@@ -73,7 +73,7 @@ func (b *Breaker) spawn(name string) error {
 	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b, mailbox: m} },
 		actor.WithMailbox(func() actor.Mailbox { return m }),
 		actor.WithGuardian(guardian))
-	pid, err := b.system.Root.SpawnNamed(props, name)
+	pid, err := actor.NewRootContext(b.system, nil).SpawnNamed(props, name)
 	if err != nil {
 		return err
 	}

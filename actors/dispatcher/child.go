@@ -33,6 +33,7 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) {
 	a.reply, _ = registry.Add(answerTo{a}, d.self.Id+"/answer"+id)
 	e.child = a.child
 	d.children[a.child.Id] = a
+	d.monitor.actors.Store(a.child.Id, a)
 	d.crew.run(job{a: a})
 }
 
@@ -115,6 +116,7 @@ func (d *dispatcher) onOverstayed() {
 // what is sent to it is a dead letter.
 func (d *dispatcher) bury(f *departure) {
 	d.departures.bury(f)
+	d.monitor.actors.Delete(f.a.child.Id)
 	d.system.ProcessRegistry.Remove(f.a.child)
 }
 
@@ -131,6 +133,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 	if _, alive := d.system.ProcessRegistry.GetLocal(m.Who.Id); alive {
 		return // it was forged
 	}
+	d.monitor.actors.Delete(m.Who.Id)
 	switch {
 	case a == nil:
 		d.unsubscribe(m.Who)
@@ -186,6 +189,7 @@ func (d *dispatcher) onStillborn(m *stillborn) {
 // run again, so it is taken out of the books by hand.
 func (d *dispatcher) onWedged(m *wedged) {
 	d.system.ProcessRegistry.Remove(m.who)
+	d.monitor.actors.Delete(m.who.Id)
 	a := d.children[m.who.Id]
 	switch {
 	case a == nil:

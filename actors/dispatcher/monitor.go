@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,6 +57,8 @@ type Monitor struct {
 	unsettl  atomic.Int64 // settles that failed
 	strange  atomic.Int64 // messages of an unknown type
 	restarts atomic.Int64
+
+	actors sync.Map // the task actors of users that run: PID id -> *attempt
 
 	tasks atomic.Pointer[map[string]*meter] // copied on write by the dispatcher
 	feed  *feed

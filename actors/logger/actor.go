@@ -1,9 +1,12 @@
 package logger
 
 import (
+	"context"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/actors"
 )
 
 // drainBurst is how many chunks an output actor writes before it looks at its
@@ -20,29 +23,72 @@ type loggerActor struct {
 	l        *Logger
 	gone     chan struct{}
 	children []*actor.PID
+	records  *actor.PID
 }
 
 // Receive implements [actor.Actor].
 func (a *loggerActor) Receive(ctx actor.Context) {
-	switch m := ctx.Message().(type) {
+	switch ctx.Message().(type) {
 	case *actor.Started:
 		a.onStarted(ctx)
-	case *Reopen:
-		a.l.outdate()
-		for _, pid := range a.children {
-			ctx.Send(pid, m)
-		}
-	case *Describe:
+	case *Reopen, Reopen:
+		a.onReopen(ctx)
+	case *Describe, Describe:
 		ctx.Respond(a.l.Stats())
+	case *Write, Write, *mark:
+		ctx.Forward(a.records)
 	case *actor.Stopped:
 		a.l.goDirect(a.gone)
+	default:
+		actors.Refuse(ctx, "takes Write, Describe and Reopen")
+	}
+}
+
+func (a *loggerActor) onReopen(ctx actor.Context) {
+	a.l.outdate()
+	for _, pid := range a.children {
+		ctx.Send(pid, &Reopen{})
 	}
 }
 
 func (a *loggerActor) onStarted(ctx actor.Context) {
+	a.records = ctx.Spawn(actor.PropsFromProducer(func() actor.Actor { return &recordActor{l: a.l} }))
 	for _, o := range a.l.outputs {
 		props := actor.PropsFromProducer(func() actor.Actor { return &outputActor{o: o} }, a.l.props...)
 		a.children = append(a.children, ctx.Spawn(props))
+	}
+}
+
+// recordActor logs the records that come as messages. It runs what callers
+// give, LogValuers and hooks, so nothing else waits for its mailbox.
+type recordActor struct{ l *Logger }
+
+// Receive implements [actor.Actor].
+func (a *recordActor) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Write:
+		a.onWrite(ctx, m)
+	case Write:
+		a.onWrite(ctx, &m)
+	case *mark:
+		close(m.done)
+	}
+}
+
+func (a *recordActor) onWrite(c actor.Context, m *Write) {
+	ctx, r := m.Ctx, m.Record
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if r.Time.IsZero() {
+		r.Time = time.Now()
+	}
+	h := a.l.unawaited(m.Logger)
+	if h.Enabled(ctx, r.Level) {
+		_ = h.Handle(ctx, r) // of hooks: counted
+	}
+	if c.Sender() != nil {
+		c.Respond(&Written{})
 	}
 }
 

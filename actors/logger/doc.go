@@ -38,6 +38,7 @@
 //	Logger.Tail, Logger.Subscribe                        the last records, and those to come
 //	Logger.Reopen                                        files, after a rotation (also on SIGHUP)
 //	Logger.SystemLogger                                  for actor.WithLoggerFactory
+//	Logger.PID                                           the address that takes Write, Describe, Reopen
 //	WithOutput, WithFile, WithHook, WithRedactType, ...  options
 //	Name, Labels, HTTPRequest, InsertID, Operation       attributes with a meaning of their own
 //
@@ -48,7 +49,13 @@
 // that very call by [task.JobFrom]; and the trace and span of OpenTelemetry's
 // ctx. These and the other fields of a form's head are reserved: an attribute
 // of the same name at the top level is kept, as "fields.<name>". Of two
-// attributes with one name in one group the later one is kept.
+// attributes with one name in one group the later one is kept; two groups with
+// one name become one. An error within a value is its text.
+//
+// # Messages
+//
+// The actor at [Logger.PID] takes [Write], [Describe] and [Reopen], as pointers
+// or as values, and answers any other request with an actors.Unhandled.
 //
 // # Who owns what
 //

@@ -19,8 +19,13 @@ type enc struct {
 	mask   uint64 // of the hashes of the fields at this level
 	nest   int    // groups within the attribute that is being written
 	groups int    // groups written
-	lost   int    // bytes of values that were longer than a line may be
-	depth  int    // open groups; 0 is the top level, where reserved names are
+
+	// A second group of one name takes over what the first has got.
+	joining bool   // a group is being opened: dedup keeps what it takes out
+	joined  []byte // the fields of the first, without their braces
+
+	lost  int // bytes of values that were longer than a line may be
+	depth int // open groups; 0 is the top level, where reserved names are
 
 	prefix  []byte   // text: the open groups, each with a dot
 	second  int64    // the last that was written, and its text up to the
@@ -83,6 +88,7 @@ func newEnc(f *form) *enc {
 	e.fields = e.fields[:0]
 	e.level, e.mask, e.depth, e.nest, e.groups, e.lost = 0, 0, 0, 0, 0, 0
 	e.prefix = e.prefix[:0]
+	e.joined = e.joined[:0]
 	return e
 }
 
@@ -166,6 +172,9 @@ func (e *enc) dedup(f field) field {
 		if first {
 			next++ // the next field's comma goes too
 		}
+		if value := e.b[old.end:next]; e.joining && value[1] == '{' {
+			e.joined = append(e.joined, value[2:bytes.LastIndexByte(value, '}')]...)
+		}
 		n := next - old.start
 		e.b = append(e.b[:old.start], e.b[next:]...)
 		e.fields = append(e.fields[:i], e.fields[i+1:]...)
@@ -204,11 +213,36 @@ func (e *enc) open(name string) group {
 		e.prefix = append(e.prefix, '.')
 		return g
 	}
+	e.joining = true
 	e.key(name)
+	e.joining = false
 	e.b = append(e.b, '{')
 	g.mask = e.mask // with the bit of the group's own name
 	e.level, e.mask = len(e.fields), 0
+	if len(e.joined) > 0 {
+		e.join()
+	}
 	return g
+}
+
+// join writes the fields of an earlier group into the one that was opened, as
+// fields that later ones may replace.
+func (e *enc) join() {
+	i := len(e.b)
+	e.b = append(e.b, e.joined...)
+	e.joined = e.joined[:0]
+	for i < len(e.b) {
+		f := field{start: uint32(i)}
+		if e.b[i] == ',' {
+			i++
+		}
+		end := stringEnd(e.b, i)
+		f.key, f.end = uint32(i), uint32(end)
+		f.hash = hashKey(e.b[i:end])
+		e.mask |= uint64(1) << (f.hash & 63)
+		e.fields = append(e.fields, f)
+		i = valueEnd(e.b, end+1)
+	}
 }
 
 func (e *enc) close(g group) {

@@ -189,3 +189,19 @@ type Stack string
 
 // LogValue implements [slog.LogValuer] for the other forms.
 func (s Stack) LogValue() slog.Value { return slog.StringValue(string(s)) }
+
+// isNilField reports whether v is a nil pointer to a type of this file: its
+// LogValue would panic.
+func isNilField(v any) bool {
+	switch v := v.(type) {
+	case *Labels:
+		return v == nil
+	case *HTTPRequest:
+		return v == nil
+	case *Operation:
+		return v == nil
+	case *Stack:
+		return v == nil
+	}
+	return false
+}

@@ -23,6 +23,7 @@ type Logger struct {
 	levels     *levels
 	sampler    *sampler
 	root       *handler
+	hooking    atomic.Int64 // hooks that run now
 	hookErrors atomic.Uint64
 	props      []actor.PropsOption
 
@@ -94,7 +95,10 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 	gone := make(chan struct{})
 	props := actor.PropsFromProducer(func() actor.Actor { return &loggerActor{l: l, gone: gone} },
 		actor.WithGuardian(restart), actor.WithSupervisor(restart))
-	pid := system.Root.SpawnPrefix(props, "logger-")
+	pid, err := spawn(system, props)
+	if err != nil {
+		return nil, err
+	}
 	for _, o := range l.outputs {
 		if o.ring.setDirect(false) {
 			o.wake()
@@ -102,6 +106,23 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 	}
 	l.pid, l.system, l.gone = pid, system, gone
 	l.signals = l.watchSignals()
+	return pid, nil
+}
+
+// actorName is the actor's address in its system, of the first logger there.
+const actorName = "logger"
+
+// spawn starts the actor, on a context of its own: the system's Root is the
+// service's, with its middleware.
+func spawn(system *actor.ActorSystem, props *actor.Props) (*actor.PID, error) {
+	root := actor.NewRootContext(system, nil)
+	pid, err := root.SpawnNamed(props, actorName)
+	if errors.Is(err, actor.ErrNameExists) { // of another logger
+		pid, err = root.SpawnNamed(props, actorName+system.ProcessRegistry.NextId())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("logger: spawn the actor: %w", err)
+	}
 	return pid, nil
 }
 
@@ -115,6 +136,13 @@ func (l *Logger) Stop(ctx context.Context) error {
 		return l.Flush(ctx)
 	}
 	l.signals()
+	m := &mark{done: make(chan struct{})}
+	l.system.Root.Send(l.pid, m)
+	select {
+	case <-m.done:
+	case <-l.gone: // stopped by another
+	case <-ctx.Done():
+	}
 	_ = l.Flush(ctx) // what is left then is tried once more below
 	// No record must find the actor gone and the ring still its own.
 	for _, o := range l.outputs {
@@ -242,11 +270,31 @@ func (l *Logger) Reopen() error {
 // the output, so the actors that this logger runs on cannot wait for
 // themselves; when the buffer is full they are dropped and counted.
 func (l *Logger) SystemLogger() func(*actor.ActorSystem) *slog.Logger {
-	return func(*actor.ActorSystem) *slog.Logger {
-		h := *l.root
-		h.system = true
-		return slog.New(&h).With(Name("actor"))
+	return func(*actor.ActorSystem) *slog.Logger { return l.Unawaited("actor") }
+}
+
+// Unawaited is [Logger.Named] for code that others wait on: its records wait
+// neither for room nor for the output. When the buffer is full they are dropped
+// and counted.
+func (l *Logger) Unawaited(name string) *slog.Logger { return slog.New(l.unawaited(name)) }
+
+// unawaited returns the handler of a logger name for records that wait neither
+// for room nor for the output.
+func (l *Logger) unawaited(name string) slog.Handler {
+	h := *l.root
+	h.system = true
+	if name == "" {
+		return &h
 	}
+	return h.WithAttrs([]slog.Attr{Name(name)})
+}
+
+// PID returns the address of the logger actor, which takes the package's
+// messages. It is nil before Start and after Stop.
+func (l *Logger) PID() *actor.PID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pid
 }
 
 // Close closes the files that the logger itself has opened. It comes after

@@ -85,7 +85,9 @@ func newOutputConfig(name string, w io.Writer, opts []OutputOption) *outputConfi
 
 // WithHook calls h for each record that is logged and not sampled out, on the
 // caller's goroutine, after the record is in the buffers. A panic of h's Enabled
-// or Handle is caught and counted.
+// or Handle is caught and counted. What h logs by this logger is written and
+// goes to no hook: it must use the ctx that it gets, or log on the goroutine that
+// called it. On another goroutine see [WithoutHooks].
 func WithHook(h slog.Handler) Option { return func(c *config) { c.hooks = append(c.hooks, h) } }
 
 // WithRedactType replaces every attribute value with the type of one of these
@@ -137,6 +139,9 @@ func (c *config) build() (*Logger, error) {
 		if h == nil {
 			return nil, fmt.Errorf("logger: service %s: hook %d is nil: give WithHook a handler", c.service, i+1)
 		}
+	}
+	if len(c.hooks) > 0 {
+		hookedLoggers.Add(1)
 	}
 	c.main.policy = or(c.main.policy, c.Policy)
 	all := []outputConfig{*c.main}

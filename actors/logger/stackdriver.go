@@ -164,19 +164,39 @@ func stackFrom(pc uintptr) string {
 }
 
 // take keeps back an attribute that has a place of its own at the top level.
+// A pointer is copied: what it points to may change after the call.
 func (e *enc) take(a *slog.Attr) bool {
 	switch v := a.Value.Any().(type) {
 	case Labels:
 		s := e.keep()
 		s.labels = s.labels.with(v)
+	case *Labels:
+		if v != nil {
+			s := e.keep()
+			s.labels = s.labels.with(*v)
+		}
 	case HTTPRequest:
 		e.keep().request = &v
+	case *HTTPRequest:
+		if v != nil {
+			own := *v
+			e.keep().request = &own
+		}
 	case Operation:
 		e.keep().op = &v
+	case *Operation:
+		if v != nil {
+			own := *v
+			e.keep().op = &own
+		}
 	case insertID:
 		e.keep().insertID = string(v)
 	case Stack:
 		e.keep().stack = string(v)
+	case *Stack:
+		if v != nil {
+			e.keep().stack = string(*v)
+		}
 	default:
 		return false
 	}

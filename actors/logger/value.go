@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 const redacted = "[REDACTED]"
@@ -21,6 +24,11 @@ const (
 
 // attr writes one attribute into the open group.
 func (e *enc) attr(a *slog.Attr) {
+	if a.Key == badKey { // slog's name of each value without one
+		own := *a
+		own.Key = e.freeKey(badKey)
+		a = &own
+	}
 	if e.form.mustRedact(a.Key) {
 		e.redactedField(a.Key)
 		return
@@ -37,6 +45,11 @@ func (e *enc) attr(a *slog.Attr) {
 		}
 	}
 	if kind == slog.KindLogValuer {
+		if isNilField(value.Any()) {
+			e.key(e.name(a.Key))
+			e.any(nil)
+			return
+		}
 		value = value.Resolve() // catches panics and endless chains
 		kind = value.Kind()
 		if kind == slog.KindAny && e.form.redactsType(value) {
@@ -86,6 +99,34 @@ func (e *enc) name(k string) string {
 		return "fields." + k
 	}
 	return k
+}
+
+// badKey is slog's name of a value that has none.
+const badKey = "!BADKEY"
+
+// freeKey is k, or k with the first number that the open group has not got.
+func (e *enc) freeKey(k string) string {
+	name := k
+	for n := 2; e.has(name); n++ {
+		name = k + strconv.Itoa(n)
+	}
+	return name
+}
+
+// has reports whether the open group has a field of this name.
+func (e *enc) has(name string) bool {
+	var key []byte
+	if e.form.text {
+		key = appendTextKey(bytes.Clone(e.prefix), name)
+	} else {
+		key = appendString(nil, name)
+	}
+	for _, f := range e.fields[e.level:] {
+		if bytes.Equal(e.b[f.key:f.end], key) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *enc) redactedField(key string) {
@@ -236,6 +277,13 @@ func marshal(v any) (raw []byte, err error) {
 			err = fmt.Errorf("%s", panicText(v, r))
 		}
 	}()
+	if holdsErrors(reflect.TypeOf(v)) {
+		raw, err := jsonv2.Marshal(v, withErrorTexts)
+		if err != nil {
+			return nil, fmt.Errorf("!ERROR: %T: %w", v, err)
+		}
+		return []byte(strings.ToValidUTF8(string(raw), "\uFFFD")), nil
+	}
 	var out strings.Builder
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)

@@ -69,7 +69,11 @@ func (w *worker) receive(n int) {
 	w.receives[r] = true
 	w.counts.receives.Add(1)
 	var ctx context.Context
-	ctx, r.cancel = context.WithTimeout(w.ctx, r.wait+2*w.set.RequestTimeout)
+	base := w.ctx
+	if w.cfg.Recall != nil {
+		base = w.cfg.Recall(base, w.recall)
+	}
+	ctx, r.cancel = context.WithTimeout(base, r.wait+2*w.set.RequestTimeout)
 	w.crew.do(func() {
 		defer r.cancel()
 		m := &received{receive: r}

@@ -34,6 +34,7 @@ type worker struct {
 	ongoing    [kinds]int // calls under way of each kind
 
 	receives  map[*receiving]bool
+	recall    chan struct{} // closed by a drain
 	paused    bool
 	drain     *draining
 	heldBack  int // leases that wait for an extension before they are handed over
@@ -75,6 +76,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		calls:    map[*call]bool{},
 		receives: map[*receiving]bool{},
 		looks:    map[string]*look{"": {}},
+		recall:   make(chan struct{}),
 	}
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
 	w.crew = newCrew(w.ctx)
@@ -280,6 +282,7 @@ func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
 func (w *worker) onDrain(asker *actor.PID, m *Drain) {
 	if w.drain == nil {
 		w.drain = &draining{until: w.now.Add(maxWait)}
+		close(w.recall)
 	}
 	w.drain.handOver = m.HandOver
 	w.drain.waiting = append(w.drain.waiting, asker)

@@ -1,0 +1,141 @@
+package lifecycle
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Event is one of [*Started], [*Failed], [*Restarted], [*Resumed], [*Stopped]
+// and [*DeadLetter]. Events are never changed once they are published.
+type Event interface {
+	slog.LogValuer
+	lifecycleEvent()
+}
+
+// The events.
+type (
+	// Started says that an instance of an actor has begun: the first, or that
+	// of a restart. Only actors of [Watch.Props] publish it.
+	Started struct {
+		PID *actor.PID
+		At  time.Time
+	}
+
+	// Failed says that an actor panicked or escalated a failure. Its
+	// supervisor decides next.
+	Failed struct {
+		PID     *actor.PID
+		Reason  any    // the value of the panic, or the reason of the failure
+		Stack   string // of the panic, from the place that panicked on; "": it did not panic
+		Message string // type of the message that it was at, "" if not known
+		ExecID  string // of the task execution that the actor belongs to, "" if to none
+		Task    string
+		At      time.Time
+	}
+
+	// Restarted says that a supervisor gives the actor a new instance.
+	Restarted struct {
+		PID    *actor.PID
+		Reason any
+		At     time.Time
+	}
+
+	// Resumed says that a supervisor lets the actor go on with its state. The
+	// message that it failed at is lost.
+	Resumed struct {
+		PID    *actor.PID
+		Reason any
+		At     time.Time
+	}
+
+	// Stopped says that a supervisor stops the actor for good, by its limit of
+	// restarts or by its decider. A stop that is asked for publishes nothing.
+	Stopped struct {
+		PID    *actor.PID
+		Reason any
+		At     time.Time
+	}
+
+	// DeadLetter says that a message reached no actor.
+	DeadLetter struct {
+		To      *actor.PID // nil: an answer to a question without a sender
+		Message any
+		Sender  *actor.PID // nil if there is none
+		At      time.Time
+	}
+)
+
+func (*Started) lifecycleEvent()    {}
+func (*Failed) lifecycleEvent()     {}
+func (*Restarted) lifecycleEvent()  {}
+func (*Resumed) lifecycleEvent()    {}
+func (*Stopped) lifecycleEvent()    {}
+func (*DeadLetter) lifecycleEvent() {}
+
+// LogValue implements [slog.LogValuer].
+func (e *Started) LogValue() slog.Value { return value("started", e.PID, nil) }
+
+// LogValue implements [slog.LogValuer]. It leaves the stack out.
+func (e *Failed) LogValue() slog.Value { return value("failed", e.PID, e.Reason) }
+
+// LogValue implements [slog.LogValuer].
+func (e *Restarted) LogValue() slog.Value { return value("restarted", e.PID, e.Reason) }
+
+// LogValue implements [slog.LogValuer].
+func (e *Resumed) LogValue() slog.Value { return value("resumed", e.PID, e.Reason) }
+
+// LogValue implements [slog.LogValuer].
+func (e *Stopped) LogValue() slog.Value { return value("stopped", e.PID, e.Reason) }
+
+// LogValue implements [slog.LogValuer]. It names the message's type, not what
+// is in it.
+func (e *DeadLetter) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("event", "dead letter"), slog.String("to", id(e.To)), slog.String("message", fmt.Sprintf("%T", e.Message)))
+}
+
+func value(event string, pid *actor.PID, reason any) slog.Value {
+	attrs := []slog.Attr{slog.String("event", event), slog.String("actor", id(pid))}
+	if reason != nil {
+		attrs = append(attrs, slog.Any("error", asError(reason)))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// id is a PID's id, or "" for nil.
+func id(pid *actor.PID) string {
+	if pid == nil {
+		return ""
+	}
+	return pid.Id
+}
+
+// asError is a reason as an error, so that a log shows it as one.
+func asError(reason any) error {
+	if err, ok := reason.(error); ok {
+		return err
+	}
+	return fmt.Errorf("%v", reason)
+}
+
+// Messages of the actor "lifecycle".
+type (
+	// Subscribe sends all events to an actor from now on, until it ends or
+	// unsubscribes. A second one of the same actor changes nothing.
+	Subscribe struct{ To *actor.PID }
+
+	// Unsubscribe ends a Subscribe.
+	Unsubscribe struct{ To *actor.PID }
+
+	// GetCounts is answered [*Counts].
+	GetCounts struct{}
+
+	// report hands an event to the actor.
+	report struct{ event Event }
+)
+
+// IgnoreDeadLetterLogging keeps a report that comes after the end of the actor
+// from being a dead letter itself.
+func (report) IgnoreDeadLetterLogging() {}

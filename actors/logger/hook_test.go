@@ -1,0 +1,133 @@
+package logger
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// handlerFunc is a hook.
+type handlerFunc func(context.Context, slog.Record) error
+
+func (f handlerFunc) Enabled(context.Context, slog.Level) bool              { return true }
+func (f handlerFunc) WithAttrs([]slog.Attr) slog.Handler                    { return f }
+func (f handlerFunc) WithGroup(string) slog.Handler                         { return f }
+func (f handlerFunc) Handle(ctx context.Context, r slog.Record) (err error) { return f(ctx, r) }
+
+// A hook that logs by its own logger went round until the stack overflowed
+// (the same as open-telemetry/opentelemetry-python#4261).
+func TestAHookThatLogsIsCalledOnce(t *testing.T) {
+	for name, complain := range map[string]func(context.Context, *slog.Logger){
+		"with its ctx":  func(ctx context.Context, log *slog.Logger) { log.WarnContext(ctx, "not delivered") },
+		"without a ctx": func(_ context.Context, log *slog.Logger) { log.Warn("not delivered") },
+		"by a With": func(_ context.Context, log *slog.Logger) {
+			log.With("a", 1).WithGroup("g").Warn("not delivered", "b", 2)
+		},
+		"far down": func(_ context.Context, log *slog.Logger) { deep(300, func() { log.Warn("not delivered") }) },
+		"in a goroutine": func(ctx context.Context, log *slog.Logger) {
+			var w sync.WaitGroup
+			w.Go(func() { log.WarnContext(ctx, "not delivered") })
+			w.Wait()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := &sink{}
+			var log *slog.Logger
+			calls := 0
+			l := newLogger(t, Settings{}, out, WithHook(handlerFunc(func(ctx context.Context, _ slog.Record) error {
+				if calls++; calls < 20 {
+					complain(ctx, log)
+				}
+				return nil
+			})))
+			hookedLoggers.Store(1) // not those of other tests
+			log = l.Slog()
+			log.Info("paid")
+			if calls != 1 {
+				t.Errorf("%d calls, want 1", calls)
+			}
+			if got := out.lines(t); len(got) != 2 {
+				t.Errorf("%d lines, want both", len(got))
+			}
+		})
+	}
+}
+
+//go:noinline
+func deep(n int, f func()) {
+	if n == 0 {
+		f()
+		return
+	}
+	deep(n-1, f)
+}
+
+// A logger that is a hook of another has hooks of its own: it gets all
+// records, whatever other goroutines do meanwhile.
+func TestALoggerAsAHookKeepsItsOwnHooks(t *testing.T) {
+	var got atomic.Int64
+	inner := newLogger(t, Settings{}, &sink{}, WithHook(handlerFunc(func(context.Context, slog.Record) error {
+		got.Add(1)
+		return nil
+	})))
+	outer := newLogger(t, Settings{}, &sink{}, WithHook(inner.Handler()))
+	var work sync.WaitGroup
+	for range 4 {
+		work.Go(func() {
+			for i := range 500 {
+				outer.Slog().Info("m", "i", i)
+				inner.Slog().Info("m", "i", i)
+			}
+		})
+	}
+	work.Wait()
+	if n := got.Load(); n != 4000 {
+		t.Errorf("the inner hook got %d records, want 4000", n)
+	}
+}
+
+// Two loggers that are hooks of one another end.
+func TestLoggersThatAreHooksOfOneAnother(t *testing.T) {
+	var a, b *Logger
+	out := &sink{}
+	calls := 0
+	a = newLogger(t, Settings{}, out, WithHook(handlerFunc(func(_ context.Context, r slog.Record) error {
+		calls++
+		b.Slog().Info("to b")
+		return nil
+	})))
+	b = newLogger(t, Settings{}, out, WithHook(handlerFunc(func(_ context.Context, r slog.Record) error {
+		calls++
+		a.Slog().Info("to a")
+		return nil
+	})))
+	a.Slog().Info("begin")
+	if calls > 6 {
+		t.Errorf("%d calls of hooks", calls)
+	}
+	if lines := out.lines(t); len(lines) != calls+1 {
+		t.Errorf("%d lines of %d records", len(lines), calls+1)
+	}
+}
+
+// A hook with a queue logs on a goroutine of its own what it could not deliver.
+func TestAHookWithAQueueLogsWithoutHooks(t *testing.T) {
+	out := &sink{}
+	queue := make(chan string, 10)
+	l := newLogger(t, Settings{}, out, WithHook(handlerFunc(func(_ context.Context, r slog.Record) error {
+		queue <- r.Message
+		return nil
+	})))
+	l.Slog().Info("paid")
+	l.Slog().WarnContext(WithoutHooks(t.Context(), l), fmt.Sprintf("%q is not delivered", <-queue))
+	if len(queue) != 0 {
+		t.Errorf("the hook got %q", <-queue)
+	}
+	if !strings.Contains(out.String(), "is not delivered") {
+		t.Errorf("not written: %s", out)
+	}
+}

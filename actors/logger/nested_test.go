@@ -1,0 +1,78 @@
+package logger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+type withJSON struct{ Code int }
+
+func (withJSON) Error() string                  { return "text" }
+func (e withJSON) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, `{"code":%d}`, e.Code), nil }
+
+type byPointer struct{ Code int }
+
+func (e *byPointer) Error() string { return fmt.Sprint("code ", e.Code) }
+
+type result struct {
+	Name  string `json:"name,omitempty"`
+	Err   error  `json:"err"`
+	Inner *result
+	err   error
+}
+
+// An error within a value was {}: encoding/json writes its exported fields.
+func TestErrorsWithinValuesAreTheirTexts(t *testing.T) {
+	refused := errors.New("<refused>")
+	for name, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"list":             {[]error{refused, fmt.Errorf("no such host: %w", refused)}, `["<refused>","no such host: <refused>"]`},
+		"list of anything": {[]any{refused, 1, nil, map[string]any{"e": refused}}, `["<refused>",1,null,{"e":"<refused>"}]`},
+		"array":            {[1]error{refused}, `["<refused>"]`},
+		"map":              {map[string]error{"b": refused, "a": nil}, `{"a":null,"b":"<refused>"}`},
+		"struct":           {result{Err: refused, Inner: &result{Name: "x", Err: refused}, err: refused}, `{"err":"<refused>","Inner":{"name":"x","err":"<refused>","Inner":null}}`},
+		"pointer":          {&[]error{refused}, `["<refused>"]`},
+		"joined":           {[]error{errors.Join(refused, refused)}, `["<refused>\n<refused>"]`},
+		"its own JSON":     {[]error{withJSON{7}}, `[{"code":7}]`},
+		"by pointer":       {[]error{&byPointer{7}}, `["code 7"]`},
+		"elements":         {[]*byPointer{{7}, nil}, `["code 7",null]`},
+		"nil pointer":      {[]error{(*byPointer)(nil)}, `[null]`},
+		"no errors":        {[]any{time.Second, []byte("ab"), "<&>", "\u2028", [2]byte{1, 2}}, `[1000000000,"YWI=","<&>","\u2028",[1,2]]`},
+	} {
+		for _, form := range []Format{FormatJSON, FormatStackdriver} {
+			out := &sink{}
+			newLogger(t, Settings{Format: form}, out).Slog().Info("m", "v", c.value)
+			var want any
+			if err := json.Unmarshal([]byte(c.want), &want); err != nil {
+				t.Fatal(err)
+			}
+			if got := out.last(t)["v"]; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, %s: %s, want %s", name, form, out, c.want)
+			}
+		}
+	}
+}
+
+func TestHoldsErrors(t *testing.T) {
+	type recursive struct {
+		Next *recursive
+		All  []recursive
+	}
+	for _, c := range []struct {
+		v    any
+		want bool
+	}{
+		{[]string{}, false}, {map[string]int{}, false}, {time.Time{}, false}, {recursive{}, false}, {struct{ err error }{}, false},
+		{[]error{}, true}, {map[string]any{}, true}, {result{}, true}, {[]byPointer{}, true}, {[][]*byPointer{}, true},
+	} {
+		if got := holdsErrors(reflect.TypeOf(c.v)); got != c.want {
+			t.Errorf("%T: %v", c.v, got)
+		}
+	}
+}
