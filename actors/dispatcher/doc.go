@@ -97,7 +97,7 @@
 // The dispatcher actor owns the registry, the slots and all executions; leases
 // belong to the poller. [Monitor] and [Client] are safe from any goroutine, and
 // reading a monitor costs the actor nothing. A restart of the dispatcher keeps
-// the registry and subscribes anew, upon which the poller releases what was held;
+// the registry and subscribes again, upon which the poller releases what was held;
 // the task actors under way are stopped. With [Config.Permanent] it also comes back
 // when it is stopped before its Drain.
 //

@@ -103,7 +103,7 @@ type Outgoing struct {
 	TraceHeader string // AWSTraceHeader, the system attribute; empty for none
 }
 
-// hint is what a poller says to whoever sends it something else.
+// hint names what a poller takes, for the sender of something else.
 const hint = "takes *Subscribe, *Want, *Settle, *Lengthen, *Pause, *Resume, *Drain, *Count, *Flush, *Inspect and *InspectLeases"
 
 // pointer returns a pointer to a message that was sent as a value, or nil.
