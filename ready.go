@@ -14,7 +14,7 @@ import (
 
 // Readiness says whether tasks flow: TASK_QUEUES and TASK_CONSUMER, each OK or
 // ERROR as the Python chassis has them, and the reasons of each ERROR. A reason
-// beside an OK is that no worker gets free.
+// with an OK is that no worker gets free.
 type Readiness = admin.Readiness
 
 // What a check is decided by. The poller gives a sign of life every 5 s, and a

@@ -225,3 +225,40 @@ func TestProbesOverATableOfFaults(t *testing.T) {
 		})
 	}
 }
+
+// TestNoReplacementOutlivesTheStop: as of a supervisor that reports its drain while
+// the worker that it has just replaced lives on, garrytan/gbrain#2921.
+func TestNoReplacementOutlivesTheStop(t *testing.T) {
+	for _, when := range []string{"before", "meanwhile"} {
+		t.Run(when, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newProbed(t)
+				if err := p.sys.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				r := p.sys.tasks.main().actors()
+				kill := func() {
+					p.sys.actors.Root.Stop(r.dispatcher)
+					p.sys.actors.Root.Stop(r.poller)
+				}
+				if when == "before" {
+					kill()
+				} else {
+					p.send("slow")
+					time.AfterFunc(5*time.Second, kill)
+				}
+				begun := time.Now()
+				err := p.sys.Stop(context.Background())
+				if took := time.Since(begun); took > time.Minute {
+					t.Errorf("the stop took %v: %v", took, err)
+				}
+				synctest.Wait()
+				for _, pid := range []*actor.PID{r.dispatcher, r.poller} {
+					if _, alive := p.sys.actors.ProcessRegistry.GetLocal(pid.Id); alive {
+						t.Errorf("%s lives on after the stop (%v)", pid.Id, err)
+					}
+				}
+			})
+		})
+	}
+}

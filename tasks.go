@@ -34,7 +34,7 @@ func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) 
 // Give the task a task.Deadline. Without one an attempt ends when its actor has
 // been silent for dispatcher.SilenceLimit, 15 minutes: it has not answered, gets
 // no message and has no children. Rules for names and mistakes are those of
-// [Handle]; props that cannot be spawned as a child are such a mistake.
+// [Handle]; props that cannot be spawned as a child are a mistake.
 func (s *System) Register(name string, props *actor.Props, policies ...task.Policy) {
 	s.register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }

@@ -2,8 +2,8 @@ package chassis_test
 
 import (
 	"context"
-	"errors"
-	"runtime"
+	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,299 +13,202 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/task"
 )
 
-// fieldError has methods that panic on a nil pointer, as most do.
-type fieldError struct{ field string }
+// nothing handles a task of any kind.
+func nothing(context.Context, task.Job[string]) error { return nil }
 
-func (e *fieldError) Error() string { return "bad field " + e.field }
-
-// execute reports whether c has the Execute in hand.
-func execute(c actor.Context) bool {
-	_, ok := c.Message().(*dispatcher.Execute)
-	return ok
-}
-
-// system sends a system message, as only code that means harm does.
-func system(c actor.Context, to *actor.PID, message any) {
-	process, _ := c.ActorSystem().ProcessRegistry.Get(to)
-	process.SendSystemMessage(to, message)
-}
-
-// on answers an Execute with Done and calls f for messages of type M.
-func on[M any](f func(c actor.Context)) actor.ReceiveFunc {
-	return func(c actor.Context) {
-		if _, ok := c.Message().(M); ok {
-			f(c)
-		} else if execute(c) {
-			c.Respond(dispatcher.Done{})
+func TestASendDoesNotWaitForAHandleWhoseMiddlewareIsBuiltSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := chassistest.New(t)
+		greet := task.Define[string]("greet")
+		chassis.Handle(sys.System, greet, nothing)
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-	}
+		slow := func(next task.RawHandler) task.RawHandler { time.Sleep(20 * time.Second); return next }
+		go chassis.Handle(sys.System, task.Define[string]("late", task.Use(slow)), nothing)
+		synctest.Wait()
+		begun := time.Now()
+		chassistest.Send(sys, greet, "Ann")
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("the Send took %v", took)
+		}
+		time.Sleep(time.Minute)
+		if !sys.Tasks().Registered("late") {
+			t.Error("it is not registered")
+		}
+		sys.RunUntilIdle()
+	})
 }
 
-// TestHostileTaskActorsLeaveThePoolAlive runs task actors that do whatever they
-// should not. Each leaves the workers free, readiness OK and the stop well.
-func TestHostileTaskActorsLeaveThePoolAlive(t *testing.T) {
-	limited := task.Deadline(10 * time.Second)
-	for _, c := range []struct {
-		name     string
-		receive  func(release chan struct{}) actor.ReceiveFunc
-		producer func(release chan struct{}) actor.Actor
-		policies []task.Policy
-		opts     []actor.PropsOption
-		dead     bool // the task becomes a dead letter
-	}{
-		{name: "panics in Started", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Started](func(actor.Context) { panic("no start") })
-		}},
-		{name: "panics in Execute", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(actor.Context) { panic("no work") })
-		}},
-		{name: "panics in Stopping", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Stopping](func(actor.Context) { panic("no stop") })
-		}},
-		{name: "panics in Stopped", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Stopped](func(actor.Context) { panic("no end") })
-		}},
-		{name: "panics in Terminated while it stops", receive: func(chan struct{}) actor.ReceiveFunc {
-			return func(c actor.Context) {
-				switch c.Message().(type) {
-				case *dispatcher.Execute:
-					c.Spawn(actor.PropsFromFunc(func(actor.Context) {}))
-					c.Respond(dispatcher.Done{})
-				case *actor.Terminated:
-					panic("no child")
-				}
-			}
-		}},
-		{name: "panics with a nil error", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(actor.Context) { var e *fieldError; panic(e) })
-		}},
-		{name: "panics after its answer", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Respond(dispatcher.Done{}); panic("too late") })
-		}},
-		{name: "panics in a continuation", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				c.ReenterAfter(c.RequestFuture(c.Self(), "never answered", time.Second), func(any, error) { panic("no answer") })
-			})
-		}},
-		{name: "ends its goroutine in Started", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Started](func(actor.Context) { runtime.Goexit() })
-		}},
-		{name: "ends its goroutine in Execute", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(actor.Context) { runtime.Goexit() })
-		}},
-		{name: "ends its goroutine in Stopping", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Stopping](func(actor.Context) { runtime.Goexit() })
-		}},
-		{name: "blocks in Started", dead: true, policies: []task.Policy{limited}, receive: func(release chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Started](func(actor.Context) { <-release })
-		}},
-		{name: "blocks in Execute", dead: true, policies: []task.Policy{limited}, receive: func(release chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(actor.Context) { <-release })
-		}},
-		{name: "blocks after its answer", receive: func(release chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Respond(dispatcher.Done{}); <-release })
-		}},
-		{name: "blocks in Stopping", receive: func(release chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Stopping](func(actor.Context) { <-release })
-		}},
-		{name: "blocks in Stopped", receive: func(release chan struct{}) actor.ReceiveFunc {
-			return on[*actor.Stopped](func(actor.Context) { <-release })
-		}},
-		{name: "stops without an answer and blocks", dead: true, receive: func(release chan struct{}) actor.ReceiveFunc {
-			return func(c actor.Context) {
-				switch c.Message().(type) {
-				case *dispatcher.Execute:
-					c.Stop(c.Self())
-				case *actor.Stopping:
-					<-release
-				}
-			}
-		}},
-		{name: "producer blocks", dead: true, policies: []task.Policy{limited}, producer: func(release chan struct{}) actor.Actor {
-			<-release
-			return actor.ReceiveFunc(func(actor.Context) {})
-		}},
-		{name: "producer panics", dead: true, producer: func(chan struct{}) actor.Actor { panic("no actor") }},
-		{name: "producer makes nil", dead: true, producer: func(chan struct{}) actor.Actor { return nil }},
-		{name: "producer ends its goroutine", dead: true, producer: func(chan struct{}) actor.Actor { runtime.Goexit(); return nil }},
-		{name: "stops itself", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Stop(c.Self()) })
-		}},
-		{name: "poisons itself", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Poison(c.Self()) })
-		}},
-		{name: "restarts itself", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { system(c, c.Self(), &actor.Restart{}) })
-		}},
-		{name: "suspends itself", dead: true, policies: []task.Policy{limited}, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { system(c, c.Self(), &actor.SuspendMailbox{}) })
-		}},
-		{name: "stops its parent", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Stop(c.Parent()); c.Respond(dispatcher.Done{}) })
-		}},
-		{name: "poisons its parent", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Poison(c.Parent()); c.Respond(dispatcher.Done{}) })
-		}},
-		{name: "restarts its parent", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { system(c, c.Parent(), &actor.Restart{}); c.Respond(dispatcher.Done{}) })
-		}},
-		{name: "suspends its parent", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				system(c, c.Parent(), &actor.SuspendMailbox{})
-				c.Respond(dispatcher.Done{})
-			})
-		}},
-		{name: "forges messages to its parent", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				for _, m := range []any{dispatcher.Done{}, "hello", nil, &actor.Terminated{}, &actor.Terminated{Who: c.Self()}, &actor.Stopping{}} {
-					c.Send(c.Parent(), m)
-				}
-				c.Respond(dispatcher.Done{})
-			})
-		}},
-		{name: "fails its parent by a system message", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				system(c, c.Parent(), &actor.Terminated{})
-				system(c, c.Parent(), &actor.Failure{})
-				c.Respond(dispatcher.Done{})
-			})
-		}},
-		{name: "never answers", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(actor.Context) {})
-		}},
-		{name: "never answers, with a receive timeout", dead: true, policies: []task.Policy{limited}, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.SetReceiveTimeout(time.Second) })
-		}},
-		{name: "answers twice", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				c.Respond(dispatcher.Done{})
-				c.Respond(dispatcher.Failed{Err: errors.New("no")})
-				c.Respond(dispatcher.Done{})
-			})
-		}},
-		{name: "answers late from another goroutine", dead: true, policies: []task.Policy{limited}, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				to, root := c.Sender(), c.ActorSystem().Root
-				time.AfterFunc(time.Hour, func() { root.Send(to, dispatcher.Done{}) })
-			})
-		}},
-		{name: "answers nonsense", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Respond(42) })
-		}},
-		{name: "answers a nil error", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { var e *fieldError; c.Respond(dispatcher.Failed{Err: e}) })
-		}},
-		{name: "answers a huge error", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Respond(errors.New(strings.Repeat("huge ", 1<<20))) })
-		}},
-		{name: "stashes its Execute", dead: true, policies: []task.Policy{limited}, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Stash() })
-		}},
-		{name: "changes its behaviour to one that panics", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			b := actor.NewBehavior()
-			b.Become(on[*dispatcher.Execute](func(c actor.Context) {
-				b.Become(func(actor.Context) { panic("another behaviour") })
-				c.Send(c.Self(), "go on")
-			}))
-			return b.Receive
-		}},
-		{name: "has a child that blocks in Stopping", receive: func(release chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				c.Spawn(actor.PropsFromFunc(on[*actor.Stopping](func(actor.Context) { <-release })))
-				c.Respond(dispatcher.Done{})
-			})
-		}},
-		{name: "has a child that panics in Stopping", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				c.Spawn(actor.PropsFromFunc(on[*actor.Stopping](func(actor.Context) { panic("no stop") })))
-				c.Respond(dispatcher.Done{})
-			})
-		}},
-		{name: "has a child that panics at each start", dead: true, policies: []task.Policy{limited}, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				c.Spawn(actor.PropsFromFunc(on[*actor.Started](func(actor.Context) { panic("no start") })))
-			})
-		}},
-		{name: "watches itself and its parent", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { c.Watch(c.Self()); c.Watch(c.Parent()); c.Respond(dispatcher.Done{}) })
-		}},
-		{name: "sends its Execute to itself again", receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) {
-				c.Respond(dispatcher.Done{})
-				for range 1000 {
-					c.Forward(c.Self())
-				}
-			})
-		}},
-		{name: "has a synchronized dispatcher and blocks", dead: true, policies: []task.Policy{limited},
-			opts: []actor.PropsOption{actor.WithDispatcher(actor.NewSynchronizedDispatcher(300))}, receive: func(release chan struct{}) actor.ReceiveFunc {
-				return on[*dispatcher.Execute](func(actor.Context) { <-release })
-			}},
-		{name: "has a middleware that panics while it stops", opts: []actor.PropsOption{
-			actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
-				return func(c actor.ReceiverContext, env *actor.MessageEnvelope) {
-					if _, ok := env.Message.(*actor.Stopping); ok {
-						panic("middleware")
-					}
-					next(c, env)
-				}
-			})}, receive: func(chan struct{}) actor.ReceiveFunc { return on[string](func(actor.Context) {}) }},
-		{name: "has an init that panics", dead: true, opts: []actor.PropsOption{actor.WithOnInit(func(actor.Context) { panic("init") })},
-			receive: func(chan struct{}) actor.ReceiveFunc { return on[string](func(actor.Context) {}) }},
+func TestATaskThatIsRegisteredDuringTheStartIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := chassistest.New(t)
+		built := make(chan struct{})
+		slow := func(next task.RawHandler) task.RawHandler {
+			close(built)
+			time.Sleep(time.Second)
+			return next
+		}
+		chassis.Handle(sys.System, task.Define[string]("early", task.Use(slow)), nothing)
+		late := task.Define[string]("late")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			<-built
+			chassis.Handle(sys.System, late, nothing)
+		}()
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		id := chassistest.Send(sys, late, "Ann")
+		sys.RunUntilIdle()
+		sys.AssertSucceeded(id)
+	})
+}
+
+// TestMiddlewareThatPanicsWhenItIsBuiltIsAnErrorOfStart: it once restarted the
+// dispatcher without a pause and without an end.
+func TestMiddlewareThatPanicsWhenItIsBuiltIsAnErrorOfStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := localsqs.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithEmbedded(q), chassis.WithoutDefaultLogger(),
+			chassis.WithLogOutput(io.Discard), chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond)),
+			chassis.WithMiddleware(func(task.RawHandler) task.RawHandler { panic("no such setting") }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chassis.Handle(sys, task.Define[json.RawMessage]("the-job"), func(context.Context, task.Job[json.RawMessage]) error { return nil })
+		err = sys.Start(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "the-job") || !strings.Contains(err.Error(), "no such setting") {
+			t.Errorf("start: %v", err)
+		}
+		if n := sys.Tasks().Stats().Restarts; n != 0 {
+			t.Errorf("%d restarts of the dispatcher", n)
+		}
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestARingOfOnFailIsRefused(t *testing.T) {
+	pools := chassistest.Settings(func(s *chassis.Settings) { s.Tasks.Pools = map[string]chassis.PoolSettings{"reports": {}} })
+	for name, ring := range map[string][]*task.Definition[string]{
+		"itself":     {task.Define[string]("a", task.OnFail("a"))},
+		"each other": {task.Define[string]("a", task.OnFail("b")), task.Define[string]("b", task.OnFail("a"))},
+		"three, with a way in": {task.Define[string]("in", task.OnFail("a")), task.Define[string]("a", task.OnFail("b")),
+			task.Define[string]("b", task.OnFail("c")), task.Define[string]("c", task.OnFail("a"))},
+		"over two pools": {task.Define[string]("a", task.OnFailIn("reports", "b")), task.Define[string]("b", task.OnFailIn("test-tasks", "a"))},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				release := make(chan struct{})
-				t.Cleanup(func() { // the last: every goroutine must have ended
-					close(release)
-					time.Sleep(2 * time.Hour)
-				})
-				sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) { s.Log.Level = "critical" }))
-				sys.Register("hostile", actor.PropsFromProducer(func() actor.Actor {
-					if c.producer != nil {
-						return c.producer(release)
-					}
-					return c.receive(release)
-				}, c.opts...), append(c.policies, task.MaxFailures(2), task.Wait(time.Second, task.None))...)
-				ran, healthy := time.Time{}, task.Define[struct{}]("healthy")
-				chassis.Handle(sys.System, healthy, func(context.Context, task.Job[struct{}]) error { ran = time.Now(); return nil })
-				if err := sys.Start(t.Context()); err != nil {
-					t.Fatal(err)
+				sys := chassistest.New(t, pools)
+				for _, def := range ring {
+					chassis.Handle(sys.System, def, nothing)
 				}
-				id, err := sys.Send(t.Context(), "hostile", struct{}{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(5 * time.Second)
-				sent := time.Now()
-				chassistest.Send(sys, healthy, struct{}{})
-				time.Sleep(time.Hour)
-				synctest.Wait()
-				if waited := ran.Sub(sent); waited < 0 || waited > time.Minute {
-					t.Errorf("a healthy task ran %v after it was sent", waited)
-				}
-				if s := sys.Tasks().Stats(); s.Running != 0 || s.Stalled != 0 || s.Status != dispatcher.Running {
-					t.Errorf("an hour later: %+v", s)
-				}
-				if r := sys.Ready(t.Context()); r.TaskQueues != admin.OK || r.TaskConsumer != admin.OK {
-					t.Errorf("an hour later it is not ready: %+v", r)
-				}
-				want := chassistest.Succeeded
-				if c.dead {
-					want = chassistest.GivenUp
-				}
-				if o := sys.Outcome(id); o.State != want {
-					t.Errorf("the task: %s, %s, %v; want %s", o.State, o.Reason, o.Errors, want)
-				}
-				if err := sys.Stop(context.Background()); err != nil {
-					t.Errorf("stop: %v", err)
+				if err := sys.Start(t.Context()); err == nil || !strings.Contains(err.Error(), " → a") {
+					t.Errorf("start: %v", err)
 				}
 			})
 		})
 	}
+	t.Run("no ring", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			sys := chassistest.New(t, pools)
+			for _, def := range []*task.Definition[string]{task.Define[string]("a", task.OnFail("c")), task.Define[string]("b", task.OnFail("c")),
+				task.Define[string]("c", task.OnFailIn("another-service", "a"))} {
+				chassis.Handle(sys.System, def, nothing)
+			}
+			if err := sys.Start(t.Context()); err != nil {
+				t.Error(err)
+			}
+			chassis.Handle(sys.System, task.Define[string]("c", task.OnFail("a")), nothing) // makes one
+			logged := false
+			for _, r := range sys.Logs() {
+				logged = logged || r.Level == "ERROR" && strings.Contains(r.Message, "not registered")
+			}
+			if !logged {
+				t.Error("a ring that is made later is not refused")
+			}
+		})
+	})
+}
+
+func TestAHandlerThatStopsTheSystemIsBackAtOnceAndRunsOnce(t *testing.T) {
+	for name, ctx := range map[string]func(context.Context) context.Context{
+		"with its ctx": func(ctx context.Context) context.Context { return ctx },
+		"with another": func(context.Context) context.Context { return context.Background() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sys := chassistest.New(t)
+				pill := task.Define[string]("pill")
+				ran, took, done := 0, time.Duration(0), make(chan struct{})
+				chassis.Handle(sys.System, pill, func(own context.Context, _ task.Job[string]) error {
+					ran++
+					defer close(done)
+					begun := time.Now()
+					err := sys.Stop(ctx(own))
+					took = time.Since(begun)
+					return err
+				})
+				chassistest.Send(sys, pill, "")
+				if err := sys.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				<-done
+				time.Sleep(5 * time.Minute)
+				if state := sys.State(); state != chassis.Stopped {
+					t.Errorf("the system is %v", state)
+				}
+				next := chassistest.New(t, chassistest.Beside(sys))
+				chassis.Handle(next.System, pill, func(context.Context, task.Job[string]) error { ran++; return nil })
+				next.RunUntilIdle()
+				if ran != 1 || took > time.Second {
+					t.Errorf("Stop took %v, the task ran %d times; want no time, and once", took, ran)
+				}
+			})
+		})
+	}
+}
+
+func TestAStopKeepsItsCtxWhenATaskActorStopsTheDispatcher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := chassistest.New(t)
+		sys.Register("work", actor.PropsFromFunc(func(c actor.Context) {
+			if m, ok := c.Message().(*dispatcher.Execute); ok {
+				if m.Info.Attempt == 1 {
+					c.Stop(c.Parent())
+					return
+				}
+				c.Respond(dispatcher.Done{})
+			}
+		}))
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		id, err := sys.Send(t.Context(), "work", struct{}{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sys.RunUntilIdle()
+		sys.AssertSucceeded(id)
+		ctx, cancel := context.WithTimeout(context.Background(), 12*time.Second)
+		defer cancel()
+		begun := time.Now()
+		if err := sys.Stop(ctx); err != nil || time.Since(begun) > 22*time.Second {
+			t.Errorf("stop took %v: %v", time.Since(begun), err)
+		}
+	})
 }

@@ -86,7 +86,7 @@ func (d *dispatcher) armDepartures() {
 	d.departing = time.AfterFunc(wait, func() { root.Send(self, &overstayed{}) })
 }
 
-// hurryDepartures sets the timer anew: less time is left to the task actors that
+// hurryDepartures sets the timer again: less time is left to the task actors that
 // are stopping.
 func (d *dispatcher) hurryDepartures() {
 	if d.departing != nil {
@@ -156,7 +156,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 		a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)
 	}
 	d.lose(a)
-	d.onAnswered(a) // an answer as well: a failure that was told to the child has gone with it
+	d.onAnswered(a) // also one with an answer: a failure that was sent to the child is lost with it
 }
 
 // departed takes a task actor that was asked to stop out of the books.

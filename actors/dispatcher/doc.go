@@ -40,16 +40,70 @@
 //
 // A function is run by an actor of ours, in a goroutine of its own, so that a
 // handler that hangs or calls runtime.Goexit leaves its actor able to stop. A
-// user's own actor receives [*Execute] as a request and answers with [Done] or
-// an error, itself or through another actor; a panic is a failure as well, after
-// which it is restarted and asked anew.
+// user's own actor is spawned from its props. Both live for one attempt:
+//
+//	spawned ── Started ── Execute ── … ── answer, panic, Stop, Deadline ── Stopping ── Stopped
+//	        the attempt is under way                                   it is over
+//
+// However the attempt ends, its actor is stopped at once, and its children with
+// it; the next attempt, after its wait, has an actor of its own, with a new PID and
+// fresh state. No actor of an execution lives while it waits.
+//
+// All that the props bring along runs away from the dispatcher: the producer, a
+// mailbox, a spawn function, Proto.Actor's dispatcher, middleware. A panic in any
+// message before the answer is one failure, with its stack. One while the actor
+// stops is logged and goes no further. What has not ended abandon_after after its
+// Stop is abandoned: nothing waits for it.
+//
+// An Execute of an attempt that is over does nothing, however it comes back: from
+// a stash, by a forward, or sent again. A task actor that neither answers nor gets
+// a message nor has children counts as stalled after a minute, and without a
+// Deadline its attempt ends after [SilenceLimit].
+//
+// # Protocol
+//
+// To a task actor, and from it:
+//
+//	message   from            answer
+//	*Execute  the dispatcher  Done, *Done: it is done
+//	                          Failed, *Failed, an error: how it ended, as of a function's error
+//	                          anything else: one failure
+//
+// The answer may come from any actor that has the Execute; the first one counts,
+// and goes to its sender. Without an answer the attempt ends by a panic, the end of
+// the actor, or its ctx.
+//
+// To a dispatcher, as pointers or as values. The answer is a pointer, and goes to
+// the sender of a request:
+//
+//	message          answer        when
+//	Register         *Registered   its middleware is built and the task is known
+//	Pause            *Controlled   at once
+//	Resume           *Controlled   at once
+//	Resize           *Controlled   at once
+//	CancelExecution  *Controlled   at once; what runs has its ctx cancelled
+//	SnoozeExecution  *Controlled   at once; what runs has its ctx cancelled
+//	Inspect          *Executions   at once
+//	GetStats         *Stats        at once
+//	Subscribe        *Controlled   at once; then an *Event for each credit
+//	Unsubscribe      *Controlled   at once
+//	Drain            *Drained      all is settled, and no task actor stops any more
+//	others           *actors.Unhandled
+//
+// From the poller it takes Delivered, Settled, LeaseLost, LeaseExpiring, Counted,
+// Drained and Flushed; from the keeper of shares Granted, Reserved and Claimed.
+//
+// A slow subscriber costs the dispatcher nothing: without a credit an event is
+// dropped, and the next one says how many were Missed.
 //
 // # Ownership and concurrency
 //
 // The dispatcher actor owns the registry, the slots and all executions; leases
 // belong to the poller. [Monitor] and [Client] are safe from any goroutine, and
 // reading a monitor costs the actor nothing. A restart of the dispatcher keeps
-// the registry and subscribes anew, upon which the poller releases what was held.
+// the registry and subscribes again, upon which the poller releases what was held;
+// the task actors under way are stopped. With [Config.Permanent] it also comes back
+// when it is stopped before its Drain.
 //
 // # Debugging and testing
 //

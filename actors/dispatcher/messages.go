@@ -198,7 +198,7 @@ type Execution struct {
 	PID      *actor.PID     `json:"-"`               // of the task actor that runs it; nil while none does, and of functions
 }
 
-// hint is what a dispatcher says to whoever sends it something else.
+// hint names what a dispatcher takes, for the sender of something else.
 const hint = "takes *Register, *Pause, *Resume, *Resize, *CancelExecution, *SnoozeExecution, *Inspect, *GetStats, *Subscribe, *Unsubscribe and *Drain"
 
 // pointer returns a pointer to a command that was sent as a value, or nil.

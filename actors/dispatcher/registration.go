@@ -12,9 +12,9 @@ import (
 
 // Making a task known.
 
-// registration is a Register whose user code has been called: the builders of
-// its middleware, which may panic and may take their time. That is done by the
-// caller of New, or by a goroutine of the crew.
+// registration is a Register after its user code was called: the builders of its
+// middleware, which may panic and may take their time. The caller of New does that,
+// or a goroutine of the crew.
 type registration struct {
 	spec   task.Spec
 	chain  task.RawHandler // of a function

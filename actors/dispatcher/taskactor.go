@@ -68,8 +68,8 @@ func newTaskProps(props *actor.Props, name string, c *core) *taskProps {
 	return t
 }
 
-// The births of a task actor: whoever moves it out of unborn, the goroutine that
-// spawns it or the dispatcher, decides who stops it.
+// The births of a task actor. The first to move it out of unborn, the goroutine
+// that spawns it or the dispatcher, decides which of them stops it.
 const (
 	unborn int32 = iota
 	born

@@ -484,3 +484,31 @@ func TestWhatAHandlerDoesToItsExtraChangesNoCopy(t *testing.T) {
 		}
 	})
 }
+
+// As of Spawn followed at once by Stop, asynkron/protoactor-go#111.
+func TestATaskActorThatIsDismissedWhileItIsMadeIsStoppedOnceItIs(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		var got atomic.Int32
+		var stopped atomic.Bool
+		r.register("slow", actor.PropsFromProducer(func() actor.Actor {
+			time.Sleep(time.Minute)
+			return actor.ReceiveFunc(func(c actor.Context) {
+				switch c.Message().(type) {
+				case *dispatcher.Execute:
+					got.Add(1)
+				case *actor.Stopped:
+					stopped.Store(true)
+				}
+			})
+		}), task.Deadline(time.Second), task.MaxFailures(1))
+		r.send("slow", nil)
+		r.after(30 * time.Second)
+		if s := r.mon.Stats(); s.Abandoned != 1 || s.Running != 0 || len(r.dead()) != 1 {
+			t.Errorf("while it is made: %+v", s)
+		}
+		r.after(time.Minute)
+		if s := r.mon.Stats(); s.Abandoned != 0 || got.Load() != 0 || !stopped.Load() || r.anyChild() != "" {
+			t.Errorf("%d Executes, stopped %v, %s, %+v", got.Load(), stopped.Load(), r.anyChild(), s)
+		}
+	})
+}

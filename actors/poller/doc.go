@@ -29,6 +29,27 @@
 //     one by one, as long as the lease holds.
 //   - It survives every error of the queue, with back-off and jitter.
 //
+// # Protocol
+//
+// To a poller, as pointers or as values. The answer is a pointer, and goes to the
+// sender of a request, or to the subscriber if it has none:
+//
+//	message        answer      when
+//	Subscribe      *Delivered  for each credit, as messages come
+//	Want           -
+//	Settle         *Settled    the queue has answered, or it was given up; to the subscriber
+//	Lengthen       -
+//	Pause          -
+//	Resume         -
+//	Drain          *Drained    no receive is under way
+//	Count          *Counted    the queue has answered
+//	Flush          *Flushed    what was settled before is done
+//	Inspect        *Stats      at once
+//	InspectLeases  on Reply    at once
+//	others         *actors.Unhandled
+//
+// The subscriber also gets *LeaseLost and *LeaseExpiring.
+//
 // # State
 //
 // The actor alone owns the leases, the demand and the requests that are under
@@ -36,7 +57,8 @@
 // shares a request), none of which knows the time or the network. Requests run
 // in goroutines, have copies of what they need, and come back as messages; no
 // request is made with a ctx that a drain or a stop of the subscriber cancels.
-// All of it survives a restart of the actor.
+// All of it survives a restart of the actor and, with [Config.Permanent], a stop
+// before its Drain.
 //
 // # Several goroutines
 //

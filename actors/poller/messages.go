@@ -121,7 +121,7 @@ type Outgoing struct {
 	Room int
 }
 
-// hint is what a poller says to whoever sends it something else.
+// hint names what a poller takes, for the sender of something else.
 const hint = "takes *Subscribe, *Want, *Settle, *Lengthen, *Pause, *Resume, *Drain, *Count, *Flush, *Look, *Inspect and *InspectLeases"
 
 // pointer returns a pointer to a message that was sent as a value, or nil.

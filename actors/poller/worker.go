@@ -307,8 +307,8 @@ func (w *worker) asker(ctx actor.Context) *actor.PID {
 	return w.subscriber
 }
 
-// answer sends m to the subscriber, or to whoever has asked: the mailbox of that
-// one may be user's code, so a goroutine of the crew posts to it.
+// answer sends m to the subscriber, or to another asker. The mailbox of that one
+// may be user's code: a goroutine of the crew posts to it.
 func (w *worker) answer(to *actor.PID, m any) {
 	switch {
 	case to == nil:

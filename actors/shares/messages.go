@@ -74,7 +74,7 @@ type (
 	}
 )
 
-// hint is what the actor says to whoever sends it something else.
+// hint names what the actor takes, for the sender of something else.
 const hint = "takes *Join, *Leave, *Ask, *Reserve, *Release, *Claim and *Unclaim"
 
 // pointer returns a pointer to a message that was sent as a value, or nil.
