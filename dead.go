@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -41,11 +42,17 @@ type DeadLetter struct {
 	settled bool
 }
 
+// ErrMoreDeadLetters says that not all dead letters were listed: those of a FIFO
+// group come ten at a time, the next ten after these are sent back or deleted,
+// and what somebody else looks at is hidden for 30 seconds.
+var ErrMoreDeadLetters = errors.New("chassis: there may be more dead letters")
+
 // DeadLetters goes through the dead letters of the system's pools, one pool
 // after the other. Each is hidden from
 // others for 30 seconds; what the loop body neither sends back nor deletes is
 // made visible again at the end. The order is the queue's, which for a
-// standard queue is none.
+// standard queue is none. Where there may be more than could be listed the last
+// error is [ErrMoreDeadLetters].
 //
 //	for d, err := range sys.DeadLetters(ctx) {
 //		if err != nil {
@@ -82,7 +89,7 @@ func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 		}
 		var kept []string // receipt handles; the letters themselves may be large, and many
 		defer func() { s.unhide(ctx, url, kept) }()
-		seen := map[string]bool{}
+		seen, settled := map[string]bool{}, 0
 		for !s.queue.empty(ctx, url) {
 			batch, err := l.receiveDead(ctx, url)
 			if err != nil {
@@ -106,12 +113,33 @@ func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 					}
 					return
 				}
+				if d.settled {
+					settled++
+				}
 			}
 			if !fresh {
-				return
+				break
 			}
 		}
+		if err := l.missed(ctx, url, len(seen), len(seen)-settled); err != nil {
+			yield(nil, err)
+		}
 	}
+}
+
+// missed is nil, or [ErrMoreDeadLetters] if the queue holds more letters than
+// those that were listed and are still there.
+func (l *lane) missed(ctx context.Context, url string, listed, there int) error {
+	s := l.sys
+	var q admin.Queue
+	if err := s.console.census.attributes(ctx, url, &q); err != nil {
+		return fmt.Errorf("%w in %s: %d were listed, and how many there are is not known: %w", ErrMoreDeadLetters, l.deadPool(), listed, err)
+	}
+	if total := q.Visible + q.InFlight + q.Delayed; total > there {
+		return fmt.Errorf("%w in %s: %d were listed, about %d more are there: send back or delete those of a FIFO group to see its next, or look again in %v for what another looks at",
+			ErrMoreDeadLetters, l.deadPool(), listed, total-there, deadLook)
+	}
+	return nil
 }
 
 func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, error) {
@@ -174,8 +202,7 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTime)
 	defer cancel()
-	m := &d.Message
-	fresh := task.Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body, Extra: m.Extra}
+	fresh := d.Message.Renewed()
 	_, err := d.system.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(), GroupID: d.group})
 	if err != nil {
 		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)

@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"cmd":               {"*"},
 	"examples":          {"*"},
 	"chassistest":       {"*"},
+	"internal":          {"*"}, // tests of the whole
 	"settings":          {},
 	"task":              {},
 	"localsqs":          {},

@@ -52,11 +52,27 @@ func (l *lane) deadPool() string { return l.settings.deadPool() }
 // actors are those of the lane, or nil until it is started.
 func (l *lane) actors() *running { return l.running.Load() }
 
-func (s *System) ensure() poller.EnsureOptions {
-	return poller.EnsureOptions{
-		Create:    s.settings.Tasks.MissingQueue != "error",
-		Retention: s.settings.Tasks.RetentionPeriod,
+// ensure says whether a pool's queue is made if it is not there: those of the
+// system's own pools and of their dead letters are. Another service makes its
+// own, for a queue that nobody reads would keep what is sent to it until it is
+// gone. Only an embedded queue, where that service may not run yet, is lenient.
+func (s *System) ensure(pool string) poller.EnsureOptions {
+	o := poller.EnsureOptions{Create: s.settings.Tasks.MissingQueue != "error", Retention: s.settings.Tasks.RetentionPeriod}
+	for _, set := range s.settings.Tasks.EachPool() {
+		switch pool {
+		case "":
+		case set.TaskPool:
+			return o
+		case set.deadPool():
+			o.Retention = dispatcher.DeadLetterRetention
+			return o
+		}
 	}
+	o.Create = o.Create && s.queue.local != nil
+	o.Created = func(name string) {
+		s.Logger("chassis").Warn("a queue was made for a pool that is none of this service's: check its name. On SQS it must be there", "queue", name)
+	}
+	return o
 }
 
 func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID) (*running, error) {
@@ -76,6 +92,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 		Settings: l.now().DispatcherSettings, Pool: l.pool(), Poller: r.poller,
 		Logger: s.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
 		Tracer: s.tracer, Shares: keeper, Share: l.settings.share(), Middleware: l.around,
+		Create: s.ensure(l.deadPool()).Create,
 	})
 	if err == nil {
 		r.dispatcher, err = spawn(s.actors, d, "dispatcher-"+l.pool())

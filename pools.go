@@ -197,7 +197,7 @@ func (p *pools) start(ctx context.Context) error {
 	urls := make([]string, len(p.lanes))
 	for i, l := range p.lanes {
 		var err error
-		if urls[i], err = poller.EnsureQueue(ctx, s.queue.client, l.pool(), s.ensure()); err != nil {
+		if urls[i], err = poller.EnsureQueue(ctx, s.queue.client, l.pool(), s.ensure(l.pool())); err != nil {
 			return err
 		}
 	}

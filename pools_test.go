@@ -198,30 +198,38 @@ func TestATasksConcurrencyIsOfTheProcess(t *testing.T) {
 	})
 }
 
-// TestACrashSuspectRunsAloneInTheProcess: with nothing beside it in any pool.
-func TestACrashSuspectRunsAloneInTheProcess(t *testing.T) {
+// TestTwoPoolsRunTheirSuspectsOneAfterTheOther: in one process a crash ends both,
+// so only one of them runs at a time. Healthy work goes on in both pools.
+func TestTwoPoolsRunTheirSuspectsOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys := several(t, 10, 1, 1)
-		var now, beside atomic.Int32
+		var now, most, beside atomic.Int32
 		chassis.Handle(sys.System, nap, func(_ context.Context, job task.Job[int]) error {
-			n := now.Add(1)
-			defer now.Add(-1)
 			if job.Args == 777 {
-				beside.Store(n - 1)
+				most.Store(max(most.Load(), now.Add(1)))
 				time.Sleep(5 * time.Second)
-				beside.Add(now.Load() - 1)
+				now.Add(-1)
 				return nil
+			}
+			if now.Load() > 0 {
+				beside.Add(1)
 			}
 			time.Sleep(time.Duration(job.Args) * time.Millisecond)
 			return nil
 		})
-		suspect := chassistest.Send(sys, nap, 777)
-		killed(t, sys, "p0")
+		var suspects []string
+		for _, pool := range []string{"p0", "p1"} {
+			suspects = append(suspects, chassistest.Send(sys, nap, 777, task.Pool(pool)))
+			killed(t, sys, pool)
+			killed(t, sys, pool)
+		}
 		sendNaps(t, sys, "p1", 200, 500)
 		sys.RunUntilIdle()
-		sys.AssertSucceeded(suspect)
-		if n := beside.Load(); n != 0 {
-			t.Errorf("%d executions ran beside the suspect", n)
+		for _, id := range suspects {
+			sys.AssertSucceeded(id)
+		}
+		if most.Load() != 1 || beside.Load() == 0 {
+			t.Errorf("%d suspects at once, %d healthy executions beside them", most.Load(), beside.Load())
 		}
 	})
 }
@@ -233,11 +241,11 @@ func killed(t *testing.T, sys *chassistest.System, pool string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := sys.SQS().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url.QueueUrl, VisibilityTimeout: 5})
+	out, err := sys.SQS().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url.QueueUrl, VisibilityTimeout: 120})
 	if err != nil || len(out.Messages) != 1 {
 		t.Fatalf("received %v, %v", out, err)
 	}
-	time.Sleep(6 * time.Second)
+	time.Sleep(121 * time.Second)
 }
 
 func TestATaskGoesToThePoolOfItsDefinition(t *testing.T) {

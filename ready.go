@@ -3,6 +3,7 @@ package chassis
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +88,11 @@ func (s *System) eachLane(f func(*lane, *running) [2]string) [][2]string {
 
 // queueFault is "" or why the pool's queue cannot be used.
 func (l *lane) queueFault(ctx context.Context, p poller.Stats) string {
+	if len(p.Refused) > 0 {
+		r := p.Refused[0]
+		return fmt.Sprintf("the queue service refuses %s on %s since %s: allow it in the policy of this service's role: %s",
+			r.Action, r.Queue[strings.LastIndexByte(r.Queue, '/')+1:], r.Since.UTC().Format(time.RFC3339), r.Error)
+	}
 	fresh := freshFor + l.settings.ReceiveWait
 	if p.LastSuccess.After(p.LastFailure) && time.Since(p.LastSuccess) < fresh {
 		return ""

@@ -145,6 +145,13 @@ func TestWhatWeSendHasThePythonChassisForm(t *testing.T) {
 	if err := json.Unmarshal(args, &plain); err != nil {
 		t.Fatal(err)
 	}
+	_, err := sys.Send(t.Context(), "unicode", plain, task.Pool("other-tasks"))
+	if !errors.Is(err, poller.ErrNoQueue) {
+		t.Fatalf("sent to a pool of another service whose queue is not there: %v", err)
+	}
+	if _, err := poller.EnsureQueue(t.Context(), client, "other-tasks", poller.EnsureOptions{Create: true}); err != nil {
+		t.Fatal(err)
+	}
 	execID, err := sys.Send(t.Context(), "unicode", plain, task.Pool("other-tasks"))
 	if err != nil {
 		t.Fatal(err)

@@ -197,7 +197,7 @@ func New(name string, opts ...Option) (*System, error) {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
 	s.breakers.each = map[string]*breaker.Breaker{}
-	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure()))
+	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure))
 	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
 	return s, nil

@@ -1,6 +1,7 @@
 package chassis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,8 @@ func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A
 // object by custom. It goes to the pool that its definition names
 // (task.InPool), else to tasks.task_pool. To a pool of the system's own the name
 // must be registered ([ErrUnregistered]); to another, chosen by task.Pool, any
-// name goes. It returns once the queue has the message.
+// name goes. A FIFO pool takes no task that is due later than its queue keeps a
+// message ([dispatcher.ErrNotKept]). It returns once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
 	span := s.startSend(ctx, opts)
 	out, err := s.encode(span.around(ctx), Task{name, args, opts})
@@ -129,7 +131,7 @@ type outgoing struct{ *task.Outgoing }
 func (o outgoing) message() *poller.Outgoing {
 	return &poller.Outgoing{
 		Pool: o.Pool, Body: o.Body, Attributes: o.Attributes,
-		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID, TraceHeader: o.TraceHeader,
+		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID, TraceHeader: o.TraceHeader, Room: task.Room,
 	}
 }
 
@@ -149,5 +151,16 @@ func (s *System) encode(ctx context.Context, t Task) (outgoing, error) {
 	case !known && s.tasks.lane(out.Pool) != nil:
 		return outgoing{}, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
+	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), s.tasks.retention(out.Pool)); err != nil {
+		return outgoing{}, fmt.Errorf("send task %q: %w", t.Name, err)
+	}
 	return outgoing{out}, nil
+}
+
+// retention is how long the queue of pool keeps a message; 0: not known.
+func (p *pools) retention(pool string) time.Duration {
+	if l := p.lane(pool); l != nil {
+		return cmp.Or(l.settings.RetentionPeriod, dispatcher.DefaultSettings().RetentionPeriod)
+	}
+	return 0
 }

@@ -69,12 +69,15 @@ func (s *System) start() {
 	}
 }
 
-// wait asks done after each event, of which it gives the new ones, until it
-// says yes.
+// wait asks done after each event, and once in a while, until it says yes; it
+// gives it the events since the last time. A message can leave its queue without an
+// event of this system: when its retention ends, or another receiver deletes it.
 func (s *System) wait(done func([]*dispatcher.Event) (bool, error)) error {
 	limit := s.patience()
 	ctx, cancel := context.WithTimeout(s.t.Context(), limit)
 	defer cancel()
+	again := time.NewTicker(receiveWait(s.simulated))
+	defer again.Stop()
 	for seen := 0; ; {
 		events, changed := s.rec.since(seen)
 		seen += len(events)
@@ -83,6 +86,7 @@ func (s *System) wait(done func([]*dispatcher.Event) (bool, error)) error {
 		}
 		select {
 		case <-changed:
+		case <-again.C:
 		case <-ctx.Done():
 			if s.t.Context().Err() == nil {
 				return fmt.Errorf("not within %v", limit)

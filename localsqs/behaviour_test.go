@@ -38,24 +38,45 @@ func (l losing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-func TestAReceiveWhoseAnswerIsLostIsRepeatedWithTheSameMessages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := newServer(t)
-		client := newClient(srv)
-		url := createQueue(t, client, "jobs", nil)
-		for i := range 5 {
-			send(t, client, url, fmt.Sprint(i))
-		}
-		lost := false
-		unlucky := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://l"), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-			HTTPClient: &http.Client{Transport: losing{srv.HTTPClient().Transport, &lost}}})
-		if got := receive(t, unlucky, url, 3, 0); len(got) != 3 || *got[0].Body != "0" || !lost {
-			t.Errorf("got %d messages after the loss, want the three of the lost answer", len(got))
-		}
-		if s := srv.Stats().Queues[0]; s.InFlight != 3 || s.Visible != 2 {
-			t.Errorf("%d in flight and %d visible, want 3 and 2", s.InFlight, s.Visible)
-		}
-	})
+// On a standard queue the messages of a lost answer stay hidden, as with SQS;
+// a FIFO queue gives them again to the SDK's repetition.
+func TestOnlyAFIFOQueueRepeatsAReceiveWhoseAnswerIsLost(t *testing.T) {
+	for name, want := range map[string]struct {
+		first                       string
+		received, inFlight, visible int
+	}{
+		"jobs":      {"3", 2, 5, 0},
+		"jobs.fifo": {"0", 3, 3, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := newServer(t)
+				client := newClient(srv)
+				var attributes map[string]string
+				in := &sqs.SendMessageInput{}
+				if strings.HasSuffix(name, ".fifo") {
+					attributes = map[string]string{"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+					in.MessageGroupId = aws.String("g")
+				}
+				url := createQueue(t, client, name, attributes)
+				for i := range 5 {
+					in.QueueUrl, in.MessageBody = url, aws.String(fmt.Sprint(i))
+					if _, err := client.SendMessage(t.Context(), in); err != nil {
+						t.Fatal(err)
+					}
+				}
+				lost := false
+				unlucky := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://l"), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+					HTTPClient: &http.Client{Transport: losing{srv.HTTPClient().Transport, &lost}}})
+				if got := receive(t, unlucky, url, 3, 0); len(got) != want.received || *got[0].Body != want.first || !lost {
+					t.Errorf("got %d messages after the loss, want %d from number %s on", len(got), want.received, want.first)
+				}
+				if s := srv.Stats().Queues[0]; s.InFlight != want.inFlight || s.Visible != want.visible {
+					t.Errorf("%d in flight and %d visible, want %d and %d", s.InFlight, s.Visible, want.inFlight, want.visible)
+				}
+			})
+		})
+	}
 }
 
 func TestMessagesExpire(t *testing.T) {

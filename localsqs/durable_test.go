@@ -54,6 +54,29 @@ func TestQueuesAndMessagesOutliveTheServer(t *testing.T) {
 	}
 }
 
+// A queue ran while the machine's clock was three hours ahead; the clock is set
+// right, and the next server must not hide its messages for these hours.
+func TestAMessageInFlightComesBackAfterTheClockIsSetBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	srv, err := localsqs.New(localsqs.Path(path), localsqs.Clock(ahead{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newClient(srv)
+	url := createQueue(t, client, "jobs", map[string]string{"VisibilityTimeout": "2"})
+	send(t, client, url, "x")
+	if got := receive(t, client, url, 1, 0); len(got) != 1 {
+		t.Fatalf("received %d messages, want 1", len(got))
+	}
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	srv = newServer(t, localsqs.Path(path))
+	if got := receive(t, newClient(srv), url, 1, 4); len(got) != 1 {
+		t.Errorf("received %d messages in 4 s, want the one that was in flight for 2; the queue: %+v", len(got), srv.Stats().Queues)
+	}
+}
+
 func TestAFileInUseIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	newServer(t, localsqs.Path(path))

@@ -1,6 +1,7 @@
 package localsqs
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 )
@@ -18,6 +19,9 @@ type config struct {
 	keys    map[string]string
 	hosts   []string
 	noFsync bool
+	tls     *tls.Config
+
+	maxConnections int
 
 	checkpointFrom int64 // of tests; 0: the store's
 }
@@ -72,6 +76,16 @@ func Credentials(accessKeyID, secret string) Option {
 func Hosts(names ...string) Option {
 	return func(c *config) { c.hosts = append(c.hosts, names...) }
 }
+
+// TLS makes Listen serve HTTPS with the certificates of c, by TLS 1.2 or later.
+// Clients need a certificate that they trust: Go's take a bundle from
+// SSL_CERT_FILE, AWS's command line from AWS_CA_BUNDLE.
+func TLS(c *tls.Config) Option { return func(o *config) { o.tls = c } }
+
+// MaxConnections is how many connections over sockets may be open at a time; one
+// peer off loopback may have half of them. Further ones are closed at once. A long
+// poll keeps its connection. Default 1024.
+func MaxConnections(n int) Option { return func(c *config) { c.maxConnections = n } }
 
 // NoFsync answers before data is safe on disk: a crash of the process loses
 // nothing, one of the machine may. For tests that need a file and no safety.

@@ -132,8 +132,8 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Attempts, _ = d.count(name, s)
 	case AttrUnknown:
 		d.msg.Unknown, _ = d.count(name, s)
-	case AttrSuspect:
-		d.msg.Suspect = true
+	case AttrSilent:
+		d.msg.Silent, _ = d.count(name, s)
 	case AttrError:
 		d.msg.LastError = s
 	case AttrReason:

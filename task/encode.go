@@ -35,13 +35,13 @@ func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, er
 		s.msg.ExecID = uuid.NewString()
 	}
 	s.msg.Body = body
-	s.out.Body, s.out.ExecID = body, s.msg.ExecID
+	s.out.Body, s.out.ExecID, s.out.When = body, s.msg.ExecID, s.msg.When
 	s.out.Attributes = s.msg.Attributes()
 	if s.msg.TraceParent() != "" {
 		s.out.TraceHeader = AWSTraceHeader(s.msg.Trace(""))
 	}
-	if n := Size(s.out.Body, s.out.Attributes); n > MaxSize {
-		return nil, fmt.Errorf("send task %q: the message has %d bytes, SQS takes at most %d: put the data elsewhere and send where it is", name, n, MaxSize)
+	if n := Size(s.out.Body, s.out.Attributes); n > MaxSize-Room {
+		return nil, fmt.Errorf("send task %q: the message has %d bytes, it may have %d (SQS takes %d, of which some stay free for a dead letter's reason): put the data elsewhere and send where it is", name, n, MaxSize-Room, MaxSize)
 	}
 	return &s.out, nil
 }
@@ -65,11 +65,10 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	put(AttrExecID, clean(m.ExecID))
 	put(AttrJobID, clean(m.JobID))
 	put(AttrJobName, clean(m.JobName))
-	if !m.When.IsZero() {
-		when := m.When.UTC()
+	if when, other := m.when(); !when.IsZero() {
 		put(AttrWhen, when.Format(WhenLayout))
-		if y := when.Year(); y < 1969 || y > 2068 {
-			put(AttrFar, when.Format(time.RFC3339Nano))
+		if other && !m.When.IsZero() {
+			put(AttrFar, m.When.UTC().Format(time.RFC3339Nano))
 		}
 	}
 	if m.Failures > 0 || m.Counted {
@@ -87,8 +86,8 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	if m.Unknown > 0 {
 		put(AttrUnknown, strconv.Itoa(m.Unknown))
 	}
-	if m.Suspect {
-		put(AttrSuspect, "1")
+	if m.Silent > 0 {
+		put(AttrSilent, strconv.Itoa(m.Silent))
 	}
 	put(AttrError, ErrorText(m.LastError))
 	put(AttrReason, clean(m.Reason))
@@ -99,6 +98,37 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 		fold(attrs)
 	}
 	return attrs
+}
+
+// The first and last times that [WhenLayout] can hold.
+var (
+	firstWhen = time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastWhen  = time.Date(2068, 12, 31, 23, 59, 59, 0, time.UTC)
+)
+
+// when returns what [AttrWhen] is to say, and whether that is not the time that
+// was asked for. A consumer that knows nothing of a not-before waits by it.
+func (m *Message) when() (when time.Time, other bool) {
+	when = m.When
+	if !m.Due && m.NotBefore.After(when) {
+		when, other = ceilSecond(m.NotBefore), true
+	}
+	switch when = when.UTC(); {
+	case when.IsZero():
+	case when.Before(firstWhen):
+		return firstWhen, true
+	case when.After(lastWhen):
+		return lastWhen, true
+	}
+	return when, other
+}
+
+// ceilSecond rounds up, for nothing may come before its time.
+func ceilSecond(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); whole.Before(t) {
+		return whole.Add(time.Second)
+	}
+	return t
 }
 
 var stringType = "String"

@@ -20,17 +20,18 @@ const (
 	AttrError     = "chassis.error"      // text of the last failure, at most [MaxErrorText] bytes
 	AttrReason    = "chassis.reason"     // dead letters: why, one of the Reason constants
 	AttrFirst     = "chassis.first"      // first receive of the first copy, RFC 3339
-	AttrFar       = "chassis.when"       // the time of when with its century and fraction, RFC 3339
+	AttrFar       = "chassis.when"       // the time first asked for, where when holds another or cannot hold it, RFC 3339
 	AttrNotBefore = "chassis.not_before" // earliest time of the next attempt, RFC 3339; or [NotBeforeDue]
 	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because nobody knew its name
-	AttrSuspect   = "chassis.suspect"    // there is such a one: an earlier delivery ended without a word, and it has not run since
+	AttrSilent    = "chassis.silent"     // silent ends before this copy was sent, since the task was last seen to run, decimal
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
 )
 
 // WhenLayout is the form of [AttrWhen], %d/%m/%y %H:%M:%S of the Python
-// chassis. Its years are 1969 to 2068; [AttrFar] stands beside a later one.
+// chassis. Its years are 1969 to 2068; a time beyond them is written as the last
+// or first second of them, with [AttrFar] beside it.
 const WhenLayout = "02/01/06 15:04:05"
 
 // NotBeforeDue in [AttrNotBefore] marks a copy made when its time had come:
@@ -44,6 +45,7 @@ const (
 	MaxSize       = 1 << 20          // bytes of a message: body, attribute names, types and values
 	MaxDelay      = 15 * time.Minute // DelaySeconds
 	MaxErrorText  = 1024             // ours: bytes of error text that travel with a message
+	Room          = 1024             // ours: bytes that Encode leaves free, for what a copy or a dead letter says beside the task
 )
 
 // Reasons of a dead letter, in [AttrReason].
@@ -52,6 +54,7 @@ const (
 	ReasonCancelled   = "cancelled"   // its handler said never again
 	ReasonUndecodable = "undecodable" // its body is not JSON, does not fit its arguments, or its when is no time
 	ReasonUnknown     = "unknown"     // nobody knew its task's name for too long
+	ReasonTooLate     = "too_late"    // FIFO: it cannot wait for its next run, for the queue drops or shows it before
 )
 
 // Message is a task on a queue.
@@ -69,13 +72,19 @@ type Message struct {
 	Attempts  int       // runs before this copy was sent, at least Failures
 	Due       bool      // [NotBeforeDue]
 	Unknown   int       // postponements under an unknown name before this copy was sent
-	Suspect   bool      // an earlier delivery ended without a word, and it has not run since
+	Silent    int       // silent ends before this copy was sent: deliveries that ended without a word
 	LastError string
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first
 
 	// Extra holds all other attributes, to be passed through.
 	Extra map[string]types.MessageAttributeValue
+}
+
+// Renewed returns the message as it was sent at first: what its deliveries and
+// a dead letter have written on it is left out, so its budget is whole again.
+func (m *Message) Renewed() Message {
+	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body, Extra: m.Extra}
 }
 
 // TraceParent is the W3C trace context that came with the message, or "".
@@ -91,6 +100,7 @@ type Outgoing struct {
 	Pool       string // empty: the sender's own
 	Name       string
 	ExecID     string
+	When       time.Time // the time to run at; that of the send if it is not scheduled
 	Body       string
 	Attributes map[string]types.MessageAttributeValue
 	Delay      time.Duration // 0 to 900 s

@@ -11,22 +11,42 @@ import (
 
 // The failure budget: pure decisions, no clock, no actor.
 
-// ledger counts the failures of one delivery of a message.
-//
-// SQS counts receives and a message's attributes cannot be changed, so every
-// earlier receive of this copy must have spent exactly one failure: by a crash,
-// or by a failure after which the message was hidden. Whatever else ends a
-// delivery makes a fresh copy, whose receives begin at one.
+// ledger is what a message has spent of its budget. Failures are what was
+// written down, on the message or here. A silent end is a delivery that ended
+// without a word: a crash, a lost lease, or an answer of the queue that never
+// arrived. Silent ends are counted apart, in a row: a run that is seen to end
+// forgives those before it.
 type ledger struct {
-	carried  int // on the message
-	receives int // of this copy, this one included, postponements left out
-	here     int // failures of this delivery
-	max      int // at which the task is given up
+	failures int  // carried by the message, and those of this delivery
+	silent   int  // silent ends since the task was last seen to run
+	max      int  // failures at which the task is given up
+	ordered  bool // FIFO: failures cannot be written down, and a silent end may have been one
 }
 
-func (l ledger) spent() int { return l.carried + l.receives - 1 + l.here }
+// silentGrace is the number of silent ends in a row that never cost a task
+// anything, whatever its max failures are.
+const silentGrace = 3
 
-func (l ledger) exhausted() bool { return l.spent() >= l.max }
+// presumed is the ledger of a message that is about to run. On a FIFO pool each
+// silent end counts as a failure, but for the last: there is one more run.
+func (l ledger) presumed() ledger {
+	if l.ordered {
+		l.failures += min(l.silent, max(l.max-1-l.failures, 0))
+	}
+	return l
+}
+
+func (l ledger) exhausted() bool { return l.failures >= l.max }
+
+// worn reports whether silent ends alone have used up what the failures left of
+// the budget. On a FIFO pool they may all have been drains, so there they must
+// exceed the whole of it.
+func (l ledger) worn() bool {
+	if l.ordered {
+		return l.silent >= l.max+silentGrace
+	}
+	return l.silent > silentGrace && l.failures+l.silent >= l.max
+}
 
 type outcomeKind uint8
 
@@ -108,29 +128,30 @@ type verdictKind uint8
 const (
 	finish  verdictKind = iota // delete it
 	hold                       // wait in place, lease kept
-	hide                       // give back by the visibility time-out
-	reissue                    // give back by a fresh copy that carries failures
+	hide                       // FIFO: give back by the visibility time-out
+	reissue                    // give back by a fresh copy that carries the ledger
 	giveUp                     // on_fail or dead letter
 )
 
 // verdict is what becomes of a message after an attempt.
 type verdict struct {
-	kind     verdictKind
-	wait     time.Duration
-	failures int    // reissue: carried by the copy
-	reason   string // giveUp
+	kind   verdictKind
+	wait   time.Duration
+	reason string // giveUp
 }
 
 // nextLease is what must be left of the lease after a wait in place: the next
 // attempt may be a long one, and SQS holds no message for more than 12 hours.
 const nextLease = 6 * time.Hour
 
-// room is what allows a wait to be spent in place.
+// room is what allows a wait to be spent in place, or on the queue.
 type room struct {
 	holdLimit time.Duration
 	canHold   bool          // false at a drain or if too many wait already
 	ordered   bool          // a FIFO queue: no copies, for they would change the order
 	leaseLeft time.Duration // until SQS's 12 hours since the receive are over
+	keptLeft  time.Duration // until the queue drops the message, less a margin
+	retention time.Duration // of the queue
 	spendOpen bool          // an open breaker's refusal is a failure
 }
 
@@ -139,8 +160,8 @@ type room struct {
 // spends no failure, would run again and again without a pause.
 const openWait = time.Second
 
-// decide is the whole rule of giving back. It returns the ledger with a
-// failure counted, if there was one.
+// decide is the whole rule of what follows an attempt. It returns the ledger
+// with a failure counted, if there was one.
 func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 	switch o.kind {
 	case outDone:
@@ -150,37 +171,46 @@ func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 	case outUndecodable:
 		return l, verdict{kind: giveUp, reason: task.ReasonUndecodable}
 	case outSnoozed:
-		return l, r.giveBack(l, o.wait, false)
+		return l, r.giveBack(o.wait)
 	case outInterrupted:
 		r.canHold = false
-		return l, r.giveBack(l, o.wait, false)
+		return l, r.giveBack(o.wait)
 	case outRefused:
 		if o.wait == 0 {
 			o.wait = openWait
 		}
 		if !r.spendOpen {
-			return l, r.giveBack(l, o.wait, false)
+			return l, r.giveBack(o.wait)
 		}
 	}
-	l.here++
+	l.failures++
 	if l.exhausted() {
 		return l, verdict{kind: giveUp, reason: task.ReasonExhausted}
 	}
 	wait := o.wait
 	if !o.own {
-		wait = max(wait, b.Delay(l.spent()))
+		wait = max(wait, b.Delay(l.failures))
 	}
-	return l, r.giveBack(l, wait, true)
+	return l, r.giveBack(wait)
 }
 
-func (r room) giveBack(l ledger, wait time.Duration, failed bool) verdict {
+// giveBack chooses how a wait is spent: in place where it is short, else by a
+// fresh copy. A FIFO pool has no copies: in place at any length that leaves a
+// lease for the next attempt, else hidden; and what would wait for longer than
+// SQS hides it, or than the queue keeps it, is given up now, with its group going
+// on behind it.
+func (r room) giveBack(wait time.Duration) verdict {
+	spare := min(nextLease, r.retention/2) // of the message's life, for the next attempt
+	if r.ordered {
+		spare = 0
+	}
 	switch {
-	case r.canHold && wait < r.leaseLeft-nextLease && (wait <= r.holdLimit || r.ordered):
+	case r.canHold && wait < r.leaseLeft-nextLease && wait < r.keptLeft-spare && (wait <= r.holdLimit || r.ordered):
 		return verdict{kind: hold, wait: wait}
-	case r.ordered:
-		return verdict{kind: hide, wait: min(wait, r.leaseLeft)}
-	case failed && l.here == 1 && wait < r.leaseLeft:
+	case !r.ordered:
+		return verdict{kind: reissue, wait: wait}
+	case wait <= r.leaseLeft && (wait < r.keptLeft || wait == 0):
 		return verdict{kind: hide, wait: wait}
 	}
-	return verdict{kind: reissue, wait: wait, failures: l.spent()}
+	return verdict{kind: giveUp, wait: wait, reason: task.ReasonTooLate}
 }

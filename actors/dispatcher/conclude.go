@@ -40,7 +40,9 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	e.entry.meter.took.add(a.took)
 	if d.alone == e {
 		d.alone = nil
-	} else if d.permits.keeper != nil {
+		d.isolation.ended(a.took)
+	}
+	if d.permits.keeper != nil {
 		d.permits.back++
 	}
 	if d.giveClaim(e); d.permits.keeper == nil {
@@ -94,13 +96,11 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		d.drop(e)
 		return nextDropped
 	}
+	explains := e.runs > 0 && e.seen()
 	if a.hung && d.drain != nil && d.drain.over {
 		d.drain.released++
-		if e.ledger.here++; e.ledger.here == 1 || d.ordered {
-			d.hide(e, 0)
-		} else {
-			d.reissue(e, 0, e.ledger.spent())
-		}
+		e.ledger.failures++
+		d.giveBackUnrun(e, 0)
 		return nextGivenBack
 	}
 	if out.kind == outRefused {
@@ -109,7 +109,8 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	var verdict verdict
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
-		canHold:   d.drain == nil && !a.hung && (d.held < d.MaxHeld || d.ordered),
+		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),
+		canHold:   d.drain == nil && !a.hung && (d.held < d.MaxHeld && !explains || d.ordered),
 		spendOpen: d.spends(e.entry),
 	})
 	if out.kind == outFailed || out.kind == outRefused {
@@ -126,9 +127,13 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	case hide:
 		d.hide(e, verdict.wait)
 	case reissue:
-		d.reissue(e, verdict.wait, verdict.failures)
+		d.reissue(e, verdict.wait)
 	case giveUp:
-		d.giveUp(e, verdict.reason, out.err)
+		err := out.err
+		if verdict.reason == task.ReasonTooLate {
+			err = &tooLateError{err: err, due: now.Add(verdict.wait), kept: d.timing(e).kept(now), retention: d.retention()}
+		}
+		d.giveUp(e, verdict.reason, err)
 		return nextGivenUp
 	}
 	return nextGivenBack

@@ -54,6 +54,9 @@ func (d *dispatcher) register(m *Register) *Registered {
 		t.chain = task.Chain(m.Handler, append(slices.Clone(d.middleware), m.Spec.Middleware...)...)
 	}
 	d.unpark(t, len(t.parked))
+	if d.early == nil { // else Started asks for all at once
+		d.lookAtOnFail(t.spec)
+	}
 	return &Registered{Replaced: replaced}
 }
 
@@ -205,12 +208,13 @@ func (d *dispatcher) count() {
 	if d.counting || time.Since(d.counted) < countEvery {
 		return
 	}
-	d.counting, d.counted = true, time.Now()
+	d.counting, d.counted, d.hidesCounted = true, time.Now(), d.hides
 	d.ctx.Send(d.poller, &poller.Count{})
 }
 
-// crowded tells whether too much of what SQS allows in flight is used up.
-func (d *dispatcher) crowded() bool { return float64(d.inFlight) > d.PostponedShare*inFlight }
+// crowded reports whether too much of what SQS allows in flight is used up: by
+// the last count, and by what was hidden here since.
+func (d *dispatcher) crowded() bool { return float64(d.inFlight+d.hides) > d.PostponedShare*inFlight }
 
 func (d *dispatcher) onCounted(m *poller.Counted) {
 	d.counting = false
@@ -218,7 +222,7 @@ func (d *dispatcher) onCounted(m *poller.Counted) {
 		d.log.Warn("the queue's length could not be read: the workers stay", "error", m.Err, "workers", d.slots.workers)
 		return
 	}
-	d.inFlight = m.InFlight
+	d.inFlight, d.hides = m.InFlight, d.hides-d.hidesCounted
 	if d.MaxWorkers > d.Workers {
 		n := scale(d.slots.workers, d.Workers, d.MaxWorkers, d.ScaleFactor, m.Visible)
 		if n != d.slots.workers {

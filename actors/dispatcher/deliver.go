@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -10,22 +9,21 @@ import (
 
 // From a delivered message to its first attempt.
 
-// silentGrace is how many more deliveries a message of a FIFO pool gets whose
-// budget was spent by such that ended without a word: there a drain is one too,
-// and a message that never ran is not to be given up for it.
-const silentGrace = 3
-
 func (d *dispatcher) onDelivered(m *poller.Delivered) {
 	if m.Epoch != d.epoch {
 		return // it was in the mailbox over a restart: the poller has released it
 	}
 	d.slots.outstanding--
 	now := time.Now()
+	d.noteSkew(m, now)
 	msg, defects := task.Decode(m.Body, m.Attributes)
+	if msg.Reason != "" { // a dead letter that SQS's own redrive has brought back
+		msg = msg.Renewed()
+	}
 	e := &execution{
 		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, receives: max(m.ReceiveCount, 1), before: msg.Attempts,
-		sent: m.Sent, firstReceived: m.FirstReceived, received: now, since: now,
-		ledger: ledger{carried: msg.Failures, receives: max(m.ReceiveCount, 1), max: task.DefaultMaxFailures},
+		sent: d.ours(m.Sent), firstReceived: d.ours(m.FirstReceived), received: now, since: now, asked: m.Visibility,
+		ledger: ledger{failures: msg.Failures, max: task.DefaultMaxFailures, ordered: d.ordered},
 	}
 	if m.TraceHeader != "" || e.msg.Extra != nil {
 		e.traceHeader, e.span = m.TraceHeader, e.msg.Trace(m.TraceHeader)
@@ -47,11 +45,7 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 	} else {
 		e.entry = d.stranger
 	}
-	if d.timing(e).postponed() {
-		// What the receives were is known of a copy made when it is due, which a
-		// FIFO pool cannot have: there none is counted.
-		e.ledger.receives = 1
-	}
+	e.ledger.silent = e.msg.Silent + d.silentEnds(e, now)
 	if d.ordered {
 		d.join(e)
 	}
@@ -71,7 +65,12 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 
 // place decides when e's first attempt is due, and puts it where it belongs.
 func (d *dispatcher) place(e *execution, now time.Time) {
-	p := schedule(d.timing(e), now)
+	t := d.timing(e)
+	p := schedule(t, now)
+	if p.kind == planTooLate {
+		d.giveUp(e, task.ReasonTooLate, &tooLateError{due: t.due, kept: t.kept(now), retention: t.retention})
+		return
+	}
 	if p.kind != planRun {
 		d.postpone(e, p)
 		return
@@ -80,14 +79,12 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.unknown(e)
 		return
 	}
-	if l := &e.ledger; d.ordered && l.exhausted() && l.receives-1 < l.max+silentGrace {
-		l.receives = max(l.max-l.carried, 1)
-	}
-	if e.ledger.exhausted() {
-		d.giveUp(e, task.ReasonExhausted, errEarlier(e))
+	if l := e.ledger; l.exhausted() || l.worn() {
+		d.giveUp(e, task.ReasonExhausted, &silentError{failures: l.failures, silent: l.silent, ran: e.before > 0, last: e.msg.LastError})
 		return
 	}
-	e.suspect = d.CrashSuspects == "alone" && (e.ledger.receives > 1 && !d.hidden.back(e.messageID, e.receives) || e.msg.Suspect)
+	e.ledger = e.ledger.presumed()
+	e.suspect = d.CrashSuspects == "alone" && e.ledger.suspect()
 	if e.suspect && (d.alone != nil || len(d.suspects) > 0) && d.part(e) {
 		return
 	}
@@ -104,9 +101,47 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
-		receives: e.receives, ordered: d.ordered, retention: d.RetentionPeriod,
-		crowded: d.crowded(),
+		receives: e.receives, ordered: d.ordered, retention: d.retention(), lease: e.length(),
+		crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
+}
+
+// silentEnds returns how many of e's earlier deliveries ended without a word.
+func (d *dispatcher) silentEnds(e *execution, now time.Time) int {
+	receives, age := d.timing(e).counted(now)
+	return deliveries{receives: receives, age: age, lease: e.asked, other: d.UnknownTasksDelay}.silentEnds()
+}
+
+// clockSlack is the difference of two clocks that is not worth a correction.
+const clockSlack = time.Minute
+
+// noteSkew learns from a first delivery how far the queue's clock is ahead of ours:
+// its time is that of the receive, which is now.
+func (d *dispatcher) noteSkew(m *poller.Delivered, now time.Time) {
+	if m.ReceiveCount > 1 || m.FirstReceived.IsZero() {
+		return
+	}
+	skew := m.FirstReceived.Sub(now)
+	if skew.Abs() < clockSlack {
+		skew = 0
+	}
+	d.skew = skew
+}
+
+// ours is a time of the queue's clock by the clock of this process.
+func (d *dispatcher) ours(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(-d.skew)
+}
+
+// length is that of the lease of e's run.
+func (e *execution) length() time.Duration {
+	if e.entry != nil && e.entry.spec.Lease > 0 {
+		return e.entry.spec.Lease
+	}
+	return e.asked
 }
 
 // due is the time of the first attempt of this copy; zero is at once.
@@ -144,10 +179,10 @@ func (d *dispatcher) postpone(e *execution, p plan) {
 	}
 	switch p.kind {
 	case planHide:
+		d.hides++
 		d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: p.wait})
 	case planRenew:
 		e.msg.Due, e.msg.NotBefore = true, time.Time{}
-		e.msg.Counted = true
 		d.sendCopy(e, 0)
 	case planDelay:
 		d.sendCopy(e, p.wait)
@@ -162,43 +197,27 @@ func (d *dispatcher) enqueue(e *execution, now time.Time) {
 
 // pump starts what may start, and tells the poller the demand that is left.
 func (d *dispatcher) pump() {
+	d.reserve()
 	now := time.Time{}
-	for d.alone == nil && d.drain == nil && !d.paused {
-		if len(d.suspects) > 0 {
-			e := d.suspects[0]
-			if d.limited(e) { // paused meanwhile
-				d.unqueue(e)
-				d.park(e, time.Now())
-				continue
-			}
-			d.partOthers()
-			if !d.mayRunAlone() {
-				break
-			}
-			d.suspects = d.suspects[1:]
-			d.alone = e
-			d.start(e, time.Now())
-			continue
-		}
-		if !d.slots.free() || !d.permitted() {
-			break
-		}
-		e := d.ready.pop()
-		if e == nil {
-			break
-		}
+	for d.drain == nil && !d.paused && d.slots.free() && d.permitted() {
 		if now.IsZero() {
 			now = time.Now()
+		}
+		e := d.nextSuspect(now)
+		if e == nil {
+			e = d.ready.pop()
+		}
+		if e == nil {
+			break
 		}
 		switch {
 		case d.limited(e):
 			d.park(e, now)
-		case e.mustBeAlone():
-			d.suspects = append(d.suspects, e)
-			d.arm(e, d.HoldLimit)
+		case e.suspect && e != d.alone:
+			d.isolate(e)
+			d.reserve()
 		default:
 			d.usePermit()
-			d.wary = false
 			d.start(e, now)
 		}
 	}
@@ -206,37 +225,11 @@ func (d *dispatcher) pump() {
 	d.tellDemand()
 }
 
-// part gives a crash suspect back while another one runs or is about to, by a
-// copy that keeps its count: waiting here it would be spent a failure for
-// nothing if that one kills the process. On a FIFO pool, where there are no
-// copies, it stays.
-func (d *dispatcher) part(e *execution) bool {
-	if d.ordered {
-		return false
-	}
-	d.wary = true
-	d.giveBackUnrun(e, 0)
-	return true
-}
-
-// partOthers parts all suspects but the first.
-func (d *dispatcher) partOthers() {
-	for _, e := range slices.Clone(d.ready.heap) {
-		if e.mustBeAlone() && !d.ordered {
-			d.unqueue(e)
-			d.part(e)
-		}
-	}
-}
-
 func (d *dispatcher) tellDemand() {
 	choked := d.monitor.hung.Load() >= int64(d.MaxAbandoned)
 	d.noteChoked(choked)
-	blocked := choked || d.drain != nil || d.paused || d.alone != nil || len(d.suspects) > 0
+	blocked := choked || d.drain != nil || d.paused
 	free, ahead := d.permits.free, d.permits.ahead
-	if d.wary {
-		free, ahead = min(free, 1), 0
-	}
 	now := time.Now()
 	if len(d.full) > 0 {
 		free = min(free, d.bearable(now))

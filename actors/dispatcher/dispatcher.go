@@ -27,6 +27,7 @@ type Config struct {
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
 	Shares     *actor.PID        // of the process's executions, if there are other pools beside this one; see package shares
 	Share      shares.Share      // this pool's part of them
+	Create     bool              // make the queue of the dead letters if it is not there
 	Context    context.Context   // parent of all handlers' ctxs, for its values; its end is not heeded
 }
 
@@ -64,11 +65,14 @@ type core struct {
 	unknownNames   unknownNames
 	crew           *crew
 	runners        *actor.Props
-	hidden         hidden
+	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
+	skew           time.Duration                     // of the queue's clock against ours
 	paused         bool
 	drain          *drain
 	permits        permits
-	epoch          uint64 // of the subscription: the restarts before it
+	epoch          uint64          // of the subscription: the restarts before it
+	create         bool            // the queue of the dead letters, if it is not there
+	found          map[string]bool // of the queues' attributes, what was logged
 }
 
 func newCore(cfg Config) *core {
@@ -76,7 +80,8 @@ func newCore(cfg Config) *core {
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, early: cfg.Tasks,
-		permits: permits{keeper: cfg.Shares, share: cfg.Share},
+		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{},
+		create: cfg.Create, found: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)
@@ -126,17 +131,20 @@ type dispatcher struct {
 	children map[string]*execution // by the child's PID id
 	groups   map[string]*group
 	ready    ready
-	suspects []*execution
-	alone    *execution // a suspect that runs with no other beside it
-	wary     bool       // suspects were given back: messages are taken one by one until one is none
-	held     int
-	parked   int
-	settling int
-	inFlight int // of the queue, as last counted
-	counted  time.Time
-	counting bool
-	ticking  bool
-	late     lateness
+	suspects []*execution // wait to run isolated
+	alone    *execution   // the suspect that runs
+	isolation
+	held         int
+	parked       int
+	settling     int
+	settled      uint64 // settles that were answered
+	inFlight     int    // of the queue, as last counted
+	hides        int    // messages hidden since
+	hidesCounted int    // of them, when the count under way was asked for
+	counted      time.Time
+	counting     bool
+	ticking      bool
+	late         lateness
 
 	turnover  turnover
 	throttle  throttle
@@ -167,6 +175,12 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.pump()
 	case *poller.Counted:
 		d.onCounted(m)
+	case *poller.QueueRead:
+		d.onQueueRead(m)
+	case *poller.Slept:
+		d.onSlept(m)
+	case *deadlineOver:
+		d.onDeadlineOver(m)
 	case *refilled:
 		d.onRefilled()
 	case *ticked:
@@ -264,6 +278,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	m.status.Store(int32(Running))
 	d.joinShares()
 	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self, Epoch: d.epoch})
+	d.lookAtQueues()
 	if d.drain != nil {
 		d.resumeDrain()
 		return

@@ -35,13 +35,15 @@ type execution struct {
 	sent          time.Time
 	firstReceived time.Time
 	received      time.Time
+	asked         time.Duration // length of the lease that the receive asked for
 
 	receives int    // of this copy, this one and postponements included
 	entry    *entry // nil for an unknown name
 	ledger   ledger
-	before   int // attempts before this copy was sent; msg.Attempts is what the next copy says
-	runs     int // attempts of this delivery that have ended
-	suspect  bool
+	before   int      // attempts before this delivery, as far as is known
+	runs     int      // attempts of this delivery that have ended
+	suspect  bool     // to run isolated, and not seen to run yet
+	mark     uint64   // suspect: settles that were under way when it came up
 	parked   bool     // waited for its task's turn
 	claimed  bool     // has its part of the task's concurrency, where that is the process's
 	lost     bool     // the lease
@@ -59,9 +61,6 @@ type execution struct {
 	cur   *attempt // under way
 }
 
-// mustBeAlone says that e is a crash suspect and has not run yet.
-func (e *execution) mustBeAlone() bool { return e.suspect && e.cur == nil && e.child == nil }
-
 func (e *execution) enter(p phase, now time.Time) { e.phase, e.since = p, now }
 
 func (e *execution) disarm() {
@@ -72,15 +71,34 @@ func (e *execution) disarm() {
 	}
 }
 
-// attempts is how often the task has run, as far as is known: each earlier
-// receive of this copy was one run.
-func (e *execution) attempts() int { return e.before + e.ledger.receives - 1 + e.runs }
+// attempts is how often the task has run, as far as is known: each silent end
+// may have been a run.
+func (e *execution) attempts() int { return e.before + e.ledger.silent + e.runs }
+
+// seen notes that a run of e has ended, with whatever result, and reports whether
+// that explains silent ends before it. Then it is to be written down by a copy, for
+// a crash would bring them back. On a FIFO pool they stay: they stand for failures.
+func (e *execution) seen() bool {
+	e.suspect = false
+	if e.ledger.ordered || e.ledger.silent == 0 {
+		return false
+	}
+	e.before += e.ledger.silent
+	e.ledger.silent = 0
+	return true
+}
+
+// record writes the ledger onto the message, for a copy of it.
+func (e *execution) record() {
+	e.msg.Attempts = e.before + e.runs
+	e.msg.Failures, e.msg.Silent, e.msg.Counted = e.ledger.failures, e.ledger.silent, true
+}
 
 // logContext is the ctx of records about e, which carries its job.
 func (e *execution) logContext() context.Context {
 	return task.WithInfo(context.Background(), &task.Info{
 		Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-		Attempt: e.attempts(), Failures: e.ledger.spent(),
+		Attempt: e.attempts(), Failures: e.ledger.failures,
 	})
 }
 
@@ -96,7 +114,7 @@ func (e *execution) deadline(now time.Time) time.Time {
 func (e *execution) snapshot() Execution {
 	s := Execution{
 		Lease: e.lease, Task: e.msg.Name, ExecID: e.msg.ExecID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-		Phase: e.phase.String(), Failures: e.ledger.spent(), Attempt: e.attempts(),
+		Phase: e.phase.String(), Failures: e.ledger.failures, Attempt: e.attempts(),
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}
 	if e.cur != nil {
@@ -114,7 +132,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		handler: e.entry.chain, meter: e.entry.meter,
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-			Attempt: e.attempts() + 1, Failures: e.ledger.spent(), MaxFailures: e.entry.spec.MaxFailures,
+			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
 			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: e.msg.Extra,
 		},
 	}

@@ -10,26 +10,23 @@ import (
 
 // Giving a message back, or up.
 
-// hide gives e back by its visibility time-out.
+// hide gives e back by its visibility time-out. Nothing is written down by it: it
+// is for FIFO pools, and for what no copy can be made of.
 func (d *dispatcher) hide(e *execution, wait time.Duration) {
-	if d.CrashSuspects == "alone" {
-		d.hidden.add(e.messageID, e.receives+1)
-	}
 	d.noteGivenBack(e, wait, "hidden")
+	d.hides++
 	d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: wait})
 }
 
-// reissue gives e back by a fresh copy that carries failures, to be run after
+// reissue gives e back by a fresh copy that carries its ledger, to be run after
 // wait.
-func (d *dispatcher) reissue(e *execution, wait time.Duration, failures int) {
+func (d *dispatcher) reissue(e *execution, wait time.Duration) {
 	d.noteGivenBack(e, wait, "copied")
-	e.msg.Attempts = e.attempts()
-	e.msg.Failures, e.msg.Counted = failures, true
-	e.msg.Suspect = (e.suspect || e.msg.Suspect) && e.runs == 0
-	if wait > maxDelay {
+	longest := longestDelay(d.retention())
+	if wait > longest {
 		e.msg.NotBefore, e.msg.Due = time.Now().Add(wait), false
 	}
-	d.sendCopy(e, min(ceilSecond(max(wait, 0)), maxDelay))
+	d.sendCopy(e, wait)
 }
 
 func (d *dispatcher) noteGivenBack(e *execution, wait time.Duration, how string) {
@@ -47,36 +44,53 @@ func (d *dispatcher) giveBackUnrun(e *execution, wait time.Duration) {
 		d.hide(e, wait)
 		return
 	}
-	d.reissue(e, wait, e.ledger.spent())
+	d.reissue(e, wait)
 }
 
-// sendCopy sends a fresh copy of e and deletes the old one. A message so full
-// that the copy's attributes do not fit loses its error text, and then is hidden
-// instead.
-func (d *dispatcher) sendCopy(e *execution, delay time.Duration) {
+// sendCopy sends a fresh copy of e, to be seen after wait or after as much of it
+// as a copy can be delayed, and deletes the old one. The copy carries the ledger.
+// Where that does not fit the error text goes first; a message that has no room
+// for a count at all is hidden instead, or given up where the queue would drop it
+// meanwhile.
+func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
+	e.record()
+	limit := d.maxSize("")
 	attrs := e.msg.Attributes()
-	if task.Size(e.msg.Body, attrs) > task.MaxSize {
-		e.msg.LastError = ""
+	if task.Size(e.msg.Body, attrs) > limit {
+		e.msg.LastError, e.msg.First = "", time.Time{}
 		attrs = e.msg.Attributes()
 	}
-	if task.Size(e.msg.Body, attrs) > task.MaxSize {
-		d.log.WarnContext(e.logContext(), "message too full for a copy that carries its count: hidden instead, which spends a failure",
-			"bytes", len(e.msg.Body))
-		d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: delay})
+	if size := task.Size(e.msg.Body, attrs); size > limit {
+		d.keepWhole(e, wait, size, limit)
 		return
 	}
 	d.settle(e, &poller.Settle{Lease: e.lease, Send: []poller.Outgoing{{
-		Body: e.msg.Body, Attributes: attrs, Delay: delay, GroupID: e.groupID, TraceHeader: e.traceHeader,
+		Body: e.msg.Body, Attributes: attrs, Delay: min(ceilSecond(max(wait, 0)), longestDelay(d.retention())), GroupID: e.groupID, TraceHeader: e.traceHeader,
 	}}})
+}
+
+// keepWhole gives back a message of which no copy fits into the queue.
+func (d *dispatcher) keepWhole(e *execution, wait time.Duration, size, limit int) {
+	now := time.Now()
+	left := min(hideLeft(e.received, now), d.timing(e).kept(now).Sub(now))
+	if left <= 0 {
+		d.giveUp(e, task.ReasonTooLate, &tooLateError{due: now.Add(wait), kept: d.timing(e).kept(now), retention: d.retention()})
+		return
+	}
+	d.log.WarnContext(e.logContext(), "the message has no room for a copy that carries its count: it is hidden, and its failures count as silent ends. Send less in the body",
+		"bytes", size, "max_bytes", limit, "message_id", e.messageID)
+	d.hides++
+	d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: min(max(wait, 0), left)})
 }
 
 // giveUp ends a message that will not be run again: its on_fail task, or a
 // dead letter, sent before it is deleted.
 func (d *dispatcher) giveUp(e *execution, reason string, err error) {
 	e.entry.meter.givenUp.Add(1)
-	e.msg.LastError, e.msg.Attempts, e.msg.Failures, e.msg.Counted = task.ErrorText(err.Error()), e.attempts(), e.ledger.spent(), true
-	d.log.ErrorContext(e.logContext(), "task given up",
-		"reason", reason, "failures", e.ledger.spent(), "max_failures", e.ledger.max, "error", err, "message_id", e.messageID)
+	e.record()
+	e.msg.LastError, e.msg.Failures, e.msg.Attempts = task.ErrorText(err.Error()), e.ledger.failures, e.attempts()
+	d.log.ErrorContext(e.logContext(), "task given up", "reason", reason, "failures", e.ledger.failures, "max_failures", e.ledger.max,
+		"silent_ends", e.ledger.silent, "error", err, "message_id", e.messageID)
 	d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = reason, err.Error() })
 	settle := &poller.Settle{Lease: e.lease}
 	target := e.entry.spec.OnFail
@@ -106,13 +120,14 @@ func (d *dispatcher) deadLetter(e *execution, reason string) poller.Outgoing {
 
 func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller.Outgoing {
 	attrs := m.Attributes()
-	for limit := len(m.LastError) / 2; task.Size(m.Body, attrs) > task.MaxSize && limit > 0; limit /= 2 {
+	most := d.maxSize(pool)
+	for limit := len(m.LastError) / 2; task.Size(m.Body, attrs) > most && limit > 0; limit /= 2 {
 		m.LastError = m.LastError[:limit]
 		attrs = m.Attributes()
 	}
-	if task.Size(m.Body, attrs) > task.MaxSize { // better without a reason than not at all
+	if task.Size(m.Body, attrs) > most { // better without a reason than not at all
 		m.LastError, m.Reason, m.First = "", "", time.Time{}
-		m.Attempts, m.Failures, m.Counted, m.Unknown, m.Suspect = 0, 0, false, 0, false
+		m.Attempts, m.Failures, m.Counted, m.Unknown, m.Silent = 0, 0, false, 0, 0
 		attrs = m.Attributes()
 	}
 	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader}

@@ -51,6 +51,7 @@ func (d *dispatcher) advance(e *execution) {
 		return
 	}
 	if next := g.head(); next.phase == queued && d.drain == nil {
+		next.ledger.silent = 0 // its earlier deliveries ended with those of its head: it has never been one
 		d.place(next, time.Now())
 	}
 }

@@ -62,7 +62,10 @@ func histories() *rapid.Generator[history] {
 			late:    rapid.Bool().Draw(t, "late"),
 			release: rapid.Bool().Draw(t, "release"),
 		}
-		acts := []act{succeed, fail, fail, fail, fail, fail, snooze, refused, drained, crashed, throw, retry, goexit, retry, snooze, refused, cancel, crashed, drained, stubborn, hang}
+		acts := []act{crashed, crashed, crashed, crashed, fail, snooze}
+		if rapid.IntRange(0, 4).Draw(t, "crashes") > 0 {
+			acts = []act{succeed, fail, fail, fail, fail, fail, snooze, refused, drained, crashed, throw, retry, goexit, retry, snooze, refused, cancel, crashed, drained, stubborn, hang}
+		}
 		for range rapid.IntRange(0, 8).Draw(t, "steps") {
 			s := step{rapid.SampledFrom(acts).Draw(t, "act"), rapid.SampledFrom(waits).Draw(t, "own wait")}
 			if s.act == refused && s.wait == 29*time.Second {
@@ -77,13 +80,18 @@ func histories() *rapid.Generator[history] {
 // model says what must come of a history: how many runs, done or dead, and
 // the least time before each run but the first.
 func (h history) model() (runs int, end string, failures int, pauses []time.Duration) {
-	here := 0 // failures that only this process knows of: waits spent in place
+	here := 0   // failures that only this process knows of: waits spent in place
+	silent := 0 // crashes in a row
 	for i := 0; ; i++ {
 		s := step{act: succeed}
 		if i < len(h.steps) {
 			s = h.steps[i]
 		}
 		runs++
+		written := false // a run that explains crashes is written down
+		if s.act != crashed {
+			written, silent = silent > 0, 0
+		}
 		pause := time.Duration(0)
 		switch s.act {
 		case succeed:
@@ -101,8 +109,11 @@ func (h history) model() (runs int, end string, failures int, pauses []time.Dura
 		case stubborn:
 			failures++
 		case crashed:
-			failures += 1 - here
+			failures -= here
 			here = 0
+			if silent++; silent > 3 && failures+silent >= h.max {
+				return runs, task.ReasonExhausted, failures, pauses
+			}
 		case snooze, refused:
 			pause = s.wait
 		case drained:
@@ -110,7 +121,7 @@ func (h history) model() (runs int, end string, failures int, pauses []time.Dura
 		if failures >= h.max {
 			return runs, task.ReasonExhausted, failures, pauses
 		}
-		if pause > 30*time.Second || s.act == drained || s.act == stubborn || s.act == hang {
+		if written || pause > 30*time.Second || s.act == drained || s.act == stubborn || s.act == hang {
 			here = 0 // given back
 		}
 		pauses = append(pauses, pause)

@@ -47,7 +47,7 @@ func (d *dispatcher) emit(kind EventKind, e *execution, fill func(*Event)) {
 	}
 	ev := &Event{
 		At: time.Now(), Kind: kind, Pool: d.pool, MessageID: e.messageID, Task: e.msg.Name, ExecID: e.msg.ExecID,
-		JobID: e.msg.JobID, JobName: e.msg.JobName, Failures: e.ledger.spent(),
+		JobID: e.msg.JobID, JobName: e.msg.JobName, Failures: e.ledger.failures,
 	}
 	if e.cur != nil {
 		ev.Attempt = e.cur.info.Attempt

@@ -116,3 +116,15 @@ func TestTraceOfTheSenderIsInTheCtxAndOnCopies(t *testing.T) {
 		}
 	})
 }
+
+// TestFinishDeletesTheExhaustedAlone: nothing else is deleted in silence.
+func TestFinishDeletesTheExhaustedAlone(t *testing.T) {
+	bubble(t, dispatcher.Settings{Exhausted: "finish"}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return task.Cancel(errors.New("gone")) })
+		r.send("t", nil)
+		r.settle()
+		if n := len(r.dead()); n != 1 {
+			t.Errorf("%d dead letters of a cancelled task, want 1", n)
+		}
+	})
+}

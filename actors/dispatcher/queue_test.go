@@ -36,6 +36,7 @@ type queue struct {
 	wants    []int
 	longer   []*poller.Lengthen
 	refuse   func(*poller.Settle) error // settles that fail
+	silent   bool                       // settles are not answered
 	length   int                        // what Count answers; -1: the truth
 	inFlight int
 	maxHeld  int
@@ -123,6 +124,9 @@ func (q *queue) Receive(ctx actor.Context) {
 
 func (q *queue) settle(s *poller.Settle) {
 	q.settles = append(q.settles, s)
+	if q.silent {
+		return
+	}
 	msg := q.leases[s.Lease]
 	if msg == nil {
 		q.tell(&poller.Settled{Lease: s.Lease, Err: fmt.Errorf("lease %d is not held", s.Lease)})
@@ -214,7 +218,7 @@ func (q *queue) deliver() {
 		q.leases[q.next] = m
 		q.tell(&poller.Delivered{
 			Lease: q.next, MessageID: m.id, Body: m.body, Attributes: m.attrs, GroupID: m.group,
-			ReceiveCount: m.receives, Sent: m.sent, FirstReceived: m.first, TraceHeader: m.trace, Epoch: q.epoch,
+			ReceiveCount: m.receives, Visibility: q.lease, Sent: m.sent, FirstReceived: m.first, TraceHeader: m.trace, Epoch: q.epoch,
 		})
 	}
 	q.stopTimer()

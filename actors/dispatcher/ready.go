@@ -1,7 +1,5 @@
 package dispatcher
 
-import "strings"
-
 // ready is the queue of executions that wait for a slot: the highest priority
 // first, then the oldest. A binary heap.
 type ready struct {
@@ -75,36 +73,4 @@ func (r *ready) remove(e *execution) bool {
 		}
 	}
 	return false
-}
-
-// hidden remembers the messages that this process gave back by hiding them,
-// with the receives they will have, so that they are not taken for crash
-// suspects when they are back. Beyond its size it forgets any: that one runs
-// alone once.
-type hidden struct{ receives map[string]int }
-
-const hiddenSize = 16_384
-
-func (h *hidden) add(messageID string, receives int) {
-	if h.receives == nil {
-		h.receives = map[string]int{}
-	}
-	messageID = strings.Clone(messageID) // what was received may be a part of the whole message
-	h.receives[messageID] = receives
-	for other := range h.receives {
-		if len(h.receives) <= hiddenSize {
-			break
-		}
-		if other != messageID {
-			delete(h.receives, other)
-		}
-	}
-}
-
-// back tells whether a message that has come was hidden here, and not seen
-// elsewhere meanwhile, and forgets it.
-func (h *hidden) back(messageID string, receives int) bool {
-	n, ok := h.receives[messageID]
-	delete(h.receives, messageID)
-	return ok && n == receives
 }

@@ -15,10 +15,11 @@ const (
 type planKind uint8
 
 const (
-	planRun   planKind = iota // after wait, which is below a second
-	planRenew                 // a fresh copy, marked due, at once
-	planDelay                 // a fresh copy, delayed by wait
-	planHide                  // hidden for wait
+	planRun     planKind = iota // after wait, which is below a second
+	planRenew                   // a fresh copy, marked due, at once
+	planDelay                   // a fresh copy, delayed by wait
+	planHide                    // hidden for wait
+	planTooLate                 // FIFO: the queue drops it before it is due
 )
 
 type plan struct {
@@ -26,7 +27,7 @@ type plan struct {
 	wait time.Duration
 }
 
-// timing is what is known of a message's time.
+// timing is what is known of a message's time, by the clock of this process.
 type timing struct {
 	due           time.Time // may run from then on; zero: at once
 	marked        bool      // a copy made when it was due
@@ -37,6 +38,8 @@ type timing struct {
 	ordered       bool // FIFO: no copies
 	crowded       bool // too much of the queue's in-flight limit is used up
 	retention     time.Duration
+	lease         time.Duration // of the run that may follow
+	maxReceives   int           // at which the queue's redrive policy takes the message away; 0: it has none
 }
 
 // postponed reports whether earlier receives of the copy were postponements:
@@ -51,24 +54,62 @@ func (t timing) early() bool {
 	return !t.marked && !t.due.IsZero() && !t.firstReceived.IsZero() && !t.firstReceived.Add(tick).After(t.due)
 }
 
+// counted returns the receives of the copy that were no postponements of ours,
+// and the time since the first of them. A standard queue's copy has none beside
+// them, for it is renewed when it is due; on a FIFO queue each twelve hours until
+// it was due took one.
+func (t timing) counted(now time.Time) (receives int, age time.Duration) {
+	switch {
+	case !t.early():
+		return t.receives, now.Sub(t.firstReceived)
+	case !t.ordered:
+		return 1, 0
+	}
+	steps := (t.due.Sub(t.firstReceived) + maxHide - hideMargin - 1) / (maxHide - hideMargin)
+	return max(t.receives-int(steps), 1), now.Sub(t.due)
+}
+
+// kept is the time up to which the queue keeps the message.
+func (t timing) kept(now time.Time) time.Time { return keptUntil(t.sent, t.retention, now) }
+
+// old reports whether too little is left of the message's life for a run and, if
+// the process dies of it, another. One that was renewed already runs as it is: on
+// a queue with so long a backlog it would be renewed for ever.
+func (t timing) old(now time.Time) bool {
+	return !t.marked && t.kept(now).Sub(now) < min(2*t.lease, t.retention/4)
+}
+
+// spare reports whether the queue's redrive policy leaves the copy two more
+// receives: that after a hide, and one after a crash.
+func (t timing) spare() bool { return t.maxReceives == 0 || t.receives+2 <= t.maxReceives }
+
+// last reports whether the redrive policy would take the message at its next
+// receive. A fresh copy begins anew; one of its first receive gains nothing by it.
+func (t timing) last() bool {
+	return t.maxReceives > 0 && t.receives > 1 && t.receives >= t.maxReceives
+}
+
 func schedule(t timing, now time.Time) plan {
 	wait := t.due.Sub(now)
+	longest := longestDelay(t.retention)
 	switch {
 	case t.receives == 1 && t.early() && wait <= 0 && !t.ordered:
 		return plan{kind: planRenew}
 	case t.due.IsZero() || t.marked || wait < tick && (t.receives > 1 || !t.early()):
-		if t.postponed() && !t.ordered {
+		if (t.postponed() || t.old(now) || t.last()) && !t.ordered {
 			return plan{kind: planRenew}
 		}
 		return plan{kind: planRun, wait: max(wait, 0)}
+	case t.ordered && t.due.After(t.kept(now)):
+		return plan{kind: planTooLate}
 	case t.ordered:
 		return plan{planHide, min(max(wait, 0), hideLeft(t.received, now))}
-	case wait <= maxDelay:
+	case wait <= longest:
 		return plan{planDelay, ceilSecond(wait)}
 	}
 	h := min(wait, hideLeft(t.received, now))
-	if t.crowded || h <= 0 || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
-		return plan{planDelay, maxDelay}
+	if t.crowded || !t.spare() || h <= 0 || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
+		return plan{planDelay, longest}
 	}
 	return plan{planHide, h}
 }

@@ -1,9 +1,11 @@
 package dispatcher
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
 )
 
 // Waiting in place, and the end of the lease.
@@ -74,6 +76,7 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 		return // of an earlier incarnation
 	}
 	d.settling--
+	d.settled++
 	d.monitor.settling.Add(-1)
 	if m.Err != nil {
 		d.monitor.unsettl.Add(1)
@@ -105,7 +108,9 @@ func (d *dispatcher) drop(e *execution) {
 	d.drainProgress()
 }
 
-// onLeaseExpiring: SQS's 12 hours are nearly over. A fresh copy gets 12 more.
+// onLeaseExpiring: SQS's 12 hours are nearly over, or the queue's retention. A
+// fresh copy gets both anew. On a FIFO pool what the queue is about to drop is
+// given up.
 func (d *dispatcher) onLeaseExpiring(m *poller.LeaseExpiring) {
 	e := d.execs[m.Lease]
 	if e == nil || e.lost {
@@ -119,12 +124,28 @@ func (d *dispatcher) onLeaseExpiring(m *poller.LeaseExpiring) {
 	case waiting:
 		rest := max(time.Until(e.until), 0)
 		d.unhold(e)
-		d.giveBackUnrun(e, rest)
+		d.carryOn(e, rest, m.At)
 	case queued:
 		d.unqueue(e)
-		d.giveBackUnrun(e, 0)
+		d.carryOn(e, 0, m.At)
 	}
 	d.pump()
+}
+
+// carryOn gives back what has no attempt under way and holds a lease that ends
+// at end.
+func (d *dispatcher) carryOn(e *execution, wait time.Duration, end time.Time) {
+	now := time.Now()
+	t := d.timing(e)
+	if kept := t.kept(now); d.ordered && !kept.After(end.Add(keepMargin(t.retention))) {
+		var err error
+		if e.msg.LastError != "" {
+			err = errors.New(e.msg.LastError)
+		}
+		d.giveUp(e, task.ReasonTooLate, &tooLateError{err: err, due: now.Add(wait), kept: kept, retention: t.retention})
+		return
+	}
+	d.giveBackUnrun(e, min(wait, hideLeft(e.received, now)))
 }
 
 func (d *dispatcher) onLeaseLost(m *poller.LeaseLost) {

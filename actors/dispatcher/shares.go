@@ -2,7 +2,6 @@ package dispatcher
 
 import (
 	"math"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/shares"
@@ -20,8 +19,7 @@ type permits struct {
 	back     int  // to be returned with the next Ask
 	free     int  // more of them that there are for any pool
 	ahead    int  // messages that should be at hand beyond those that run, up to the workers
-	reserved bool // asked to run a suspect with nothing beside it
-	insisted bool // and said that it has waited for long enough
+	reserved bool // asked to run a suspect with no other in the process
 	solo     bool // and may
 }
 
@@ -56,10 +54,14 @@ func (d *dispatcher) usePermit() {
 
 // startable is how many executions could start, if permits were no matter.
 func (d *dispatcher) startable() int {
-	if d.alone != nil || d.drain != nil || d.paused || len(d.suspects) > 0 {
+	if d.drain != nil || d.paused {
 		return 0
 	}
-	return max(min(d.ready.len(), d.slots.workers-d.slots.running), 0)
+	ready := d.ready.len()
+	if d.alone == nil && len(d.suspects) > 0 && d.permits.solo {
+		ready++
+	}
+	return max(min(ready, d.slots.workers-d.slots.running), 0)
 }
 
 // tellShares returns what is not needed, and asks for what is.
@@ -80,27 +82,9 @@ func (d *dispatcher) tellShares() {
 		p.back = 0
 	}
 	if p.reserved && d.alone == nil && len(d.suspects) == 0 {
-		p.reserved, p.insisted, p.solo = false, false, false
+		p.reserved, p.solo = false, false
 		d.ctx.Send(p.keeper, &shares.Release{Pool: d.pool, Epoch: p.epoch})
 	}
-}
-
-// mayRunAlone says whether the first suspect may start with nothing beside it
-// in the process, as far as that can be waited for.
-func (d *dispatcher) mayRunAlone() bool {
-	overdue := time.Since(d.suspects[0].since) >= d.HoldLimit
-	if d.settling > 0 && !overdue {
-		return false // what is done but not yet deleted would be run again after a crash
-	}
-	p := &d.permits
-	if p.keeper == nil {
-		return d.slots.running == 0 || overdue
-	}
-	if !p.reserved || overdue && !p.insisted {
-		p.reserved, p.insisted = true, overdue
-		d.ctx.Send(p.keeper, &shares.Reserve{Pool: d.pool, Epoch: p.epoch, Insist: overdue})
-	}
-	return p.solo
 }
 
 func (d *dispatcher) onGranted(m *shares.Granted) {

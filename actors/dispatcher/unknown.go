@@ -16,7 +16,11 @@ import (
 // The message carries the number of delays that it has waited for.
 func (d *dispatcher) unknown(e *execution) {
 	d.emit(Unrecognised, e, nil)
-	waited := e.msg.Unknown + e.ledger.receives - 1
+	waited := e.msg.Unknown
+	if d.ordered { // no copy counts them
+		receives, _ := d.timing(e).counted(time.Now())
+		waited = receives - 1
+	}
 	if waited >= d.UnknownTasksRetries {
 		d.giveUp(e, task.ReasonUnknown, &UnknownTaskError{Name: e.msg.Name, Waited: time.Duration(waited) * d.UnknownTasksDelay})
 		return
@@ -29,7 +33,7 @@ func (d *dispatcher) unknown(e *execution) {
 	}
 	n := unknownDelays(waited, d.UnknownTasksRetries, d.UnknownTasksDelay)
 	e.msg.Unknown = waited + n
-	d.reissue(e, time.Duration(n)*d.UnknownTasksDelay, e.ledger.spent())
+	d.reissue(e, time.Duration(n)*d.UnknownTasksDelay)
 }
 
 // unknownMost is the greatest number of delays that one wait lasts: a minute by

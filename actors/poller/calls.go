@@ -28,6 +28,9 @@ const (
 
 func (k kind) String() string { return [...]string{"delete", "release", "extend"}[k] }
 
+// action is the right that requests of the kind need.
+func (k kind) action() string { return [...]string{ActionDelete, ActionHide, ActionHide}[k] }
+
 // call is a batch request about up to ten leases. While it is under way the
 // leases belong to the actor alone; the request has copies.
 type call struct {
@@ -184,16 +187,22 @@ func (w *worker) onCalled(m *called) {
 	}
 	delete(w.calls, c)
 	w.ongoing[c.kind]--
-	if m.err != nil {
-		w.failedCall(m.err)
-		w.complain("a request about leases failed; it is made again", m.err, "kind", c.kind.String(), "leases", len(c.leases))
-	} else {
-		w.counts.success.Store(w.now.UnixNano())
-	}
 	var again time.Time
 	if s := c.leases[0].settling; m.err != nil && s != nil {
 		again = w.now.Add(pause(s.tries + 1))
 	}
+	switch {
+	case m.err == nil:
+		w.counts.success.Store(time.Now().UnixNano())
+		w.refusals.worked(c.kind.action(), w.cfg.QueueURL)
+	case isDenied(m.err):
+		w.failedCall(m.err)
+		again = w.deny(c.kind.action(), w.cfg.QueueURL, m.err)
+	default:
+		w.failedCall(m.err)
+		w.complain("a request about leases failed; it is made again", m.err, "kind", c.kind.String(), "leases", len(c.leases))
+	}
+	w.noteDeletes(m)
 	blamed := len(c.leases) > 1 && m.err != nil && isBadHandle(m.err)
 	for i, l := range c.leases {
 		err := m.of(i)
@@ -246,7 +255,7 @@ func (w *worker) failedCall(err error) {
 	if isThrottle(err) {
 		w.counts.throttles.Add(1)
 	}
-	w.counts.lastError.Store(&failure{At: w.now, Error: err.Error()})
+	w.counts.lastError.Store(&failure{At: time.Now(), Error: err.Error()})
 }
 
 func (w *worker) onCount(asker *actor.PID) {

@@ -74,7 +74,7 @@ func ExampleSender_SendMany() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	sender := poller.NewSender(client, poller.SenderEnsure(poller.EnsureOptions{Create: true}))
+	sender := poller.NewSender(client, poller.SenderEnsure(func(string) poller.EnsureOptions { return poller.EnsureOptions{Create: true} }))
 	results, err := sender.SendMany(ctx, []poller.Outgoing{{Pool: "greetings", Body: "ann"}, {Pool: "greetings"}, {Pool: "Greetings", Body: "bob"}})
 	fmt.Println(err)
 	for _, r := range results {

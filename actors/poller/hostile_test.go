@@ -93,7 +93,7 @@ func TestAForgottenLateSettleHoldsUpNoFlush(t *testing.T) {
 
 func TestABatchToAQueueThatIsMadeAnew(t *testing.T) {
 	q := newQueue(t, "tasks")
-	s := q.sender(poller.SenderEnsure(poller.EnsureOptions{Create: true}))
+	s := q.sender(poller.SenderEnsure(func(string) poller.EnsureOptions { return poller.EnsureOptions{Create: true} }))
 	for range 2 {
 		if _, err := s.SendMany(t.Context(), outgoings("tasks", 10)); err != nil {
 			t.Fatal(err)

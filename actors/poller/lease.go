@@ -13,6 +13,8 @@ type lease struct {
 	id       LeaseID
 	handle   string
 	received time.Time     // start of the receive that brought it: the 12 hours end not before this plus MaxLease
+	sent     time.Time     // SentTimestamp, of the queue's clock; zero: not known
+	kept     time.Time     // until then the queue keeps the message, less a margin; zero: not known
 	length   time.Duration // asked for by each extension
 	end      time.Time     // until then the message is ours
 	extendAt time.Time     // next extension
@@ -39,7 +41,16 @@ const limitSlack = 10 * time.Second
 // is cancelled before another one can begin: an eighth of it, at most 2 s.
 func guard(length time.Duration) time.Duration { return min(length/8, 2*time.Second) }
 
-func (l *lease) limit() time.Time  { return l.received.Add(MaxLease - limitSlack) }
+// limit is when the lease ends however often it is extended. A message that is
+// older than its queue keeps it is gone, leased or not.
+func (l *lease) limit() time.Time {
+	limit := l.received.Add(MaxLease - limitSlack)
+	if !l.kept.IsZero() && l.kept.Before(limit) {
+		return l.kept
+	}
+	return limit
+}
+
 func (l *lease) lostAt() time.Time { return l.end.Add(-guard(l.length)) }
 
 // extensible tells whether an extension would gain anything.
@@ -88,12 +99,18 @@ func (l *lease) next(notice time.Duration) time.Time {
 	return at
 }
 
-func (l *lease) noticeAt(notice time.Duration) time.Time { return l.limit().Add(-notice) }
+// noticeAt is when the end of the lease is announced: notice before it, or a
+// quarter of the time that the message had left when it came.
+func (l *lease) noticeAt(notice time.Duration) time.Time {
+	limit := l.limit()
+	return limit.Add(-min(notice, max(limit.Sub(l.received), 0)/4))
+}
 
 // ledger holds every lease and says what is due. It is pure: it makes no
 // request, sends no message and has no clock.
 type ledger struct {
 	notice    time.Duration
+	retention time.Duration // of the queue; 0: not known
 	leases    map[LeaseID]*lease
 	due       leaseHeap
 	last      LeaseID
@@ -106,16 +123,42 @@ func newLedger(notice time.Duration) *ledger {
 	return &ledger{notice: notice, leases: map[LeaseID]*lease{}}
 }
 
-// open enters a lease got by a receive that began at start.
-func (b *ledger) open(handle string, start time.Time, length time.Duration) *lease {
+// open enters a lease got by a receive that began at start, of a message that
+// was sent at sent; zero: not known.
+func (b *ledger) open(handle string, start, sent time.Time, length time.Duration) *lease {
 	b.last++
-	l := &lease{id: b.last, handle: handle, received: start, length: length}
+	l := &lease{id: b.last, handle: handle, received: start, sent: sent, length: length}
+	l.kept = b.keptUntil(sent)
 	l.hold(start, length)
 	b.leases[l.id] = l
 	l.due = l.next(b.notice)
 	heap.Push(&b.due, l)
 	b.unsettled++
 	return l
+}
+
+// retentionMargin is how long before the end of the queue's retention a message
+// is carried on by a fresh copy: time for the request, and for clocks that
+// differ. A short retention has a shorter one, an eighth of it.
+const retentionMargin = 15 * time.Minute
+
+func (b *ledger) keptUntil(sent time.Time) time.Time {
+	if sent.IsZero() || b.retention <= 0 {
+		return time.Time{}
+	}
+	return sent.Add(b.retention - min(retentionMargin, b.retention/8))
+}
+
+// keep notes the queue's retention, which counts for all leases that are held.
+func (b *ledger) keep(retention time.Duration) {
+	if b.retention == retention {
+		return
+	}
+	b.retention = retention
+	for _, l := range b.leases {
+		l.kept = b.keptUntil(l.sent)
+		b.update(l)
+	}
 }
 
 // update puts a lease that was changed back in its place.

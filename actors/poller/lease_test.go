@@ -48,7 +48,7 @@ func TestLedgerProperties(t *testing.T) {
 			switch rapid.IntRange(0, 5).Draw(t, "step") {
 			case 0:
 				slow := time.Duration(rapid.IntRange(0, 5000).Draw(t, "receive ms")) * time.Millisecond
-				l := b.open("h", now, length)
+				l := b.open("h", now, time.Time{}, length)
 				queue[l] = &truth{until: now.Add(length + slow/2), received: now.Add(slow / 2)}
 				now = now.Add(slow)
 				open++
@@ -157,7 +157,7 @@ func TestLeasesFallIntoStep(t *testing.T) {
 		b := newLedger(time.Minute)
 		now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 		for i := range n {
-			b.open("h", now.Add(time.Duration(i)*length/time.Duration(n)), length)
+			b.open("h", now.Add(time.Duration(i)*length/time.Duration(n)), time.Time{}, length)
 		}
 		began := now.Add(length)
 		requests, extensions := 0, 0
@@ -185,5 +185,76 @@ func TestLeasesFallIntoStep(t *testing.T) {
 		if float64(requests) > most {
 			t.Errorf("%d leases: %d requests, at most %.0f", n, requests, most)
 		}
+	}
+}
+
+func TestLeaseEnds(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	const notice = 5 * time.Minute
+	for _, c := range []struct {
+		name            string
+		retention, age  time.Duration // of the queue; of the message when it came
+		limit, noticeAt time.Duration // after the receive
+	}{
+		{"the retention is not known", 0, 30 * 24 * time.Hour, MaxLease - limitSlack, MaxLease - limitSlack - notice},
+		{"a new message", 96 * time.Hour, time.Hour, MaxLease - limitSlack, MaxLease - limitSlack - notice},
+		{"an old message", 96 * time.Hour, 94 * time.Hour, 2*time.Hour - retentionMargin, 2*time.Hour - retentionMargin - notice},
+		{"a short retention", time.Minute, 0, time.Minute * 7 / 8, time.Minute * 7 / 8 * 3 / 4},
+		{"older than its queue keeps it", time.Hour, 2 * time.Hour, -time.Hour - 7*time.Minute - 30*time.Second, -time.Hour - 7*time.Minute - 30*time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newLedger(notice)
+			l := b.open("h", now, now.Add(-c.age), 2*time.Minute)
+			b.keep(c.retention) // read after the receive: it counts for what is held
+			if got := l.limit().Sub(now); got != c.limit {
+				t.Errorf("the lease ends at the latest after %v, want %v", got, c.limit)
+			}
+			if got := l.noticeAt(notice).Sub(now); got != c.noticeAt {
+				t.Errorf("its end is announced after %v, want %v", got, c.noticeAt)
+			}
+			if again := b.open("h", now, now.Add(-c.age), 2*time.Minute); !again.limit().Equal(l.limit()) {
+				t.Errorf("a lease opened later ends at %v, want %v", again.limit(), l.limit())
+			}
+			if l.extensible() && l.extension(now.Add(time.Minute)) > c.limit-time.Minute {
+				t.Error("an extension reaches beyond the end")
+			}
+		})
+	}
+}
+
+func TestLeaseRetriesComeEveryFiveSecondsAtTheLatest(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	l := newLedger(time.Minute).open("h", now, time.Time{}, 2*time.Hour)
+	l.retry(now)
+	if d := l.extendAt.Sub(now); d != 5*time.Second {
+		t.Errorf("the next try comes after %v, want 5s", d)
+	}
+	l.end = now.Add(guard(l.length) + 100*time.Millisecond)
+	l.retry(now)
+	if d := l.extendAt.Sub(now); d != 50*time.Millisecond {
+		t.Errorf("near the end the next try comes after %v, want 50ms", d)
+	}
+}
+
+func TestALostLeaseIsKnownAsLongAsItsHandleIsWorthSomething(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	b := newLedger(time.Minute)
+	l := b.open("h", now, time.Time{}, 2*time.Hour)
+	b.lose(l)
+	if b.collect(now.Add(MaxLease - time.Minute)); b.leases[l.id] == nil {
+		t.Error("forgotten before its handle has ended: a late delete is refused")
+	}
+	if b.collect(now.Add(MaxLease)); b.leases[l.id] != nil {
+		t.Error("kept after its handle has ended")
+	}
+}
+
+func TestALeaseUnderReleaseIsNotExtended(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	b := newLedger(time.Minute)
+	l := b.open("h", now, time.Time{}, 80*time.Second)
+	b.settle(l, &settlement{release: true})
+	if w := b.collect(now.Add(60 * time.Second)); len(w.extend) > 0 {
+		t.Error("extended: SQS hides a released message again for a whole lease")
 	}
 }

@@ -82,6 +82,15 @@ type (
 	// request to the queue.
 	Count struct{}
 
+	// Look asks for [QueueRead], the attributes of a queue that messages of
+	// the pool go to, and again whenever they have changed: they are read now
+	// and every 30 minutes, one request each. Ensure says whether the queue is
+	// made if it is not there. An empty Pool is the poller's own queue.
+	Look struct {
+		Pool   string
+		Ensure EnsureOptions
+	}
+
 	// Flush asks for [Flushed] once everything settled before it is done
 	// (deletes and visibility changes answered or given up).
 	Flush struct{}
@@ -105,10 +114,14 @@ type Outgoing struct {
 	DedupID    string        // FIFO queues; empty: one is made up
 
 	TraceHeader string // AWSTraceHeader, the system attribute; empty for none
+
+	// Room is how many bytes of what the queue takes are to stay free, for
+	// attributes of a later copy of the message. 0 or more.
+	Room int
 }
 
-// Messages that a poller sends. [Delivered], [LeaseLost], [LeaseExpiring] and
-// [Settled] go to the subscriber; an answer goes to the sender of what it
+// Messages that a poller sends. [Delivered], [LeaseLost], [LeaseExpiring],
+// [Settled], [QueueRead] and [Slept] go to the subscriber; an answer goes to the sender of what it
 // answers or, if that has none, to the subscriber.
 type (
 	// Delivered hands one message over. Its lease is held and extended
@@ -119,11 +132,12 @@ type (
 		Body          string
 		Attributes    map[string]types.MessageAttributeValue
 		GroupID       string
-		ReceiveCount  int       // ApproximateReceiveCount, this delivery included
-		Sent          time.Time // SentTimestamp
-		FirstReceived time.Time // ApproximateFirstReceiveTimestamp
-		TraceHeader   string    // AWSTraceHeader, empty if none
-		Epoch         uint64    // of the Subscribe that it answers
+		ReceiveCount  int           // ApproximateReceiveCount, this delivery included
+		Sent          time.Time     // SentTimestamp
+		FirstReceived time.Time     // ApproximateFirstReceiveTimestamp
+		Visibility    time.Duration // for which the receive hid it
+		TraceHeader   string        // AWSTraceHeader, empty if none
+		Epoch         uint64        // of the Subscribe that it answers
 	}
 
 	// LeaseLost says that a lease ended, or can no longer be kept: the
@@ -136,7 +150,8 @@ type (
 	}
 
 	// LeaseExpiring says that SQS will end the lease at At, because it holds
-	// no message for more than 12 hours after it was received ([MaxLease]).
+	// no message for more than 12 hours after it was received ([MaxLease]), or
+	// because the queue's retention ends and the message with it.
 	// It comes once, lease_notice before At. Whoever wants to carry on ends
 	// the execution and settles with a fresh copy in Send: that one gets 12
 	// hours of its own. What is not settled by At is [LeaseLost] with
@@ -159,6 +174,19 @@ type (
 		Visible, InFlight, Delayed int
 		Err                        error
 	}
+
+	// QueueRead says what a queue does with messages, as a [Look] asked for
+	// it. With an error the attributes are not known.
+	QueueRead struct {
+		Pool       string // as in the Look
+		Attributes QueueAttributes
+		Err        error
+	}
+
+	// Slept says that the machine stood still for a time, by which held
+	// waits, deadlines and timers of the subscriber come late: the wall clock
+	// has gone on, the monotonic clock has not.
+	Slept struct{ For time.Duration }
 
 	// Drained answers [Drain].
 	Drained struct{}

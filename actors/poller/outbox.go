@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -41,6 +42,8 @@ type outbox struct {
 	lookup chan struct{} // holds one token: one look-up of the URL at a time
 	urlMu  sync.Mutex
 	url    string
+	most   int       // bytes of a message that the queue takes; 0: not known
+	asked  time.Time // when most was last asked for
 }
 
 func (b *outbox) add(letters []*letter) {
@@ -114,6 +117,9 @@ func (b *outbox) send(letters []*letter) {
 	var out *sqs.SendMessageBatchOutput
 	url, err := b.resolve(ctx)
 	if err == nil {
+		if letters = b.fitting(ctx, url, letters); len(letters) == 0 {
+			return
+		}
 		entries := make([]types.SendMessageBatchRequestEntry, len(letters))
 		for i, l := range letters {
 			entries[i] = l.out.entry(strconv.Itoa(i))
@@ -127,6 +133,70 @@ func (b *outbox) send(letters []*letter) {
 		return
 	}
 	b.answered(letters, out)
+}
+
+// leastMost is the smallest MaximumMessageSize that a queue can have (SQS API
+// reference, SetQueueAttributes).
+const leastMost = 1 << 10
+
+// fitting returns those letters that the queue takes by their size, and
+// refuses the others. It asks the queue for its limit, rarely, and only for
+// letters that may be too large: where that may not be read, SQS's own counts.
+func (b *outbox) fitting(ctx context.Context, url string, letters []*letter) []*letter {
+	if !slices.ContainsFunc(letters, func(l *letter) bool { return l.bytes+l.out.Room > leastMost }) {
+		return letters
+	}
+	most := b.limit(ctx, url)
+	if most == 0 {
+		return letters
+	}
+	var large []*letter
+	fit := letters[:0:0]
+	for _, l := range letters {
+		if l.bytes+l.out.Room > most {
+			large = append(large, l)
+		} else {
+			fit = append(fit, l)
+		}
+	}
+	if len(large) == 0 {
+		return letters
+	}
+	for _, l := range large {
+		b.finish(l, Result{Err: &TooLargeError{Pool: b.pool, Bytes: l.bytes, Room: l.out.Room, Most: most}})
+	}
+	if len(fit) == 0 {
+		b.release(letters, nil)
+		return nil
+	}
+	if b.fifo {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.idle(large)
+	}
+	return fit
+}
+
+// limit returns how large a message the queue takes: its own attribute,
+// which is read again once in lookEvery.
+func (b *outbox) limit(ctx context.Context, url string) int {
+	b.urlMu.Lock()
+	most, due := b.most, time.Since(b.asked) >= lookEvery
+	if due {
+		b.asked = time.Now() // one asks, the others go by what is known
+	}
+	b.urlMu.Unlock()
+	if !due {
+		return most
+	}
+	a, err := ReadQueue(ctx, b.sender.client, url)
+	if err != nil {
+		return most
+	}
+	b.urlMu.Lock()
+	defer b.urlMu.Unlock()
+	b.most = a.MaxMessageSize
+	return b.most
 }
 
 // answered settles what a batch request was answered for each entry.
@@ -176,7 +246,7 @@ func (b *outbox) failed(letters []*letter, err error, url string) {
 		switch {
 		case lookUp && l.tries == 1: // the queue was made anew, or a pool's is to be
 			again = append(again, l)
-		case !gone && isRefusal(err) && len(letters) > 1: // one of them spoils the batch: find out which
+		case !gone && isRefusal(err) && !isDenied(err) && len(letters) > 1: // one of them spoils the batch: find out which
 			l.single = true
 			again = append(again, l)
 		default:
@@ -204,11 +274,7 @@ func (b *outbox) release(letters, again []*letter) {
 	defer b.mu.Unlock()
 	b.underWay--
 	if b.fifo {
-		for _, l := range letters {
-			if b.busy[l.out.GroupID]--; b.busy[l.out.GroupID] == 0 {
-				delete(b.busy, l.out.GroupID)
-			}
-		}
+		b.idle(letters)
 		for _, l := range again { // the group stays busy over the pause
 			b.busy[l.out.GroupID]++
 		}
@@ -235,13 +301,18 @@ func (b *outbox) again(letters []*letter) {
 		b.gathering.add(l, now)
 	}
 	if b.fifo {
-		for _, l := range letters {
-			if b.busy[l.out.GroupID]--; b.busy[l.out.GroupID] == 0 {
-				delete(b.busy, l.out.GroupID)
-			}
-		}
+		b.idle(letters)
 	}
 	b.dispatch(now)
+}
+
+// idle takes letters out of what their groups wait for.
+func (b *outbox) idle(letters []*letter) {
+	for _, l := range letters {
+		if b.busy[l.out.GroupID]--; b.busy[l.out.GroupID] == 0 {
+			delete(b.busy, l.out.GroupID)
+		}
+	}
 }
 
 // withdraw takes those of letters back that are not under way.
@@ -279,7 +350,7 @@ func (b *outbox) resolve(ctx context.Context) (string, error) {
 	if url := b.known(); url != "" {
 		return url, nil
 	}
-	url, err := EnsureQueue(ctx, b.sender.client, b.pool, b.sender.opts.ensure)
+	url, err := EnsureQueue(ctx, b.sender.client, b.pool, b.sender.opts.ensure(b.pool))
 	if err == nil {
 		b.urlMu.Lock()
 		b.url = url

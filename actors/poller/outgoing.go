@@ -25,6 +25,26 @@ const (
 // made; sending it again cannot help.
 var ErrInvalidMessage = errors.New("poller: not a message that SQS takes")
 
+// TooLargeError is an [ErrInvalidMessage]: the queue takes no message of this
+// size.
+type TooLargeError struct {
+	Pool  string
+	Bytes int // of the message: body, and attributes' names, types and values
+	Room  int // to be kept free beside them: see Outgoing.Room
+	Most  int // that the queue takes, its MaximumMessageSize
+}
+
+func (e *TooLargeError) Error() string {
+	text := fmt.Sprintf("%v: to pool %q: %d bytes with its attributes", ErrInvalidMessage, e.Pool, e.Bytes)
+	if e.Room > 0 {
+		text += fmt.Sprintf(" and %d to be kept free for those of a later copy", e.Room)
+	}
+	return text + fmt.Sprintf("; the queue takes %d (MaximumMessageSize): raise that, or put the data elsewhere and send where it is", e.Most)
+}
+
+// Is makes it an [ErrInvalidMessage].
+func (e *TooLargeError) Is(target error) bool { return target == ErrInvalidMessage }
+
 // size is what SQS counts against its limit.
 func (o *Outgoing) size() int {
 	n := len(o.Body)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -33,6 +34,9 @@ type Poller struct {
 	log    *slog.Logger
 	counts counts
 	base   context.Context
+	clock  *clock
+
+	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
 
 	mu    sync.Mutex
 	actor *worker // what survives a restart of the actor; nil before it has started
@@ -50,7 +54,7 @@ func New(cfg Config) (*Poller, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context}
+	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context, clock: newClock()}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}

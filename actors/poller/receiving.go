@@ -17,7 +17,8 @@ func random() float64 { return rand.Float64() }
 type receiving struct {
 	asked   int
 	start   time.Time
-	attempt string // ReceiveRequestAttemptId, FIFO only
+	wait    time.Duration // of the long poll
+	attempt string        // ReceiveRequestAttemptId, FIFO only
 	cancel  context.CancelFunc
 }
 
@@ -54,7 +55,7 @@ func (w *worker) receiveDue() {
 }
 
 func (w *worker) receive(n int) {
-	r := &receiving{asked: n, start: w.now}
+	r := &receiving{asked: n, start: w.now, wait: w.patience.wait}
 	if isFIFO(w.cfg.QueueURL) {
 		// The same id after a failed receive brings the same messages within
 		// five minutes, which otherwise would block their groups.
@@ -68,7 +69,7 @@ func (w *worker) receive(n int) {
 	w.receives[r] = true
 	w.counts.receives.Add(1)
 	var ctx context.Context
-	ctx, r.cancel = context.WithTimeout(w.ctx, w.set.receiveWait()+2*w.set.RequestTimeout)
+	ctx, r.cancel = context.WithTimeout(w.ctx, r.wait+2*w.set.RequestTimeout)
 	w.crew.do(func() {
 		defer r.cancel()
 		m := &received{receive: r}
@@ -80,7 +81,7 @@ func (w *worker) receive(n int) {
 			}
 			return err
 		})
-		m.ended = time.Now()
+		m.ended = w.clock.now()
 		w.cfg.Tracing.received(w.cfg.QueueURL, m)
 		w.root.Send(w.self, m)
 	})
@@ -101,7 +102,7 @@ func (w *worker) receiveInput(r *receiving) *sqs.ReceiveMessageInput {
 	in := &sqs.ReceiveMessageInput{
 		QueueUrl:                    &w.cfg.QueueURL,
 		MaxNumberOfMessages:         int32(r.asked),
-		WaitTimeSeconds:             wholeSeconds(w.set.receiveWait()),
+		WaitTimeSeconds:             wholeSeconds(r.wait),
 		VisibilityTimeout:           wholeSeconds(w.set.TaskTimeout),
 		MessageAttributeNames:       allAttributes,
 		MessageSystemAttributeNames: systemAttributes,
@@ -171,13 +172,26 @@ func (w *worker) noteReceive(m *received) {
 		w.demand.failed(w.now, r.asked, throttled)
 		w.demand.attempt = r.attempt
 		w.failedCall(m.err)
+		if isDenied(m.err) {
+			w.deny(ActionReceive, w.cfg.QueueURL, m.err)
+			return
+		}
+		if isUnanswered(m.err) && w.patience.unanswered(w.now, r.wait) {
+			w.demand.wait = w.patience.wait
+			w.log.Warn("no answer came to a receive: something between here and the queue may forget connections that are silent for so long. Receives wait for less from now on; set receive_wait to what passes",
+				"waited", r.wait, "wait", w.patience.wait, "error", m.err)
+		}
 		w.complain("receiving failed; it is tried again until it works", m.err, "throttled", throttled)
 		return
 	}
 	if w.demand.failures > 0 {
 		w.log.Info("receiving works again", "failures", w.demand.failures)
 	}
-	w.counts.success.Store(w.now.UnixNano())
+	w.refusals.worked(ActionReceive, w.cfg.QueueURL)
+	w.counts.success.Store(time.Now().UnixNano())
+	if w.patience.answered(w.now) {
+		w.demand.wait = w.patience.wait
+	}
 	w.counts.messages.Add(int64(m.got))
 	if m.got == 0 {
 		w.counts.empty.Add(1)
@@ -187,8 +201,8 @@ func (w *worker) noteReceive(m *received) {
 
 // enter opens the lease of a message and hands it over, unless nobody wants it.
 func (w *worker) enter(in incoming, start time.Time) {
-	l := w.ledger.open(in.handle, start, w.set.TaskTimeout)
-	in.delivered.Lease = l.id
+	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
+	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
 		w.demand.credits++

@@ -43,7 +43,7 @@ type Sender struct {
 }
 
 type senderOptions struct {
-	ensure      EnsureOptions
+	ensure      func(pool string) EnsureOptions
 	linger      time.Duration
 	maxRequests int
 	timeout     time.Duration
@@ -52,9 +52,12 @@ type senderOptions struct {
 // SenderOption changes how a [Sender] works.
 type SenderOption func(*senderOptions)
 
-// SenderEnsure says what to do about a pool whose queue is not there. By
-// default that is an error, [ErrNoQueue].
-func SenderEnsure(e EnsureOptions) SenderOption { return func(o *senderOptions) { o.ensure = e } }
+// SenderEnsure says what to do about a pool whose queue is not there: f is
+// asked by its name. By default that is an error, [ErrNoQueue], so that a
+// mistake in a name makes no queue that nobody reads.
+func SenderEnsure(f func(pool string) EnsureOptions) SenderOption {
+	return func(o *senderOptions) { o.ensure = f }
+}
 
 // SenderLinger is how long a message may wait for company while a request to
 // its queue is under way. Default 3 ms; 0 means not at all.
@@ -70,7 +73,7 @@ func SenderTimeout(d time.Duration) SenderOption { return func(o *senderOptions)
 func NewSender(client *sqs.Client, opts ...SenderOption) *Sender {
 	s := &Sender{
 		client: client,
-		opts:   senderOptions{linger: 3 * time.Millisecond, maxRequests: 32, timeout: 30 * time.Second},
+		opts:   senderOptions{ensure: func(string) EnsureOptions { return EnsureOptions{} }, linger: 3 * time.Millisecond, maxRequests: 32, timeout: 30 * time.Second},
 		queues: map[string]*outbox{},
 	}
 	for _, opt := range opts {

@@ -491,7 +491,7 @@ func TestCloseGivesUpWithItsCtx(t *testing.T) {
 
 func TestAQueueThatIsMadeAnewIsFoundAgain(t *testing.T) {
 	q := newQueue(t, "tasks")
-	s := q.sender(poller.SenderEnsure(poller.EnsureOptions{Create: true}))
+	s := q.sender(poller.SenderEnsure(func(string) poller.EnsureOptions { return poller.EnsureOptions{Create: true} }))
 	for range 2 {
 		if _, err := s.Send(t.Context(), poller.Outgoing{Pool: "tasks", Body: "x"}); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -17,6 +18,7 @@ type settlement struct {
 	queued    bool       // it waits in deletes, changes or later
 	over      bool       // answered, or silently done
 	silent    bool       // nobody is told: not asked for by the subscriber
+	refused   error      // why it is given back instead of what was asked for
 	visibleAt time.Time  // with release
 	unsent    []Outgoing // to be sent before all else
 	call      *call      // the request it is in
@@ -78,6 +80,10 @@ func (w *worker) advance(l *lease) {
 	s := l.settling
 	switch {
 	case len(s.unsent) > 0:
+		if at, why := w.barred(s); why != nil {
+			w.putOff(l, at, why)
+			return
+		}
 		w.post(l)
 	case s.release && l.extending:
 		// An extension that SQS carries out after the release would hide the
@@ -133,6 +139,7 @@ func (w *worker) onPosted(m *posted) {
 	var unsent []Outgoing
 	var failure error
 	for i, r := range m.results {
+		w.noteSend(m.s.unsent[i].Pool, r.Err)
 		if r.Err != nil {
 			unsent = append(unsent, s.unsent[i])
 			if failure == nil || isHopeless(r.Err) {
@@ -146,6 +153,9 @@ func (w *worker) onPosted(m *posted) {
 		w.advance(l)
 	case l.lost:
 		w.finish(l, ErrLeaseLost)
+	case isDenied(failure):
+		at, why := w.barred(s)
+		w.putOff(l, at, cmp.Or[error](why, failure))
 	case isHopeless(failure) || w.now.Sub(s.since) > l.length:
 		// The subscriber may settle it in another way while the lease lasts.
 		w.log.Error("a message that was to be sent before another is settled cannot be sent", "error", failure)
@@ -156,9 +166,103 @@ func (w *worker) onPosted(m *posted) {
 	}
 }
 
+// noteSend keeps what is known of the right to send to a pool.
+func (w *worker) noteSend(pool string, err error) {
+	pool = cmp.Or(pool, w.cfg.QueueURL)
+	switch {
+	case err == nil:
+		w.refusals.worked(ActionSend, pool)
+	case isDenied(err):
+		w.deny(ActionSend, pool, err)
+	}
+}
+
+// deny notes that a right is refused, and returns when it is tried again.
+func (w *worker) deny(action, queue string, err error) time.Time {
+	f, news := w.refusals.refused(action, queue, w.now, err)
+	if news && w.ctx.Err() == nil {
+		w.log.Error("the queue service refuses a right of this service: allow it in the policy of its role",
+			"action", action, "queue", queueName(queue), "times", f.Times, "again_in", f.Next.Sub(w.now), "error", err)
+	}
+	return f.Next
+}
+
+// deletesLost is how long deletes may fail before a settle that would send a
+// copy is given up, and its message hidden.
+const deletesLost = 30 * time.Second
+
+// ErrDeletesFail answers a [Settle] that would send a copy of a message while
+// deletes do not get through: both would be there afterwards, and twice as many
+// after the next attempt.
+var ErrDeletesFail = errors.New("poller: deletes do not get through: no copy is sent of a message that could not be deleted")
+
+// noteDeletes keeps since when no delete got through.
+func (w *worker) noteDeletes(m *called) {
+	if m.call.kind != deletion {
+		return
+	}
+	for i := range m.call.leases {
+		if err := m.of(i); err == nil || m.err == nil && isBadHandle(err) {
+			w.deletesFail = time.Time{}
+			return
+		}
+	}
+	if w.deletesFail.IsZero() {
+		w.deletesFail = w.now
+	}
+}
+
+// deleting reports whether a delete waits or is under way.
+func (w *worker) deleting() bool {
+	for _, l := range w.ledger.leases {
+		if s := l.settling; s != nil && !s.release && !s.posting && len(s.unsent) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// barred reports why a settlement's messages are not to be sent now, and when
+// to try again. It returns no error if they may be sent.
+func (w *worker) barred(s *settlement) (at time.Time, why error) {
+	if !s.release && !w.deletesFail.IsZero() {
+		if w.deleting() { // what is tried there says when deletes work again
+			if f := w.refusals.barred(ActionDelete, w.cfg.QueueURL, w.now); f != nil {
+				return f.Next, fmt.Errorf("%w: %w", ErrDeletesFail, &RefusedError{Action: f.Action, Queue: f.Queue})
+			}
+			return w.now.Add(min(w.now.Sub(w.deletesFail), refusalMost)), ErrDeletesFail
+		}
+		w.deletesFail = time.Time{}
+	}
+	for _, out := range s.unsent {
+		pool := cmp.Or(out.Pool, w.cfg.QueueURL)
+		if f := w.refusals.barred(ActionSend, pool, w.now); f != nil {
+			return f.Next, &RefusedError{Action: f.Action, Queue: f.Queue, Err: errors.New(f.Error)}
+		}
+	}
+	return time.Time{}, nil
+}
+
+// putOff hides a message, in place of what was asked for, until that may work.
+// Half of the time again is spread, so that those who wait do not come at once.
+// Where deletes have failed for a moment only, it waits with its lease kept.
+func (w *worker) putOff(l *lease, at time.Time, why error) {
+	s := l.settling
+	if errors.Is(why, ErrDeletesFail) && w.now.Sub(w.deletesFail) < deletesLost {
+		w.postpone(l, time.Time{})
+		return
+	}
+	wait := max(at.Sub(w.now), refusalLeast)
+	s.unsent, s.release, s.refused = nil, true, why
+	s.visibleAt = w.now.Add(wait + time.Duration(w.demand.random()*float64(wait/2)))
+	w.ledger.update(l)
+	w.advance(l)
+}
+
 // isHopeless tells whether sending the same again cannot help.
 func isHopeless(err error) bool {
-	return errors.Is(err, ErrInvalidMessage) || errors.Is(err, ErrQueueName) || errors.Is(err, ErrSenderClosed) || errors.Is(err, ErrOrder)
+	var entry *BatchError
+	return errors.As(err, &entry) && entry.SenderFault || errors.Is(err, ErrInvalidMessage) || errors.Is(err, ErrQueueName) || errors.Is(err, ErrSenderClosed) || errors.Is(err, ErrOrder)
 }
 
 // postpone plans the next try, for at or, if that is zero, after a pause of the
@@ -238,7 +342,7 @@ func (w *worker) finish(l *lease, err error) {
 		}
 	}
 	w.ledger.close(l)
-	w.tell(l, s, err)
+	w.tell(l, s, cmp.Or(err, s.refused))
 }
 
 // tell answers the settle, once.

@@ -1,8 +1,11 @@
 package poller
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/sambatech/chassis/sqsclient"
 )
 
 // Stats are the counts of a poller since it was made, and what it has in hand.
@@ -40,7 +43,10 @@ type Stats struct {
 	LastSuccess time.Time `json:"last_success,omitzero"` // last call that the queue answered well
 	LastFailure time.Time `json:"last_failure,omitzero"`
 	LastError   string    `json:"last_error,omitempty"`
-	Alive       time.Time `json:"alive,omitzero"` // last sign of life of the actor, every 5 s at least
+	Refused     []Refusal `json:"refused,omitempty"` // rights that the service refuses now
+	Alive       time.Time `json:"alive,omitzero"`    // last sign of life of the actor, every 5 s at least
+
+	Client sqsclient.Stats `json:"client"` // of all that share the poller's client
 }
 
 type failure struct {
@@ -54,6 +60,7 @@ type counts struct {
 	counted, failures, entryFailures, throttles, unknown, restarts                     atomic.Int64
 	wanted, underWay, leases, oldest, success, alive                                   atomic.Int64
 	lastError                                                                          atomic.Pointer[failure]
+	refused                                                                            atomic.Pointer[[]Refusal]
 }
 
 // Stats may be called from any goroutine, before, during and after the actor's
@@ -68,9 +75,13 @@ func (p *Poller) Stats() Stats {
 		Failures: c.failures.Load(), EntryFailures: c.entryFailures.Load(), Throttles: c.throttles.Load(), Unknown: c.unknown.Load(), Restarts: c.restarts.Load(),
 		Wanted: c.wanted.Load(), ReceivesUnderWay: c.underWay.Load(), Leases: c.leases.Load(),
 		OldestLease: instant(&c.oldest), LastSuccess: instant(&c.success), Alive: instant(&c.alive),
+		Client: sqsclient.StatsOf(p.cfg.Client),
 	}
 	if f := c.lastError.Load(); f != nil {
 		s.LastFailure, s.LastError = f.At, f.Error
+	}
+	if r := c.refused.Load(); r != nil {
+		s.Refused = slices.Clone(*r)
 	}
 	return s
 }
@@ -93,11 +104,22 @@ func (w *worker) publish() {
 	w.counts.wanted.Store(int64(w.demand.credits))
 	w.counts.underWay.Store(int64(len(w.receives)))
 	w.counts.leases.Store(int64(len(w.ledger.leases) - w.ledger.lost))
+	if len(w.refusals.all) > 0 || w.counts.refused.Load() != nil {
+		w.publishRefusals()
+	}
 	var oldest int64
 	if l := w.ledger.oldest(); l != nil {
 		oldest = l.received.UnixNano()
 	}
 	w.counts.oldest.Store(oldest)
+}
+
+func (w *worker) publishRefusals() {
+	if list := w.refusals.list(w.now); len(list) > 0 {
+		w.counts.refused.Store(&list)
+	} else {
+		w.counts.refused.Store(nil)
+	}
 }
 
 func (w *worker) onInspectLeases(m *InspectLeases) {

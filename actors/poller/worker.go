@@ -23,6 +23,7 @@ type worker struct {
 	subscriber *actor.PID
 	epoch      uint64 // the subscriber's
 	demand     demand
+	patience   patience
 	ledger     *ledger
 	deletes    batch[*lease] // settled by deletion
 	changes    batch[*lease] // settled by release
@@ -38,6 +39,11 @@ type worker struct {
 	flushes   []flush
 	unflushed []*settlement // in order of their coming; those that are over leave from the front
 	settles   uint64
+
+	looks    map[string]*look // by pool
+	refusals refusals
+	// deletesFail is since when no delete got through; zero: the last one did.
+	deletesFail time.Time
 
 	complained time.Time // last record of a failure
 	muted      int       // failures since
@@ -67,9 +73,11 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		ledger:   newLedger(p.set.LeaseNotice),
 		calls:    map[*call]bool{},
 		receives: map[*receiving]bool{},
+		looks:    map[string]*look{"": {}},
 	}
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
 	w.crew = newCrew(w.ctx)
+	w.patience = newPatience(p.set.receiveWait())
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
 	linger := p.set.SettleLinger
 	if isFIFO(p.cfg.QueueURL) {
@@ -86,13 +94,18 @@ const fifoLinger = 2 * time.Millisecond
 // heartbeat is how often the actor shows that it lives.
 const heartbeat = 5 * time.Second
 
+// clockEvery is how often the clock is read while leases are held: after a
+// sleep of the machine a lease that is over is lost within this.
+const clockEvery = 500 * time.Millisecond
+
 func (w *worker) onStarted(ctx actor.Context) {
 	if w.started {
 		w.recover(ctx)
 	}
 	w.started = true
-	w.now = time.Now()
-	w.counts.alive.Store(w.now.UnixNano())
+	w.now = w.clock.now()
+	w.counts.alive.Store(time.Now().UnixNano())
+	w.looksDue()
 	w.after()
 }
 
@@ -105,10 +118,22 @@ func (w *worker) onStopping() {
 
 func (w *worker) handle(ctx actor.Context, m any) {
 	w.current = m
-	w.now = time.Now()
+	w.readClock()
 	w.dispatch(ctx, m)
 	w.current, w.retried = nil, false
 	w.after()
+}
+
+// readClock sets now. After a sleep of the machine leases may be over that no
+// timer has ended.
+func (w *worker) readClock() {
+	before := w.clock.slept.Load()
+	w.now = w.clock.now()
+	if slept := time.Duration(w.clock.slept.Load() - before); slept > 0 && !w.now.IsZero() {
+		w.log.Warn("the wall clock has run ahead: this machine slept, or its clock was set; leases that ended meanwhile are lost", "by", slept)
+		w.answer(w.subscriber, &Slept{For: slept})
+		w.leasesDue()
+	}
 }
 
 func (w *worker) dispatch(ctx actor.Context, m any) {
@@ -129,6 +154,10 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 		w.onLengthen(m)
 	case *Count:
 		w.onCount(w.asker(ctx))
+	case *Look:
+		w.onLook(m)
+	case *looked:
+		w.onLooked(m)
 	case *Inspect:
 		w.answer(w.asker(ctx), w.inspect())
 	case *InspectLeases:
@@ -171,7 +200,8 @@ func (*tick) IgnoreDeadLetterLogging() {}
 
 func (w *worker) onTick() {
 	w.armed = time.Time{}
-	w.counts.alive.Store(w.now.UnixNano())
+	w.counts.alive.Store(time.Now().UnixNano())
+	w.looksDue()
 	w.leasesDue()
 	w.postponedDue()
 	if w.drain != nil && !w.drain.overdue && !w.now.Before(w.drain.until) {
@@ -183,6 +213,9 @@ func (w *worker) onTick() {
 // arm sets the one timer for the next thing that time alone brings about.
 func (w *worker) arm() {
 	wake := w.now.Add(heartbeat)
+	if w.ledger.unsettled > 0 {
+		wake = w.now.Add(clockEvery)
+	}
 	earlier := func(t time.Time, ok bool) {
 		if ok && t.Before(wake) {
 			wake = t
@@ -277,7 +310,6 @@ func (w *worker) recover(ctx actor.Context) {
 	m, again := w.current, !w.retried
 	w.current = nil
 	w.armed = time.Time{}
-	w.now = time.Now()
 	w.replan()
 	settle, isSettle := m.(*Settle)
 	var l *lease

@@ -65,7 +65,7 @@ func (k *keeper) Receive(ctx actor.Context) {
 	case *Unclaim:
 		k.of(m.Pool, m.Epoch, func(p *pool) { k.table.unclaim(p, m.Task) })
 	case *Reserve:
-		k.of(m.Pool, m.Epoch, func(p *pool) { k.table.reserve(p, m.Insist) })
+		k.of(m.Pool, m.Epoch, k.table.reserve)
 	case *Release:
 		k.of(m.Pool, m.Epoch, k.table.release)
 	case *Join:

@@ -41,14 +41,12 @@ type (
 		More     int
 	}
 
-	// Reserve asks for the whole process for one execution. No permit is granted
-	// to anybody until [Release]. Answer: [Reserved], when nothing else runs, or
-	// at once to one that says Insist: it has waited long enough. It may be sent
-	// again to say so.
+	// Reserve asks to run one crash suspect. No other pool of the process runs
+	// one until [Release]; healthy executions go on. Answer: [Reserved], in the
+	// order of asking.
 	Reserve struct {
-		Pool   string
-		Epoch  uint64
-		Insist bool
+		Pool  string
+		Epoch uint64
 	}
 
 	// Release ends a [Reserve], answered or not.
@@ -90,7 +88,7 @@ type (
 		Ahead   int
 	}
 
-	// Reserved answers [Reserve]. No permit is needed beside it.
+	// Reserved answers [Reserve]. The start needs a permit as any other.
 	Reserved struct{ Epoch uint64 }
 
 	// Claimed answers [Claim].

@@ -17,8 +17,7 @@ type table struct {
 	limit  int           // permits in all, 0: as many as are asked for
 	now    map[int]int64 // virtual time, by priority
 	pools  []*pool       // in the order of their joining
-	solo   []*pool       // want the process for themselves; the first has it, or gets it next
-	lonely bool          // the first of them has it
+	solo   []*pool       // want to run a crash suspect; the first may
 	quotas map[string]*quota
 	out    []effect
 }
@@ -40,7 +39,6 @@ type pool struct {
 	ahead  int // last told
 	given  int // to be told, as are those if tell
 	tell   bool
-	insist bool
 }
 
 // quota is one task's limit.
@@ -101,7 +99,7 @@ func (t *table) leave(p *pool) {
 
 // forget frees what p has besides its permits.
 func (t *table) forget(p *pool) {
-	t.unsolo(p)
+	t.release(p)
 	for name, q := range t.quotas {
 		q.waiting = slices.DeleteFunc(q.waiting, func(o *pool) bool { return o == p })
 		delete(q.held, p)
@@ -135,27 +133,24 @@ func (t *table) arrears(p *pool) int64 {
 	return most
 }
 
-func (t *table) reserve(p *pool, insist bool) {
-	if !slices.Contains(t.solo, p) {
-		t.solo = append(t.solo, p)
+func (t *table) reserve(p *pool) {
+	if slices.Contains(t.solo, p) {
+		return
 	}
-	p.insist = p.insist || insist
-	t.settle()
+	if t.solo = append(t.solo, p); len(t.solo) == 1 {
+		t.out = append(t.out, effect{to: p, solo: true})
+	}
 }
 
+// release ends a reservation of p, and gives the next pool its turn.
 func (t *table) release(p *pool) {
-	t.unsolo(p)
-	t.settle()
-}
-
-func (t *table) unsolo(p *pool) {
-	if i := slices.Index(t.solo, p); i >= 0 {
-		if i == 0 {
-			t.lonely = false
-		}
-		t.solo = slices.Delete(t.solo, i, i+1)
+	i := slices.Index(t.solo, p)
+	if i < 0 {
+		return
 	}
-	p.insist = false
+	if t.solo = slices.Delete(t.solo, i, i+1); i == 0 && len(t.solo) > 0 {
+		t.out = append(t.out, effect{to: t.solo[0], solo: true})
+	}
 }
 
 func (t *table) claim(p *pool, task string, limit int) {
@@ -205,7 +200,7 @@ func (t *table) free() int {
 
 // settle grants what can be granted, and tells it.
 func (t *table) settle() {
-	for t.free() > 0 && len(t.solo) == 0 {
+	for t.free() > 0 {
 		p := t.next()
 		if p == nil {
 			break
@@ -225,10 +220,6 @@ func (t *table) settle() {
 			t.out = append(t.out, effect{to: p, granted: p.given, free: free, ahead: ahead})
 		}
 		p.tell, p.given = false, 0
-	}
-	if len(t.solo) > 0 && !t.lonely && (t.solo[0].insist || t.held() == 0) {
-		t.lonely = true
-		t.out = append(t.out, effect{to: t.solo[0], solo: true})
 	}
 }
 

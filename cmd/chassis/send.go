@@ -120,7 +120,9 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 			return fmt.Errorf("%w; --create makes it", err)
 		}
 	}
-	sender := poller.NewSender(q.client, poller.SenderEnsure(poller.EnsureOptions{Create: s.create, Retention: q.settings.Tasks.RetentionPeriod}))
+	sender := poller.NewSender(q.client, poller.SenderEnsure(func(string) poller.EnsureOptions {
+		return poller.EnsureOptions{Create: s.create, Retention: q.settings.Tasks.RetentionPeriod}
+	}))
 	defer func() { err = errors.Join(err, sender.Close(context.WithoutCancel(ctx))) }()
 	if s.lines != "" {
 		if len(args) > 1 || s.execID != "" || s.dedup != "" {

@@ -61,6 +61,9 @@ var cases = []struct {
 	{"CreateQueueGivesTheSameURLForTheSameAttributes", (*suite).createQueue},
 	{"AttributesHaveTheirDefaults", (*suite).attributeDefaults},
 	{"AttributesAreSetAndRemoved", (*suite).setAttributes},
+	{"AttributesAreComparedByTheirMeaning", (*suite).otherWords},
+	{"EncryptionEndsWithItsKey", (*suite).encryption},
+	{"AQueueMayBeItsOwnDeadLetterQueue", (*suite).ownDeadLetters},
 	{"ListQueuesGoesByPrefixAndPage", (*suite).listQueues},
 	{"TagsComeAndGo", (*suite).tags},
 	{"PermissionsMakeThePolicy", (*suite).permissions},
@@ -70,12 +73,19 @@ var cases = []struct {
 	{"AttributesAndTheirDigests", (*suite).messageAttributes},
 	{"AttributeSelection", (*suite).selection},
 	{"SystemAttributes", (*suite).systemAttributes},
+	{"AttributeNamesMayHaveAnyLetters", (*suite).names},
+	{"TheTraceHeaderOfASendIsTheMessages", (*suite).traceHeader},
 	{"BatchesReportEachEntry", (*suite).batches},
 	{"DelaysHoldMessagesBack", (*suite).delays},
 	{"VisibilityEndsAndIsChanged", (*suite).visibility},
 	{"ALongPollWakesOnSend", (*suite).longPoll},
 	{"ReceiptHandles", (*suite).receipts},
+	{"AReceiveIsRepeatedOnFIFOQueuesOnly", (*suite).repeatedReceive},
 	{"FIFOKeepsTheOrderOfGroups", (*suite).fifoOrder},
+	{"FIFOBatchesAreTakenWholeOrNotAtAll", (*suite).fifoBatch},
+	{"FIFOGivesWhatComesBeforeAMessageInFlight", (*suite).fifoGiveBack},
+	{"FIFOForgetsDeduplicationInAPurge", (*suite).fifoPurge},
+	{"FIFODeduplicationScopeIsThatOfTheCreation", (*suite).fifoScope},
 	{"FIFODeduplicates", (*suite).fifoDedup},
 	{"FIFOReceiveAttemptsRepeat", (*suite).fifoAttempts},
 	{"FairQueuesTakeTurns", (*suite).fair},
@@ -176,10 +186,14 @@ type refusal struct {
 	Message           string
 }
 
-// raw sends a request as it is, signed.
-func (s *suite) raw(op, body string) (answer map[string]any, no *refusal) {
+// raw sends a request as it is, signed, with the headers name, value, ….
+func (s *suite) raw(op, body string, headers ...string) (answer map[string]any, no *refusal) {
 	s.t.Helper()
-	status, header, text := s.post(map[string]string{"X-Amz-Target": "AmazonSQS." + op, "Content-Type": "application/x-amz-json-1.0"}, body)
+	all := map[string]string{"X-Amz-Target": "AmazonSQS." + op, "Content-Type": "application/x-amz-json-1.0"}
+	for i := 0; i+1 < len(headers); i += 2 {
+		all[headers[i]] = headers[i+1]
+	}
+	status, header, text := s.post(all, body)
 	if header.Get("X-Amzn-Requestid") == "" {
 		s.t.Errorf("%s: the answer has no x-amzn-RequestId", op)
 	}

@@ -4,8 +4,8 @@ package engine
 // ReceiveRequestAttemptId, 5 minutes).
 const attemptWindow = 300 * second
 
-// attempts are the receives of late that may be asked again, because their
-// answer did not arrive. One is dropped when its messages are no longer in
+// attempts are the recent receives of FIFO queues that may be asked again,
+// because their answer did not arrive. One is dropped when its messages are no longer in
 // flight by it: each new one looks at two old ones, so that there are never
 // many more than receives with messages in flight.
 type attempts struct {

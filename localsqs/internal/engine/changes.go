@@ -7,7 +7,7 @@ type ChangeKind uint8
 const (
 	QueuePut    ChangeKind = iota // Record: a queue as it is now
 	QueueGone                     // Queue: with all in it
-	QueuePurged                   // Queue: all its messages
+	QueuePurged                   // Queue: all its messages and deduplication ids
 	MessagePut                    // Queue, Seq, Meta, Content
 	MessageMeta                   // Queue, Seq, Meta
 	MessageGone                   // Queue, Seq
@@ -16,6 +16,7 @@ const (
 	DedupGone                     // Queue, Name
 	TaskPut                       // Seq: its id, Task
 	TaskGone                      // Seq: its id
+	TimePut                       // Due: the time up to which the changes go
 )
 
 // Change is one step from a state of the engine to the next. Applied in order
@@ -53,6 +54,23 @@ type QueueRecord struct {
 	ID                        int64
 	Created, Modified, Purged int64
 	Attributes, Tags          map[string]string
+	DedupScope                string `json:",omitempty"` // of its creation; empty: that of the attributes
+}
+
+const (
+	scopeGroup = "messageGroup"
+	scopeQueue = "queue"
+)
+
+// dedupScope is the queue's own scope where the attribute says something else.
+func (q *Queue) dedupScope() string {
+	switch {
+	case q.dedupByGroup == q.attrs.dedupByGroup:
+		return ""
+	case q.dedupByGroup:
+		return scopeGroup
+	}
+	return scopeQueue
 }
 
 func (e *Engine) record(c Change) {
@@ -61,8 +79,21 @@ func (e *Engine) record(c Change) {
 	}
 }
 
+// timeStep is how exactly the store knows the time of the latest change.
+const timeStep = second
+
+// RecordTime records the time, so that a restart can see that the clock was set
+// back. TakeChanges does so beside other changes; call it before the end.
+func (e *Engine) RecordTime(now int64) {
+	e.now, e.recorded = now, now
+	e.record(Change{Kind: TimePut, Due: now})
+}
+
 // TakeChanges hands out what was changed since the last call, in order.
 func (e *Engine) TakeChanges() []Change {
+	if len(e.changes) > 0 && (e.now >= e.recorded+timeStep || e.now < e.recorded) {
+		e.RecordTime(e.now)
+	}
 	c := e.changes
 	e.changes = nil
 	return c
@@ -76,7 +107,7 @@ func (m *Message) meta(due int64) Meta {
 func (e *Engine) recordQueue(q *Queue) {
 	if e.cfg.Durable {
 		e.record(Change{Kind: QueuePut, Queue: q.ID, Record: &QueueRecord{Key: q.Key, ID: q.ID, Created: q.created,
-			Modified: q.modified, Purged: q.purged, Attributes: q.attrs.raw, Tags: q.tags}})
+			Modified: q.modified, Purged: q.purged, Attributes: q.attrs.raw, Tags: q.tags, DedupScope: q.dedupScope()}})
 	}
 }
 

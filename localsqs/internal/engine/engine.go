@@ -25,6 +25,10 @@ type Engine struct {
 	attempts  attempts
 	lastTask  int64
 	ending    bool // receives wait no longer
+
+	now      int64 // of the latest Advance
+	recorded int64 // the latest time that was recorded
+	setBack  int64 // how far the clock was set back while there was no server; 0: not at all
 }
 
 // New makes an engine without queues.
@@ -46,6 +50,7 @@ func New(cfg Config) *Engine {
 // Advance performs everything whose time has come. Call it before an operation
 // with the same time, and when NextTimer says so.
 func (e *Engine) Advance(now int64) {
+	e.now = now
 	for e.timers.heap.len() > 0 && e.timers.heap.slots[0].key <= now {
 		e.timers.heap.pop().due(e, now)
 	}

@@ -19,6 +19,7 @@ type Queue struct {
 	purged            int64
 	attrs             attributes
 	tags              map[string]string
+	dedupByGroup      bool // as the queue was made: a later change of the attribute has no effect
 
 	groups                     map[string]*group
 	plain                      *group              // groups[""], the messages without a group
@@ -52,13 +53,14 @@ func ValidName(name string) bool {
 // are the given ones.
 func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) (*Queue, *Error) {
 	base, fifo := strings.CutSuffix(key.Name, ".fifo")
-	if attrs["FifoQueue"] == "true" && (!fifo || !ValidName(base) || len(key.Name) > 80) {
+	raw := (&attributes{}).merge(attrs)
+	if raw["FifoQueue"] == "true" && (!fifo || !ValidName(base) || len(key.Name) > 80) {
 		return nil, InvalidParameterValue("The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
 	}
-	if attrs["FifoQueue"] != "true" && !ValidName(key.Name) {
+	if raw["FifoQueue"] != "true" && !ValidName(key.Name) {
 		return nil, InvalidParameterValue("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
-	a, err := parseAttributes((&attributes{}).merge(attrs), fifo)
+	a, err := parseAttributes(raw, fifo)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) 
 		return nil, err
 	}
 	e.lastQueue++
-	q := e.addQueue(&Queue{Key: key, ID: e.lastQueue, created: now, modified: now, attrs: a, tags: maps.Clone(tags)})
+	q := e.addQueue(&Queue{Key: key, ID: e.lastQueue, created: now, modified: now, attrs: a, dedupByGroup: a.dedupByGroup, tags: maps.Clone(tags)})
 	e.recordQueue(q)
 	return q, nil
 }
@@ -110,7 +112,7 @@ func (q *Queue) sameAttributes(attrs map[string]string) *Error {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if have[name] != attrs[name] {
+		if !sameValue(name, have[name], normal(name, attrs[name])) {
 			return queueExists(name)
 		}
 	}
@@ -140,13 +142,15 @@ func (e *Engine) DeleteQueue(now int64, q *Queue) {
 	e.record(Change{Kind: QueueGone, Queue: q.ID})
 }
 
-// Purge removes all messages of a queue.
+// Purge removes all messages of a queue, and forgets their deduplication ids.
 func (e *Engine) Purge(now int64, q *Queue) *Error {
 	if e.cfg.Strict && q.purged != 0 && now-q.purged < 60*second {
 		return purgeInProgress(q.Name)
 	}
 	q.purged = now
 	e.clear(q)
+	e.timers.drop(&q.dedup.timer)
+	q.dedup.init(q)
 	e.record(Change{Kind: QueuePurged, Queue: q.ID})
 	return nil
 }
@@ -227,9 +231,12 @@ func (e *Engine) SetAttributes(now int64, q *Queue, changes map[string]string) *
 	if len(changes) == 0 {
 		return MissingParameter("Attribute.Name")
 	}
-	for name := range changes {
-		if name == "FifoQueue" && changes[name] != "true" || readOnly[name] {
+	for name, value := range changes {
+		switch {
+		case readOnly[name]:
 			return unknownAttribute(name)
+		case name == "FifoQueue" && q.attrs.fifo && normal(name, value) != "true":
+			return unsuitable("Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.")
 		}
 	}
 	a, err := parseAttributes(q.attrs.merge(changes), q.attrs.fifo)

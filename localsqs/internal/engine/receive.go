@@ -1,5 +1,7 @@
 package engine
 
+import "math"
+
 // MaxInFlight is how many messages of a queue may be in flight (Amazon SQS
 // quotas: 120 000).
 const MaxInFlight = 120_000
@@ -26,7 +28,7 @@ type Waiter struct {
 	Max        int    // 1 to 10
 	Visibility int64  // s; -1: the queue's
 	Wait       int64  // s; -1: the queue's
-	Attempt    string // names the call and its repetitions, which get the same messages
+	Attempt    string // names the call and its repetitions, which get the same messages on a FIFO queue
 	Retry      bool   // it is a repetition
 	Explicit   bool   // Attempt is a ReceiveRequestAttemptId, for which any call may be a repetition
 
@@ -49,6 +51,9 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 	}
 	if w.Wait < 0 {
 		w.Wait = q.attrs.wait
+	}
+	if !q.attrs.fifo {
+		w.Attempt = "" // SQS repeats receives of FIFO queues only: elsewhere a lost answer hides its messages
 	}
 	if q.inflight >= e.cfg.InFlight && w.Wait == 0 && !q.attrs.fifo {
 		w.Err = overLimit("The maximum number of in flight messages is reached.")
@@ -77,7 +82,7 @@ func (e *Engine) take(now int64, w *Waiter) {
 	for len(w.Messages) < w.Max && q.turn != nil && q.inflight < e.cfg.InFlight {
 		g := q.turn
 		if !q.attrs.fifo {
-			if m := e.next(now, g); m != nil {
+			if m := e.next(now, g, math.MaxUint64); m != nil {
 				e.deliver(now, m, w)
 			}
 			if q.turn == g { // not the only one, and still with something to give
@@ -85,9 +90,9 @@ func (e *Engine) take(now int64, w *Waiter) {
 			}
 			continue
 		}
-		// FIFO: as many as there are of one group, which is locked only afterwards
-		for len(w.Messages) < w.Max && q.inflight < e.cfg.InFlight {
-			m := e.next(now, g)
+		// FIFO: as many as there are of one group; they hide what comes after them only afterwards
+		for before := g.firstHidden(); len(w.Messages) < w.Max && q.inflight < e.cfg.InFlight; {
+			m := e.next(now, g, before)
 			if m == nil {
 				break
 			}
@@ -97,13 +102,13 @@ func (e *Engine) take(now int64, w *Waiter) {
 	}
 }
 
-// next takes the first available message out of g's order, sending those that
-// were received too often to the dead-letter queue.
-func (e *Engine) next(now int64, g *group) *Message {
+// next takes the first available message whose Seq is less than before out of
+// g's order, sending those that were received too often to the dead-letter queue.
+func (e *Engine) next(now int64, g *group, before uint64) *Message {
 	q := g.queue
 	for {
 		m := g.head()
-		if m == nil {
+		if m == nil || m.Seq >= before {
 			g.turn()
 			return nil
 		}
@@ -129,7 +134,7 @@ func (e *Engine) deliver(now int64, m *Message, w *Waiter) {
 	m.received = now
 	m.state = inFlight
 	q.inflight++
-	g.inFlight++
+	g.hide(m)
 	due := now + w.Visibility*second
 	e.timers.heap.push(due, m.Seq, m)
 	if !q.attrs.fifo {

@@ -39,6 +39,8 @@ func appendChange(b []byte, c *engine.Change) ([]byte, error) {
 		b = appendDedup(appendText(b, c.Name), c)
 	case engine.DedupGone:
 		b = appendText(b, c.Name)
+	case engine.TimePut:
+		b = appendInt(b, c.Due)
 	default:
 		return b, fmt.Errorf("unknown change %d", c.Kind)
 	}
@@ -100,6 +102,8 @@ func (r *reader) change() (c engine.Change, err error) {
 		c.ID, c.Seq, c.Due = r.id(), r.uint64(), r.int64()
 	case engine.DedupGone:
 		c.Name = r.text()
+	case engine.TimePut:
+		c.Due = r.int64()
 	default:
 		err = fmt.Errorf("unknown change %d", c.Kind)
 	}
@@ -116,6 +120,7 @@ func squash(changes []engine.Change) []engine.Change {
 	out := make([]engine.Change, 0, len(changes))
 	put := map[place]int{}  // where out puts a message
 	meta := map[place]int{} // where out changes one that was there before
+	clock := -1             // where out puts the time
 	for i := range changes {
 		c := &changes[i]
 		at := place{c.Queue, c.Seq}
@@ -142,6 +147,12 @@ func squash(changes []engine.Change) []engine.Change {
 				out[j].Kind = nothing
 				delete(meta, at)
 			}
+		case engine.TimePut:
+			if clock >= 0 {
+				out[clock].Due = c.Due
+				continue
+			}
+			clock = len(out)
 		case engine.MessageMove:
 			from := place{c.From, c.FromSeq}
 			if j, ok := put[from]; ok {

@@ -9,7 +9,7 @@
 // megabytes, leaving out what has come and gone since. The file names the
 // latest group that is in it; Open takes over the later ones.
 //
-// Buckets: "meta" (format, salt, the state of the journal; its sequence number is the last message's),
+// Buckets: "meta" (format, salt, the state of the journal, the time of the latest change; its sequence number is the last message's),
 // "queues" (id to QueueRecord as JSON; its sequence number is the last
 // queue's), "moves" (move tasks), and for each queue, by id, "m" (seq to the message's record), "b"
 // (seq to its content) and "d" (deduplication id to its first message).

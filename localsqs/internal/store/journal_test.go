@@ -30,6 +30,7 @@ var everyKind = []engine.Change{
 	{Kind: engine.DedupGone, Queue: 1, Name: "d"},
 	{Kind: engine.TaskPut, Seq: 1, Task: &engine.MoveTask{ID: 1, Status: "RUNNING"}},
 	{Kind: engine.TaskGone, Seq: 1},
+	{Kind: engine.TimePut, Due: 12},
 }
 
 func TestChangesComeBackFromTheJournalAsTheyWere(t *testing.T) {

@@ -26,7 +26,11 @@ func (f *File) Load(e *engine.Engine, now int64) error {
 
 func load(tx *bbolt.Tx, e *engine.Engine, now int64) error {
 	queues := tx.Bucket(queueBucket)
-	e.RestoreCounters(tx.Bucket(metaBucket).Sequence(), int64(queues.Sequence()))
+	meta := tx.Bucket(metaBucket)
+	e.RestoreCounters(meta.Sequence(), int64(queues.Sequence()))
+	if latest := meta.Get(timeKey); len(latest) == 8 { // a file of before has none
+		e.RestoreTime(now, int64(binary.BigEndian.Uint64(latest)))
+	}
 	if err := queues.ForEach(func(k, v []byte) error {
 		var record engine.QueueRecord
 		if err := json.Unmarshal(v, &record); err != nil {

@@ -136,7 +136,7 @@ func (w *writer) apply(c *engine.Change) error {
 		}
 		return w.drop(c.Queue, "mbd")
 	case engine.QueuePurged:
-		return w.drop(c.Queue, "mb")
+		return w.drop(c.Queue, "mbd")
 	case engine.MessagePut:
 		k := key(c.Seq)
 		if err := w.put('b', c.Queue, k, w.content(c.Content)); err != nil {
@@ -163,6 +163,8 @@ func (w *writer) apply(c *engine.Change) error {
 		return w.tx.Bucket(taskBucket).Put(key(c.Seq), v)
 	case engine.TaskGone:
 		return w.tx.Bucket(taskBucket).Delete(key(c.Seq))
+	case engine.TimePut:
+		return w.tx.Bucket(metaBucket).Put(timeKey, appendInt(nil, c.Due))
 	case engine.DedupGone:
 		return w.remove('d', c.Queue, []byte(c.Name))
 	}

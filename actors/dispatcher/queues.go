@@ -1,0 +1,143 @@
+package dispatcher
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
+// What the queues of a pool say of themselves: its own, that of its dead
+// letters, those of its tasks' on_fail. Somebody else may have made them, and
+// their attributes decide what becomes of a message.
+
+// DeadLetterRetention is how long a new queue of dead letters keeps them: 14
+// days, the longest that SQS allows (SQS developer guide, "Message quotas").
+const DeadLetterRetention = 14 * 24 * time.Hour
+
+// lookAtQueues asks the poller for the attributes of the pool's own queue and
+// of its dead letters, which is made now if it may be: that it can not be made
+// must be known before the first dead letter.
+func (d *dispatcher) lookAtQueues() {
+	d.ctx.Send(d.poller, &poller.Look{})
+	d.ctx.Send(d.poller, &poller.Look{Pool: d.deadPool, Ensure: poller.EnsureOptions{Create: d.create, Retention: DeadLetterRetention}})
+	for _, e := range d.registry {
+		d.lookAtOnFail(e.spec)
+	}
+}
+
+func (d *dispatcher) lookAtOnFail(spec task.Spec) {
+	if pool := spec.OnFail.Pool; pool != "" && pool != d.pool {
+		d.ctx.Send(d.poller, &poller.Look{Pool: pool})
+	}
+}
+
+func (d *dispatcher) onQueueRead(m *poller.QueueRead) {
+	name := m.Pool
+	if name == "" {
+		name = d.pool
+	}
+	if m.Err != nil {
+		d.findOnce(name, unread(name, m.Err))
+		return
+	}
+	if d.limits[m.Pool] != m.Attributes {
+		d.limits[m.Pool] = m.Attributes
+	}
+	for _, f := range review(d.roleOf(m.Pool), m.Attributes, d.needs()) {
+		d.findOnce(name, f)
+	}
+}
+
+// findOnce logs a finding, once.
+func (d *dispatcher) findOnce(queue string, f finding) {
+	key := queue + " " + f.text
+	if d.found[key] {
+		return
+	}
+	d.found[key] = true
+	d.log.Warn(f.text, append([]any{"queue", queue}, f.args...)...)
+}
+
+func (d *dispatcher) roleOf(pool string) role {
+	switch pool {
+	case "", d.pool:
+		return roleOwn
+	case d.deadPool:
+		return roleDead
+	}
+	return roleOnFail
+}
+
+// needs are what the pool needs of its queues now.
+func (d *dispatcher) needs() needs {
+	n := needs{retention: d.RetentionPeriod, size: d.maxSize(""), failures: 1}
+	for _, e := range d.registry {
+		n.failures = max(n.failures, e.spec.MaxFailures)
+	}
+	return n
+}
+
+// role is what a queue is to a pool.
+type role uint8
+
+const (
+	roleOwn    role = iota
+	roleDead        // keeps the pool's dead letters
+	roleOnFail      // gets the on_fail tasks
+)
+
+// needs are what a pool expects of its queues.
+type needs struct {
+	retention time.Duration // the setting retention_period
+	size      int           // of the pool's largest message
+	failures  int           // the largest MaxFailures of its tasks
+}
+
+// finding is an attribute of a queue that takes work away, with what to do.
+type finding struct {
+	text string
+	args []any
+}
+
+// review compares a queue's attributes with what a pool needs. It is pure.
+func review(r role, a poller.QueueAttributes, n needs) (found []finding) {
+	add := func(text string, args ...any) { found = append(found, finding{text, args}) }
+	receives := n.failures + silentGrace + 1
+	switch {
+	case a.MaxReceives == 0:
+	case r == roleOwn && a.MaxReceives < receives:
+		add("the queue's RedrivePolicy takes tasks away that may still run: raise its maxReceiveCount, or remove the policy, for the chassis keeps dead letters itself",
+			"maxReceiveCount", a.MaxReceives, "least", receives, "redrives_to", a.RedriveTo)
+	case r == roleDead:
+		add("the queue of the dead letters has a RedrivePolicy, which takes them away when they are looked at: remove it",
+			"maxReceiveCount", a.MaxReceives, "redrives_to", a.RedriveTo)
+	}
+	switch {
+	case a.Retention == 0:
+	case r == roleOwn && a.Retention < n.retention:
+		add("the queue keeps messages for less than retention_period says: its MessageRetentionPeriod counts. Raise that, or set retention_period to it",
+			"MessageRetentionPeriod", a.Retention, "retention_period", n.retention)
+	case r == roleDead && a.Retention < DeadLetterRetention:
+		add("the queue of the dead letters keeps them for less than 14 days: set its MessageRetentionPeriod to 1209600",
+			"MessageRetentionPeriod", a.Retention)
+	}
+	if r != roleOwn && a.MaxMessageSize > 0 && a.MaxMessageSize < n.size {
+		add("the queue takes smaller messages than the pool, so the largest of them can not be sent to it: raise its MaximumMessageSize",
+			"MaximumMessageSize", a.MaxMessageSize, "pool", n.size)
+	}
+	if a.FIFO && !a.HighThroughput {
+		add("the FIFO queue takes 300 requests a second: with DeduplicationScope=messageGroup and FifoThroughputLimit=perMessageGroupId it takes thousands")
+	}
+	return found
+}
+
+// unread is the finding that a queue's attributes could not be read.
+func unread(queue string, err error) finding {
+	if errors.Is(err, poller.ErrNoQueue) {
+		return finding{fmt.Sprintf("the queue %s does not exist: what is sent to it will fail. Create it, or allow the service to", queue), []any{"error", err}}
+	}
+	return finding{"the queue's attributes cannot be read: the settings and SQS's defaults are taken for them. Allow sqs:GetQueueAttributes and sqs:GetQueueUrl", []any{"error", err}}
+}

@@ -1,0 +1,65 @@
+package dispatcher
+
+import "time"
+
+// Crash suspects: which deliveries ended without a word, and who runs isolated
+// for it. Pure decisions, no clock, no actor.
+
+// suspectFrom is the number of silent ends from which a message is a crash
+// suspect. The first proves nothing: one crash leaves one on all that was in
+// flight with the message that caused it.
+const suspectFrom = 2
+
+// suspect reports whether the message is to run isolated: with no other suspect
+// in the process. Healthy work goes on meanwhile; what it loses to a crash is
+// one silent end, by which it is no suspect, or two, by which it is isolated too.
+func (l ledger) suspect() bool { return l.silent >= suspectFrom }
+
+// deliveries is what SQS says of the deliveries of one copy of a message.
+type deliveries struct {
+	receives int           // of the copy, this one included; postponements of ours left out
+	age      time.Duration // since the first of them
+	lease    time.Duration // that a process gets with a receive; 0: not known
+	other    time.Duration // for which another consumer hides what it does not know
+}
+
+// manyReceives is the number of receives beyond which each is taken for a silent
+// end, however fast they followed one another. A Python consumer drops a message
+// there.
+const manyReceives = 50
+
+// silentEnds returns how many of the earlier deliveries can have ended in a crash
+// or a lost answer. Each of those hid the message for a whole lease, and each
+// postponement by another consumer for at least some seconds; so the time that
+// has passed bounds their number. A release hides for no time and costs nothing.
+func (d deliveries) silentEnds() int {
+	earlier := max(d.receives-1, 0)
+	if earlier == 0 || d.lease <= 0 {
+		return earlier
+	}
+	other := min(d.other, d.lease/4)
+	// An eighth of a lease is for clocks and the ways of requests.
+	most := (d.age + d.lease/8 - time.Duration(min(earlier, 1_000_000))*other) / (d.lease - other)
+	return min(max(int(most), earlier-manyReceives, 0), earlier)
+}
+
+// isolation sees to it that suspects run one at a time. Those that cannot run are
+// given back, for what waits beside a suspect would die with it.
+type isolation struct {
+	parted int           // suspects given back since the last one ended
+	took   time.Duration // the last one's run
+}
+
+// pause returns after how long the next suspect that is given back may come again:
+// at about its turn.
+func (s *isolation) pause() time.Duration {
+	s.parted++
+	took := s.took
+	if took == 0 {
+		took = 30 * time.Second // none has ended yet
+	}
+	return min(time.Duration(min(s.parted, 1000))*max(took, 5*time.Second), maxDelay)
+}
+
+// ended notes the end of a suspect's run.
+func (s *isolation) ended(took time.Duration) { s.parted, s.took = 0, max(took, time.Millisecond) }

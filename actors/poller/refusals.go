@@ -1,0 +1,134 @@
+package poller
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// The rights that a pool needs, by their names in a policy of IAM.
+const (
+	ActionReceive = "sqs:ReceiveMessage"
+	ActionDelete  = "sqs:DeleteMessage"
+	ActionHide    = "sqs:ChangeMessageVisibility" // extends a lease, gives a message back
+	ActionSend    = "sqs:SendMessage"
+)
+
+// Refusal is a right that the queue service refuses. It is forgotten when the
+// action works, or after a quarter of an hour in which nothing asked for it.
+type Refusal struct {
+	Action string    `json:"action"` // such as sqs:SendMessage
+	Queue  string    `json:"queue"`  // name or URL
+	Since  time.Time `json:"since"`
+	Next   time.Time `json:"next"` // no try before
+	Times  int       `json:"times"`
+	Error  string    `json:"error"`
+}
+
+// RefusedError answers a [Settle] that needs a right which is refused. The
+// message stays on the queue, hidden until the right is tried again.
+type RefusedError struct {
+	Action string
+	Queue  string
+	Err    error // what the service said last; nil for a try that was not made
+}
+
+func (e *RefusedError) Error() string {
+	text := fmt.Sprintf("poller: the queue service refuses %s on %s: allow it in the policy of this service's role", e.Action, queueName(e.Queue))
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// isDenied reports whether the service refuses the right, or the credentials,
+// for a request: trying it again helps only after somebody has changed that.
+func isDenied(err error) bool {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusForbidden {
+		return !isThrottle(err)
+	}
+	code := ""
+	var api smithy.APIError
+	var entry *BatchError
+	switch {
+	case errors.As(err, &entry):
+		code = entry.Code
+	case errors.As(err, &api):
+		code = api.ErrorCode()
+	}
+	return strings.Contains(code, "AccessDenied") || code == "KmsDisabled" || code == "KmsNotFound" || code == "KmsOptInRequired"
+}
+
+// A refused right is tried again after a second, and then ever more rarely.
+const (
+	refusalLeast = time.Second
+	refusalMost  = 15 * time.Minute
+)
+
+// refusals are the rights that are refused now. It is pure.
+type refusals struct{ all []*Refusal }
+
+func (r *refusals) find(action, queue string) int {
+	return slices.IndexFunc(r.all, func(f *Refusal) bool { return f.Action == action && f.Queue == queue })
+}
+
+// refused notes a refusal and returns it. news reports whether it is the first,
+// or one of a try that was due: those that were under way with it say nothing
+// new.
+func (r *refusals) refused(action, queue string, now time.Time, err error) (f *Refusal, news bool) {
+	i := r.find(action, queue)
+	if i < 0 {
+		f = &Refusal{Action: action, Queue: queue, Since: now, Next: now.Add(refusalLeast), Times: 1, Error: err.Error()}
+		r.all = append(r.all, f)
+		return f, true
+	}
+	f = r.all[i]
+	f.Times++
+	if now.Before(f.Next) {
+		return f, false
+	}
+	f.Error = err.Error()
+	f.Next = now.Add(min(2*max(f.Next.Sub(f.Since), refusalLeast), refusalMost))
+	return f, true
+}
+
+// worked forgets a refusal, and reports whether there was one.
+func (r *refusals) worked(action, queue string) bool {
+	if len(r.all) == 0 {
+		return false
+	}
+	i := r.find(action, queue)
+	if i < 0 {
+		return false
+	}
+	r.all = slices.Delete(r.all, i, i+1)
+	return true
+}
+
+// barred returns the refusal because of which an action is not tried at now, or
+// nil.
+func (r *refusals) barred(action, queue string, now time.Time) *Refusal {
+	if i := r.find(action, queue); i >= 0 && now.Before(r.all[i].Next) {
+		return r.all[i]
+	}
+	return nil
+}
+
+// list forgets what nothing has asked for in a while, and returns the others.
+func (r *refusals) list(now time.Time) []Refusal {
+	r.all = slices.DeleteFunc(r.all, func(f *Refusal) bool { return now.Sub(f.Next) > refusalMost })
+	var list []Refusal
+	for _, f := range r.all {
+		list = append(list, *f)
+	}
+	return list
+}

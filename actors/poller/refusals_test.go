@@ -1,0 +1,82 @@
+package poller
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+func TestRefusedRightsAreTriedEverMoreRarely(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	end := now.Add(24 * time.Hour)
+	var r refusals
+	tries, longest, last := 0, time.Duration(0), now
+	for now.Before(end) {
+		if f := r.barred(ActionSend, "q", now); f != nil {
+			now = f.Next
+			continue
+		}
+		longest, last = max(longest, now.Sub(last)), now
+		tries++
+		if _, news := r.refused(ActionSend, "q", now, errors.New("no")); !news {
+			t.Fatalf("the try at %v, which was due, is no news", now)
+		}
+		for range 5 { // others that were under way
+			if _, news := r.refused(ActionSend, "q", now, errors.New("no")); news {
+				t.Fatal("a refusal of a request that was under way is news")
+			}
+		}
+	}
+	if tries < 96 || tries > 120 || longest != refusalMost {
+		t.Errorf("%d tries in a day, longest pause %v; want about 100 and %v", tries, longest, refusalMost)
+	}
+}
+
+func TestRefusalsAreForgotten(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	var r refusals
+	r.refused(ActionSend, "a", now, errors.New("no"))
+	r.refused(ActionDelete, "a", now, errors.New("no"))
+	if r.barred(ActionSend, "b", now) != nil || r.barred(ActionReceive, "a", now) != nil {
+		t.Error("a refusal bars another queue, or another action")
+	}
+	if !r.worked(ActionSend, "a") || r.worked(ActionSend, "a") || r.barred(ActionSend, "a", now) != nil {
+		t.Error("an action that works again is still refused")
+	}
+	if got := r.list(now.Add(refusalMost)); len(got) != 1 || got[0].Action != ActionDelete {
+		t.Errorf("listed %v, want the refused delete", got)
+	}
+	if got := r.list(now.Add(refusalMost + 2*time.Second)); len(got) != 0 {
+		t.Errorf("nothing has asked for it since: %v", got)
+	}
+}
+
+func TestIsDenied(t *testing.T) {
+	status := func(code int, err error) error {
+		return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: code}}, Err: err}
+	}
+	for _, c := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"nothing", nil, false},
+		{"a right", status(403, &smithy.GenericAPIError{Code: "AccessDenied"}), true},
+		{"a right, as 400", status(400, &smithy.GenericAPIError{Code: "AccessDeniedException"}), true},
+		{"a key", status(400, &smithy.GenericAPIError{Code: "KMS.AccessDeniedException"}), true},
+		{"a key that is disabled", status(400, &smithy.GenericAPIError{Code: "KmsDisabled"}), true},
+		{"an entry", &BatchError{Code: "AccessDenied", SenderFault: true}, true},
+		{"an entry, for another reason", &BatchError{Code: "InvalidParameterValue", SenderFault: true}, false},
+		{"a throttle that says 403", status(403, &smithy.GenericAPIError{Code: "RequestThrottled"}), false},
+		{"an outage", status(503, &smithy.GenericAPIError{Code: "ServiceUnavailable"}), false},
+		{"the network", errors.New("connection reset"), false},
+	} {
+		if got := isDenied(c.err); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}

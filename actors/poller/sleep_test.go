@@ -1,0 +1,95 @@
+package poller
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/sqsclient"
+)
+
+// A machine that sleeps for longer than a lease must not run a task on beside
+// the process that has taken it over (cert-manager/cert-manager#8464 is the
+// same of another lease).
+func TestALeaseThatEndedWhileTheMachineSleptIsLostAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := localsqs.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = srv.Close() }()
+		client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(srv.HTTPClient()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		url, err := EnsureQueue(t.Context(), client, "tasks", EnsureOptions{Create: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := New(Config{Client: client, QueueURL: url, Settings: Settings{TaskTimeout: 40 * time.Second, ReceiveWait: time.Second}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var slept atomic.Int64
+		read := p.clock.read
+		p.clock.read = func() (elapsed, wall time.Duration) {
+			elapsed, wall = read()
+			return elapsed, wall + time.Duration(slept.Load())
+		}
+		system := actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Millisecond), actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+		defer system.Shutdown()
+		got := make(chan any, 16)
+		sub := system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) { got <- c.Message() }))
+		pid := system.Root.Spawn(p.Props())
+		system.Root.Send(pid, &Subscribe{To: sub})
+		system.Root.Send(pid, &Want{Credits: 1})
+		sender := NewSender(client)
+		if _, err := sender.Send(t.Context(), Outgoing{Pool: "tasks", Body: "{}"}); err != nil {
+			t.Fatal(err)
+		}
+		await[*Delivered](t, got)
+		time.Sleep(10 * time.Second)
+		slept.Store(int64(70 * time.Second))
+		began := time.Now()
+		if s := await[*Slept](t, got); s.For != 70*time.Second {
+			t.Errorf("the subscriber hears of a sleep of %v, want 70s", s.For)
+		}
+		await[*LeaseLost](t, got)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("known as lost %v after the machine woke, want less than 1s", took)
+		}
+		system.Root.Send(pid, &Drain{})
+		await[*Drained](t, got)
+		for _, pid := range []*actor.PID{pid, sub} {
+			if err := system.Root.StopFuture(pid).Wait(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := sender.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Millisecond) // the throttle of the dead letters ends
+	})
+}
+
+// await returns the next message of type M, and passes over others.
+func await[M any](t *testing.T, got <-chan any) M {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for {
+		select {
+		case m := <-got:
+			if m, ok := m.(M); ok {
+				return m
+			}
+		case <-limit:
+			t.Fatalf("no %T within a minute", *new(M))
+		}
+	}
+}
