@@ -1,66 +1,110 @@
 package dispatcher
 
 import (
-	"fmt"
+	"math"
+	"slices"
 	"time"
-
-	"github.com/sambatech/chassis/task"
 )
 
-// What the queues keep and take: by their own attributes where these are known,
-// else by the settings and by SQS's own limits.
+// Messages that may not run now, since their task is paused or at its limit:
+// how many stay here, when the others come again, and how many are received
+// while nothing else comes. The decisions are in throttle.go.
 
-// retention is how long the pool's queue keeps a message.
-func (c *core) retention() time.Duration {
-	if r := c.limits[""].Retention; r > 0 {
-		return r
-	}
-	return c.RetentionPeriod
+// capacity is how many of t's messages may wait here.
+func (d *dispatcher) capacity(t *entry, now time.Time) int {
+	return capacity(t.spec.Concurrency, t.pace.value(now), d.MaxHeld-d.held-d.parked+len(t.parked))
 }
 
-// maxSize is the largest message that the queue of pool takes, in bytes. An empty
-// name is the dispatcher's own pool.
-func (c *core) maxSize(pool string) int {
-	if pool == c.pool {
-		pool = ""
+// refuse gives back e, which may not run and finds no room here.
+func (d *dispatcher) refuse(e *execution, now time.Time) {
+	t := e.entry
+	d.pay(t, now)
+	lately := 0.0
+	if !t.paused {
+		lately = t.pace.value(now)
 	}
-	if n := c.limits[pool].MaxMessageSize; n > 0 {
-		return min(n, task.MaxSize)
-	}
-	return task.MaxSize
+	d.giveBackUnrun(e, delay(now.Sub(t.full), d.UnknownTasksDelay, len(t.parked), lately))
 }
 
-// keepMargin is how long before the end of its retention a message is treated as
-// gone: time for requests, for a redelivery, and for clocks that differ. A short
-// retention has a shorter one.
-func keepMargin(retention time.Duration) time.Duration { return min(15*time.Minute, retention/8) }
+// outageMost is how long a message stays away at most since its service is down.
+const outageMost = 5 * time.Minute
 
-// keptUntil is the time up to which a message that was sent at sent is safe on a
-// queue of that retention. A zero sent is not known: there is no end.
-func keptUntil(sent time.Time, retention time.Duration, now time.Time) time.Time {
-	if sent.IsZero() {
-		return now.Add(retention)
+// pay notes that a message of t was received only to be given back.
+func (d *dispatcher) pay(t *entry, now time.Time) {
+	if t.full.IsZero() {
+		t.full = now
+		d.full = append(d.full, t)
 	}
-	return sent.Add(retention - keepMargin(retention))
+	d.budgetRequests()
+	d.throttle.gaveBack(now)
 }
 
-// CheckKept returns an error if a task that is due at when cannot be kept until
-// then by the queue of pool, which keeps a message for retention (0: SQS's 14
-// days). That is so of FIFO queues alone: there a fresh copy, by which a standard
-// queue keeps a message for any time, would change the order.
-func CheckKept(pool string, when, now time.Time, retention time.Duration) error {
-	if retention <= 0 {
-		retention = 14 * 24 * time.Hour
+// noteLimits notes how e's attempt ended, and returns how long e waits. A
+// message that an open breaker refuses, and that may not wait in place, could not
+// run either: it stays away for half of the time since the first of them, for
+// its service may be back at any time.
+func (d *dispatcher) noteLimits(e *execution, out outcome, v verdict, now time.Time) time.Duration {
+	t := e.entry
+	switch {
+	case out.kind != outRefused:
+		t.outage = false
+		if len(d.full) > 0 && !e.parked && e.runs == 1 {
+			d.throttle.ran()
+		}
+	case v.kind == reissue && d.drain == nil:
+		d.pay(t, now)
+		t.outage = true
+		return max(v.wait, min(now.Sub(t.full)/2, outageMost))
 	}
-	if !isFIFO(pool) || !when.After(keptUntil(now, retention, now)) {
-		return nil
-	}
-	return fmt.Errorf("%w: it is due in %v, and the FIFO queue %q keeps a message for %v (MessageRetentionPeriod). Raise that, at most to 14 days, send the task later, or send it to a standard pool",
-		ErrNotKept, when.Sub(now).Round(time.Second), pool, retention)
+	return v.wait
 }
 
-// longestDelay is the longest delay of a copy: SQS's 15 minutes, or half of what
-// a queue of a short retention keeps, for a delayed message grows old as well.
-func longestDelay(retention time.Duration) time.Duration {
-	return max(min(maxDelay, (retention/2).Truncate(time.Second)), time.Second)
+// budgetRequests says what the throttle may spend: as much at once as puts off a
+// thousand messages, for what is behind them is not to wait, and by and by.
+func (d *dispatcher) budgetRequests() {
+	d.throttle.most, d.throttle.rate = float64(max(throttleMost, d.slots.workers)), limitedRate
+	if slices.ContainsFunc(d.full, func(t *entry) bool { return t.paused || t.outage }) {
+		d.throttle.rate = pausedRate(d.parked + d.held)
+	}
+}
+
+// bearable returns how many messages may be asked for while some tasks have
+// enough of theirs here.
+func (d *dispatcher) bearable(now time.Time) int {
+	d.budgetRequests()
+	room, full := 0, d.full[:0]
+	for _, t := range d.full {
+		most := d.capacity(t, now)
+		if !t.paused && !t.outage && len(t.parked) == 0 && most > 0 {
+			t.full = time.Time{}
+			continue
+		}
+		full = append(full, t)
+		// In tens, for a receive of one costs as much.
+		if n := most - len(t.parked); !t.outage && n >= min(10, (most+1)/2) {
+			room += n
+		}
+	}
+	clear(d.full[len(full):])
+	if d.full = full; len(full) == 0 {
+		return math.MaxInt
+	}
+	n, again := d.throttle.credits(now)
+	if n == 0 && !d.refilling {
+		d.refilling = true
+		root, self := d.system.Root, d.self
+		time.AfterFunc(again, func() { root.Send(self, &refilled{}) })
+	}
+	return room + n
+}
+
+// refilled says that the throttle may let messages in again.
+type refilled struct{}
+
+// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
+func (*refilled) IgnoreDeadLetterLogging() {}
+
+func (d *dispatcher) onRefilled() {
+	d.refilling = false
+	d.pump()
 }
