@@ -47,8 +47,9 @@ func main() {
 	least := flag.Float64("min", 0, "fail below this share of killed mutants, in percent")
 	verbose := flag.Bool("v", false, "list the killed mutants too")
 	root := flag.String("C", "..", "the main module's folder")
+	list := flag.String("accepted", filepath.Join("mutants", "accepted.txt"), "mutants that change nothing")
 	flag.Parse()
-	accepted, err := readAccepted(filepath.Join(*root, "bench", "mutants", "accepted.txt"))
+	accepted, err := readAccepted(*list)
 	if err != nil {
 		fail(err)
 	}
