@@ -75,7 +75,8 @@ func TestWhatPoolsHear(t *testing.T) {
 			{"ask a 0 1", ""},
 			{"ask a 1 0", "a +1 free 0 ahead 0"},
 			{"ask a 1 0", "a +0 free 1 ahead 0"},
-			{"ask a 3 0", "a +0 free 4 ahead 4"},
+			{"ask a 1 0", "a +0 free 2 ahead 0"},
+			{"ask a 2 0", "a +0 free 4 ahead 4"},
 			{"ask a 0 0", ""},
 		}},
 		{"the last permit of another", 2, [][2]string{
