@@ -37,7 +37,7 @@ var cores = []core{
 	{"budget", "actors/dispatcher", []string{"budget.go"}, []string{"budget_test.go"}},
 	{"lease", "actors/poller", []string{"lease.go"}, []string{"lease_test.go"}},
 	{"schedule", "actors/dispatcher", []string{"schedule.go"}, []string{"schedule_test.go"}},
-	{"machine", "actors/breaker", []string{"machine.go"}, []string{"machine_test.go", "model_test.go", "policy_test.go", "python_test.go"}},
+	{"machine", "actors/breaker", []string{"machine.go"}, []string{"machine_test.go", "model_test.go", "policy_test.go"}},
 	{"shares", "actors/shares", []string{"table.go"}, []string{"table_test.go", "script_test.go"}},
 	{"demand", "actors/poller", []string{"demand.go"}, []string{"demand_test.go"}},
 	{"slots", "actors/dispatcher", []string{"demand.go", "turnover.go", "throttle.go"}, []string{"slots_test.go", "turnover_test.go", "throttle_test.go"}},
