@@ -16,10 +16,10 @@ type QueueServer struct {
 	SecretKey   settings.Secret[string] `key:"secret_key" doc:"secret of the access key"`
 	Certificate string                  `key:"certificate" doc:"PEM file of the TLS certificate, its chain after it; empty: no TLS"`
 	PrivateKey  string                  `key:"private_key" doc:"PEM file of the certificate's private key"`
-	Hosts       []string                `key:"hosts" doc:"names under which requests may address the queue, beside localhost, IP addresses and the host of listen"`
+	Hosts       []string                `key:"hosts" doc:"names under which requests may address the queue, besides localhost, IP addresses and the host of listen"`
 }
 
-// Validate reports values of which one needs another.
+// Validate reports values that need another one.
 func (s QueueServer) Validate() error {
 	var errs []error
 	if (s.AccessKey == "") != (s.SecretKey.Reveal() == "") {

@@ -1,19 +1,23 @@
 package chassis_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,7 +25,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/task"
 )
 
 // certificate writes a certificate of 127.0.0.1 and its key, and returns their
@@ -109,4 +115,54 @@ func TestHalfOfTheQueuesServerIsAnError(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A queue that delivers out of order and twice, and shows old counts, loses no
+// task and makes no dead letters.
+func TestTasksRunOnAQueueAsUnkindAsAWS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, err := localsqs.New(localsqs.AsAWS(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close() //nolint:errcheck // in memory
+		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithEmbedded(server),
+			chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type letter struct{ N int }
+		job := task.Define[letter]("job")
+		var mu sync.Mutex
+		ran := map[int]int{}
+		chassis.Handle(sys, job, func(_ context.Context, j task.Job[letter]) error {
+			mu.Lock()
+			defer mu.Unlock()
+			ran[j.Args.N]++
+			return nil
+		})
+		if err := sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 500 {
+			if _, err := chassis.Send(t.Context(), sys, job, letter{n}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		if err := sys.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, q := range server.Stats().Queues {
+			if q.Visible+q.InFlight+q.Delayed > 0 {
+				t.Errorf("left on %s: %d visible, %d in flight, %d delayed", q.Name, q.Visible, q.InFlight, q.Delayed)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(ran) != 500 {
+			t.Errorf("%d of 500 tasks ran", len(ran))
+		}
+		time.Sleep(time.Second) // Proto.Actor counts dead letters by time alone
+	})
 }

@@ -21,6 +21,8 @@ const (
 	bodyTime   = 5 * time.Second // to send the rest of a larger body, and
 	bodyRate   = 1 << 20         // bytes a second beyond that
 	refuseTime = 2 * time.Second // to take the answer of a refusal while still sending
+
+	refusedRead = 2 << 20 // bytes that are read of a refused body, more than a message has
 )
 
 // bodyRoom is the memory of larger bodies. Those who wait for it are served in
@@ -84,7 +86,7 @@ func (s *Server) receiveBody(w http.ResponseWriter, r *http.Request) (body []byt
 	release = func() {}
 	size := r.ContentLength
 	if size > maxBody {
-		discard(w, r)
+		discard(w, r, maxDiscard)
 		return nil, release, tooLarge()
 	}
 	if size <= freeBody && size >= 0 {
@@ -108,7 +110,7 @@ func (s *Server) receiveBody(w http.ResponseWriter, r *http.Request) (body []byt
 	defer cancel()
 	room := min(size, maxBody)
 	if !s.bodies.acquire(ctx, room) {
-		discard(w, r)
+		discard(w, r, refusedRead)
 		return nil, release, &engine.Error{Shape: "ServiceUnavailable", Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable,
 			Message: "Too many large requests are under way; try again."}
 	}
@@ -142,15 +144,16 @@ func cutShort(err error) *engine.Error {
 	return engine.InvalidParameterValue("The request's body ended early: %v.", err)
 }
 
-// discard reads on for a moment while a client still sends a body that is
-// refused: else it sees a reset and not the answer. The connection ends then.
-func discard(w http.ResponseWriter, r *http.Request) {
+// discard reads up to most bytes more, for a moment, while a client still sends
+// a body that is refused: else it sees a reset and not the answer. The connection
+// ends then.
+func discard(w http.ResponseWriter, r *http.Request, most int64) {
 	w.Header().Set("Connection", "close")
 	if r.Body == nil || r.ContentLength == 0 {
 		return
 	}
 	setReadDeadline(w, time.Now().Add(refuseTime))
-	_, _ = io.CopyN(io.Discard, r.Body, maxDiscard)
+	_, _ = io.CopyN(io.Discard, r.Body, most)
 }
 
 // setReadDeadline does nothing where there is no connection, as in a test of

@@ -20,7 +20,7 @@
 //
 // # Surface
 //
-//	New(opts ...Option) (*Server, error)   // Path, Clock, Account, Region, Logger, Strict, Credentials, Hosts, TLS, MaxConnections, NoFsync
+//	New(opts ...Option) (*Server, error)   // Path, Clock, Account, Region, Logger, Strict, Credentials, Hosts, TLS, MaxConnections, AsAWS, NoFsync
 //	(*Server).HTTPClient() *http.Client    // in process; a cancelled ctx and Close end a long poll
 //	(*Server).ServeHTTP(w, r)
 //	(*Server).Listen(addr) (url, err)      // loopback, or anywhere with Credentials

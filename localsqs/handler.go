@@ -55,7 +55,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sig, err = s.authenticate(r, signed) // before memory is spent on a stranger's body
 	}
 	if err != nil {
-		discard(w, r)
+		discard(w, r, refusedRead)
 	}
 	var body []byte
 	release := func() {}

@@ -26,7 +26,7 @@ import (
 	"github.com/sambatech/chassis/localsqs"
 )
 
-// plausible is a request whose headers are in order and whose signature is not:
+// plausible is a request with headers that are in order and a wrong signature:
 // an access key's id is no secret.
 func plausible(host string, length int) string {
 	now := time.Now().UTC()
@@ -68,8 +68,8 @@ func heapDuring(f func()) (most uint64) {
 	return most - min(most, before.HeapInuse+before.StackInuse)
 }
 
-// Three hundred requests of 8 MiB whose signature is wrong, which can be known
-// only once the body is there.
+// Three hundred requests of 8 MiB have a wrong signature, which can be known only
+// once the body is there.
 func TestHostileBodiesTakeLittleMemory(t *testing.T) {
 	const requests, size = 300, 8 << 20
 	url := listen(t, newServer(t, localsqs.Credentials("id", "secret")))
@@ -111,7 +111,7 @@ func TestHostileBodiesTakeLittleMemory(t *testing.T) {
 	}
 }
 
-// Six hundred connections hold a request whose body does not come; others are
+// Six hundred connections hold a request without its body; others are
 // served all the while, with a large body too.
 func TestHostileBodiesThatNeverComeLockNobodyOut(t *testing.T) {
 	srv := newServer(t, localsqs.Credentials("id", "secret"))

@@ -38,7 +38,7 @@ func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.signedPage(r); err != nil {
-		discard(w, r)
+		discard(w, r, refusedRead)
 		http.Error(w, err.Error()+"; sign the request with one of the server's access keys, as by curl --aws-sigv4 aws:amz:us-east-1:sqs", err.Status)
 		return
 	}

@@ -19,6 +19,8 @@ type config struct {
 	keys    map[string]string
 	hosts   []string
 	noFsync bool
+	asAWS   bool
+	seed    uint64
 	tls     *tls.Config
 
 	maxConnections int
@@ -56,6 +58,14 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
 // deleted queue's name is taken for 60 s (QueueDeletedRecently) and a queue can
 // be purged once in 60 s (PurgeQueueInProgress).
 func Strict() Option { return func(c *config) { c.strict = true } }
+
+// AsAWS makes the server do what AWS does where it is kinder otherwise: standard
+// queues deliver somewhat out of order, and one message in a hundred again within
+// a second; a short poll (of no wait) finds some of the messages, or none; the
+// counts among a queue's attributes are up to 30 s old; and a change of
+// attributes takes effect after 60 s. Stats and Peek stay exact. All is drawn by
+// seed: the same calls at the same times give the same answers.
+func AsAWS(seed uint64) Option { return func(c *config) { c.asAWS, c.seed = true, seed } }
 
 // Credentials adds an access key. With at least one, every request over a
 // socket must be signed (SigV4) with one of them; Listen needs one for an

@@ -92,7 +92,7 @@ func (c *config) check() error {
 }
 
 func (s *Server) open() error {
-	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != "",
+	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != "", AsAWS: s.cfg.asAWS, Seed: s.cfg.seed,
 		NewID: func() [16]byte { return uuid.New() }}
 	if !cfg.Durable {
 		var salt [8]byte

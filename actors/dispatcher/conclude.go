@@ -30,6 +30,8 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	if a.stop != nil {
 		a.stop()
 	}
+	d.dismiss(a)
+	d.unstall(a)
 	e.cur = nil
 	e.runs++
 	d.slots.running--
@@ -179,7 +181,7 @@ func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 	default:
 		m.interrupted.Add(1)
 	}
-	if e.entry.actor {
+	if e.entry.actor != nil {
 		d.logEnd(a, out.err)
 	}
 	d.emit(kind, e, func(ev *Event) {

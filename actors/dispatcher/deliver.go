@@ -313,10 +313,7 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	e.enter(running, now)
 	d.noteDelay(e, now)
 	d.emit(Started, e, nil)
-	if err := d.sendToChild(e, a); err != nil {
-		a.finish(err, nil)
-		return
-	}
+	d.sendToChild(e, a)
 	if limit := e.entry.spec.Deadline; limit > 0 {
 		d.watch(a, limit)
 	}

@@ -2,9 +2,12 @@ package dispatcher
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
@@ -57,8 +60,8 @@ type execution struct {
 	gen   uint32    // of timers: an older one's tick is ignored
 	timer *time.Timer
 
-	child *actor.PID
-	cur   *attempt // under way
+	child *actor.PID // of cur; nil between attempts
+	cur   *attempt   // under way
 }
 
 func (e *execution) enter(p phase, now time.Time) { e.phase, e.since = p, now }
@@ -118,6 +121,9 @@ func (e *execution) snapshot() Execution {
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}
 	if e.cur != nil {
+		if e.cur.props != nil {
+			s.PID = e.child
+		}
 		s.Attempt = e.cur.info.Attempt
 		s.Progress = e.cur.info.Progress()
 		s.Until = e.cur.info.Deadline
@@ -133,7 +139,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
 			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
-			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: e.msg.Extra,
+			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
 		},
 	}
 	base := task.WithInfo(c.base, &a.info)
@@ -149,4 +155,19 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 	}
 	a.execute = Execute{Ctx: a.ctx, Info: &a.info, Args: []byte(e.msg.Body), run: a}
 	return a
+}
+
+// cloneExtra returns a copy for one attempt: a handler that changes its own
+// changes no copy of the message that is sent on.
+func cloneExtra(extra map[string]types.MessageAttributeValue) map[string]types.MessageAttributeValue {
+	own := maps.Clone(extra)
+	for name, v := range own {
+		if v.StringValue != nil {
+			text := *v.StringValue
+			v.StringValue = &text
+		}
+		v.BinaryValue = slices.Clone(v.BinaryValue)
+		own[name] = v
+	}
+	return own
 }

@@ -54,6 +54,7 @@ then, and so must looks at the pages but /-/health.`,
 	f.StringVar(&o.certificate, "tls-cert", "", "PEM file of the TLS certificate; with --tls-key it serves HTTPS")
 	f.StringVar(&o.key, "tls-key", "", "PEM file of the certificate's private key")
 	f.BoolVar(&o.strict, "strict", false, "make names of deleted queues and purges wait for 60 s, as AWS does")
+	f.BoolVar(&o.asAWS, "as-aws", false, "be as unkind as AWS: somewhat out of order, now and then twice, short polls that miss messages, late counts and attributes")
 	return c
 }
 

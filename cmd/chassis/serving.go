@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/sambatech/chassis/localsqs"
 )
@@ -13,7 +14,7 @@ import (
 type serving struct {
 	path, listen, account, credentials, certificate, key string
 	create, hosts                                        []string
-	strict                                               bool
+	strict, asAWS                                        bool
 }
 
 // credentialsVariable holds what the file of --credentials does. A flag for the
@@ -27,6 +28,9 @@ func (o *serving) options() ([]localsqs.Option, error) {
 	}
 	if o.strict {
 		opts = append(opts, localsqs.Strict())
+	}
+	if o.asAWS {
+		opts = append(opts, localsqs.AsAWS(uint64(time.Now().UnixNano())))
 	}
 	keys, err := o.keys()
 	if err != nil {

@@ -34,6 +34,21 @@ func TestAServedQueueWithCredentials(t *testing.T) {
 	}
 }
 
+// With --as-aws the counts lag: those before the send are shown still.
+func TestAServedQueueAsAWS(t *testing.T) {
+	emptyDir(t)
+	at := []string{"--endpoint", serve(t, "--create", "jobs", "--as-aws")}
+	for range 2 {
+		if rows := tells[[]queueRow](t, append([]string{"queue", "ls"}, at...)...); len(rows) != 1 || rows[0].Visible != 0 {
+			t.Errorf("ls: %+v", rows)
+		}
+		does(t, append([]string{"send", "welcome", "--pool", "jobs"}, at...)...)
+	}
+	if found := tells[[]localsqs.Peeked](t, append([]string{"queue", "peek", "jobs"}, at...)...); len(found) != 2 {
+		t.Errorf("peek: %+v", found)
+	}
+}
+
 func TestCredentialsOfServeAreChecked(t *testing.T) {
 	emptyDir(t)
 	for name, text := range map[string]string{"no colon": "mailer hush", "no secret": "mailer:", "nothing": "# none\n"} {

@@ -186,5 +186,6 @@ const invalidCharacters = "Invalid characters found. Valid unicode characters ar
 // InvalidContents refuses a body with characters that XML 1.0 has no place for.
 func InvalidContents() *Error { return generic("InvalidMessageContents", invalidCharacters) }
 
-// InvalidAttributeContents refuses such characters in an attribute.
+// InvalidAttributeContents refuses in an attribute what InvalidContents refuses
+// in a body.
 func InvalidAttributeContents() *Error { return InvalidParameterValue(invalidCharacters) }

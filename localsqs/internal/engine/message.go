@@ -130,7 +130,10 @@ func (g *group) receivable() bool {
 // offer makes m available. Messages that were never received and come in the
 // order of sending go to the deque, all others to the heap.
 func (g *group) offer(m *Message, inOrder bool) {
-	if inOrder {
+	if u := g.queue.engine.unkind; u != nil && !g.queue.attrs.fifo {
+		m.state = returned
+		g.back.push(u.place(m), m.Seq, m)
+	} else if inOrder {
 		m.state, m.pos = ready, -1
 		g.fresh.push(m)
 	} else {

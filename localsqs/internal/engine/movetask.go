@@ -171,10 +171,27 @@ func (q *Queue) oldestUpto(limit uint64) *Message {
 		if m := g.head(); m != nil && m.Seq <= limit {
 			return m
 		}
+		if m := g.upto(limit); m != nil {
+			return m
+		}
 		if g = g.next; g == first {
 			return nil
 		}
 		q.turn = g
+	}
+	return nil
+}
+
+// upto finds an available message with a Seq of at most limit, in a group that is
+// out of order.
+func (g *group) upto(limit uint64) *Message {
+	if g.queue.engine.unkind == nil {
+		return nil
+	}
+	for i := range g.back.slots {
+		if m := g.back.slots[i].item; m.Seq <= limit {
+			return m
+		}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type statement struct {
 // policyOf reads a queue's policy; one statement may stand without a list.
 func (e *Engine) policyOf(q *Queue) policy {
 	p := policy{Version: "2008-10-17", ID: e.ARN(q) + "/SQSDefaultPolicy"}
-	raw := q.attrs.raw["Policy"]
+	raw := q.shown().raw["Policy"]
 	if raw == "" {
 		return p
 	}

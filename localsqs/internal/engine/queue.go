@@ -31,6 +31,9 @@ type Queue struct {
 	waiters                    waiterList
 	dedup                      dedupWindow
 	retention                  timer
+	coming                     *attributes // that take effect later; nil: those that there are
+	change                     timer       // when they do
+	sampled                    *counts     // that are shown
 	tasks                      []*MoveTask // the oldest first
 }
 
@@ -92,6 +95,11 @@ func (e *Engine) addQueue(q *Queue) *Queue {
 	q.plain = newGroup(q, "")
 	q.groups[""] = q.plain
 	q.ages.place = func(m *Message, i int32) { m.agePos = i }
+	q.change = newTimer(func(e *Engine, now int64) {
+		a := *q.coming
+		q.coming = nil
+		e.takeEffect(now, q, a)
+	})
 	q.retention = newTimer(func(e *Engine, now int64) { e.expire(now, q) })
 	q.dedup.init(q)
 	if q.tags == nil {
@@ -105,7 +113,7 @@ func (e *Engine) addQueue(q *Queue) *Queue {
 // sameAttributes compares what a second CreateQueue gives with what the queue
 // has.
 func (q *Queue) sameAttributes(attrs map[string]string) *Error {
-	have := q.attrs.withDefaults()
+	have := q.shown().withDefaults()
 	names := make([]string, 0, len(attrs))
 	for name := range attrs {
 		names = append(names, name)
@@ -132,6 +140,7 @@ func (e *Engine) DeleteQueue(now int64, q *Queue) {
 	}
 	e.clear(q)
 	e.timers.drop(&q.retention)
+	e.timers.drop(&q.change)
 	e.timers.drop(&q.dedup.timer)
 	e.endMoves(q)
 	delete(e.queues, q.Key)
@@ -205,13 +214,13 @@ func (e *Engine) Attributes(q *Queue, names []string) (map[string]string, *Error
 	if len(names) == 0 {
 		return nil, nil
 	}
-	all := q.attrs.withDefaults()
+	all, counts := q.shown().withDefaults(), q.counts()
 	all["QueueArn"] = e.ARN(q)
 	all["CreatedTimestamp"] = strconv.FormatInt(q.created/second, 10)
 	all["LastModifiedTimestamp"] = strconv.FormatInt(q.modified/second, 10)
-	all["ApproximateNumberOfMessages"] = strconv.Itoa(q.visible)
-	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(q.inflight)
-	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(q.delayed)
+	all["ApproximateNumberOfMessages"] = strconv.Itoa(counts.visible)
+	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(counts.inflight)
+	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(counts.delayed)
 	picked := make(map[string]string, len(names))
 	for _, name := range names {
 		if name == "All" {
@@ -239,7 +248,7 @@ func (e *Engine) SetAttributes(now int64, q *Queue, changes map[string]string) *
 			return unsuitable("Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.")
 		}
 	}
-	a, err := parseAttributes(q.attrs.merge(changes), q.attrs.fifo)
+	a, err := parseAttributes(q.shown().merge(changes), q.attrs.fifo)
 	if err != nil {
 		return err
 	}
@@ -248,12 +257,13 @@ func (e *Engine) SetAttributes(now int64, q *Queue, changes map[string]string) *
 			return err
 		}
 	}
-	delayChanged := a.delay != q.attrs.delay
-	q.attrs, q.modified = a, now
-	if delayChanged && a.fifo {
-		e.redelay(now, q)
+	q.modified = now
+	if e.unkind != nil {
+		q.coming = &a
+		e.timers.set(&q.change, now+changeDelay)
+	} else {
+		e.takeEffect(now, q, a)
 	}
-	e.armRetention(q)
 	e.recordQueue(q)
 	e.serveAll(now)
 	return nil

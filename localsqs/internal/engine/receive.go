@@ -62,6 +62,9 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 	if e.repeat(now, w) {
 		return true
 	}
+	if e.unkind != nil && w.Wait == 0 && !q.attrs.fifo {
+		w.Max = e.unkind.sample(w.Max)
+	}
 	if e.ending {
 		w.Wait = 0
 	}
@@ -102,7 +105,7 @@ func (e *Engine) take(now int64, w *Waiter) {
 	}
 }
 
-// next takes the first available message whose Seq is less than before out of
+// next takes the first available message with a Seq less than before out of
 // g's order, sending those that were received too often to the dead-letter queue.
 func (e *Engine) next(now int64, g *group, before uint64) *Message {
 	q := g.queue
@@ -136,6 +139,9 @@ func (e *Engine) deliver(now int64, m *Message, w *Waiter) {
 	q.inflight++
 	g.hide(m)
 	due := now + w.Visibility*second
+	if e.unkind != nil && !q.attrs.fifo {
+		due = now + e.unkind.double(w.Visibility*second)
+	}
 	e.timers.heap.push(due, m.Seq, m)
 	if !q.attrs.fifo {
 		g.turn()

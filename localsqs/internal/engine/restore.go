@@ -8,8 +8,8 @@ import (
 // RestoreCounters sets the last numbers given out. It comes first.
 func (e *Engine) RestoreCounters(seq uint64, queue int64) { e.lastSeq, e.lastQueue = seq, queue }
 
-// RestoreTime compares the time of the latest change that was recorded, 0 if
-// there is none, with the time of the restart. If the clock was set back since,
+// RestoreTime compares the time of the latest change that was recorded, 0
+// if it is unknown, with the time of the restart. If the clock was set back since,
 // what is timed goes on with the time that it had left. It comes before the queues.
 func (e *Engine) RestoreTime(now, latest int64) {
 	e.now, e.recorded = now, latest

@@ -121,7 +121,7 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 }
 
 // ownerOnly takes the rights on the file from all but its owner. A file system
-// that has no such rights, or another owner, is worth a line in the log.
+// without rights, or another owner, is worth a line in the log.
 func ownerOnly(path string, log *slog.Logger) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
