@@ -10,7 +10,7 @@ CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
 MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz bench bench-compare growth chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz bench bench-compare mutants growth chaos soak peers cover
 
 help: ## list the habits
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ bench: ## benchmarks of our own
 
 bench-compare: ## our benchmarks against those of REF, a commit or tag (default the last tag), by benchstat
 	cd bench && $(GO) run ./compare $(if $(REF),-ref $(REF))
+
+mutants: ## which changes of the pure cores' decisions no test notices; CORES="lease budget" for some
+	cd bench && $(GO) run ./mutants -min 95 $(CORES)
 
 scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops, a million linearizable calls
 	CHASSIS_SCALE=1 $(GO) test -v -timeout 30m -run 'LongTasks|RequestsUnderLoad|Invisible' ./actors/poller

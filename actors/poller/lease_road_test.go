@@ -758,9 +758,9 @@ func TestAPanicInARequestIsAnErrorOfIt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newQueue(t, "tasks").start()
 		r.send("m", 1)
-		n := 0
+		var n atomic.Int64 // the queue is looked at while a receive is under way
 		r.wire.breakBy(func(_ string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error) {
-			if n++; n <= 3 {
+			if n.Add(1) <= 3 {
 				panic("by the test")
 			}
 			return next(body)

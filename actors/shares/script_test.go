@@ -75,7 +75,8 @@ func TestWhatPoolsHear(t *testing.T) {
 			{"ask a 0 1", ""},
 			{"ask a 1 0", "a +1 free 0 ahead 0"},
 			{"ask a 1 0", "a +0 free 1 ahead 0"},
-			{"ask a 3 0", "a +0 free 4 ahead 4"},
+			{"ask a 1 0", "a +0 free 2 ahead 0"},
+			{"ask a 2 0", "a +0 free 4 ahead 4"},
 			{"ask a 0 0", ""},
 		}},
 		{"the last permit of another", 2, [][2]string{
@@ -164,6 +165,13 @@ func TestWhatPoolsHear(t *testing.T) {
 			{"reserve a", "a alone"},
 			{"join a#2 1", "a +0 free 1 ahead 1"},
 			{"ask a#2 0 1", "a +1 free 0 ahead 0"},
+		}},
+		{"one that had its turn joins again: the next one has it", 1, [][2]string{
+			{"join a 1", "a +0 free 1 ahead 1"},
+			{"join b 1", "b +0 free 1 ahead 1"},
+			{"reserve a", "a alone"},
+			{"reserve b", ""},
+			{"join a#2 1", "b alone, a +0 free 1 ahead 1"},
 		}},
 		{"a task's limit", 0, [][2]string{
 			{"join a 1", "a +0 free 2147483647 ahead 0"},

@@ -242,7 +242,7 @@ func (t *table) fair(p *pool) int {
 			sum += o.share.Weight
 		}
 	}
-	return (t.limit*p.share.Weight + sum - 1) / max(sum, 1)
+	return (t.limit*p.share.Weight + sum - 1) / sum
 }
 
 // ahead is what p should have at hand beyond what it runs. One that has work

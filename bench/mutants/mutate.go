@@ -228,7 +228,9 @@ func (f *finder) statements(list []ast.Stmt) {
 			is := f.text(s.X) + map[token.Token]string{token.INC: "--", token.DEC: "++"}[s.Tok]
 			f.add(arithmetic, s, is, "if mutantInForce == %d { "+is+" } else { ", " }")
 		case *ast.BranchStmt:
-			f.leaveOut(statement, s)
+			if s.Tok == token.BREAK || s.Tok == token.CONTINUE {
+				f.leaveOut(statement, s)
+			}
 		case *ast.ReturnStmt:
 			f.leaveOut(result, s)
 		}

@@ -157,7 +157,7 @@ func BenchmarkOutage(b *testing.B) {
 	base := chassistest.New(b, chassistest.Name("base"))
 	requests, option := counted(b, base.Queue.HTTPClient())
 	sys := chassistest.New(b, chassistest.Beside(base), chassistest.Options(option), chassistest.Settings(func(s *chassis.Settings) {
-		s.Tasks.Workers, s.Tasks.MaxWorkers = 8, 8
+		s.Tasks.Workers, s.Tasks.MaxWorkers, s.Log.Level = 8, 8, "info"
 	}))
 	const n = 3000
 	mail := sys.Breaker("http://mail.internal")
@@ -211,11 +211,4 @@ func BenchmarkOutage(b *testing.B) {
 	}
 	b.ReportMetric(time.Since(start.Add(time.Minute)).Seconds(), "s-to-the-end")
 	b.ReportMetric(0, "ns/op")
-	if testing.Verbose() {
-		texts := map[string]int{}
-		for _, r := range sys.Logs() {
-			texts[r.Level+" "+r.Message]++
-		}
-		b.Log(texts)
-	}
 }
