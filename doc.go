@@ -50,17 +50,19 @@
 //	task               the wire form of a task, its definition, waits, outcomes, the job in a ctx
 //	localsqs           the embedded SQS; knows nothing of tasks
 //	sqsclient          the one place where the AWS client is built
+//	actors             a typed question to an actor, and the answer to a message it does not know
 //	actors/breaker     the circuit breaker
 //	actors/poller      the conversation with a queue, and the sender
 //	actors/dispatcher  executions under supervision
 //	actors/shares      what several pools of a process may run at once, by weight
 //	actors/logger      the slog handler and the actor behind it
 //
-// Imports go one way: settings, task, localsqs, sqsclient, actors/breaker
-// and actors/shares import nothing of ours; actors/logger imports task; actors/poller imports
-// sqsclient; actors/dispatcher imports actors/poller, actors/shares and task; this
-// package imports them all; cmd, examples and chassistest import this package. A test
-// holds the code to it.
+// Imports go one way: settings, task, localsqs, sqsclient and actors import
+// nothing of ours; actors/breaker and actors/shares import actors; so do
+// actors/logger, which imports task too, actors/poller, which imports
+// sqsclient, and actors/dispatcher, which imports actors/poller, actors/shares
+// and task; this package imports them all; cmd, examples and chassistest
+// import this package. A test holds the code to it.
 //
 // # Goroutines
 //

@@ -79,7 +79,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 	s := l.sys
 	p, err := poller.New(poller.Config{
 		Settings: l.settings.PollerSettings, Client: s.queue.client, QueueURL: url,
-		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(),
+		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(), Permanent: true,
 	})
 	if err != nil {
 		return nil, err
@@ -92,13 +92,15 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 		Settings: l.now().DispatcherSettings, Pool: l.pool(), Poller: r.poller,
 		Logger: s.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
 		Tracer: s.tracer, Shares: keeper, Share: l.settings.share(), Middleware: l.around,
-		Create: s.ensure(l.deadPool()).Create,
+		Create:    s.ensure(l.deadPool()).Create,
+		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {
 		r.dispatcher, err = spawn(s.actors, d, "dispatcher-"+l.pool())
 	}
 	if err != nil {
-		s.actors.Root.Stop(r.poller)
+		s.actors.Root.Send(r.poller, &poller.Drain{}) // else it would come back
+		s.actors.Root.Poison(r.poller)
 		return nil, err
 	}
 	r.client = dispatcher.NewClient(s.actors, r.dispatcher)
@@ -129,8 +131,16 @@ func (l *lane) stop(ctx context.Context) error {
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
+	if err != nil { // no Drain has come through: without one they would come back
+		s.actors.Root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
+		s.actors.Root.Send(r.poller, &poller.Drain{})
+	}
 	return errors.Join(err, stopActor(end, s.actors, r.poller), stopActor(end, s.actors, r.dispatcher))
 }
+
+// endlessLeases is the length of an attempt in leases after which it counts as
+// stalled, if it has no Deadline and reports no progress.
+const endlessLeases = 10
 
 // pollGrace is what a long poll that is under way at a stop may take, SQS's
 // 20 s, and the requests after it.

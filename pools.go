@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -56,25 +59,41 @@ func (p *pools) lane(pool string) *lane {
 	return nil
 }
 
+// register makes a task known, or keeps it for the start. What is wrong with it
+// is an error of the start, or is logged if that has been. Only callers of
+// register wait for the answer of the actors: a lock that Send needs is not held
+// over it.
 func (s *System) register(r *dispatcher.Register) {
 	p := s.tasks
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	client := p.begun.Load()
 	if client == nil {
 		p.specs[r.Spec.Name] = r.Spec
 		p.early = append(p.early, r)
-		return
 	}
-	err := p.fits(r.Spec)
+	p.mu.Unlock()
+	if client != nil {
+		p.registerLate(client, r)
+	}
+}
+
+// registerLate makes a task known in a system that has started.
+func (p *pools) registerLate(client *dispatcher.Client, r *dispatcher.Register) {
+	p.mu.Lock()
+	specs := maps.Clone(p.specs)
+	p.mu.Unlock()
+	specs[r.Spec.Name] = r.Spec
+	err := errors.Join(p.fits(r.Spec), p.cycle(specs))
 	if err == nil {
-		err = registerAt(s.halted, client, r) // asks the actors, which do not wait for us
+		err = registerAt(p.sys.halted, client, r)
 	}
 	if err != nil {
-		s.Logger("chassis").Error("a task is not registered", "task", r.Spec.Name, "error", err)
+		p.sys.Logger("chassis").Error("a task is not registered", "task", r.Spec.Name, "error", err)
 		return
 	}
+	p.mu.Lock()
 	p.specs[r.Spec.Name] = r.Spec
+	p.mu.Unlock()
 }
 
 // registerAt asks the dispatchers, which answer as long as they are not stopped.
@@ -128,6 +147,32 @@ func (p *pools) orphan(spec task.Spec) error {
 	return fmt.Errorf("task %q: its on_fail %q is not registered in this system: register it with chassis.Handle, or name the pool of the service that has it with task.OnFailIn", spec.Name, to.Name)
 }
 
+// cycle returns an error if tasks of this process are each other's on_fail in a
+// ring: once given up they would run without a pause or an end.
+func (p *pools) cycle(specs map[string]task.Spec) error {
+	ring := onFailRing(specs, func(pool string) bool { return pool == "" || p.lane(pool) != nil })
+	if ring == nil {
+		return nil
+	}
+	return fmt.Errorf("task %q: its on_fail leads back to it (%s), which would run without an end: break the ring with a task that has no on_fail",
+		ring[0], strings.Join(append(ring, ring[0]), " → "))
+}
+
+// onFailRing returns the first ring of on_fail tasks by name, or nil. Pure.
+func onFailRing(specs map[string]task.Spec, ours func(pool string) bool) []string {
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		ring := []string{name}
+		for next := specs[name].OnFail; next.Name != "" && ours(next.Pool) && len(ring) <= len(specs); {
+			if next.Name == name {
+				return ring
+			}
+			ring = append(ring, next.Name)
+			next = specs[next.Name].OnFail
+		}
+	}
+	return nil
+}
+
 // Tasks is what can be seen of the tasks of all pools without asking an actor:
 // status, numbers, names, events.
 func (s *System) Tasks() *dispatcher.Monitor { return s.tasks.monitor }
@@ -174,7 +219,7 @@ func (s *System) Shares() *shares.Stats { return s.tasks.shares.Stats() }
 func (p *pools) start(ctx context.Context) error {
 	s := p.sys
 	p.mu.Lock()
-	early := p.early
+	early, specs := p.early, maps.Clone(p.specs)
 	p.mu.Unlock()
 	if len(early) == 0 && (s.queue.local != nil || s.pool() == "") {
 		return nil // a service that only sends, or has no tasks at all
@@ -183,6 +228,7 @@ func (p *pools) start(ctx context.Context) error {
 	for _, r := range early {
 		errs = append(errs, r.Spec.Err(), p.fits(r.Spec), p.orphan(r.Spec))
 	}
+	errs = append(errs, p.cycle(specs))
 	if s.pool() == "" {
 		errs = append(errs, errors.New("tasks are registered, but tasks.task_pool is not set: name the queue that they come from"))
 	}
@@ -201,41 +247,46 @@ func (p *pools) start(ctx context.Context) error {
 			return err
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.spawn(urls); err != nil {
+	client, err := p.spawn(urls, early)
+	if err != nil {
 		err = errors.Join(err, p.stop(ctx))
 		for _, l := range p.lanes {
 			l.running.Store(nil) // they are gone: nobody is to ask them again
 		}
 		return err
 	}
+	p.mu.Lock()
+	late := p.early[len(early):] // registered meanwhile
 	p.early = nil
+	p.begun.Store(client)
+	p.mu.Unlock()
+	for _, r := range late {
+		p.registerLate(client, r)
+	}
 	return nil
 }
 
-func (p *pools) spawn(urls []string) error {
+func (p *pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.Client, error) {
 	s := p.sys
 	if len(p.lanes) > 1 || s.settings.Tasks.TotalWorkers > 0 {
 		props, err := shares.New(shares.Config{Limit: s.settings.Tasks.TotalWorkers, Logger: s.Logger("actors/shares"), Monitor: &p.shares})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if p.keeper, err = spawn(s.actors, props, "shares"); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	var pids []*actor.PID
 	for i, l := range p.lanes {
-		r, err := l.spawn(urls[i], p.early, p.keeper)
+		r, err := l.spawn(urls[i], tasks, p.keeper)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		l.running.Store(r)
 		pids = append(pids, r.dispatcher)
 	}
-	p.begun.Store(dispatcher.NewClient(s.actors, pids...))
-	return nil
+	return dispatcher.NewClient(s.actors, pids...), nil
 }
 
 // stop drains all lanes at once, as [lane.stop] has it.

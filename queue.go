@@ -38,7 +38,11 @@ func openQueue(ctx context.Context, s QueueSettings, o *options, log *slog.Logge
 		}
 		return &queue{client: client, what: "SQS at " + or(s.Endpoint, "AWS") + ", region " + client.Options().Region}, nil
 	}
-	opts := []localsqs.Option{localsqs.Logger(log)}
+	opts, err := s.Server.options()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, localsqs.Logger(log))
 	what := "embedded, in memory: its messages end with this process"
 	if s.Path != "" {
 		opts = append(opts, localsqs.Path(s.Path))

@@ -13,7 +13,8 @@ import (
 )
 
 // Readiness says whether tasks flow: TASK_QUEUES and TASK_CONSUMER, each OK or
-// ERROR as the Python chassis has them, and the reasons of each ERROR.
+// ERROR as the Python chassis has them, and the reasons of each ERROR. A reason
+// beside an OK is that no worker gets free.
 type Readiness = admin.Readiness
 
 // What a check is decided by. The poller gives a sign of life every 5 s, and a
@@ -68,6 +69,11 @@ func (s *System) Ready(ctx context.Context) Readiness {
 			}
 			*[]*admin.Health{&ready.TaskQueues, &ready.TaskConsumer}[kind] = admin.Error
 			ready.Reasons = append(ready.Reasons, why)
+		}
+	}
+	for _, l := range s.tasks.lanes {
+		if why := endlessNote(l.monitor); why != "" {
+			ready.Reasons = append(ready.Reasons, "pool "+l.pool()+": "+why)
 		}
 	}
 	return ready
@@ -127,12 +133,29 @@ func consumerFault(p poller.Stats, m *dispatcher.Monitor, silent time.Duration, 
 		return "the dispatcher takes no tasks: too many handlers ignored their cancelled context and still run, or it could not register with its poller"
 	case m.Status() != dispatcher.Running:
 		return "the dispatcher is " + m.Status().String()
+	case allSilent(m):
+		return "all workers are held by task actors that are silent: they have not answered, get no message and have no children; the log names their tasks"
 	case !p.Alive.IsZero() && now.Sub(p.Alive) > aliveFor:
 		return fmt.Sprintf("the poller has given no sign of life for %v", now.Sub(p.Alive).Round(time.Second))
 	case p.Wanted > 0 && p.ReceivesUnderWay == 0 && !last.IsZero() && now.Sub(last) > idleFor:
 		return fmt.Sprintf("%d tasks are wanted, but the queue has not been asked for %v", p.Wanted, now.Sub(last).Round(time.Second))
 	}
 	return ""
+}
+
+// allSilent reports whether silent task actors hold all workers.
+func allSilent(m *dispatcher.Monitor) bool {
+	silent, _ := m.Stalled()
+	return silent
+}
+
+// endlessNote is "", or that no worker gets free. That is no fault by itself:
+// tasks may take hours.
+func endlessNote(m *dispatcher.Monitor) string {
+	if _, endless := m.Stalled(); !endless {
+		return ""
+	}
+	return "no task has ended for long on any worker: tasks without a Deadline hold them all; the log names them"
 }
 
 // alive is what /livez says: whether the actors answer, nothing else. Over a

@@ -15,6 +15,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/sqsclient"
@@ -64,10 +66,6 @@ func newProbed(t *testing.T) *probed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.sys.Register("stuck", actor.PropsFromProducer(func() actor.Actor {
-		<-p.block // the dispatcher spawns the task's actor, and so is stuck itself
-		return actor.ReceiveFunc(func(actor.Context) {})
-	}))
 	Handle(p.sys, task.Define[any]("slow"), func(context.Context, task.Job[any]) error { <-p.block; return nil })
 	server, err := admin.New(p.sys.console.config())
 	if err != nil {
@@ -96,6 +94,34 @@ func (p *probed) release() {
 	default:
 		close(p.block)
 	}
+}
+
+// stick puts an actor before the dispatcher that is stuck in a message until
+// release: no code of a user's can get the dispatcher itself into that.
+func (p *probed) stick() {
+	whole := p.sys.tasks.main().running.Load()
+	front := *whole
+	stuck := p.sys.actors.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+		if _, ok := c.Message().(actor.AutoReceiveMessage); !ok {
+			<-p.block
+			c.Send(whole.dispatcher, c.Message())
+		}
+	}))
+	p.t.Cleanup(func() { p.sys.actors.Root.Stop(stuck) })
+	front.client = dispatcher.NewClient(p.sys.actors, stuck)
+	p.sys.tasks.main().running.Store(&front)
+	p.t.Cleanup(func() { p.sys.tasks.main().running.Store(whole) }) // before the stop
+}
+
+// cutOff takes the poller off the registry: nothing reaches it any more.
+func (p *probed) cutOff() {
+	pid := p.sys.tasks.main().actors().poller
+	process, _ := p.sys.actors.ProcessRegistry.Get(pid)
+	p.sys.actors.ProcessRegistry.Remove(pid)
+	p.t.Cleanup(func() {
+		process.SendUserMessage(pid, &poller.Drain{})
+		process.SendUserMessage(pid, &actor.PoisonPill{})
+	})
 }
 
 func (p *probed) send(name string) {
@@ -144,7 +170,7 @@ func TestProbesOverATableOfFaults(t *testing.T) {
 			for range p.sys.settings.Tasks.MaxWorkers + 1 {
 				p.send("slow")
 			}
-		}, after: 3 * time.Hour, live: 200, ready: 200, startup: 200},
+		}, after: 3 * time.Hour, live: 200, ready: 200, startup: 200, reason: "tasks without a Deadline hold them all"},
 		{name: "paused by an operator", fault: func(p *probed) {
 			if err := p.sys.Control().Pause(p.t.Context(), ""); err != nil {
 				p.t.Fatal(err)
@@ -163,11 +189,15 @@ func TestProbesOverATableOfFaults(t *testing.T) {
 			after: time.Minute, live: 200, ready: 503, startup: 200, reason: "security token", mend: func(p *probed) { p.way.denied.Store(false) }},
 		{name: "network gone", fault: func(p *probed) { p.way.cut.Store(true) },
 			after: time.Minute, live: 200, ready: 503, startup: 200, reason: "connection refused", mend: func(p *probed) { p.way.cut.Store(false) }},
-		{name: "consumer stuck for 15 s", fault: func(p *probed) { p.send("stuck"); p.check("at once", 200, 200, 200, "") },
+		{name: "consumer stuck for 15 s", fault: func(p *probed) { p.stick(); p.check("at once", 200, 200, 200, "") },
 			after: 15 * time.Second, live: 200, ready: 503, startup: 200, reason: "the dispatcher has not answered for 1", mend: (*probed).release},
-		{name: "consumer stuck for 40 s", fault: func(p *probed) { p.send("stuck"); p.check("at once", 200, 200, 200, "") },
+		{name: "consumer stuck for 40 s", fault: func(p *probed) { p.stick(); p.check("at once", 200, 200, 200, "") },
 			after: 40 * time.Second, live: 503, ready: 503, startup: 200, reason: "the dispatcher has not answered for 4", mend: (*probed).release},
 		{name: "poller stopped", fault: func(p *probed) { p.sys.actors.Root.Stop(p.sys.tasks.main().actors().poller) },
+			after: time.Minute, live: 200, ready: 200, startup: 200},
+		{name: "dispatcher stopped", fault: func(p *probed) { p.sys.actors.Root.Stop(p.sys.tasks.main().actors().dispatcher) },
+			after: time.Minute, live: 200, ready: 200, startup: 200},
+		{name: "poller cut off", fault: (*probed).cutOff,
 			after: time.Minute, live: 503, ready: 503, startup: 200, reason: "the poller has given no sign of life"},
 		{name: "draining", fault: func(p *probed) {
 			p.send("slow")

@@ -59,8 +59,9 @@ type TaskSettings struct {
 // QueueSettings is the section queue. With neither endpoint nor region nor
 // profile the queue is the embedded one; with any of them it is SQS.
 type QueueSettings struct {
-	Path   string `key:"path" doc:"file that keeps the embedded queue's messages; empty: in memory, and gone with the process"`
-	Listen string `key:"listen" doc:"loopback address, such as 127.0.0.1:9324, on which the embedded queue also serves other processes; empty: none"`
+	Path   string      `key:"path" doc:"file that keeps the embedded queue's messages; empty: in memory, and gone with the process"`
+	Listen string      `key:"listen" doc:"address, such as 127.0.0.1:9324, on which the embedded queue also serves other processes; off loopback it needs server.access_key; empty: none"`
+	Server QueueServer `key:"server"`
 	SQSSettings
 }
 
@@ -73,6 +74,12 @@ func (q QueueSettings) Embedded() bool {
 func (q QueueSettings) Validate() error {
 	if !q.Embedded() && (q.Path != "" || q.Listen != "") {
 		return errors.New("path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other")
+	}
+	if q.Listen == "" && !q.Server.empty() {
+		return errors.New("server is of the address listen, which is empty: set it, or leave out server")
+	}
+	if err := q.Server.Validate(); err != nil {
+		return fmt.Errorf("server: %w", err)
 	}
 	return nil
 }

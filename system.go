@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/localsqs"
@@ -363,7 +364,15 @@ func (s *System) Start(ctx context.Context) error {
 // may be called at any time and any number of times; all calls return the same
 // error. When ctx ends the drain is cut short: running tasks are cancelled and
 // given back at once. The error names what did not end.
+//
+// Called by a task, it begins the stop and returns nil at once: the drain waits
+// for that task. A goroutine that a handler has started is known as its own by
+// ctx alone.
 func (s *System) Stop(ctx context.Context) error {
+	byTask := task.JobFrom(ctx) != nil || dispatcher.InAttempt()
+	if byTask {
+		ctx = context.Background() // its own ends with the task, and carries the job
+	}
 	s.halt()
 	s.mu.Lock()
 	if s.State() < Stopping {
@@ -373,6 +382,9 @@ func (s *System) Stop(ctx context.Context) error {
 		go s.stop(drain)
 	}
 	s.mu.Unlock()
+	if byTask {
+		return nil
+	}
 	select {
 	case <-s.ended:
 	case <-ctx.Done():

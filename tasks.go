@@ -26,10 +26,15 @@ func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) 
 }
 
 // Register registers a task that is run by an actor of the caller's own: for
-// each execution a child is spawned from props. It receives a
-// *dispatcher.Execute, may ask other actors and spawn children, and ends with
-// Respond(dispatcher.Done{}), with an error, or by a panic. Rules for names and
-// mistakes are those of [Handle].
+// each attempt an actor is spawned from props, on a goroutine of its own. It
+// receives a *dispatcher.Execute, may ask other actors and spawn children, and
+// ends the attempt with Respond(dispatcher.Done{}), with an error, or by a panic.
+// It is stopped when its attempt has ended, however that was.
+//
+// Give the task a task.Deadline. Without one an attempt ends when its actor has
+// been silent for dispatcher.SilenceLimit, 15 minutes: it has not answered, gets
+// no message and has no children. Rules for names and mistakes are those of
+// [Handle]; props that cannot be spawned as a child are such a mistake.
 func (s *System) Register(name string, props *actor.Props, policies ...task.Policy) {
 	s.register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -247,4 +248,29 @@ func TestABodyOfUnknownLengthIsReadInProcess(t *testing.T) {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("status %d, error %v: %s", resp.StatusCode, err, text)
 	}
+}
+
+// The option makes the server as unkind as AWS; what is looked at is exact still.
+func TestAsAWSMakesTheServerUnkind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, localsqs.AsAWS(1))
+		client := newClient(srv)
+		url := createQueue(t, client, "jobs", nil)
+		for i := range 60 {
+			send(t, client, url, fmt.Sprintf("%02d", i))
+		}
+		var bodies []string
+		for len(bodies) < 60 {
+			for _, m := range receive(t, client, url, 10, 1) {
+				bodies = append(bodies, *m.Body)
+				remove(t, client, url, m)
+			}
+		}
+		if slices.IsSorted(bodies) {
+			t.Error("a standard queue keeps its order")
+		}
+		if s := srv.Stats().Queues[0]; s.Visible != 0 || s.InFlight != 0 {
+			t.Errorf("after all were deleted: %+v", s)
+		}
+	})
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-
-	"github.com/sambatech/chassis/localsqs/internal/wire"
 )
 
 // HTTPClient is an HTTP client that calls the server in process, whatever the
@@ -37,26 +35,30 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		r2.Host = r.URL.Host
 		r = &r2
 	}
+	var op string
 	var answer []byte
+	query := isQuery(r)
 	if failed == nil {
-		answer, failed = t.server.perform(r, body)
+		op, answer, failed = t.server.perform(r, query, body, nil)
 	}
 	if err := r.Context().Err(); err != nil && failed != nil {
 		return nil, context.Cause(r.Context())
 	}
-	h := make(http.Header, 3)
-	h["X-Amzn-Requestid"] = []string{newRequestID()}
-	h["Content-Type"] = jsonType
-	status := http.StatusOK
-	if failed != nil {
-		if failed.Status == http.StatusServiceUnavailable {
-			return nil, errors.Join(ErrClosed, failed)
-		}
-		status, answer = failed.Status, wire.AppendError(nil, failed)
-		h["X-Amzn-Query-Error"] = []string{queryError(failed)}
+	if failed != nil && failed.Status == http.StatusServiceUnavailable {
+		return nil, errors.Join(ErrClosed, failed)
 	}
-	return &http.Response{Status: http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: h, Body: io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)), Request: r}, nil
+	p := newReply(query, op, newRequestID(), answer, failed)
+	h := make(http.Header, 3)
+	h["X-Amzn-Requestid"] = []string{p.requestID}
+	h["Content-Type"] = jsonType
+	if query {
+		h["Content-Type"] = []string{p.contentType}
+	}
+	if p.code != "" {
+		h["X-Amzn-Query-Error"] = []string{p.code}
+	}
+	return &http.Response{Status: http.StatusText(p.status), StatusCode: p.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: h, Body: io.NopCloser(bytes.NewReader(p.body)), ContentLength: int64(len(p.body)), Request: r}, nil
 }
 
 var jsonType = []string{contentType}

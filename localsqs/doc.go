@@ -1,7 +1,7 @@
 // Package localsqs is Amazon SQS in a box: a queue service that speaks the
-// AWS JSON 1.0 protocol of SQS, embedded in a Go program (no socket), as a
-// server on loopback (any SDK in any language), in memory or durable in one
-// file.
+// AWS JSON 1.0 protocol of SQS and the query protocol of SDKs from before
+// November 2023, embedded in a Go program (no socket), as a server (any SDK in
+// any language), in memory or durable in one file.
 //
 //	srv, err := localsqs.New(localsqs.Path("queue.db")) // no Path: in memory
 //	if err != nil {
@@ -20,7 +20,7 @@
 //
 // # Surface
 //
-//	New(opts ...Option) (*Server, error)   // Path, Clock, Account, Region, Logger, Strict, Credentials, Hosts, NoFsync
+//	New(opts ...Option) (*Server, error)   // Path, Clock, Account, Region, Logger, Strict, Credentials, Hosts, TLS, MaxConnections, AsAWS, NoFsync
 //	(*Server).HTTPClient() *http.Client    // in process; a cancelled ctx and Close end a long poll
 //	(*Server).ServeHTTP(w, r)
 //	(*Server).Listen(addr) (url, err)      // loopback, or anywhere with Credentials
@@ -50,6 +50,15 @@
 // starts no goroutine of its own: it works inside a testing/synctest bubble,
 // where its clock is the bubble's. With Path it has two, for the journal and
 // the file, which end in Close. Listen adds those of net/http, which end in Close as well.
+//
+// # Strangers
+//
+// A server that others can reach is bounded: bodies above 64 KiB share 16 MiB and
+// must come in time, [MaxConnections] bounds connections, headers take 16 KiB. With
+// [Credentials] every call is signed, and so is every look but the health; the
+// headers are checked before a body is read, the signature once it is there.
+// Without, a request of the query protocol must have some Authorization header,
+// which no page in a browser can send unasked.
 //
 // # Durability
 //

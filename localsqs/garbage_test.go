@@ -63,8 +63,8 @@ func TestGarbageIsRefusedAndHarmsNothing(t *testing.T) {
 		{"ReceiveMessage", `{"QueueUrl":"jobs","WaitTimeSeconds":-1}`, "InvalidParameterValue"},
 		{"DeleteMessage", `{"QueueUrl":"jobs","ReceiptHandle":"` + strings.Repeat("A", 1<<20) + `"}`, "ReceiptHandleIsInvalid"},
 		{"SendMessageBatch", `{"QueueUrl":"jobs","Entries":[` + strings.Repeat(`{},`, 100_000) + `{}]}`, "TooManyEntriesInBatchRequest"},
-		{"SendMessageBatch", `{"QueueUrl":"jobs","Entries":null}`, "MissingParameter"},
-		{"SendMessageBatch", `{"QueueUrl":"jobs","Entries":[null]}`, "MissingParameter"},
+		{"SendMessageBatch", `{"QueueUrl":"jobs","Entries":null}`, "MissingRequiredParameterException"},
+		{"SendMessageBatch", `{"QueueUrl":"jobs","Entries":[null]}`, "MissingRequiredParameterException"},
 		{"Send\xffMessage", `{}`, "UnsupportedOperation"},
 		{strings.Repeat("x", 60_000), `{}`, "UnsupportedOperation"},
 	} {

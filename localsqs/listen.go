@@ -2,8 +2,10 @@ package localsqs
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -17,12 +19,18 @@ type listeners struct {
 	hosts   []string // given to Listen
 	closed  bool
 	ended   sync.WaitGroup
+
+	connections connections
 }
+
+// readTimeout is the time for a request to come whole. It goes on during a long
+// poll, which takes 20 s, and would end it.
+const readTimeout = 40 * time.Second
 
 // Listen serves on a TCP address, host:port; port 0 takes a free one. It
 // returns the URL, to be given to clients as their endpoint, and serves until
 // Close, after which it is [ErrClosed]. An address off loopback is refused
-// unless there are [Credentials].
+// unless there are [Credentials]. With [TLS] it serves HTTPS.
 func (s *Server) Listen(addr string) (url string, err error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -36,8 +44,22 @@ func (s *Server) Listen(addr string) (url string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("localsqs: listen on %q: %w", addr, err)
 	}
-	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
-		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	scheme := "http"
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ConnState: s.listeners.connections.follow, Protocols: new(http.Protocols),
+		ErrorLog: slog.NewLogLogger(s.cfg.logger.Handler(), slog.LevelDebug)} // a stranger could fill the log
+	srv.Protocols.SetHTTP1(true) // a connection of HTTP/2 would be as good as hundreds
+	l = boundedListener{l, &s.listeners.connections}
+	if s.cfg.tls != nil {
+		scheme = "https"
+		c := s.cfg.tls.Clone()
+		c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
+		c.NextProtos = []string{"http/1.1"}
+		l = tls.NewListener(l, c)
+	} else if !loopback(host) {
+		s.cfg.logger.Warn("the embedded queue listens off loopback without TLS: messages travel in the clear", "addr", l.Addr().String())
+	}
 	s.listeners.mu.Lock()
 	defer s.listeners.mu.Unlock()
 	if s.listeners.closed {
@@ -50,7 +72,7 @@ func (s *Server) Listen(addr string) (url string, err error) {
 			s.cfg.logger.Error("serving ended", "addr", l.Addr().String(), "error", err)
 		}
 	})
-	return "http://" + l.Addr().String(), nil
+	return scheme + "://" + l.Addr().String(), nil
 }
 
 func loopback(host string) bool {

@@ -4,17 +4,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/localsqs/internal/engine"
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// serveLook serves the pages for people and monitoring. They only read; all but
-// the health are for loopback alone once the server has credentials.
+// serveLook serves the pages for people and monitoring. They only read. Once
+// the server has credentials they must be signed, but for the health, which says
+// nothing then but yes or no: a probe cannot sign.
 func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		http.Error(w, "this page can only be read: use GET", http.StatusMethodNotAllowed)
@@ -25,14 +27,19 @@ func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	if r.URL.Path == "/-/health" {
 		if err := s.Health(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			text := err.Error()
+			if len(s.cfg.keys) > 0 {
+				text = "unavailable" // the error names the file
+			}
+			http.Error(w, text, http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n") // the client may have left, here and below
 		return
 	}
-	if peer, _, err := net.SplitHostPort(r.RemoteAddr); len(s.cfg.keys) > 0 && (err != nil || !loopback(peer)) {
-		http.Error(w, "this page is served to loopback only", http.StatusForbidden)
+	if err := s.signedPage(r); err != nil {
+		discard(w, r, refusedRead)
+		http.Error(w, err.Error()+"; sign the request with one of the server's access keys, as by curl --aws-sigv4 aws:amz:us-east-1:sqs", err.Status)
 		return
 	}
 	switch r.URL.Path {
@@ -46,6 +53,15 @@ func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.Error(w, "no such page; there are /-/health, /-/stats, /-/metrics and /-/peek?queue=NAME&max=10", http.StatusNotFound)
 	}
+}
+
+// signedPage checks the signature of a request for a page, which has no body.
+func (s *Server) signedPage(r *http.Request) *engine.Error {
+	sig, err := s.authenticate(r, signedOfPages)
+	if err != nil || sig == nil {
+		return err
+	}
+	return sig.check(r, nil)
 }
 
 const maxPeek = 1000
@@ -109,6 +125,10 @@ func exposition(st Stats) string {
 			fmt.Fprintf(&b, "localsqs_%s{%s=%q} %d\n", name, label, k, by[k])
 		}
 	}
+	family("connections", "gauge", "Connections over sockets that are open.")
+	fmt.Fprintf(&b, "localsqs_connections %d\n", st.Connections.Open)
+	family("connections_refused_total", "counter", "Connections that were closed because there were too many.")
+	fmt.Fprintf(&b, "localsqs_connections_refused_total %d\n", st.Connections.Refused)
 	counters("requests_total", "operation", "Requests by operation.", st.Requests)
 	counters("errors_total", "code", "Refusals by code.", st.Errors)
 	if st.File == "" {

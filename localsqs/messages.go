@@ -11,8 +11,8 @@ const maxBatch = 10
 
 func newRequestID() string { return uuid.NewString() }
 
-func input(entry *wire.SendEntry, sender string) (*engine.SendInput, *engine.Error) {
-	content, err := entry.Content(sender)
+func (c *call) input(entry *wire.SendEntry) (*engine.SendInput, *engine.Error) {
+	content, err := entry.Content(c.sender, c.trace)
 	if err != nil {
 		return nil, err
 	}
@@ -24,11 +24,11 @@ func (s *Server) sendMessage(c *call) *engine.Error {
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	in, err := input(&r.SendEntry, c.sender)
+	in, err := c.input(&r.SendEntry)
 	if err != nil {
 		return err
 	}
-	result := wire.SendResult{Content: in.Content}
+	result := wire.SendResult{Content: in.Content, Traced: len(r.MessageSystemAttributes) > 0}
 	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
 		if err := q.CheckSend(in); err != nil {
 			return err
@@ -44,7 +44,7 @@ func (s *Server) sendMessage(c *call) *engine.Error {
 
 // checkBatch checks the ids of a batch of n entries; given is false if the
 // request has no list of them.
-func checkBatch(n int, given bool, entry string, id func(int) string) *engine.Error {
+func (c *call) checkBatch(n int, given bool, entry string, id func(int) string) *engine.Error {
 	if !given {
 		return engine.MissingParameter("Entries")
 	}
@@ -55,7 +55,7 @@ func checkBatch(n int, given bool, entry string, id func(int) string) *engine.Er
 		return engine.TooManyEntries(n)
 	}
 	for i := range n {
-		if id(i) == "" {
+		if id(i) == "" && wire.WithoutID(c.body, i) {
 			return engine.MissingEntryParameter(entry, i+1, "Id")
 		}
 		if !engine.ValidName(id(i)) {
@@ -75,7 +75,7 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	if err := checkBatch(len(r.Entries), r.Entries != nil, "SendMessageBatchRequestEntry", func(i int) string { return r.Entries[i].Id }); err != nil {
+	if err := c.checkBatch(len(r.Entries), r.Entries != nil, "SendMessageBatchRequestEntry", func(i int) string { return r.Entries[i].Id }); err != nil {
 		return err
 	}
 	var (
@@ -87,7 +87,7 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 	for i := range r.Entries {
 		if r.Entries[i].MessageBody == "" {
 			errs[i] = engine.MissingEntryParameter("SendMessageBatchRequestEntry", i+1, "MessageBody")
-		} else if inputs[i], errs[i] = input(&r.Entries[i], c.sender); errs[i] == nil {
+		} else if inputs[i], errs[i] = c.input(&r.Entries[i]); errs[i] == nil {
 			size += inputs[i].Content.Size()
 		}
 	}
@@ -95,6 +95,11 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 		return engine.BatchTooLong(engine.MaxBatchBytes, size)
 	}
 	if err := s.with(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
+		for i := range r.Entries {
+			if err := q.CheckFIFO(r.Entries[i].Group(), r.Entries[i].DedupID()); err != nil {
+				return err.InBatch()
+			}
+		}
 		for i := range r.Entries {
 			if errs[i] == nil {
 				errs[i] = q.CheckSend(inputs[i])
@@ -110,10 +115,10 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 	batch := wire.NewBatch(make([]byte, 0, 256*len(r.Entries)))
 	for i := range r.Entries {
 		if errs[i] != nil {
-			batch.Failed(r.Entries[i].Id, errs[i])
+			batch.Failed(r.Entries[i].Id, errs[i].InBatch())
 			continue
 		}
-		results[i].ID, results[i].Content = r.Entries[i].Id, inputs[i].Content
+		results[i].ID, results[i].Content, results[i].Traced = r.Entries[i].Id, inputs[i].Content, len(r.Entries[i].MessageSystemAttributes) > 0
 		batch.Sent(&results[i])
 	}
 	c.answer = batch.Bytes()
@@ -172,7 +177,7 @@ func (s *Server) receiptBatch(c *call, entry string, changes bool, one func(int6
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	if err := checkBatch(len(r.Entries), r.Entries != nil, entry, func(i int) string { return r.Entries[i].Id }); err != nil {
+	if err := c.checkBatch(len(r.Entries), r.Entries != nil, entry, func(i int) string { return r.Entries[i].Id }); err != nil {
 		return err
 	}
 	var errs [maxBatch]*engine.Error
@@ -191,7 +196,7 @@ func (s *Server) receiptBatch(c *call, entry string, changes bool, one func(int6
 	batch := wire.NewBatch(make([]byte, 0, 64*len(r.Entries)))
 	for i := range r.Entries {
 		if errs[i] != nil {
-			batch.Failed(r.Entries[i].Id, errs[i])
+			batch.Failed(r.Entries[i].Id, errs[i].InBatch())
 		} else {
 			batch.Done(r.Entries[i].Id)
 		}
@@ -254,6 +259,9 @@ func (s *Server) receive(c *call) *engine.Error {
 		return err
 	}
 	if w.Ready != nil {
+		if c.body = nil; c.release != nil {
+			c.release()
+		}
 		if err := s.await(c, w); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package localsqs
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 )
@@ -18,6 +19,11 @@ type config struct {
 	keys    map[string]string
 	hosts   []string
 	noFsync bool
+	asAWS   bool
+	seed    uint64
+	tls     *tls.Config
+
+	maxConnections int
 
 	checkpointFrom int64 // of tests; 0: the store's
 }
@@ -53,6 +59,14 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
 // be purged once in 60 s (PurgeQueueInProgress).
 func Strict() Option { return func(c *config) { c.strict = true } }
 
+// AsAWS makes the server do what AWS does where it is kinder otherwise: standard
+// queues deliver somewhat out of order, and one message in a hundred again within
+// a second; a short poll (of no wait) finds some of the messages, or none; the
+// counts among a queue's attributes are up to 30 s old; and a change of
+// attributes takes effect after 60 s. Stats and Peek stay exact. All is drawn by
+// seed: the same calls at the same times give the same answers.
+func AsAWS(seed uint64) Option { return func(c *config) { c.asAWS, c.seed = true, seed } }
+
 // Credentials adds an access key. With at least one, every request over a
 // socket must be signed (SigV4) with one of them; Listen needs one for an
 // address off loopback. Requests of HTTPClient are in process and not checked.
@@ -72,6 +86,16 @@ func Credentials(accessKeyID, secret string) Option {
 func Hosts(names ...string) Option {
 	return func(c *config) { c.hosts = append(c.hosts, names...) }
 }
+
+// TLS makes Listen serve HTTPS with the certificates of c, by TLS 1.2 or later.
+// Clients need a certificate that they trust: Go's take a bundle from
+// SSL_CERT_FILE, AWS's command line from AWS_CA_BUNDLE.
+func TLS(c *tls.Config) Option { return func(o *config) { o.tls = c } }
+
+// MaxConnections is how many connections over sockets may be open at a time; one
+// peer off loopback may have half of them. Further ones are closed at once. A long
+// poll keeps its connection. Default 1024.
+func MaxConnections(n int) Option { return func(c *config) { c.maxConnections = n } }
 
 // NoFsync answers before data is safe on disk: a crash of the process loses
 // nothing, one of the machine may. For tests that need a file and no safety.

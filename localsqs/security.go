@@ -33,10 +33,17 @@ func (s *Server) checkHost(hostport string) *engine.Error {
 }
 
 // authenticate reads a request's signature if the server has credentials; nil
-// if it has none. What it signs remains to be checked.
-func (s *Server) authenticate(r *http.Request) (*signature, *engine.Error) {
+// if it has none. What it signs remains to be checked. The headers named signed
+// must be among what it signs.
+func (s *Server) authenticate(r *http.Request, signed []string) (*signature, *engine.Error) {
 	if len(s.cfg.keys) == 0 {
 		return nil, nil
 	}
-	return readSignature(r, s.cfg.keys, s.cfg.clock.Now())
+	return readSignature(r, s.cfg.keys, s.cfg.clock.Now(), signed)
 }
+
+// What must be signed of a call of the protocol, and of a look at a page.
+var (
+	signedOfCalls = []string{"host", "x-amz-date", "x-amz-target"}
+	signedOfPages = signedOfCalls[:2]
+)

@@ -40,12 +40,13 @@ type Server struct {
 	disarm  func() bool
 	metrics *metrics
 
+	bodies    bodyRoom
 	listeners listeners
 }
 
 // New makes a server, in memory or, with [Path], on its file.
 func New(opts ...Option) (*Server, error) {
-	cfg := config{account: "000000000000", region: "us-east-1", clock: wallClock{}, logger: slog.New(slog.DiscardHandler)}
+	cfg := config{maxConnections: 1024, account: "000000000000", region: "us-east-1", clock: wallClock{}, logger: slog.New(slog.DiscardHandler)}
 	for _, o := range opts {
 		o(&cfg)
 	}
@@ -53,6 +54,7 @@ func New(opts ...Option) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, clock: newClock(cfg.clock), metrics: newMetrics()}
+	s.listeners.connections.limit = cfg.maxConnections
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -72,6 +74,9 @@ func (c *config) check() error {
 	if !regionForm.MatchString(c.region) {
 		errs = append(errs, fmt.Errorf("localsqs: region %q: want a name like us-east-1", c.region))
 	}
+	if c.maxConnections < 1 {
+		errs = append(errs, fmt.Errorf("localsqs: %d connections at most: want 1 or more", c.maxConnections))
+	}
 	if c.clock == nil {
 		errs = append(errs, errors.New("localsqs: the clock is nil; leave the option out for the time package's"))
 	}
@@ -87,7 +92,7 @@ func (c *config) check() error {
 }
 
 func (s *Server) open() error {
-	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != "",
+	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != "", AsAWS: s.cfg.asAWS, Seed: s.cfg.seed,
 		NewID: func() [16]byte { return uuid.New() }}
 	if !cfg.Durable {
 		var salt [8]byte

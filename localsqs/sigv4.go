@@ -27,6 +27,19 @@ type signature struct {
 
 	secret string // of the access key
 	at     time.Time
+
+	inQuery bool // it is in the parameters of a GET, and not in a header
+}
+
+// querySignature reads the signature of a request that has it in its parameters.
+func querySignature(q url.Values) (s signature, ok bool) {
+	p := strings.Split(q.Get("X-Amz-Credential"), "/")
+	if q.Get("X-Amz-Algorithm") != sigAlgorithm || len(p) != 5 || p[4] != "aws4_request" {
+		return s, false
+	}
+	s = signature{accessKey: p[0], date: p[1], region: p[2], service: p[3],
+		headers: strings.Split(q.Get("X-Amz-SignedHeaders"), ";"), sum: q.Get("X-Amz-Signature"), inQuery: true}
+	return s, s.accessKey != "" && s.sum != ""
 }
 
 func parseSignature(header string) (s signature, ok bool) {
@@ -54,12 +67,20 @@ func parseSignature(header string) (s signature, ok bool) {
 // readSignature reads a request's signature (AWS Signature Version 4) and
 // refuses it if it is none of the access keys, of another time, or leaves open
 // what must be signed.
-func readSignature(r *http.Request, keys map[string]string, now time.Time) (*signature, *engine.Error) {
-	header := r.Header.Get("Authorization")
-	if header == "" {
+func readSignature(r *http.Request, keys map[string]string, now time.Time, signed []string) (*signature, *engine.Error) {
+	header, params := r.Header.Get("Authorization"), url.Values(nil)
+	if r.Method == http.MethodGet && header == "" {
+		params = r.URL.Query()
+	}
+	if header == "" && !params.Has("X-Amz-Signature") {
 		return nil, forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
 	sig, ok := parseSignature(header)
+	date := r.Header.Get("X-Amz-Date")
+	if params.Has("X-Amz-Signature") {
+		sig, ok = querySignature(params)
+		date = params.Get("X-Amz-Date")
+	}
 	if !ok {
 		e := forbidden("IncompleteSignature", "The Authorization header is not a whole "+sigAlgorithm+" signature.")
 		e.Status = http.StatusBadRequest
@@ -69,7 +90,7 @@ func readSignature(r *http.Request, keys map[string]string, now time.Time) (*sig
 	if !known {
 		return nil, forbidden("InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
-	at, err := time.Parse(sigTime, r.Header.Get("X-Amz-Date"))
+	at, err := time.Parse(sigTime, date)
 	if err != nil {
 		return nil, forbidden("SignatureDoesNotMatch", "The request needs the header X-Amz-Date, like 20261123T130500Z.")
 	}
@@ -79,9 +100,12 @@ func readSignature(r *http.Request, keys map[string]string, now time.Time) (*sig
 	if sig.date != at.Format("20060102") || sig.service != "sqs" {
 		return nil, forbidden("SignatureDoesNotMatch", "Credential should be scoped to the date of X-Amz-Date and to the service sqs.")
 	}
-	for _, name := range []string{"host", "x-amz-date", "x-amz-target"} {
+	for _, name := range signed {
+		if sig.inQuery && name == "x-amz-date" {
+			continue // all parameters are signed
+		}
 		if !slices.Contains(sig.headers, name) {
-			return nil, forbidden("SignatureDoesNotMatch", "The headers Host, X-Amz-Date and X-Amz-Target must be signed.")
+			return nil, forbidden("SignatureDoesNotMatch", "The headers "+strings.Join(signed, ", ")+" must be signed.")
 		}
 	}
 	sig.secret, sig.at = secret, at
@@ -98,7 +122,7 @@ func (s *signature) check(r *http.Request, body []byte) *engine.Error {
 
 func (s *signature) expected(r *http.Request, body []byte) string {
 	var c strings.Builder
-	c.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL) + "\n")
+	c.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + canonicalQuery(r.URL, s.inQuery) + "\n")
 	for _, name := range s.headers {
 		c.WriteString(name + ":" + canonicalHeader(r, name) + "\n")
 	}
@@ -137,8 +161,16 @@ func canonicalPath(u *url.URL) string {
 	return b.String()
 }
 
-func canonicalQuery(u *url.URL) string {
-	return strings.ReplaceAll(u.Query().Encode(), "+", "%20")
+// canonicalQuery leaves out the signature itself, where it is a parameter.
+func canonicalQuery(u *url.URL, signed bool) string {
+	if u.RawQuery == "" {
+		return ""
+	}
+	q := u.Query()
+	if signed {
+		q.Del("X-Amz-Signature")
+	}
+	return strings.ReplaceAll(q.Encode(), "+", "%20")
 }
 
 // canonicalHeader is a header's values, each with its white space made single.

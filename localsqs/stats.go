@@ -46,6 +46,8 @@ type Stats struct {
 	Requests map[string]int64 `json:"requests"` // by operation, of those that were asked for
 	Errors   map[string]int64 `json:"errors"`   // by code
 	Commits  Commits          `json:"commits,omitzero"`
+
+	Connections Connections `json:"connections,omitzero"` // over sockets
 }
 
 // QueueStats is one queue. The counts are exact.
@@ -59,6 +61,12 @@ type QueueStats struct {
 	Groups    int           `json:"groups,omitempty"` // message groups that have messages
 	Waiting   int           `json:"waiting"`          // receive calls that wait
 	OldestAge time.Duration `json:"oldest_age_ns"`    // of the oldest message, 0 if there is none
+}
+
+// Connections are those of Listen.
+type Connections struct {
+	Open    int   `json:"open"`
+	Refused int64 `json:"refused"` // closed because there were too many, see [MaxConnections]
 }
 
 // Commits are the transactions of the file.
@@ -100,6 +108,7 @@ func (s *Server) Stats() Stats {
 			st.Requests[op] = n
 		}
 	}
+	st.Connections = s.listeners.connections.stats()
 	s.metrics.mu.Lock()
 	for code, n := range s.metrics.errors {
 		st.Errors[code] = n

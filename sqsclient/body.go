@@ -17,8 +17,8 @@ type Doer interface {
 // also send a request again by itself if its kept connection turned out closed
 // before anything was written.
 type plainBody struct {
-	next Doer
-	seen func(*http.Request) // each request, once it is complete; nil: nobody looks
+	next  Doer
+	short *shortcut // sees each request, once it is complete; nil: there is none
 }
 
 func (p plainBody) Do(req *http.Request) (*http.Response, error) {
@@ -36,8 +36,8 @@ func (p plainBody) Do(req *http.Request) (*http.Response, error) {
 	plain.ContentLength = int64(len(body))
 	plain.Body = io.NopCloser(bytes.NewReader(body))
 	plain.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	if p.seen != nil {
-		p.seen(&plain)
+	if p.short != nil {
+		p.short.learn(&plain)
 	}
 	return p.next.Do(&plain)
 }

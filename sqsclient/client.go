@@ -96,7 +96,7 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 // is to be given, and the last of its options.
 func (o options) road(doer Doer) (Doer, func(*sqs.Options)) {
 	short := &shortcut{doer: doer}
-	return plainBody{next: doer, seen: short.learn}, func(so *sqs.Options) {
+	return plainBody{next: doer, short: short}, func(so *sqs.Options) {
 		withShortWay(so)
 		for _, configure := range o.configure {
 			configure(so)

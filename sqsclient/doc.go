@@ -27,7 +27,8 @@
 //     request that these made, and reads their usual answers itself: a third of
 //     the SDK's CPU time. Signing, credentials, retries, errors and checksums are
 //     the SDK's as ever. A client with [WithOptions] takes the SDK's way alone,
-//     and so does whatever is not usual.
+//     and so does whatever is not usual: after a refusal (401, 403) requests go the
+//     SDK's way until one succeeds. [StatsOf] counts both ways.
 //   - It tells early, and in words that say what to do, what is wrong: no
 //     region, no credentials, credentials refused, no such endpoint.
 //

@@ -35,13 +35,35 @@ import (
 // the SDK's signer, credentials and retryer.
 //
 // What it cannot do as the SDK would goes the SDK's way: the first request of
-// a client, and from the first answer 401 or 403 on all of them, for the clock
-// may be wrong, which the SDK finds out and allows for.
+// a client, and after an answer 401 or 403 all of them until one succeeds (see
+// trust). If the clock is wrong, the SDK finds out by how much, and the shortcut
+// then signs as the SDK's latest request was signed.
 type shortcut struct {
 	doer    Doer // below plainBody: the bodies made here are plain
 	options sqs.Options
 	model   atomic.Pointer[model]
-	off     atomic.Bool
+	trust   trust
+	skew    atomic.Int64 // ns that the SDK adds to the time when it signs
+	counts  struct{ shortcut, refused, sdk atomic.Int64 }
+}
+
+// Stats counts the requests of a worker's loop (see [WithShortcut]) that a
+// client has made, tries of one request apart.
+type Stats struct {
+	Shortcut int64 `json:"shortcut"` // made by this package
+	Refused  int64 `json:"refused"`  // of these, answered 401 or 403 and left to the SDK
+	SDK      int64 `json:"sdk"`      // calls that went the SDK's way, whole
+}
+
+// StatsOf returns the counts of a client that [New] has made; zeros for any
+// other and for one with [WithOptions].
+func StatsOf(client *sqs.Client) Stats {
+	p, ok := client.Options().HTTPClient.(plainBody)
+	if !ok || p.short == nil {
+		return Stats{}
+	}
+	c := &p.short.counts
+	return Stats{Shortcut: c.shortcut.Load(), Refused: c.refused.Load(), SDK: c.sdk.Load()}
 }
 
 type shortcutKey struct{}
@@ -70,6 +92,7 @@ func (s *shortcut) learn(r *http.Request) {
 	if r.Context().Value(shortcutKey{}) == nil { // it may have been made with options of its own
 		return
 	}
+	s.skew.Store(int64(signedAhead(r.Header.Get("X-Amz-Date"), time.Now())))
 	if s.model.Load() != nil || r.Header.Get("X-Amzn-Trace-Id") != "" { // in AWS Lambda it is of one invocation
 		return
 	}
@@ -88,6 +111,16 @@ func (s *shortcut) learn(r *http.Request) {
 		m.header.Del(name)
 	}
 	s.model.Store(m)
+}
+
+// signedAhead returns how far the time of a signature is from now, to the
+// second; 0 if that is under ten seconds, which signatures need not be exact to.
+func signedAhead(date string, now time.Time) time.Duration {
+	at, err := time.Parse("20060102T150405Z", date)
+	if d := at.Sub(now).Round(time.Second); err == nil && d.Abs() >= 10*time.Second {
+		return d
+	}
+	return 0
 }
 
 // install puts the shortcut behind the SDK's checks of the input and before
@@ -116,25 +149,47 @@ var (
 
 // HandleInitialize implements middleware.InitializeMiddleware.
 func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
+	if ctx.Value(shortcutKey{}) == nil {
+		return next.HandleInitialize(ctx, in)
+	}
 	m := s.model.Load()
+	term, taken := s.trust.taken()
+	taken = taken && m != nil
 	var op operation
-	if m != nil && !s.off.Load() && ctx.Value(shortcutKey{}) != nil {
-		switch input := in.Parameters.(type) {
-		case *sqs.ReceiveMessageInput:
+	switch input := in.Parameters.(type) {
+	case *sqs.ReceiveMessageInput:
+		if taken {
 			op = operation{receiveTarget, receiveSchema, appendReceive(make([]byte, 0, 512), input), new(sqs.ReceiveMessageOutput)}
-		case *sqs.DeleteMessageBatchInput:
+		}
+	case *sqs.DeleteMessageBatchInput:
+		if taken {
 			op = operation{deleteTarget, deleteSchema, appendDelete(make([]byte, 0, 256+128*len(input.Entries)), input), new(sqs.DeleteMessageBatchOutput)}
 		}
+	default:
+		return next.HandleInitialize(ctx, in)
 	}
 	if op.body == nil {
-		return next.HandleInitialize(ctx, in)
+		return s.leave(ctx, in, next)
 	}
-	requestID, err := s.perform(ctx, m, &op)
+	requestID, err := s.perform(ctx, m, &op, term)
 	if errors.Is(err, errUnsure) {
-		return next.HandleInitialize(ctx, in)
+		return s.leave(ctx, in, next)
+	}
+	if err == nil {
+		s.trust.succeeded(term)
 	}
 	awsmiddleware.SetRequestIDMetadata(&metadata, requestID)
 	out.Result = op.output
+	return out, metadata, err
+}
+
+// leave leaves a call to the SDK.
+func (s *shortcut) leave(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	s.counts.sdk.Add(1)
+	out, metadata, err := next.HandleInitialize(ctx, in)
+	if err == nil {
+		s.trust.vouched()
+	}
 	return out, metadata, err
 }
 
@@ -142,11 +197,11 @@ func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.Initializ
 var errUnsure = errors.New("sqsclient: the SDK is to make this request")
 
 // perform tries op as often as the SDK would.
-func (s *shortcut) perform(ctx context.Context, m *model, op *operation) (requestID string, err error) {
+func (s *shortcut) perform(ctx context.Context, m *model, op *operation, term uint64) (requestID string, err error) {
 	invocation := []string{uuid.NewString()}
 	most := s.options.Retryer.MaxAttempts()
 	for attempt := 1; ; attempt++ {
-		requestID, err = s.try(ctx, m, op, http.Header{
+		requestID, err = s.try(ctx, m, op, term, http.Header{
 			"Amz-Sdk-Invocation-Id": invocation, "Amz-Sdk-Request": {"attempt=" + strconv.Itoa(attempt) + "; max=" + strconv.Itoa(most)}})
 		if err == nil || !s.options.Retryer.IsErrorRetryable(err) {
 			return requestID, err
@@ -169,7 +224,7 @@ func (s *shortcut) perform(ctx context.Context, m *model, op *operation) (reques
 }
 
 // try makes one request and reads its answer.
-func (s *shortcut) try(ctx context.Context, m *model, op *operation, header http.Header) (requestID string, err error) {
+func (s *shortcut) try(ctx context.Context, m *model, op *operation, term uint64, header http.Header) (requestID string, err error) {
 	maps.Copy(header, m.header)
 	header["X-Amz-Target"] = op.target
 	u := m.url // the signer writes into it
@@ -183,10 +238,11 @@ func (s *shortcut) try(ctx context.Context, m *model, op *operation, header http
 			return "", errUnsure
 		}
 		sum := sha256.Sum256(op.body)
-		if err := s.options.HTTPSignerV4.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), m.service, m.region, time.Now()); err != nil {
+		if err := s.options.HTTPSignerV4.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), m.service, m.region, time.Now().Add(time.Duration(s.skew.Load()))); err != nil {
 			return "", errUnsure
 		}
 	}
+	s.counts.shortcut.Add(1)
 	resp, err := s.doer.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -196,7 +252,8 @@ func (s *shortcut) try(ctx context.Context, m *model, op *operation, header http
 	}
 	defer func() { _ = resp.Body.Close() }() // it has been read
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
-		s.off.Store(true)
+		s.counts.refused.Add(1)
+		s.trust.refused(term)
 		return "", errUnsure
 	}
 	requestID = resp.Header.Get("X-Amzn-Requestid")

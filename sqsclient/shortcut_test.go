@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -294,8 +295,74 @@ func TestTheShortcutIsForThoseWhoAskAndEndsWithARefusal(t *testing.T) {
 	if viaSDK(asked); len(requests) != 6 {
 		t.Errorf("%d requests: a refused one is made again by the SDK", len(requests))
 	}
+	if viaSDK(asked); len(requests) != 7 {
+		t.Errorf("%d requests: while there are refusals the SDK makes them alone", len(requests))
+	}
 	status = 200
-	if !viaSDK(asked) || len(requests) != 7 {
-		t.Error("the shortcut is taken although the service refused it")
+	if !viaSDK(asked) || len(requests) != 8 {
+		t.Error("the shortcut is taken although its latest request was refused")
+	}
+	if viaSDK(asked) {
+		t.Error("the shortcut is not taken again after a success")
+	}
+	if got, want := sqsclient.StatsOf(client), (sqsclient.Stats{Shortcut: 3, Refused: 1, SDK: 4}); got != want {
+		t.Errorf("the counts are %+v, want %+v", got, want)
+	}
+}
+
+// A receive is answered 403 once, as while a credential is rotated: the ones
+// after it cost as little as those before.
+func TestOneRefusalDoesNotMakeEveryReceiveDear(t *testing.T) {
+	status, answer := 200, `{}`
+	client := newClient(t, sqsclient.Settings{Region: "eu-west-1", Endpoint: "http://sqs.internal"}, keys,
+		sqsclient.WithHTTPClient(doerFunc(func(r *http.Request) (*http.Response, error) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			s, b := status, answer
+			status, answer = 200, `{}`
+			return &http.Response{StatusCode: s, Header: http.Header{"X-Amzn-Requestid": {"id"}}, Body: io.NopCloser(strings.NewReader(b)), ContentLength: int64(len(b)), Request: r}, nil
+		})))
+	ctx := sqsclient.WithShortcut(t.Context())
+	in := &sqs.ReceiveMessageInput{QueueUrl: aws.String("http://sqs.internal/1/q"), MaxNumberOfMessages: 10}
+	receive := func() {
+		if _, err := client.ReceiveMessage(ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cost := func() float64 { return testing.AllocsPerRun(200, receive) }
+	receive()
+	before := cost()
+	status, answer = 403, `{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"expired"}`
+	receive() // the SDK's request after the refused one is answered well
+	if after := cost(); after > 1.05*before {
+		t.Errorf("a receive took %.0f allocations, and after one 403 takes %.0f", before, after)
+	}
+}
+
+// The machine's clock is an hour behind the service's. The SDK finds out from
+// the refusal; the shortcut signs with the same time and is not refused again.
+func TestTheShortcutAllowsForAWrongClockAsTheSDKDoes(t *testing.T) {
+	const behind = time.Hour
+	var refused, well int
+	client := newClient(t, sqsclient.Settings{Region: "eu-west-1", Endpoint: "http://sqs.internal", MaxBackoff: 1}, keys,
+		sqsclient.WithHTTPClient(doerFunc(func(r *http.Request) (*http.Response, error) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			now := time.Now().Add(behind)
+			header := http.Header{"X-Amzn-Requestid": {"id"}, "Date": {now.UTC().Format(http.TimeFormat)}}
+			status, answer := 200, `{}`
+			if at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); err != nil || now.Sub(at).Abs() > 5*time.Minute {
+				refused++
+				status, answer = 403, `{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired"}`
+			} else {
+				well++
+			}
+			return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(answer)), ContentLength: int64(len(answer)), Request: r}, nil
+		})))
+	for range 20 {
+		if _, err := client.ReceiveMessage(sqsclient.WithShortcut(t.Context()), &sqs.ReceiveMessageInput{QueueUrl: aws.String("http://sqs.internal/1/q")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stats := sqsclient.StatsOf(client); well != 20 || refused > 2 || stats.Shortcut < 18 {
+		t.Errorf("%d answered well, %d refused; the counts are %+v; want 20, at most 2, and 18 by the shortcut", well, refused, stats)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,19 +25,46 @@ func Recovery(next RawHandler) RawHandler {
 
 // Logging logs the end of every attempt: a failed one at WARN, with the stack
 // of a panic; one that waits for an open breaker at INFO; one that is done or
-// snoozed at DEBUG. The record's ctx is the job's, so the chassis' logger adds
-// task, exec_id, attempt and job to it.
+// snoozed at DEBUG. Of those that wait for a breaker one a second is logged at
+// INFO, with the number since the last (not_logged), and the others at DEBUG:
+// in an outage there are thousands. The record's ctx is the job's, so the
+// chassis' logger adds task, exec_id, attempt and job to it.
 func Logging(log *slog.Logger) Middleware {
+	waits := &limiter{every: time.Second}
 	return func(next RawHandler) RawHandler {
 		return func(ctx context.Context, job Job[json.RawMessage]) error {
 			err := next(ctx, job)
 			level, message := ending(err)
+			var extra []slog.Attr
+			if level == slog.LevelInfo {
+				muted, ok := waits.allow(time.Now())
+				if extra = append(extra, slog.Int64("not_logged", muted)); !ok {
+					level, extra = slog.LevelDebug, nil
+				}
+			}
 			if log.Enabled(ctx, level) {
-				logEnd(ctx, log, level, message, job.Info, err)
+				logEnd(ctx, log, level, message, job.Info, err, extra...)
 			}
 			return err
 		}
 	}
+}
+
+// limiter lets one event through in so long. It is safe for several goroutines.
+type limiter struct {
+	every time.Duration
+	last  atomic.Int64 // nanoseconds of the epoch; 0: none yet
+	muted atomic.Int64
+}
+
+// allow reports whether the event goes through, and how many have not since the
+// last that did.
+func (o *limiter) allow(t time.Time) (muted int64, ok bool) {
+	last := o.last.Load()
+	if last != 0 && t.UnixNano()-last < int64(o.every) && t.UnixNano() >= last || !o.last.CompareAndSwap(last, t.UnixNano()) {
+		return o.muted.Add(1), false
+	}
+	return o.muted.Swap(0), true
 }
 
 // ending is how loud the end of an attempt is, and its words.
@@ -57,7 +85,7 @@ func ending(err error) (slog.Level, string) {
 	return slog.LevelWarn, "task attempt ended with an error"
 }
 
-func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message string, info *Info, err error) {
+func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message string, info *Info, err error, extra ...slog.Attr) {
 	if err == nil {
 		log.LogAttrs(ctx, level, message)
 		return
@@ -67,7 +95,7 @@ func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message str
 	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
-	log.LogAttrs(ctx, level, message, attrs...)
+	log.LogAttrs(ctx, level, message, append(attrs, extra...)...)
 }
 
 // Timing tells observe how long each attempt took and how it ended.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -61,11 +62,24 @@ type attempt struct {
 	system     *actor.ActorSystem
 	monitor    *Monitor
 	meter      *meter
-	reply      *actor.PID  // task actors: where their answer goes
 	watch      *time.Timer // the dispatcher's: deadline, then abandonment
+	stint      stint       // the dispatcher's
 	graced     bool        // the dispatcher's: its ctx is over, it gets time to end
 	hung       bool        // the dispatcher's: it did not
-	idle       atomic.Bool // task actors: its Receive of the Execute is over, answered or not
+	stall      stall       // the dispatcher's: what is known of its moving
+
+	child *actor.PID // its actor
+	pid   actor.PID  // child of a task actor points to it
+
+	// Of task actors:
+	props  *taskProps
+	parent *supervision.Parent
+	reply  *actor.PID // where their answer goes
+	birth  atomic.Int32
+	within atomic.Bool   // being made, or in a Receive
+	moves  atomic.Uint32 // messages received
+	ends   bool          // the actor's own: it is stopping
+	leaves departure     // the dispatcher's: it was asked to stop
 }
 
 // forsake gives up on an attempt that is under way; false if it has answered.
@@ -75,7 +89,7 @@ func (a *attempt) forsake() bool {
 		return false
 	}
 	a.monitor.hung.Add(1)
-	if a.idle.Load() { // an actor that went on to other things
+	if a.props != nil && !a.within.Load() { // an actor that went on to other things
 		a.gone()
 	}
 	return true
@@ -184,40 +198,3 @@ func failure(err error) error {
 
 func (answerTo) SendSystemMessage(*actor.PID, any) {}
 func (answerTo) Stop(*actor.PID)                   {}
-
-// wedged tells the dispatcher that a task actor's goroutine ended by Goexit: its
-// mailbox will never run again.
-type wedged struct{ who *actor.PID }
-
-// guarded returns props whose panics carry their stack and whose Goexit is told.
-func guarded(props *actor.Props) *actor.Props {
-	p := *props
-	return p.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
-		return func(ctx actor.ReceiverContext, env *actor.MessageEnvelope) {
-			returned := false
-			m, execute := env.Message.(*Execute)
-			defer func() {
-				if execute && m.run != nil {
-					m.run.idle.Store(true)
-					m.run.gone()
-				}
-				switch v := recover().(type) {
-				case nil:
-					if !returned {
-						ctx.ActorSystem().Root.Send(ctx.Parent(), &wedged{who: ctx.Self()})
-					}
-				case *task.PanicError:
-					panic(v)
-				default:
-					panic(&task.PanicError{Value: v, Stack: debug.Stack()})
-				}
-			}()
-			if execute && m.check() != nil {
-				ctx.ActorSystem().Root.Send(env.Sender, m.check())
-			} else {
-				next(ctx, env)
-			}
-			returned = true
-		}
-	}))
-}

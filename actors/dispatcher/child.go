@@ -2,56 +2,38 @@ package dispatcher
 
 import (
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/task"
 )
 
-// The children: one supervised actor an execution.
+// The children: one supervised actor an attempt. It ends with its attempt,
+// however that ends; the next attempt has an actor of its own.
 
-// sendToChild hands a to e's child: a new one, or the old one restarted.
-func (d *dispatcher) sendToChild(e *execution, a *attempt) error {
-	if e.child == nil {
-		child, err := d.spawn(e.entry.props)
-		if err != nil {
-			return err
-		}
-		e.child = child
-		d.children[child.Id] = e
-	} else {
-		d.restart(e.child)
+// sendToChild makes the actor of a and hands it the Execute.
+func (d *dispatcher) sendToChild(e *execution, a *attempt) {
+	t := e.entry
+	if t.actor == nil {
+		a.child = d.ctx.Spawn(d.runners)
+		e.child = a.child
+		d.children[a.child.Id] = a
+		d.ctx.Send(a.child, &a.execute)
+		return
 	}
-	if !e.entry.actor {
-		d.ctx.Send(e.child, &a.execute)
-		return nil
-	}
-	name := d.self.Id + "/answer" + d.system.ProcessRegistry.NextId()
-	a.reply, _ = d.system.ProcessRegistry.Add(answerTo{a}, name)
-	d.ctx.RequestWithCustomSender(e.child, &a.execute, a.reply)
-	return nil
-}
-
-// restart makes child a new instance, which alone gets what is sent to it from
-// now on. One that answered instead of failing still takes messages, and would
-// until its own children have ended, so its mailbox is suspended first; the
-// restart resumes it.
-func (d *dispatcher) restart(child *actor.PID) {
-	if process, ok := d.system.ProcessRegistry.Get(child); ok {
-		process.SendSystemMessage(child, &actor.SuspendMailbox{})
-	}
-	d.ctx.(actor.Supervisor).RestartChildren(child)
-}
-
-// spawn makes a child; a panic of the user's producer is an error.
-func (d *dispatcher) spawn(props *actor.Props) (pid *actor.PID, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("the task actor could not be made: %w", &task.PanicError{Value: v, Stack: debug.Stack()})
-		}
-	}()
-	return d.ctx.Spawn(props), nil
+	// The actor of a user's props is spawned by a goroutine of the crew, under
+	// a PID that is known before. It is no child in the books of Proto.Actor,
+	// which would let the dispatcher end and restart no sooner than it.
+	a.props, a.parent = t.actor, d.parent
+	a.within.Store(true)
+	registry := d.system.ProcessRegistry
+	id := registry.NextId()
+	a.pid.Address, a.pid.Id = d.self.Address, d.self.Id+"/"+id
+	a.child = &a.pid
+	a.reply, _ = registry.Add(answerTo{a}, d.self.Id+"/answer"+id)
+	e.child = a.child
+	d.children[a.child.Id] = a
+	d.crew.run(job{a: a})
 }
 
 // release frees what an attempt holds besides its ctx.
@@ -64,25 +46,100 @@ func (d *dispatcher) release(a *attempt) {
 	}
 }
 
-// dismiss stops e's child.
-func (d *dispatcher) dismiss(e *execution) {
+// dismiss stops the child of a, if there still is one.
+func (d *dispatcher) dismiss(a *attempt) {
+	e := a.exec
 	if e.child == nil {
 		return
 	}
-	delete(d.children, e.child.Id)
-	d.ctx.Stop(e.child)
 	e.child = nil
-}
-
-// onTerminated: a child that ends while its attempt is under way was stopped by
-// someone else, or stopped itself without an answer.
-func (d *dispatcher) onTerminated(m *actor.Terminated) {
-	e := d.children[m.Who.Id]
-	if e == nil {
+	if a.props == nil {
+		delete(d.children, a.child.Id)
+		d.ctx.Stop(a.child)
 		return
 	}
-	a := e.cur
-	if a != nil && a.state.Load() != answered {
+	d.departures.add(a, time.Now())
+	d.armDepartures()
+	switch {
+	case a.birth.CompareAndSwap(unborn, unwanted): // the one who spawns it stops it
+	case a.props.foreign:
+		d.crew.run(job{f: func() { a.system.Root.Stop(a.child) }})
+	default:
+		d.ctx.Stop(a.child)
+	}
+}
+
+// overstayed is the tick of the oldest departure.
+type overstayed struct{}
+
+// IgnoreDeadLetterLogging keeps a late one out of the log.
+func (*overstayed) IgnoreDeadLetterLogging() {}
+
+// armDepartures sets the timer of the oldest departure, unless it is set.
+func (d *dispatcher) armDepartures() {
+	if d.departing != nil || d.departures.first == nil {
+		return
+	}
+	root, self := d.system.Root, d.self
+	wait := time.Until(d.departures.first.at.Add(d.graceTime()))
+	d.departing = time.AfterFunc(wait, func() { root.Send(self, &overstayed{}) })
+}
+
+// hurryDepartures sets the timer anew: less time is left to the task actors that
+// are stopping.
+func (d *dispatcher) hurryDepartures() {
+	if d.departing != nil {
+		d.departing.Stop()
+		d.departing = nil
+	}
+	d.armDepartures()
+}
+
+// onOverstayed buries the task actors that have not ended in time.
+func (d *dispatcher) onOverstayed() {
+	d.departing = nil
+	now := time.Now()
+	for f := d.departures.first; f != nil && now.Sub(f.at) >= d.graceTime(); f = d.departures.first {
+		d.bury(f)
+		e := f.a.exec
+		e.entry.meter.abandoned.Add(1)
+		d.log.WarnContext(f.a.ctx, "task actor abandoned: it did not end within abandon_after of its stop; it blocks, or a child of it does",
+			"pid", f.a.child.Id, "stopping_for", now.Sub(f.at))
+		d.emit(Abandoned, e, nil)
+	}
+	d.armDepartures()
+	d.drainProgress()
+}
+
+// bury gives up on a task actor that does not end: nothing waits for it, and
+// what is sent to it is a dead letter.
+func (d *dispatcher) bury(f *departure) {
+	d.departures.bury(f)
+	d.system.ProcessRegistry.Remove(f.a.child)
+}
+
+// endedChild is a Terminated that came a little early.
+type endedChild struct{ who *actor.PID }
+
+// onTerminated: a child has ended. One with its attempt under way was stopped by
+// a stranger, or stopped itself without an answer.
+func (d *dispatcher) onTerminated(m *actor.Terminated) {
+	if m.Who == nil {
+		return
+	}
+	a := d.children[m.Who.Id]
+	if _, alive := d.system.ProcessRegistry.GetLocal(m.Who.Id); alive {
+		return // it was forged
+	}
+	switch {
+	case a == nil:
+		d.unsubscribe(m.Who)
+		return
+	case a.leaves.a != nil:
+		d.departed(a)
+		return
+	}
+	if a.state.Load() != answered {
 		var mine bool
 		if a.reply != nil {
 			mine = a.state.CompareAndSwap(underWay, answered)
@@ -90,40 +147,65 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 			mine = a.forsake()
 		}
 		if !mine {
-			d.ctx.Send(d.self, m) // again, when its answer is written
+			d.ctx.Send(d.self, &endedChild{m.Who}) // again, when its answer is written
 			return
 		}
 		a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)
 	}
-	delete(d.children, m.Who.Id)
-	e.child = nil
-	if a != nil { // else it waits, and the next attempt spawns anew
-		d.onAnswered(a) // an answer as well: a failure that was told to the child has gone with it
+	d.lose(a)
+	d.onAnswered(a) // an answer as well: a failure that was told to the child has gone with it
+}
+
+// departed takes a task actor that was asked to stop out of the books.
+func (d *dispatcher) departed(a *attempt) {
+	delete(d.children, a.child.Id)
+	d.departures.bury(&a.leaves)
+	a.gone()
+	d.drainProgress()
+}
+
+// lose takes the child of a, which is no more, out of the books.
+func (d *dispatcher) lose(a *attempt) {
+	delete(d.children, a.child.Id)
+	a.exec.child = nil
+}
+
+// onStillborn: a task actor could not be spawned. Its attempt fails apart.
+func (d *dispatcher) onStillborn(m *stillborn) {
+	if d.children[m.a.child.Id] != m.a {
+		return
 	}
+	if m.a.leaves.a != nil {
+		d.departed(m.a)
+		return
+	}
+	d.lose(m.a)
 }
 
 // onWedged: a task actor ended its goroutine by Goexit. Its mailbox will never
 // run again, so it is taken out of the books by hand.
 func (d *dispatcher) onWedged(m *wedged) {
-	e := d.children[m.who.Id]
-	d.bury(m.who)
-	if e == nil || e.child == nil {
+	d.system.ProcessRegistry.Remove(m.who)
+	a := d.children[m.who.Id]
+	switch {
+	case a == nil:
+		return
+	case a.leaves.a != nil:
+		d.departed(a)
 		return
 	}
-	delete(d.children, m.who.Id)
-	e.child = nil
-	if a := e.cur; a != nil && a.state.CompareAndSwap(underWay, answered) {
+	d.lose(a)
+	if a.state.CompareAndSwap(underWay, answered) {
 		a.out, a.took = outcome{kind: outFailed, err: task.ErrGoexit}, time.Since(a.started)
 		d.onAnswered(a)
 	}
 }
 
-// bury takes a child that can not stop out of the dispatcher's children, which
-// would otherwise hold up its own stop for ever.
-func (d *dispatcher) bury(child *actor.PID) {
-	d.system.ProcessRegistry.Remove(child)
-	if self, ok := d.system.ProcessRegistry.GetLocal(d.self.Id); ok {
-		self.SendSystemMessage(d.self, &actor.Terminated{Who: child})
+// onStopping: a task actor stops with its attempt under way. It may answer yet,
+// or end; if it does neither it is abandoned.
+func (d *dispatcher) onStopping(m *stopping) {
+	if e := m.a.exec; e.cur == m.a && d.execs[e.lease] == e && !m.a.graced {
+		d.interrupt(m.a, ErrNoAnswer)
 	}
 }
 
@@ -152,11 +234,15 @@ const drainGrace = 500 * time.Millisecond
 func (d *dispatcher) grace(a *attempt) {
 	root, self := d.system.Root, d.self
 	a.graced = true
-	wait := d.AbandonAfter
+	a.watch = time.AfterFunc(d.graceTime(), func() { root.Send(self, &overdue{a}) })
+}
+
+// graceTime is abandon_after, cut short when a drain's time is over.
+func (d *dispatcher) graceTime() time.Duration {
 	if d.drain != nil && d.drain.over {
-		wait = min(wait, drainGrace)
+		return min(d.AbandonAfter, drainGrace)
 	}
-	a.watch = time.AfterFunc(wait, func() { root.Send(self, &overdue{a}) })
+	return d.AbandonAfter
 }
 
 func (d *dispatcher) onOverdue(m *overdue) {
@@ -181,12 +267,11 @@ func (d *dispatcher) abandon(e *execution, a *attempt) {
 	d.log.ErrorContext(a.ctx, "handler abandoned: it ignored the end of its ctx",
 		"running_for", time.Since(a.started), "stack", stackOf(a))
 	d.emit(Abandoned, e, nil)
-	if a.reply != nil && e.child != nil {
-		child := e.child
-		d.dismiss(e)
-		d.bury(child)
+	a.hung = true
+	d.dismiss(a)
+	if a.props != nil && a.within.Load() { // a silent one can still be stopped
+		d.bury(&a.leaves)
 	}
 	a.out, a.took = outcome{kind: outFailed, err: fmt.Errorf("%w (%w)", ErrAbandoned, contextCause(a))}, time.Since(a.started)
-	a.hung = true
 	d.onAnswered(a)
 }

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -136,6 +137,54 @@ func (c *Client) Inspect(ctx context.Context, execID string, limit int) (*Execut
 		all.List = all.List[:limit]
 	}
 	return all, nil
+}
+
+// Subscribe sends the events of all its dispatchers to the actor to, by credits
+// of each dispatcher: see the message.
+func (c *Client) Subscribe(ctx context.Context, to *actor.PID, credits int) error {
+	return allDone(ask(ctx, c, "Subscribe", func(reply chan<- *Controlled) any {
+		return &Subscribe{To: to, Credits: credits, reply: reply}
+	}))
+}
+
+// Unsubscribe ends a Subscribe.
+func (c *Client) Unsubscribe(ctx context.Context, to *actor.PID) error {
+	return allDone(ask(ctx, c, "Unsubscribe", func(reply chan<- *Controlled) any { return &Unsubscribe{To: to, reply: reply} }))
+}
+
+// allDone is the first error of what is asked of all.
+func allDone(answers []*Controlled, err error) error {
+	for _, r := range answers {
+		if err == nil {
+			err = r.Err
+		}
+	}
+	return err
+}
+
+// Signal sends message to the task actors that run execID at this time, and
+// returns how many there are: more than one if the queue has delivered a message
+// twice. None is an error: it is not running here, it waits for its next attempt,
+// or a function runs it. The sender of the message is nil.
+func (c *Client) Signal(ctx context.Context, execID string, message any) (int, error) {
+	if execID == "" {
+		return 0, errors.New("signal: no exec_id is given: name the execution")
+	}
+	found, err := c.Inspect(ctx, execID, 0)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, e := range found.List {
+		if e.PID != nil {
+			c.root.Send(e.PID, message)
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, fmt.Errorf("signal: no task actor runs execution %q here", execID)
+	}
+	return n, nil
 }
 
 // Stats asks the actor for its numbers, of several the first for its own;

@@ -595,3 +595,31 @@ func TestCompat3_UnknownNameOfAScheduledTaskSpendsNothing(t *testing.T) {
 		}
 	})
 }
+
+// The first record of an unknown task came when it was given up, after 8 min,
+// and one message cost 150 requests.
+func TestAnUnknownTaskIsLoggedAtItsFirstDeliveryWithTheLikelyName(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		r.handle("welcome", func(context.Context, raw) error { return nil })
+		r.send("welcmoe", nil)
+		r.settle()
+		log := r.log.String()
+		for _, want := range []string{"level=WARN", "not registered", "task=welcmoe", "likely=welcome", "dead_letter_after=8m20s"} {
+			if !strings.Contains(log, want) {
+				t.Errorf("%q is not in the log: %s", want, log)
+			}
+		}
+		r.after(501 * time.Second)
+		r.inspect(func(q *queue) {
+			if n := len(q.settles); n > 12 {
+				t.Errorf("the message was delivered %d times", n)
+			}
+		})
+		if dead := r.dead(); len(dead) != 1 || dead[0].Reason != task.ReasonUnknown {
+			t.Errorf("dead letters %+v", dead)
+		}
+		if n := strings.Count(r.log.String(), "level=WARN"); n != 1 {
+			t.Errorf("%d warnings for one name", n)
+		}
+	})
+}

@@ -30,9 +30,12 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	if a.stop != nil {
 		a.stop()
 	}
+	d.dismiss(a)
+	d.unstall(a)
 	e.cur = nil
 	e.runs++
 	d.slots.running--
+	d.turnover.ended(&a.stint, a.took)
 	e.entry.running--
 	d.monitor.running.Add(-1)
 	e.entry.meter.running.Add(-1)
@@ -115,6 +118,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	if out.kind == outFailed || out.kind == outRefused {
 		e.msg.LastError = task.ErrorText(out.err.Error())
 	}
+	verdict.wait = d.noteLimits(e, out, verdict, now)
 	switch verdict.kind {
 	case finish:
 		d.settle(e, &poller.Settle{Lease: e.lease})
@@ -155,7 +159,7 @@ func (d *dispatcher) spends(t *entry) bool {
 // logEnd logs the end of a task actor's attempt, as the middleware around a
 // function does.
 func (d *dispatcher) logEnd(a *attempt, err error) {
-	end := task.Logging(d.log)(func(context.Context, task.Job[json.RawMessage]) error { return err })
+	end := d.logging(func(context.Context, task.Job[json.RawMessage]) error { return err })
 	_ = end(a.ctx, task.Job[json.RawMessage]{Info: &a.info}) // it is err
 }
 
@@ -177,7 +181,7 @@ func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 	default:
 		m.interrupted.Add(1)
 	}
-	if e.entry.actor {
+	if e.entry.actor != nil {
 		d.logEnd(a, out.err)
 	}
 	d.emit(kind, e, func(ev *Event) {

@@ -11,54 +11,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// The operator's commands, the registry, the clock ticks.
-
-func (d *dispatcher) onRegister(m *Register) {
-	respond(d, m.reply, d.register(m))
-	d.pump()
-}
-
-// validate tells what is wrong with a registration.
-func (m *Register) validate() error {
-	switch {
-	case m.Spec.Err() != nil:
-		return m.Spec.Err()
-	case m.Spec.Name == "":
-		return errors.New("register a task: its name is empty")
-	case (m.Handler == nil) == (m.Props == nil):
-		return fmt.Errorf("register task %q: give either a handler or the props of its actor", m.Spec.Name)
-	}
-	return nil
-}
-
-func (d *dispatcher) register(m *Register) *Registered {
-	if err := m.validate(); err != nil {
-		return &Registered{Err: err}
-	}
-	t := d.registry[m.Spec.Name]
-	replaced := t != nil
-	if replaced {
-		d.log.Warn("a task is registered again: the new one replaces the old", "task", m.Spec.Name)
-	} else {
-		t = &entry{meter: d.monitor.meter(m.Spec.Name)}
-		d.registry[m.Spec.Name] = t
-	}
-	t.spec = m.Spec.WithDefaults()
-	spec := t.spec // the meter is read from outside
-	t.meter.spec.Store(&spec)
-	t.meter.registered.Store(true)
-	t.props, t.chain, t.actor = d.runners, nil, false
-	if m.Props != nil {
-		t.props, t.actor = guarded(m.Props), true
-	} else {
-		t.chain = task.Chain(m.Handler, append(slices.Clone(d.middleware), m.Spec.Middleware...)...)
-	}
-	d.unpark(t, len(t.parked))
-	if d.early == nil { // else Started asks for all at once
-		d.lookAtOnFail(t.spec)
-	}
-	return &Registered{Replaced: replaced}
-}
+// The operator's commands, the clock ticks.
 
 // onResize keeps what scaling has added, as far as the new limits let it.
 func (d *dispatcher) onResize(m *Resize) {
@@ -254,6 +207,7 @@ func (d *dispatcher) onTick() {
 			d.interrupt(e.cur, ErrLeaseEnd)
 		}
 	}
+	d.watchStalls(now)
 	if d.slots.workers > d.Workers {
 		d.count()
 	}

@@ -18,19 +18,22 @@ type crew struct {
 	most int32 // idle ones that are kept
 }
 
-// job is either a function or an attempt of a function task.
+// job is either a function or the beginning of an attempt.
 type job struct {
 	f     func()
 	a     *attempt
-	child *actor.PID
+	child *actor.PID // of a function task
 }
 
 func (j job) do() {
-	if j.a != nil {
+	switch {
+	case j.a == nil:
+		j.f()
+	case j.a.props != nil:
+		j.a.hatch()
+	default:
 		j.a.run(j.child)
-		return
 	}
-	j.f()
 }
 
 func newCrew(most int) *crew {

@@ -165,27 +165,6 @@ func (d *dispatcher) rejected(e *execution, defects error) bool {
 	return false
 }
 
-// unknown postpones a message that is due and whose task nobody here knows:
-// another instance may, or this one after its next deployment.
-func (d *dispatcher) unknown(e *execution) {
-	d.emit(Unrecognised, e, nil)
-	seen := e.msg.Unknown + 1
-	if d.ordered { // no copy counts them
-		seen, _ = d.timing(e).counted(time.Now())
-	}
-	if seen > d.UnknownTasksRetries {
-		d.giveUp(e, task.ReasonUnknown, &UnknownTaskError{Name: e.msg.Name, Deliveries: seen})
-		return
-	}
-	e.entry.meter.postponed.Add(1)
-	if d.ordered {
-		d.hide(e, d.UnknownTasksDelay)
-		return
-	}
-	e.msg.Unknown = seen
-	d.reissue(e, d.UnknownTasksDelay)
-}
-
 // postpone gives a message back whose time has not come. It spends nothing.
 func (d *dispatcher) postpone(e *execution, p plan) {
 	e.entry.meter.postponed.Add(1)
@@ -246,8 +225,14 @@ func (d *dispatcher) tellDemand() {
 	d.noteChoked(choked)
 	blocked := choked || d.drain != nil || d.paused
 	free, ahead := d.permits.free, d.permits.ahead
+	now := time.Now()
+	if len(d.full) > 0 {
+		free = min(free, d.bearable(now))
+		ahead = min(ahead, free)
+	}
+	d.slots.soon = d.turnover.soon(now)
 	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
-		d.ctx.Send(d.poller, &poller.Want{Credits: n})
+		d.ctx.Send(d.poller, &poller.Want{Credits: n, Slots: d.slots.turning()})
 	}
 	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))
 	if d.drain == nil && d.MaxWorkers > d.Workers && !d.slots.free() {
@@ -284,10 +269,11 @@ func (d *dispatcher) limited(e *execution) bool {
 
 // park keeps e until its task may run; too many are given back.
 func (d *dispatcher) park(e *execution, now time.Time) {
-	if d.parked+d.held >= d.MaxHeld && !d.ordered {
-		d.giveBackUnrun(e, d.UnknownTasksDelay)
+	if !d.ordered && len(e.entry.parked) >= d.capacity(e.entry, now) {
+		d.refuse(e, now)
 		return
 	}
+	e.parked = true
 	d.parked++
 	e.enter(queued, now)
 	e.entry.parked = append(e.entry.parked, e)
@@ -309,7 +295,11 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	e.disarm()
 	a := newAttempt(e, d.core, d.self, d.system, now)
 	d.slots.running++
+	d.turnover.began(&a.stint, now)
 	e.entry.running++
+	if e.entry.spec.Concurrency > 0 {
+		e.entry.pace.add(now)
+	}
 	d.monitor.running.Add(1)
 	e.entry.meter.running.Add(1)
 	e.entry.meter.started.Add(1)
@@ -318,10 +308,7 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	e.enter(running, now)
 	d.noteDelay(e, now)
 	d.emit(Started, e, nil)
-	if err := d.sendToChild(e, a); err != nil {
-		a.finish(err, nil)
-		return
-	}
+	d.sendToChild(e, a)
 	if limit := e.entry.spec.Deadline; limit > 0 {
 		d.watch(a, limit)
 	}

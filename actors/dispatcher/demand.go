@@ -6,6 +6,7 @@ package dispatcher
 type slots struct {
 	workers     int
 	running     int // executions with an attempt under way
+	soon        int // of them, those that may end soon
 	outstanding int // credits given to the poller less deliveries; may be below zero
 }
 
@@ -23,16 +24,21 @@ func (s *slots) credits(queued, free, ahead int, blocked bool) int {
 		target = max(max(min(s.workers-s.running, free), min(ahead, s.workers))-queued, 0)
 	}
 	delta := target - s.outstanding
-	step := min(max(s.workers/8, 1), 10)
+	step := min(max(s.soon/8, 1), 10)
 	switch {
 	case delta >= step, delta > 0 && s.outstanding <= 0:
-	case delta <= -step, delta < 0 && blocked && s.outstanding > 0:
+	case delta <= -step, delta < 0 && blocked:
 	default:
 		return 0
 	}
 	s.outstanding += delta
 	return delta
 }
+
+// turning is the number of slots that take part in the turnover: credits that
+// are outstanding and those that may follow soon. At least 1, for the poller
+// reads 0 as unknown.
+func (s *slots) turning() int { return max(s.soon+s.outstanding, 1) }
 
 // scale is the rule of the Python chassis: l messages wait on the queue.
 func scale(workers, base, limit, factor, l int) int {

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors"
+	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/task"
@@ -28,22 +33,35 @@ type Config struct {
 	Shares     *actor.PID        // of the process's executions, if there are other pools beside this one; see package shares
 	Share      shares.Share      // this pool's part of them
 	Create     bool              // make the queue of the dead letters if it is not there
-	Context    context.Context   // parent of all handlers' ctxs, for its values; its end is not heeded
+	// Permanent spawns the dispatcher again under its name when it is stopped
+	// before a [Drain]: by a task actor that stops its parent, for example.
+	Permanent bool
+	// EndlessAfter is the time after which an attempt without a Deadline that has
+	// reported no progress counts as stalled. 0: 20 minutes.
+	EndlessAfter time.Duration
+	Context      context.Context // parent of all handlers' ctxs, for its values; its end is not heeded
 }
 
 // New returns the props of a pool's dispatcher. They are for one actor: what
 // must survive its restarts, the registry above all, lives in them. Settings
 // out of their range are an error.
 func New(cfg Config) (*actor.Props, error) {
-	errs := []error{cfg.Settings.Validate(), cfg.Share.Check()}
-	for _, t := range cfg.Tasks {
-		errs = append(errs, t.validate())
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(cfg.Settings.Validate(), cfg.Share.Check()); err != nil {
 		return nil, err
 	}
 	c := newCore(cfg)
-	return actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} }, actor.WithDispatcher(c.crew)), nil
+	var errs []error
+	for _, t := range cfg.Tasks {
+		r := t.prepare(c)
+		c.early, errs = append(c.early, r), append(errs, r.err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		c.crew.close()
+		return nil, err
+	}
+	c.props = actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} },
+		actor.WithDispatcher(c.crew), actor.WithMailbox(c.life.Mailbox))
+	return c.props, nil
 }
 
 // core is what survives a restart of the dispatcher. Only its current
@@ -57,10 +75,21 @@ type core struct {
 	monitor        *Monitor
 	tracer         trace.Tracer
 	middleware     []task.Middleware
+	logging        task.Middleware // the outermost of them; task actors have no other
 	base           context.Context
-	early          []*Register // of Config, until the first start
+	early          []*registration     // of Config, until the first start
+	registered     uint64              // registrations begun
+	children       map[string]*attempt // by the id of their actor, until that has ended
+	departures     departures          // task actors that are stopping
+	props          *actor.Props
+	permanent      bool
+	life           supervision.Life
+	subscribers    map[string]*subscriber // by the id of their PID
+	endlessAfter   time.Duration
+	departing      *time.Timer // of the oldest; nil: not set
 	registry       map[string]*entry
 	stranger       *entry // stands for all unknown names
+	unknownNames   unknownNames
 	crew           *crew
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
@@ -77,7 +106,7 @@ func newCore(cfg Config) *core {
 	c := &core{
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
-		base: context.Background(), registry: map[string]*entry{}, early: cfg.Tasks,
+		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
 		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{},
 		create: cfg.Create, found: map[string]bool{},
 	}
@@ -92,11 +121,16 @@ func newCore(cfg Config) *core {
 	}
 	c.crew = newCrew(2*max(c.Workers, c.MaxWorkers) + 16)
 	c.runners = runnerProps(c.crew)
+	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
+	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
+		c.endlessAfter = defaultEndless
+	}
 	if cfg.Context != nil {
 		c.base = context.WithoutCancel(cfg.Context)
 	}
 	c.log = c.log.With("pool", cfg.Pool)
-	c.middleware = append([]task.Middleware{task.Logging(c.log), task.Recovery}, cfg.Middleware...)
+	c.logging = task.Logging(c.log)
+	c.middleware = append([]task.Middleware{c.logging, task.Recovery}, cfg.Middleware...)
 	c.stranger = &entry{meter: c.monitor.meter("")}
 	return c
 }
@@ -105,13 +139,16 @@ func newCore(cfg Config) *core {
 type entry struct {
 	spec    task.Spec
 	chain   task.RawHandler // function tasks
-	props   *actor.Props    // of the child
-	actor   bool            // a user's own task actor
+	actor   *taskProps      // of a user's own task actor; nil for a function
+	seq     uint64          // of the registration in force
 	meter   *meter
 	running int
 	paused  bool
 	parked  []*execution // over the task's limit, or paused
 	claims  int          // asked for and not answered, where the limit is the process's
+	pace    pace         // of its starts
+	full    time.Time    // since when messages go back for want of room here; zero: none do
+	outage  bool         // of those, since a breaker refuses them
 }
 
 // dispatcher owns the registry, the slots and the executions of one pool.
@@ -122,7 +159,8 @@ type dispatcher struct {
 	system   *actor.ActorSystem
 	slots    slots
 	execs    map[poller.LeaseID]*execution
-	children map[string]*execution // by the child's PID id
+	again    *supervision.Respawn // nil unless a stranger stops the dispatcher
+	parent   *supervision.Parent  // of task actors: this dispatcher
 	groups   map[string]*group
 	ready    ready
 	suspects []*execution // wait to run isolated
@@ -139,6 +177,11 @@ type dispatcher struct {
 	counting     bool
 	ticking      bool
 	late         lateness
+
+	turnover  turnover
+	throttle  throttle
+	full      []*entry // tasks that have enough messages waiting here; the next ones go back
+	refilling bool     // refilled is on its way
 }
 
 // Receive implements actor.Actor.
@@ -170,10 +213,22 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onSlept(m)
 	case *deadlineOver:
 		d.onDeadlineOver(m)
+	case *refilled:
+		d.onRefilled()
 	case *ticked:
 		d.onTick()
 	case *wedged:
 		d.onWedged(m)
+	case *endedChild:
+		d.onTerminated(&actor.Terminated{Who: m.who})
+	case *stillborn:
+		d.onStillborn(m)
+	case *stopping:
+		d.onStopping(m)
+	case *overstayed:
+		d.onOverstayed()
+	case *registration:
+		d.onPrepared(m)
 	case *poller.Drained:
 		d.onPollerDrained()
 	case *poller.Flushed:
@@ -211,47 +266,72 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		respond(d, m.reply, d.monitor.Stats())
 	case *Drain:
 		d.onDrain(m)
+	case *Subscribe:
+		d.onSubscribe(m)
+	case *Unsubscribe:
+		d.onUnsubscribe(m)
 	case *actor.Started:
 		d.onStarted(ctx)
 	case *actor.Restarting:
-		d.monitor.restarts.Add(1)
-		d.epoch++
-		d.leave(ErrRestarted)
+		d.leaveFor(ErrRestarted)
 	case *actor.Stopping:
-		d.leave(ErrDrained)
+		if d.comesBack() {
+			d.again = d.life.Respawn(ctx)
+			d.leaveFor(ErrRestarted)
+		} else {
+			d.leave(ErrDrained)
+		}
 	case *actor.Stopped:
+		if d.again != nil {
+			d.respawn(ctx)
+			return
+		}
 		d.leaveShares()
+		d.endSubscriptions()
 		d.crew.close()
 		d.monitor.status.Store(int32(Stopped))
 	default:
-		d.monitor.strange.Add(1)
-		d.log.Warn("the dispatcher does not know this message", "type", fmt.Sprintf("%T", message))
+		if p := pointer(message); p != nil {
+			d.receiveCommand(ctx, p)
+		} else if actors.Refuse(ctx, hint) {
+			d.monitor.strange.Add(1)
+			d.log.Warn("the dispatcher does not know this message", "type", fmt.Sprintf("%T", message))
+		}
 	}
 }
 
-// respond answers a command: on its own channel, which has room for one, or
-// to the sender of a plain request.
-func respond[R any](d *dispatcher, reply chan<- *R, r *R) {
-	if reply != nil {
+// respond answers the command in hand.
+func respond[R any](d *dispatcher, reply chan<- *R, r *R) { respondTo(d, d.ctx.Sender(), reply, r) }
+
+// respondTo answers a command: on its own channel, which has room for one, or
+// to the sender of a plain request. That one's mailbox may be user's code, so a
+// crew member posts the answer.
+func respondTo[R any](d *dispatcher, sender *actor.PID, reply chan<- *R, r *R) {
+	switch {
+	case reply != nil:
 		select {
 		case reply <- r:
 		default: // answered already
 		}
-		return
+	case sender != nil:
+		d.post(sender, r)
 	}
-	if d.ctx.Sender() != nil {
-		d.ctx.Respond(r)
-	}
+}
+
+// post sends a message to an actor that is not of the chassis.
+func (d *dispatcher) post(to *actor.PID, message any) {
+	root := d.system.Root
+	d.crew.run(job{f: func() { root.Send(to, message) }})
 }
 
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
+	d.parent = supervision.Under(d.system, d.self)
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
-	d.children = map[string]*execution{}
 	d.groups = map[string]*group{}
 	for _, e := range d.registry {
-		e.running, e.parked = 0, nil
+		e.running, e.parked, e.full, e.outage = 0, nil, time.Time{}, false
 	}
 	for _, t := range d.early {
 		d.register(t)
@@ -259,7 +339,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.early = nil
 	m := d.monitor
 	m.workers.Store(int64(d.Workers))
-	for _, gauge := range []interface{ Store(int64) }{&m.running, &m.held, &m.queued, &m.settling} {
+	for _, gauge := range []interface{ Store(int64) }{&m.running, &m.stalled, &m.silent, &m.held, &m.queued, &m.settling} {
 		gauge.Store(0)
 	}
 	m.status.Store(int32(Running))
@@ -273,6 +353,37 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.pump()
 }
 
+// comesBack reports whether a stop is a stranger's.
+func (d *dispatcher) comesBack() bool { return d.permanent && d.drain == nil }
+
+// leaveFor is leave before the next incarnation.
+func (d *dispatcher) leaveFor(cause error) {
+	d.monitor.restarts.Add(1)
+	d.epoch++
+	d.leave(cause)
+}
+
+// respawn spawns the dispatcher again, under its name and its supervisor.
+func (d *dispatcher) respawn(ctx actor.Context) {
+	d.log.Error("the dispatcher was stopped by a stranger, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
+	if err := d.again.Spawn(ctx, d.props); err != nil {
+		d.log.Error("the dispatcher cannot begin again: no more tasks are taken", "pid", d.self.Id, "error", err)
+		d.monitor.status.Store(int32(Stopped))
+	}
+}
+
+// keepStack gives the panic of a child its stack, if it has none: one outside
+// of the guard, as in a continuation of ReenterAfter.
+func keepStack(f *actor.Failure) {
+	if _, ok := f.Reason.(error); !ok {
+		f.Reason = &task.PanicError{Value: f.Reason, Stack: debug.Stack()}
+		return
+	}
+	if _, ok := f.Reason.(runtime.Error); ok {
+		f.Reason = &task.PanicError{Value: f.Reason, Stack: debug.Stack()}
+	}
+}
+
 // leave ends what a stop or restart cannot take along: ctxs and timers. The
 // leases are released by the next Subscribe, or end.
 func (d *dispatcher) leave(cause error) {
@@ -282,43 +393,59 @@ func (d *dispatcher) leave(cause error) {
 			d.release(a)
 			a.cancel(cause)
 			a.forsake()
+			d.dismiss(a)
+			d.unstall(a)
 			d.monitor.running.Add(-1)
 			e.entry.meter.running.Add(-1)
 			e.entry.meter.interrupted.Add(1)
 			d.endSpan(a, outcome{kind: outInterrupted, err: cause}, nextDropped)
 		}
 	}
-	clear(d.children) // their ends come yet, and mean nothing
+	maps.DeleteFunc(d.children, func(_ string, a *attempt) bool { return a.props == nil }) // their ends come yet, and mean nothing
 	clear(d.execs)
 }
 
 // HandleFailure implements actor.SupervisorStrategy: the failure of a child is
-// the failure of its attempt, decided by the task's budget.
-func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
-	rs.Fail()
-	e := d.children[child.Id]
-	if e == nil {
-		d.ctx.Stop(child)
+// the failure of its attempt, decided by the task's budget. A child is never
+// restarted: the next attempt has a child of its own.
+func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, message any) {
+	if child == nil {
 		return
 	}
-	a, told := message.(*attempt)
-	if !told { // a panic of a task actor
-		if _, ours := actor.UnwrapEnvelopeMessage(message).(*Execute); !ours {
-			// Not the Execute failed but something before it (its start) or beside
-			// it. The Execute may still be in the mailbox, where a restart would run
-			// it: the next attempt gets an actor of its own.
-			d.dismiss(e)
+	a := d.children[child.Id]
+	switch {
+	case a == nil:
+		d.ctx.Stop(child)
+		return
+	case a.leaves.a != nil:
+		d.logLateFailure(a, reason)
+		switch message.(type) {
+		case *actor.Stop, *actor.Terminated: // past the guard: it will never end
+			d.bury(&a.leaves)
+			d.drainProgress()
 		}
-		a = e.cur
-		if a == nil {
-			return // it waits: the next attempt restarts or replaces it
-		}
+		return
+	}
+	if _, told := message.(*attempt); !told { // a panic of a task actor
 		if !a.state.CompareAndSwap(underWay, answered) {
-			return // its answer is on the way
+			d.logLateFailure(a, reason) // its answer is on the way
+			return
 		}
 		a.out, a.took = read(asError(reason), failed), time.Since(a.started)
 	}
 	d.onAnswered(a)
+}
+
+// logLateFailure logs a panic of a task actor that changes nothing: its attempt
+// is over.
+func (d *dispatcher) logLateFailure(a *attempt, reason any) {
+	err := read(asError(reason), failed).err
+	attrs := []any{"pid", a.child.Id, "error", err}
+	var p *task.PanicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	d.log.WarnContext(a.ctx, "task actor panicked after its attempt was over", attrs...)
 }
 
 func asError(reason any) error {

@@ -39,7 +39,7 @@ func (d *dispatcher) onDrain(m *Drain) {
 		if reply != nil {
 			reply <- r
 		} else if sender != nil {
-			d.ctx.Send(sender, r)
+			d.post(sender, r)
 		}
 	})
 	if dr.done {
@@ -104,6 +104,7 @@ func (d *dispatcher) onDrainOver(m *drainOver) {
 		return
 	}
 	dr.over = true
+	d.hurryDepartures()
 	for _, e := range d.find("") {
 		if e.phase == running {
 			d.interrupt(e.cur, ErrDrained)
@@ -119,10 +120,11 @@ func (d *dispatcher) onPollerDrained() {
 	}
 }
 
-// drainProgress flushes once nothing is left to be settled.
+// drainProgress flushes once nothing is left to be settled and no task actor
+// stops any more.
 func (d *dispatcher) drainProgress() {
 	dr := d.drain
-	if dr == nil || dr.flushing || dr.done || !dr.pollerDone || len(d.execs) > 0 {
+	if dr == nil || dr.flushing || dr.done || !dr.pollerDone || len(d.execs) > 0 || d.departures.waiting > 0 {
 		return
 	}
 	dr.flushing = true

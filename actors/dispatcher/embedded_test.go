@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +40,23 @@ type embedded struct {
 	pid, pull *actor.PID
 	kill      context.CancelFunc
 	workers   int // 0: the default
+	poller    *poller.Poller
+	latency   time.Duration // of each request to the queue
+	requests  atomic.Int64
+}
+
+// distant is the way to the queue: it counts requests, and answers take e.latency.
+type distant struct {
+	e    *embedded
+	next *http.Client
+}
+
+func (d *distant) Do(r *http.Request) (*http.Response, error) {
+	d.e.requests.Add(1)
+	if d.e.latency > 0 {
+		time.Sleep(d.e.latency)
+	}
+	return d.next.Do(r)
 }
 
 func newEmbedded(t *testing.T, system *actor.ActorSystem) *embedded {
@@ -47,15 +66,16 @@ func newEmbedded(t *testing.T, system *actor.ActorSystem) *embedded {
 
 func newEmbeddedOf(t *testing.T, system *actor.ActorSystem, workers int) *embedded {
 	t.Helper()
+	e := &embedded{t: t, system: system, workers: workers}
 	srv, err := localsqs.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := sqsclient.New(context.Background(), sqsclient.Settings{}, sqsclient.WithHTTPClient(srv.HTTPClient()))
+	client, err := sqsclient.New(context.Background(), sqsclient.Settings{}, sqsclient.WithHTTPClient(&distant{e, srv.HTTPClient()}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &embedded{t: t, system: system, srv: srv, client: client, sender: poller.NewSender(client), workers: workers}
+	e.srv, e.client, e.sender = srv, client, poller.NewSender(client)
 	for _, name := range []string{"pool_dead", "pool"} {
 		if e.url, err = poller.EnsureQueue(context.Background(), client, name, poller.EnsureOptions{Create: true}); err != nil {
 			t.Fatal(err)
@@ -73,6 +93,7 @@ func (e *embedded) up() {
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	e.poller = p
 	e.pull = e.system.Root.Spawn(p.Props())
 	e.mon = dispatcher.NewMonitor()
 	props, err := dispatcher.New(dispatcher.Config{

@@ -13,17 +13,18 @@ var ErrSilentDeliveries = errors.New("its deliveries ended without a word (crash
 // ErrNotKept says that a task is scheduled for later than its FIFO queue keeps it.
 var ErrNotKept = errors.New("dispatcher: the queue cannot keep the task until it is due")
 
-// UnknownTaskError says that nobody knew a task's name for too long.
+// UnknownTaskError says that a message waited in vain for a process that knows
+// its task.
 type UnknownTaskError struct {
-	Name       string // empty: the message names no task
-	Deliveries int
+	Name   string        // empty: the message names no task
+	Waited time.Duration // between its deliveries, in all
 }
 
 func (e *UnknownTaskError) Error() string {
 	if e.Name == "" {
-		return fmt.Sprintf("the message names no task (attribute task_name), and was delivered %d times", e.Deliveries)
+		return fmt.Sprintf("the message names no task (attribute task_name), and has waited for %v", e.Waited)
 	}
-	return fmt.Sprintf("no task %q is registered here, and the message was delivered %d times: register it, or send its dead letter back once it is", e.Name, e.Deliveries)
+	return fmt.Sprintf("no task %q is registered here, and its message has waited for %v: register it, or send its dead letter back once it is", e.Name, e.Waited)
 }
 
 // tooLateError says that a message cannot wait for its next run, because the queue

@@ -26,6 +26,7 @@ const (
 	SettledWell   EventKind = "settled"       // the queue has acknowledged
 	SettleFailed  EventKind = "settle_failed" // the queue has not
 	Unrecognised  EventKind = "unrecognised"  // unknown task name
+	Stalled       EventKind = "stalled"       // an attempt does not move: a silent task actor, or a handler without an end
 )
 
 // Event is one thing that happened. Immutable.
@@ -44,6 +45,7 @@ type Event struct {
 	Took      time.Duration `json:"took,omitempty"`   // of the attempt
 	Reason    string        `json:"reason,omitempty"` // how it was given back, or why given up
 	Error     string        `json:"error,omitempty"`
+	Missed    uint64        `json:"missed,omitempty"` // events dropped before this one, for a subscriber without credits
 }
 
 // LogValue implements slog.LogValuer.
@@ -62,6 +64,7 @@ type Subscription struct {
 	c       chan *Event
 	dropped atomic.Uint64
 	feed    *feed
+	actor   *subscriber // nil: it is read by a goroutine
 }
 
 // Dropped counts the events that found the buffer full.
@@ -77,9 +80,11 @@ type feed struct {
 	subs   []*Subscription
 }
 
-func (f *feed) add(buffer int) *Subscription {
+func (f *feed) add(buffer int) *Subscription { return f.addFor(nil, buffer) }
+
+func (f *feed) addFor(a *subscriber, buffer int) *Subscription {
 	c := make(chan *Event, max(buffer, 1))
-	s := &Subscription{C: c, c: c, feed: f}
+	s := &Subscription{C: c, c: c, feed: f, actor: a}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.subs = append(f.subs, s)
@@ -100,14 +105,35 @@ func (f *feed) remove(s *Subscription) {
 	}
 }
 
+// grant gives an actor's subscription credits.
+func (f *feed) grant(a *subscriber, credits int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a.credits += credits
+}
+
 func (f *feed) emit(e *Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.subs {
+		own := e
+		if s.actor != nil {
+			if s.actor.pool != e.Pool {
+				continue
+			}
+			if own = s.actor.take(e); own == nil {
+				s.dropped.Add(1)
+				continue
+			}
+		}
 		select {
-		case s.c <- e:
+		case s.c <- own:
 		default:
 			s.dropped.Add(1)
+			if s.actor != nil {
+				s.actor.credits++
+				s.actor.missed += own.Missed + 1
+			}
 		}
 	}
 }

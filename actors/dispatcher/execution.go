@@ -3,9 +3,12 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
@@ -45,6 +48,7 @@ type execution struct {
 	runs     int      // attempts of this delivery that have ended
 	suspect  bool     // to run isolated, and not seen to run yet
 	mark     uint64   // suspect: settles that were under way when it came up
+	parked   bool     // waited for its task's turn
 	claimed  bool     // has its part of the task's concurrency, where that is the process's
 	lost     bool     // the lease
 	returned bool     // given back, not ended: FIFO followers must not run before it
@@ -57,8 +61,8 @@ type execution struct {
 	gen   uint32    // of timers: an older one's tick is ignored
 	timer *time.Timer
 
-	child *actor.PID
-	cur   *attempt // under way
+	child *actor.PID // of cur; nil between attempts
+	cur   *attempt   // under way
 }
 
 func (e *execution) enter(p phase, now time.Time) { e.phase, e.since = p, now }
@@ -126,6 +130,9 @@ func (e *execution) snapshot() Execution {
 		Since: e.since, Until: e.until, Error: e.msg.LastError,
 	}
 	if e.cur != nil {
+		if e.cur.props != nil {
+			s.PID = e.child
+		}
 		s.Attempt = e.cur.info.Attempt
 		s.Progress = e.cur.info.Progress()
 		s.Until = e.cur.info.Deadline
@@ -141,7 +148,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
 			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
-			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: e.msg.Extra,
+			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
 		},
 	}
 	base := task.WithInfo(c.base, &a.info)
@@ -157,4 +164,19 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 	}
 	a.execute = Execute{Ctx: a.ctx, Info: &a.info, Args: []byte(e.msg.Body), run: a}
 	return a
+}
+
+// cloneExtra returns a copy for one attempt: a handler that changes its own
+// changes no copy of the message that is sent on.
+func cloneExtra(extra map[string]types.MessageAttributeValue) map[string]types.MessageAttributeValue {
+	own := maps.Clone(extra)
+	for name, v := range own {
+		if v.StringValue != nil {
+			text := *v.StringValue
+			v.StringValue = &text
+		}
+		v.BinaryValue = slices.Clone(v.BinaryValue)
+		own[name] = v
+	}
+	return own
 }

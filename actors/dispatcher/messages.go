@@ -17,8 +17,8 @@ import (
 // actor ends it too. Only the first answer counts. An actor that stops without an
 // answer has failed.
 type (
-	// Execute asks a task actor to run one attempt. After a failure the actor
-	// is restarted and gets a new Execute.
+	// Execute asks a task actor to run one attempt. The actor is made for it,
+	// and is stopped when the attempt is over.
 	Execute struct {
 		Ctx  context.Context // ends at the attempt's deadline, a lost lease, the end of a drain
 		Info *task.Info
@@ -54,9 +54,9 @@ func (e *Execute) check() error {
 	return &task.ArgsError{Task: e.Info.Task, Err: json.Unmarshal(e.Args, &v)}
 }
 
-// Commands to a dispatcher, all pointers and immutable once sent. Each is
-// answered with the named reply by Respond, if it was sent as a request;
-// [Client] hides that.
+// Commands to a dispatcher, as pointers or as values, immutable once sent. Each
+// is answered with a pointer to the named reply, if it was sent as a request;
+// [Client] hides that. Any other message is answered with [*actors.Unhandled].
 type (
 	// Register makes a task known, by its Handler or by the Props of its
 	// actor. A name that is known is replaced, with a warning. Answer:
@@ -122,6 +122,24 @@ type (
 	// message.
 	GetStats struct{ reply chan<- *Stats }
 
+	// Subscribe sends what happens from now on to To, as an [*Event] of its own
+	// for each. To takes Credits of them (0: 1000), and another Subscribe grants
+	// more. Without a credit an event is dropped, and the next one that is sent
+	// says how many were Missed: the dispatcher never waits for a slow
+	// subscriber. It ends with To, by [Unsubscribe], or with the dispatcher.
+	// Answer: [Controlled].
+	Subscribe struct {
+		To      *actor.PID
+		Credits int
+		reply   chan<- *Controlled
+	}
+
+	// Unsubscribe ends a [Subscribe]. Answer: [Controlled].
+	Unsubscribe struct {
+		To    *actor.PID
+		reply chan<- *Controlled
+	}
+
 	// Drain stops for good: nothing new is taken, what waits is given back,
 	// what runs gets until Deadline (zero: the setting drain_timeout from
 	// now; past: no time at all), then its ctxs are cancelled. A second Drain
@@ -141,8 +159,8 @@ type (
 		Err      error // the definition is wrong: nothing was registered
 	}
 
-	// Controlled answers [Pause], [Resume], [CancelExecution] and
-	// [SnoozeExecution].
+	// Controlled answers [Pause], [Resume], [Resize], [CancelExecution],
+	// [SnoozeExecution], [Subscribe] and [Unsubscribe].
 	Controlled struct {
 		Found int   // executions, or tasks, that it had an effect on
 		Err   error // nothing known by that name
@@ -177,6 +195,39 @@ type Execution struct {
 	Until    time.Time      `json:"until,omitzero"` // of a wait, or the attempt's deadline
 	Progress *task.Progress `json:"progress,omitempty"`
 	Error    string         `json:"error,omitempty"` // the last failure's
+	PID      *actor.PID     `json:"-"`               // of the task actor that runs it; nil while none does, and of functions
+}
+
+// hint is what a dispatcher says to whoever sends it something else.
+const hint = "takes *Register, *Pause, *Resume, *Resize, *CancelExecution, *SnoozeExecution, *Inspect, *GetStats, *Subscribe, *Unsubscribe and *Drain"
+
+// pointer returns a pointer to a command that was sent as a value, or nil.
+func pointer(message any) any {
+	switch m := message.(type) {
+	case Register:
+		return &m
+	case Pause:
+		return &m
+	case Resume:
+		return &m
+	case Resize:
+		return &m
+	case CancelExecution:
+		return &m
+	case SnoozeExecution:
+		return &m
+	case Inspect:
+		return &m
+	case GetStats:
+		return &m
+	case Subscribe:
+		return &m
+	case Unsubscribe:
+		return &m
+	case Drain:
+		return &m
+	}
+	return nil
 }
 
 // LogValue implements slog.LogValuer.

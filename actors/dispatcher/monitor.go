@@ -49,6 +49,8 @@ type Monitor struct {
 	held     atomic.Int64 // waiting in place
 	queued   atomic.Int64 // waiting for a slot, a limit, their group
 	hung     atomic.Int64 // abandoned handlers that still run
+	stalled  atomic.Int64 // attempts under way that do not move
+	silent   atomic.Int64 // of those, silent task actors
 	settling atomic.Int64 // settled towards the poller, unanswered
 	lost     atomic.Int64 // leases lost
 	unsettl  atomic.Int64 // settles that failed
@@ -75,6 +77,7 @@ type meter struct {
 
 	started, succeeded, failed, panicked, interrupted atomic.Uint64
 	held, givenBack, postponed, givenUp, abandoned    atomic.Uint64
+	stalled                                           atomic.Uint64
 	running                                           atomic.Int64
 	took, delay                                       histogram
 }
@@ -97,7 +100,8 @@ type TaskStats struct {
 	GivenBack   uint64        `json:"given_back"` // waits and drains given back to the queue
 	Postponed   uint64        `json:"postponed"`  // before their time
 	GivenUp     uint64        `json:"given_up"`   // on_fail or dead letter
-	Abandoned   uint64        `json:"abandoned"`
+	Abandoned   uint64        `json:"abandoned"`  // handlers, and task actors that did not end
+	Stalled     uint64        `json:"stalled"`    // silent task actors, and attempts without an end
 	Runs        Durations     `json:"-"`
 	Delays      Durations     `json:"-"`
 	RunP50      time.Duration `json:"run_p50_ns"` // of an attempt
@@ -115,6 +119,7 @@ type Stats struct {
 	Held         int64       `json:"held"`
 	Queued       int64       `json:"queued"`
 	Abandoned    int64       `json:"abandoned"` // abandoned handlers that still run
+	Stalled      int64       `json:"stalled"`   // attempts under way that do not move
 	Settling     int64       `json:"settling"`
 	LostLeases   int64       `json:"lost_leases"`
 	SettleFailed int64       `json:"settle_failed"`
@@ -129,6 +134,30 @@ func (m *Monitor) Status() Status {
 		return worst(m.parts)
 	}
 	return Status(m.status.Load())
+}
+
+// Stalled reports what keeps every worker busy with nothing, if that is so:
+// silent means task actors that will hardly answer any more, endless means
+// attempts, some of them at least, that have run for very long without a
+// Deadline and without a report of progress.
+func (m *Monitor) Stalled() (silent, endless bool) {
+	if len(m.parts) > 0 {
+		silent = true
+		for _, p := range m.parts {
+			s, e := p.Stalled()
+			if !s && !e {
+				return false, false
+			}
+			silent = silent && s
+		}
+		return silent, !silent
+	}
+	workers, stalled := m.workers.Load(), m.stalled.Load()
+	if stalled == 0 || stalled < workers {
+		return false, false
+	}
+	silent = m.silent.Load() >= workers
+	return silent, !silent
 }
 
 // Registered tells whether a task of that name is known.
@@ -166,7 +195,7 @@ func (m *Monitor) Stats() *Stats {
 	}
 	s := &Stats{
 		Status: m.Status(), Paused: m.paused.Load(), Workers: m.workers.Load(), Running: m.running.Load(),
-		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.hung.Load(), Settling: m.settling.Load(),
+		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.hung.Load(), Stalled: m.stalled.Load(), Settling: m.settling.Load(),
 		LostLeases: m.lost.Load(), SettleFailed: m.unsettl.Load(), Unhandled: m.strange.Load(), Restarts: m.restarts.Load(),
 	}
 	for name, t := range *m.tasks.Load() {
@@ -182,7 +211,7 @@ func (t *meter) stats(name string) TaskStats {
 		Name: name, Registered: t.registered.Load(), Paused: t.paused.Load(), Running: t.running.Load(),
 		Started: t.started.Load(), Succeeded: t.succeeded.Load(), Failed: t.failed.Load(), Panicked: t.panicked.Load(),
 		Interrupted: t.interrupted.Load(), Held: t.held.Load(), GivenBack: t.givenBack.Load(), Postponed: t.postponed.Load(),
-		GivenUp: t.givenUp.Load(), Abandoned: t.abandoned.Load(),
+		GivenUp: t.givenUp.Load(), Abandoned: t.abandoned.Load(), Stalled: t.stalled.Load(),
 		Runs: t.took.durations(), Delays: t.delay.durations(),
 		RunP50: run[0], RunP99: run[1], DelayP50: delay[0], DelayP99: delay[1],
 	}

@@ -14,8 +14,8 @@ type Settings struct {
 	MaxWorkers  int `key:"max_workers" rule:"min=1" live:"true" doc:"executions at once that scaling may go up to, default 6; not more than workers: no scaling"`
 	ScaleFactor int `key:"scale_factor" rule:"min=1" live:"true" doc:"waiting messages for each worker before one is added, default 100"`
 
-	UnknownTasksRetries int           `key:"unknown_tasks_retries" rule:"min=1" doc:"deliveries of a message with an unknown task name before it is dead-lettered, default 50"`
-	UnknownTasksDelay   time.Duration `key:"unknown_tasks_delay" rule:"min=1s,max=15m" doc:"pause between them, default 10s"`
+	UnknownTasksRetries int           `key:"unknown_tasks_retries" rule:"min=1" doc:"how many times unknown_tasks_delay a message with an unknown task name waits before it is dead-lettered, default 50"`
+	UnknownTasksDelay   time.Duration `key:"unknown_tasks_delay" rule:"min=1s,max=15m" doc:"its first pause, default 10s; the next ones are up to six times as long"`
 	WhenWindow          time.Duration `key:"when_window" rule:"min=1s" doc:"how early a scheduled task may run, default 300s; a task's own Window goes before"`
 
 	HoldLimit time.Duration `key:"hold_limit" rule:"max=1h" doc:"longest wait that is spent in place with the lease kept, default 30s; after a longer one a copy runs"`

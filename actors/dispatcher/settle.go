@@ -21,7 +21,7 @@ func (d *dispatcher) arm(e *execution, wait time.Duration) {
 	e.timer = time.AfterFunc(wait, func() { root.Send(self, w) })
 }
 
-// hold lets e wait in place: its child suspended, its lease kept, no slot held.
+// hold lets e wait in place: its lease kept, no slot held, no actor alive.
 func (d *dispatcher) hold(e *execution, wait time.Duration, now time.Time) {
 	d.held++
 	d.monitor.held.Add(1)
@@ -58,7 +58,6 @@ func (d *dispatcher) onWake(m *wake) {
 // settle ends e's lease; the poller answers with Settled.
 func (d *dispatcher) settle(e *execution, s *poller.Settle) {
 	e.disarm()
-	d.dismiss(e)
 	e.enter(ending, time.Now())
 	e.returned = e.returned || s.Release
 	d.settling++
@@ -102,7 +101,6 @@ func (d *dispatcher) forget(e *execution) {
 // drop forgets a message whose lease is lost.
 func (d *dispatcher) drop(e *execution) {
 	e.disarm()
-	d.dismiss(e)
 	d.forget(e)
 	d.drainProgress()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"strings"
 )
 
 // minDump and maxDump bound the dump of all stacks in which an abandoned one is
@@ -18,8 +19,10 @@ func stackOf(a *attempt) string {
 		buf = make([]byte, size)
 		buf = buf[:runtime.Stack(buf, true)]
 	}
-	mark := fmt.Appendf(nil, "dispatcher.(*attempt).run(%p", a)
-	at := bytes.Index(buf, mark)
+	at := -1
+	for _, frame := range []string{"run", "receive", "hatch"} { // of a function, a task actor, one that is being made
+		at = max(at, bytes.Index(buf, fmt.Appendf(nil, "dispatcher.(*attempt).%s(%p", frame, a)))
+	}
 	if at < 0 {
 		return "not found among the stacks of the process"
 	}
@@ -28,4 +31,26 @@ func stackOf(a *attempt) string {
 		end = len(buf) - at
 	}
 	return string(buf[begin+1 : at+end])
+}
+
+// InAttempt reports whether it is called on the goroutine of an attempt: by a
+// handler, or by a task actor in its Receive of the Execute.
+func InAttempt() bool {
+	pcs := make([]uintptr, 64)
+	n := runtime.Callers(2, pcs)
+	for n == len(pcs) {
+		pcs = make([]uintptr, 2*len(pcs))
+		n = runtime.Callers(2, pcs)
+	}
+	frames := runtime.CallersFrames(pcs[:n])
+	for {
+		frame, more := frames.Next()
+		switch strings.TrimPrefix(frame.Function, "github.com/sambatech/chassis/actors/") {
+		case "dispatcher.(*attempt).run", "dispatcher.(*attempt).receive", "dispatcher.(*attempt).hatch":
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }

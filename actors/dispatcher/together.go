@@ -41,7 +41,7 @@ func sum(parts []*Monitor) *Stats {
 		all.Paused = all.Paused && s.Paused
 		for _, n := range []struct{ into, from *int64 }{
 			{&all.Workers, &s.Workers}, {&all.Running, &s.Running}, {&all.Held, &s.Held}, {&all.Queued, &s.Queued},
-			{&all.Abandoned, &s.Abandoned}, {&all.Settling, &s.Settling}, {&all.LostLeases, &s.LostLeases},
+			{&all.Abandoned, &s.Abandoned}, {&all.Stalled, &s.Stalled}, {&all.Settling, &s.Settling}, {&all.LostLeases, &s.LostLeases},
 			{&all.SettleFailed, &s.SettleFailed}, {&all.Unhandled, &s.Unhandled}, {&all.Restarts, &s.Restarts},
 		} {
 			*n.into += *n.from
@@ -68,7 +68,7 @@ func (t *TaskStats) add(o *TaskStats) {
 	for _, n := range []struct{ into, from *uint64 }{
 		{&t.Started, &o.Started}, {&t.Succeeded, &o.Succeeded}, {&t.Failed, &o.Failed}, {&t.Panicked, &o.Panicked},
 		{&t.Interrupted, &o.Interrupted}, {&t.Held, &o.Held}, {&t.GivenBack, &o.GivenBack}, {&t.Postponed, &o.Postponed},
-		{&t.GivenUp, &o.GivenUp}, {&t.Abandoned, &o.Abandoned},
+		{&t.GivenUp, &o.GivenUp}, {&t.Abandoned, &o.Abandoned}, {&t.Stalled, &o.Stalled},
 	} {
 		*n.into += *n.from
 	}

@@ -18,7 +18,7 @@ type demand struct {
 	random      func() float64 // from 0 to 1, for jitter
 
 	credits   int // wanted, less what was delivered; may be negative
-	slots     int // most that were free or held at once: what the subscriber has, as far as we know
+	slots     int // credits that there may be at once, as the subscriber said last: see [Want]
 	asked     int // by receives under way
 	underWay  int
 	level     int       // receives to be under way at once, from 1
@@ -44,11 +44,10 @@ const (
 )
 
 // plan returns for how many messages the next receive asks, 0 for none now.
-// held is the number of messages in execution, whose credits will come back.
 // Call it again after each receive that was begun.
-func (d *demand) plan(now time.Time, held int) int {
+func (d *demand) plan(now time.Time) int {
 	free := d.credits - d.asked
-	d.slots = max(d.slots, d.credits+held)
+	d.slots = max(d.slots, d.credits)
 	if free <= 0 {
 		d.few = time.Time{}
 		return 0
@@ -96,11 +95,15 @@ func (d *demand) wake(now time.Time) (time.Time, bool) {
 	return d.few.Add(gatherMore), true
 }
 
-// want takes credits, or takes them back.
-func (d *demand) want(credits int) {
+// want takes credits, or takes them back. slots is how many there may be at
+// once from now on; 0: as before.
+func (d *demand) want(credits, slots int) {
 	d.credits += credits
-	if credits < 0 {
-		d.slots += credits
+	switch {
+	case slots > 0:
+		d.slots = slots
+	case credits < 0:
+		d.slots = max(d.slots+credits, 0)
 	}
 }
 

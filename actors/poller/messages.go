@@ -13,7 +13,8 @@ import (
 // The receipt handle behind it never leaves the poller.
 type LeaseID uint64
 
-// Messages that a subscriber sends. All are pointers and immutable once sent.
+// Messages that a subscriber sends, as pointers or as values, immutable once
+// sent. Any other message is answered with [*actors.Unhandled].
 type (
 	// Subscribe makes To the receiver of [Delivered], [LeaseLost] and
 	// [Settled]. It begins a new epoch: demand starts at zero, and what an
@@ -33,7 +34,12 @@ type (
 	// what is already being received may still come and must be taken.
 	// The demand is the plain sum of all credits of the epoch less its
 	// deliveries; both sides count it so, and it may fall below zero.
-	Want struct{ Credits int }
+	//
+	// Slots is the number of credits that there may be at once in the near
+	// future: those outstanding and those of executions that are likely to end
+	// soon. By it few credits wait for more, to share a receive, or do not. 0:
+	// as before, and at first the most credits that were outstanding.
+	Want struct{ Credits, Slots int }
 
 	// Settle ends a lease. First every message in Send is sent, then the
 	// delivered one is deleted (Release false), or made visible again
@@ -115,8 +121,43 @@ type Outgoing struct {
 	Room int
 }
 
-// Messages that a poller sends. [Delivered], [LeaseLost], [LeaseExpiring],
-// [Settled], [QueueRead] and [Slept] go to the subscriber; an answer goes to the sender of what it
+// hint is what a poller says to whoever sends it something else.
+const hint = "takes *Subscribe, *Want, *Settle, *Lengthen, *Pause, *Resume, *Drain, *Count, *Flush, *Look, *Inspect and *InspectLeases"
+
+// pointer returns a pointer to a message that was sent as a value, or nil.
+func pointer(message any) any {
+	switch m := message.(type) {
+	case Subscribe:
+		return &m
+	case Want:
+		return &m
+	case Settle:
+		return &m
+	case Pause:
+		return &m
+	case Resume:
+		return &m
+	case Drain:
+		return &m
+	case Lengthen:
+		return &m
+	case Count:
+		return &m
+	case Flush:
+		return &m
+	case Inspect:
+		return &m
+	case Look:
+		return &m
+	case InspectLeases:
+		return &m
+	}
+	return nil
+}
+
+// Messages that a poller sends, all as pointers. [Delivered], [LeaseLost],
+// [LeaseExpiring], [Settled], [QueueRead] and [Slept] go to the subscriber; an
+// answer goes to the sender of what it
 // answers or, if that has none, to the subscriber.
 type (
 	// Delivered hands one message over. Its lease is held and extended

@@ -9,6 +9,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/sambatech/chassis/actors/internal/supervision"
 )
 
 // Config is what a [Poller] is made of.
@@ -19,6 +21,9 @@ type Config struct {
 	Sender   *Sender     // of Settle.Send; nil: one of its own
 	Logger   *slog.Logger
 	Tracing  *Tracing // nil: no spans
+	// Permanent spawns the actor again under its name when it is stopped before
+	// a [Drain], with all leases, demand and requests under way.
+	Permanent bool
 	// Context ends every request when it ends, receives too: for the end in a
 	// hurry, when what a receive brings may stay invisible until its lease is
 	// over. An orderly end is a Drain. nil: it never ends.
@@ -38,8 +43,10 @@ type Poller struct {
 
 	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
 
+	life  supervision.Life
 	mu    sync.Mutex
 	actor *worker // what survives a restart of the actor; nil before it has started
+	props *actor.Props
 }
 
 // New checks the settings and returns a poller that does nothing yet.
@@ -76,13 +83,19 @@ func New(cfg Config) (*Poller, error) {
 // tried once more. Stopping it cancels its requests; [Drain] and [Flush] come
 // before.
 func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
-	return actor.PropsFromProducer(func() actor.Actor { return &shell{poller: p} }, opts...)
+	opts = append([]actor.PropsOption{actor.WithMailbox(p.life.Mailbox)}, opts...)
+	props := actor.PropsFromProducer(func() actor.Actor { return &shell{poller: p} }, opts...)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.props = props
+	return props
 }
 
 // shell is the actor. Its state is the worker's.
 type shell struct {
 	poller *Poller
 	*worker
+	again *supervision.Respawn // nil unless a stranger stops the actor
 }
 
 // Receive is called by the actor system.
@@ -94,11 +107,19 @@ func (s *shell) Receive(ctx actor.Context) {
 		}
 	case *actor.Restarting:
 	case *actor.Stopping:
-		if s.worker != nil {
+		switch {
+		case s.worker == nil:
+		case s.comesBack():
+			s.again = s.poller.life.Respawn(ctx)
+		default:
 			s.onStopping()
 		}
 	case *actor.Stopped:
-		if s.worker != nil {
+		switch {
+		case s.worker == nil:
+		case s.again != nil:
+			s.respawn(ctx)
+		default:
 			s.poller.disclaim(s.worker)
 		}
 	case *actor.Terminated:
@@ -107,6 +128,23 @@ func (s *shell) Receive(ctx actor.Context) {
 		if s.worker != nil {
 			s.handle(ctx, m)
 		}
+	}
+}
+
+// comesBack reports whether a stop is a stranger's.
+func (s *shell) comesBack() bool { return s.poller.cfg.Permanent && s.drain == nil }
+
+// respawn spawns the actor again, under its name and its supervisor. It claims
+// the worker as after a restart.
+func (s *shell) respawn(ctx actor.Context) {
+	s.log.Error("the poller was stopped by a stranger: it begins again", "pid", s.self.Id)
+	s.poller.mu.Lock()
+	props := s.poller.props
+	s.poller.mu.Unlock()
+	if err := s.again.Spawn(ctx, props); err != nil {
+		s.log.Error("the poller cannot begin again: nothing is received any more", "pid", s.self.Id, "error", err)
+		s.onStopping()
+		s.poller.disclaim(s.worker)
 	}
 }
 

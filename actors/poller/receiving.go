@@ -46,7 +46,7 @@ func (w *worker) receiving() bool {
 
 func (w *worker) receiveDue() {
 	for w.receiving() {
-		n := w.demand.plan(w.now, w.ledger.unsettled)
+		n := w.demand.plan(w.now)
 		if n == 0 {
 			return
 		}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/sambatech/chassis/sqsclient"
 )
 
 // Stats are the counts of a poller since it was made, and what it has in hand.
@@ -43,6 +45,8 @@ type Stats struct {
 	LastError   string    `json:"last_error,omitempty"`
 	Refused     []Refusal `json:"refused,omitempty"` // rights that the service refuses now
 	Alive       time.Time `json:"alive,omitzero"`    // last sign of life of the actor, every 5 s at least
+
+	Client sqsclient.Stats `json:"client"` // of all that share the poller's client
 }
 
 type failure struct {
@@ -71,6 +75,7 @@ func (p *Poller) Stats() Stats {
 		Failures: c.failures.Load(), EntryFailures: c.entryFailures.Load(), Throttles: c.throttles.Load(), Unknown: c.unknown.Load(), Restarts: c.restarts.Load(),
 		Wanted: c.wanted.Load(), ReceivesUnderWay: c.underWay.Load(), Leases: c.leases.Load(),
 		OldestLease: instant(&c.oldest), LastSuccess: instant(&c.success), Alive: instant(&c.alive),
+		Client: sqsclient.StatsOf(p.cfg.Client),
 	}
 	if f := c.lastError.Load(); f != nil {
 		s.LastFailure, s.LastError = f.At, f.Error

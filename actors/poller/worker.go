@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/sqsclient"
 )
 
@@ -141,7 +142,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 	case *Settle:
 		w.onSettle(m)
 	case *Want:
-		w.demand.want(m.Credits)
+		w.demand.want(m.Credits, m.Slots)
 	case *received:
 		w.onReceived(m)
 	case *called:
@@ -174,13 +175,21 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 		w.onSubscribe(ctx, m.To)
 		w.epoch = m.Epoch
 	case *actor.Terminated:
-		if w.subscriber != nil && w.subscriber.Equal(m.Who) {
+		if w.subscriber != nil && m.Who != nil && w.subscriber.Equal(m.Who) {
+			if _, alive := ctx.ActorSystem().ProcessRegistry.Get(m.Who); alive { // it was spawned again, and will subscribe
+				ctx.Watch(m.Who)
+				return
+			}
 			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled)
 			w.onSubscribe(ctx, nil)
 		}
 	default:
-		w.counts.unknown.Add(1)
-		w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
+		if p := pointer(m); p != nil {
+			w.dispatch(ctx, p)
+		} else if w.retried || actors.Refuse(ctx, hint) { // a retry has no sender
+			w.counts.unknown.Add(1)
+			w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
+		}
 	}
 }
 
@@ -295,9 +304,15 @@ func (w *worker) asker(ctx actor.Context) *actor.PID {
 	return w.subscriber
 }
 
+// answer sends m to the subscriber, or to whoever has asked: the mailbox of that
+// one may be user's code, so a goroutine of the crew posts to it.
 func (w *worker) answer(to *actor.PID, m any) {
-	if to != nil {
+	switch {
+	case to == nil:
+	case to.Equal(w.subscriber):
 		w.root.Send(to, m)
+	default:
+		w.crew.do(func() { w.root.Send(to, m) })
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/actors"
+	"github.com/sambatech/chassis/actors/internal/supervision"
 )
 
 // Config is what the actor is made of.
@@ -32,7 +35,7 @@ func New(cfg Config) (*actor.Props, error) {
 	}
 	k := &keeper{table: newTable(cfg.Limit), to: map[string]*actor.PID{}, log: cfg.Logger, monitor: cfg.Monitor}
 	k.publish()
-	return actor.PropsFromProducer(func() actor.Actor { return k }), nil
+	return actor.PropsFromProducer(func() actor.Actor { return k }, actor.WithMailbox(new(supervision.Life).Mailbox)), nil
 }
 
 // Check tells what is wrong with a share.
@@ -57,7 +60,11 @@ type keeper struct {
 
 // Receive implements actor.Actor.
 func (k *keeper) Receive(ctx actor.Context) {
-	switch m := ctx.Message().(type) {
+	message := ctx.Message()
+	if p := pointer(message); p != nil {
+		message = p
+	}
+	switch m := message.(type) {
 	case *Ask:
 		k.of(m.Pool, m.Epoch, func(p *pool) { k.table.ask(p, m.Returned, m.More) })
 	case *Claim:
@@ -76,7 +83,9 @@ func (k *keeper) Receive(ctx actor.Context) {
 	case *actor.Started, *actor.Restarting, *actor.Stopping, *actor.Stopped:
 		return
 	default:
-		k.log.Warn("the keeper of shares does not know this message", "type", fmt.Sprintf("%T", m))
+		if actors.Refuse(ctx, hint) {
+			k.log.Warn("the keeper of shares does not know this message", "type", fmt.Sprintf("%T", m))
+		}
 		return
 	}
 	k.tell(ctx)
@@ -126,12 +135,15 @@ type PoolStats struct {
 	Starts   uint64 `json:"starts"` // permits granted since the start
 }
 
-// Stats reads the last numbers. They must not be changed.
+// Stats reads the last numbers. They are a copy.
 func (m *Monitor) Stats() *Stats {
-	if s := m.last.Load(); s != nil {
-		return s
+	s := m.last.Load()
+	if s == nil {
+		return &Stats{}
 	}
-	return &Stats{}
+	own := *s
+	own.Pools = slices.Clone(s.Pools)
+	return &own
 }
 
 func (k *keeper) publish() {

@@ -11,7 +11,8 @@ type Share struct {
 // MaxWeight is the greatest weight.
 const MaxWeight = 1000
 
-// Messages of a pool's dispatcher. All are pointers and immutable once sent.
+// Messages of a pool's dispatcher, as pointers or as values, immutable once
+// sent. Any other message is answered with [*actors.Unhandled].
 // Epoch is that of the sender's last [Join]: what comes of an earlier one is
 // not heeded, on either side.
 type (
@@ -73,7 +74,31 @@ type (
 	}
 )
 
-// Answers, to the PID of [Join].
+// hint is what the actor says to whoever sends it something else.
+const hint = "takes *Join, *Leave, *Ask, *Reserve, *Release, *Claim and *Unclaim"
+
+// pointer returns a pointer to a message that was sent as a value, or nil.
+func pointer(message any) any {
+	switch m := message.(type) {
+	case Join:
+		return &m
+	case Leave:
+		return &m
+	case Ask:
+		return &m
+	case Reserve:
+		return &m
+	case Release:
+		return &m
+	case Claim:
+		return &m
+	case Unclaim:
+		return &m
+	}
+	return nil
+}
+
+// Answers, to the PID of [Join], all as pointers.
 type (
 	// Granted is Permits to start executions, each to be returned when its
 	// execution has ended or if it is of no use. Free is how many more there

@@ -80,7 +80,7 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 	if p.path != "" && (p.endpoint != "" || p.region != "" || p.profile != "") {
 		return nil, usage("--path is a file on this machine, --endpoint, --region and --profile are a service: give one or the other")
 	}
-	q.Listen = "" // the service's to do
+	q.Listen, q.Server = "", chassis.QueueServer{} // the service's to do
 	if p.path != "" {
 		q.Path, q.Endpoint, q.Region, q.Profile = p.path, "", "", ""
 	}
@@ -130,16 +130,19 @@ func (q *queues) openFile(ctx context.Context, path string, create bool) error {
 	return nil
 }
 
-// dial makes the client of a service. A server on this machine that was given
-// without a region is asked without a signature, as the in-process client of an
-// embedded queue asks; with a region, and no keys in the environment, any will
-// do.
+// dial makes the client of a service. With keys in the environment requests are
+// signed by them. Without, a server on this machine that was given without a region
+// is asked without a signature, as the in-process client of an embedded queue
+// asks; with a region, any keys will do.
 func dial(ctx context.Context, s sqsclient.Settings) (*sqs.Client, error) {
 	if !onLoopback(s.Endpoint) || s.Profile != "" {
 		return sqsclient.New(ctx, s)
 	}
 	if s.Region == "" {
 		s.Region = "us-east-1" // of requests without a signature it is not looked at
+		if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
+			return sqsclient.New(ctx, s)
+		}
 		return sqsclient.New(ctx, s, sqsclient.WithOptions(func(o *sqs.Options) { o.Credentials = aws.AnonymousCredentials{} }))
 	}
 	if os.Getenv("AWS_ACCESS_KEY_ID") != "" {

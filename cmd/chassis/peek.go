@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/spf13/cobra"
@@ -108,6 +111,9 @@ func (q *queues) peekOver(ctx context.Context, queueURL, name string, limit int)
 	if err != nil {
 		return nil, false, err
 	}
+	if err := q.sign(ctx, req); err != nil {
+		return nil, false, fmt.Errorf("look at queue %q: %w", name, err)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, false, fmt.Errorf("look at queue %q: %w", name, err)
@@ -125,6 +131,20 @@ func (q *queues) peekOver(ctx context.Context, queueURL, name string, limit int)
 		return nil, false, nil
 	}
 	return found, true, nil
+}
+
+// sign signs a request without a body as the client signs its own, if it does.
+func (q *queues) sign(ctx context.Context, r *http.Request) error {
+	o := q.client.Options()
+	if o.Credentials == nil || aws.IsCredentialsProvider(o.Credentials, aws.AnonymousCredentials{}) {
+		return nil
+	}
+	keys, err := o.Credentials.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(nil)
+	return v4.NewSigner().SignHTTP(ctx, keys, r, hex.EncodeToString(sum[:]), "sqs", o.Region, time.Now())
 }
 
 // receive receives messages and makes them visible again.

@@ -31,33 +31,43 @@ func (a *app) queueCommand() *cobra.Command {
 }
 
 func (a *app) queueServe() *cobra.Command {
-	var path, listen string
-	var create []string
+	o := &serving{}
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve an SQS on loopback, in memory or in a file, until interrupted",
-		Long: `Serve an SQS on loopback, in memory or (--path) in a file, until interrupted.
+		Short: "Serve an SQS, in memory or in a file, until interrupted",
+		Long: `Serve an SQS, in memory or (--path) in a file, until interrupted.
 Any SDK in any language can use it: give it the URL as its endpoint.
-GET /-/stats, /-/peek?queue=NAME, /-/health and /-/metrics show what is in it.`,
+GET /-/stats, /-/peek?queue=NAME, /-/health and /-/metrics show what is in it.
+
+Off loopback it needs --credentials; requests must be signed with one of them
+then, and so must looks at the pages but /-/health.`,
 		Args: cobra.NoArgs,
-		RunE: runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, path, listen, create) }),
+		RunE: runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, o) }),
 	}
-	c.Flags().StringVar(&path, "path", "", "file that keeps the queues; without one they end with this process")
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9324", "loopback address; port 0 takes a free one")
-	c.Flags().StringArrayVar(&create, "create", nil, "queue to create, if it is not there; may be given again")
+	f := c.Flags()
+	f.StringVar(&o.path, "path", "", "file that keeps the queues; without one they end with this process")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:9324", "address; port 0 takes a free one")
+	f.StringArrayVar(&o.create, "create", nil, "queue to create, if it is not there; may be given again")
+	f.StringVar(&o.account, "account", "000000000000", "account of queue URLs and ARNs, twelve digits")
+	f.StringArrayVar(&o.hosts, "host", nil, "name under which requests may address the server; may be given again")
+	f.StringVar(&o.credentials, "credentials", "", "file of access keys, ID:SECRET a line (default the lines of "+credentialsVariable+")")
+	f.StringVar(&o.certificate, "tls-cert", "", "PEM file of the TLS certificate; with --tls-key it serves HTTPS")
+	f.StringVar(&o.key, "tls-key", "", "PEM file of the certificate's private key")
+	f.BoolVar(&o.strict, "strict", false, "make names of deleted queues and purges wait for 60 s, as AWS does")
+	f.BoolVar(&o.asAWS, "as-aws", false, "be as unkind as AWS: somewhat out of order, now and then twice, short polls that miss messages, late counts and attributes")
 	return c
 }
 
-func (a *app) serve(ctx context.Context, path, listen string, create []string) error {
-	var opts []localsqs.Option
-	if path != "" {
-		opts = append(opts, localsqs.Path(path))
+func (a *app) serve(ctx context.Context, o *serving) error {
+	opts, err := o.options()
+	if err != nil {
+		return err
 	}
 	server, err := localsqs.New(opts...)
 	if err != nil {
 		return err
 	}
-	err = a.served(ctx, server, path, listen, create)
+	err = a.served(ctx, server, o.path, o.listen, o.create)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(stop))
@@ -86,7 +96,7 @@ func (a *app) served(ctx context.Context, server *localsqs.Server, path, listen 
 		if path != "" {
 			kept = "in " + path
 		}
-		fmt.Fprintf(a.out, "SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  curl %s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url)
+		fmt.Fprintf(a.out, "SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  aws --endpoint-url %s sqs list-queues\n  curl %s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url, url)
 	}
 	<-ctx.Done()
 	return nil

@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"encoding/base64"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -81,7 +83,11 @@ func (s *suite) redrive(url, dead *string, deadARN, sourceARN string) {
 		s.t.Fatal(err)
 	}
 	_, err = s.Client.StartMessageMoveTask(s.ctx, slow)
-	s.wantCode(err, "AWS.SimpleQueueService.UnsupportedOperation")
+	s.wantCode(err, "InvalidParameterValue")
+	none := base64.StdEncoding.EncodeToString([]byte(`{"taskId":"11111111-2222-3333-4444-555555555555","sourceArn":"` + deadARN + `"}`))
+	if _, no := s.raw("CancelMessageMoveTask", `{"TaskHandle":"`+none+`"}`); no == nil || no.Status != 404 || !strings.HasSuffix(no.Type, "#ResourceNotFoundException") || no.Message != "Task does not exist." {
+		s.t.Errorf("the end of a task that is not there: %+v", no)
+	}
 	s.poll("a message", func() bool { return task().ApproximateNumberOfMessagesMoved >= 1 })
 	running := task()
 	s.equal("status", *running.Status, "RUNNING")

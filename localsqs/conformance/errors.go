@@ -46,6 +46,12 @@ var refusals = []struct {
 	{"SetQueueAttributes", `{"QueueUrl":"$Q","Attributes":{"QueueArn":"a"}}`, 400, "InvalidAttributeName", "Unknown Attribute QueueArn."},
 	{"SetQueueAttributes", `{"QueueUrl":"$F","Attributes":{"FifoThroughputLimit":"perMessageGroupId"}}`, 400, "InvalidAttributeValue", "The perMessageGroupId value is allowed only when the value for DeduplicationScope is messageGroup"},
 	{"SetQueueAttributes", `{"QueueUrl":"$Q","Attributes":{"Policy":"not JSON"}}`, 400, "InvalidAttributeValue", ""},
+	{"SetQueueAttributes", `{"QueueUrl":"$F","Attributes":{"FifoQueue":"false"}}`, 400, "InvalidAttributeValue", "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported."},
+	{"SetQueueAttributes", `{"QueueUrl":"$Q","Attributes":{"KmsMasterKeyId":"key","SqsManagedSseEnabled":"true"}}`, 400, "InvalidAttributeName", "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE."},
+	{"CreateQueue", `{"QueueName":"$N","Attributes":{"DeduplicationScope":"queue"}}`, 400, "InvalidAttributeName", "You can specify the DeduplicationScope only when FifoQueue is set to true."},
+	{"CreateQueue", `{"QueueName":"$N","Attributes":{"FifoThroughputLimit":"perQueue"}}`, 400, "InvalidAttributeName", "You can specify the FifoThroughputLimit only when FifoQueue is set to true."},
+	{"SendMessage", `{"QueueUrl":"$Q","MessageBody":"x","MessageAttributes":{"a":{"DataType":"String","StringValue":"Invalid-\b"}}}`, 400, "InvalidParameterValue", ""},
+	{"SendMessageBatch", `{"QueueUrl":"$Q","Entries":[{"Id":"","MessageBody":"x"}]}`, 400, legacy + "InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long."},
 	{"GetQueueAttributes", `{"QueueUrl":"$Q","AttributeNames":["Colour"]}`, 400, "InvalidAttributeName", "Unknown Attribute Colour."},
 	{"ListQueues", `{"MaxResults":1001}`, 400, "InvalidParameterValue", "Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 and 1000."},
 	{"ListQueues", `{"NextToken":"*"}`, 400, "InvalidParameterValue", "Invalid or expired next token."},
@@ -54,7 +60,7 @@ var refusals = []struct {
 	{"AddPermission", `{"QueueUrl":"$Q","AWSAccountIds":["123456789012"],"Actions":["SendMessage"]}`, 400, "MissingParameter", "The request must contain the parameter Label."},
 	{"AddPermission", `{"QueueUrl":"$Q","Label":"l","AWSAccountIds":["123456789012"],"Actions":["CreateQueue"]}`, 400, "InvalidParameterValue", "Value SQS:CreateQueue for parameter ActionName is invalid. Reason: Only the queue owner is allowed to invoke this action."},
 	{"AddPermission", `{"QueueUrl":"$Q","Label":"l","AWSAccountIds":["123456789012"],"Actions":["SendMessage","ReceiveMessage","DeleteMessage","ChangeMessageVisibility","GetQueueAttributes","GetQueueUrl","PurgeQueue","*"]}`, 403, "OverLimit", "8 Actions were found, maximum allowed is 7."},
-	{"RemovePermission", `{"QueueUrl":"$Q","Label":"nowhere"}`, 400, "InvalidParameterValue", "Value nowhere for parameter Label is invalid. Reason: can't find label on existing policy."},
+	{"RemovePermission", `{"QueueUrl":"$Q","Label":"nowhere"}`, 400, "InvalidParameterValue", "Value nowhere for parameter Label is invalid. Reason: can't find label."},
 
 	{"SendMessage", `{"QueueUrl":"$Q"}`, 400, "MissingParameter", "The request must contain the parameter MessageBody."},
 	{"SendMessage", `{"MessageBody":"a"}`, 400, "MissingParameter", "The request must contain the parameter QueueUrl."},
@@ -107,6 +113,13 @@ var refusals = []struct {
 	{"CancelMessageMoveTask", `{"TaskHandle":"*"}`, 400, "InvalidParameterValue", ""},
 }
 
+// shapes are what __type says for these codes; SDKs of JavaScript and Python
+// read it.
+var shapes = map[string]string{
+	"InvalidParameterValue": "InvalidParameterValueException",
+	"MissingParameter":      "MissingRequiredParameterException",
+}
+
 func attributes(n int) string {
 	var b []string
 	for i := range n {
@@ -146,6 +159,9 @@ func (s *suite) errors() {
 		}
 		if r.code != "" && (no.Code != r.code || no.Fault != "Sender") {
 			s.t.Errorf("%s %s: x-amzn-query-error is %s;%s, want %s;Sender", r.op, body, no.Code, no.Fault, r.code)
+		}
+		if shape := shapes[no.Code]; shape != "" && !strings.HasSuffix(no.Type, "#"+shape) {
+			s.t.Errorf("%s %s: __type is %q, want the shape %s", r.op, body, no.Type, shape)
 		}
 		if !strings.HasPrefix(no.Type, "com.amazon") || !strings.Contains(no.Type, "#") {
 			s.t.Errorf("%s %s: __type is %q", r.op, body, no.Type)

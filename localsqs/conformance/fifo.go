@@ -88,6 +88,68 @@ func (s *suite) fifoAttempts() {
 	s.wantCode(err, "InvalidParameterValue")
 }
 
+// fifoBatch sends a batch that lacks something that all entries must have.
+func (s *suite) fifoBatch() {
+	url := s.fifo("batch", nil)
+	good := `{"Id":"a","MessageBody":"a","MessageGroupId":"g","MessageDeduplicationId":"a"}`
+	for bad, text := range map[string]string{
+		`{"Id":"b","MessageBody":"b","MessageGroupId":"g"}`:         "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+		`{"Id":"b","MessageBody":"b","MessageDeduplicationId":"b"}`: "The request must contain the parameter MessageGroupId.",
+	} {
+		_, no := s.raw("SendMessageBatch", `{"QueueUrl":"`+*url+`","Entries":[`+good+`,`+bad+`]}`)
+		if no == nil || no.Status != 400 || no.Code != "InvalidParameterValue" || no.Message != text {
+			s.t.Errorf("%s: %+v, want 400 InvalidParameterValue %s", bad, no, text)
+		}
+	}
+	if list := s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10}); len(list) != 0 {
+		s.t.Errorf("sent nevertheless: %v", bodies(list))
+	}
+}
+
+// fifoGiveBack gives the first of two messages in flight back: the second hides
+// what comes after it, not what comes before.
+func (s *suite) fifoGiveBack() {
+	url := s.fifo("give-back", nil)
+	for _, body := range []string{"m1", "m2", "m3"} {
+		s.sendFIFO(url, "g", body, body)
+	}
+	both := s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 2})
+	s.equal("the first two", bodies(both), []string{"m1", "m2"})
+	if _, err := s.Client.ChangeMessageVisibility(s.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: both[0].ReceiptHandle, VisibilityTimeout: 0}); err != nil {
+		s.t.Fatal(err)
+	}
+	again := s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
+	s.equal("what was given back", bodies(again), []string{"m1"})
+	s.delete(url, again[0])
+	if list := s.receive(&sqs.ReceiveMessageInput{QueueUrl: url}); len(list) != 0 {
+		s.t.Errorf("m2 is in flight, received %v", bodies(list))
+	}
+	s.delete(url, both[1])
+	s.equal("at last", bodies(s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})), []string{"m3"})
+}
+
+func (s *suite) fifoPurge() {
+	url := s.fifo("purge", nil)
+	s.sendFIFO(url, "g", "id", "before")
+	if _, err := s.Client.PurgeQueue(s.ctx, &sqs.PurgeQueueInput{QueueUrl: url}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.poll("purged", func() bool { return s.attributes(url, "All")["ApproximateNumberOfMessages"] == "0" })
+	s.sendFIFO(url, "g", "id", "after")
+	s.equal("received", bodies(s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})), []string{"after"})
+}
+
+// fifoScope changes the scope after the creation, which shows and has no effect.
+func (s *suite) fifoScope() {
+	url := s.fifo("scope", map[string]string{"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"})
+	s.set(url, map[string]string{"DeduplicationScope": "queue", "FifoThroughputLimit": "perQueue"})
+	s.equal("the attribute", s.attributes(url, "DeduplicationScope")["DeduplicationScope"], "queue")
+	s.sendFIFO(url, "g", "id", "a")
+	s.sendFIFO(url, "h", "id", "b")
+	list := append(s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10}), s.receive(&sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})...)
+	s.equal("received", bodies(list), []string{"a", "b"})
+}
+
 // repeatedReceive asks twice as one invocation of an SDK. A FIFO queue has
 // nothing to give to the second otherwise: the group is locked.
 func (s *suite) repeatedReceive() {

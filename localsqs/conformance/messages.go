@@ -62,7 +62,7 @@ func (s *suite) selection() {
 	for _, c := range []struct {
 		names []string
 		want  int
-	}{{nil, 0}, {[]string{"All"}, 6}, {[]string{".*"}, 6}, {[]string{"OtherName", "none"}, 1}, {[]string{"a.*"}, 2}, {[]string{"a.b", "Bytes"}, 2}} {
+	}{{nil, 0}, {[]string{"All"}, 6}, {[]string{".*"}, 6}, {[]string{"*"}, 6}, {[]string{"Dummy.*"}, 2}, {[]string{"Dummy*"}, 0}, {[]string{"OtherName", "none"}, 1}, {[]string{"a.*"}, 2}, {[]string{"a.b", "Bytes"}, 2}} {
 		m := s.one(&sqs.ReceiveMessageInput{QueueUrl: url, MessageAttributeNames: c.names})
 		s.equal(fmt.Sprintf("number of attributes for %v", c.names), len(m.MessageAttributes), c.want)
 		if (m.MD5OfMessageAttributes != nil) != (c.want > 0) {
@@ -119,6 +119,9 @@ func (s *suite) batches() {
 	failed := map[string]string{}
 	for _, f := range out.Failed {
 		failed[*f.Id] = *f.Code
+		if *f.Id == "long" {
+			s.equal("the text of what is too long", *f.Message, "One or more parameters cannot be validated. Reason: Message must be shorter than 1024 bytes.")
+		}
 		if !f.SenderFault {
 			s.t.Errorf("SenderFault of %s is false", *f.Id)
 		}
@@ -184,8 +187,17 @@ func (s *suite) visibility() {
 	if err := change(0); err != nil {
 		s.t.Fatal(err)
 	}
-	s.wantCode(change(10), "AWS.SimpleQueueService.MessageNotInflight")
-	s.one(&sqs.ReceiveMessageInput{QueueUrl: url})
+	if err := change(10); err != nil { // a late heartbeat: taken, without an effect
+		s.t.Errorf("a heartbeat after the time-out: %v", err)
+	}
+	older := s.one(&sqs.ReceiveMessageInput{QueueUrl: url, VisibilityTimeout: 300})
+	if err := change(0); err != nil { // by the handle of the receive before
+		s.t.Errorf("by an older handle: %v", err)
+	}
+	last := s.one(&sqs.ReceiveMessageInput{QueueUrl: url})
+	if *older.ReceiptHandle == *last.ReceiptHandle {
+		s.t.Error("two receives gave the same handle")
+	}
 }
 
 func (s *suite) longPoll() {
@@ -226,4 +238,32 @@ func (s *suite) receipts() {
 	}
 	_, err := s.Client.ChangeMessageVisibility(s.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: second.ReceiptHandle, VisibilityTimeout: 5})
 	s.wantCode(err, "InvalidParameterValue")
+	out, err := s.Client.ChangeMessageVisibilityBatch(s.ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url,
+		Entries: []types.ChangeMessageVisibilityBatchRequestEntry{{Id: aws.String("a"), ReceiptHandle: second.ReceiptHandle, VisibilityTimeout: 20}}})
+	if err != nil || len(out.Failed) != 1 {
+		s.t.Fatalf("a batch with a deleted message: %v, %+v", err, out)
+	}
+	s.equal("its code", *out.Failed[0].Code, "ReceiptHandleIsInvalid")
+	s.equal("its text", strings.TrimSuffix(*out.Failed[0].Message, "."), "Message does not exist or is not available for visibility timeout change")
+}
+
+func (s *suite) names() {
+	url := s.queue("names", nil)
+	s.sendInput(&sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("m"), MessageAttributes: map[string]types.MessageAttributeValue{"attr.1øßä": text("x")}})
+	m := s.one(&sqs.ReceiveMessageInput{QueueUrl: url, MessageAttributeNames: []string{"attr.*"}})
+	s.equal("number of attributes", len(m.MessageAttributes), 1)
+}
+
+func (s *suite) traceHeader() {
+	url := s.queue("trace", nil)
+	const trace = "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1"
+	all := []types.MessageSystemAttributeName{"All"}
+	if _, no := s.raw("SendMessage", `{"QueueUrl":"`+*url+`","MessageBody":"header"}`, "X-Amzn-Trace-Id", trace); no != nil {
+		s.t.Fatalf("refused: %+v", no)
+	}
+	s.equal("AWSTraceHeader", s.one(&sqs.ReceiveMessageInput{QueueUrl: url, MessageSystemAttributeNames: all}).Attributes["AWSTraceHeader"], trace)
+	if _, no := s.raw("SendMessage", `{"QueueUrl":"`+*url+`","MessageBody":"both","MessageSystemAttributes":{"AWSTraceHeader":{"DataType":"String","StringValue":"Root=own"}}}`, "X-Amzn-Trace-Id", trace); no != nil {
+		s.t.Fatalf("refused: %+v", no)
+	}
+	s.equal("AWSTraceHeader of a message with its own", s.one(&sqs.ReceiveMessageInput{QueueUrl: url, MessageSystemAttributeNames: all}).Attributes["AWSTraceHeader"], "Root=own")
 }

@@ -150,10 +150,12 @@ func (s *suite) permissions() {
 		AWSAccountIds: []string{"123456789012"}, Actions: []string{"SendMessage"}}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.equal("policy", s.attributes(url, "Policy")["Policy"], `{"Version":"2012-10-17","Id":"`+arn+`/SQSDefaultPolicy","Statement":[{"Sid":"one","Effect":"Allow",`+
+	s.equal("policy", s.attributes(url, "Policy")["Policy"], `{"Version":"2008-10-17","Id":"`+arn+`/SQSDefaultPolicy","Statement":[{"Sid":"one","Effect":"Allow",`+
 		`"Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"SQS:SendMessage","Resource":"`+arn+`"}]}`)
 	_, err := s.Client.AddPermission(s.ctx, &sqs.AddPermissionInput{QueueUrl: url, Label: aws.String("one"),
 		AWSAccountIds: []string{"123456789012"}, Actions: []string{"SendMessage"}})
+	s.wantCode(err, "InvalidParameterValue")
+	_, err = s.Client.RemovePermission(s.ctx, &sqs.RemovePermissionInput{QueueUrl: url, Label: aws.String("two")})
 	s.wantCode(err, "InvalidParameterValue")
 	if _, err := s.Client.RemovePermission(s.ctx, &sqs.RemovePermissionInput{QueueUrl: url, Label: aws.String("one")}); err != nil {
 		s.t.Fatal(err)
@@ -161,6 +163,44 @@ func (s *suite) permissions() {
 	if got := s.attributes(url, "Policy"); len(got) != 0 {
 		s.t.Errorf("the policy is not removed with its last statement: %v", got)
 	}
+}
+
+// otherWords declares queues again in other words for the same attributes.
+func (s *suite) otherWords() {
+	capital := s.queue("capital.fifo", map[string]string{"FifoQueue": "True", "ContentBasedDeduplication": "False"})
+	s.equal("the same queue", *s.queue("capital.fifo", map[string]string{"FifoQueue": "true", "ContentBasedDeduplication": "false"}), *capital)
+	s.equal("attributes", s.attributes(capital, "FifoQueue", "ContentBasedDeduplication"), map[string]string{"FifoQueue": "true", "ContentBasedDeduplication": "false"})
+
+	dead := s.attributes(s.queue("words-dead", nil), "QueueArn")["QueueArn"]
+	url := s.queue("words", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + dead + `","maxReceiveCount":"3"}`})
+	s.equal("the policy", s.attributes(url, "RedrivePolicy")["RedrivePolicy"], `{"deadLetterTargetArn":"`+dead+`","maxReceiveCount":3}`)
+	for _, policy := range []string{`{"maxReceiveCount":3,"deadLetterTargetArn":"` + dead + `"}`, `{ "deadLetterTargetArn" : "` + dead + `", "maxReceiveCount" : "3" }`} {
+		s.equal("the same queue", *s.queue("words", map[string]string{"RedrivePolicy": policy}), *url)
+	}
+	name := s.Prefix + "words"
+	_, err := s.Client.CreateQueue(s.ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + dead + `","maxReceiveCount":4}`}})
+	s.wantCode(err, "QueueAlreadyExists")
+}
+
+func (s *suite) set(url *string, attrs map[string]string) {
+	s.t.Helper()
+	if _, err := s.Client.SetQueueAttributes(s.ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attrs}); err != nil {
+		s.t.Errorf("set %v: %v", attrs, err)
+	}
+}
+
+// encryption ends a key: nothing takes its place, not what new queues have.
+func (s *suite) encryption() {
+	url := s.queue("encryption", nil)
+	s.set(url, map[string]string{"KmsMasterKeyId": "alias/aws/sqs", "KmsDataKeyReusePeriodSeconds": "6000"})
+	s.set(url, map[string]string{"KmsMasterKeyId": "", "KmsDataKeyReusePeriodSeconds": "300"})
+	s.equal("attributes", s.attributes(url, "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled"), map[string]string{"SqsManagedSseEnabled": "false"})
+}
+
+// ownDeadLetters names a queue as its own dead-letter queue, which SQS takes.
+func (s *suite) ownDeadLetters() {
+	url := s.queue("own-dead", nil)
+	s.set(url, map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + s.attributes(url, "QueueArn")["QueueArn"] + `","maxReceiveCount":1}`})
 }
 
 func (s *suite) deleteQueue() {

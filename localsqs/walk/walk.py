@@ -1,4 +1,4 @@
-"""Walks every operation of SQS with boto3. Usage: walk.py ENDPOINT"""
+"""Walks every operation of SQS that this boto3 knows. Usage: walk.py ENDPOINT"""
 
 import json
 import sys
@@ -7,6 +7,12 @@ import boto3
 
 sqs = boto3.client("sqs", endpoint_url=sys.argv[1], region_name="us-east-1",
                    aws_access_key_id="local", aws_secret_access_key="secret")
+
+
+model = sqs.meta.service_model
+system = "MessageSystemAttributeNames"  # since 2024, for AttributeNames
+if system not in model.operation_model("ReceiveMessage").input_shape.members:
+    system = "AttributeNames"
 
 
 def check(what, ok):
@@ -31,20 +37,24 @@ attributes = {"s": {"DataType": "String", "StringValue": "é"}, "b": {"DataType"
 sqs.send_message(QueueUrl=url, MessageBody="one, “quoted”", MessageAttributes=attributes)
 sent = sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": "a", "MessageBody": "two"}, {"Id": "b", "MessageBody": "three"}])
 check("send_message_batch", len(sent["Successful"]) == 2 and "Failed" not in sent)
-got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"])["Messages"]
+got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], **{system: ["All"]})["Messages"]
 check("receive_message", [m["Body"] for m in got] == ["one, “quoted”", "two", "three"])
 check("attributes", got[0]["MessageAttributes"] == attributes)
+check("system attributes", got[0]["Attributes"]["ApproximateReceiveCount"] == "1" and got[0]["Attributes"]["SenderId"] == "local")
 sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=got[0]["ReceiptHandle"], VisibilityTimeout=60)
 sqs.change_message_visibility_batch(QueueUrl=url, Entries=[{"Id": "a", "ReceiptHandle": got[1]["ReceiptHandle"], "VisibilityTimeout": 0}])
 sqs.delete_message(QueueUrl=url, ReceiptHandle=got[0]["ReceiptHandle"])
 sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": "a", "ReceiptHandle": got[2]["ReceiptHandle"]}])
 check("nothing left", "Messages" not in sqs.receive_message(QueueUrl=url))
-task = sqs.start_message_move_task(SourceArn=arn[dead], MaxNumberOfMessagesPerSecond=1)["TaskHandle"]
-check("list_message_move_tasks", sqs.list_message_move_tasks(SourceArn=arn[dead])["Results"][0]["SourceArn"] == arn[dead])
-try:
-    sqs.cancel_message_move_task(TaskHandle=task)
-except sqs.exceptions.UnsupportedOperation:
-    pass  # it was done already
+failed = sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": "x", "ReceiptHandle": "nonsense"}])["Failed"]
+check("a failed entry", [(f["Id"], f["Code"], f["SenderFault"]) for f in failed] == [("x", "ReceiptHandleIsInvalid", True)])
+if "StartMessageMoveTask" in model.operation_names:  # since June 2023
+    task = sqs.start_message_move_task(SourceArn=arn[dead], MaxNumberOfMessagesPerSecond=1)["TaskHandle"]
+    check("list_message_move_tasks", sqs.list_message_move_tasks(SourceArn=arn[dead])["Results"][0]["SourceArn"] == arn[dead])
+    try:
+        sqs.cancel_message_move_task(TaskHandle=task)
+    except sqs.exceptions.UnsupportedOperation:
+        pass  # it was done already
 try:
     sqs.get_queue_url(QueueName="py-none")
     sys.exit("walk.py: a queue that is not there was found")

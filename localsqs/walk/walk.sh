@@ -1,9 +1,10 @@
 #!/bin/sh
-# Walks every operation of SQS with the AWS CLI. Usage: walk.sh ENDPOINT
+# Walks every operation of SQS with an AWS CLI, the message moves if it knows them.
+# Usage: walk.sh ENDPOINT [AWS [without-moves]]
 set -eu
 export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=secret AWS_DEFAULT_REGION=us-east-1 AWS_PAGER=
-endpoint=$1
-sqs() { aws --endpoint-url "$endpoint" --output text sqs "$@"; }
+endpoint=$1 aws=${2:-aws} moves=${3:-}
+sqs() { "$aws" --endpoint-url "$endpoint" --output text sqs "$@"; }
 want() { [ "$2" = "$3" ] || { echo "walk.sh: $1 is '$2', want '$3'" >&2; exit 1; }; }
 
 dead=$(sqs create-queue --queue-name cli-dead --query QueueUrl)
@@ -26,9 +27,11 @@ sqs change-message-visibility --queue-url "$url" --receipt-handle "$first" --vis
 sqs change-message-visibility-batch --queue-url "$url" --entries "Id=a,ReceiptHandle=$second,VisibilityTimeout=60" >/dev/null
 sqs delete-message --queue-url "$url" --receipt-handle "$first"
 want delete-message-batch "$(sqs delete-message-batch --queue-url "$url" --entries "Id=a,ReceiptHandle=$second" --query 'Successful[0].Id')" a
-task=$(sqs start-message-move-task --source-arn "$arn" --query TaskHandle)
-want list-message-move-tasks "$(sqs list-message-move-tasks --source-arn "$arn" --query 'Results[0].SourceArn')" "$arn"
-sqs cancel-message-move-task --task-handle "$task" >/dev/null 2>&1 || true # it may be done already
+if [ "$moves" != without-moves ]; then
+	task=$(sqs start-message-move-task --source-arn "$arn" --query TaskHandle)
+	want list-message-move-tasks "$(sqs list-message-move-tasks --source-arn "$arn" --query 'Results[0].SourceArn')" "$arn"
+	sqs cancel-message-move-task --task-handle "$task" >/dev/null 2>&1 || true # it may be done already
+fi
 sqs purge-queue --queue-url "$url"
 sqs delete-queue --queue-url "$url"
 sqs delete-queue --queue-url "$dead"

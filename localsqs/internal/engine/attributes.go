@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -27,7 +28,7 @@ type attributes struct {
 	visibility, delay, retention, wait int64 // s
 	maxSize                            int
 	fifo, contentDedup                 bool
-	dedupByGroup                       bool
+	dedupByGroup                       bool // as it is shown; the queue's own is of its creation
 	redrive                            *redrive
 	allow                              *redriveAllow
 }
@@ -85,13 +86,16 @@ func parseAttributes(raw map[string]string, fifo bool) (attributes, *Error) {
 		return a, unsuitable("The perMessageGroupId value is allowed only when the value for DeduplicationScope is messageGroup")
 	}
 	if raw["SqsManagedSseEnabled"] == "true" && raw["KmsMasterKeyId"] != "" {
-		return a, unsuitable("You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
+		return a, invalidAttribute("You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
 	}
 	return a, nil
 }
 
 func (a *attributes) parse(name, value string) *Error {
 	if fifoOnly[name] && !a.fifo {
+		if name == "DeduplicationScope" || name == "FifoThroughputLimit" {
+			return invalidAttribute("You can specify the %s only when FifoQueue is set to true.", name)
+		}
 		return unknownAttribute(name)
 	}
 	if r, ok := intAttributes[name]; ok {
@@ -243,7 +247,44 @@ func (a *attributes) withDefaults() map[string]string {
 	for name, value := range a.raw {
 		all[name] = value
 	}
+	if a.redrive != nil {
+		all["RedrivePolicy"] = a.redrive.String()
+	}
 	return all
+}
+
+// String is the policy as AWS gives it back, the number as a number.
+func (r *redrive) String() string {
+	b, _ := json.Marshal(struct { // a string and a number always marshal
+		Target string `json:"deadLetterTargetArn"`
+		Max    int    `json:"maxReceiveCount"`
+	}{r.ARN, r.Max})
+	return string(b)
+}
+
+// sameValue compares two values of an attribute, either as it was given or as
+// it is shown: policies as JSON, whatever the order of keys and the spaces.
+func sameValue(name, a, b string) bool {
+	if a == b || !removable(name) || name == "KmsMasterKeyId" {
+		return a == b
+	}
+	if name == "RedrivePolicy" {
+		x, errX := parseRedrive(a)
+		y, errY := parseRedrive(b)
+		return errX == nil && errY == nil && *x == *y
+	}
+	var x, y any
+	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
+}
+
+// normal is a value as it is kept: AWS takes True for true, as Python writes it.
+func normal(name, value string) string {
+	if values := oneOf[name]; len(values) > 0 && values[0] == "true" {
+		if lower := strings.ToLower(value); lower == "true" || lower == "false" {
+			return lower
+		}
+	}
+	return value
 }
 
 // merge is a.raw with changes over it. An empty value of a policy or key
@@ -259,13 +300,19 @@ func (a *attributes) merge(changes map[string]string) map[string]string {
 			delete(raw, name)
 			continue
 		}
-		raw[name] = value
+		raw[name] = normal(name, value)
 	}
-	_, kms := changes["KmsMasterKeyId"]
-	_, sse := changes["SqsManagedSseEnabled"]
-	if kms && !sse {
+	kms, setKMS := changes["KmsMasterKeyId"]
+	_, setSSE := changes["SqsManagedSseEnabled"]
+	switch {
+	case kms != "" && !setSSE:
 		delete(raw, "SqsManagedSseEnabled")
-	} else if sse && !kms {
+	case setKMS && kms == "" && a.raw["KmsMasterKeyId"] != "": // the key ends, and nothing takes its place
+		delete(raw, "KmsDataKeyReusePeriodSeconds")
+		if !setSSE {
+			raw["SqsManagedSseEnabled"] = "false"
+		}
+	case setSSE && !setKMS && raw["SqsManagedSseEnabled"] == "true":
 		delete(raw, "KmsMasterKeyId")
 		delete(raw, "KmsDataKeyReusePeriodSeconds")
 	}

@@ -7,7 +7,7 @@ type ChangeKind uint8
 const (
 	QueuePut    ChangeKind = iota // Record: a queue as it is now
 	QueueGone                     // Queue: with all in it
-	QueuePurged                   // Queue: all its messages
+	QueuePurged                   // Queue: all its messages and deduplication ids
 	MessagePut                    // Queue, Seq, Meta, Content
 	MessageMeta                   // Queue, Seq, Meta
 	MessageGone                   // Queue, Seq
@@ -54,6 +54,23 @@ type QueueRecord struct {
 	ID                        int64
 	Created, Modified, Purged int64
 	Attributes, Tags          map[string]string
+	DedupScope                string `json:",omitempty"` // of its creation; empty: that of the attributes
+}
+
+const (
+	scopeGroup = "messageGroup"
+	scopeQueue = "queue"
+)
+
+// dedupScope is the queue's own scope where the attribute says something else.
+func (q *Queue) dedupScope() string {
+	switch {
+	case q.dedupByGroup == q.shown().dedupByGroup:
+		return ""
+	case q.dedupByGroup:
+		return scopeGroup
+	}
+	return scopeQueue
 }
 
 func (e *Engine) record(c Change) {
@@ -66,7 +83,7 @@ func (e *Engine) record(c Change) {
 const timeStep = second
 
 // RecordTime records the time, so that a restart can see that the clock was set
-// back. TakeChanges does so beside other changes; call it before the end.
+// back. TakeChanges does so along with other changes; call it before the end.
 func (e *Engine) RecordTime(now int64) {
 	e.now, e.recorded = now, now
 	e.record(Change{Kind: TimePut, Due: now})
@@ -90,7 +107,7 @@ func (m *Message) meta(due int64) Meta {
 func (e *Engine) recordQueue(q *Queue) {
 	if e.cfg.Durable {
 		e.record(Change{Kind: QueuePut, Queue: q.ID, Record: &QueueRecord{Key: q.Key, ID: q.ID, Created: q.created,
-			Modified: q.modified, Purged: q.purged, Attributes: q.attrs.raw, Tags: q.tags}})
+			Modified: q.modified, Purged: q.purged, Attributes: q.shown().raw, Tags: q.tags, DedupScope: q.dedupScope()}})
 	}
 }
 

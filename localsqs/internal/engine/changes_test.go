@@ -141,8 +141,8 @@ func TestDeduplicationAndPurgesGoOnAfterTheClockIsSetBack(t *testing.T) {
 	}
 }
 
-// A server that writes records the time beside its changes, at most once a second.
-func TestTheTimeIsRecordedBesideChanges(t *testing.T) {
+// A server that writes records the time along with its changes, at most once a second.
+func TestTheTimeIsRecordedAlongWithChanges(t *testing.T) {
 	e := New(Config{Account: "0", Durable: true})
 	times := func(now int64) (times []int64) {
 		e.Advance(now)

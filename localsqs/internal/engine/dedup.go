@@ -23,7 +23,7 @@ func (d *dedupWindow) find(key string) (Sent, bool) {
 
 // dedupKey scopes an id to the queue or to its group.
 func (q *Queue) dedupKey(group, id string) string {
-	if q.attrs.dedupByGroup {
+	if q.dedupByGroup {
 		return id + "\x00" + group
 	}
 	return id

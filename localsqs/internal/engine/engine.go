@@ -7,7 +7,9 @@ type Config struct {
 	Salt     uint64          // marks this server's receipt handles
 	Durable  bool            // record changes
 	NewID    func() [16]byte // of messages that a task moves
-	InFlight int             // how many messages of a queue may be in flight; 0: MaxInFlight
+	AsAWS    bool            // be as unkind as AWS, by the draws of Seed
+	Seed     uint64
+	InFlight int // how many messages of a queue may be in flight; 0: MaxInFlight
 }
 
 // Engine owns all queues. See the package comment for how to call it.
@@ -24,7 +26,8 @@ type Engine struct {
 	changes   []Change
 	attempts  attempts
 	lastTask  int64
-	ending    bool // receives wait no longer
+	ending    bool    // receives wait no longer
+	unkind    *unkind // nil unless AsAWS
 
 	now      int64 // of the latest Advance
 	recorded int64 // the latest time that was recorded
@@ -41,6 +44,9 @@ func New(cfg Config) *Engine {
 		queues: map[Key]*Queue{},
 		byID:   map[int64]*Queue{},
 		recent: map[Key]int64{},
+	}
+	if cfg.AsAWS {
+		e.unkind = newUnkind(cfg.Seed)
 	}
 	e.timers.init()
 	e.attempts.byKey = map[attemptKey]*attempt{}

@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Error is a refusal as the protocol states it.
 type Error struct {
@@ -8,6 +11,16 @@ type Error struct {
 	Code    string // the code of the query protocol, in x-amzn-query-error
 	Message string
 	Status  int // HTTP status
+
+	entry *Error // the refusal in a batch, where it is in other words
+}
+
+// InBatch is e as the refusal of a batch or of one entry of it.
+func (e *Error) InBatch() *Error {
+	if e.entry != nil {
+		return e.entry
+	}
+	return e
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
@@ -17,8 +30,15 @@ func (e *Error) Sender() bool { return e.Status < 500 }
 
 const legacy = "AWS.SimpleQueueService."
 
+// shapes are the shapes of refusals that are not named like their codes (AWS's
+// common errors).
+var shapes = map[string]string{
+	"InvalidParameterValue": "InvalidParameterValueException",
+	"MissingParameter":      "MissingRequiredParameterException",
+}
+
 func generic(code, format string, args ...any) *Error {
-	return &Error{Shape: code, Code: code, Message: fmt.Sprintf(format, args...), Status: 400}
+	return &Error{Shape: cmp.Or(shapes[code], code), Code: code, Message: fmt.Sprintf(format, args...), Status: 400}
 }
 
 func prefixed(shape, format string, args ...any) *Error {
@@ -40,6 +60,13 @@ func InvalidParameter(value any, name, reason string) *Error {
 // MissingParameter names a parameter that must be there.
 func MissingParameter(name string) *Error {
 	return generic("MissingParameter", "The request must contain the parameter %s.", name)
+}
+
+// missingGroup is another code for a batch than for one message.
+func missingGroup() *Error {
+	e := MissingParameter("MessageGroupId")
+	e.entry = InvalidParameterValue("%s", e.Message)
+	return e
 }
 
 // MissingEntryParameter names a parameter that the nth entry of a batch (from 1)
@@ -76,6 +103,10 @@ func invalidAttributeValue(name string) *Error {
 	return generic("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
 }
 
+func invalidAttribute(format string, args ...any) *Error {
+	return generic("InvalidAttributeName", format, args...)
+}
+
 func unsuitable(format string, args ...any) *Error {
 	return generic("InvalidAttributeValue", format, args...)
 }
@@ -92,12 +123,28 @@ func resourceNotFound(format string, args ...any) *Error {
 	return e
 }
 
+// tooLong refuses a message of more than limit bytes.
+func tooLong(limit int) *Error {
+	const reason = "Reason: Message must be shorter than %d bytes."
+	e := InvalidParameterValue("One or more parameters are invalid. "+reason, limit)
+	e.entry = InvalidParameterValue("One or more parameters cannot be validated. "+reason, limit)
+	return e
+}
+
 func invalidReceipt(handle string) *Error {
 	return generic("ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", handle)
 }
 
 func expiredReceipt(handle string) *Error {
 	return InvalidParameter(handle, "ReceiptHandle", "The receipt handle has expired.")
+}
+
+const goneText = "Message does not exist or is not available for visibility timeout change."
+
+func goneReceipt(handle string) *Error {
+	e := InvalidParameter(handle, "ReceiptHandle", goneText)
+	e.entry = &Error{Shape: "ReceiptHandleIsInvalid", Code: "ReceiptHandleIsInvalid", Message: goneText, Status: 400}
+	return e
 }
 
 func notInflight() *Error {
@@ -134,7 +181,11 @@ func BatchTooLong(limit, size int) *Error {
 	return prefixed("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", limit, size)
 }
 
-// InvalidContents refuses characters that XML 1.0 has no place for.
-func InvalidContents() *Error {
-	return generic("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
-}
+const invalidCharacters = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
+
+// InvalidContents refuses a body with characters that XML 1.0 has no place for.
+func InvalidContents() *Error { return generic("InvalidMessageContents", invalidCharacters) }
+
+// InvalidAttributeContents refuses in an attribute what InvalidContents refuses
+// in a body.
+func InvalidAttributeContents() *Error { return InvalidParameterValue(invalidCharacters) }

@@ -1,5 +1,7 @@
 package engine
 
+import "math"
+
 // Message is the index entry of one message; its content is in memory or, with
 // a store, on disk once committed. It stays under 120 bytes.
 type Message struct {
@@ -64,21 +66,42 @@ func (c *Content) Size() int {
 
 // group is the order of one message group, or of all messages without one.
 // In a standard queue the groups take turns (fair queues); in a FIFO queue a
-// group is locked while one of its messages is in flight.
+// message in flight hides those of its group that come after it.
 type group struct {
 	queue      *Queue
 	name       string
 	fresh      deque[*Message]   // never received, in order
 	back       minHeap[*Message] // returned from invisibility or delay, by Seq
-	inFlight   int
-	members    int    // messages of any state
-	prev, next *group // in Queue.turn
+	hidden     minHeap[*Message] // of a FIFO queue: those in flight, by Seq, and some that were
+	members    int               // messages of any state
+	prev, next *group            // in Queue.turn
 }
 
 func newGroup(q *Queue, name string) *group {
 	g := &group{queue: q, name: name}
 	g.back.place = func(m *Message, i int32) { m.pos = i }
+	g.hidden.place = func(*Message, int32) {}
 	return g
+}
+
+// firstHidden is the Seq of the earliest message in flight: those after it
+// cannot be received. In a standard queue nothing is hidden by another message.
+func (g *group) firstHidden() uint64 {
+	for g.hidden.len() > 0 {
+		s := g.hidden.slots[0]
+		if m := s.item; m.state == inFlight && m.group == g && m.Seq == uint64(s.key) {
+			return m.Seq
+		}
+		g.hidden.pop() // it has come back, or gone, since
+	}
+	return math.MaxUint64
+}
+
+// hide notes that m is in flight.
+func (g *group) hide(m *Message) {
+	if g.queue.attrs.fifo {
+		g.hidden.push(int64(m.Seq), 0, m)
+	}
 }
 
 // head is the available message that was sent first, or nil.
@@ -100,16 +123,17 @@ func (g *group) head() *Message {
 
 // receivable reports whether the group has a message to give.
 func (g *group) receivable() bool {
-	if g.queue.attrs.fifo && g.inFlight > 0 {
-		return false
-	}
-	return g.head() != nil
+	m := g.head()
+	return m != nil && m.Seq < g.firstHidden()
 }
 
 // offer makes m available. Messages that were never received and come in the
 // order of sending go to the deque, all others to the heap.
 func (g *group) offer(m *Message, inOrder bool) {
-	if inOrder {
+	if u := g.queue.engine.unkind; u != nil && !g.queue.attrs.fifo {
+		m.state = returned
+		g.back.push(u.place(m), m.Seq, m)
+	} else if inOrder {
 		m.state, m.pos = ready, -1
 		g.fresh.push(m)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"strconv"
 )
 
 // The states of a move task.
@@ -69,7 +70,7 @@ func (e *Engine) StartMoveTask(now int64, source, destination string, rate *int6
 	}
 	for _, other := range from.tasks {
 		if other.Status == taskRunning {
-			return "", UnsupportedOperation("There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
+			return "", InvalidParameterValue("There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
 		}
 	}
 	e.lastTask++
@@ -106,12 +107,12 @@ func (e *Engine) resolve(parameter, arn string) (*Queue, *Error) {
 }
 
 type taskHandle struct {
-	TaskID    int64  `json:"taskId,string"`
+	TaskID    string `json:"taskId"`
 	SourceARN string `json:"sourceArn"`
 }
 
 func (e *Engine) taskHandle(t *MoveTask) string {
-	b, _ := json.Marshal(taskHandle{t.ID, e.arn(t.Source)}) // a number and a string always marshal
+	b, _ := json.Marshal(taskHandle{strconv.FormatInt(t.ID, 10), e.arn(t.Source)}) // strings always marshal
 	return base64.StdEncoding.EncodeToString(b)
 }
 
@@ -170,10 +171,27 @@ func (q *Queue) oldestUpto(limit uint64) *Message {
 		if m := g.head(); m != nil && m.Seq <= limit {
 			return m
 		}
+		if m := g.upto(limit); m != nil {
+			return m
+		}
 		if g = g.next; g == first {
 			return nil
 		}
 		q.turn = g
+	}
+	return nil
+}
+
+// upto finds an available message with a Seq of at most limit, in a group that is
+// out of order.
+func (g *group) upto(limit uint64) *Message {
+	if g.queue.engine.unkind == nil {
+		return nil
+	}
+	for i := range g.back.slots {
+		if m := g.back.slots[i].item; m.Seq <= limit {
+			return m
+		}
 	}
 	return nil
 }
@@ -193,7 +211,7 @@ func (e *Engine) CancelMoveTask(handle string) (moved int64, err *Error) {
 		return 0, err
 	}
 	for _, t := range q.tasks {
-		if t.ID != h.TaskID {
+		if strconv.FormatInt(t.ID, 10) != h.TaskID {
 			continue
 		}
 		if t.Status != taskRunning {

@@ -34,8 +34,8 @@ type statement struct {
 
 // policyOf reads a queue's policy; one statement may stand without a list.
 func (e *Engine) policyOf(q *Queue) policy {
-	p := policy{Version: "2012-10-17", ID: e.ARN(q) + "/SQSDefaultPolicy"}
-	raw := q.attrs.raw["Policy"]
+	p := policy{Version: "2008-10-17", ID: e.ARN(q) + "/SQSDefaultPolicy"}
+	raw := q.shown().raw["Policy"]
 	if raw == "" {
 		return p
 	}
@@ -125,6 +125,9 @@ func (e *Engine) RemovePermission(now int64, q *Queue, label string) *Error {
 			p.Statement = append(p.Statement[:i:i], p.Statement[i+1:]...)
 			return e.setPolicy(now, q, p)
 		}
+	}
+	if len(p.Statement) == 0 {
+		return InvalidParameter(label, "Label", "can't find label.")
 	}
 	return InvalidParameter(label, "Label", "can't find label on existing policy.")
 }

@@ -19,6 +19,7 @@ type Queue struct {
 	purged            int64
 	attrs             attributes
 	tags              map[string]string
+	dedupByGroup      bool // as the queue was made: a later change of the attribute has no effect
 
 	groups                     map[string]*group
 	plain                      *group              // groups[""], the messages without a group
@@ -30,6 +31,9 @@ type Queue struct {
 	waiters                    waiterList
 	dedup                      dedupWindow
 	retention                  timer
+	coming                     *attributes // that take effect later; nil: those that there are
+	change                     timer       // when they do
+	sampled                    *counts     // that are shown
 	tasks                      []*MoveTask // the oldest first
 }
 
@@ -52,13 +56,14 @@ func ValidName(name string) bool {
 // are the given ones.
 func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) (*Queue, *Error) {
 	base, fifo := strings.CutSuffix(key.Name, ".fifo")
-	if attrs["FifoQueue"] == "true" && (!fifo || !ValidName(base) || len(key.Name) > 80) {
+	raw := (&attributes{}).merge(attrs)
+	if raw["FifoQueue"] == "true" && (!fifo || !ValidName(base) || len(key.Name) > 80) {
 		return nil, InvalidParameterValue("The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
 	}
-	if attrs["FifoQueue"] != "true" && !ValidName(key.Name) {
+	if raw["FifoQueue"] != "true" && !ValidName(key.Name) {
 		return nil, InvalidParameterValue("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
-	a, err := parseAttributes((&attributes{}).merge(attrs), fifo)
+	a, err := parseAttributes(raw, fifo)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +83,7 @@ func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) 
 		return nil, err
 	}
 	e.lastQueue++
-	q := e.addQueue(&Queue{Key: key, ID: e.lastQueue, created: now, modified: now, attrs: a, tags: maps.Clone(tags)})
+	q := e.addQueue(&Queue{Key: key, ID: e.lastQueue, created: now, modified: now, attrs: a, dedupByGroup: a.dedupByGroup, tags: maps.Clone(tags)})
 	e.recordQueue(q)
 	return q, nil
 }
@@ -90,6 +95,11 @@ func (e *Engine) addQueue(q *Queue) *Queue {
 	q.plain = newGroup(q, "")
 	q.groups[""] = q.plain
 	q.ages.place = func(m *Message, i int32) { m.agePos = i }
+	q.change = newTimer(func(e *Engine, now int64) {
+		a := *q.coming
+		q.coming = nil
+		e.takeEffect(now, q, a)
+	})
 	q.retention = newTimer(func(e *Engine, now int64) { e.expire(now, q) })
 	q.dedup.init(q)
 	if q.tags == nil {
@@ -103,14 +113,14 @@ func (e *Engine) addQueue(q *Queue) *Queue {
 // sameAttributes compares what a second CreateQueue gives with what the queue
 // has.
 func (q *Queue) sameAttributes(attrs map[string]string) *Error {
-	have := q.attrs.withDefaults()
+	have := q.shown().withDefaults()
 	names := make([]string, 0, len(attrs))
 	for name := range attrs {
 		names = append(names, name)
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if have[name] != attrs[name] {
+		if !sameValue(name, have[name], normal(name, attrs[name])) {
 			return queueExists(name)
 		}
 	}
@@ -130,6 +140,7 @@ func (e *Engine) DeleteQueue(now int64, q *Queue) {
 	}
 	e.clear(q)
 	e.timers.drop(&q.retention)
+	e.timers.drop(&q.change)
 	e.timers.drop(&q.dedup.timer)
 	e.endMoves(q)
 	delete(e.queues, q.Key)
@@ -140,13 +151,15 @@ func (e *Engine) DeleteQueue(now int64, q *Queue) {
 	e.record(Change{Kind: QueueGone, Queue: q.ID})
 }
 
-// Purge removes all messages of a queue.
+// Purge removes all messages of a queue, and forgets their deduplication ids.
 func (e *Engine) Purge(now int64, q *Queue) *Error {
 	if e.cfg.Strict && q.purged != 0 && now-q.purged < 60*second {
 		return purgeInProgress(q.Name)
 	}
 	q.purged = now
 	e.clear(q)
+	e.timers.drop(&q.dedup.timer)
+	q.dedup.init(q)
 	e.record(Change{Kind: QueuePurged, Queue: q.ID})
 	return nil
 }
@@ -201,13 +214,13 @@ func (e *Engine) Attributes(q *Queue, names []string) (map[string]string, *Error
 	if len(names) == 0 {
 		return nil, nil
 	}
-	all := q.attrs.withDefaults()
+	all, counts := q.shown().withDefaults(), q.counts()
 	all["QueueArn"] = e.ARN(q)
 	all["CreatedTimestamp"] = strconv.FormatInt(q.created/second, 10)
 	all["LastModifiedTimestamp"] = strconv.FormatInt(q.modified/second, 10)
-	all["ApproximateNumberOfMessages"] = strconv.Itoa(q.visible)
-	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(q.inflight)
-	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(q.delayed)
+	all["ApproximateNumberOfMessages"] = strconv.Itoa(counts.visible)
+	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(counts.inflight)
+	all["ApproximateNumberOfMessagesDelayed"] = strconv.Itoa(counts.delayed)
 	picked := make(map[string]string, len(names))
 	for _, name := range names {
 		if name == "All" {
@@ -227,12 +240,15 @@ func (e *Engine) SetAttributes(now int64, q *Queue, changes map[string]string) *
 	if len(changes) == 0 {
 		return MissingParameter("Attribute.Name")
 	}
-	for name := range changes {
-		if name == "FifoQueue" && changes[name] != "true" || readOnly[name] {
+	for name, value := range changes {
+		switch {
+		case readOnly[name]:
 			return unknownAttribute(name)
+		case name == "FifoQueue" && q.attrs.fifo && normal(name, value) != "true":
+			return unsuitable("Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.")
 		}
 	}
-	a, err := parseAttributes(q.attrs.merge(changes), q.attrs.fifo)
+	a, err := parseAttributes(q.shown().merge(changes), q.attrs.fifo)
 	if err != nil {
 		return err
 	}
@@ -241,12 +257,13 @@ func (e *Engine) SetAttributes(now int64, q *Queue, changes map[string]string) *
 			return err
 		}
 	}
-	delayChanged := a.delay != q.attrs.delay
-	q.attrs, q.modified = a, now
-	if delayChanged && a.fifo {
-		e.redelay(now, q)
+	q.modified = now
+	if e.unkind != nil {
+		q.coming = &a
+		e.timers.set(&q.change, now+changeDelay)
+	} else {
+		e.takeEffect(now, q, a)
 	}
-	e.armRetention(q)
 	e.recordQueue(q)
 	e.serveAll(now)
 	return nil

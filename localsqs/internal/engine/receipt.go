@@ -65,7 +65,9 @@ func (e *Engine) Delete(q *Queue, handle string) *Error {
 }
 
 // ChangeVisibility sets how long a message in flight stays invisible from now
-// on; 0 makes it visible at once.
+// on; 0 makes it visible at once. On a standard queue the handle of any of its
+// receives will do, and a message that is visible again stays so without an
+// error; on a FIFO queue the handle must be the latest and the message in flight.
 func (e *Engine) ChangeVisibility(now int64, q *Queue, handle string, timeout int64) *Error {
 	if timeout < 0 || timeout > MaxVisibility {
 		return InvalidParameter(timeout, "VisibilityTimeout", "Must be between 0 and 43200.")
@@ -77,10 +79,13 @@ func (e *Engine) ChangeVisibility(now int64, q *Queue, handle string, timeout in
 	m := q.handled[r.seq]
 	switch {
 	case m == nil:
-		return InvalidParameter(handle, "ReceiptHandle", "Message does not exist or is not available for visibility timeout change.")
+		return goneReceipt(handle)
+	case m.state == inFlight && (m.receives == r.receives || !q.attrs.fifo):
+	case !q.attrs.fifo:
+		return nil
 	case m.receives != r.receives:
 		return expiredReceipt(handle)
-	case m.state != inFlight:
+	default:
 		return notInflight()
 	}
 	due := now + timeout*second

@@ -1,5 +1,7 @@
 package engine
 
+import "math"
+
 // MaxInFlight is how many messages of a queue may be in flight (Amazon SQS
 // quotas: 120 000).
 const MaxInFlight = 120_000
@@ -60,6 +62,9 @@ func (e *Engine) Receive(now int64, w *Waiter) bool {
 	if e.repeat(now, w) {
 		return true
 	}
+	if e.unkind != nil && w.Wait == 0 && !q.attrs.fifo {
+		w.Max = e.unkind.sample(w.Max)
+	}
 	if e.ending {
 		w.Wait = 0
 	}
@@ -80,7 +85,7 @@ func (e *Engine) take(now int64, w *Waiter) {
 	for len(w.Messages) < w.Max && q.turn != nil && q.inflight < e.cfg.InFlight {
 		g := q.turn
 		if !q.attrs.fifo {
-			if m := e.next(now, g); m != nil {
+			if m := e.next(now, g, math.MaxUint64); m != nil {
 				e.deliver(now, m, w)
 			}
 			if q.turn == g { // not the only one, and still with something to give
@@ -88,9 +93,9 @@ func (e *Engine) take(now int64, w *Waiter) {
 			}
 			continue
 		}
-		// FIFO: as many as there are of one group, which is locked only afterwards
-		for len(w.Messages) < w.Max && q.inflight < e.cfg.InFlight {
-			m := e.next(now, g)
+		// FIFO: as many as there are of one group; they hide what comes after them only afterwards
+		for before := g.firstHidden(); len(w.Messages) < w.Max && q.inflight < e.cfg.InFlight; {
+			m := e.next(now, g, before)
 			if m == nil {
 				break
 			}
@@ -100,13 +105,13 @@ func (e *Engine) take(now int64, w *Waiter) {
 	}
 }
 
-// next takes the first available message out of g's order, sending those that
-// were received too often to the dead-letter queue.
-func (e *Engine) next(now int64, g *group) *Message {
+// next takes the first available message with a Seq less than before out of
+// g's order, sending those that were received too often to the dead-letter queue.
+func (e *Engine) next(now int64, g *group, before uint64) *Message {
 	q := g.queue
 	for {
 		m := g.head()
-		if m == nil {
+		if m == nil || m.Seq >= before {
 			g.turn()
 			return nil
 		}
@@ -132,8 +137,11 @@ func (e *Engine) deliver(now int64, m *Message, w *Waiter) {
 	m.received = now
 	m.state = inFlight
 	q.inflight++
-	g.inFlight++
+	g.hide(m)
 	due := now + w.Visibility*second
+	if e.unkind != nil && !q.attrs.fifo {
+		due = now + e.unkind.double(w.Visibility*second)
+	}
 	e.timers.heap.push(due, m.Seq, m)
 	if !q.attrs.fifo {
 		g.turn()

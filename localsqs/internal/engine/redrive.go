@@ -11,8 +11,8 @@ func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
 	}
 	target := e.queues[r.Target]
 	switch {
-	case r.Target == source:
-		return refuse("Dead letter target cannot be the source queue itself.")
+	case r.Target == source: // of no effect: SQS takes it, and the message stays
+		return nil
 	case target == nil || e.arn(r.Target) != r.ARN:
 		return refuse("Dead letter target does not exist.")
 	case r.Target.Region != source.Region:

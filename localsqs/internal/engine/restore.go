@@ -8,8 +8,8 @@ import (
 // RestoreCounters sets the last numbers given out. It comes first.
 func (e *Engine) RestoreCounters(seq uint64, queue int64) { e.lastSeq, e.lastQueue = seq, queue }
 
-// RestoreTime compares the time of the latest change that was recorded, 0 if
-// there is none, with the time of the restart. If the clock was set back since,
+// RestoreTime compares the time of the latest change that was recorded, 0
+// if it is unknown, with the time of the restart. If the clock was set back since,
 // what is timed goes on with the time that it had left. It comes before the queues.
 func (e *Engine) RestoreTime(now, latest int64) {
 	e.now, e.recorded = now, latest
@@ -23,7 +23,10 @@ func (e *Engine) RestoreQueue(r *QueueRecord) (*Queue, *Error) {
 		return nil, err
 	}
 	q := e.addQueue(&Queue{Key: r.Key, ID: r.ID, created: r.Created, modified: r.Modified, purged: r.Purged,
-		attrs: a, tags: maps.Clone(r.Tags)})
+		attrs: a, dedupByGroup: a.dedupByGroup, tags: maps.Clone(r.Tags)})
+	if r.DedupScope != "" {
+		q.dedupByGroup = r.DedupScope == scopeGroup
+	}
 	e.lastQueue = max(e.lastQueue, r.ID)
 	if q.purged != 0 && e.setBack > 0 {
 		q.purged -= e.setBack
@@ -56,7 +59,7 @@ func (e *Engine) RestoreMessage(now int64, q *Queue, seq uint64, r *Meta) {
 	if due > now && m.receives > 0 {
 		m.state = inFlight
 		q.inflight++
-		m.group.inFlight++
+		m.group.hide(m)
 		e.timers.heap.push(due, m.Seq, m)
 		m.group.turn()
 	} else {

@@ -30,7 +30,7 @@ func (q *Queue) FIFO() bool { return q.attrs.fifo }
 func (q *Queue) CheckSend(in *SendInput) *Error {
 	c := in.Content
 	if c.Size() > q.attrs.maxSize {
-		return InvalidParameterValue("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.attrs.maxSize)
+		return tooLong(q.attrs.maxSize)
 	}
 	if in.Delay != QueueDelay && (in.Delay > MaxDelay || in.Delay < 0) {
 		return InvalidParameter(in.Delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
@@ -50,10 +50,18 @@ func (q *Queue) CheckSend(in *SendInput) *Error {
 	if in.Delay > 0 {
 		return InvalidParameter(in.Delay, "DelaySeconds", "The request include parameter that is not valid for this queue type.")
 	}
-	if in.Group == "" {
-		return MissingParameter("MessageGroupId")
-	}
-	if c.DedupID == "" && !q.attrs.contentDedup {
+	return q.CheckFIFO(in.Group, c.DedupID)
+}
+
+// CheckFIFO finds whether a message for a FIFO queue lacks its group or
+// deduplication id. One that does has its whole batch refused.
+func (q *Queue) CheckFIFO(group, dedupID string) *Error {
+	switch {
+	case !q.attrs.fifo:
+		return nil
+	case group == "":
+		return missingGroup()
+	case dedupID == "" && !q.attrs.contentDedup:
 		return InvalidParameterValue("The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")
 	}
 	return nil
@@ -152,7 +160,6 @@ func (e *Engine) remove(m *Message) {
 		e.timers.heap.remove(m.pos)
 	case inFlight:
 		q.inflight--
-		g.inFlight--
 		e.timers.heap.remove(m.pos)
 	}
 	m.state = gone
@@ -163,7 +170,7 @@ func (e *Engine) remove(m *Message) {
 	g.members--
 	g.turn()
 	if q.turn != nil {
-		e.offered(q) // a FIFO group may have been unlocked, or there is room in flight again
+		e.offered(q) // a FIFO group may give again, or there is room in flight again
 	}
 	if g.members == 0 && g != q.plain {
 		delete(q.groups, g.name)
@@ -177,7 +184,6 @@ func (e *Engine) release(m *Message) {
 		g.queue.delayed--
 	} else {
 		g.queue.inflight--
-		g.inFlight--
 	}
 	g.offer(m, false)
 }

@@ -49,7 +49,10 @@ func (f *File) compact(o Options) error {
 }
 
 func (f *File) copyTo(path string) error {
-	dst, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType})
+	dst, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			return os.OpenFile(name, flag|os.O_EXCL, mode) // a link that was planted is not followed
+		}})
 	if err != nil {
 		return err
 	}

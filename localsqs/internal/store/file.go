@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -62,12 +64,17 @@ type Options struct {
 	CheckpointFrom int64
 }
 
-// Open opens the file and makes it if it is not there.
+// Open opens the file and makes it if it is not there, and its folder too. Both
+// are made for their owner alone, and a file that others can read is not after.
 func Open(path string, o Options) (f *File, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("queue file %s: its folder: %w", path, err)
+	}
 	db, err := openDB(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
 	}
+	ownerOnly(path, o.Logger)
 	f = &File{db: db, path: path, logger: o.Logger, noFsync: o.NoFsync, limit: cmp.Or(o.CheckpointFrom, checkpointFrom)}
 	if err := guard(f.begin); err != nil {
 		_ = db.Close()
@@ -111,6 +118,18 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 		return nil, fmt.Errorf("%w and was left as it is (%w); restore it from a copy, or move it away to begin anew", ErrCorrupt, err)
 	}
 	return nil, err
+}
+
+// ownerOnly takes the rights on the file from all but its owner. A file system
+// without rights, or another owner, is worth a line in the log.
+func ownerOnly(path string, log *slog.Logger) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		log.Warn("the queue file can be read by others than its owner", "file", path, "error", err)
+	}
 }
 
 // checkOpened finds out whether an open database is whole and still the file at

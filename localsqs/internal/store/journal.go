@@ -58,7 +58,7 @@ func journalPaths(path string) [2]string {
 func openJournal(path string, salt, number uint64, noFsync bool) (*journal, error) {
 	j := &journal{salt: salt, number: number, noFsync: noFsync}
 	for i, p := range journalPaths(path) {
-		file, err := os.OpenFile(p, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+		file, err := createAnew(p)
 		if err != nil {
 			return nil, errors.Join(err, j.close())
 		}
@@ -68,6 +68,23 @@ func openJournal(path string, salt, number uint64, noFsync bool) (*journal, erro
 		return nil, errors.Join(err, j.close())
 	}
 	return j, nil
+}
+
+// createAnew makes a file for its owner alone, in the place of what is at path.
+// It follows no link that was planted there, and path always names a file.
+func createAnew(path string) (*os.File, error) {
+	fresh := path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	file, err := os.OpenFile(fresh, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(fresh))
+	}
+	return file, nil
 }
 
 func (j *journal) close() (err error) {

@@ -136,7 +136,7 @@ func (w *writer) apply(c *engine.Change) error {
 		}
 		return w.drop(c.Queue, "mbd")
 	case engine.QueuePurged:
-		return w.drop(c.Queue, "mb")
+		return w.drop(c.Queue, "mbd")
 	case engine.MessagePut:
 		k := key(c.Seq)
 		if err := w.put('b', c.Queue, k, w.content(c.Content)); err != nil {

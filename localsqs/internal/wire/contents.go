@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 	"unsafe"
 
@@ -19,7 +20,10 @@ const (
 )
 
 // Content checks a message to be sent and makes the engine's form of it.
-func (s *SendEntry) Content(sender string) (*engine.Content, *engine.Error) {
+//
+// trace is the trace header of the request, which the message takes on unless
+// it has one of its own.
+func (s *SendEntry) Content(sender, trace string) (*engine.Content, *engine.Error) {
 	if s.MessageBody == "" {
 		return nil, engine.MissingParameter("MessageBody")
 	}
@@ -53,9 +57,14 @@ func (s *SendEntry) Content(sender string) (*engine.Content, *engine.Error) {
 			return nil, engine.InvalidParameterValue("Message system attribute 'AWSTraceHeader' must be a non-empty String.")
 		}
 		if _, ok := scan(*v.StringValue); !ok {
-			return nil, engine.InvalidContents()
+			return nil, engine.InvalidAttributeContents()
 		}
 		c.Trace = *v.StringValue
+	}
+	if c.Trace == "" && trace != "" {
+		if _, ok := scan(trace); ok {
+			c.Trace = trace
+		}
 	}
 	return c, nil
 }
@@ -66,6 +75,14 @@ func (s *SendEntry) Group() string {
 		return ""
 	}
 	return *s.MessageGroupId
+}
+
+// DedupID is the entry's MessageDeduplicationId or nothing.
+func (s *SendEntry) DedupID() string {
+	if s.MessageDeduplicationId == nil {
+		return ""
+	}
+	return *s.MessageDeduplicationId
 }
 
 // Delay is the entry's DelaySeconds, or engine.QueueDelay.
@@ -148,8 +165,8 @@ func checkAttributeName(name string) *engine.Error {
 	if lower := strings.ToLower(name); strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
 		return engine.InvalidParameterValue("You can't use message attribute names beginning with 'AWS.' or 'Amazon'. These strings are reserved for internal use.")
 	}
-	for i := range len(name) {
-		if c := name[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+	for _, c := range name {
+		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '-' && c != '_' && c != '.' {
 			return engine.InvalidParameterValue("Invalid attribute name '%s': it can only contain alphanumeric characters, hyphens, underscores and periods.", name)
 		}
 	}
@@ -180,7 +197,7 @@ func attributeValue(name string, v *AttributeValue) (string, *engine.Error) {
 		return "", engine.InvalidParameterValue("The type of message (user) attribute '%s' is invalid. You must use only the following supported type prefixes: Binary, Number, String.", name)
 	}
 	if _, ok := scan(v.DataType); !ok {
-		return "", engine.InvalidContents()
+		return "", engine.InvalidAttributeContents()
 	}
 	if v.StringValue != nil && len(v.BinaryValue) > 0 {
 		return "", engine.InvalidParameterValue("Message attribute '%s' has two values: only one of StringValue and BinaryValue can be given.", name)
@@ -195,7 +212,7 @@ func attributeValue(name string, v *AttributeValue) (string, *engine.Error) {
 		return "", emptyValue(name, v.DataType)
 	}
 	if _, ok := scan(*v.StringValue); !ok {
-		return "", engine.InvalidContents()
+		return "", engine.InvalidAttributeContents()
 	}
 	if kind == "Number" {
 		if !number.MatchString(*v.StringValue) {

@@ -22,6 +22,17 @@ func Decode(body []byte, into any) *engine.Error {
 	return nil
 }
 
+// WithoutID reports whether the nth entry of a batch has no member Id, as
+// opposed to an empty one. body must have been decoded already.
+func WithoutID(body []byte, n int) bool {
+	var batch struct{ Entries []map[string]jsontext.Value }
+	if json.Unmarshal(body, &batch, jsontext.AllowDuplicateNames(true)) != nil || n >= len(batch.Entries) {
+		return false
+	}
+	id := batch.Entries[n]["Id"]
+	return len(id) == 0 || id.Kind() == 'n'
+}
+
 // reason says what is wrong, in AWS's words where it has them, and where.
 func reason(err error) string {
 	var at *json.SemanticError

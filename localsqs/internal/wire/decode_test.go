@@ -41,7 +41,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		for i := range r.Entries {
-			content, err := r.Entries[i].Content("sender")
+			content, err := r.Entries[i].Content("sender", "")
 			if err != nil {
 				if !json.Valid(AppendError(nil, err)) {
 					t.Fatalf("the refusal is not JSON: %s", AppendError(nil, err))

@@ -65,6 +65,7 @@ type SendResult struct {
 	ID      string // the entry's, in a batch
 	Sent    engine.Sent
 	Content *engine.Content
+	Traced  bool // AWSTraceHeader was given as an attribute, so its digest is asked for
 }
 
 // AppendSent appends the members of r, without braces.
@@ -78,7 +79,7 @@ func AppendSent(b []byte, r *SendResult) []byte {
 		b = append(b, `","MD5OfMessageAttributes":"`...)
 		b = hex.AppendEncode(b, sum[:])
 	}
-	if r.Content.Trace != "" {
+	if r.Traced && r.Content.Trace != "" {
 		sum := AttributesMD5([]engine.Attribute{{Name: "AWSTraceHeader", Type: "String", String: r.Content.Trace}})
 		b = append(b, `","MD5OfMessageSystemAttributes":"`...)
 		b = hex.AppendEncode(b, sum[:])
@@ -212,10 +213,10 @@ func (r *ReceiveMessage) Selection() (s Selection, err *engine.Error) {
 	}
 	for _, name := range r.MessageAttributeNames {
 		switch prefix, cut := strings.CutSuffix(name, ".*"); {
-		case name == "All" || name == ".*":
+		case name == "All" || name == ".*" || name == "*":
 			s.all = true
-		case cut:
-			s.prefixes = append(s.prefixes, prefix+".")
+		case cut: // Cus.* is all that begins with Cus, with a period after it or not
+			s.prefixes = append(s.prefixes, prefix)
 		default:
 			s.names = append(s.names, name)
 		}

@@ -1,0 +1,110 @@
+package dispatcher
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Messages that may not run now, since their task is paused or at its limit:
+// how many stay here, when the others come again, and how many are received
+// while nothing else comes. The decisions are in throttle.go.
+
+// capacity is how many of t's messages may wait here.
+func (d *dispatcher) capacity(t *entry, now time.Time) int {
+	return capacity(t.spec.Concurrency, t.pace.value(now), d.MaxHeld-d.held-d.parked+len(t.parked))
+}
+
+// refuse gives back e, which may not run and finds no room here.
+func (d *dispatcher) refuse(e *execution, now time.Time) {
+	t := e.entry
+	d.pay(t, now)
+	lately := 0.0
+	if !t.paused {
+		lately = t.pace.value(now)
+	}
+	d.giveBackUnrun(e, delay(now.Sub(t.full), d.UnknownTasksDelay, len(t.parked), lately))
+}
+
+// outageMost is how long a message stays away at most since its service is down.
+const outageMost = 5 * time.Minute
+
+// pay notes that a message of t was received only to be given back.
+func (d *dispatcher) pay(t *entry, now time.Time) {
+	if t.full.IsZero() {
+		t.full = now
+		d.full = append(d.full, t)
+	}
+	d.budgetRequests()
+	d.throttle.gaveBack(now)
+}
+
+// noteLimits notes how e's attempt ended, and returns how long e waits. A
+// message that an open breaker refuses, and that may not wait in place, could not
+// run either: it stays away for half of the time since the first of them, for
+// its service may be back at any time.
+func (d *dispatcher) noteLimits(e *execution, out outcome, v verdict, now time.Time) time.Duration {
+	t := e.entry
+	switch {
+	case out.kind != outRefused:
+		t.outage = false
+		if len(d.full) > 0 && !e.parked && e.runs == 1 {
+			d.throttle.ran()
+		}
+	case v.kind == reissue && d.drain == nil:
+		d.pay(t, now)
+		t.outage = true
+		return max(v.wait, min(now.Sub(t.full)/2, outageMost))
+	}
+	return v.wait
+}
+
+// budgetRequests says what the throttle may spend: as much at once as puts off a
+// thousand messages, for what is behind them is not to wait, and by and by.
+func (d *dispatcher) budgetRequests() {
+	d.throttle.most, d.throttle.rate = float64(max(throttleMost, d.slots.workers)), limitedRate
+	if slices.ContainsFunc(d.full, func(t *entry) bool { return t.paused || t.outage }) {
+		d.throttle.rate = pausedRate(d.parked + d.held)
+	}
+}
+
+// bearable returns how many messages may be asked for while some tasks have
+// enough of theirs here.
+func (d *dispatcher) bearable(now time.Time) int {
+	d.budgetRequests()
+	room, full := 0, d.full[:0]
+	for _, t := range d.full {
+		most := d.capacity(t, now)
+		if !t.paused && !t.outage && len(t.parked) == 0 && most > 0 {
+			t.full = time.Time{}
+			continue
+		}
+		full = append(full, t)
+		// In tens, for a receive of one costs as much.
+		if n := most - len(t.parked); !t.outage && n >= min(10, (most+1)/2) {
+			room += n
+		}
+	}
+	clear(d.full[len(full):])
+	if d.full = full; len(full) == 0 {
+		return math.MaxInt
+	}
+	n, again := d.throttle.credits(now)
+	if n == 0 && !d.refilling {
+		d.refilling = true
+		root, self := d.system.Root, d.self
+		time.AfterFunc(again, func() { root.Send(self, &refilled{}) })
+	}
+	return room + n
+}
+
+// refilled says that the throttle may let messages in again.
+type refilled struct{}
+
+// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
+func (*refilled) IgnoreDeadLetterLogging() {}
+
+func (d *dispatcher) onRefilled() {
+	d.refilling = false
+	d.pump()
+}

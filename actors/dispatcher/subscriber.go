@@ -1,0 +1,96 @@
+package dispatcher
+
+import (
+	"errors"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// defaultCredits is [Subscribe.Credits] unless it is set.
+const defaultCredits = 1000
+
+// subscriber is an actor that gets the events as messages.
+type subscriber struct {
+	to     *actor.PID
+	pool   string // of its events
+	events *Subscription
+
+	credits int    // events that may be sent yet; guarded by the feed's mutex, as missed is
+	missed  uint64 // since the last event that was sent
+}
+
+// take returns the copy of e that the subscriber gets, or nil if it has no
+// credit. Each subscriber has a copy of its own.
+func (s *subscriber) take(e *Event) *Event {
+	if s.credits <= 0 {
+		s.missed++
+		return nil
+	}
+	s.credits--
+	own := *e
+	own.Missed, s.missed = s.missed, 0
+	return &own
+}
+
+// run sends the events, until the subscription is closed. It has a goroutine of
+// its own: the subscriber's mailbox may be user's code.
+func (s *subscriber) run(system *actor.ActorSystem, dispatcher *actor.PID) {
+	process, _ := system.ProcessRegistry.Get(s.to) // one that is gone answers at once
+	process.SendSystemMessage(s.to, &actor.Watch{Watcher: dispatcher})
+	for e := range s.events.C {
+		system.Root.Send(s.to, e)
+	}
+	if process, alive := system.ProcessRegistry.Get(s.to); alive {
+		process.SendSystemMessage(s.to, &actor.Unwatch{Watcher: dispatcher})
+	}
+}
+
+func (d *dispatcher) onSubscribe(m *Subscribe) {
+	if m.To == nil || m.Credits < 0 {
+		respond(d, m.reply, &Controlled{Err: errors.New("subscribe: To is missing, or Credits is negative")})
+		return
+	}
+	n := m.Credits
+	if n == 0 {
+		n = defaultCredits
+	}
+	if s := d.subscribers[m.To.Id]; s != nil {
+		d.monitor.feed.grant(s, n)
+	} else {
+		s = &subscriber{to: m.To, pool: d.pool, credits: n}
+		s.events = d.monitor.feed.addFor(s, defaultCredits)
+		if d.subscribers == nil {
+			d.subscribers = map[string]*subscriber{}
+		}
+		d.subscribers[m.To.Id] = s
+		go s.run(d.system, d.self)
+	}
+	respond(d, m.reply, &Controlled{Found: 1})
+}
+
+func (d *dispatcher) onUnsubscribe(m *Unsubscribe) {
+	r := &Controlled{Found: 1}
+	if m.To == nil || !d.unsubscribe(m.To) {
+		r = &Controlled{Err: errors.New("unsubscribe: the actor has no subscription here")}
+	}
+	respond(d, m.reply, r)
+}
+
+// unsubscribe ends the subscription of an actor, and reports whether it had one.
+func (d *dispatcher) unsubscribe(pid *actor.PID) bool {
+	s := d.subscribers[pid.Id]
+	if s == nil {
+		return false
+	}
+	delete(d.subscribers, pid.Id)
+	s.events.Close()
+	return true
+}
+
+// endSubscriptions ends them all.
+func (d *dispatcher) endSubscriptions() {
+	for _, s := range d.subscribers {
+		s.events.Close()
+	}
+	clear(d.subscribers)
+}

@@ -1,0 +1,240 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/ctxext"
+	"github.com/sambatech/chassis/task"
+)
+
+// Task actors: all that their props bring along is user's code, and runs where
+// its panic and its time are its own.
+
+// taskProps are the props of a task actor, fit to be spawned by the dispatcher.
+type taskProps struct {
+	props *actor.Props
+	// foreign props have a mailbox, a dispatcher or a spawn function of their
+	// own: even to post a message runs user's code, so a crew member posts it.
+	foreign bool
+}
+
+// errGuardian refuses props that Proto.Actor spawns as root actors alone.
+var errGuardian = errors.New("the props have a guardian (actor.WithGuardian), which is for root actors alone: " +
+	"the supervisor of a task actor is the dispatcher; leave the option out")
+
+// errProducer refuses props that make no actor.
+var errProducer = errors.New("the props have no producer: make them with actor.PropsFromProducer")
+
+// checkProps returns why no task actor can be spawned from props, or nil.
+func checkProps(props *actor.Props) error {
+	switch {
+	case has(props, "guardianStrategy"):
+		return errGuardian
+	case !has(props, "producer") && !has(props, "spawner"):
+		return errProducer
+	}
+	return nil
+}
+
+// has reports whether an option of props is set. Proto.Actor shows none of
+// them; a test holds the names against the library.
+func has(props *actor.Props, option string) bool {
+	field := reflect.ValueOf(props).Elem().FieldByName(option)
+	return field.IsValid() && !field.IsNil()
+}
+
+// newTaskProps returns a copy of props with the guard of a task actor around
+// each message. It calls the user's receiver middleware builders, which may
+// panic.
+func newTaskProps(props *actor.Props, name string, c *core) *taskProps {
+	copied := *props
+	t := &taskProps{props: &copied, foreign: has(props, "dispatcher") || has(props, "mailboxProducer") || has(props, "spawner")}
+	if !has(props, "dispatcher") {
+		copied.Configure(actor.WithDispatcher(c.crew))
+	}
+	if !has(props, "mailboxProducer") {
+		copied.Configure(actor.WithMailbox(actor.UnboundedLockfree())) // half the memory, for a short life
+	}
+	g := &guard{task: name, log: c.log}
+	copied.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(ctx actor.ReceiverContext, env *actor.MessageEnvelope) { g.receive(next, ctx, env) }
+	}))
+	return t
+}
+
+// The births of a task actor: whoever moves it out of unborn, the goroutine that
+// spawns it or the dispatcher, decides who stops it.
+const (
+	unborn int32 = iota
+	born
+	unwanted // dismissed before it was spawned
+)
+
+// hatch spawns the task actor of a and sends it the Execute. It runs in a
+// goroutine of the crew: the producer may take its time, and may panic.
+//
+//go:noinline
+func (a *attempt) hatch() {
+	err := task.ErrGoexit // unless it returns
+	defer func() {
+		if v := recover(); v != nil {
+			err = &task.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		if err != nil {
+			a.system.Root.Send(a.dispatcher, &stillborn{a})
+			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
+		}
+	}()
+	_, err = a.parent.SpawnAs(a.child.Id, a.props.props)
+	if err != nil {
+		return
+	}
+	if !a.birth.CompareAndSwap(unborn, born) {
+		a.gone()
+		a.system.Root.Stop(a.child)
+		return
+	}
+	a.system.Root.RequestWithCustomSender(a.child, &a.execute, a.reply)
+}
+
+// stillborn says that a task actor could not be spawned.
+type stillborn struct{ a *attempt }
+
+// IgnoreDeadLetterLogging keeps a late one out of the log.
+func (*stillborn) IgnoreDeadLetterLogging() {}
+
+// stopping says that a task actor stops although its attempt is under way.
+type stopping struct{ a *attempt }
+
+// IgnoreDeadLetterLogging keeps a late one out of the log.
+func (*stopping) IgnoreDeadLetterLogging() {}
+
+// wedged says that a task actor's goroutine ended by Goexit: its mailbox will
+// never run again.
+type wedged struct{ who *actor.PID }
+
+// IgnoreDeadLetterLogging keeps a late one out of the log.
+func (*wedged) IgnoreDeadLetterLogging() {}
+
+var attemptID = ctxext.NextContextExtensionID()
+
+// ExtensionID implements ctxext.ContextExtension: from its Execute on, the
+// context of a task actor holds its attempt.
+func (*attempt) ExtensionID() ctxext.ContextExtensionID { return attemptID }
+
+// attemptOf returns the attempt of the task actor of ctx, or nil before its
+// Execute. Proto.Actor's Get panics for an extension that was never set.
+func attemptOf(ctx actor.ReceiverContext) (a *attempt) {
+	defer func() { _ = recover() }()
+	a, _ = ctx.Get(attemptID).(*attempt)
+	return a
+}
+
+// guard stands around each message of a task actor.
+//
+//   - A panic gets its stack. While the actor stops, it is logged and goes no
+//     further: it would keep the actor from ever ending.
+//   - A goroutine that ends by Goexit is reported to the dispatcher.
+//   - An Execute of an attempt that is over is dropped, however it came: by a
+//     stash, a forward, or sent again.
+type guard struct {
+	task string
+	log  *slog.Logger
+}
+
+func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env *actor.MessageEnvelope) {
+	a := attemptOf(ctx)
+	execute, leaving := false, a != nil && a.ends
+	switch m := env.Message.(type) {
+	case *Execute:
+		if m.run == nil { // a test's
+			break
+		}
+		if m.run.state.Load() != underWay {
+			m.run.gone()
+			return
+		}
+		if m.run.child.Equal(ctx.Self()) { // else another task actor has forwarded its own
+			a, execute = m.run, true
+			ctx.Set(a)
+		}
+		if err := m.check(); err != nil {
+			m.run.within.Store(false)
+			ctx.ActorSystem().Root.Send(env.Sender, err)
+			return
+		}
+	case *actor.Restarting: // by a stranger: its Execute is lost
+		leaving = true
+		if a != nil {
+			a.ends = true
+			a.finish(ErrNoAnswer, nil)
+		}
+	case *actor.Stopping:
+		leaving = true
+		if a != nil {
+			a.ends = true
+			if a.state.Load() == underWay {
+				ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a})
+			}
+		}
+	case *actor.Stopped:
+		leaving = true
+	}
+	if a != nil {
+		a.moves.Add(1)
+		a.within.Store(true)
+	}
+	returned := false
+	defer func() {
+		if a != nil {
+			a.within.Store(false)
+			a.gone()
+		}
+		if returned {
+			return
+		}
+		v := recover()
+		if v == nil {
+			ctx.ActorSystem().Root.Send(ctx.Parent(), &wedged{who: ctx.Self()})
+			return
+		}
+		p, ok := v.(*task.PanicError)
+		if !ok {
+			p = &task.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		if !leaving {
+			panic(p)
+		}
+		g.logLate(a, p, env.Message)
+	}()
+	if execute {
+		a.receive(next, ctx, env)
+	} else {
+		next(ctx, env)
+	}
+	returned = true
+}
+
+// logLate logs a panic of a task actor that was stopping.
+func (g *guard) logLate(a *attempt, p *task.PanicError, message any) {
+	ctx := context.Background()
+	if a != nil {
+		ctx = a.ctx
+	}
+	g.log.WarnContext(ctx, "task actor panicked while it stopped", "task", g.task,
+		"message", fmt.Sprintf("%T", message), "error", p, "stack", string(p.Stack))
+}
+
+// receive hands the Execute to the actor. Its name and receiver are looked for
+// in a stack dump when it hangs; see stackOf.
+//
+//go:noinline
+func (a *attempt) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env *actor.MessageEnvelope) {
+	next(ctx, env)
+}

@@ -1,0 +1,174 @@
+package supervision
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Life is what outlives the incarnations of one actor, and its processes if it
+// is spawned again. Use it by pointer; it must not be copied.
+type Life struct {
+	// OnFailure, if not nil, gets each failure of a child before the actor does,
+	// on the goroutine of the child and above the stack of its panic.
+	OnFailure func(*actor.Failure)
+
+	mu      sync.Mutex // guards what follows
+	pace    pace
+	begun   bool
+	current *mailbox // of the process that was spawned last
+}
+
+// pause returns what an incarnation has to wait for before it begins.
+func (l *Life) pause(message any, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, started := message.(*actor.Started); started && !l.begun {
+		l.begun = true
+		return 0
+	}
+	return l.pace.next(now)
+}
+
+// Mailbox makes a mailbox of the actor, for actor.WithMailbox.
+func (l *Life) Mailbox() actor.Mailbox {
+	m := &mailbox{Mailbox: actor.Unbounded()(), life: l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = m
+	return m
+}
+
+// latest is the mailbox that was made last.
+func (l *Life) latest() *mailbox {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
+
+// mailbox holds system messages back while an incarnation waits for its begin.
+type mailbox struct {
+	actor.Mailbox
+	life    *Life
+	failing atomic.Bool             // a failure of the actor is being escalated
+	waiting atomic.Bool             // there is a timer
+	heir    atomic.Pointer[mailbox] // of the process that follows after a respawn
+
+	mu        sync.Mutex // guards what follows
+	held      []any      // in order
+	timer     *time.Timer
+	releasing bool
+}
+
+// RegisterHandlers implements actor.Mailbox.
+func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
+	m.Mailbox.RegisterHandlers(&failures{invoker, m}, dispatcher)
+}
+
+// failures notes the time in which a suspension is the actor's own.
+type failures struct {
+	actor.MessageInvoker
+	mailbox *mailbox
+}
+
+// InvokeUserMessage implements actor.MessageInvoker. What still comes to a process
+// that was spawned again is for the new one.
+func (f *failures) InvokeUserMessage(message any) {
+	if heir := f.mailbox.heir.Load(); heir != nil {
+		heir.PostUserMessage(message)
+		return
+	}
+	f.MessageInvoker.InvokeUserMessage(message)
+}
+
+// EscalateFailure implements actor.MessageInvoker.
+func (f *failures) EscalateFailure(reason, message any) {
+	f.mailbox.failing.Store(true)
+	defer f.mailbox.failing.Store(false)
+	f.MessageInvoker.EscalateFailure(reason, message)
+}
+
+// PostUserMessage implements actor.Mailbox. It drops what only harm comes of: nil,
+// which makes Proto.Actor's mailbox spin for ever, and messages of an actor's life
+// that were sent as ordinary ones.
+func (m *mailbox) PostUserMessage(message any) {
+	switch actor.UnwrapEnvelopeMessage(message).(type) {
+	case nil, *actor.Started, *actor.Restarting, *actor.Stopping, *actor.Stopped, *actor.Terminated:
+		return
+	}
+	m.Mailbox.PostUserMessage(message)
+}
+
+// PostSystemMessage implements actor.Mailbox.
+func (m *mailbox) PostSystemMessage(message any) {
+	var pause time.Duration
+	switch message := message.(type) {
+	case *actor.SuspendMailbox:
+		if !m.failing.Load() {
+			return
+		}
+	case *actor.Terminated:
+		if message.Who == nil { // forged
+			return
+		}
+	case *actor.Failure:
+		if message.Who == nil {
+			return
+		}
+		if m.life.OnFailure != nil {
+			m.life.OnFailure(message)
+		}
+	case *actor.Started, *actor.Restart:
+		if !m.waiting.Load() {
+			pause = m.life.pause(message, time.Now())
+		}
+	}
+	if pause == 0 && !m.waiting.Load() {
+		m.Mailbox.PostSystemMessage(message)
+		return
+	}
+	m.hold(message, pause)
+}
+
+// hold keeps message until the pause is over, or the actor is stopped.
+func (m *mailbox) hold(message any, pause time.Duration) {
+	m.mu.Lock()
+	m.waiting.Store(true)
+	m.held = append(m.held, message)
+	if m.timer == nil && !m.releasing {
+		if _, started := message.(*actor.Started); started { // else it is suspended already
+			m.Mailbox.PostSystemMessage(&actor.SuspendMailbox{})
+			m.held = append(m.held, &actor.ResumeMailbox{})
+		}
+		m.timer = time.AfterFunc(pause, m.release)
+	}
+	m.mu.Unlock()
+	if _, stop := message.(*actor.Stop); stop {
+		m.release()
+	}
+}
+
+// release posts what is held. Posting may run the actor, which may post again.
+func (m *mailbox) release() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.releasing {
+		return
+	}
+	m.releasing = true
+	if m.timer != nil {
+		m.timer.Stop()
+		m.timer = nil
+	}
+	for len(m.held) > 0 {
+		message := m.held[0]
+		m.held = m.held[1:]
+		m.mu.Unlock()
+		m.Mailbox.PostSystemMessage(message)
+		m.mu.Lock()
+	}
+	m.releasing = false
+	m.waiting.Store(false)
+}

@@ -1,0 +1,234 @@
+package supervision
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+func TestTheFirstRestartsAreAtOnceAndTheOthersWaitLonger(t *testing.T) {
+	var p pace
+	now := time.Unix(1000, 0)
+	for i, want := range []time.Duration{0, 0, 0, 100, 200, 400, 800, 1600, 3000, 3000} {
+		if got := p.next(now); got != want*time.Millisecond {
+			t.Errorf("restart %d waits %v, want %v", i+1, got, want*time.Millisecond)
+		}
+		now = now.Add(time.Second)
+	}
+	if got := p.next(now.Add(2 * time.Minute)); got != 0 {
+		t.Errorf("after two calm minutes a restart waits %v", got)
+	}
+}
+
+// forever restarts without a pause, whatever happens.
+var forever = actor.NewRestartingStrategy()
+
+// bubble runs f with an actor system in simulated time.
+func bubble(t *testing.T, f func(system *actor.ActorSystem)) {
+	synctest.Test(t, func(t *testing.T) {
+		system := actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Millisecond),
+			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+		f(system)
+		system.Shutdown()
+		time.Sleep(time.Hour)
+	})
+}
+
+// spawnRoot spawns an actor under the guardian that restarts forever.
+func spawnRoot(t *testing.T, system *actor.ActorSystem, life *Life, f actor.ReceiveFunc) *actor.PID {
+	t.Helper()
+	pid, err := system.Root.Copy().WithGuardian(forever).SpawnNamed(actor.PropsFromFunc(f, actor.WithMailbox(life.Mailbox)), "kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func TestAnActorThatPanicsAtEachStartIsRestartedSlowly(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		var starts atomic.Int32
+		var stopped atomic.Bool
+		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				starts.Add(1)
+				panic("no start")
+			case *actor.Stopped:
+				stopped.Store(true)
+			}
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := starts.Load(); n < 10 || n > 30 {
+			t.Errorf("%d starts in a minute, want about 25", n)
+		}
+		system.Root.Stop(pid) // in a pause
+		synctest.Wait()
+		if !stopped.Load() {
+			t.Error("a stop in the pause waits")
+		}
+	})
+}
+
+func TestMessagesWaitForARestartThatWaits(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		var got atomic.Int32
+		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+			if m, ok := c.Message().(string); ok {
+				if m == "panic" {
+					panic(m)
+				}
+				got.Add(1)
+			}
+		})
+		for _, m := range []string{"panic", "panic", "panic", "panic", "a", "b"} {
+			system.Root.Send(pid, m)
+		}
+		synctest.Wait()
+		if n := got.Load(); n > 0 {
+			t.Errorf("%d messages were handled before the restart", n)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := got.Load(); n != 2 {
+			t.Errorf("%d messages were handled, want a and b", n)
+		}
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
+
+func TestAStrangersSuspendMailboxDoesNothing(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		var got atomic.Int32
+		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+			if _, ok := c.Message().(string); ok {
+				got.Add(1)
+			}
+		})
+		process, _ := system.ProcessRegistry.Get(pid)
+		process.SendSystemMessage(pid, &actor.SuspendMailbox{})
+		system.Root.Send(pid, "hello")
+		synctest.Wait()
+		if got.Load() != 1 {
+			t.Error("the message was not handled")
+		}
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
+
+func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		life := &Life{}
+		var starts atomic.Int32
+		var over atomic.Bool
+		var again *Respawn
+		var props *actor.Props
+		props = actor.PropsFromFunc(func(c actor.Context) {
+			switch c.Message().(type) {
+			case *actor.Started:
+				starts.Add(1)
+				c.Stop(c.Self())
+			case *actor.Stopping:
+				again = life.Respawn(c)
+			case *actor.Stopped:
+				if !over.Load() {
+					if err := again.Spawn(c, props); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}, actor.WithMailbox(life.Mailbox))
+		if _, err := Under(system, nil).SpawnAs("kept", props); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := starts.Load(); n < 10 || n > 30 {
+			t.Errorf("%d starts in a minute, want about 25", n)
+		}
+		over.Store(true)
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestAFailureIsSeenAboveTheStackOfItsPanic(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		var seen atomic.Int32
+		life := &Life{OnFailure: func(f *actor.Failure) {
+			if f.Reason == "boom" {
+				seen.Add(1)
+			}
+		}}
+		pid := spawnRoot(t, system, life, func(c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				c.Send(c.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+					if _, ok := c.Message().(string); ok {
+						panic("boom")
+					}
+				})), "go")
+			}
+		})
+		synctest.Wait()
+		if n := seen.Load(); n != 1 {
+			t.Errorf("%d failures seen", n)
+		}
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
+
+func TestNoMessageIsLostWhenAnActorComesBack(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		life := &Life{}
+		var got atomic.Int32
+		var over atomic.Bool
+		var again *Respawn
+		var props *actor.Props
+		props = actor.PropsFromFunc(func(c actor.Context) {
+			switch c.Message().(type) {
+			case string:
+				if c.Sender() == nil || c.Sender().Id != "asker" {
+					t.Error("the sender is lost")
+				}
+				got.Add(1)
+			case *actor.Stopping:
+				if !over.Load() {
+					again = life.Respawn(c)
+				}
+			case *actor.Stopped:
+				if !over.Load() {
+					time.Sleep(time.Millisecond) // there is no process
+					if err := again.Spawn(c, props); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}, actor.WithMailbox(life.Mailbox))
+		pid, err := Under(system, nil).SpawnAs("kept", props)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asker := actor.NewPID(system.Address(), "asker")
+		for i := range 400 {
+			system.Root.RequestWithCustomSender(pid, "hello", asker)
+			time.Sleep(100 * time.Microsecond)
+			if i%100 == 50 && i < 250 {
+				system.Root.Stop(pid)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := got.Load(); n != 400 {
+			t.Errorf("%d of 400 messages", n)
+		}
+		over.Store(true)
+		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}

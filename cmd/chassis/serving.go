@@ -1,0 +1,82 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sambatech/chassis/localsqs"
+)
+
+// serving is the flags of queue serve.
+type serving struct {
+	path, listen, account, credentials, certificate, key string
+	create, hosts                                        []string
+	strict, asAWS                                        bool
+}
+
+// credentialsVariable holds what the file of --credentials does. A flag for the
+// keys themselves would show them to every user of the machine.
+const credentialsVariable = "LOCALSQS_CREDENTIALS"
+
+func (o *serving) options() ([]localsqs.Option, error) {
+	opts := []localsqs.Option{localsqs.Account(o.account), localsqs.Hosts(o.hosts...)}
+	if o.path != "" {
+		opts = append(opts, localsqs.Path(o.path))
+	}
+	if o.strict {
+		opts = append(opts, localsqs.Strict())
+	}
+	if o.asAWS {
+		opts = append(opts, localsqs.AsAWS(uint64(time.Now().UnixNano())))
+	}
+	keys, err := o.keys()
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		opts = append(opts, localsqs.Credentials(k[0], k[1]))
+	}
+	if (o.certificate == "") != (o.key == "") {
+		return nil, usage("--tls-cert and --tls-key belong together: give both or neither")
+	}
+	if o.certificate != "" {
+		pair, err := tls.LoadX509KeyPair(o.certificate, o.key)
+		if err != nil {
+			return nil, fmt.Errorf("load the certificate %s with the key %s: %w", o.certificate, o.key, err)
+		}
+		opts = append(opts, localsqs.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}))
+	}
+	return opts, nil
+}
+
+// keys reads access keys and their secrets. An error names the line, not what
+// stands in it.
+func (o *serving) keys() (keys [][2]string, err error) {
+	text, from := os.Getenv(credentialsVariable), credentialsVariable
+	if o.credentials != "" {
+		b, err := os.ReadFile(o.credentials)
+		if err != nil {
+			return nil, err
+		}
+		text, from = string(b), o.credentials
+	}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		id, secret, ok := strings.Cut(line, ":")
+		if !ok || id == "" || secret == "" {
+			return nil, usage("%s, line %d: want ID:SECRET", from, n)
+		}
+		keys = append(keys, [2]string{id, secret})
+	}
+	if o.credentials != "" && len(keys) == 0 {
+		return nil, usage("%s holds no access key: want ID:SECRET a line", from)
+	}
+	return keys, nil
+}
