@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"cmd":               {"*"},
 	"examples":          {"*"},
 	"chassistest":       {"*"},
+	"internal/clip":     {},
 	"settings":          {},
 	"task":              {},
 	"localsqs":          {},
@@ -31,7 +32,7 @@ var allowed = map[string][]string{
 	"actors/poller":     {"sqsclient"},
 	"actors/shares":     {},
 	"actors/dispatcher": {"actors/poller", "actors/shares", "task"},
-	"admin":             {},
+	"admin":             {"internal/clip", "settings"},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

@@ -14,7 +14,7 @@ import (
 // that ask for nothing, one that is at work, and far more than may be.
 func TestAFloodOfConnectionsIsBoundedAndAProbeGetsThrough(t *testing.T) {
 	srv := serve(t, newPlant(), Settings{Listen: "127.0.0.1:0"})
-	srv.conns.most = 8
+	srv.conns.most, srv.conns.perPeer = 8, 8
 	if err := srv.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +106,14 @@ func TestAViewerThatDoesNotReadHoldsNoStopUp(t *testing.T) {
 	}
 	v := &viewer{frames: make(chan []byte, viewerBuffer)} // hears when the frame is out
 	srv.hub.join <- v
-	line := strings.Repeat("x", 1<<20)
-	for range 64 { // far more than the sockets hold
+	srv.conns.mu.Lock()
+	for conn := range srv.conns.at {
+		_ = conn.(*net.TCPConn).SetWriteBuffer(4 << 10) // so that a frame is more than the sockets hold
+	}
+	srv.conns.mu.Unlock()
+	_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
+	line := strings.Repeat("x", 16<<10)
+	for range 64 {
 		p.set(func() {
 			for _, f := range p.follow {
 				f <- line
@@ -115,7 +121,7 @@ func TestAViewerThatDoesNotReadHoldsNoStopUp(t *testing.T) {
 		})
 	}
 	for f := range v.frames {
-		if len(f) > 16<<20 {
+		if len(f) > maxBatchBytes-len(line) {
 			break
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // metric is one name of ours: what it is called, of which kind, what it says.
@@ -49,6 +51,7 @@ var (
 	mLeases     = metric{"chassis_leases", "Leases held on messages.", gauge, nil}
 	mOldest     = metric{"chassis_oldest_lease_age_seconds", "Time since the message of the oldest lease was received.", gauge, nil}
 	mRestarts   = metric{"chassis_actor_restarts_total", "Restarts of an actor after a panic.", counter, []string{"actor"}}
+	mLogins     = metric{"chassis_admin_refused_logins_total", "Requests to the admin server with a wrong token.", counter, nil}
 	mUnsettled  = metric{"chassis_settle_failures_total", "Messages whose end could not be told to the queue.", counter, nil}
 
 	mRequests  = metric{"chassis_queue_requests_total", "Requests to the queue, without those to send, by operation.", counter, []string{"operation"}}
@@ -92,7 +95,7 @@ var (
 )
 
 var allMetrics = []metric{
-	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mUnsettled,
+	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mLogins, mUnsettled,
 	mRequests, mReqFailed, mThrottles, mSuccess, mEmpty, mReceived, mSettled, mExtended, mLost, mSent, mPending, mRetries,
 	mPoolRuns, mPoolStarts, mPoolQueued, mPoolShare,
 	mStarted, mAttempts, mPanics, mWaits, mGivenUp, mAbandoned, mRunning, mTaskPause, mDuration, mDelay,
@@ -177,12 +180,15 @@ type scrape struct {
 
 func (s scrape) put(m metric, value float64, labels ...string) {
 	for i, l := range labels {
-		labels[i] = strings.ToValidUTF8(l, "\uFFFD") // of a name or a path that is none
+		labels[i] = clip.ID(l)
 	}
 	s.ch <- prometheus.MustNewConstMetric(s.descs[m.name], m.kind, value, labels...) // labels are as many as in allMetrics: tested
 }
 
 func (s scrape) durations(m metric, d Distribution, labels ...string) {
+	for i, l := range labels {
+		labels[i] = clip.ID(l)
+	}
 	if d.Buckets != nil {
 		s.ch <- prometheus.MustNewConstHistogram(s.descs[m.name], d.Count, d.Sum, d.Buckets, labels...)
 	}
@@ -208,6 +214,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	s.truth(mReady, ready.TaskQueues == OK, "task_queues")
 	s.truth(mReady, ready.TaskConsumer == OK, "task_consumer")
+	s.put(mLogins, float64(c.server.audit.logins()))
 	if cfg.Queues != nil {
 		s.queues(cfg.Queues.Queues(ctx))
 	}
