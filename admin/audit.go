@@ -73,6 +73,9 @@ const idsPerRecord = 200
 // did writes an act down: who, what exactly, on how many, and how it went.
 func (a *audit) did(r *http.Request, done *act, err error) {
 	who := clientOf(r)
+	if err != nil && len(done.ids) == 0 {
+		done.touched = 0
+	}
 	level, text := slog.LevelInfo, "operator's command"
 	attrs := []slog.Attr{slog.String("command", r.URL.Path), slog.String("by", who.Name), slog.String("scope", string(who.Scope)),
 		slog.String("address", r.RemoteAddr), slog.Int("touched", done.touched)}

@@ -49,7 +49,7 @@ type Settings struct {
 // Token is one named token.
 type Token struct {
 	Token settings.Secret[string] `key:"token" doc:"the secret, at least 16 bytes"`
-	Scope Scope                   `key:"scope" rule:"oneof=read|operate" doc:"read: see everything; operate: give commands too; default read"`
+	Scope Scope                   `key:"scope" doc:"read: see everything; operate: give commands too; default read"`
 }
 
 // Scope is what a client may do.
@@ -82,7 +82,9 @@ const minDistinct = 6
 
 // DefaultSettings returns the settings with every default filled in. Listen
 // stays empty: that is what allows another port than [DefaultListen].
-func DefaultSettings() Settings { return Settings{} }
+func DefaultSettings() Settings {
+	return Settings{ShowBodies: string(ScopeRead), TLS: TLSSettings{ClientScope: ScopeRead}}
+}
 
 // Validate returns everything that is wrong, joined.
 func (s Settings) Validate() error {

@@ -56,7 +56,7 @@ type app struct {
 
 // run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, err: errOut}
+	a := &app{in: in, out: harmless{out}, err: harmless{errOut}}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(in)
