@@ -80,8 +80,20 @@ type batch[T any] struct {
 	size int // bytes of the list
 }
 
+// room reports whether one more could fit, and counts it as left out if not.
+func (b *batch[T]) room() bool {
+	if len(b.List) == maxBatch || b.size >= maxBatchBytes {
+		b.More++
+		return false
+	}
+	return true
+}
+
 func (b *batch[T]) add(v T, size int) {
-	if len(b.List) == maxBatch || b.size+size > maxBatchBytes {
+	if !b.room() {
+		return
+	}
+	if b.size+size > maxBatchBytes {
 		b.More++
 		return
 	}
@@ -112,8 +124,10 @@ func (h *hub) run() {
 				l.events = nil
 				break
 			}
-			e = e.bounded()
-			l.batch.add(e, e.size())
+			if l.batch.room() {
+				e = e.bounded()
+				l.batch.add(e, e.size())
+			}
 		case line, ok := <-l.lines:
 			if !ok {
 				l.lines = nil

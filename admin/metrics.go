@@ -294,6 +294,7 @@ func (s scrape) tasks(list []Task) {
 	slices.SortFunc(list, func(a, b Task) int { return cmp.Compare(a.Name, b.Name) })
 	s.put(mLeftOut, float64(max(len(list)-maxSeries, 0)), "tasks")
 	for _, t := range list[:min(len(list), maxSeries)] {
+		t.Name = clip.ID(t.Name)
 		s.put(mStarted, float64(t.Started), t.Name)
 		s.put(mAttempts, float64(t.Succeeded), t.Name, "succeeded")
 		s.put(mAttempts, float64(t.Failed), t.Name, "failed")
@@ -319,6 +320,7 @@ func (s scrape) breakers(list []Breaker) {
 		if i >= maxSeries {
 			continue
 		}
+		b.Service = clip.ID(b.Service)
 		count := map[string]int{}
 		for _, e := range b.Entries {
 			count[e.State]++

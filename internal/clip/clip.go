@@ -14,6 +14,7 @@ package clip
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,7 +31,8 @@ const (
 
 const (
 	ellipsis = "…"
-	digest   = 12 // hex digits of the fingerprint: 48 bits
+	digest   = 12      // hex digits of the fingerprint: 48 bits
+	hashed   = 4 << 10 // bytes of each end that a fingerprint is made of, so that a megabyte costs no more than a name
 )
 
 // Line returns s as one line of at most most bytes: whole characters, valid
@@ -52,12 +54,17 @@ func Block(s string) string {
 }
 
 // ID returns a name or id of at most [Name] bytes. Where that changes s, the
-// result ends in "…" and a fingerprint of s, which keeps different ids apart.
+// result ends in "…" and a fingerprint of s, which keeps different ids apart: it
+// is made of the length and of the first and last 4 KB.
 func ID(s string) string {
 	if harmless(s, Name, false) {
 		return s
 	}
-	sum := sha256.Sum256([]byte(s))
+	ends := s
+	if len(s) > 2*hashed {
+		ends = strconv.Itoa(len(s)) + s[:hashed] + s[len(s)-hashed:]
+	}
+	sum := sha256.Sum256([]byte(ends))
 	mark := hex.EncodeToString(sum[:])[:digest]
 	return strings.TrimSuffix(clean(s, Name-len(ellipsis)-digest, false), ellipsis) + ellipsis + mark
 }

@@ -63,6 +63,9 @@ type Options struct {
 
 // Open opens the file and makes it if it is not there.
 func Open(path string, o Options) (f *File, err error) {
+	if err := private(path); err != nil {
+		return nil, fmt.Errorf("queue file %s: %w", path, err)
+	}
 	db, err := openDB(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
