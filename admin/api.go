@@ -173,6 +173,44 @@ func (s *Server) getDead(r *http.Request) (any, error) {
 	return DeadPage{letters, more || cut}, nil
 }
 
+// sharing keeps a list that took long to make, for all who ask soon after.
+type sharing[T any] struct {
+	mu    sync.Mutex // held while it is made: others want the same
+	until time.Time
+	list  []T
+}
+
+// Of a list that took long a second viewer is shown the same, for so many times
+// as long as it took: looking takes a tenth of one processor at most.
+const (
+	sharedFrom = 5 * time.Millisecond
+	sharedFor  = 10
+)
+
+func (s *sharing[T]) get(make func() []T) []T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begun := time.Now()
+	if begun.Before(s.until) {
+		return s.list
+	}
+	s.list = make()
+	if took := time.Since(begun); took >= sharedFrom {
+		s.until = time.Now().Add(sharedFor * took)
+	}
+	return s.list
+}
+
+// fresh makes the next look see what a command has changed.
+func (s *sharing[T]) fresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Time{}
+}
+
+// breakers returns all of them. The list is shared: it must not be changed.
+func (s *Server) breakers() []Breaker { return s.allBreakers.get(s.cfg.Breakers.Breakers) }
+
 // BreakerPage is a window on the breakers, by service.
 type BreakerPage struct {
 	Total  int       `json:"total"`
@@ -190,7 +228,7 @@ func (s *Server) getBreakers(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := s.cfg.Breakers.Breakers()
+	all := s.breakers()
 	from := min(offset, len(all))
 	list, _ := boundBreakers(all[from:min(from+limit, len(all))])
 	return BreakerPage{len(all), offset, list}, nil

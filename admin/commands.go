@@ -250,6 +250,7 @@ func (s *Server) forceBreaker(r *http.Request) (any, error) {
 	if err := need("service", c.Service); err != nil {
 		return nil, err
 	}
+	defer s.allBreakers.fresh()
 	return c, s.cfg.Breakers.Force(c.Service, c.Path, c.To, time.Duration(c.For))
 }
 
@@ -264,6 +265,7 @@ func (s *Server) resetBreaker(r *http.Request) (any, error) {
 	if err := need("service", c.Service); err != nil {
 		return nil, err
 	}
+	defer s.allBreakers.fresh()
 	return c, s.cfg.Breakers.Reset(c.Service, c.Path)
 }
 

@@ -223,7 +223,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		s.tasks(cfg.Tasks.Tasks())
 	}
 	if cfg.Breakers != nil {
-		s.breakers(cfg.Breakers.Breakers())
+		s.breakers(c.server.breakers())
 	}
 	if cfg.Logs != nil {
 		s.logs(cfg.Logs.Log())

@@ -44,14 +44,17 @@ type Config struct {
 
 // Server serves one service. Make it with [New] and end it with [Server.Close].
 type Server struct {
-	cfg      Config
-	log      *slog.Logger
-	guard    *guard
-	audit    *audit
-	handler  http.Handler
-	hub      *hub
-	conns    *conns
-	listing  listing
+	cfg     Config
+	log     *slog.Logger
+	guard   *guard
+	audit   *audit
+	handler http.Handler
+	hub     *hub
+	conns   *conns
+	listing listing
+
+	allBreakers sharing[Breaker]
+
 	listener net.Listener
 	http     *http.Server
 	served   chan struct{} // closed when the listener's goroutine has ended

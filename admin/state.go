@@ -40,7 +40,7 @@ func (s *Server) state(ctx context.Context) State {
 		st.Workers, st.Tasks = &w, c.Tasks.Tasks()
 	}
 	if c.Breakers != nil {
-		st.Breakers = c.Breakers.Breakers()
+		st.Breakers = s.breakers()
 	}
 	if c.Logs != nil {
 		l := c.Logs.Log()
