@@ -19,7 +19,7 @@ type audit struct {
 	mu      sync.Mutex // guards what follows
 	refused uint64     // wrong tokens since the start
 	logged  uint64     // of them, those that a record has counted
-	last    time.Time  // of such a record
+	last    time.Time  // of the last record
 }
 
 // refusedEvery bounds the records of refused logins: a flood of wrong tokens

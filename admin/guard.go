@@ -83,8 +83,8 @@ func (g *guard) body(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 }
 
-// hostAllowed keeps out requests that a name of somebody else's led here (DNS
-// rebinding): such a request carries the name. An IP address carries none, but
+// hostAllowed keeps out requests that another owner's name led here (DNS
+// rebinding): they carry the name. An IP address carries none, but
 // where only this machine can connect it must be a loopback one.
 func (g *guard) hostAllowed(hostport string) bool {
 	u, err := url.Parse("//" + hostport)

@@ -20,7 +20,7 @@ type Identity struct {
 type identityKey struct{}
 
 // WithIdentity returns a ctx whose requests come from id. It is for a handler
-// around the server's ([Config.Wrap]) that knows its clients by itself: such a
+// around the server's ([Config.Wrap]) that knows its clients by itself: the
 // request needs no token. Commands still need the header [CommandHeader].
 func WithIdentity(ctx context.Context, id Identity) context.Context {
 	return context.WithValue(ctx, identityKey{}, id)
@@ -72,7 +72,7 @@ type proof int
 
 const (
 	noProof    proof = iota // it has shown nothing, and must
-	wrongProof              // a token that is none
+	wrongProof              // a token that is not in force
 	notNeeded               // any client of this machine
 	byToken
 	byOther // a certificate, or the handler around

@@ -32,7 +32,7 @@ type Settings struct {
 
 	// Hosts are further names by which the server may be addressed. IP
 	// addresses and localhost always may.
-	Hosts []string `key:"hosts" doc:"host names, without port, by which clients may address the admin server, beside localhost and IP addresses; default none"`
+	Hosts []string `key:"hosts" doc:"host names, without port, by which clients may address the admin server, besides localhost and IP addresses; default none"`
 
 	// OpenMetrics leaves /metrics without the token.
 	OpenMetrics bool `key:"open_metrics" doc:"serve /metrics without the token, for a scraper that has none; default false"`

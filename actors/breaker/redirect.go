@@ -20,7 +20,7 @@ const maxRedirects = 10
 // redirects says how far a breaker's client follows redirects to other hosts.
 type redirects struct {
 	find        func(service string) *Breaker
-	credentials []string // canonical header names, beside those that are always taken off
+	credentials []string // canonical header names, besides those that are always taken off
 	forbidden   bool
 }
 
@@ -41,7 +41,7 @@ func WithFinder(find func(service string) *Breaker) Option {
 }
 
 // WithCredentialHeaders names further headers that a redirect to another host
-// loses, beside Authorization, Cookie, X-Api-Key and the like.
+// loses, besides Authorization, Cookie, X-Api-Key and the like.
 func WithCredentialHeaders(names ...string) Option {
 	return func(b *Breaker) error {
 		for _, name := range names {

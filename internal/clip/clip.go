@@ -1,6 +1,6 @@
 // Package clip bounds and cleans text that strangers wrote: ids, names, hosts,
 // paths and error texts of messages, requests and answers. The admin server, its
-// metrics and the command line show such text only through this package.
+// metrics and the command line show it only through this package.
 //
 //	row.Task = clip.ID(message.Name)          // at most clip.Name bytes, still unique
 //	row.Error = clip.Line(err.Error(), clip.Text)
