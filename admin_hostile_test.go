@@ -90,7 +90,9 @@ func TestHostileNamesFillNothing(t *testing.T) {
 			_ = b.Do(t.Context(), fmt.Sprintf("/path-%d/a/b", i), func(context.Context) error { return failure })
 		}
 	})
-	floods.Go(func() { send(&thrown[2], func(i int) string { return fmt.Sprintf("stranger-%d", i) }, func(int) string { return "j" }) })
+	floods.Go(func() {
+		send(&thrown[2], func(i int) string { return fmt.Sprintf("stranger-%d", i) }, func(int) string { return "j" })
+	})
 	floods.Go(func() {
 		send(&thrown[3], func(int) string { return "greet" }, func(i int) string { return strings.Repeat(fmt.Sprintf("job-%d.", i), 20) })
 	})

@@ -55,9 +55,11 @@
 //	actors/dispatcher  executions under supervision
 //	actors/shares      what several pools of a process may run at once, by weight
 //	actors/logger      the slog handler and the actor behind it
+//	admin              probes, metrics, the API and the live page
+//	internal/clip      bounds and cleans text that strangers wrote
 //
-// Imports go one way: settings, task, localsqs, sqsclient, actors/breaker
-// and actors/shares import nothing of ours; actors/logger imports task; actors/poller imports
+// Imports go one way: settings, task, localsqs, sqsclient, internal/clip, actors/breaker
+// and actors/shares import nothing of ours; admin imports internal/clip and settings; actors/logger imports task; actors/poller imports
 // sqsclient; actors/dispatcher imports actors/poller, actors/shares and task; this
 // package imports them all; cmd, examples and chassistest import this package. A test
 // holds the code to it.
