@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -182,7 +183,7 @@ func (s *Server) Listen() error {
 		Handler: s.handler, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeLimit, IdleTimeout: idleTimeout,
 		ConnState: s.conns.watch, ConnContext: withConn,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog: log.New(&errorLog{log: s.log}, "", 0),
 	}
 	go func() {
 		defer close(s.served)
