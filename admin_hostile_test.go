@@ -130,22 +130,25 @@ func TestHostileNamesFillNothing(t *testing.T) {
 	}
 	<-over
 	<-ran
+	flood := took
+	took = nil
 	for range 20 { // after the flood, with all that it has left
 		look("")
 		look("api/v1/state")
 	}
 	series := strings.Count(look("metrics"), "\n")
+	slices.Sort(flood)
 	slices.Sort(took)
 	grown := int64(heap()) - int64(before)
-	t.Logf("%v thrown: %d breakers, %d level names (%d refused), %d lines of metrics, %.1f MB more, answers in %v (half), %v (99 %%), %v at most",
-		thrown, len(sys.Breakers()), len(sys.Log().Levels()), refused, series, float64(grown)/(1<<20), took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+	t.Logf("%v thrown: %d breakers, %d level names (%d refused), %d lines of metrics, %.1f MB more, answers in %v (half), %v (99 %%), after it in %v and %v",
+		thrown, len(sys.Breakers()), len(sys.Log().Levels()), refused, series, float64(grown)/(1<<20), flood[len(flood)/2], flood[len(flood)*99/100], took[len(took)/2], took[len(took)*99/100])
 	if len(sys.Breakers()) > 10_001 || len(sys.Log().Levels()) > 1010 || series > 8000 {
 		t.Error("what strangers make is not bounded")
 	}
 	if grown > 512<<20 { // the embedded queue, in memory, holds all of its messages
 		t.Errorf("%d MB", grown>>20)
 	}
-	if took[len(took)/2] > 100*time.Millisecond {
+	if flood[len(flood)/2] > 100*time.Millisecond || took[len(took)/2] > 100*time.Millisecond {
 		t.Error("the page does not answer in 100 ms")
 	}
 }
