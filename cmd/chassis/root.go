@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -102,6 +103,7 @@ func (a *app) tell(err error, code int) {
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "chassis",
+		Version:       release(),
 		Short:         "Work on the queues, tasks, dead letters and settings of services on the chassis",
 		Long:          longHelp,
 		SilenceUsage:  true,
@@ -110,6 +112,18 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON")
 	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(), a.newCommand())
 	return a.group(root)
+}
+
+// version is set by make release.
+var version string
+
+// release returns the version of the command: that of its release, or of the
+// module that "go install" built it from.
+func release() string {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok {
+		return info.Main.Version
+	}
+	return version
 }
 
 const longHelp = `Work on the queues, tasks, dead letters and settings of services on the chassis.
