@@ -171,7 +171,8 @@ func TestHostileTextCannotControlWhatShowsIt(t *testing.T) {
 }
 
 // TestHostileConnectionsKeepNoProbeOut: 600 requests with a body that never comes,
-// of clients without a token, or of any program on a machine without one.
+// of clients without a token, or of any program on a machine without one. See
+// hiero-ledger/hiero-block-node#3168.
 func TestHostileConnectionsKeepNoProbeOut(t *testing.T) {
 	body := "Host: localhost\r\nContent-Type: application/json\r\nChassis-Command: 1\r\nContent-Length: 100\r\n"
 	for name, c := range map[string]struct {
@@ -565,4 +566,22 @@ func (c *ca) issue(t *testing.T, dir, name string) (files [2]string) {
 		}
 	}
 	return files
+}
+
+// TestHostileHandshakesKeepNoProbeOut: 600 connections that never shake hands.
+func TestHostileHandshakesKeepNoProbeOut(t *testing.T) {
+	files := authority(t, "our authority").issue(t, t.TempDir(), "server")
+	srv := listening(t, newPlant(), Settings{Listen: "127.0.0.1:0", TLS: TLSSettings{CertFile: files[0], KeyFile: files[1]}})
+	for i := range 600 {
+		connect(t, srv, []string{"", "\x16\x03\x01"}[i%2])
+	}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // #nosec G402 -- the server is this test's own
+	for range 30 {
+		res, err := client.Get(srv.URL() + "livez")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
 }

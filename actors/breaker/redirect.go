@@ -20,12 +20,14 @@ const maxRedirects = 10
 // redirects says how far a breaker's client follows redirects to other hosts.
 type redirects struct {
 	find        func(service string) *Breaker
-	credentials []string // canonical header names, besides those that are always taken off
+	credentials []string // canonical header names, besides those of credentialWords
 	forbidden   bool
 }
 
-// credentials are the headers that a request to another host never keeps.
-var credentials = []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Amz-Security-Token", "Private-Token"}
+// credentialWords mark a header by its name, in lower case, as one that a request
+// to another host never keeps: X-Api-Key and X-Auth-Token, but not Idempotency-Key.
+// http.Client itself takes off Authorization and Cookie alone.
+var credentialWords = []string{"authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "credential"}
 
 // WithFinder gives a breaker a function that returns the breaker of another
 // service (see [Breaker.Service] for its form), or nil. A request that a redirect
@@ -41,7 +43,8 @@ func WithFinder(find func(service string) *Breaker) Option {
 }
 
 // WithCredentialHeaders names further headers that a redirect to another host
-// loses, besides Authorization, Cookie, X-Api-Key and the like.
+// loses, besides Authorization, Cookie, X-Api-Key, and all with a word such as
+// token or secret in their names.
 func WithCredentialHeaders(names ...string) Option {
 	return func(b *Breaker) error {
 		for _, name := range names {
@@ -78,10 +81,19 @@ func (b *Breaker) CheckRedirect(req *http.Request, via []*http.Request) error {
 	if b.redirects.forbidden {
 		return fmt.Errorf("%w: from %s to %s", ErrForeignRedirect, b.service, req.URL.Host)
 	}
-	for _, name := range append(slices.Clip(credentials), b.redirects.credentials...) {
-		delete(req.Header, name)
+	for name := range req.Header {
+		if b.redirects.credential(name) {
+			delete(req.Header, name)
+		}
 	}
 	return nil
+}
+
+// credential reports whether a header must not reach another host.
+func (r *redirects) credential(name string) bool {
+	lower := strings.ToLower(name)
+	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(lower, word) }) ||
+		slices.Contains(r.credentials, textproto.CanonicalMIMEHeaderKey(name))
 }
 
 // foreign reports whether u is on another host than the breaker's.

@@ -70,12 +70,14 @@ func (r *redirecting) post(t *testing.T, path string) (*http.Response, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key", "X-Request-Id"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key", "X-Session-Token", "X-Request-Id", "Idempotency-Key"} {
 		req.Header.Set(name, "value")
 	}
 	return r.client.Do(req)
 }
 
+// TestARedirectToAnotherHostKeepsNoCredentials: see parnurzeal/gorequest#298 and
+// Azure/azure-sdk-for-net#62621.
 func TestARedirectToAnotherHostKeepsNoCredentials(t *testing.T) {
 	r := newRedirecting(t, breaker.WithCredentialHeaders("x-company-key"))
 	res, err := r.post(t, "/")
@@ -83,12 +85,12 @@ func TestARedirectToAnotherHostKeepsNoCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key", "X-Session-Token"} {
 		if r.seen.Get(name) != "" {
 			t.Errorf("the other host got %s", name)
 		}
 	}
-	if r.seen.Get("X-Request-Id") == "" {
+	if r.seen.Get("X-Request-Id") == "" || r.seen.Get("Idempotency-Key") == "" {
 		t.Errorf("a header that is no credential was lost: %v", r.seen)
 	}
 }
@@ -117,5 +119,45 @@ func TestRedirectsToOtherHostsCanBeForbidden(t *testing.T) {
 	}
 	if r.seen != nil {
 		t.Error("the other host was asked")
+	}
+}
+
+// TestCredentialsDoNotComeBackAfterAnotherHost: the other host sends the request
+// on to the first one, where http.Client would give it its headers again.
+func TestCredentialsDoNotComeBackAfterAnotherHost(t *testing.T) {
+	var home *httptest.Server
+	var last http.Header
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, home.URL+"/chosen-by-the-other", http.StatusTemporaryRedirect)
+	}))
+	defer other.Close()
+	home = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		last = r.Header.Clone()
+		if r.URL.Path == "/" {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+		}
+	}))
+	defer home.Close()
+	system := actor.NewActorSystem()
+	defer system.Shutdown()
+	b, err := breaker.Spawn(system, home.URL, breaker.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := b.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, home.URL+"/", nil)
+	req.Header.Set("X-Api-Key", "value")
+	client := &http.Client{Transport: b.Transport(&http.Transport{DisableKeepAlives: true}), CheckRedirect: b.CheckRedirect}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if last.Get("X-Api-Key") != "" {
+		t.Error("the other host chose a path of the first one and the request got its key")
 	}
 }
