@@ -3,19 +3,20 @@
 #   go test ./...
 GO       ?= go
 LINT     := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-FUZZTIME  ?= 30
-FUZZTOTAL ?= 1800
+FUZZTIME  ?= 300
+FUZZTOTAL ?= 7200
+VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 KILLS     ?= 5
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
 MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz bench bench-compare mutants growth chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz fuzz-short sbom release hostile bench bench-compare mutants growth chaos soak peers cover
 
 help: ## list the habits
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy licences-current vuln race killtest e2e ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race fuzz-short killtest e2e ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -55,6 +56,20 @@ e2e: ## the live page in a real browser, if there is one
 
 fuzz: ## every fuzz target for FUZZTIME seconds, all in FUZZTOTAL at most; what fails is kept in testdata/fuzz
 	.ci/fuzz $(FUZZTIME) $(FUZZTOTAL)
+
+fuzz-short: ## every fuzz target for five seconds, all in two minutes at most
+	.ci/fuzz 5 120
+
+hostile: ## what strangers control, at full size: 100 000 hosts, paths, task names, level names and job ids
+	$(GO) test -v -timeout 10m -run Hostile ./admin ./localsqs/...
+	CHASSIS_NAMES=100000 $(GO) test -v -timeout 10m -run Hostile .
+
+sbom: ## what the module is made of, as CycloneDX in dist/chassis.cdx.json
+	@mkdir -p dist
+	.ci/sbom dist/chassis.cdx.json
+
+release: ## the command for linux, darwin and windows on amd64 and arm64 in dist/, with an SBOM and checksums; built twice, byte for byte the same
+	.ci/release $(VERSION)
 
 bench: ## benchmarks of our own
 	$(GO) test -run '^$$' -bench . -benchmem ./...

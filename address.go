@@ -24,21 +24,14 @@ import (
 // error at once.
 func (s *System) PID(name string) *actor.PID {
 	if service, ok := strings.CutPrefix(name, "breaker/"); ok {
-		if b := s.breaker(service); b != nil {
+		if canonical, err := breaker.ParseService(service); err == nil {
+			service = canonical
+		}
+		if b := s.find(service); b != nil {
 			return b.PID()
 		}
 	}
 	return s.actors.system.NewLocalPID(name)
-}
-
-// breaker returns the breaker of a service that has one, or nil.
-func (s *System) breaker(service string) *breaker.Breaker {
-	if name, err := breaker.ParseService(service); err == nil {
-		service = name
-	}
-	s.breakers.mu.Lock()
-	defer s.breakers.mu.Unlock()
-	return s.breakers.each[service]
 }
 
 // isTaskActor reports whether an actor is a child of a dispatcher: its failures

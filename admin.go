@@ -3,6 +3,7 @@ package chassis
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -22,6 +23,7 @@ type console struct {
 	sys     *System
 	whole   atomic.Bool // the system is a whole program's: [System.Run]
 	metrics prometheus.Gatherer
+	wrap    func(http.Handler) http.Handler
 	server  atomic.Pointer[admin.Server]
 	began   time.Time
 	census  census
@@ -39,7 +41,7 @@ type life struct {
 func newConsole(s *System, o *options) *console {
 	l := &life{}
 	l.ctx, l.end = context.WithCancel(context.Background())
-	f := &console{life: l, sys: s, metrics: o.metrics, began: time.Now(),
+	f := &console{life: l, sys: s, metrics: o.metrics, wrap: o.adminWrap, began: time.Now(),
 		census: census{life: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s, given: o.source == nil}}
 	return f
 }
@@ -83,7 +85,7 @@ func (s *System) openConsole() error {
 func (f *console) config() admin.Config {
 	s := f.sys
 	c := admin.Config{Settings: s.settings.Admin, Service: f, Queues: &f.census, Breakers: consoleBreakers{s}, Logs: consoleLog{s},
-		Explain: &f.origins, Metrics: f.metrics, Logger: s.Logger("admin"),
+		Explain: &f.origins, Metrics: f.metrics, Wrap: f.wrap, Logger: s.Logger("admin"), Audit: s.log.Audit("audit"),
 		Actors: func() admin.Actors {
 			c := s.Lifecycle().Counts()
 			return admin.Actors{Failed: c.Failures, Restarted: c.Restarts, Resumed: c.Resumes, Stopped: c.Stops, DeadLetters: c.DeadLetters}
@@ -92,6 +94,14 @@ func (f *console) config() admin.Config {
 		c.Tasks, c.Dead = consoleTasks{s}, &f.dead
 	}
 	return c
+}
+
+// apply puts new tokens in force.
+func (f *console) apply(set admin.Settings) error {
+	if server := f.server.Load(); server != nil {
+		return server.Apply(set)
+	}
+	return nil
 }
 
 func (f *console) usual() bool { return f.server.Load().URL() == "http://"+admin.DefaultListen+"/" }

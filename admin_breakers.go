@@ -7,6 +7,7 @@ import (
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // consoleBreakers shows and steers the breakers.
@@ -28,11 +29,24 @@ func (d consoleBreakers) Breakers() []admin.Breaker {
 
 func (d consoleBreakers) find(service string) (*breaker.Breaker, error) {
 	for _, b := range d.sys.Breakers() {
-		if b.Service() == service {
+		if b.Service() == service || clip.IsCut(service) && clip.ID(b.Service()) == service {
 			return b, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: the service has no breaker of %q", admin.ErrNotFound, service)
+}
+
+// path returns the path of the entry that is shown as p: the page shows a long
+// one cut.
+func path(b *breaker.Breaker, p string) string {
+	if clip.IsCut(p) {
+		for _, e := range b.Snapshot().Entries {
+			if clip.ID(e.Entry) == p {
+				return e.Entry
+			}
+		}
+	}
+	return p
 }
 
 func (d consoleBreakers) Transitions(service string, since uint64) ([]admin.Transition, error) {
@@ -48,11 +62,12 @@ func (d consoleBreakers) Transitions(service string, since uint64) ([]admin.Tran
 	return list, nil
 }
 
-func (d consoleBreakers) Force(service, path, to string, wait time.Duration) error {
+func (d consoleBreakers) Force(service, shown, to string, wait time.Duration) error {
 	b, err := d.find(service)
 	if err != nil {
 		return err
 	}
+	path := path(b, shown)
 	switch to {
 	case breaker.ForcedOpen.String():
 		err = b.ForceOpen(path, wait)
@@ -66,12 +81,12 @@ func (d consoleBreakers) Force(service, path, to string, wait time.Duration) err
 	return refused(err)
 }
 
-func (d consoleBreakers) Reset(service, path string) error {
+func (d consoleBreakers) Reset(service, shown string) error {
 	b, err := d.find(service)
 	if err != nil {
 		return err
 	}
-	return refused(b.Reset(path))
+	return refused(b.Reset(path(b, shown)))
 }
 
 func refused(err error) error {

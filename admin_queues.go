@@ -25,6 +25,7 @@ const (
 const (
 	censusEvery   = 5 * time.Second // what the numbers may be old, for each look is a request
 	censusTimeout = 5 * time.Second
+	censusWait    = 20 * time.Millisecond // for new numbers, where there are old ones
 )
 
 // census keeps the numbers of the queues, for all who ask.
@@ -39,8 +40,8 @@ type census struct {
 	urls  map[string]string
 }
 
-// Queues implements admin.Queues: the last numbers, new ones if those are old
-// and ctx allows to wait.
+// Queues implements admin.Queues: the last numbers, and new ones if those are old
+// and the queue answers soon. The first time it waits as long as ctx allows.
 func (c *census) Queues(ctx context.Context) []admin.Queue {
 	c.mu.Lock()
 	if c.sys.pool() == "" || c.ctx.Err() != nil || time.Since(c.at) < censusEvery {
@@ -52,6 +53,11 @@ func (c *census) Queues(ctx context.Context) []admin.Queue {
 		c.work.Go(func() { c.look(c.under) })
 	}
 	under := c.under
+	if !c.at.IsZero() { // a queue that is slow, or full, holds up no page
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, censusWait)
+		defer cancel()
+	}
 	c.mu.Unlock()
 	select {
 	case <-under:

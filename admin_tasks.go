@@ -9,6 +9,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // consoleTasks shows and steers the tasks.
@@ -155,7 +156,7 @@ func (d consoleTasks) Cancel(ctx context.Context, execID, reason string) (int, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	n, err := c.CancelExecution(ctx, execID, reason)
+	n, err := c.CancelExecution(ctx, whole(ctx, c, execID), reason)
 	return n, unknown(err)
 }
 
@@ -166,8 +167,28 @@ func (d consoleTasks) Snooze(ctx context.Context, execID string, wait time.Durat
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	n, err := c.SnoozeExecution(ctx, execID, wait)
+	n, err := c.SnoozeExecution(ctx, whole(ctx, c, execID), wait)
 	return n, unknown(err)
+}
+
+// maxSearched bounds the executions that an id is looked for in.
+const maxSearched = 100_000
+
+// whole returns the exec_id that is shown as id: the page shows a long one cut.
+func whole(ctx context.Context, c *dispatcher.Client, id string) string {
+	if !clip.IsCut(id) {
+		return id
+	}
+	r, err := c.Inspect(ctx, "", maxSearched)
+	if err != nil {
+		return id // the command itself says what is wrong
+	}
+	for i := range r.List {
+		if clip.ID(r.List[i].ExecID) == id {
+			return r.List[i].ExecID
+		}
+	}
+	return id
 }
 
 // unknown marks an error of the dispatcher's, which has one reason to refuse a
@@ -179,6 +200,12 @@ func unknown(err error) error {
 	return fmt.Errorf("%w: %w", admin.ErrNotFound, err)
 }
 
+// shownEvent is cut before it waits for the page: ids may have a megabyte.
+func shownEvent(e *dispatcher.Event) admin.Event {
+	return admin.Event{At: e.At, Kind: string(e.Kind), Task: clip.ID(e.Task), ExecID: clip.ID(e.ExecID), JobID: clip.ID(e.JobID), JobName: clip.ID(e.JobName),
+		Attempt: e.Attempt, Took: e.Took.Seconds(), Wait: e.Wait.Seconds(), Reason: clip.Line(e.Reason, clip.Text), Error: clip.Line(e.Error, clip.Text)}
+}
+
 func (d consoleTasks) Events(buffer int) (<-chan admin.Event, func()) {
 	sub := d.sys.Tasks().Events(buffer)
 	out := make(chan admin.Event, buffer)
@@ -186,8 +213,7 @@ func (d consoleTasks) Events(buffer int) (<-chan admin.Event, func()) {
 		defer close(out)
 		for e := range sub.C {
 			select {
-			case out <- admin.Event{At: e.At, Kind: string(e.Kind), Task: e.Task, ExecID: e.ExecID, JobID: e.JobID, JobName: e.JobName,
-				Attempt: e.Attempt, Took: e.Took.Seconds(), Wait: e.Wait.Seconds(), Reason: e.Reason, Error: e.Error}:
+			case out <- shownEvent(e):
 			default: // the page shows the last ones, not all
 			}
 		}

@@ -42,6 +42,7 @@ func (d *desk) do(method, path, body string) (int, string) {
 		d.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set(admin.CommandHeader, "1")
 	res, err := d.http.Do(r)
 	if err != nil {
 		d.t.Fatal(err)
@@ -160,11 +161,11 @@ func TestTheAdminServerShowsAndSteersARunningSystem(t *testing.T) {
 		t.Errorf("an unknown execution: %d %s", code, body)
 	}
 	d.do("POST", "api/v1/tasks/pause", `{"task":"greet"}`)
-	d.do("POST", "api/v1/tasks/pause", `{}`)
+	d.do("POST", "api/v1/tasks/pause", `{"task":""}`)
 	if st = ask[admin.State](d, "GET", "api/v1/state", ""); !st.Workers.Paused || !st.Tasks[1].Paused {
 		t.Errorf("paused: %+v", st.Tasks)
 	}
-	d.do("POST", "api/v1/tasks/resume", `{}`)
+	d.do("POST", "api/v1/tasks/resume", `{"task":""}`)
 	if code, body := d.do("POST", "api/v1/tasks/pause", `{"task":"nobody"}`); code != 404 {
 		t.Errorf("an unknown task: %d %s", code, body)
 	}
@@ -241,7 +242,7 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 
 func TestSettingsAreExplainedWithoutSecrets(t *testing.T) {
 	sys, _ := newSystem(t, func(s *chassis.Settings) {
-		s.Admin.Listen, s.Admin.Token = "127.0.0.1:0", "0123456789abcdef-secret"
+		s.Admin.Listen, s.Admin.Token = "127.0.0.1:0", settings.NewSecret("0123456789abcdef-secret")
 		s.Tasks.Workers = 9
 	})
 	if err := sys.Start(t.Context()); err != nil {

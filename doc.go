@@ -57,13 +57,16 @@
 //	actors/shares      what several pools of a process may run at once, by weight
 //	actors/lifecycle   crashes, restarts and dead letters of all actors
 //	actors/logger      the slog handler and the actor behind it
+//	admin              probes, metrics, the API and the live page
+//	internal/clip      bounds and cleans text that strangers wrote
 //
-// Imports go one way: settings, task, localsqs, sqsclient and actors import
-// nothing of ours; actors/breaker and actors/shares import actors; so do
-// actors/logger, which imports task too, actors/lifecycle, which imports
-// actors/logger, actors/poller, which imports sqsclient, and actors/dispatcher, which imports actors/poller, actors/shares
-// and task; this package imports them all; cmd, examples and chassistest
-// import this package. A test holds the code to it.
+// Imports go one way: settings, task, localsqs, sqsclient, internal/clip and
+// actors import nothing of ours; actors/breaker and actors/shares import actors;
+// so do actors/logger, which imports task too, actors/lifecycle, which imports
+// actors/logger, actors/poller, which imports sqsclient, and actors/dispatcher,
+// which imports actors/poller, actors/shares and task; admin imports
+// internal/clip and settings; this package imports them all; cmd, examples and
+// chassistest import this package. A test holds the code to it.
 //
 // # Goroutines
 //

@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"examples":          {"*"},
 	"chassistest":       {"*"},
 	"internal":          {"*"}, // tests of the whole
+	"internal/clip":     {},
 	"settings":          {},
 	"task":              {},
 	"localsqs":          {},
@@ -36,7 +37,7 @@ var allowed = map[string][]string{
 	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
 
 	"actors/internal/supervision": {},
-	"admin":                       {},
+	"admin":                       {"internal/clip", "settings"},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

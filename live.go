@@ -12,8 +12,8 @@ import (
 )
 
 // Apply puts in force what of next can change while the service runs: the
-// log's levels, the breakers' limits and rates, and the workers (the settings
-// tagged live). It returns all that differs from what was in force; what is
+// log's levels, the breakers' limits and rates, the workers, and the admin
+// server's tokens (the settings tagged live). It returns all that differs from what was in force; what is
 // not Live stays as it was, and a warning names it: it needs a restart. Wrong
 // settings change nothing and are an error. A level that was set by
 // [logger.Logger.SetLevel], and a breaker's own settings, stay unless next
@@ -65,6 +65,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 			errs = append(errs, r.client.Resize(ctx, t.Workers, t.MaxWorkers, t.ScaleFactor))
 		}
 	}
+	errs = append(errs, s.console.apply(now.Admin))
 	s.logChanges(changes)
 	return changes, errors.Join(errs...)
 }

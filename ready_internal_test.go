@@ -238,8 +238,8 @@ func TestNoReplacementOutlivesTheStop(t *testing.T) {
 				}
 				r := p.sys.tasks.main().actors()
 				kill := func() {
-					p.sys.actors.Root.Stop(r.dispatcher)
-					p.sys.actors.Root.Stop(r.poller)
+					p.sys.actors.system.Root.Stop(r.dispatcher)
+					p.sys.actors.system.Root.Stop(r.poller)
 				}
 				if when == "before" {
 					kill()
@@ -254,7 +254,7 @@ func TestNoReplacementOutlivesTheStop(t *testing.T) {
 				}
 				synctest.Wait()
 				for _, pid := range []*actor.PID{r.dispatcher, r.poller} {
-					if _, alive := p.sys.actors.ProcessRegistry.GetLocal(pid.Id); alive {
+					if _, alive := p.sys.actors.system.ProcessRegistry.GetLocal(pid.Id); alive {
 						t.Errorf("%s lives on after the stop (%v)", pid.Id, err)
 					}
 				}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -86,16 +87,17 @@ var (
 type Option func(*options)
 
 type options struct {
-	settings *Settings
-	logs     []logger.Option
-	def      bool
-	actors   []actor.ConfigOption
-	client   *sqs.Client
-	server   *localsqs.Server
-	metrics  prometheus.Gatherer
-	around   []task.Middleware
-	tracing  trace.TracerProvider
-	source   source // nil: the program has made the settings
+	settings  *Settings
+	logs      []logger.Option
+	def       bool
+	actors    []actor.ConfigOption
+	client    *sqs.Client
+	server    *localsqs.Server
+	metrics   prometheus.Gatherer
+	adminWrap func(http.Handler) http.Handler
+	around    []task.Middleware
+	tracing   trace.TracerProvider
+	source    source // nil: the program has made the settings
 }
 
 // WithSettings uses s instead of reading files and the environment. The live
@@ -137,6 +139,13 @@ func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.
 // WithMetrics serves the metrics of g, the service's own registry, beside those
 // of the chassis.
 func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
+
+// WithAdminHandler puts wrap around the handler of the admin server, the probes
+// included: for a company's own identity (admin.WithIdentity), access logs, rate
+// limits. The settings' tokens stay in force for requests without an identity.
+func WithAdminHandler(wrap func(http.Handler) http.Handler) Option {
+	return func(o *options) { o.adminWrap = wrap }
+}
 
 // WithTracing makes spans by tp of what the system sends, receives, runs and
 // settles, and of the calls through its breakers. Without it there are none,
@@ -199,7 +208,7 @@ func New(name string, opts ...Option) (*System, error) {
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
-	s.breakers.each = map[string]*breaker.Breaker{}
+	s.breakers.each, s.breakers.most = map[string]*breaker.Breaker{}, maxBreakers
 	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure))
 	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,10 +20,18 @@ type handler func(r *http.Request) (any, error)
 
 func (s *Server) answer(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		done, ok := s.guard.serving(w, r)
+		if !ok {
+			return
+		}
 		value, err := h(r)
 		var body []byte
 		if err == nil {
 			body, err = json.Marshal(value)
+		}
+		done() // a client that does not read holds no place
+		if err == nil && len(body) > maxAnswer {
+			err = fmt.Errorf("the answer would have %d bytes, more than %d: ask for less, by the parameter limit", len(body), maxAnswer)
 		}
 		if err != nil {
 			fail(w, err)
@@ -34,6 +43,17 @@ func (s *Server) answer(h handler) http.Handler {
 }
 
 func (s *Server) getState(r *http.Request) (any, error) { return s.state(r.Context()), nil }
+
+// Client is who the server takes the client for.
+type Client struct {
+	Name  string `json:"name"`
+	Scope Scope  `json:"scope"`
+}
+
+func (s *Server) getClient(r *http.Request) (any, error) {
+	c := clientOf(r)
+	return Client{c.Name, c.Scope}, nil
+}
 
 // ExecutionPage is a window on what is held.
 type ExecutionPage struct {
@@ -107,7 +127,7 @@ func (s *Server) getExecutions(r *http.Request) (any, error) {
 			continue
 		}
 		if page.Matched >= offset && len(page.List) < limit {
-			page.List = append(page.List, *e)
+			page.List = append(page.List, e.bounded())
 		}
 		page.Matched++
 	}
@@ -149,10 +169,69 @@ func (s *Server) getDead(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if letters == nil {
-		letters = []DeadLetter{}
+	letters, cut := boundLetters(letters, s.guard.creds.Load().sees(clientOf(r).Scope))
+	return DeadPage{letters, more || cut}, nil
+}
+
+// sharing keeps a list that took long to make, for all who ask soon after.
+type sharing[T any] struct {
+	mu    sync.Mutex // held while it is made: others want the same
+	until time.Time
+	list  []T
+}
+
+// Of a list that took long a second viewer is shown the same, for so many times
+// as long as it took: looking takes a tenth of one processor at most.
+const (
+	sharedFrom = 5 * time.Millisecond
+	sharedFor  = 10
+)
+
+func (s *sharing[T]) get(make func() []T) []T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begun := time.Now()
+	if begun.Before(s.until) {
+		return s.list
 	}
-	return DeadPage{letters, more}, nil
+	s.list = make()
+	if took := time.Since(begun); took >= sharedFrom {
+		s.until = time.Now().Add(sharedFor * took)
+	}
+	return s.list
+}
+
+// fresh makes the next look see what a command has changed.
+func (s *sharing[T]) fresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Time{}
+}
+
+// breakers returns all of them. The list is shared: it must not be changed.
+func (s *Server) breakers() []Breaker { return s.allBreakers.get(s.cfg.Breakers.Breakers) }
+
+// BreakerPage is a window on the breakers, by service.
+type BreakerPage struct {
+	Total  int       `json:"total"`
+	Offset int       `json:"offset"`
+	List   []Breaker `json:"list"`
+}
+
+func (s *Server) getBreakers(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	offset, err := number(q, "offset", 0, 0, math.MaxInt32)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := number(q, "limit", defaultWindow, 1, maxBreakers)
+	if err != nil {
+		return nil, err
+	}
+	all := s.breakers()
+	from := min(offset, len(all))
+	list, _ := boundBreakers(all[from:min(from+limit, len(all))])
+	return BreakerPage{len(all), offset, list}, nil
 }
 
 func (s *Server) getTransitions(r *http.Request) (any, error) {
@@ -169,10 +248,7 @@ func (s *Server) getTransitions(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if list == nil {
-		list = []Transition{}
-	}
-	return map[string]any{"list": list}, nil
+	return map[string]any{"list": boundTransitions(list)}, nil
 }
 
 const (
@@ -185,18 +261,14 @@ func (s *Server) getLog(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines := s.cfg.Logs.Tail(n)
-	if lines == nil {
-		lines = []string{}
-	}
-	return map[string]any{"lines": lines}, nil
+	return map[string]any{"lines": boundLog(s.cfg.Logs.Tail(n))}, nil
 }
 
 func (s *Server) getSettings(*http.Request) (any, error) {
 	list := s.cfg.Explain.Settings()
 	for i := range list {
 		if list[i].Secret && list[i].Value != "" {
-			list[i].Value = "••••••" // whoever explained it should have, too
+			list[i].Value = "••••••" // what explains it should have done that, too
 		}
 	}
 	return map[string]any{"list": list}, nil

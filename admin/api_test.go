@@ -16,7 +16,7 @@ func TestCommandsReachTheService(t *testing.T) {
 	p := newPlant()
 	srv := serve(t, p, Settings{})
 	for _, c := range []struct{ path, body, want string }{
-		{"/api/v1/tasks/pause", `{}`, `pause ""`},
+		{"/api/v1/tasks/pause", `{"task":""}`, `pause ""`},
 		{"/api/v1/tasks/resume", `{"task":"welcome"}`, `resume "welcome"`},
 		{"/api/v1/executions/cancel", `{"exec_id":"e1","reason":"asked to"}`, "cancel e1 asked to"},
 		{"/api/v1/executions/snooze", `{"exec_id":"e1","for":"1h30m"}`, "snooze e1 1h30m0s"},

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,22 +11,40 @@ import (
 	"mime"
 	"net/http"
 	"time"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
-var errMediaType = errors.New("the body must be sent as application/json")
+var (
+	errMediaType = errors.New("the body must be sent as application/json")
+	errNoHeader  = errors.New("a command without a token needs the header " + CommandHeader + ", with any value: no form and no redirect can set it")
+)
 
-// command is [Server.answer] for what changes something: it is logged with who
-// gave it. The body must be JSON by its media type, which no form of another
-// site can send.
+// command is [Server.answer] for what changes something: it is written down with
+// who gave it. The body must be JSON by its media type, which no form of another
+// site can send. It is read before the request takes a place: one that never
+// comes holds none.
 func (s *Server) command(h handler) http.Handler {
-	return s.answer(func(r *http.Request) (any, error) {
+	answer := s.answer(func(r *http.Request) (any, error) {
 		value, err := h(r)
-		if err != nil {
-			s.log.WarnContext(r.Context(), "operator's command refused", "command", r.URL.Path, "by", r.RemoteAddr, "error", err)
-			return nil, err
+		s.audit.did(r, actOf(r), err)
+		return value, err
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clientOf(r).how != byToken && r.Header.Get(CommandHeader) == "" {
+			withoutBody(w)
+			fail(w, errNoHeader)
+			return
 		}
-		s.log.InfoContext(r.Context(), "operator's command", "command", r.URL.Path, "by", r.RemoteAddr, "result", value)
-		return value, nil
+		s.guard.body(w)
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			fail(w, fmt.Errorf("read the body: %w", err))
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), actKey{}, &act{touched: 1}))
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		answer.ServeHTTP(w, r)
 	})
 }
 
@@ -35,7 +54,7 @@ func read[T any](r *http.Request) (T, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return v, fmt.Errorf("%w, not as %s", errMediaType, quote(r.Header.Get("Content-Type")))
 	}
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
 		return v, fmt.Errorf("%w: the body: %w", ErrInvalid, err)
@@ -43,6 +62,7 @@ func read[T any](r *http.Request) (T, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return v, fmt.Errorf("%w: the body goes on after its JSON object", ErrInvalid)
 	}
+	actOf(r).what = v
 	return v, nil
 }
 
@@ -103,7 +123,8 @@ func (s *Server) cancelExecution(r *http.Request) (any, error) {
 		c.Reason = "by an operator"
 	}
 	defer s.listing.fresh()
-	n, err := s.cfg.Tasks.Cancel(r.Context(), c.ExecID, cut(c.Reason, 500))
+	n, err := s.cfg.Tasks.Cancel(r.Context(), c.ExecID, clip.Line(c.Reason, 500))
+	actOf(r).touched = n
 	return Found{Found: n}, err
 }
 
@@ -123,27 +144,38 @@ func (s *Server) snoozeExecution(r *http.Request) (any, error) {
 	}
 	defer s.listing.fresh()
 	n, err := s.cfg.Tasks.Snooze(r.Context(), c.ExecID, time.Duration(*c.For))
+	actOf(r).touched = n
 	return Found{Found: n}, err
 }
 
+// taskCommand names a task, or by an empty text the pool. Nothing at all names
+// neither: a body such as {} must not stop a whole pool.
 type taskCommand struct {
-	Task string `json:"task"` // empty: the pool
+	Task *string `json:"task"`
+}
+
+func (s *Server) readTask(r *http.Request) (taskCommand, error) {
+	c, err := read[taskCommand](r)
+	if err == nil && c.Task == nil {
+		err = fmt.Errorf("%w: task is missing: give a task's name, or \"\" for the whole pool", ErrInvalid)
+	}
+	return c, err
 }
 
 func (s *Server) pause(r *http.Request) (any, error) {
-	c, err := read[taskCommand](r)
+	c, err := s.readTask(r)
 	if err != nil {
 		return nil, err
 	}
-	return c, s.cfg.Tasks.Pause(r.Context(), c.Task)
+	return c, s.cfg.Tasks.Pause(r.Context(), *c.Task)
 }
 
 func (s *Server) resume(r *http.Request) (any, error) {
-	c, err := read[taskCommand](r)
+	c, err := s.readTask(r)
 	if err != nil {
 		return nil, err
 	}
-	return c, s.cfg.Tasks.Resume(r.Context(), c.Task)
+	return c, s.cfg.Tasks.Resume(r.Context(), *c.Task)
 }
 
 type deadCommand struct {
@@ -158,6 +190,11 @@ func (s *Server) readDead(r *http.Request) (deadCommand, error) {
 	case len(c.IDs) == 0 || len(c.IDs) > maxDead:
 		err = fmt.Errorf("%w: ids has %d entries: want 1 to %d message ids", ErrInvalid, len(c.IDs), maxDead)
 	}
+	a := actOf(r)
+	a.what, a.touched = nil, 0
+	if err == nil {
+		a.ids = c.IDs
+	}
 	return c, err
 }
 
@@ -168,7 +205,7 @@ func (s *Server) sendBack(r *http.Request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
 	defer cancel()
-	return found(s.cfg.Dead.SendBack(ctx, c.IDs))
+	return found(r, ctx, c.IDs, s.cfg.Dead.SendBack)
 }
 
 func (s *Server) deleteDead(r *http.Request) (any, error) {
@@ -181,10 +218,12 @@ func (s *Server) deleteDead(r *http.Request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
 	defer cancel()
-	return found(s.cfg.Dead.Delete(ctx, c.IDs))
+	return found(r, ctx, c.IDs, s.cfg.Dead.Delete)
 }
 
-func found(ids []string, err error) (any, error) {
+func found(r *http.Request, ctx context.Context, ids []string, settle func(context.Context, []string) ([]string, error)) (any, error) {
+	ids, err := settle(ctx, ids)
+	actOf(r).ids, actOf(r).touched = ids, len(ids)
 	if err != nil && len(ids) > 0 {
 		err = fmt.Errorf("after %d were settled: %w", len(ids), err)
 	}
@@ -211,6 +250,7 @@ func (s *Server) forceBreaker(r *http.Request) (any, error) {
 	if err := need("service", c.Service); err != nil {
 		return nil, err
 	}
+	defer s.allBreakers.fresh()
 	return c, s.cfg.Breakers.Force(c.Service, c.Path, c.To, time.Duration(c.For))
 }
 
@@ -225,6 +265,7 @@ func (s *Server) resetBreaker(r *http.Request) (any, error) {
 	if err := need("service", c.Service); err != nil {
 		return nil, err
 	}
+	defer s.allBreakers.fresh()
 	return c, s.cfg.Breakers.Reset(c.Service, c.Path)
 }
 
@@ -244,15 +285,4 @@ func need(field, value string) error {
 		return fmt.Errorf("%w: %s is missing", ErrInvalid, field)
 	}
 	return nil
-}
-
-// cut is at most n bytes of s, whole characters.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && s[n]&0xC0 == 0x80 {
-		n--
-	}
-	return s[:n] + "…"
 }

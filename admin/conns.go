@@ -2,77 +2,182 @@ package admin
 
 import (
 	"container/list"
+	"context"
 	"net"
 	"net/http"
 	"sync"
 )
 
-// maxConns bounds the connections at once, and so what a flood of them can take
-// of the process' file descriptors, which its queue and its calls need too.
-const maxConns = 512
+// Bounds of the connections, and with them of what a flood can take of the
+// process' memory and file descriptors, which its queue and its calls need too.
+const (
+	maxConns  = 512 // at once
+	maxPeer   = 128 // of one address that are not served
+	maxServed = 256 // requests of known clients that are served at once
+	maxProbes = 64  // probes beyond those, whose connections cannot lose their place
+)
 
-// conns counts a server's connections. One too many costs the one that has been
-// without a request for longest its place, so that a probe still gets through
-// where somebody holds many open; only if all are at work it is refused.
+// conns counts a server's connections. One too many costs another its place: the
+// one that has gone without being served for longest, of the address that has
+// most. A connection is served from when its client is known and its body is
+// read, until its answer is made. All others can lose their place at any time,
+// so no flood of requests that never end keeps a probe out.
 type conns struct {
-	most int
+	most, perPeer int
 
-	mu   sync.Mutex
-	open int       // without those that lost their place
-	idle list.List // of net.Conn: new, or between two requests; the oldest in front
-	at   map[net.Conn]*list.Element
-	lost map[net.Conn]bool // closed here, which the server has not told yet
+	mu    sync.Mutex
+	open  int // without those that lost their place
+	held  int // that are served
+	at    map[net.Conn]*place
+	peers map[string]*peer
+	lost  map[net.Conn]bool // closed here; the server has not said so yet
 }
 
-func newConns(most int) *conns {
-	return &conns{most: most, at: map[net.Conn]*list.Element{}, lost: map[net.Conn]bool{}}
+// place is one connection.
+type place struct {
+	conn net.Conn
+	of   *peer
+	wait *list.Element // in of.waiting; nil while it is served
+}
+
+// peer is one address.
+type peer struct {
+	address string
+	open    int
+	waiting list.List // of *place; the one that waits for longest in front
+}
+
+func newConns(most, perPeer int) *conns {
+	return &conns{most: most, perPeer: perPeer, at: map[net.Conn]*place{}, peers: map[string]*peer{}, lost: map[net.Conn]bool{}}
 }
 
 // watch is the server's ConnState.
 func (c *conns) watch(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.at[conn]; e != nil {
-		c.idle.Remove(e)
-		delete(c.at, conn)
-	}
 	switch state {
 	case http.StateNew:
-		c.open++
-		c.at[conn] = c.idle.PushBack(conn)
-		if c.open > c.most {
-			c.lose() // perhaps conn itself
-		}
+		c.add(conn)
 	case http.StateIdle:
-		if !c.lost[conn] {
-			c.at[conn] = c.idle.PushBack(conn)
+		if p := c.at[conn]; p != nil && p.wait != nil {
+			p.of.waiting.MoveToBack(p.wait)
+			if c.most == 0 {
+				c.lose(p)
+			}
 		}
 	case http.StateHijacked, http.StateClosed:
 		if c.lost[conn] {
 			delete(c.lost, conn)
 			return
 		}
-		c.open--
+		if p := c.at[conn]; p != nil {
+			c.drop(p)
+		}
 	}
 }
 
-// lose closes the one that has been without a request for longest; there is one.
-func (c *conns) lose() {
-	oldest := c.idle.Remove(c.idle.Front()).(net.Conn)
-	delete(c.at, oldest)
-	c.lost[oldest] = true
-	c.open--
-	_ = oldest.Close() // the server takes notice
+func (c *conns) add(conn net.Conn) {
+	address, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	if err != nil {
+		address = conn.RemoteAddr().String()
+	}
+	of := c.peers[address]
+	if of == nil {
+		of = &peer{address: address}
+		c.peers[address] = of
+	}
+	p := &place{conn: conn, of: of}
+	p.wait = of.waiting.PushBack(p)
+	of.open++
+	c.open++
+	c.at[conn] = p
+	switch {
+	case of.waiting.Len() > c.perPeer:
+		c.lose(of.waiting.Front().Value.(*place)) // perhaps p itself
+	case c.open > c.most:
+		c.lose(c.busiest().waiting.Front().Value.(*place))
+	}
 }
 
-// end closes all that are without a request, and those that still come. The
-// server's Shutdown would wait for one that never asked, such as a browser opens
-// to have it at hand, and tell of a request that had not ended.
+// busiest returns the peer with most connections that are not served; there is one.
+func (c *conns) busiest() *peer {
+	var most *peer
+	for _, p := range c.peers {
+		if most == nil || p.waiting.Len() > most.waiting.Len() {
+			most = p
+		}
+	}
+	return most
+}
+
+// drop forgets a connection.
+func (c *conns) drop(p *place) {
+	delete(c.at, p.conn)
+	if p.wait != nil {
+		p.of.waiting.Remove(p.wait)
+	} else {
+		c.held--
+	}
+	c.open--
+	if p.of.open--; p.of.open == 0 {
+		delete(c.peers, p.of.address)
+	}
+}
+
+// lose closes a connection that is not served.
+func (c *conns) lose(p *place) {
+	c.drop(p)
+	c.lost[p.conn] = true
+	_ = p.conn.Close() // the server takes notice
+}
+
+type connKey struct{}
+
+// withConn is the server's ConnContext.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+// hold keeps a request's connection its place until release is called, which may
+// be done more than once. It returns false if most connections are held already.
+// A request without a connection, of a test, always is served.
+func (c *conns) hold(ctx context.Context, most int) (release func(), ok bool) {
+	conn, _ := ctx.Value(connKey{}).(net.Conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.at[conn]
+	if p == nil || p.wait == nil {
+		return func() {}, true
+	}
+	if c.held >= most {
+		return nil, false
+	}
+	p.of.waiting.Remove(p.wait)
+	p.wait = nil
+	c.held++
+	return sync.OnceFunc(func() { c.release(p) }), true
+}
+
+func (c *conns) release(p *place) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at[p.conn] != p {
+		return // it has ended
+	}
+	c.held--
+	p.wait = p.of.waiting.PushBack(p)
+}
+
+// end closes all that are not served, and those that still come. The server's
+// Shutdown would wait for one that never asked, such as a browser opens to have
+// it at hand, and report a request that had not ended.
 func (c *conns) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.most = 0
-	for c.idle.Len() > 0 {
-		c.lose()
+	c.most, c.perPeer = 0, 0
+	for _, of := range c.peers {
+		for of.waiting.Len() > 0 {
+			c.lose(of.waiting.Front().Value.(*place))
+		}
 	}
 }

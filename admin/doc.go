@@ -23,16 +23,18 @@
 //	GET  /livez /readyz /startupz     probes, 200 or 503, JSON
 //	GET  /metrics                     Prometheus and OpenMetrics text
 //	GET  /debug/pprof/                with the setting pprof
+//	GET  /api/v1/me                   [Client]: who the server takes the client for
 //	GET  /api/v1/state                [State]: all that is cheap to know
 //	GET  /api/v1/stream               server-sent events: state, tasks, log
 //	GET  /api/v1/executions           [ExecutionPage]; ?search= &phase= &task= &offset= &limit=
 //	POST /api/v1/executions/cancel    {"exec_id", "reason"}
 //	POST /api/v1/executions/snooze    {"exec_id", "for": "10m"}
-//	POST /api/v1/tasks/pause          {"task"}; an empty one is the pool
+//	POST /api/v1/tasks/pause          {"task"}; "" is the pool, a missing one an error
 //	POST /api/v1/tasks/resume         {"task"}
 //	GET  /api/v1/dead                 [DeadPage]; ?limit=
 //	POST /api/v1/dead/back            {"ids": [...]} back to their pool
 //	POST /api/v1/dead/delete          {"ids": [...], "confirm": "delete"}
+//	GET  /api/v1/breakers             [BreakerPage]; ?offset= &limit=
 //	GET  /api/v1/transitions          the breakers' log; ?service= &since=
 //	POST /api/v1/breakers/force       {"service", "path", "to": "forced-open", "for": "5m"}
 //	POST /api/v1/breakers/reset       {"service", "path"}
@@ -50,9 +52,21 @@
 // By default only this machine can connect. A listener that others can reach
 // needs a token, sent as "Authorization: Bearer …" with every request but those
 // for the probes and the page's own files, which hold nothing of the service.
+// Tokens have names and scopes ([ScopeRead], [ScopeOperate]); a client certificate
+// ([TLSSettings]) or a handler around the server ([WithIdentity]) can stand for
+// one. A command without a token needs the header [CommandHeader], which no form,
+// link or redirect can set.
 // Requests with a foreign Host, a foreign Origin, or sent by another site's page
-// are refused on every listener, so that no page in the browser of somebody who
-// can reach it gets at the service (CSRF, DNS rebinding).
+// are refused on every listener: no page in an operator's browser gets at the
+// service (CSRF, DNS rebinding).
+//
+// # What strangers control
+//
+// Ids, names, hosts, paths and error texts are cut by package internal/clip before
+// they are shown. Lists have pages, answers and frames have bounds in bytes
+// (bounds.go). A client is known before its body is read. A connection that is not
+// being served can lose its place to a new one at any time, so a flood keeps no
+// probe out (conns.go).
 //
 // # Ownership and goroutines
 //
@@ -63,6 +77,7 @@
 //
 // # Debugging and tests
 //
-// Every command is logged with who gave it and what became of it. A test serves
+// Every command is written to [Config.Audit] with who gave it, what it was, how
+// many it touched and what became of it. A test serves
 // [Server.Handler] without a listener.
 package admin

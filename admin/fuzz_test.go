@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/sambatech/chassis/settings"
 )
 
 // FuzzAPI sends anything to every path. Whatever comes is answered, by a status
@@ -14,7 +16,7 @@ import (
 func FuzzAPI(f *testing.F) {
 	p := newPlant()
 	srv := serve(f, p, Settings{})
-	public := serve(f, p, Settings{Listen: ":0", Token: goodToken})
+	public := serve(f, p, Settings{Listen: ":0", Token: settings.NewSecret(goodToken)})
 	for _, seed := range []struct{ method, path, host, origin, body string }{
 		{"POST", "/api/v1/dead/delete", "localhost", "", `{"ids":["m1"],"confirm":"delete"}`},
 		{"POST", "/api/v1/executions/snooze", "127.0.0.1:1", "http://127.0.0.1:1", `{"exec_id":"e","for":"1h"}`},
@@ -39,6 +41,7 @@ func FuzzAPI(f *testing.F) {
 		}
 		r.Method, r.Host = method, host
 		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set(CommandHeader, "1")
 		if origin != "" {
 			r.Header.Set("Origin", origin)
 		}

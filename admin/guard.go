@@ -1,31 +1,41 @@
 package admin
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"context"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 )
+
+// CommandHeader is a header that every command needs, with any value, unless it
+// carries a token. No form, no link and no redirect can set it, so a program of
+// this machine that follows a stranger's redirect gives no command by accident.
+const CommandHeader = "Chassis-Command"
+
+// wrongTokenDelay is how long the answer to a wrong token takes. Its connection
+// is closed after it, and a peer has few: see maxPeer.
+const wrongTokenDelay = time.Second
 
 // guard decides who may ask at all.
 type guard struct {
 	loopback bool // only this machine can connect
-	secret   *[sha256.Size]byte
 	hosts    []string
+	creds    atomic.Pointer[credentials]
+	audit    *audit
+	conns    *conns
+	delay    time.Duration // wrongTokenDelay
 }
 
-func newGuard(s Settings, loopback bool) guard {
-	g := guard{loopback: loopback}
+func newGuard(s Settings, loopback bool, a *audit, c *conns) *guard {
+	g := &guard{loopback: loopback, audit: a, conns: c, delay: wrongTokenDelay}
 	for _, h := range s.Hosts {
 		g.hosts = append(g.hosts, strings.ToLower(h))
 	}
-	if s.Token != "" {
-		sum := sha256.Sum256([]byte(s.Token))
-		g.secret = &sum
-	}
+	g.creds.Store(newCredentials(s))
 	return g
 }
 
@@ -34,8 +44,9 @@ func newGuard(s Settings, loopback bool) guard {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// wrap refuses what comes from elsewhere before any handler sees it.
-func (g guard) wrap(next http.Handler) http.Handler {
+// wrap refuses what comes from elsewhere before any handler sees it. No body is
+// read, nor waited for, until [guard.body] is called for a known client.
+func (g *guard) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -44,6 +55,9 @@ func (g guard) wrap(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		if r.ContentLength != 0 {
+			withoutBody(w)
+		}
 		switch {
 		case !g.hostAllowed(r.Host):
 			problem(w, http.StatusForbidden, "the request is addressed to the host "+quote(r.Host)+
@@ -56,10 +70,23 @@ func (g guard) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// hostAllowed keeps out requests that a name of somebody else's led here (DNS
-// rebinding): such a request carries the name. An IP address carries none, but
+// withoutBody makes the server answer at once and close the connection, where it
+// would first wait for the rest of the body.
+func withoutBody(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // a recorder in a test has none
+}
+
+// body lets a known client's body be read.
+func (g *guard) body(w http.ResponseWriter) {
+	w.Header().Del("Connection")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
+}
+
+// hostAllowed keeps out requests that another owner's name led here (DNS
+// rebinding): they carry the name. An IP address carries none, but
 // where only this machine can connect it must be a loopback one.
-func (g guard) hostAllowed(hostport string) bool {
+func (g *guard) hostAllowed(hostport string) bool {
 	u, err := url.Parse("//" + hostport)
 	if err != nil || u.Host != hostport || u.User != nil {
 		return false
@@ -73,7 +100,7 @@ func (g guard) hostAllowed(hostport string) bool {
 }
 
 // sameOrigin keeps out what another site's page makes a browser send. Origin is
-// sent by browsers alone; where it is missing, Sec-Fetch-Site tells. A person
+// sent by browsers alone; where it is missing, Sec-Fetch-Site decides. A person
 // may follow a link to the page itself from anywhere.
 func sameOrigin(r *http.Request) bool {
 	if origins, ok := r.Header["Origin"]; ok {
@@ -90,28 +117,79 @@ func sameOrigin(r *http.Request) bool {
 	return r.URL.Path == "/" && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
-// known says whether the client may see everything: it has the token, or none
-// is needed.
-func (g guard) known(r *http.Request) bool {
-	if g.secret == nil {
-		return true
+// known reports whether a probe's client may see the reasons too.
+func (g *guard) known(r *http.Request) bool {
+	id, how := g.creds.Load().identify(r)
+	if how == wrongProof {
+		g.audit.refuse(r)
 	}
-	scheme, given, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return false
-	}
-	sum := sha256.Sum256([]byte(strings.TrimSpace(given)))
-	return subtle.ConstantTimeCompare(sum[:], g.secret[:]) == 1
+	return how > wrongProof && id.Scope.allows(ScopeRead)
 }
 
-// token lets only known clients through.
-func (g guard) token(next http.Handler) http.Handler {
+type clientKey struct{}
+
+// client is the sender of a request that was let through.
+type client struct {
+	Identity
+	how proof
+}
+
+// clientOf returns who sent a request that [guard.need] has let through.
+func clientOf(r *http.Request) client {
+	c, _ := r.Context().Value(clientKey{}).(client)
+	return c
+}
+
+// need lets only clients of a scope through, and bounds how many are served at once.
+func (g *guard) need(scope Scope, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !g.known(r) {
+		id, how := g.creds.Load().identify(r)
+		switch {
+		case how == wrongProof:
+			g.audit.refuse(r)
+			pause(r.Context(), g.delay)
+			fallthrough
+		case how == noProof:
+			withoutBody(w)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="chassis admin"`)
-			problem(w, http.StatusUnauthorized, "this needs the token of the setting admin.token, as the header Authorization: Bearer …")
+			problem(w, http.StatusUnauthorized, "this needs the token of the setting admin.token, or one of admin.tokens, as the header Authorization: Bearer …")
+			return
+		case !id.Scope.allows(scope):
+			withoutBody(w)
+			problem(w, http.StatusForbidden, "this needs the scope "+string(scope)+"; "+quote(id.Name)+" has the scope "+string(id.Scope))
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, client{id, how})))
 	})
+}
+
+// serving gives the request's connection a place that no other connection can
+// take, until done is called. There are few: false means that all are in use.
+func (g *guard) serving(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
+	done, ok = g.conns.hold(r.Context(), maxServed)
+	if !ok {
+		w.Header().Set("Retry-After", "1")
+		problem(w, http.StatusServiceUnavailable, "too many requests are served at once: try again in a second")
+	}
+	return done, ok
+}
+
+// served is [guard.serving] for a whole handler.
+func (g *guard) served(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if done, ok := g.serving(w, r); ok {
+			defer done()
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }

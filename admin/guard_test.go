@@ -5,13 +5,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/sambatech/chassis/settings"
 )
 
 const goodToken = "0123456789abcdef0123456789abcdef"
 
 func TestOffLoopbackEverythingButProbesAndPageFilesNeedsTheToken(t *testing.T) {
 	p := newPlant()
-	srv := serve(t, p, Settings{Listen: ":9190", Token: goodToken, PProf: true})
+	srv := serve(t, p, Settings{Listen: ":9190", Token: settings.NewSecret(goodToken), PProf: true})
 	paths := []string{"/api/v1/state", "/api/v1/stream", "/api/v1/executions", "/api/v1/dead", "/api/v1/transitions", "/api/v1/log",
 		"/api/v1/settings", "/metrics", "/debug/pprof/", "/debug/pprof/cmdline"}
 	for _, path := range paths {
@@ -51,7 +53,7 @@ func TestOffLoopbackEverythingButProbesAndPageFilesNeedsTheToken(t *testing.T) {
 
 func TestForeignHostsAndOriginsAreRefused(t *testing.T) {
 	loopback := serve(t, newPlant(), Settings{Hosts: []string{"Admin.example.org"}})
-	public := serve(t, newPlant(), Settings{Listen: "0.0.0.0:9190", Token: goodToken})
+	public := serve(t, newPlant(), Settings{Listen: "0.0.0.0:9190", Token: settings.NewSecret(goodToken)})
 	for _, c := range []struct {
 		name    string
 		srv     *Server
@@ -184,19 +186,19 @@ func TestSettingsThatWouldExposeTheServiceAreErrors(t *testing.T) {
 		"all, no token":      {Settings{Listen: ":9190"}, "admin.token"},
 		"all of IPv4":        {Settings{Listen: "0.0.0.0:9190"}, "admin.token"},
 		"a name, no token":   {Settings{Listen: "host.internal:9190"}, "admin.token"},
-		"all, with token":    {Settings{Listen: ":9190", Token: goodToken}, ""},
-		"short token":        {Settings{Token: "secret"}, "at least 16"},
-		"newline in token":   {Settings{Token: goodToken + "\n"}, "white space"},
+		"all, with token":    {Settings{Listen: ":9190", Token: settings.NewSecret(goodToken)}, ""},
+		"short token":        {Settings{Token: settings.NewSecret("secret")}, "at least 16"},
+		"newline in token":   {Settings{Token: settings.NewSecret(goodToken + "\n")}, "white space"},
 		"no port":            {Settings{Listen: "127.0.0.1"}, "host:port"},
 		"wildcard host":      {Settings{Hosts: []string{"*"}}, "admin.hosts.0"},
 		"host with a port":   {Settings{Hosts: []string{"a", "b:80"}}, "admin.hosts.1"},
-		"the token stays in": {Settings{Token: "short-and-secret"[:15]}, "15 bytes"},
+		"the token stays in": {Settings{Token: settings.NewSecret("short-and-secret"[:15])}, "15 bytes"},
 	} {
 		err := c.s.Validate()
 		switch {
 		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: %v, want %q", name, err, c.want)
-		case err != nil && c.s.Token != "" && strings.Contains(err.Error(), strings.TrimSpace(c.s.Token)):
+		case err != nil && !c.s.Token.IsZero() && strings.Contains(err.Error(), strings.TrimSpace(c.s.Token.Reveal())):
 			t.Errorf("%s: the error shows the token: %v", name, err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // hub owns the viewers of the page and the history. Its one goroutine looks at
@@ -34,9 +36,13 @@ const (
 	viewerBuffer = 16
 	// farewell is how long a viewer that does not read holds up a stop.
 	farewell = time.Second
-	// maxBatch bounds the events, and the log lines, of one tick; the rest is
-	// counted. More than this a second nobody reads.
-	maxBatch = 200
+	// maxBatch and maxBatchBytes bound the events, and the log lines, of one
+	// tick; the rest is counted. More than this a second is not read by people.
+	maxBatch      = 200
+	maxBatchBytes = 256 << 10
+	// maxFrame bounds one frame, in bytes. With viewerBuffer it bounds what a
+	// viewer that does not read can hold: all viewers are sent the same frames.
+	maxFrame = 2 << 20
 )
 
 func newHub(s *Server) *hub {
@@ -71,14 +77,28 @@ type look struct {
 type batch[T any] struct {
 	List []T `json:"list"`
 	More int `json:"more,omitempty"` // that were left out
+	size int // bytes of the list
 }
 
-func (b *batch[T]) add(v T) {
-	if len(b.List) == maxBatch {
+// room reports whether one more could fit, and counts it as left out if not.
+func (b *batch[T]) room() bool {
+	if len(b.List) == maxBatch || b.size >= maxBatchBytes {
+		b.More++
+		return false
+	}
+	return true
+}
+
+func (b *batch[T]) add(v T, size int) {
+	if !b.room() {
+		return
+	}
+	if b.size+size > maxBatchBytes {
 		b.More++
 		return
 	}
 	b.List = append(b.List, v)
+	b.size += size
 }
 
 func (h *hub) run() {
@@ -104,13 +124,17 @@ func (h *hub) run() {
 				l.events = nil
 				break
 			}
-			l.batch.add(e)
+			if l.batch.room() {
+				e = e.bounded()
+				l.batch.add(e, e.size())
+			}
 		case line, ok := <-l.lines:
 			if !ok {
 				l.lines = nil
 				break
 			}
-			l.log.add(line)
+			line = clip.Cut(line, maxLine)
+			l.log.add(line, len(line))
 		}
 	}
 }
@@ -174,6 +198,10 @@ func (l *look) drop(v *viewer) {
 
 func (l *look) broadcast(event string, value any) {
 	f := frame(event, value)
+	if len(f) > maxFrame { // the bounds of what it is made of are wrong
+		l.hub.server.log.Error("a frame of the live page is too large to be sent", "event", event, "bytes", len(f), "most", maxFrame)
+		return
+	}
 	for v := range l.viewers {
 		select {
 		case v.frames <- f:

@@ -210,6 +210,7 @@ func serve(t testing.TB, p *plant, s Settings) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	srv.guard.delay = 0 // the answer to a wrong token is not waited for
 	t.Cleanup(func() {
 		if err := srv.Close(context.Background()); err != nil {
 			t.Errorf("close: %v", err)
@@ -224,6 +225,9 @@ func ask(srv *Server, method, path, body string, headers ...string) *httptest.Re
 	r.Host = "localhost:9190"
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if method == "POST" {
+		r.Header.Set(CommandHeader, "1")
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // metric is one name of ours: what it is called, of which kind, what it says.
@@ -50,6 +52,7 @@ var (
 	mOldest     = metric{"chassis_oldest_lease_age_seconds", "Time since the message of the oldest lease was received.", gauge, nil}
 	mRestarts   = metric{"chassis_actor_restarts_total", "Restarts of an actor after a panic.", counter, []string{"actor"}}
 	mActors     = metric{"chassis_actor_events_total", "What became of actors, the service's and the chassis', but not of tasks: failed (a panic), restarted, resumed, stopped for good by a supervisor; and dead_letter, a message without a receiver.", counter, []string{"event"}}
+	mLogins     = metric{"chassis_admin_refused_logins_total", "Requests to the admin server with a wrong token.", counter, nil}
 	mUnsettled  = metric{"chassis_settle_failures_total", "Messages whose end could not be told to the queue.", counter, nil}
 
 	mRequests  = metric{"chassis_queue_requests_total", "Requests to the queue, without those to send, by operation.", counter, []string{"operation"}}
@@ -93,7 +96,7 @@ var (
 )
 
 var allMetrics = []metric{
-	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mActors, mUnsettled,
+	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mActors, mLogins, mUnsettled,
 	mRequests, mReqFailed, mThrottles, mSuccess, mEmpty, mReceived, mSettled, mExtended, mLost, mSent, mPending, mRetries,
 	mPoolRuns, mPoolStarts, mPoolQueued, mPoolShare,
 	mStarted, mAttempts, mPanics, mWaits, mGivenUp, mAbandoned, mRunning, mTaskPause, mDuration, mDelay,
@@ -178,12 +181,15 @@ type scrape struct {
 
 func (s scrape) put(m metric, value float64, labels ...string) {
 	for i, l := range labels {
-		labels[i] = strings.ToValidUTF8(l, "\uFFFD") // of a name or a path that is none
+		labels[i] = clip.ID(l)
 	}
 	s.ch <- prometheus.MustNewConstMetric(s.descs[m.name], m.kind, value, labels...) // labels are as many as in allMetrics: tested
 }
 
 func (s scrape) durations(m metric, d Distribution, labels ...string) {
+	for i, l := range labels {
+		labels[i] = clip.ID(l)
+	}
 	if d.Buckets != nil {
 		s.ch <- prometheus.MustNewConstHistogram(s.descs[m.name], d.Count, d.Sum, d.Buckets, labels...)
 	}
@@ -209,6 +215,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	s.truth(mReady, ready.TaskQueues == OK, "task_queues")
 	s.truth(mReady, ready.TaskConsumer == OK, "task_consumer")
+	s.put(mLogins, float64(c.server.audit.logins()))
 	if cfg.Queues != nil {
 		s.queues(cfg.Queues.Queues(ctx))
 	}
@@ -217,7 +224,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		s.tasks(cfg.Tasks.Tasks())
 	}
 	if cfg.Breakers != nil {
-		s.breakers(cfg.Breakers.Breakers())
+		s.breakers(c.server.breakers())
 	}
 	if cfg.Logs != nil {
 		s.logs(cfg.Logs.Log())
@@ -296,6 +303,7 @@ func (s scrape) tasks(list []Task) {
 	slices.SortFunc(list, func(a, b Task) int { return cmp.Compare(a.Name, b.Name) })
 	s.put(mLeftOut, float64(max(len(list)-maxSeries, 0)), "tasks")
 	for _, t := range list[:min(len(list), maxSeries)] {
+		t.Name = clip.ID(t.Name)
 		s.put(mStarted, float64(t.Started), t.Name)
 		s.put(mAttempts, float64(t.Succeeded), t.Name, "succeeded")
 		s.put(mAttempts, float64(t.Failed), t.Name, "failed")
@@ -321,6 +329,7 @@ func (s scrape) breakers(list []Breaker) {
 		if i >= maxSeries {
 			continue
 		}
+		b.Service = clip.ID(b.Service)
 		count := map[string]int{}
 		for _, e := range b.Entries {
 			count[e.State]++

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/sambatech/chassis/settings"
 )
 
 func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
@@ -103,7 +105,7 @@ func TestAServicesOwnMetricsAreServedBesideOurs(t *testing.T) {
 }
 
 func TestMetricsAreOpenIfTheSettingSaysSo(t *testing.T) {
-	srv := serve(t, newPlant(), Settings{Listen: ":0", Token: goodToken, OpenMetrics: true})
+	srv := serve(t, newPlant(), Settings{Listen: ":0", Token: settings.NewSecret(goodToken), OpenMetrics: true})
 	if w := ask(srv, "GET", "/metrics", "", "Host: 10.0.0.1"); w.Code != 200 {
 		t.Errorf("%d", w.Code)
 	}
@@ -142,7 +144,7 @@ func TestANameThatIsNoUTF8CostsNoMetrics(t *testing.T) {
 	p := newPlant()
 	p.info.Name, p.breakers[0].Service = "ma\xffiler", "https://\xfe"
 	body := ask(serve(t, p, Settings{}), "GET", "/metrics", "").Body.String()
-	for _, want := range []string{"service=\"ma\uFFFDiler\"", "service=\"https://\uFFFD\"", "chassis_log_bytes_total{"} {
+	for _, want := range []string{"service=\"ma\uFFFDiler…", "service=\"https://\uFFFD…", "chassis_log_bytes_total{"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s", want)
 		}

@@ -12,6 +12,17 @@ type Startup struct {
 	State   string `json:"state"`
 }
 
+// probe serves one without a token. Its connection keeps its place, as far as
+// there are places that requests of known clients cannot take.
+func (s *Server) probe(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if done, ok := s.conns.hold(r.Context(), maxServed+maxProbes); ok {
+			defer done()
+		}
+		h(w, r)
+	})
+}
+
 // livez asks the actors and nothing else: what a restart cannot cure, such as a
 // queue that is gone, must not cause one.
 func (s *Server) livez(w http.ResponseWriter, r *http.Request) {
@@ -19,17 +30,19 @@ func (s *Server) livez(w http.ResponseWriter, r *http.Request) {
 	if !s.guard.known(r) {
 		l.Reasons = nil
 	}
-	probe(w, l.Actors == OK, l)
+	l.Reasons = lines(l.Reasons)
+	answerProbe(w, l.Actors == OK, l)
 }
 
-// readyz may be asked without the token, but then does not tell the reasons,
+// readyz may be asked without the token, but then does not give the reasons,
 // which name queues and endpoints.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	ready := s.cfg.Service.Ready(r.Context())
 	if !s.guard.known(r) {
 		ready.Reasons = nil
 	}
-	probe(w, ready.OK(), ready)
+	ready.Reasons = lines(ready.Reasons)
+	answerProbe(w, ready.OK(), ready)
 }
 
 // startupz stays OK once the service runs, over its drain too.
@@ -38,10 +51,10 @@ func (s *Server) startupz(w http.ResponseWriter, _ *http.Request) {
 	if answer.State == StateRunning || answer.State == StateStopping {
 		answer.Startup = OK
 	}
-	probe(w, answer.Startup == OK, answer)
+	answerProbe(w, answer.Startup == OK, answer)
 }
 
-func probe(w http.ResponseWriter, ok bool, answer any) {
+func answerProbe(w http.ResponseWriter, ok bool, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	if !ok {
 		w.WriteHeader(http.StatusServiceUnavailable)

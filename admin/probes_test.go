@@ -3,6 +3,8 @@ package admin
 import (
 	"strings"
 	"testing"
+
+	"github.com/sambatech/chassis/settings"
 )
 
 func TestProbesSayWhatTheServiceSays(t *testing.T) {
@@ -49,7 +51,7 @@ func TestProbesNeedNoTokenButThenTellNoReasons(t *testing.T) {
 	p := newPlant()
 	p.ready = Readiness{Error, OK, []string{"https://sqs.eu/123456789012/mailer does not exist"}}
 	p.live = Liveness{Error, []string{"secret"}}
-	srv := serve(t, p, Settings{Listen: "0.0.0.0:9190", Token: goodToken})
+	srv := serve(t, p, Settings{Listen: "0.0.0.0:9190", Token: settings.NewSecret(goodToken)})
 	for _, path := range []string{"/readyz", "/livez"} {
 		if w := ask(srv, "GET", path, "", "Host: 10.1.2.3:9190"); w.Code != 503 || strings.Contains(w.Body.String(), "reasons") {
 			t.Errorf("%s without the token: %d %s", path, w.Code, w.Body)

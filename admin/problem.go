@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
 	"strconv"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
-// Errors that an implementation of the interfaces wraps, so that a client is
-// told whose mistake it was. Any other error is the server's (500).
+// Errors that an implementation of the interfaces wraps. They say which side made
+// the mistake; any other error is the server's (500).
 var (
 	ErrNotFound = errors.New("not found")        // 404
 	ErrInvalid  = errors.New("invalid")          // 400
@@ -26,6 +29,7 @@ type Problem struct {
 func problem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
+	detail = clip.Cut(clip.Block(detail), 2*clip.Text)
 	_ = json.NewEncoder(w).Encode(Problem{http.StatusText(status), status, detail}) // the client may have gone
 }
 
@@ -36,6 +40,10 @@ func fail(w http.ResponseWriter, err error) {
 	switch {
 	case errors.As(err, &size):
 		status = http.StatusRequestEntityTooLarge
+	case errors.Is(err, errNoHeader):
+		status = http.StatusForbidden
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		status = http.StatusRequestTimeout
 	case errors.Is(err, errMediaType):
 		status = http.StatusUnsupportedMediaType
 	case errors.Is(err, ErrInvalid):
@@ -52,9 +60,5 @@ func fail(w http.ResponseWriter, err error) {
 
 // quote is a foreign value, short and harmless, for an error.
 func quote(s string) string {
-	const most = 80
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strconv.QuoteToASCII(s)
+	return strconv.QuoteToASCII(clip.Cut(s, 80))
 }

@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,19 +33,32 @@ type Config struct {
 	// Metrics are the service's own, served beside ours. Nil: none.
 	Metrics prometheus.Gatherer
 
-	// Logger gets the commands that are given, and what goes wrong. Nil: none.
+	// Wrap goes around the whole handler, the probes included: for a company's
+	// own identity ([WithIdentity]), rate limits, access logs. Nil: none. It
+	// sees requests before their Host and Origin are judged.
+	Wrap func(http.Handler) http.Handler
+
+	// Logger gets what goes wrong. Nil: none.
 	Logger *slog.Logger
+
+	// Audit gets the commands that are given, and the logins that are refused.
+	// Its level should be beyond the reach of those commands. Nil: Logger.
+	Audit *slog.Logger
 }
 
 // Server serves one service. Make it with [New] and end it with [Server.Close].
 type Server struct {
-	cfg      Config
-	log      *slog.Logger
-	guard    guard
-	handler  http.Handler
-	hub      *hub
-	conns    *conns
-	listing  listing
+	cfg     Config
+	log     *slog.Logger
+	guard   *guard
+	audit   *audit
+	handler http.Handler
+	hub     *hub
+	conns   *conns
+	listing listing
+
+	allBreakers sharing[Breaker]
+
 	listener net.Listener
 	http     *http.Server
 	served   chan struct{} // closed when the listener's goroutine has ended
@@ -53,7 +68,7 @@ type Server struct {
 // Limits of the HTTP server. A request of this API is small and answered soon.
 const (
 	maxHeader   = 16 << 10
-	maxBody     = 256 << 10 // the ids of 1 000 dead letters, and to spare
+	maxBody     = 64 << 10 // the ids of 1 000 dead letters, and to spare
 	readTimeout = 10 * time.Second
 	writeLimit  = 90 * time.Second // going through a long dead-letter pool included
 	idleTimeout = 2 * time.Minute
@@ -71,37 +86,56 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Audit == nil {
+		cfg.Audit = cfg.Logger
+	}
 	host, _, _ := net.SplitHostPort(cfg.Settings.listen()) // validated
-	s := &Server{cfg: cfg, log: cfg.Logger, guard: newGuard(cfg.Settings, isLoopback(host)), conns: newConns(maxConns)}
+	s := &Server{cfg: cfg, log: cfg.Logger, audit: &audit{log: cfg.Audit}, conns: newConns(maxConns, maxPeer)}
+	s.guard = newGuard(cfg.Settings, isLoopback(host), s.audit, s.conns)
 	metrics, err := s.metrics()
 	if err != nil {
 		return nil, fmt.Errorf("admin: the metrics: %w", err)
 	}
 	s.hub = newHub(s)
 	s.handler = s.guard.wrap(s.routes(metrics))
+	if cfg.Wrap != nil {
+		s.handler = cfg.Wrap(s.handler)
+	}
 	return s, nil
+}
+
+// Apply puts the tokens and ShowBodies of set in force. What is under way goes
+// on as it began. Settings that are wrong change nothing and are an error.
+func (s *Server) Apply(set Settings) error {
+	if err := set.Validate(); err != nil {
+		return err
+	}
+	set.TLS = s.cfg.Settings.TLS // needs a restart
+	s.guard.creds.Store(newCredentials(set))
+	return nil
 }
 
 func (s *Server) routes(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	token, open := s.guard.token, func(h http.Handler) http.Handler { return h }
-	get := func(path string, h handler) { mux.Handle("GET "+path, token(s.answer(h))) }
-	post := func(path string, h handler) { mux.Handle("POST "+path, token(s.command(h))) }
+	g := s.guard
+	get := func(path string, h handler) { mux.Handle("GET "+path, g.need(ScopeRead, s.answer(h))) }
+	post := func(path string, h handler) { mux.Handle("POST "+path, g.need(ScopeOperate, s.command(h))) }
 
 	mux.Handle("GET /", page())
-	mux.HandleFunc("GET /livez", s.livez)
-	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("GET /startupz", s.startupz)
+	mux.Handle("GET /livez", s.probe(s.livez))
+	mux.Handle("GET /readyz", s.probe(s.readyz))
+	mux.Handle("GET /startupz", s.probe(s.startupz))
 	if s.cfg.Settings.OpenMetrics {
-		mux.Handle("GET /metrics", open(metrics))
+		mux.Handle("GET /metrics", g.served(metrics))
 	} else {
-		mux.Handle("GET /metrics", token(metrics))
+		mux.Handle("GET /metrics", g.need(ScopeRead, g.served(metrics)))
 	}
 	if s.cfg.Settings.PProf {
-		mux.Handle("GET /debug/pprof/", token(profiles()))
+		mux.Handle("GET /debug/pprof/", g.need(ScopeOperate, g.served(profiles())))
 	}
+	get("/api/v1/me", s.getClient)
 	get("/api/v1/state", s.getState)
-	mux.Handle("GET /api/v1/stream", token(http.HandlerFunc(s.stream)))
+	mux.Handle("GET /api/v1/stream", g.need(ScopeRead, g.served(http.HandlerFunc(s.stream))))
 	if s.cfg.Tasks != nil {
 		get("/api/v1/executions", s.getExecutions)
 		post("/api/v1/executions/cancel", s.cancelExecution)
@@ -115,6 +149,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		post("/api/v1/dead/delete", s.deleteDead)
 	}
 	if s.cfg.Breakers != nil {
+		get("/api/v1/breakers", s.getBreakers)
 		get("/api/v1/transitions", s.getTransitions)
 		post("/api/v1/breakers/force", s.forceBreaker)
 		post("/api/v1/breakers/reset", s.resetBreaker)
@@ -135,16 +170,23 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Listen opens the listener and serves on it until [Server.Close]. It may be
 // called once.
 func (s *Server) Listen() error {
+	config, err := newTLS(s.cfg.Settings.TLS)
+	if err != nil {
+		return err
+	}
 	l, err := s.cfg.Settings.open()
 	if err != nil {
 		return err
+	}
+	if config != nil {
+		l = tls.NewListener(l, config)
 	}
 	s.listener, s.served = l, make(chan struct{})
 	s.http = &http.Server{
 		Handler: s.handler, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeLimit, IdleTimeout: idleTimeout,
-		ConnState: s.conns.watch,
-		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ConnState: s.conns.watch, ConnContext: withConn,
+		ErrorLog: log.New(&errorLog{log: s.log}, "", 0),
 	}
 	go func() {
 		defer close(s.served)
@@ -161,7 +203,7 @@ func (s Settings) open() (net.Listener, error) {
 	if err == nil {
 		return l, nil
 	}
-	if s.Listen == "" { // nobody asked for that port
+	if s.Listen == "" { // the port is not asked for by name
 		if l, other := lc.Listen(context.Background(), "tcp", "127.0.0.1:0"); other == nil {
 			return l, nil
 		}
@@ -181,7 +223,11 @@ func (s *Server) URL() string {
 			addr = net.JoinHostPort("127.0.0.1", port)
 		}
 	}
-	return "http://" + addr + "/"
+	scheme := "http://"
+	if s.cfg.Settings.TLS.CertFile != "" {
+		scheme = "https://"
+	}
+	return scheme + addr + "/"
 }
 
 // Close ends the viewers' streams and the connections without a request, lets

@@ -16,16 +16,13 @@ type State struct {
 	Workers  *Workers  `json:"workers,omitempty"`
 	Tasks    []Task    `json:"tasks,omitempty"`
 	Breakers []Breaker `json:"breakers,omitempty"`
+	More     *More     `json:"more,omitempty"` // nil: nothing was left out
 	Log      *Log      `json:"log,omitempty"`
 	Has      []string  `json:"has"` // parts that the service has: tasks, dead, breakers, log, settings
 }
 
 // stateTimeout bounds what a look at the state may wait for the queue.
 const stateTimeout = 2 * time.Second
-
-// maxEntries bounds the entries of one breaker in a [State]; a service can have
-// a thousand paths that are not healthy, and nobody reads them all.
-const maxEntries = 200
 
 func (s *Server) state(ctx context.Context) State {
 	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
@@ -43,17 +40,13 @@ func (s *Server) state(ctx context.Context) State {
 		st.Workers, st.Tasks = &w, c.Tasks.Tasks()
 	}
 	if c.Breakers != nil {
-		st.Breakers = c.Breakers.Breakers()
-		for i := range st.Breakers {
-			if b := &st.Breakers[i]; len(b.Entries) > maxEntries {
-				b.Entries, b.More = b.Entries[:maxEntries], len(b.Entries)-maxEntries
-			}
-		}
+		st.Breakers = s.breakers()
 	}
 	if c.Logs != nil {
 		l := c.Logs.Log()
 		st.Log = &l
 	}
+	st.bound()
 	return st
 }
 

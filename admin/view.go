@@ -321,7 +321,8 @@ type DeadLetter struct {
 	Failures  int       `json:"failures"`
 	Sent      time.Time `json:"sent,omitzero"` // when it became one
 	Body      string    `json:"body"`
-	Cut       bool      `json:"cut,omitempty"` // the body is longer than what is shown
+	Cut       bool      `json:"cut,omitempty"`    // the body is longer than what is shown
+	Hidden    bool      `json:"hidden,omitempty"` // the body is not for the client's scope
 	Defects   string    `json:"defects,omitempty"`
 }
 

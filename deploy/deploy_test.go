@@ -292,7 +292,7 @@ const (
 func configured(t *testing.T, docs map[string]object) chassis.Settings {
 	t.Helper()
 	set, err := chassis.LoadSettings(settings.Bytes("chassis.yaml", settings.YAML, []byte(text(t, docs["ConfigMap"], "data", "chassis.yaml"))),
-		settings.Environ("CHASSIS", []string{"CHASSIS_ADMIN__TOKEN=" + text(t, docs["Secret"], "stringData", "token")}))
+		settings.Environ("CHASSIS", []string{"CHASSIS_ADMIN__TOKEN=0123456789abcdef0123456789abcdef"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,6 +305,9 @@ func TestTheKubernetesManifests(t *testing.T) {
 	pod := at(t, deployment, "spec", "template", "spec")
 	container := at(t, pod, "containers", 0)
 
+	if _, there := docs["Secret"]; there {
+		t.Error("the manifest brings a token that is the same for all who apply it")
+	}
 	set := configured(t, docs)
 	_, port, err := net.SplitHostPort(set.Admin.Listen)
 	if err != nil {
@@ -351,13 +354,29 @@ func TestTheKubernetesManifests(t *testing.T) {
 	if dir, mount := text(t, container, "workingDir"), text(t, container, "volumeMounts", 0, "mountPath"); dir != mount {
 		t.Errorf("the settings are looked for in %s and mounted at %s", dir, mount)
 	}
-	for _, safe := range [][]any{{"securityContext", "runAsNonRoot"}} {
-		if text(t, pod, safe...) != "true" {
-			t.Errorf("%v is not true", safe)
+	for _, c := range []struct {
+		of   any
+		want string
+		at   []any
+	}{
+		{pod, "true", []any{"securityContext", "runAsNonRoot"}},
+		{pod, "RuntimeDefault", []any{"securityContext", "seccompProfile", "type"}},
+		{pod, "false", []any{"automountServiceAccountToken"}},
+		{container, "true", []any{"securityContext", "readOnlyRootFilesystem"}},
+		{container, "false", []any{"securityContext", "allowPrivilegeEscalation"}},
+		{container, "ALL", []any{"securityContext", "capabilities", "drop", 0}},
+	} {
+		if got := text(t, c.of, c.at...); got != c.want {
+			t.Errorf("%v is %s, want %s", c.at, got, c.want)
 		}
 	}
+	policy := docs["NetworkPolicy"]
+	if got := text(t, policy, "spec", "ingress", 0, "ports", 0, "port"); got != port {
+		t.Errorf("the network policy lets port %s in, the service listens on %s", got, port)
+	}
 	labels := text(t, deployment, "spec", "template", "metadata", "labels")
-	for _, selects := range []string{text(t, deployment, "spec", "selector", "matchLabels"), text(t, docs["PodDisruptionBudget"], "spec", "selector", "matchLabels")} {
+	for _, selects := range []string{text(t, deployment, "spec", "selector", "matchLabels"), text(t, docs["PodDisruptionBudget"], "spec", "selector", "matchLabels"),
+		text(t, policy, "spec", "podSelector", "matchLabels")} {
 		if selects != labels {
 			t.Errorf("a selector wants %s, the pods have %s", selects, labels)
 		}

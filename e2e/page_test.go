@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -212,7 +213,7 @@ func TestThePageCanBeUsedByKeyboardAlone(t *testing.T) {
 // TestThePageAsksForTheToken and shows nothing of the service before.
 func TestThePageAsksForTheToken(t *testing.T) {
 	const token = "a token of thirty-two characters"
-	s := start(t, func(set *chassis.Settings) { set.Admin.Token = strings.ReplaceAll(token, " ", "-") })
+	s := start(t, func(set *chassis.Settings) { set.Admin.Token = settings.NewSecret(strings.ReplaceAll(token, " ", "-")) })
 	b := browse(t, s.AdminURL())
 	b.until("asked", `!!document.querySelector('dialog input[type=password]')`)
 	if body := run(b, "text", chromedp.Text(chromedp.CSS("body"))); strings.Contains(body, "mailer") {

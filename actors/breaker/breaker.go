@@ -25,6 +25,7 @@ type Breaker struct {
 	stopping  atomic.Bool
 	schemeLen uint8
 	own       owned
+	redirects redirects
 }
 
 // Option gives a breaker a collaborator.

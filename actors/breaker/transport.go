@@ -11,12 +11,15 @@ import (
 )
 
 // Client returns a new http.Client over [Breaker.Transport] of
-// http.DefaultTransport.
-func (b *Breaker) Client() *http.Client { return &http.Client{Transport: b.Transport(nil)} }
+// http.DefaultTransport. It follows redirects by [Breaker.CheckRedirect].
+func (b *Breaker) Client() *http.Client {
+	return &http.Client{Transport: b.Transport(nil), CheckRedirect: b.CheckRedirect}
+}
 
 // Transport guards base (nil for http.DefaultTransport): every request to the
 // breaker's service is a call to its URL's path; requests to other services,
-// such as one that a redirect leads to, pass through unguarded.
+// such as one that a redirect leads to, are guarded by their own breaker where
+// [WithFinder] knows one, and else pass through unguarded.
 //
 // A refusal is an [*OpenError] (within the *url.Error of an http.Client). A
 // status in fail_status is a failure. A response with another status is watched
@@ -58,6 +61,9 @@ func (t *transport) CloseIdleConnections() {
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	b := t.b
 	if req.URL == nil || !b.serves(req.URL) {
+		if other := b.guardOf(req.URL); other != nil {
+			return (&transport{other, t.base, t.conns}).RoundTrip(req)
+		}
 		return t.base.RoundTrip(req)
 	}
 	ctx := req.Context()

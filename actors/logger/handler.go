@@ -16,6 +16,7 @@ type handler struct {
 	groups int    // groups that were opened by WithGroup
 	hooks  []slog.Handler
 	system bool // the actor system's own records: never wait
+	audit  bool // of Logger.Audit: no level, sample or policy keeps a record back
 }
 
 // part is what With has encoded for one form.
@@ -33,7 +34,7 @@ type part struct {
 
 // Enabled implements [slog.Handler].
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= h.level.enabled()
+	return h.audit || level >= h.level.enabled()
 }
 
 // Handle implements [slog.Handler]. It returns when the record is in the
@@ -41,7 +42,11 @@ func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	l := h.l
 	var sampled uint64
-	if l.sampler != nil && r.Level < slog.LevelError {
+	weight := r.Level // what outputs decide by
+	if h.audit {
+		weight = LevelEmergency
+	}
+	if l.sampler != nil && weight < slog.LevelError {
 		keep, left := l.sampler.check(r.Time, r.Level, r.Message)
 		if !keep {
 			return nil
@@ -49,13 +54,13 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 		sampled = left
 	}
 	for i, f := range l.forms {
-		if r.Level < f.min {
+		if weight < f.min {
 			continue // no output of this form wants it
 		}
 		e := newEnc(f)
 		h.encode(e, &h.parts[i], ctx, &r, sampled)
 		for _, o := range f.outputs {
-			o.submit(e.b, r.Level, h.system)
+			o.submit(e.b, weight, h.system)
 		}
 		e.free()
 	}

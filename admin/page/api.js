@@ -31,7 +31,7 @@ async function ask(path, options = {}) {
 export const get = async (path) => (await ask(path)).json();
 
 export const post = async (path, body) =>
-  (await ask(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })).json();
+  (await ask(path, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Chassis-Command': '1' }, body: JSON.stringify(body) })).json();
 
 // enterToken asks for the token, once for all requests that wait for it. It is
 // kept for this tab alone.
@@ -41,7 +41,7 @@ function enterToken() {
     dialog.className = 'dialog';
     dialog.setAttribute('aria-labelledby', 'token-title');
     dialog.innerHTML = `<form method="dialog"><h2 id="token-title">This service needs its token</h2>
-      <p class="dim">It is the value of the setting <code>admin.token</code>. It stays in this tab.</p>
+      <p class="dim">It is the value of the setting <code>admin.token</code>, or one of <code>admin.tokens</code>. It stays in this tab.</p>
       <label>Token <input type="password" name="token" autocomplete="off" required minlength="16"></label>
       <p class="bad-text" role="alert"></p><div class="row end"><button class="primary">Show the service</button></div></form>`;
     if (token) dialog.querySelector('[role=alert]').textContent = 'That was not it.';

@@ -26,7 +26,9 @@ export const breakers = {
 
   update() {
     const all = app.state?.breakers ?? [];
-    note.hidden = all.length > 0;
+    const left = app.state?.more?.breakers ?? 0;
+    note.hidden = all.length > 0 && !left;
+    text(note, left ? `${number(left)} more breakers are not shown; those in trouble are.` : 'The service has no breaker.');
     list(trees, all, (b) => b.service, tree, (el, b) => {
       setPill(el.querySelector('h3 + .pill'), b.state);
       text(el.querySelector('.more'), b.more ? `and ${number(b.more)} more paths` : '');

@@ -79,7 +79,7 @@ function card(d) {
     d.last_error && h('p', { class: 'bad-text error' }, d.last_error),
     d.defects && h('p', { class: 'bad-text error' }, d.defects),
     h('p', { class: 'dim small' }, `${d.job_name !== 'unknown' ? `job ${d.job_name} (${d.job_id}) · ` : ''}${plural(d.failures, 'failure')} · from ${d.pool} · `, h('code', {}, d.exec_id)),
-    h('details', {}, h('summary', {}, 'Body'), h('pre', { tabindex: '0' }, body, d.cut ? '\n… (longer than what is shown)' : '')),
+    h('details', {}, h('summary', {}, 'Body'), h('pre', { tabindex: '0' }, d.hidden ? '(hidden by the setting admin.show_bodies)' : body, d.cut ? '\n… (longer than what is shown)' : '')),
     h('div', { class: 'row end' },
       h('button', { type: 'button', class: 'primary', 'aria-label': `Send back ${name} ${d.exec_id}`, onclick: () => sendBack([d.id]) }, 'Send back'),
       h('button', { type: 'button', class: 'danger', 'aria-label': `Delete… ${name} ${d.exec_id}`, onclick: () => remove([d.id]) }, 'Delete…')));

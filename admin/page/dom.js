@@ -1,5 +1,10 @@
 // Small tools for the views: elements, keyed lists, and words for numbers.
 
+// visible shows marks that turn the direction of text as a replacement character:
+// a stranger's name must not change how the words around it read.
+const marks = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+export const visible = (s) => (typeof s === 'string' ? s.replace(marks, '\ufffd') : s);
+
 // h makes an element. Properties that begin with "on" are listeners; text is
 // always text, never markup.
 export function h(tag, props = {}, ...children) {
@@ -9,23 +14,23 @@ export function h(tag, props = {}, ...children) {
     if (key.startsWith('on')) el.addEventListener(key.slice(2), value);
     else if (key === 'class') el.className = value;
     else if (value === true) el.setAttribute(key, '');
-    else el.setAttribute(key, value);
+    else el.setAttribute(key, visible(value));
   }
-  el.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+  el.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false).map(visible));
   return el;
 }
 
 // text changes an element's text only if it is another one, so that a live page
 // keeps selections and does not make a screen reader repeat itself.
 export function text(el, value) {
-  value = String(value);
+  value = visible(String(value));
   if (el.textContent !== value) el.textContent = value;
   return el;
 }
 
 export function attr(el, name, value) {
   if (value === null || value === false) el.removeAttribute(name);
-  else if (el.getAttribute(name) !== String(value)) el.setAttribute(name, value);
+  else if (el.getAttribute(name) !== visible(String(value))) el.setAttribute(name, visible(String(value)));
 }
 
 // list keeps the children of parent in step with items: one row an item by its

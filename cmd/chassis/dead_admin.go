@@ -40,7 +40,7 @@ func (a *app) unseen(more bool) {
 }
 
 func (a *app) lettersOver(ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (bool, error)) error {
-	d, err := openDesk(p.admin, p.files)
+	d, err := a.openDesk(p.admin, p.files)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *app) lettersOver(ctx context.Context, p *place, f *filter, do func(dead
 // settleOver settles by the admin API, a hundred in a request and no more than
 // perSecond, page after page as long as there is something that f takes.
 func (a *app) settleOver(ctx context.Context, p *place, f *filter, perSecond float64, what settling, settled func(execIDs ...string)) error {
-	d, err := openDesk(p.admin, p.files)
+	d, err := a.openDesk(p.admin, p.files)
 	if err != nil {
 		return err
 	}

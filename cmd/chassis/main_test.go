@@ -186,3 +186,9 @@ func TestWrongUsageSaysWhatIsWrongAndDoesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCommandSaysItsVersion(t *testing.T) {
+	if out := does(t, "--version"); !strings.HasPrefix(out, "chassis version ") {
+		t.Errorf("%q", out)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,24 +12,73 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
+
+// harmless is a stream of the command. What strangers wrote cannot control a
+// terminal through it: control and formatting characters are replaced. Each
+// Write holds whole characters.
+type harmless struct{ to io.Writer }
+
+// Write implements io.Writer.
+func (h harmless) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(h.to, printable(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// raw returns the stream itself, for what the command draws by itself.
+func raw(stream any) any {
+	if h, ok := stream.(harmless); ok {
+		return h.to
+	}
+	return stream
+}
 
 // printJSON writes one indented document.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	return a.encodeJSON(v, func(e *json.Encoder) { e.SetIndent("", "  ") })
 }
 
 // printLine writes one object a line, for streams.
-func (a *app) printLine(v any) error {
-	e := json.NewEncoder(a.out)
+func (a *app) printLine(v any) error { return a.encodeJSON(v, func(*json.Encoder) {}) }
+
+// encodeJSON writes v. Characters that control a terminal are written as \u
+// escapes, which are the same value.
+func (a *app) encodeJSON(v any, how func(*json.Encoder)) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	how(e)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.out, escaped(b.String()))
+	return err
+}
+
+// escaped writes what is unsafe in a JSON text as escapes. Such characters stand
+// in strings alone; line breaks stand between values.
+func escaped(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n' || !clip.Unsafe(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // table writes rows under a header, in columns.
@@ -45,7 +95,7 @@ func (a *app) table(header string, rows [][]string) error {
 }
 
 func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
+	f, ok := raw(stream).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
@@ -60,7 +110,7 @@ func (a *app) progress(total int, what string) *progress {
 	if total < 1 {
 		total = -1
 	}
-	return &progress{progressbar.NewOptions(total, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
+	return &progress{progressbar.NewOptions(total, progressbar.OptionSetWriter(raw(a.err).(io.Writer)), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetWidth(30),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionOnCompletion(func() { fmt.Fprintln(a.err) }))}
 }

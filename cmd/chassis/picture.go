@@ -5,10 +5,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // paint colours a piece of text.
@@ -33,16 +32,9 @@ func (colours) warn(s string) string { return "\x1b[33m" + s + "\x1b[0m" }
 func (colours) bad(s string) string  { return "\x1b[1;31m" + s + "\x1b[0m" }
 func (colours) head(s string) string { return "\x1b[1m" + s + "\x1b[0m" }
 
-// printable makes text of others' harmless on a terminal: what controls one is
+// printable makes text of others harmless on a terminal: what controls one is
 // shown as a replacement character.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
-}
+func printable(s string) string { return clip.Block(s) }
 
 // canvas is lines of a certain width.
 type canvas struct {

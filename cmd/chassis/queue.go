@@ -240,7 +240,9 @@ func completeQueues(p *place) cobra.CompletionFunc {
 		err := p.with(ctx, func(q *queues) error {
 			urls, err := q.names(ctx, prefix)
 			for _, url := range urls {
-				names = append(names, url[strings.LastIndexByte(url, '/')+1:])
+				if name := url[strings.LastIndexByte(url, '/')+1:]; printable(name) == name {
+					names = append(names, name)
+				}
 			}
 			return err
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ type app struct {
 
 // run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, err: errOut}
+	a := &app{in: in, out: harmless{out}, err: harmless{errOut}}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -102,6 +103,7 @@ func (a *app) tell(err error, code int) {
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "chassis",
+		Version:       release(),
 		Short:         "Work on the queues, tasks, dead letters and settings of services on the chassis",
 		Long:          longHelp,
 		SilenceUsage:  true,
@@ -110,6 +112,18 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON")
 	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(), a.newCommand())
 	return a.group(root)
+}
+
+// version is set by make release.
+var version string
+
+// release returns the version of the command: that of its release, or of the
+// module that "go install" built it from.
+func release() string {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok {
+		return info.Main.Version
+	}
+	return version
 }
 
 const longHelp = `Work on the queues, tasks, dead letters and settings of services on the chassis.

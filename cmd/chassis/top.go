@@ -18,6 +18,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/settings"
 )
 
 // desk is the admin API of a service.
@@ -59,7 +60,7 @@ variable CHASSIS_ADMIN__TOKEN.`,
 			if interval < 100*time.Millisecond {
 				return usage("--interval is %v: want 100ms or more", interval)
 			}
-			d, err := openDesk(at, files)
+			d, err := a.openDesk(at, files)
 			if err != nil {
 				return err
 			}
@@ -73,10 +74,15 @@ variable CHASSIS_ADMIN__TOKEN.`,
 	return c
 }
 
-func openDesk(at string, files []string) (*desk, error) {
+func (a *app) openDesk(at string, files []string) (*desk, error) {
 	s, err := chassis.LoadSettings(sources(files)...)
 	if err != nil {
 		return nil, err
+	}
+	if at == "" && len(files) == 0 {
+		if err := a.trustAddress(&s); err != nil {
+			return nil, err
+		}
 	}
 	if at == "" {
 		listen := s.Admin.Listen
@@ -87,12 +93,34 @@ func openDesk(at string, files []string) (*desk, error) {
 			listen = "localhost" + listen // on every interface, this one too
 		}
 		at = "http://" + listen
+		if s.Admin.TLS.CertFile != "" {
+			at = "https://" + listen
+		}
 	}
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usage("--admin is %q: want a URL such as http://%s", at, admin.DefaultListen)
 	}
-	return &desk{url: strings.TrimSuffix(at, "/"), token: s.Admin.Token, client: &http.Client{Timeout: apiTimeout}}, nil
+	return &desk{url: strings.TrimSuffix(at, "/"), token: s.Admin.Token.Reveal(), client: &http.Client{Timeout: apiTimeout, CheckRedirect: noRedirect}}, nil
+}
+
+// noRedirect refuses redirects: the API has none, and a token goes nowhere else.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// trustAddress asks before the token of the environment goes to an address that
+// a file of the working directory gives: a folder that was downloaded may have
+// such a file. Nothing is asked where address and token come from one place.
+func (a *app) trustAddress(s *chassis.Settings) error {
+	outside, err := chassis.LoadSettings(settings.Env("CHASSIS"))
+	if err != nil || outside.Admin.Token.IsZero() || outside.Admin.Listen == s.Admin.Listen {
+		return nil //nolint:nilerr // with the files the settings are right; alone the environment need not be
+	}
+	at := printable(s.Admin.Listen)
+	question := fmt.Sprintf("The settings file of the working directory says that the service is at %s. Send the token of CHASSIS_ADMIN__TOKEN there?", at)
+	if a.json || !isTerminal(a.in) {
+		return &coded{exitUnconfirmed, fmt.Errorf("%s Nothing was sent: give --admin http://%s, or name the file by --settings", question, at)}
+	}
+	return a.confirm(false, question)
 }
 
 // get reads one answer of the API into v.
@@ -116,6 +144,7 @@ func (d *desk) ask(ctx context.Context, method, path string, body io.Reader, v a
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set(admin.CommandHeader, "1")
 	}
 	if d.token != "" {
 		req.Header.Set("Authorization", "Bearer "+d.token)
@@ -167,7 +196,7 @@ func (a *app) top(ctx context.Context, d *desk, interval time.Duration, once boo
 	if err != nil {
 		return err
 	}
-	screen, ok := a.out.(*os.File)
+	screen, ok := raw(a.out).(*os.File)
 	live := ok && isTerminal(a.in) && isTerminal(a.out) && !once && !a.json
 	switch {
 	case live:

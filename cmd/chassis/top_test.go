@@ -14,6 +14,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -107,7 +108,7 @@ func TestTopTellsWhatIsWrong(t *testing.T) {
 		t.Errorf("another server: %+v", r)
 	}
 	const token = "0123456789abcdef0123456789abcdef"
-	sys := watched(t, func(s *chassis.Settings) { s.Admin.Token = token })
+	sys := watched(t, func(s *chassis.Settings) { s.Admin.Token = settings.NewSecret(token) })
 	if r := chassisWith(t, "", "top", "--once", "--admin", sys.AdminURL()); r.code != exitFailed || !strings.Contains(r.err, "401") || !strings.Contains(r.err, "CHASSIS_ADMIN__TOKEN") {
 		t.Errorf("without the token: %+v", r)
 	}
@@ -210,7 +211,7 @@ func TestAListenerOnEveryInterfaceIsReachedByLocalhost(t *testing.T) {
 	emptyDir(t)
 	t.Setenv("CHASSIS_ADMIN__LISTEN", ":9190")
 	t.Setenv("CHASSIS_ADMIN__TOKEN", "0123456789abcdef")
-	d, err := openDesk("", nil)
+	d, err := (&app{in: strings.NewReader("")}).openDesk("", nil)
 	if err != nil || d.url != "http://localhost:9190" {
 		t.Errorf("%+v %v", d, err)
 	}

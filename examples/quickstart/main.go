@@ -44,10 +44,14 @@ var Mail = task.Define[Recipient]("mail",
 )
 
 func main() {
-	dir := flag.String("data", filepath.Join(os.TempDir(), "chassis-quickstart"), "folder of the queue and the gateway's journal; removed at the end")
+	dir := flag.String("data", "", "folder of the queue and the gateway's journal; removed at the end (default chassis-quickstart in the user's cache folder)")
 	fresh := flag.Bool("fresh", false, "start over: remove what an earlier run that was killed has left")
 	flag.Parse()
-	if err := run(context.Background(), *dir, *fresh, os.Stdout); err != nil {
+	place, err := folder(*dir)
+	if err == nil {
+		err = run(context.Background(), place, *fresh, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
 	}
@@ -59,7 +63,7 @@ func run(ctx context.Context, dir string, fresh bool, out *os.File) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ownFolder(dir); err != nil {
 		return err
 	}
 	rows, err := readRecipients(strings.NewReader(recipientsCSV))

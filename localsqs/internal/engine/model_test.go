@@ -203,7 +203,7 @@ func (m *model) handle(t *rapid.T) (x *modelMessage, handle string, latest bool)
 		}
 	}
 	if len(list) == 0 {
-		t.Skip("nothing was received yet")
+		return nil, "", false // an action that skips itself fails a fuzz target whose input draws nothing else
 	}
 	x = rapid.SampledFrom(list).Draw(t, "message")
 	i := rapid.IntRange(0, len(x.handles)-1).Draw(t, "handle")
@@ -212,6 +212,9 @@ func (m *model) handle(t *rapid.T) (x *modelMessage, handle string, latest bool)
 
 func (m *model) delete(t *rapid.T) {
 	x, handle, latest := m.handle(t)
+	if x == nil {
+		return
+	}
 	err := m.e.Delete(x.queue, handle)
 	m.e.Flush(m.now)
 	if refused := x.queue.FIFO() && (!latest || x.due <= m.now); refused != (err != nil) {
@@ -224,6 +227,9 @@ func (m *model) delete(t *rapid.T) {
 
 func (m *model) change(t *rapid.T) {
 	x, handle, latest := m.handle(t)
+	if x == nil {
+		return
+	}
 	seconds := rapid.Int64Range(0, 60).Draw(t, "seconds")
 	err := m.e.ChangeVisibility(m.now, x.queue, handle, seconds)
 	m.e.Flush(m.now)
@@ -248,7 +254,7 @@ func (m *model) advance(t *rapid.T) {
 
 func (m *model) purge(t *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(t, "rarely") > 0 {
-		t.Skip("purging is rare")
+		return // purging is rare
 	}
 	q := rapid.SampledFrom(m.queues).Draw(t, "queue")
 	if err := m.e.Purge(m.now, q); err != nil {

@@ -1,0 +1,33 @@
+package admin
+
+import (
+	"bytes"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sambatech/chassis/internal/clip"
+)
+
+// errorLog takes what net/http logs of connections, such as failed handshakes:
+// strangers make them, so they get one record in ten seconds, with their number.
+type errorLog struct {
+	log *slog.Logger
+
+	mu   sync.Mutex // guards what follows
+	last time.Time
+	left int
+}
+
+// Write implements io.Writer, for a log.Logger.
+func (e *errorLog) Write(line []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now := time.Now(); e.last.IsZero() || now.Sub(e.last) >= refusedEvery {
+		e.log.Warn("the admin server has trouble with a connection", "error", clip.Line(string(bytes.TrimSpace(line)), clip.Text), "not_logged_before", e.left)
+		e.last, e.left = now, 0
+		return len(line), nil
+	}
+	e.left++
+	return len(line), nil
+}
