@@ -152,7 +152,11 @@ func TestHostileTaskActorsLeaveThePoolAlive(t *testing.T) {
 			return on[*dispatcher.Execute](func(c actor.Context) { c.Poison(c.Parent()); c.Respond(dispatcher.Done{}) })
 		}},
 		{name: "restarts its parent", dead: true, receive: func(chan struct{}) actor.ReceiveFunc {
-			return on[*dispatcher.Execute](func(c actor.Context) { system(c, c.Parent(), &actor.Restart{}); c.Respond(dispatcher.Done{}) })
+			return on[*dispatcher.Execute](func(c actor.Context) {
+				system(c, c.Parent(), &actor.Restart{})
+				time.Sleep(time.Second) // the restart is before the answer
+				c.Respond(dispatcher.Done{})
+			})
 		}},
 		{name: "suspends its parent", receive: func(chan struct{}) actor.ReceiveFunc {
 			return on[*dispatcher.Execute](func(c actor.Context) {

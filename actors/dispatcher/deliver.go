@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"strings"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -45,7 +46,8 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 	} else {
 		e.entry = d.stranger
 	}
-	e.ledger.silent = e.msg.Silent + d.silentEnds(e, now)
+	e.ledger.silent = max(e.msg.Silent+d.silentEnds(e, now), d.broken[e.messageID])
+	delete(d.broken, e.messageID)
 	if d.ordered {
 		d.join(e)
 	}
@@ -113,6 +115,20 @@ func (d *dispatcher) timing(e *execution) timing {
 func (d *dispatcher) silentEnds(e *execution, now time.Time) int {
 	receives, age := d.timing(e).counted(now)
 	return deliveries{receives: receives, age: age, lease: e.asked, other: d.UnknownTasksDelay}.silentEnds()
+}
+
+// mostBroken bounds what is remembered of restarts: a message that does not come
+// back to this process is never asked for.
+const mostBroken = 10_000
+
+// noteBroken counts a silent end of an execution that a restart of the dispatcher
+// broke off. It is released at once, and by the queue's word that costs nothing; so
+// a task that stops its dispatcher would do that for ever.
+func (d *dispatcher) noteBroken(e *execution) {
+	if len(d.broken) >= mostBroken {
+		clear(d.broken)
+	}
+	d.broken[strings.Clone(e.messageID)] = e.ledger.silent + 1 // the id is a part of the whole message
 }
 
 // clockSlack is the difference of two clocks that is not worth a correction.
