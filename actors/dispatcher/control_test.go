@@ -203,13 +203,14 @@ func TestPriorityStartsFirst(t *testing.T) {
 // the answer of its receive, so many times: each took a lease.
 func (r *rig) died(times int, name string, args any) {
 	r.t.Helper()
-	out, err := task.Encode(name, args, time.Now())
+	ago := time.Duration(times) * r.q.lease // it was due when it came first
+	out, err := task.Encode(name, args, time.Now().Add(-ago))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.inspect(func(q *queue) {
 		m := q.made(out.Body, out.Attributes, "", 0)
-		m.receives, m.first = times, time.Now().Add(-time.Duration(times)*q.lease).Truncate(time.Millisecond)
+		m.receives, m.first = times, time.Now().Add(-ago).Truncate(time.Millisecond)
 		q.messages = append(q.messages, m)
 	})
 }

@@ -43,12 +43,13 @@
 //	Resume         -
 //	Drain          *Drained    no receive is under way
 //	Count          *Counted    the queue has answered
+//	Look           *QueueRead  the queue's attributes were read, or have changed; to the subscriber
 //	Flush          *Flushed    what was settled before is done
 //	Inspect        *Stats      at once
 //	InspectLeases  on Reply    at once
 //	others         *actors.Unhandled
 //
-// The subscriber also gets *LeaseLost and *LeaseExpiring.
+// The subscriber also gets *LeaseLost, *LeaseExpiring and *Slept.
 //
 // # State
 //
