@@ -24,6 +24,7 @@ type look struct {
 	url      string
 	next     time.Time // no look before
 	underWay bool
+	ended    bool       // one has, well or not
 	asked    bool       // the subscriber wants to know
 	last     *QueueRead // nil: none has ended
 }
@@ -86,7 +87,7 @@ func (w *worker) look(l *look) {
 
 func (w *worker) onLooked(m *looked) {
 	l := m.look
-	l.underWay = false
+	l.underWay, l.ended = false, true
 	l.url = m.url
 	l.next = w.now.Add(lookEvery)
 	switch {

@@ -39,9 +39,10 @@ type incoming struct {
 	delivered *Delivered
 }
 
-// receiving tells whether new receives may begin.
+// receiving reports whether new receives may begin. None begins before the
+// queue's own attributes were asked for: what a message may wait depends on them.
 func (w *worker) receiving() bool {
-	return w.drain == nil && !w.paused && w.subscriber != nil
+	return w.looks[""].ended && w.drain == nil && !w.paused && w.subscriber != nil
 }
 
 func (w *worker) receiveDue() {
