@@ -10,15 +10,12 @@ func panicStack(stack string) string {
 	if !ok {
 		return ""
 	}
-	for rest := body; ; {
-		at := strings.Index(rest, "\npanic(")
-		if at < 0 {
-			return ""
-		}
-		rest = rest[at+1:]
-		// The first panic on the stack is the one that is recovered now.
-		return head + "\n" + rest
+	// The first panic on the stack is the one that is recovered now.
+	at := strings.Index(body, "\npanic(")
+	if at < 0 {
+		return ""
 	}
+	return head + body[at:]
 }
 
 // escalated reports whether the stack is that of a supervisor that hands on

@@ -134,7 +134,7 @@ func TestEachPanicIsAnErrorWithItsStack(t *testing.T) {
 			switch e := e.(type) {
 			case *Failed:
 				failed++
-				if e.Reason != error(errStock) || !strings.Contains(e.Stack, "lifecycle.fragile(") {
+				if e.Reason != errStock || !strings.Contains(e.Stack, "lifecycle.fragile(") {
 					t.Errorf("%+v", e)
 				}
 			case *Restarted:

@@ -275,12 +275,12 @@ func TestAStreamThatIsSilentFailsItsProbe(t *testing.T) {
 			time.Sleep(pause)
 			done := make(chan struct{})
 			go func() { defer close(done); _ = s.RecvMsg(new(wrapperspb.StringValue)) }()
-			time.Sleep(5*time.Second - 1)
+			time.Sleep(5*time.Second - time.Nanosecond)
 			synctest.Wait()
 			if b.State() != breaker.HalfOpen {
 				t.Errorf("%v before its time", b.State())
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if b.State() != breaker.Open {
 				t.Errorf("%v after its time", b.State())
