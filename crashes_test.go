@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,10 +208,10 @@ func TestNormalWorkHasNoDeadLetters(t *testing.T) {
 			s.Tasks.TaskPool, s.Tasks.Pools = "mails", map[string]chassis.PoolSettings{"reports": {}}
 		}))
 		sys.Register("work", done())
-		failures := 0
+		var runs atomic.Int64
 		greet := task.Define[greeting]("greet", task.MaxFailures(3), task.Wait(time.Second, task.None))
 		chassis.Handle(sys.System, greet, func(context.Context, task.Job[greeting]) error {
-			if failures++; failures%7 == 0 {
+			if runs.Add(1)%7 == 0 {
 				return errors.New("not now")
 			}
 			return nil

@@ -24,16 +24,18 @@ type Respawn struct {
 // Respawn begins a respawn. Call it in Stopping; [Respawn.Spawn] in Stopped ends it.
 func (l *Life) Respawn(c actor.Context) *Respawn {
 	r := &Respawn{life: l, system: c.ActorSystem(), self: c.Self(), old: l.latest()}
-	r.sub = r.system.EventStream.SubscribeWithPredicate(r.onDeadLetter, func(event any) bool {
-		d, ok := event.(*actor.DeadLetterEvent)
-		return ok && d.PID != nil && d.PID.Id == r.self.Id
-	})
+	// Not with a predicate: Proto.Actor sets that on a subscription which others
+	// read already, a data race.
+	r.sub = r.system.EventStream.Subscribe(r.onEvent)
 	return r
 }
 
-// onDeadLetter keeps a message that found no process, or sends it on.
-func (r *Respawn) onDeadLetter(event any) {
-	d := event.(*actor.DeadLetterEvent)
+// onEvent keeps a message that found no process, or sends it on.
+func (r *Respawn) onEvent(event any) {
+	d, ok := event.(*actor.DeadLetterEvent)
+	if !ok || d.PID == nil || d.PID.Id != r.self.Id {
+		return
+	}
 	if _, system := d.Message.(actor.SystemMessage); system {
 		return
 	}
