@@ -68,16 +68,24 @@ type tick struct{}
 // has an actor of the library's own for each value, hence one for all.
 var guardian = actor.NewRestartingStrategy()
 
-func (b *Breaker) spawn(name string) error {
-	m := &mailbox{stays: func() bool { return !b.stopping.Load() }}
+// spawn makes the actor, as a root actor or, if parent is not nil, as its child:
+// then every stop is the parent's to order.
+func (b *Breaker) spawn(parent actor.Context, name string) (err error) {
+	m := &mailbox{}
+	b.own.ending.Add(1)
 	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b, mailbox: m} },
-		actor.WithMailbox(func() actor.Mailbox { return m }),
-		actor.WithGuardian(guardian))
-	pid, err := actor.NewRootContext(b.system, nil).SpawnNamed(props, name)
+		actor.WithMailbox(func() actor.Mailbox { return m }))
+	var pid *actor.PID
+	if parent != nil {
+		pid, err = parent.SpawnNamed(props, name)
+	} else {
+		m.stays = func() bool { return !b.stopping.Load() }
+		pid, err = actor.NewRootContext(b.system, nil).SpawnNamed(props.Configure(actor.WithGuardian(guardian)), name)
+	}
 	if err != nil {
+		b.own.ending.Done()
 		return err
 	}
-	b.own.ending.Add(1)
 	b.pid = pid
 	return nil
 }

@@ -48,6 +48,21 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 	if system == nil {
 		return nil, errors.New("breaker: Spawn: the actor system is nil")
 	}
+	return spawn(system, nil, service, s, opts)
+}
+
+// SpawnUnder is [Spawn] for a child of the actor that c is the context of. The
+// breaker ends with its parent, and the parent's strategy decides on its failures:
+// restarted or resumed it goes on from the state that it had, stopped it has ended
+// and later calls get [ErrStopped].
+func SpawnUnder(c actor.Context, service string, s Settings, opts ...Option) (*Breaker, error) {
+	if c == nil {
+		return nil, errors.New("breaker: SpawnUnder: the context of the parent is nil")
+	}
+	return spawn(c.ActorSystem(), c, service, s, opts)
+}
+
+func spawn(system *actor.ActorSystem, parent actor.Context, service string, s Settings, opts []Option) (*Breaker, error) {
 	scheme, host, err := parseService(service)
 	if err != nil {
 		return nil, err
@@ -77,7 +92,7 @@ func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option
 	if b.logger != nil {
 		b.own.more().listeners = []*listener{{b: b, f: b.log}}
 	}
-	if err := b.spawn(name); err != nil {
+	if err := b.spawn(parent, name); err != nil {
 		return nil, fmt.Errorf("breaker of %s: spawn the actor: %w", service, err)
 	}
 	return b, nil

@@ -258,3 +258,47 @@ func TestWatchersHearOfTheRealEndAlone(t *testing.T) {
 		}
 	})
 }
+
+// A breaker under an actor of the service's own: the parent decides on its
+// failures, and it ends with the parent.
+func TestABreakerUnderAParent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		system := newSystem(t)
+		made := make(chan *Breaker, 1)
+		parent := system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				b, err := SpawnUnder(c, "https://mail.internal", Settings{ClosedFailLimit: 2})
+				if err != nil {
+					t.Error(err)
+				}
+				if len(c.Children()) != 1 || !c.Children()[0].Equal(b.PID()) {
+					t.Errorf("the parent has the children %v", c.Children())
+				}
+				made <- b
+			}
+		}))
+		b := <-made
+		_ = b.Do(t.Context(), "/a", fail)
+		crashNow(t, b)
+		synctest.Wait()
+		_ = b.Do(t.Context(), "/a", fail)
+		if b.State() != Open {
+			t.Errorf("restarted by its parent it is %v, want open: the failure before counts", b.State())
+		}
+		system.Root.Stop(parent)
+		synctest.Wait()
+		if err := b.Do(t.Context(), "/a", nil); !errors.Is(err, ErrStopped) {
+			t.Errorf("after the end of its parent: %v", err)
+		}
+		if err := b.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, alive := system.ProcessRegistry.GetLocal(b.PID().Id); alive {
+			t.Error("its process is still there")
+		}
+		time.Sleep(time.Minute) // the throttle of the dead letters ends
+	})
+	if _, err := SpawnUnder(nil, "https://mail.internal", Settings{}); err == nil {
+		t.Error("no parent is taken")
+	}
+}
