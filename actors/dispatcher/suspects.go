@@ -56,7 +56,7 @@ func (s *isolation) pause() time.Duration {
 	s.parted++
 	took := s.took
 	if took == 0 {
-		took = 30 * time.Second // none has ended yet
+		took = 5 * time.Second // none has ended yet
 	}
 	return min(time.Duration(min(s.parted, 1000))*max(took, 5*time.Second), maxDelay)
 }

@@ -49,7 +49,7 @@ func TestTheFirstSilentEndMakesNoSuspect(t *testing.T) {
 
 func TestSuspectsComeAgainAtAboutTheirTurn(t *testing.T) {
 	var s isolation
-	for i, want := range []time.Duration{30 * time.Second, time.Minute} {
+	for i, want := range []time.Duration{5 * time.Second, 10 * time.Second} {
 		if got := s.pause(); got != want {
 			t.Errorf("the pause of suspect %d is %v before any has ended, want %v", i, got, want)
 		}
