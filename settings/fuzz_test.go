@@ -60,7 +60,8 @@ func FuzzLoad(f *testing.F) {
 		if !errors.As(err, &es) || len(es) == 0 {
 			t.Fatalf("not Errors: %v", err)
 		}
-		lines := strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")
+		breaks := strings.NewReplacer("\r\n", "\n", "\r", "\n") // a line of yaml ends by either
+		lines := strings.Split(breaks.Replace(strings.TrimPrefix(string(data), "\ufeff")), "\n")
 		for _, e := range es {
 			if e.Problem == "" || e.Pos.Line < 0 || e.Pos.Line > len(lines)+1 || e.Pos.Column < 0 {
 				t.Fatalf("%+v of %d lines", e, len(lines))

@@ -36,8 +36,14 @@ func Decode(body string, attrs map[string]types.MessageAttributeValue) (Message,
 	if v, ok := attrs[AttrMore]; ok {
 		d.unfold(v)
 	}
-	if !d.far.IsZero() {
+	switch {
+	case !d.far.IsZero():
 		d.msg.When = d.far
+	case !d.msg.NotBefore.IsZero():
+		// A copy of a message without a when has one for other consumers to wait by.
+		if stated, _ := (&Message{NotBefore: d.msg.NotBefore}).when(); d.msg.When.Equal(stated) {
+			d.msg.When = time.Time{}
+		}
 	}
 	d.msg.Attempts = max(d.msg.Attempts, d.msg.Failures)
 	if d.msg.Name == "" {

@@ -69,7 +69,7 @@ func (t *tree) text(part string) string {
 func (t *tree) numbered() (list []*tree) {
 	var ns []int
 	for part := range t.parts {
-		if n, err := strconv.Atoi(part); err == nil && n >= 1 && n <= most {
+		if n, err := strconv.Atoi(part); err == nil && n >= 1 && n <= most && strconv.Itoa(n) == part {
 			ns = append(ns, n)
 		}
 	}
