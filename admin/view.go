@@ -240,7 +240,7 @@ type Poller struct {
 
 // Refusal is a right on a queue that the queue service refuses now.
 type Refusal struct {
-	Action string    `json:"action"` // such as sqs:SendMessage
+	Action string    `json:"action"` // for example sqs:SendMessage
 	Queue  string    `json:"queue"`  // name
 	Since  time.Time `json:"since"`
 	Next   time.Time `json:"next"` // no try before

@@ -26,7 +26,7 @@ type Settings struct {
 	BoundCalls     bool          `key:"bound_calls" live:"true" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
 	CallerDeadline string        `key:"caller_deadline" rule:"optional,oneof=failure|neutral" live:"true" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
 
-	Patience string `key:"patience" live:"true" doc:"request_timeout of single paths and what lies below them, separated by commas, such as /events=none,/reports=2m; it holds for their probes and event streams too, default none"`
+	Patience string `key:"patience" live:"true" doc:"request_timeout of single paths and what lies below them, separated by commas, for example /events=none,/reports=2m; it holds for their probes and event streams too, default none"`
 
 	FailStatus string `key:"fail_status" rule:"optional,nonempty" live:"true" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
 
