@@ -42,8 +42,8 @@ func isTaskActor(pid *actor.PID) bool {
 }
 
 // taskActor returns the pool and the address of the task actor that id is or
-// is below of, and how far down it is: 1 for the task actor itself, 0 if there
-// is none.
+// is below of, and how far down it is: 1 for the task actor itself, 0 without
+// one.
 func taskActor(id string) (pool, of string, depth int) {
 	rest, ok := strings.CutPrefix(id, "dispatcher/")
 	if !ok {

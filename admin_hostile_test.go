@@ -198,7 +198,7 @@ func TestHostileExecIDsOfAMegabyte(t *testing.T) {
 	}
 	time.Sleep(3 * time.Second) // of the page
 	grown := int64(heap()) - int64(before)
-	t.Logf("%.1f MB more, of which the queue holds %d", float64(grown)/(1<<20), messages*900>>10)
+	t.Logf("%.1f MB more, %d of them in the queue", float64(grown)/(1<<20), messages*900>>10)
 	if grown > 256<<20 {
 		t.Errorf("%d MB", grown>>20)
 	}

@@ -30,7 +30,7 @@ func (o *origins) Settings() []admin.Setting {
 // with its origin: where the sources give this value, or where they gave it
 // when it was put in force, if they give another now. What no source gives and
 // is no default was given by the program or, if all were loaded, by the
-// chassis, such as a name made of the service's.
+// chassis, like a name made of the service's.
 func (o *origins) find() {
 	otherwise := "the chassis"
 	if o.given {

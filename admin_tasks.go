@@ -19,7 +19,7 @@ func (d consoleTasks) Workers() admin.Workers {
 	m := d.sys.Tasks().Stats()
 	sent := d.sys.sender.Stats()
 	w := admin.Workers{Pool: d.sys.pool(), Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held,
-		Queued: m.Queued, Abandoned: m.Abandoned, LostLeases: m.LostLeases, SettleFailed: m.SettleFailed, Restarts: m.Restarts,
+		Queued: m.Queued, Abandoned: m.Abandoned, Stalled: m.Stalled, LostLeases: m.LostLeases, SettleFailed: m.SettleFailed, Restarts: m.Restarts,
 		Sender: admin.Sender{Sent: sent.Sent, Refused: sent.Refused, Pending: sent.Pending, Requests: sent.Requests, Failures: sent.Failures, Retries: sent.Retries}}
 	lanes := d.sys.tasks.lanes
 	for i, l := range lanes {
@@ -31,7 +31,11 @@ func (d consoleTasks) Workers() admin.Workers {
 		one := admin.Poller{Receives: p.Receives, EmptyReceives: p.EmptyReceives, Received: p.Messages, Deleted: p.Deleted, Released: p.Released,
 			Extended: p.Extended, Lost: p.Lost, Unsettled: p.Unsettled, Failures: p.Failures, Throttles: p.Throttles, Restarts: p.Restarts, Leases: p.Leases,
 			OldestLease: p.OldestLease, LastSuccess: p.LastSuccess, LastFailure: p.LastFailure, LastError: p.LastError, Alive: p.Alive,
-			Requests: map[string]int64{"receive": p.Receives, "delete": p.DeleteCalls, "release": p.ReleaseCalls, "extend": p.ExtendCalls, "count": p.CountCalls}}
+			Requests: map[string]int64{"receive": p.Receives, "delete": p.DeleteCalls, "release": p.ReleaseCalls, "extend": p.ExtendCalls, "count": p.CountCalls},
+			Client:   admin.ClientStats{Shortcut: p.Client.Shortcut, Refused: p.Client.Refused, SDK: p.Client.SDK}}
+		for _, r := range p.Refused {
+			one.Refused = append(one.Refused, admin.Refusal{Action: r.Action, Queue: queueName(r.Queue), Since: r.Since, Next: r.Next, Error: r.Error})
+		}
 		if i == 0 {
 			w.Poller = one
 		} else {
@@ -70,7 +74,7 @@ func (d consoleTasks) Tasks() []admin.Task {
 		}
 		list = append(list, admin.Task{Name: t.Name, Registered: t.Registered, Paused: t.Paused, MaxFailures: t.MaxFailures, Running: t.Running, Started: t.Started,
 			Succeeded: t.Succeeded, Failed: t.Failed, Panicked: t.Panicked, Interrupted: t.Interrupted, Waits: t.Held, GivenBack: t.GivenBack,
-			Postponed: t.Postponed, GivenUp: t.GivenUp, Abandoned: t.Abandoned,
+			Postponed: t.Postponed, GivenUp: t.GivenUp, Abandoned: t.Abandoned, Stalled: t.Stalled,
 			Run: distribution(t.Runs, t.RunP50, t.RunP99), Delay: distribution(t.Delays, t.DelayP50, t.DelayP99)})
 	}
 	return list

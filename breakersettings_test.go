@@ -104,6 +104,6 @@ func TestAnAddedServiceIsToldAsABareStruct(t *testing.T) {
 	after.CircuitBreaker.Services = map[string]chassis.ServiceLimits{"https://a.internal": {RequestTimeout: 30 * time.Second}}
 	got := fmt.Sprint(settings.Diff(before, after))
 	if want := `[{circuit_breaker.services."https://a.internal".request_timeout  30s true}]`; got != want {
-		t.Errorf("the change is told as %s, want %s", got, want)
+		t.Errorf("the change is %s, want %s", got, want)
 	}
 }

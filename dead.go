@@ -44,14 +44,14 @@ type DeadLetter struct {
 
 // ErrMoreDeadLetters says that not all dead letters were listed: those of a FIFO
 // group come ten at a time, the next ten after these are sent back or deleted,
-// and what somebody else looks at is hidden for 30 seconds.
+// and what others look at is hidden for 30 seconds.
 var ErrMoreDeadLetters = errors.New("chassis: there may be more dead letters")
 
 // DeadLetters goes through the dead letters of the system's pools, one pool
 // after the other. Each is hidden from
 // others for 30 seconds; what the loop body neither sends back nor deletes is
-// made visible again at the end. The order is the queue's, which for a
-// standard queue is none. Where there may be more than could be listed the last
+// made visible again at the end. The order is the queue's; a standard
+// queue keeps none. Where there may be more than could be listed the last
 // error is [ErrMoreDeadLetters].
 //
 //	for d, err := range sys.DeadLetters(ctx) {

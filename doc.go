@@ -10,7 +10,7 @@
 //		chassis.Handle(sys, Welcome, func(ctx context.Context, job task.Job[WelcomeArgs]) error {
 //			res, err := mail.Client().Post(...)
 //			if err != nil {
-//				return err // one failure; that the breaker is open is none
+//				return err // counts as one failure, unless the breaker was open
 //			}
 //			defer res.Body.Close()
 //			return check(res) // a status of 500 is no error of an http.Client
@@ -42,6 +42,7 @@
 //	task child         one execution
 //	logger actor       the output descriptor
 //	keeper of shares   which pool may start how many executions, if there are several pools
+//	lifecycle actor    who hears of crashes, restarts and dead letters
 //	System             the order of start and stop
 //
 // # Where things are
@@ -59,13 +60,15 @@
 //	actors/logger      the slog handler and the actor behind it
 //	admin              probes, metrics, the API and the live page
 //	internal/clip      bounds and cleans text that strangers wrote
+//	internal/systemtest  the tests of the whole runtime from outside
+//	actors/internal/supervision  keeps the chassis' actors at work, whatever stops them
 //
-// Imports go one way: settings, task, localsqs, sqsclient, internal/clip and
-// actors import nothing of ours; actors/breaker and actors/shares import actors;
-// so do actors/logger, which imports task too, actors/lifecycle, which imports
-// actors/logger, actors/poller, which imports sqsclient, and actors/dispatcher,
-// which imports actors/poller, actors/shares and task; admin imports
-// internal/clip and settings; this package imports them all; cmd, examples and
+// Imports go one way: settings, task, localsqs, sqsclient, internal/clip, actors
+// and actors/internal/supervision import nothing of ours; actors/breaker imports
+// actors; so do actors/logger, which imports task too, and actors/lifecycle, which
+// imports actors/logger; actors/shares, actors/poller and actors/dispatcher import
+// actors and actors/internal/supervision, the second sqsclient too, the third
+// actors/poller, actors/shares and task; admin imports internal/clip and settings; this package imports them all; cmd, examples and
 // chassistest import this package. A test holds the code to it.
 //
 // # Goroutines

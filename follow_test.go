@@ -190,7 +190,7 @@ func TestAFileThatIsGoneForAMomentPutsDefaultsInForce(t *testing.T) {
 	f.await(52)
 	f.neverDefaults()
 	if !f.warned("chassis.yaml is not there any more") {
-		t.Errorf("not told: %s", f.log)
+		t.Errorf("not logged: %s", f.log)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestAFileThatIsEmptyForAMomentPutsDefaultsInForce(t *testing.T) {
 	f.await(53)
 	f.neverDefaults()
 	if !f.warned("chassis.yaml is empty") {
-		t.Errorf("not told: %s", f.log)
+		t.Errorf("not logged: %s", f.log)
 	}
 }
 
@@ -241,7 +241,7 @@ func TestASystemOfLoadDoesNotFollowItsFile(t *testing.T) {
 		t.Errorf("the service's own: %+v, workers %d; want batch and workers changed, and from as at the start", got.Mail, got.Tasks.Workers)
 	}
 	if !f.warned("a changed setting needs a restart", "mail.from") {
-		t.Errorf("what needs a restart is not told: %s", f.log)
+		t.Errorf("what needs a restart is not logged: %s", f.log)
 	}
 	at := func(line, column int) string { return fmt.Sprintf("%s:%d:%d", f.path, line, column) }
 	for key, want := range map[string][2]string{

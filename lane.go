@@ -54,8 +54,8 @@ func (l *lane) actors() *running { return l.running.Load() }
 
 // ensure says whether a pool's queue is made if it is not there: those of the
 // system's own pools and of their dead letters are. Another service makes its
-// own, for a queue that nobody reads would keep what is sent to it until it is
-// gone. Only an embedded queue, where that service may not run yet, is lenient.
+// own, for a queue without a reader would keep what is sent to it until that is
+// too old. Only an embedded queue, where that service may not run yet, is lenient.
 func (s *System) ensure(pool string) poller.EnsureOptions {
 	o := poller.EnsureOptions{Create: s.settings.Tasks.MissingQueue != "error", Retention: s.settings.Tasks.RetentionPeriod}
 	for _, set := range s.settings.Tasks.EachPool() {
@@ -70,7 +70,7 @@ func (s *System) ensure(pool string) poller.EnsureOptions {
 	}
 	o.Create = o.Create && s.queue.local != nil
 	o.Created = func(name string) {
-		s.Logger("chassis").Warn("a queue was made for a pool that is none of this service's: check its name. On SQS it must be there", "queue", name)
+		s.Logger("chassis").Warn("a queue was made for a pool that is not this service's: check its name. On SQS it must be there", "queue", name)
 	}
 	return o
 }

@@ -19,7 +19,7 @@ import (
 // [logger.Logger.SetLevel], and a breaker's own settings, stay unless next
 // changes their setting.
 //
-// A system whose settings were loaded from files, by [New] or by [Load], does
+// Where the settings were loaded from files, by [New] or by [Load], a system does
 // this whenever one of them changes.
 func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, error) {
 	s.applying.Lock()

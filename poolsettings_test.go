@@ -8,7 +8,7 @@ import (
 	"github.com/sambatech/chassis"
 )
 
-// A pool whose name has 76 to 80 characters cannot have dead letters, for which
+// A pool with a name of 76 to 80 characters cannot have dead letters, for which
 // SQS would need a name of more than 80: that was said at the first dead letter.
 func TestAPoolWithALongNameHasNoDeadLetters(t *testing.T) {
 	name := func(n int) string { return strings.Repeat("p", n) }

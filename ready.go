@@ -97,7 +97,7 @@ func (l *lane) queueFault(ctx context.Context, p poller.Stats) string {
 	if len(p.Refused) > 0 {
 		r := p.Refused[0]
 		return fmt.Sprintf("the queue service refuses %s on %s since %s: allow it in the policy of this service's role: %s",
-			r.Action, r.Queue[strings.LastIndexByte(r.Queue, '/')+1:], r.Since.UTC().Format(time.RFC3339), r.Error)
+			r.Action, queueName(r.Queue), r.Since.UTC().Format(time.RFC3339), r.Error)
 	}
 	fresh := freshFor + l.settings.ReceiveWait
 	if p.LastSuccess.After(p.LastFailure) && time.Since(p.LastSuccess) < fresh {
@@ -119,6 +119,9 @@ func (l *lane) queueFault(ctx context.Context, p poller.Stats) string {
 	}
 	return fmt.Sprintf("the queue %s does not answer", l.pool())
 }
+
+// queueName returns the last part of a queue's URL, or a name as it is.
+func queueName(urlOrName string) string { return urlOrName[strings.LastIndexByte(urlOrName, '/')+1:] }
 
 // consumerFault is "" or why no tasks are taken although they should be.
 func consumerFault(p poller.Stats, m *dispatcher.Monitor, silent time.Duration, now time.Time) string {

@@ -147,7 +147,7 @@ func TestWhatWeSendHasThePythonChassisForm(t *testing.T) {
 	}
 	_, err := sys.Send(t.Context(), "unicode", plain, task.Pool("other-tasks"))
 	if !errors.Is(err, poller.ErrNoQueue) {
-		t.Fatalf("sent to a pool of another service whose queue is not there: %v", err)
+		t.Fatalf("sent to a pool of another service without a queue: %v", err)
 	}
 	if _, err := poller.EnsureQueue(t.Context(), client, "other-tasks", poller.EnsureOptions{Create: true}); err != nil {
 		t.Fatal(err)

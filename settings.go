@@ -63,7 +63,7 @@ type TaskSettings struct {
 type QueueSettings struct {
 	Path   string      `key:"path" doc:"file that keeps the embedded queue's messages; empty: in memory, and gone with the process"`
 	Memory string      `key:"in_memory" rule:"oneof=allow|forbid" doc:"whether the embedded queue may be in memory: with forbid a service that has neither a path nor SQS does not start; default allow"`
-	Listen string      `key:"listen" doc:"address, such as 127.0.0.1:9324, on which the embedded queue also serves other processes; off loopback it needs server.access_key; empty: none"`
+	Listen string      `key:"listen" doc:"address, for example 127.0.0.1:9324, on which the embedded queue also serves other processes; off loopback it needs server.access_key; empty: none"`
 	Server QueueServer `key:"server"`
 	SQSSettings
 }
@@ -120,7 +120,7 @@ func DefaultSettings() Settings {
 
 // Sources is where [New] looks for settings, each over the one before:
 // chassis.yaml (or chassis.yml, but not both), chassis.toml and chassis.json in
-// the working directory if they are there, the profiles beside them that CHASSIS_PROFILE names
+// the working directory if they are there, the profiles there that CHASSIS_PROFILE names
 // (chassis.prod.yaml for "prod"), the CHASSIS_ variables of a .env file if
 // there is one, and the variables CHASSIS_SECTION__KEY.
 func Sources() []settings.Option {
@@ -158,7 +158,7 @@ func sectionTaken(err error) error {
 		}
 		said[name] = true
 		m.Suggestion = ""
-		m.Problem += "; the section " + name + " is the chassis': if this one is the service's own, give it another name, such as own_" + name +
+		m.Problem += "; the section " + name + " is the chassis': if this one is the service's own, give it another name, for example own_" + name +
 			", in the file and where it is read, or give the Go service a file of its own"
 	}
 	return err

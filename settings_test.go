@@ -15,7 +15,7 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-// pageClient keeps no connection, whose goroutines would outlive a test.
+// pageClient keeps no connection, for its goroutines would outlive a test.
 var pageClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // health_url has a user and a password in it, as URLs of health checks may. The
@@ -123,13 +123,13 @@ func TestASettingsFileOfAPythonServiceIsRefused(t *testing.T) {
 			}
 		}
 		if n := strings.Count(fmt.Sprint(err), "own_"); n > 1 {
-			t.Errorf("%s: told %d times: %v", text, n, err)
+			t.Errorf("%s: said %d times: %v", text, n, err)
 		}
 	}
 }
 
 // Without a section queue the messages end with the process. Where the
-// environment names AWS that was told at INFO.
+// environment names AWS that was logged at INFO.
 func TestAQueueInMemoryOnAWSIsNotWarnedOf(t *testing.T) {
 	for _, name := range []string{"AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"} {

@@ -2,7 +2,7 @@
 // them: a typed question, and the answer of an actor that does not know a
 // message.
 //
-//	stats, err := actors.Ask[*breaker.Stats](ctx, sys.Actors(), mail.PID(), &breaker.GetStats{})
+//	state, err := actors.Ask[*breaker.Snapshot](ctx, sys.Actors(), mail.PID(), &breaker.GetSnapshot{})
 //	var unknown *actors.Unhandled
 //	switch {
 //	case errors.As(err, &unknown): // the actor does not take this message

@@ -58,6 +58,11 @@ func (st *State) bound() {
 	}
 	if st.Workers != nil {
 		st.Workers.Poller.LastError = clip.Line(st.Workers.Poller.LastError, clip.Text)
+		st.Workers.Poller.Refused, _ = first(slices.Clone(st.Workers.Poller.Refused), maxQueues)
+		for i := range st.Workers.Poller.Refused {
+			r := &st.Workers.Poller.Refused[i]
+			r.Queue, r.Error = clip.ID(r.Queue), clip.Line(r.Error, clip.Text)
+		}
 		st.Workers.Pools, _ = first(st.Workers.Pools, maxQueues)
 	}
 	st.Tasks, more.Tasks = first(st.Tasks, maxTasks)

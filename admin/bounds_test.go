@@ -12,7 +12,7 @@ import (
 )
 
 // TestHostileIDsOfAMegabyteCostAnOpenPageLittle: events, executions, dead letters
-// and log lines with ids of 900 KB, and four pages, one of which does not read.
+// and log lines with ids of 900 KB, and four pages, one that does not read.
 func TestHostileIDsOfAMegabyteCostAnOpenPageLittle(t *testing.T) {
 	p := newPlant()
 	big := strings.Repeat("x", 900<<10)

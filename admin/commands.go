@@ -149,7 +149,7 @@ func (s *Server) snoozeExecution(r *http.Request) (any, error) {
 }
 
 // taskCommand names a task, or by an empty text the pool. Nothing at all names
-// neither: a body such as {} must not stop a whole pool.
+// neither: a body like {} must not stop a whole pool.
 type taskCommand struct {
 	Task *string `json:"task"`
 }

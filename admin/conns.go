@@ -14,7 +14,7 @@ const (
 	maxConns  = 512 // at once
 	maxPeer   = 128 // of one address that are not served
 	maxServed = 256 // requests of known clients that are served at once
-	maxProbes = 64  // probes beyond those, whose connections cannot lose their place
+	maxProbes = 64  // probes beyond those; their connections cannot lose their place
 )
 
 // conns counts a server's connections. One too many costs another its place: the
@@ -169,8 +169,8 @@ func (c *conns) release(p *place) {
 }
 
 // end closes all that are not served, and those that still come. The server's
-// Shutdown would wait for one that never asked, such as a browser opens to have
-// it at hand, and report a request that had not ended.
+// Shutdown would wait for one that never asked, like those a browser opens to have
+// at hand, and report a request that had not ended.
 func (c *conns) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/sambatech/chassis/internal/clip"
 )
 
-// errorLog takes what net/http logs of connections, such as failed handshakes:
+// errorLog takes what net/http logs of connections, like failed handshakes:
 // strangers make them, so they get one record in ten seconds, with their number.
 type errorLog struct {
 	log *slog.Logger

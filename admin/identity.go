@@ -19,7 +19,7 @@ type Identity struct {
 
 type identityKey struct{}
 
-// WithIdentity returns a ctx whose requests come from id. It is for a handler
+// WithIdentity returns a ctx in which requests come from id. It is for a handler
 // around the server's ([Config.Wrap]) that knows its clients by itself: the
 // request needs no token. Commands still need the header [CommandHeader].
 func WithIdentity(ctx context.Context, id Identity) context.Context {

@@ -48,9 +48,11 @@ func newPlant() *plant {
 			{Name: "mailer-tasks", Role: "tasks", Visible: 12, InFlight: 3, Delayed: 1, At: time.Now()},
 			{Name: "mailer-tasks_dead", Role: "dead", Visible: 2, At: time.Now()},
 		},
-		workers: Workers{Pool: "mailer-tasks", Status: "RUNNING", Workers: 3, Running: 2, Pools: []Pool{{Name: "mailer-tasks", Weight: 1}}, Poller: Poller{Requests: map[string]int64{"receive": 4}, LastSuccess: started}},
+		workers: Workers{Pool: "mailer-tasks", Status: "RUNNING", Workers: 3, Running: 2, Pools: []Pool{{Name: "mailer-tasks", Weight: 1}}, Poller: Poller{Requests: map[string]int64{"receive": 4}, LastSuccess: started,
+			Client:  ClientStats{Shortcut: 9, Refused: 2, SDK: 3},
+			Refused: []Refusal{{Action: "sqs:SendMessage", Queue: "mailer-sorry", Since: started, Error: "AccessDenied"}}}},
 		tasks: []Task{
-			{Name: "welcome", Registered: true, MaxFailures: 5, Started: 12, Succeeded: 9, Failed: 1,
+			{Name: "welcome", Registered: true, MaxFailures: 5, Started: 12, Succeeded: 9, Failed: 1, Stalled: 2,
 				Run: Distribution{P50: 0.1, P99: 0.4, Count: 10, Sum: 2, Buckets: map[float64]uint64{0.1: 5, 1: 10}}},
 			{Name: "stranger's own \x00 name"},
 		},

@@ -48,6 +48,7 @@ var (
 	mPaused     = metric{"chassis_paused", "1 if an operator has paused the pool, else 0.", gauge, nil}
 	mExecutions = metric{"chassis_executions", "Messages held, by phase: running, waiting in place, queued for a slot.", gauge, []string{"phase"}}
 	mHung       = metric{"chassis_abandoned_handlers", "Handlers that ignored their cancelled context and still run.", gauge, nil}
+	mStalled    = metric{"chassis_stalled_attempts", "Attempts under way that do not move: silent task actors, and attempts without an end.", gauge, nil}
 	mLeases     = metric{"chassis_leases", "Leases held on messages.", gauge, nil}
 	mOldest     = metric{"chassis_oldest_lease_age_seconds", "Time since the message of the oldest lease was received.", gauge, nil}
 	mRestarts   = metric{"chassis_actor_restarts_total", "Restarts of an actor after a panic.", counter, []string{"actor"}}
@@ -58,6 +59,9 @@ var (
 	mRequests  = metric{"chassis_queue_requests_total", "Requests to the queue, without those to send, by operation.", counter, []string{"operation"}}
 	mReqFailed = metric{"chassis_queue_request_failures_total", "Requests to the queue that failed as a whole.", counter, nil}
 	mThrottles = metric{"chassis_queue_throttles_total", "Failed requests by which the queue asked for fewer.", counter, nil}
+	mRefused   = metric{"chassis_refused_rights", "1 if the queue service refuses the right now, else 0.", gauge, []string{"action", "queue"}}
+	mClient    = metric{"chassis_queue_client_requests_total", "Receives and deletes by how they were made: by the shortcut, or by the SDK.", counter, []string{"path"}}
+	mFallback  = metric{"chassis_queue_shortcut_refused_total", "Requests of the shortcut that were answered 401 or 403, and left to the SDK.", counter, nil}
 	mSuccess   = metric{"chassis_queue_last_success_timestamp_seconds", "When the queue last answered well, as Unix time.", gauge, nil}
 	mEmpty     = metric{"chassis_queue_empty_receives_total", "Receives that brought nothing.", counter, nil}
 	mReceived  = metric{"chassis_messages_received_total", "Messages received.", counter, nil}
@@ -79,6 +83,7 @@ var (
 	mWaits     = metric{"chassis_task_waits_total", "Waits: in place, given back to the queue, postponed to their time.", counter, []string{"task", "kind"}}
 	mGivenUp   = metric{"chassis_task_given_up_total", "Tasks given up: to their on_fail task or the dead letters.", counter, []string{"task"}}
 	mAbandoned = metric{"chassis_task_abandoned_total", "Handlers that ignored their cancelled context.", counter, []string{"task"}}
+	mStalls    = metric{"chassis_task_stalled_total", "Attempts that did not move: silent task actors, and attempts without an end.", counter, []string{"task"}}
 	mRunning   = metric{"chassis_task_running", "Attempts under way.", gauge, []string{"task"}}
 	mTaskPause = metric{"chassis_task_paused", "1 if an operator has paused the task, else 0.", gauge, []string{"task"}}
 	mDuration  = metric{"chassis_task_duration_seconds", "How long attempts took.", gauge, []string{"task"}}
@@ -96,10 +101,10 @@ var (
 )
 
 var allMetrics = []metric{
-	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mLeases, mOldest, mRestarts, mActors, mLogins, mUnsettled,
-	mRequests, mReqFailed, mThrottles, mSuccess, mEmpty, mReceived, mSettled, mExtended, mLost, mSent, mPending, mRetries,
+	mInfo, mState, mReady, mLeftOut, mQueueUp, mQueue, mQueueAge, mWorkers, mPaused, mExecutions, mHung, mStalled, mLeases, mOldest, mRestarts, mActors, mLogins, mUnsettled,
+	mRequests, mReqFailed, mThrottles, mRefused, mClient, mFallback, mSuccess, mEmpty, mReceived, mSettled, mExtended, mLost, mSent, mPending, mRetries,
 	mPoolRuns, mPoolStarts, mPoolQueued, mPoolShare,
-	mStarted, mAttempts, mPanics, mWaits, mGivenUp, mAbandoned, mRunning, mTaskPause, mDuration, mDelay,
+	mStarted, mAttempts, mPanics, mWaits, mGivenUp, mAbandoned, mStalls, mRunning, mTaskPause, mDuration, mDelay,
 	mBreaker, mEntries, mFailures, mTransitions, mRecords, mLogBytes, mLogWait, mLogErrors,
 }
 
@@ -261,6 +266,7 @@ func (s scrape) workers(w Workers) {
 	s.put(mExecutions, float64(w.Waiting), "waiting")
 	s.put(mExecutions, float64(w.Queued), "queued")
 	s.put(mHung, float64(w.Abandoned))
+	s.put(mStalled, float64(w.Stalled))
 	s.put(mRestarts, float64(w.Restarts), "dispatcher")
 	s.put(mUnsettled, float64(w.SettleFailed))
 	p := w.Poller
@@ -276,6 +282,10 @@ func (s scrape) workers(w Workers) {
 	}
 	s.put(mReqFailed, float64(p.Failures))
 	s.put(mThrottles, float64(p.Throttles))
+	s.put(mClient, float64(p.Client.Shortcut-p.Client.Refused), "shortcut")
+	s.put(mClient, float64(p.Client.SDK), "sdk")
+	s.put(mFallback, float64(p.Client.Refused))
+	s.refused(w)
 	if !p.LastSuccess.IsZero() {
 		s.put(mSuccess, float64(p.LastSuccess.UnixNano())/1e9)
 	}
@@ -297,6 +307,26 @@ func (s scrape) workers(w Workers) {
 	}
 }
 
+// rights are those that a pool needs to work at all. They are shown while they
+// are granted too, so that an alert sees the change.
+var rights = []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"}
+
+func (s scrape) refused(w Workers) {
+	type right struct{ action, queue string }
+	list := map[right]bool{}
+	for _, p := range w.Pools {
+		for _, action := range rights {
+			list[right{action, clip.ID(p.Name)}] = false
+		}
+	}
+	for _, r := range w.Poller.Refused[:min(len(w.Poller.Refused), maxSeries)] {
+		list[right{clip.ID(r.Action), clip.ID(r.Queue)}] = true
+	}
+	for r, is := range list {
+		s.truth(mRefused, is, r.action, r.queue)
+	}
+}
+
 // tasks shows registered names alone: others are anything that somebody sent.
 func (s scrape) tasks(list []Task) {
 	list = slices.DeleteFunc(slices.Clone(list), func(t Task) bool { return !t.Registered })
@@ -314,6 +344,7 @@ func (s scrape) tasks(list []Task) {
 		s.put(mWaits, float64(t.Postponed), t.Name, "postponed")
 		s.put(mGivenUp, float64(t.GivenUp), t.Name)
 		s.put(mAbandoned, float64(t.Abandoned), t.Name)
+		s.put(mStalls, float64(t.Stalled), t.Name)
 		s.put(mRunning, float64(t.Running), t.Name)
 		s.truth(mTaskPause, t.Paused, t.Name)
 		s.durations(mDuration, t.Run, t.Name)

@@ -40,6 +40,12 @@ func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
 		`chassis_breaker_entries{service="https://mail.internal",state="open"} 1`,
 		`chassis_ready{check="task_queues"} 1`,
 		`chassis_service_state{state="running"} 1`,
+		`chassis_refused_rights{action="sqs:SendMessage",queue="mailer-sorry"} 1`,
+		`chassis_refused_rights{action="sqs:DeleteMessage",queue="mailer-tasks"} 0`,
+		`chassis_queue_client_requests_total{path="shortcut"} 7`,
+		`chassis_queue_client_requests_total{path="sdk"} 3`,
+		`chassis_queue_shortcut_refused_total 2`,
+		`chassis_task_stalled_total{task="welcome"} 2`,
 		`go_goroutines `, `process_start_time_seconds `,
 	} {
 		if !strings.Contains(body, want) {

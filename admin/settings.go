@@ -144,11 +144,11 @@ func checkToken(key, token string) error {
 	case strings.ContainsAny(token, "\r\n\t "):
 		return fmt.Errorf("%s holds white space: it cannot be sent in a header; does its file end with a newline?", key)
 	case len(token) < minToken:
-		return fmt.Errorf("%s has %d bytes: want at least %d, such as 32 random hex digits", key, len(token), minToken)
+		return fmt.Errorf("%s has %d bytes: want at least %d, for example 32 random hex digits", key, len(token), minToken)
 	case strings.Contains(lower, "change-me"), strings.Contains(lower, "changeme"), strings.Contains(lower, "change_me"):
-		return fmt.Errorf("%s is the placeholder of an example: set a secret of your own, such as the output of `openssl rand -hex 16`", key)
+		return fmt.Errorf("%s is the placeholder of an example: set a secret of your own, for example the output of `openssl rand -hex 16`", key)
 	case len(distinct) < minDistinct:
-		return fmt.Errorf("%s has only %d different characters: set a random one, such as the output of `openssl rand -hex 16`", key, len(distinct))
+		return fmt.Errorf("%s has only %d different characters: set a random one, for example the output of `openssl rand -hex 16`", key, len(distinct))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -166,6 +167,7 @@ type Workers struct {
 	Waiting      int64  `json:"waiting"` // in place, between attempts
 	Queued       int64  `json:"queued"`  // for a slot, a limit, their group
 	Abandoned    int64  `json:"abandoned"`
+	Stalled      int64  `json:"stalled"` // attempts under way that do not move
 	LostLeases   int64  `json:"lost_leases"`
 	SettleFailed int64  `json:"settle_failed"`
 	Restarts     int64  `json:"restarts"`
@@ -176,7 +178,8 @@ type Workers struct {
 }
 
 // Add makes p the conversation with one more queue. Of times it keeps the one
-// that tells more: the oldest lease and sign of life, the last error.
+// that says more: the oldest lease and sign of life, the last error. Client
+// stays as it is, for all pools share one.
 func (p *Poller) Add(o Poller) {
 	for _, n := range []struct{ into, from *int64 }{
 		{&p.Receives, &o.Receives}, {&p.EmptyReceives, &o.EmptyReceives}, {&p.Received, &o.Received}, {&p.Deleted, &o.Deleted},
@@ -200,6 +203,11 @@ func (p *Poller) Add(o Poller) {
 	earlier(&p.OldestLease, o.OldestLease)
 	earlier(&p.LastSuccess, o.LastSuccess)
 	earlier(&p.Alive, o.Alive)
+	for _, r := range o.Refused { // two pools may have one on_fail pool
+		if !slices.ContainsFunc(p.Refused, func(x Refusal) bool { return x.Action == r.Action && x.Queue == r.Queue }) {
+			p.Refused = append(slices.Clip(p.Refused), r)
+		}
+	}
 	if o.LastFailure.After(p.LastFailure) {
 		p.LastFailure, p.LastError = o.LastFailure, o.LastError
 	}
@@ -225,7 +233,25 @@ type Poller struct {
 	LastSuccess   time.Time        `json:"last_success,omitzero"`
 	LastFailure   time.Time        `json:"last_failure,omitzero"`
 	LastError     string           `json:"last_error,omitempty"`
+	Refused       []Refusal        `json:"refused,omitempty"` // rights that the queue service refuses now
 	Alive         time.Time        `json:"alive,omitzero"`
+	Client        ClientStats      `json:"client"`
+}
+
+// Refusal is a right on a queue that the queue service refuses now.
+type Refusal struct {
+	Action string    `json:"action"` // for example sqs:SendMessage
+	Queue  string    `json:"queue"`  // name
+	Since  time.Time `json:"since"`
+	Next   time.Time `json:"next"` // no try before
+	Error  string    `json:"error"`
+}
+
+// ClientStats counts the receives and deletes of all pools by how they were made.
+type ClientStats struct {
+	Shortcut int64 `json:"shortcut"` // without the SDK
+	Refused  int64 `json:"refused"`  // of these, answered 401 or 403 and left to the SDK
+	SDK      int64 `json:"sdk"`      // calls that went through the SDK as a whole
 }
 
 // Sender counts what was sent.
@@ -255,8 +281,9 @@ type Task struct {
 	Postponed   uint64       `json:"postponed"`
 	GivenUp     uint64       `json:"given_up"`
 	Abandoned   uint64       `json:"abandoned"`
-	Run         Distribution `json:"run"`   // how long attempts took
-	Delay       Distribution `json:"delay"` // from when it was due to its first attempt
+	Stalled     uint64       `json:"stalled"` // silent task actors, and attempts without an end
+	Run         Distribution `json:"run"`     // how long attempts took
+	Delay       Distribution `json:"delay"`   // from when it was due to its first attempt
 }
 
 // Distribution sums up durations, in seconds. Zero if there were none.

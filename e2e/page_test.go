@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/localsqs"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
@@ -178,6 +181,50 @@ func TestPicturesAndAccessibility(t *testing.T) {
 	b.show("dead")
 	b.click(`.letter button.danger`)
 	b.accessible("a dialog")
+	b.quiet()
+}
+
+// TestThePageNamesTheRightThatIsRefused at the queue that it is about.
+func TestThePageNamesTheRightThatIsRefused(t *testing.T) {
+	queue, err := localsqs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer queue.Close()
+	var denies atomic.Bool
+	denies.Store(true)
+	wire := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("X-Amz-Target"), "DeleteMessage") && denies.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#AccessDenied","message":"User is not authorized to perform: sqs:deletemessage"}`)
+			return
+		}
+		queue.ServeHTTP(w, r)
+	}))
+	defer wire.Close()
+	t.Setenv("AWS_ACCESS_KEY_ID", "local")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
+	s := start(t, func(set *chassis.Settings) {
+		set.Queue.Endpoint, set.Queue.Region, set.Tasks.TaskPool = wire.URL, "us-east-1", "mailer-tasks"
+	})
+	b := browse(t, s.AdminURL())
+	s.send(t, "welcome", "reader@example.org")
+	b.until("refused", b.hasText("#view-overview tbody th", "refused: sqs:DeleteMessage"))
+	b.until("not ready", b.hasText("#status", "ERROR"))
+	for _, look := range []struct {
+		name          string
+		width, height int64
+		theme         string
+	}{{"light", 1360, 900, "light"}, {"dark", 1360, 900, "dark"}, {"phone", 390, 844, "light"}} {
+		b.look(look.width, look.height, look.theme)
+		if eval[bool](b, "width", `document.documentElement.scrollWidth > innerWidth`) {
+			t.Errorf("in %s it is wider than the window", look.name)
+		}
+		b.picture("page-refused-" + look.name)
+		b.accessible("a refused right in " + look.name)
+	}
+	denies.Store(false)
+	b.until("granted again", `![...document.querySelectorAll('#view-overview tbody th')].some((e) => e.textContent.includes('refused'))`)
 	b.quiet()
 }
 

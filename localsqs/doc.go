@@ -22,6 +22,7 @@
 //
 //	New(opts ...Option) (*Server, error)   // Path, Clock, Account, Region, Logger, Strict, Credentials, Hosts, TLS, MaxConnections, AsAWS, NoFsync
 //	(*Server).HTTPClient() *http.Client    // in process; a cancelled ctx and Close end a long poll
+//	WithRecall(ctx, recall) context.Context // of a long poll in process that can be answered early
 //	(*Server).ServeHTTP(w, r)
 //	(*Server).Listen(addr) (url, err)      // loopback, or anywhere with Credentials
 //	(*Server).Shutdown(ctx) error          // ends long polls, waits for calls under way, flushes, unlocks

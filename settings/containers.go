@@ -144,7 +144,7 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 	return ok
 }
 
-// cased is sameCase for a map whose entries so far are those of v. It is false
+// cased is sameCase for a map with the entries of v so far. It is false
 // if an entry could be meant for several keys, which is an error.
 func (d *decoder) cased(n *node, v reflect.Value) (*node, bool) {
 	out, unclear := sameCase(n, mapKeys(v))

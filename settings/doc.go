@@ -51,7 +51,7 @@
 //	Layout.Example                       a commented yaml, toml, json or .env file
 //	Layout.Reference                     a markdown table
 //
-// [Diff] tells two values of a layout apart; package settings/watch reloads
+// [Diff] lists what differs between two values of a layout; package settings/watch reloads
 // with it.
 //
 // # Struct tags
@@ -61,6 +61,7 @@
 //	doc:"what it is"       for Example, Schema, Reference
 //	live:"true"            may change without a restart, see [Diff]
 //	secret:"true"          never shown, nor anything below it; a [Secret] is always one
+//	zeros:"true"           on a string with key:"-": lists the keys that were given as zero
 //	merge:"append"         how a list or map of several sources is joined, see [Merge]
 //
 // Embedded structs without a key are flattened.

@@ -9,7 +9,7 @@ import (
 
 // Env reads the variables of the process' environment that begin with prefix
 // and "_"; see [EnvName] for the rest of the name. PREFIX_NAME_FILE, where the
-// layout knows NAME and not NAME_FILE, names a file whose content, less a byte
+// layout knows NAME and not NAME_FILE, names a file. Its content, less a byte
 // order mark and the line breaks at its end, is the value: so secrets are
 // mounted.
 //
@@ -18,10 +18,10 @@ import (
 // Written whole, it replaces what weaker sources gave. A variable that is
 // set but empty is an empty value, not an absent one.
 //
-// Env leaves alone what Kubernetes makes up for a service whose name begins
-// with the prefix (PREFIX_SERVICE_HOST=10.0.0.1, PREFIX_PORT=tcp://10.0.0.1:80,
-// ...). A value that Kubernetes does not make, such as PREFIX_PORT=2525, is a
-// setting. So is a variable of such a name without the service's other ones.
+// Env leaves alone what Kubernetes makes up for a service with a name that
+// begins with the prefix (PREFIX_SERVICE_HOST=10.0.0.1, PREFIX_PORT=tcp://10.0.0.1:80,
+// ...). A value that Kubernetes does not make, like PREFIX_PORT=2525, is a
+// setting. So is a variable of that form without the service's other ones.
 //
 // Names of variables are in upper case, so an entry of a map is named without
 // its case: PREFIX_LIMITS__EU is the entry EU of a file or a default, if it has

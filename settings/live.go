@@ -3,7 +3,7 @@ package settings
 import "reflect"
 
 // Live returns old with what of new may change without a restart: the fields
-// that are tagged live, and all within such a field. Entries of a map are
+// that are tagged live, and all within one. Entries of a map are
 // compared by their keys; one that only one side has stays as it is in old,
 // unless the map itself is live. T is a struct that can be loaded; of another
 // old comes back. Neither argument is written.

@@ -30,7 +30,7 @@ func Redacted(text string) string {
 }
 
 // password returns the bounds of the password in what follows a "://"; they
-// are equal if there is none.
+// are equal where there is no password.
 func password(rest string) (from, to int) {
 	if end := strings.IndexAny(rest, " \t\r\n\"'<>`"); end >= 0 {
 		rest = rest[:end]

@@ -98,7 +98,7 @@ func TestAURLWithAPasswordIsShownNowhere(t *testing.T) {
 	}
 }
 
-// A URL of which the password alone has changed has changed.
+// A URL with another password alone has changed.
 func TestAPasswordOfAURLThatChangesIsAChange(t *testing.T) {
 	type config struct{ URL *url.URL }
 	at := func(text string) config {

@@ -18,7 +18,7 @@ type Doer interface {
 // before anything was written.
 type plainBody struct {
 	next  Doer
-	short *shortcut // sees each request, once it is complete; nil: there is none
+	short *shortcut // sees each request, once it is complete; nil: requests go past it
 }
 
 func (p plainBody) Do(req *http.Request) (*http.Response, error) {

@@ -11,7 +11,7 @@ import (
 // other than the SDK may never be able to sign for this service.
 type trust struct {
 	wait atomic.Int64  // successes of the SDK to come before the shortcut is taken again; 0 or less: it is taken
-	term atomic.Uint64 // counts refusals, to tell requests from before the latest from later ones
+	term atomic.Uint64 // counts refusals: requests from before the latest have a lower one
 	last atomic.Int64  // what wait was set to by the latest refusal; 0: the shortcut has succeeded since
 
 	mu sync.Mutex

@@ -41,7 +41,7 @@ func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, er
 		s.out.TraceHeader = AWSTraceHeader(s.msg.Trace(""))
 	}
 	if n := Size(s.out.Body, s.out.Attributes); n > MaxSize-Room {
-		return nil, fmt.Errorf("send task %q: the message has %d bytes, it may have %d (SQS takes %d, of which some stay free for a dead letter's reason): put the data elsewhere and send where it is", name, n, MaxSize-Room, MaxSize)
+		return nil, fmt.Errorf("send task %q: the message has %d bytes, it may have %d (SQS takes %d, and some stay free for a dead letter's reason): put the data elsewhere and send where it is", name, n, MaxSize-Room, MaxSize)
 	}
 	return &s.out, nil
 }

@@ -19,7 +19,7 @@ func TestWhenOnCopies(t *testing.T) {
 		{"as asked for", Message{When: day(2026)}, "23/11/26 13:05:00", ""},
 		{"a copy that waits", Message{When: day(2026), NotBefore: day(2027)}, "23/11/27 13:05:00", "2026-11-23T13:05:00Z"},
 		{"its fraction is rounded up", Message{When: day(2026), NotBefore: day(2027).Add(time.Millisecond)}, "23/11/27 13:05:01", "2026-11-23T13:05:00Z"},
-		{"a copy whose wait is over", Message{When: day(2027), NotBefore: day(2026)}, "23/11/27 13:05:00", ""},
+		{"a copy with its wait over", Message{When: day(2027), NotBefore: day(2026)}, "23/11/27 13:05:00", ""},
 		{"a copy that is due", Message{When: day(2026), Due: true}, "23/11/26 13:05:00", ""},
 		{"a wait without a when", Message{NotBefore: day(2027)}, "23/11/27 13:05:00", ""},
 		{"the last year", Message{When: day(2068)}, "23/11/68 13:05:00", ""},

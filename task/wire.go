@@ -45,7 +45,7 @@ const (
 	MaxSize       = 1 << 20          // bytes of a message: body, attribute names, types and values
 	MaxDelay      = 15 * time.Minute // DelaySeconds
 	MaxErrorText  = 1024             // ours: bytes of error text that travel with a message
-	Room          = 1024             // ours: bytes that Encode leaves free, for what a copy or a dead letter says beside the task
+	Room          = 1024             // ours: bytes that Encode leaves free, for what a copy or a dead letter says in addition
 )
 
 // Reasons of a dead letter, in [AttrReason].

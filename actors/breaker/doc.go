@@ -23,7 +23,8 @@
 //     body included; [WithClassifier] and [WithBodyPeek] judge by error, status
 //     and body. Package grpcbreaker guards gRPC.
 //   - By PID ([Breaker.PID]) every actor can send [Call], [Admit], [Report],
-//     [Force], [Reset], [Change], [GetSnapshot] and [GetTransitions].
+//     [Force], [Reset], [Change], [GetSnapshot], [GetTransitions], [Subscribe]
+//     and [Unsubscribe].
 //   - Operators have [Breaker.ForceOpen], [Breaker.ForceClosed],
 //     [Breaker.MetricsOnly], [Breaker.Reset] and [Breaker.SetSettings], and
 //     see [Breaker.State], [Breaker.StateOf], [Breaker.Snapshot],

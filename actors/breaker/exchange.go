@@ -346,7 +346,7 @@ func (x *exchange) fail(err error, req *http.Request) error {
 	return err
 }
 
-// end registers the outcome, if there is none yet, and ends the ctx.
+// end registers the outcome, unless one is registered, and ends the ctx.
 func (x *exchange) end(v Verdict, hold time.Duration) {
 	x.mu.Lock()
 	x.halt()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// unruly is a base whose answers, bodies and errors come at random moments
+// unruly is a base with answers, bodies and errors that come at random moments
 // around the patience of the breaker.
 type unruly struct{}
 

@@ -24,7 +24,7 @@ type (
 		Path string
 		Fn   func(ctx context.Context) error
 		Get  func(ctx context.Context) (any, error) // in place of Fn: its value is in the reply
-		// Ctx carries what belongs to the call, such as the job and the trace, and
+		// Ctx carries what belongs to the call, like the job and the trace, and
 		// cancels it; nil for none. The function's ctx ends with it, with the
 		// breaker, and after request_timeout or what takes its place: see [Breaker.Patience].
 		Ctx context.Context

@@ -44,7 +44,7 @@ func WithPatience(ctx context.Context, d time.Duration) context.Context {
 }
 
 // WithAmbientDeadline names the deadline of a ctx that is not the caller's own
-// for the call, such as the end of a task's attempt, or the zero time. A later
+// for the call, like the end of a task's attempt, or the zero time. A later
 // deadline of the caller's own takes the place of request_timeout; an ambient
 // one does not.
 func WithAmbientDeadline(f func(ctx context.Context) time.Time) Option {
@@ -117,7 +117,7 @@ func below(path, prefix string) bool {
 	return true
 }
 
-// parsePatience reads the setting patience: a list such as /events=none,/reports=2m.
+// parsePatience reads the setting patience: a list like /events=none,/reports=2m.
 func parsePatience(list string) (all []pathPatience, err error) {
 	if strings.TrimSpace(list) == "" {
 		return nil, nil
@@ -132,7 +132,7 @@ func parsePatience(list string) (all []pathPatience, err error) {
 			}
 		}
 		if !found || !strings.HasPrefix(strings.TrimSpace(path), "/") {
-			return nil, fmt.Errorf("patience: %q is no path with a time: want a list such as /events=none,/reports=2m, each time above 0 and at most %v", part, maxTime)
+			return nil, fmt.Errorf("patience: %q is no path with a time: want a list like /events=none,/reports=2m, each time above 0 and at most %v", part, maxTime)
 		}
 		all = append(all, p)
 	}

@@ -382,7 +382,7 @@ func TestFailuresAreClearedWhenBodiesAreClosedUnread(t *testing.T) {
 			down.Store(i%20 == 0)
 			_ = call(c, "/v1", nil)
 			if b.State() != breaker.Closed {
-				t.Fatalf("%v after %d calls, of which %d failed, never two in a row; want closed", b.State(), i+1, i/20+1)
+				t.Fatalf("%v after %d calls, %d of them failed, never two in a row; want closed", b.State(), i+1, i/20+1)
 			}
 		}
 	})

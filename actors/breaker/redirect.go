@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// ErrForeignRedirect is the error of a request whose redirect to another host is
-// forbidden by [WithoutForeignRedirects].
+// ErrForeignRedirect is the error of a request that was redirected to another
+// host against [WithoutForeignRedirects].
 var ErrForeignRedirect = errors.New("circuit breaker: a redirect to another host is forbidden")
 
 // maxRedirects is the limit of http.Client.
@@ -43,7 +43,7 @@ func WithFinder(find func(service string) *Breaker) Option {
 }
 
 // WithCredentialHeaders names further headers that a redirect to another host
-// loses, besides Authorization, Cookie, X-Api-Key, and all with a word such as
+// loses, besides Authorization, Cookie, X-Api-Key, and all with a word like
 // token or secret in their names.
 func WithCredentialHeaders(names ...string) Option {
 	return func(b *Breaker) error {

@@ -26,7 +26,7 @@ type Settings struct {
 	BoundCalls     bool          `key:"bound_calls" live:"true" doc:"end the ctx of Do, Execute and Acquire after request_timeout in every state, default false: only of probes"`
 	CallerDeadline string        `key:"caller_deadline" rule:"optional,oneof=failure|neutral" live:"true" doc:"what a call is that ran into the deadline of the caller's own ctx, default failure"`
 
-	Patience string `key:"patience" live:"true" doc:"request_timeout of single paths and what lies below them, separated by commas, such as /events=none,/reports=2m; it holds for their probes and event streams too, default none"`
+	Patience string `key:"patience" live:"true" doc:"request_timeout of single paths and what lies below them, separated by commas, for example /events=none,/reports=2m; it holds for their probes and event streams too, default none"`
 
 	FailStatus string `key:"fail_status" rule:"optional,nonempty" live:"true" doc:"HTTP status codes that are failures, separated by commas: 503, 5xx, 500-599, or none, default 5xx,429"`
 
@@ -47,7 +47,7 @@ type Settings struct {
 	Ramp        time.Duration `key:"ramp" rule:"min=0s" live:"true" doc:"time over which a recovered entry admits a growing share of its calls before it closes, default 0: closes at once"`
 
 	HealthURL      string        `key:"health_url" live:"true" doc:"URL, or path at the service, that the breaker itself calls while the service entry is open, default none"`
-	HealthInterval time.Duration `key:"health_interval" rule:"optional,positive" live:"true" doc:"time between two such calls, default 1s"`
+	HealthInterval time.Duration `key:"health_interval" rule:"optional,positive" live:"true" doc:"time between two of these calls, default 1s"`
 
 	Blame       string        `key:"blame" rule:"optional,oneof=deepest|all" live:"true" doc:"who takes a failure in half-open: the deepest entry known to be bad alone, or every entry, default deepest"`
 	MaxEntries  int           `key:"max_entries" rule:"optional,min=1,max=1000000" live:"true" doc:"most entries of paths in a service; past it the parents alone take the failures, default 1000"`

@@ -18,7 +18,7 @@ type term struct {
 const slotGrace = time.Second
 
 // term returns how long a call to path may hold a slot. An exchange is timed: it
-// knows whose time passes, and settles its probe itself.
+// knows which side's time passes, and settles its probe itself.
 func (b *Breaker) term(w patience, set *config, timed bool) term {
 	switch {
 	case timed:

@@ -18,7 +18,7 @@ func (b *Breaker) Client() *http.Client {
 
 // Transport guards base (nil for http.DefaultTransport): every request to the
 // breaker's service is a call to its URL's path; requests to other services,
-// such as one that a redirect leads to, are guarded by their own breaker where
+// like one that a redirect leads to, are guarded by their own breaker where
 // [WithFinder] knows one, and else pass through unguarded.
 //
 // A refusal is an [*OpenError] (within the *url.Error of an http.Client). A

@@ -17,7 +17,7 @@ type blocked struct {
 	jobs, healthy atomic.Int64
 }
 
-// limits runs f with a pool of eight workers whose task job takes one second.
+// limits runs f with a pool of eight workers and a task job of one second.
 func limits(t *testing.T, job []task.Policy, f func(b *blocked)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 )
 
 // What the queues of a pool say of themselves: its own, that of its dead
-// letters, those of its tasks' on_fail. Somebody else may have made them, and
+// letters, those of its tasks' on_fail. Other programs may have made them, and
 // their attributes decide what becomes of a message.
 
 // DeadLetterRetention is how long a new queue of dead letters keeps them: 14

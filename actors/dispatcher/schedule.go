@@ -54,7 +54,7 @@ func (t timing) early() bool {
 }
 
 // counted returns the receives of the copy that were no postponements of ours,
-// and the time since the first of them. A standard queue's copy has only such,
+// and the time since the first of them. A standard queue's copy has only these,
 // for it is renewed when it is due; on a FIFO queue each twelve hours until
 // it was due took one.
 func (t timing) counted(now time.Time) (receives int, age time.Duration) {

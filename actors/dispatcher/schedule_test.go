@@ -6,7 +6,7 @@ import (
 )
 
 // TestAFailureJustBeforeATaskIsDueIsNotTakenForAPostponement: the decision to
-// run comes a little after the receive, whose time SQS tells in milliseconds;
+// run comes a little after the receive, and SQS gives that in milliseconds;
 // whichever side of a second the two are, what ran at its first delivery must
 // not look postponed at its second, or its failure would be forgotten.
 func TestAFailureJustBeforeATaskIsDueIsNotTakenForAPostponement(t *testing.T) {

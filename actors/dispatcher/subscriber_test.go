@@ -23,7 +23,7 @@ func (l *listening) Receive(c actor.Context) {
 		l.mu.Lock()
 		l.events = append(l.events, e)
 		l.mu.Unlock()
-		e.Task = "changed by a subscriber" // nobody else is to see that
+		e.Task = "changed by a subscriber" // no other subscriber is to see that
 	}
 }
 

@@ -457,7 +457,7 @@ func TestARunningExecutionIsSignalledByItsExecID(t *testing.T) {
 			t.Errorf("a function was signalled: %d, %v", n, err)
 		}
 		if n, err := r.client.Signal(r.ctx(), "", "finish"); n != 0 || err == nil {
-			t.Errorf("nobody was named: %d, %v", n, err)
+			t.Errorf("no exec_id was given: %d, %v", n, err)
 		}
 		if n, err := r.client.Signal(r.ctx(), out.ExecID, "finish"); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)

@@ -63,7 +63,7 @@ type (
 	DeadLetter struct {
 		To      *actor.PID // nil: an answer to a question without a sender
 		Message any
-		Sender  *actor.PID // nil if there is none
+		Sender  *actor.PID // nil: the message had no sender
 		At      time.Time
 	}
 )

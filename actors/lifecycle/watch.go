@@ -119,7 +119,7 @@ func (w *Watch) Counts() Counts {
 	}
 }
 
-// Props returns props whose actors publish [Started].
+// Props returns props by which each instance of an actor publishes [Started].
 func (w *Watch) Props(props *actor.Props) *actor.Props {
 	return props.Clone(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, m *actor.MessageEnvelope) {

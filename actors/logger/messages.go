@@ -11,7 +11,7 @@ type Message interface{ loggerMessage() }
 
 // The messages.
 type (
-	// Reopen makes the descriptors of files anew, after a rotation. It goes
+	// Reopen opens the files again, after a rotation. It goes
 	// to the PID that Start returns.
 	Reopen struct{}
 

@@ -30,7 +30,7 @@ var ErrInvalidMessage = errors.New("poller: not a message that SQS takes")
 type TooLargeError struct {
 	Pool  string
 	Bytes int // of the message: body, and attributes' names, types and values
-	Room  int // to be kept free beside them: see Outgoing.Room
+	Room  int // to be kept free in addition: see Outgoing.Room
 	Most  int // that the queue takes, its MaximumMessageSize
 }
 

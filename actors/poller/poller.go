@@ -28,7 +28,7 @@ type Config struct {
 	// hurry, when what a receive brings may stay invisible until its lease is
 	// over. An orderly end is a Drain. nil: it never ends.
 	Context context.Context
-	// Recall makes a ctx for a receive whose long poll is answered, with what it
+	// Recall makes a ctx for a receive. Its long poll is answered, with what it
 	// has got, once the channel is closed, as a Drain does. The embedded queue
 	// can do that. nil: a Drain waits for the receives under way, for AWS leaves
 	// what an aborted one was given invisible.

@@ -23,7 +23,7 @@ const (
 // Refusal is a right that the queue service refuses. It is forgotten when the
 // action works, or after a quarter of an hour in which nothing asked for it.
 type Refusal struct {
-	Action string    `json:"action"` // such as sqs:SendMessage
+	Action string    `json:"action"` // for example sqs:SendMessage
 	Queue  string    `json:"queue"`  // name or URL
 	Since  time.Time `json:"since"`
 	Next   time.Time `json:"next"` // no try before
@@ -50,7 +50,7 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // isDenied reports whether the service refuses the right, or the credentials,
-// for a request: trying it again helps only after somebody has changed that.
+// for a request: trying it again helps only after that has been changed.
 func isDenied(err error) bool {
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusForbidden {
@@ -114,8 +114,7 @@ func (r *refusals) worked(action, queue string) bool {
 	return true
 }
 
-// barred returns the refusal because of which an action is not tried at now, or
-// nil.
+// barred returns the refusal that bars an action now, or nil.
 func (r *refusals) barred(action, queue string, now time.Time) *Refusal {
 	if i := r.find(action, queue); i >= 0 && now.Before(r.all[i].Next) {
 		return r.all[i]

@@ -64,7 +64,7 @@ func TestASettleThatNeedsARefusedRightIsTriedEverMoreRarely(t *testing.T) {
 	})
 }
 
-// Where a delete is refused each copy would stay beside its original.
+// Where a delete is refused each copy would stay along with its original.
 func TestNoCopyIsSentOfAMessageThatCannotBeDeleted(t *testing.T) {
 	for name, answer := range map[string]func() (*http.Response, error){
 		"refused": func() (*http.Response, error) { return denied("deletemessage") },

@@ -52,9 +52,9 @@ type senderOptions struct {
 // SenderOption changes how a [Sender] works.
 type SenderOption func(*senderOptions)
 
-// SenderEnsure says what to do about a pool whose queue is not there: f is
-// asked by its name. By default that is an error, [ErrNoQueue], so that a
-// mistake in a name makes no queue that nobody reads.
+// SenderEnsure says what to do about a pool without a queue: f is asked by its
+// name. By default that is an error, [ErrNoQueue], and a mistake in a
+// name makes no queue without a reader.
 func SenderEnsure(f func(pool string) EnsureOptions) SenderOption {
 	return func(o *senderOptions) { o.ensure = f }
 }

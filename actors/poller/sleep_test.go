@@ -14,8 +14,8 @@ import (
 	"github.com/sambatech/chassis/sqsclient"
 )
 
-// A machine that sleeps for longer than a lease must not run a task on beside
-// the process that has taken it over (cert-manager/cert-manager#8464 is the
+// A machine that sleeps for longer than a lease must not run a task on
+// while another process has taken it over (cert-manager/cert-manager#8464 is the
 // same of another lease).
 func TestALeaseThatEndedWhileTheMachineSleptIsLostAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ const MaxWeight = 1000
 // Epoch is that of the sender's last [Join]: what comes of an earlier one is
 // not heeded, on either side.
 type (
-	// Join makes a pool known, or begins anew: what it had before is free
+	// Join makes a pool known, or starts it over: what it had before is free
 	// again. To gets the answers.
 	Join struct {
 		Pool  string

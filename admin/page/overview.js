@@ -75,12 +75,18 @@ export const overview = {
 };
 
 function queues(s, app) {
-  list(parts.queues, s.queues ?? [], (q) => q.name,
+  const refused = s.workers?.poller.refused ?? [];
+  const own = s.queues ?? [];
+  const others = [...new Set(refused.map((r) => r.queue))].filter((name) => !own.some((q) => q.name === name)); // those of an on_fail task's
+  list(parts.queues, [...own, ...others.map((name) => ({ name, foreign: true }))], (q) => q.name,
     (q) => h('tr', {}, h('th', { scope: 'row' }, h('span', {}, q.name), ' ', h('span', { class: 'dim small' })), ...['Visible', 'In flight', 'Delayed', 'Oldest'].map((label) => h('td', { class: 'num', 'data-label': label }))),
     (tr, q) => {
-      text(tr.children[0].children[1], q.error ? q.error : q.missing ? 'not made yet' : q.role === 'dead' ? 'dead letters' : 'tasks');
-      attr(tr.children[0].children[1], 'class', q.error ? 'bad-text small' : 'dim small');
-      const unknown = q.error || q.missing;
+      const rights = refused.filter((r) => r.queue === q.name);
+      const barred = rights.length > 0 && `refused: ${rights.map((r) => r.action).join(', ')}`;
+      text(tr.children[0].children[1], barred || (q.error ? q.error : q.missing ? 'not made yet' : q.role === 'dead' ? 'dead letters' : 'tasks'));
+      attr(tr.children[0].children[1], 'class', barred || q.error ? 'bad-text small' : 'dim small');
+      attr(tr.children[0], 'title', rights.map((r) => `${r.action} since ${clock(r.since)}, next try at ${clock(r.next)}: ${r.error}`).join('\n') || null);
+      const unknown = q.error || q.missing || q.foreign;
       [q.visible, q.in_flight, q.delayed].forEach((n, i) => text(tr.children[i + 1], unknown ? '–' : number(n)));
       text(tr.children[4], q.oldest_age_seconds === undefined ? '–' : duration(q.oldest_age_seconds));
       attr(tr, 'title', q.at ? `as of ${ago(q.at, app.now())} ago` : null);
@@ -112,6 +118,7 @@ function workers(s, app) {
     ['oldest', 'Oldest lease', p.oldest_lease ? ago(p.oldest_lease, app.now()) : '–'],
     ['success', 'Queue last answered', p.last_success ? `${ago(p.last_success, app.now())} ago` : 'never'],
     ['lost', 'Leases lost', number(p.lost)],
+    ['stalled', 'Stalled', number(w.stalled)],
   ], (f) => f[0],
   (f) => h('div', { 'data-kind': f[0] }, h('dt', {}, f[1]), h('dd', {})),
   (el, f) => text(el.lastChild, f[2]));

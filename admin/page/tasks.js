@@ -34,6 +34,8 @@ export const tasks = {
       attr(tr.children[3], 'title', t.panicked ? `${number(t.panicked)} of them panics` : null);
       attr(tr.children[4], 'title', `${number(t.waits)} in place, ${number(t.given_back)} given back to the queue, ${number(t.postponed)} postponed to their time`);
       attr(tr.children[5], 'data-tone', t.given_up ? 'bad' : null);
+      text(tr.querySelector('.stalls'), t.stalled ? ` · ${number(t.stalled)} stalled` : '');
+      attr(tr.querySelector('.stalls'), 'title', t.stalled ? 'attempts that did not move: silent task actors, and attempts without an end; the log names them' : null);
       tr.querySelector('.pill').hidden = !t.paused;
       text(tr.querySelector('button'), t.paused ? 'Resume' : 'Pause');
       attr(tr.querySelector('button'), 'aria-label', `${t.paused ? 'Resume' : 'Pause'} ${t.name}`);
@@ -45,7 +47,7 @@ export const tasks = {
 function row(t) {
   const tr = h('tr', {});
   const note = t.registered ? `gives up after ${plural(t.max_failures, 'failure')}` : 'not registered here';
-  tr.append(h('th', { scope: 'row' }, h('span', { class: 'strong' }, t.name || 'no name'), ' ', pill('paused'), h('div', { class: 'dim small' }, note)),
+  tr.append(h('th', { scope: 'row' }, h('span', { class: 'strong' }, t.name || 'no name'), ' ', pill('paused'), h('div', { class: 'dim small' }, note, h('span', { class: 'stalls bad-text' }))),
     ...columns.slice(1, -1).map((c, i) => h('td', { class: 'num', 'data-label': i === 6 ? 'Run p99' : i === 8 ? 'Delay p99' : c })),
     h('td', { class: 'num' }, h('button', { type: 'button', class: 'small', onclick: () => steer(t.name, tr._task.paused) }, 'Pause')));
   return tr;

@@ -63,7 +63,7 @@ func (a *app) encodeJSON(v any, how func(*json.Encoder)) error {
 	return err
 }
 
-// escaped writes what is unsafe in a JSON text as escapes. Such characters stand
+// escaped writes what is unsafe in a JSON text as escapes. Those characters stand
 // in strings alone; line breaks stand between values.
 func escaped(text string) string {
 	var b strings.Builder

@@ -151,9 +151,12 @@ func (c *canvas) workers(s *admin.State, before *glance) {
 	}
 	c.line(piece{"WORKERS ", c.paint.head}, c.state(status, 0), piece{fmt.Sprintf("  %s %d/%d running  %d waiting  %d queued  %s received/s",
 		bar(w.Running, w.Workers), w.Running, w.Workers, w.Waiting, w.Queued, received), nil})
-	if w.Abandoned+w.LostLeases+w.SettleFailed+w.Restarts+w.Poller.Throttles > 0 {
-		c.line(piece{fmt.Sprintf("  %d abandoned  %d leases lost  %d not settled  %d restarts  %d throttled",
-			w.Abandoned, w.LostLeases, w.SettleFailed, w.Restarts, w.Poller.Throttles), c.paint.warn})
+	if w.Abandoned+w.Stalled+w.LostLeases+w.SettleFailed+w.Restarts+w.Poller.Throttles > 0 {
+		c.line(piece{fmt.Sprintf("  %d abandoned  %d stalled  %d leases lost  %d not settled  %d restarts  %d throttled",
+			w.Abandoned, w.Stalled, w.LostLeases, w.SettleFailed, w.Restarts, w.Poller.Throttles), c.paint.warn})
+	}
+	for _, r := range w.Poller.Refused {
+		c.line(piece{fmt.Sprintf("  %s on %s is refused for %s: %s", r.Action, r.Queue, ago(s.At.Sub(r.Since).Seconds()), r.Error), c.paint.warn})
 	}
 	if w.Poller.LastError != "" {
 		c.line(piece{fmt.Sprintf("  %s ago: %s", ago(s.At.Sub(w.Poller.LastFailure).Seconds()), w.Poller.LastError), c.paint.warn})

@@ -33,8 +33,8 @@ func layout() (*settings.Layout, error) { return settings.LayoutOf(chassis.Defau
 
 func (a *app) settingsCheck() *cobra.Command {
 	return &cobra.Command{
-		Use: "check [FILE...]", Short: "Tell every mistake, with its place; exit code 3 if there is one",
-		Long: "Tell every mistake, with its file, line and column, for CI and editors; the exit code is 3 if there is one.\n" +
+		Use: "check [FILE...]", Short: "Report every mistake, with its place; exit code 3 if there is one",
+		Long: "Report every mistake, with its file, line and column, for CI and editors; the exit code is 3 if there is one.\n" +
 			"Top-level keys that are not the chassis' are named, and not looked at.\n" + filesHelp,
 		RunE: runs(func(_ context.Context, files []string) error {
 			_, err := chassis.LoadSettings(sources(files)...)

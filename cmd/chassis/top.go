@@ -109,7 +109,7 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 
 // trustAddress asks before the token of the environment goes to an address that
 // a file of the working directory gives: a folder that was downloaded may have
-// such a file. Nothing is asked where address and token come from one place.
+// one. Nothing is asked where address and token come from one place.
 func (a *app) trustAddress(s *chassis.Settings) error {
 	outside, err := chassis.LoadSettings(settings.Env("CHASSIS"))
 	if err != nil || outside.Admin.Token.IsZero() || outside.Admin.Listen == s.Admin.Listen {

@@ -15,7 +15,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// A task is given up; nobody looks at the dead letters for four days and an hour.
+// A task is given up; the dead letters are not looked at for four days and an hour.
 // Right: it is there; the dead pool is made with SQS's longest retention, 14 days, unless a setting says otherwise.
 func TestDeadLettersAreGoneAfterFourDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestDeadLettersAreGoneAfterFourDays(t *testing.T) {
 	})
 }
 
-// The cause is mended, and the operator redrives the dead pool in the AWS console (StartMessageMoveTask).
+// The cause is removed, and the operator redrives the dead pool in the AWS console (StartMessageMoveTask).
 // Right: what comes back with a reason of the chassis on it begins with a fresh budget: it runs once and is done.
 func TestDeadLettersRedrivenBySQSAreGivenUpWithoutARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -49,9 +49,9 @@ func TestDeadLettersRedrivenBySQSAreGivenUpWithoutARun(t *testing.T) {
 		const arn = "arn:aws:sqs:us-east-1:000000000000:test-tasks"
 		queueOf(t, sys.Queue, "test-tasks_dead", nil)
 		queueOf(t, sys.Queue, "test-tasks", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + arn + `_dead","maxReceiveCount":1000}`})
-		ran, mended := 0, false
+		ran, repaired := 0, false
 		chassis.Handle(sys.System, doomed, func(context.Context, task.Job[payload]) error {
-			if ran++; !mended {
+			if ran++; !repaired {
 				return errBroken
 			}
 			return nil
@@ -60,7 +60,7 @@ func TestDeadLettersRedrivenBySQSAreGivenUpWithoutARun(t *testing.T) {
 		begin(t, sys)
 		pass(time.Hour)
 		sys.AssertDead(id, task.ReasonExhausted)
-		ran, mended = 0, true
+		ran, repaired = 0, true
 		move := &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(arn + "_dead"), DestinationArn: aws.String(arn)}
 		if _, err := queueClient(t, sys.Queue).StartMessageMoveTask(t.Context(), move); err != nil {
 			t.Fatal(err)
@@ -79,9 +79,9 @@ func TestMostDeadLettersOfAFIFOGroupAreNotListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys := chassistest.New(t, quietly("critical", onPool("test.fifo")))
 		a, b := task.Define[payload]("a", task.MaxFailures(1)), task.Define[payload]("b", task.MaxFailures(1))
-		mended := false
+		repaired := false
 		fails := func(context.Context, task.Job[payload]) error {
-			if mended {
+			if repaired {
 				return nil
 			}
 			return errBroken
@@ -96,7 +96,7 @@ func TestMostDeadLettersOfAFIFOGroupAreNotListed(t *testing.T) {
 			chassistest.Send(sys, def, payload{N: i}, task.Group("customer-1"))
 		}
 		sys.RunUntilIdle()
-		walk := func(each func(*chassis.DeadLetter) error) (seen int, told error) {
+		walk := func(each func(*chassis.DeadLetter) error) (seen int, reported error) {
 			for d, err := range sys.DeadLetters(t.Context()) {
 				if err != nil {
 					return seen, err
@@ -113,7 +113,7 @@ func TestMostDeadLettersOfAFIFOGroupAreNotListed(t *testing.T) {
 		}
 		pass(time.Minute)
 		back := 0
-		mended = true
+		repaired = true
 		_, err := walk(func(d *chassis.DeadLetter) error {
 			if d.Name != "a" {
 				return nil

@@ -60,7 +60,7 @@ func (p *tap) Do(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// count is how many requests there were, of all operations whose name begins so.
+// count is how many requests there were, of all operations with a name that begins so.
 func (p *tap) count(operation string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +81,7 @@ func refused(r *http.Request, right string) *http.Response {
 		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
 
-// tapped is a service on base's queue whose requests go through a tap.
+// tapped is a service on base's queue; its requests go through a tap.
 func tapped(t *testing.T, base *chassistest.System, p *tap, opts ...chassistest.Option) *chassistest.System {
 	t.Helper()
 	p.next = base.Queue.HTTPClient()
@@ -92,7 +92,7 @@ func tapped(t *testing.T, base *chassistest.System, p *tap, opts ...chassistest.
 	return chassistest.New(t, append([]chassistest.Option{chassistest.Beside(base), chassistest.Options(chassis.WithSQS(client))}, opts...)...)
 }
 
-// quietly sets what a service logs at least, beside other settings.
+// quietly sets what a service logs at least, and other settings.
 func quietly(level logger.Level, change ...func(*chassis.Settings)) chassistest.Option {
 	return chassistest.Settings(func(s *chassis.Settings) {
 		s.Log.Level = level

@@ -87,7 +87,7 @@ func TestDebiansBoto3(t *testing.T) {
 func TestDebiansCLI(t *testing.T) {
 	const cli = "/usr/bin/aws"
 	if os.Getenv("AWS_CLI_WALK") == "" {
-		t.Skip("AWS_CLI_WALK is not set: Debian's AWS CLI, whose 22 calls take a while, is not checked")
+		t.Skip("AWS_CLI_WALK is not set: Debian's AWS CLI is not checked, for its 22 calls take a while")
 	}
 	out, err := exec.Command(cli, "--version").Output()
 	if err != nil || !strings.HasPrefix(string(out), "aws-cli/2.9.") {

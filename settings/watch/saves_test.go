@@ -252,17 +252,17 @@ func (s *savedWatch) only(allowed ...string) {
 	}
 }
 
-// told checks that a loss was told, and none twice.
+// told checks that a loss was reported, and not twice.
 func (s *savedWatch) told(want bool) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if (len(s.lost) > 0) != want {
-		s.t.Errorf("told were %q", s.lost)
+		s.t.Errorf("the losses reported are %q", s.lost)
 	}
 	for i := 1; i < len(s.lost); i++ {
 		if s.lost[i] == s.lost[i-1] {
-			s.t.Errorf("told twice: %q", s.lost)
+			s.t.Errorf("reported twice: %q", s.lost)
 		}
 	}
 }

@@ -81,8 +81,8 @@ func judge(held, seen contents) (wholeness, *Lost) {
 	return whole, nil
 }
 
-// Lost is the error of an update whose values stay as they were, for a file no
-// longer gives what it gave when they were read: it is missing or empty, or is
+// Lost is the error of an update that leaves the values as they were, for a file
+// no longer gives what it gave when they were read: it is missing or empty, or is
 // being written.
 type Lost struct {
 	File    string        // absolute path

@@ -226,7 +226,7 @@ func (w *stream) await(waits bool) {
 }
 
 // SendMsg implements grpc.ClientStream. Its io.EOF says that RecvMsg has the
-// error; any other is of this client, such as a message that cannot be encoded.
+// error; any other is of this client, for example a message that cannot be encoded.
 func (w *stream) SendMsg(m any) error {
 	err := w.ClientStream.SendMsg(m)
 	if err != nil && err != io.EOF {

@@ -71,7 +71,7 @@ func hang(_ string, r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// tapped is a service on base's queue whose requests go through a tap.
+// tapped is a service on base's queue; its requests go through a tap.
 func tapped(t *testing.T, base *chassistest.System, p *tap, opts ...chassistest.Option) *chassistest.System {
 	t.Helper()
 	p.next = base.Queue.HTTPClient()

@@ -17,7 +17,7 @@ import (
 
 // A NAT between worker and queue forgets a connection that was silent for 8 s: the answers of longer polls are lost. A task about each minute.
 // Each lost delivery was a failure of a task that had not run: with MaxFailures(1) 21 of 100 became dead letters (bbc/sqs-consumer#137, aws/aws-sdk-js#367).
-// Right: no task is given up that has not begun to run; every task runs. (Once it polls shorter after such time-outs, few are late.)
+// Right: no task is given up that has not begun to run; every task runs. (Once it polls shorter after these time-outs, few are late.)
 func TestTasksThatNeverRanAreDeadLettersBehindANAT(t *testing.T) {
 	for _, most := range []int{1, 3} {
 		t.Run(fmt.Sprintf("MaxFailures(%d)", most), func(t *testing.T) {

@@ -203,7 +203,7 @@ func (m *model) handle(t *rapid.T) (x *modelMessage, handle string, latest bool)
 		}
 	}
 	if len(list) == 0 {
-		return nil, "", false // an action that skips itself fails a fuzz target whose input draws nothing else
+		return nil, "", false // an action that skips itself fails a fuzz target if its input draws nothing else
 	}
 	x = rapid.SampledFrom(list).Draw(t, "message")
 	i := rapid.IntRange(0, len(x.handles)-1).Draw(t, "handle")
