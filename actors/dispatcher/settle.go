@@ -82,6 +82,9 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 		d.log.WarnContext(e.logContext(), "a message could not be settled: it will be delivered again", "error", m.Err,
 			"message_id", e.messageID)
 		d.emit(SettleFailed, e, func(ev *Event) { ev.Error = m.Err.Error() })
+		if e.fate != undecided {
+			d.memories.keep(e.messageID, e.memory(e.fate))
+		}
 	} else {
 		d.emit(SettledWell, e, nil)
 	}
