@@ -93,8 +93,8 @@ func (d *dispatcher) recall(e *execution, now time.Time) fate {
 	return m.fate
 }
 
-// remember keeps what is known of a message that a restart of the dispatcher breaks
-// off. It is released at once. A run that was broken off is a silent end, or a task
+// remember keeps what is known of a message that a restart of the dispatcher or a
+// lost lease breaks off. A run that a restart broke off is a silent end, or a task
 // that stops its dispatcher would do that for ever.
 func (d *dispatcher) remember(e *execution) {
 	switch {

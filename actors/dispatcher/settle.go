@@ -158,9 +158,11 @@ func (d *dispatcher) onLeaseLost(m *poller.LeaseLost) {
 	case running:
 		d.interrupt(e.cur, ErrLeaseLost)
 	case waiting:
+		d.remember(e)
 		d.unhold(e)
 		d.drop(e)
 	case queued:
+		d.remember(e)
 		d.unqueue(e)
 		d.drop(e)
 	}
