@@ -96,6 +96,10 @@ func (s *System) eachLane(f func(*lane, *running) [2]string) [][2]string {
 func (l *lane) queueFault(ctx context.Context, p poller.Stats) string {
 	if len(p.Refused) > 0 {
 		r := p.Refused[0]
+		if r.Away {
+			return fmt.Sprintf("%s on %s fails since %s: see that the queue is there and works: %s",
+				r.Action, r.Queue[strings.LastIndexByte(r.Queue, '/')+1:], r.Since.UTC().Format(time.RFC3339), r.Error)
+		}
 		return fmt.Sprintf("the queue service refuses %s on %s since %s: allow it in the policy of this service's role: %s",
 			r.Action, queueName(r.Queue), r.Since.UTC().Format(time.RFC3339), r.Error)
 	}

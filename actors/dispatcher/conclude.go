@@ -92,6 +92,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	d.note(e, a, out)
 	if e.lost {
 		if out.kind == outDone { // perhaps the handle still works
+			e.fate = ended
 			d.settle(e, &poller.Settle{Lease: e.lease})
 			return nextFinished
 		}
@@ -121,6 +122,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	verdict.wait = d.noteLimits(e, out, verdict, now)
 	switch verdict.kind {
 	case finish:
+		e.fate = ended
 		d.settle(e, &poller.Settle{Lease: e.lease})
 		return nextFinished
 	case hold:

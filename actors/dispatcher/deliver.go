@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"strings"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -39,19 +38,26 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 }
 
 func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
-	e.entry = d.registry[e.msg.Name]
-	known := e.entry != nil
-	if known {
+	if e.entry = d.registry[e.msg.Name]; e.entry != nil {
 		e.ledger.max = e.entry.spec.MaxFailures
 	} else {
 		e.entry = d.stranger
 	}
-	e.ledger.silent = max(e.msg.Silent+d.silentEnds(e, now), d.broken[e.messageID])
-	delete(d.broken, e.messageID)
+	e.ledger.silent = e.msg.Silent + d.silentEnds(e, now)
+	known := d.recall(e, now)
 	if d.ordered {
 		d.join(e)
 	}
-	if d.drain != nil {
+	switch {
+	case known == ended:
+		e.fate = ended
+		d.settle(e, &poller.Settle{Lease: e.lease})
+		return
+	case known == givenUp:
+		d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = e.reason, e.msg.LastError })
+		d.conclusion(e)
+		return
+	case d.drain != nil:
 		d.giveBackUnrun(e, 0)
 		return
 	}
@@ -115,20 +121,6 @@ func (d *dispatcher) timing(e *execution) timing {
 func (d *dispatcher) silentEnds(e *execution, now time.Time) int {
 	receives, age := d.timing(e).counted(now)
 	return deliveries{receives: receives, age: age, lease: e.asked, other: d.UnknownTasksDelay}.silentEnds()
-}
-
-// mostBroken bounds what is remembered of restarts: a message that does not come
-// back to this process is never asked for.
-const mostBroken = 10_000
-
-// noteBroken counts a silent end of an execution that a restart of the dispatcher
-// broke off. It is released at once, and by the queue's word that costs nothing; so
-// a task that stops its dispatcher would do that for ever.
-func (d *dispatcher) noteBroken(e *execution) {
-	if len(d.broken) >= mostBroken {
-		clear(d.broken)
-	}
-	d.broken[strings.Clone(e.messageID)] = e.ledger.silent + 1 // the id is a part of the whole message
 }
 
 // clockSlack is the difference of two clocks that is not worth a correction.

@@ -92,7 +92,7 @@ type core struct {
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	skew           time.Duration                     // of the queue's clock against ours
-	broken         map[string]int                    // silent ends of what ran while the dispatcher was restarted, by message id
+	memories       memories                          // by message id
 	paused         bool
 	drain          *drain
 	permits        permits
@@ -106,7 +106,7 @@ func newCore(cfg Config) *core {
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
-		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, broken: map[string]int{},
+		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
 		create: cfg.Create, found: map[string]bool{},
 	}
 	if c.deadPool == "" {
@@ -364,8 +364,8 @@ func (d *dispatcher) leaveFor(cause error) {
 func (d *dispatcher) leave(cause error) {
 	for _, e := range d.execs {
 		e.disarm()
+		d.remember(e)
 		if a := e.cur; a != nil {
-			d.noteBroken(e)
 			d.release(a)
 			a.cancel(cause)
 			a.forsake()

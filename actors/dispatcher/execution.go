@@ -44,15 +44,18 @@ type execution struct {
 	receives int    // of this copy, this one and postponements included
 	entry    *entry // nil for an unknown name
 	ledger   ledger
-	before   int      // attempts before this delivery, as far as is known
-	runs     int      // attempts of this delivery that have ended
-	suspect  bool     // to run isolated, and not seen to run yet
-	mark     uint64   // suspect: settles that were under way when it came up
-	parked   bool     // waited for its task's turn
-	claimed  bool     // has its part of the task's concurrency, where that is the process's
-	lost     bool     // the lease
-	returned bool     // given back, not ended: FIFO followers must not run before it
-	forced   *outcome // an operator's, takes the place of the attempt's
+	before   int       // attempts before this delivery, as far as is known
+	runs     int       // attempts of this delivery that have ended
+	suspect  bool      // to run isolated, and not seen to run yet
+	mark     uint64    // suspect: settles that were under way when it came up
+	parked   bool      // waited for its task's turn
+	claimed  bool      // has its part of the task's concurrency, where that is the process's
+	lost     bool      // the lease
+	returned bool      // given back, not ended: FIFO followers must not run before it
+	forced   *outcome  // an operator's, takes the place of the attempt's
+	fate     fate      // what its settle is to make of it
+	reason   string    // why it was given up
+	rest     time.Time // end of the wait of a copy; zero: the message's own times say
 
 	phase phase
 	since time.Time // of the phase

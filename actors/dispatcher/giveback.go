@@ -23,6 +23,7 @@ func (d *dispatcher) hide(e *execution, wait time.Duration) {
 func (d *dispatcher) reissue(e *execution, wait time.Duration) {
 	d.noteGivenBack(e, wait, "copied")
 	longest := longestDelay(d.retention())
+	e.rest = time.Now().Add(wait)
 	if wait > longest {
 		e.msg.NotBefore, e.msg.Due = time.Now().Add(wait), false
 	}
@@ -64,6 +65,7 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 		d.keepWhole(e, wait, size, limit)
 		return
 	}
+	e.fate = copied
 	d.settle(e, &poller.Settle{Lease: e.lease, Send: []poller.Outgoing{{
 		Body: e.msg.Body, Attributes: attrs, Delay: min(ceilSecond(max(wait, 0)), longestDelay(d.retention())), GroupID: e.groupID, TraceHeader: e.traceHeader,
 	}}})
@@ -96,11 +98,20 @@ func (d *dispatcher) keepWhole(e *execution, wait time.Duration, size, limit int
 // dead letter, sent before it is deleted.
 func (d *dispatcher) giveUp(e *execution, reason string, err error) {
 	e.entry.meter.givenUp.Add(1)
-	e.record()
-	e.msg.LastError, e.msg.Failures, e.msg.Attempts = task.ErrorText(err.Error()), e.ledger.failures, e.attempts()
+	e.msg.LastError = task.ErrorText(err.Error())
 	d.log.ErrorContext(e.logContext(), "task given up", "reason", reason, "failures", e.ledger.failures, "max_failures", e.ledger.max,
 		"silent_ends", e.ledger.silent, "error", err, "message_id", e.messageID)
 	d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = reason, err.Error() })
+	e.reason = reason
+	d.conclusion(e)
+}
+
+// conclusion sends what a message that is given up leaves behind, and deletes it.
+func (d *dispatcher) conclusion(e *execution) {
+	reason := e.reason
+	e.fate = givenUp
+	e.record()
+	e.msg.Attempts = e.attempts()
 	settle := &poller.Settle{Lease: e.lease}
 	target := e.entry.spec.OnFail
 	switch {

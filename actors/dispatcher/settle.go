@@ -82,6 +82,9 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 		d.log.WarnContext(e.logContext(), "a message could not be settled: it will be delivered again", "error", m.Err,
 			"message_id", e.messageID)
 		d.emit(SettleFailed, e, func(ev *Event) { ev.Error = m.Err.Error() })
+		if e.fate != undecided {
+			d.memories.keep(e.messageID, e.memory(e.fate))
+		}
 	} else {
 		d.emit(SettledWell, e, nil)
 	}
@@ -155,9 +158,11 @@ func (d *dispatcher) onLeaseLost(m *poller.LeaseLost) {
 	case running:
 		d.interrupt(e.cur, ErrLeaseLost)
 	case waiting:
+		d.remember(e)
 		d.unhold(e)
 		d.drop(e)
 	case queued:
+		d.remember(e)
 		d.unqueue(e)
 		d.drop(e)
 	}

@@ -70,21 +70,3 @@ func TestSuspectsComeAgainAtAboutTheirTurn(t *testing.T) {
 		t.Errorf("a pause of %v after a suspect that ended at once", got)
 	}
 }
-
-// TestATaskThatRestartsItsDispatcherIsCounted: what it broke off is released at
-// once, by which no time passes.
-func TestATaskThatRestartsItsDispatcherIsCounted(t *testing.T) {
-	d := &dispatcher{core: &core{broken: map[string]int{}}}
-	for want := 1; want <= 3; want++ {
-		d.noteBroken(&execution{messageID: "m", ledger: ledger{silent: want - 1}})
-		if d.broken["m"] != want {
-			t.Errorf("%d silent ends, want %d", d.broken["m"], want)
-		}
-	}
-	for i := range 2 * mostBroken {
-		d.noteBroken(&execution{messageID: string(rune(i + 1000))})
-	}
-	if len(d.broken) > mostBroken {
-		t.Errorf("%d messages are remembered", len(d.broken))
-	}
-}

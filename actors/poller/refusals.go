@@ -20,14 +20,16 @@ const (
 	ActionSend    = "sqs:SendMessage"
 )
 
-// Refusal is a right that the queue service refuses. It is forgotten when the
-// action works, or after a quarter of an hour in which nothing asked for it.
+// Refusal is a right that the queue service refuses, or a queue that cannot be
+// sent to for another reason. It is forgotten when the action works, or after a
+// quarter of an hour in which nothing asked for it.
 type Refusal struct {
 	Action string    `json:"action"` // for example sqs:SendMessage
 	Queue  string    `json:"queue"`  // name or URL
 	Since  time.Time `json:"since"`
 	Next   time.Time `json:"next"` // no try before
 	Times  int       `json:"times"`
+	Away   bool      `json:"away,omitempty"` // no right is missing: the queue is not there, or has failed for half a minute
 	Error  string    `json:"error"`
 }
 
@@ -36,11 +38,15 @@ type Refusal struct {
 type RefusedError struct {
 	Action string
 	Queue  string
+	Away   bool  // as Refusal.Away
 	Err    error // what the service said last; nil for a try that was not made
 }
 
 func (e *RefusedError) Error() string {
 	text := fmt.Sprintf("poller: the queue service refuses %s on %s: allow it in the policy of this service's role", e.Action, queueName(e.Queue))
+	if e.Away {
+		text = fmt.Sprintf("poller: %s on %s has failed for long: see that the queue is there and works", e.Action, queueName(e.Queue))
+	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
@@ -99,6 +105,25 @@ func (r *refusals) refused(action, queue string, now time.Time, err error) (f *R
 	f.Error = err.Error()
 	f.Next = now.Add(min(2*max(f.Next.Sub(f.Since), refusalLeast), refusalMost))
 	return f, true
+}
+
+// sendsLost is for how long sends to a queue may fail until it counts as away, and
+// sendsApart how far apart two failures are of different causes.
+const (
+	sendsLost  = 30 * time.Second
+	sendsApart = time.Minute
+)
+
+// failing is since when sends to a queue fail for another reason than a right.
+type failing struct{ since, last time.Time }
+
+// again notes a failure, and reports whether the queue is away.
+func (f *failing) again(now time.Time) bool {
+	if f.since.IsZero() || now.Sub(f.last) > sendsApart {
+		f.since = now
+	}
+	f.last = now
+	return now.Sub(f.since) >= sendsLost
 }
 
 // worked forgets a refusal, and reports whether there was one.

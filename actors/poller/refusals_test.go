@@ -80,3 +80,17 @@ func TestIsDenied(t *testing.T) {
 		}
 	}
 }
+
+// TestAQueueThatFailsForLongIsAway: one failure now and then does not make it so.
+func TestAQueueThatFailsForLongIsAway(t *testing.T) {
+	start := time.Unix(1e9, 0)
+	var f failing
+	for _, c := range []struct {
+		at   time.Duration
+		away bool
+	}{{0, false}, {29 * time.Second, false}, {30 * time.Second, true}, {90 * time.Second, true}, {151 * time.Second, false}, {180 * time.Second, false}, {181 * time.Second, true}} {
+		if got := f.again(start.Add(c.at)); got != c.away {
+			t.Errorf("after %v: away is %v, want %v", c.at, got, c.away)
+		}
+	}
+}

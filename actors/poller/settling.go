@@ -148,14 +148,14 @@ func (w *worker) onPosted(m *posted) {
 		}
 	}
 	s.unsent = unsent
+	at, why := w.barred(s)
 	switch {
 	case failure == nil:
 		w.advance(l)
 	case l.lost:
 		w.finish(l, ErrLeaseLost)
-	case isDenied(failure):
-		at, why := w.barred(s)
-		w.putOff(l, at, cmp.Or[error](why, failure))
+	case isDenied(failure), why != nil && !isHopeless(failure):
+		w.putOff(l, at, cmp.Or(why, failure))
 	case isHopeless(failure) || w.now.Sub(s.since) > l.length:
 		// The subscriber may settle it in another way while the lease lasts.
 		w.log.Error("a message that was to be sent before another is settled cannot be sent", "error", failure)
@@ -172,16 +172,31 @@ func (w *worker) noteSend(pool string, err error) {
 	switch {
 	case err == nil:
 		w.refusals.worked(ActionSend, pool)
+		delete(w.sendsFail, pool)
 	case isDenied(err):
 		w.deny(ActionSend, pool, err)
+	case !isHopeless(err):
+		f := w.sendsFail[pool]
+		away := f.again(w.now) || w.refusals.find(ActionSend, pool) >= 0
+		if w.sendsFail == nil {
+			w.sendsFail = map[string]failing{}
+		}
+		if w.sendsFail[pool] = f; away {
+			w.deny(ActionSend, pool, err)
+		}
 	}
 }
 
 // deny notes that a right is refused, and returns when it is tried again.
 func (w *worker) deny(action, queue string, err error) time.Time {
 	f, news := w.refusals.refused(action, queue, w.now, err)
+	f.Away = !isDenied(err)
 	if news && w.ctx.Err() == nil {
-		w.log.Error("the queue service refuses a right of this service: allow it in the policy of its role",
+		text := "the queue service refuses a right of this service: allow it in the policy of its role"
+		if f.Away {
+			text = "a queue cannot be sent to: what is to be sent there waits on its own queue until that works"
+		}
+		w.log.Error(text,
 			"action", action, "queue", queueName(queue), "times", f.Times, "again_in", f.Next.Sub(w.now), "error", err)
 	}
 	return f.Next
@@ -228,7 +243,7 @@ func (w *worker) barred(s *settlement) (at time.Time, why error) {
 	if !s.release && !w.deletesFail.IsZero() {
 		if w.deleting() { // what is tried there says when deletes work again
 			if f := w.refusals.barred(ActionDelete, w.cfg.QueueURL, w.now); f != nil {
-				return f.Next, fmt.Errorf("%w: %w", ErrDeletesFail, &RefusedError{Action: f.Action, Queue: f.Queue})
+				return f.Next, fmt.Errorf("%w: %w", ErrDeletesFail, &RefusedError{Action: f.Action, Queue: f.Queue, Away: f.Away})
 			}
 			return w.now.Add(min(w.now.Sub(w.deletesFail), refusalMost)), ErrDeletesFail
 		}
@@ -237,7 +252,7 @@ func (w *worker) barred(s *settlement) (at time.Time, why error) {
 	for _, out := range s.unsent {
 		pool := cmp.Or(out.Pool, w.cfg.QueueURL)
 		if f := w.refusals.barred(ActionSend, pool, w.now); f != nil {
-			return f.Next, &RefusedError{Action: f.Action, Queue: f.Queue, Err: errors.New(f.Error)}
+			return f.Next, &RefusedError{Action: f.Action, Queue: f.Queue, Away: f.Away, Err: errors.New(f.Error)}
 		}
 	}
 	return time.Time{}, nil

@@ -42,8 +42,9 @@ type worker struct {
 	unflushed []*settlement // in order of their coming; those that are over leave from the front
 	settles   uint64
 
-	looks    map[string]*look // by pool
-	refusals refusals
+	looks     map[string]*look // by pool
+	refusals  refusals
+	sendsFail map[string]failing // by pool
 	// deletesFail is since when no delete got through; zero: the last one did.
 	deletesFail time.Time
 
