@@ -11,22 +11,23 @@ import (
 // must not look postponed at its second, or its crash would be forgotten; and
 // what was hidden must, or that would be taken for a crash.
 func TestARunIsNotTakenForAPostponement(t *testing.T) {
-	const limit = 3 * tick
 	due := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	for ahead := time.Duration(0); ahead < limit+2*tick; ahead += 100 * time.Microsecond {
-		for _, lag := range []time.Duration{0, 600 * time.Microsecond, 5 * time.Millisecond, limit} {
-			for _, ordered := range []bool{false, true} {
-				received := due.Add(-ahead)
-				first := timing{due: due, sent: received, firstReceived: received.Truncate(time.Millisecond), received: received,
-					receives: 1, holdLimit: limit, canHold: true, ordered: ordered, retention: 96 * time.Hour}
-				plan := schedule(first, received.Add(lag))
-				again := first
-				again.receives = 2
-				if ran := plan.kind == planRun; ran == again.far() {
-					t.Fatalf("received %v ahead and decided %v later: ran %v, and is taken for postponed %v", ahead, lag, ran, again.far())
-				}
-				if early := received.Add(lag + plan.wait); plan.kind == planRun && early.Before(due) {
-					t.Fatalf("received %v ahead and decided %v later: runs at %v", ahead, lag, early)
+	for _, limit := range []time.Duration{time.Millisecond, 2 * tick} {
+		for ahead := time.Duration(0); ahead < 3*tick; ahead += 100 * time.Microsecond {
+			for _, lag := range []time.Duration{0, 600 * time.Microsecond, 5 * time.Millisecond, 3 * tick} {
+				for _, ordered := range []bool{false, true} {
+					received := due.Add(-ahead)
+					first := timing{due: due, sent: received, firstReceived: received.Truncate(time.Millisecond), received: received,
+						receives: 1, holdLimit: limit, canHold: true, ordered: ordered, retention: 96 * time.Hour}
+					plan := schedule(first, received.Add(lag))
+					again := first
+					again.receives = 2
+					if ran := plan.kind == planRun; ran == again.far() {
+						t.Fatalf("received %v ahead and decided %v later, hold_limit %v: ran %v, and is taken for postponed %v", ahead, lag, limit, ran, again.far())
+					}
+					if at := received.Add(lag + plan.wait); plan.kind == planRun && at.Before(due) {
+						t.Fatalf("received %v ahead and decided %v later: runs at %v", ahead, lag, at)
+					}
 				}
 			}
 		}
@@ -123,6 +124,7 @@ func TestWhenAMessageMayRun(t *testing.T) {
 		{"due in a day, its last receive but one", fresh(day, redrive(3, 2)), plan{planDelay, 15 * time.Minute}},
 		{"due, the last receive before a redrive", fresh(-hour, redrive(3, 3)), plan{kind: planRenew}},
 		{"due, one more receive", fresh(-hour, redrive(3, 2)), plan{}},
+		{"due, beyond a policy of one receive, set since", fresh(-hour, redrive(1, 2)), plan{kind: planRenew}},
 		{"due, a policy of one receive", fresh(-hour, redrive(1, 1)), plan{}},
 
 		{"FIFO, due", fresh(0, fifo), plan{}},
