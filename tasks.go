@@ -162,10 +162,16 @@ func (s *System) encode(ctx context.Context, t Task) (outgoing, error) {
 	return outgoing{out}, nil
 }
 
-// retention is how long the queue of pool keeps a message; 0: not known.
+// retention is how long the queue of pool keeps a message: by its own attribute
+// once that was read, else by the setting; 0: not known.
 func (p *pools) retention(pool string) time.Duration {
-	if l := p.lane(pool); l != nil {
-		return cmp.Or(l.settings.RetentionPeriod, dispatcher.DefaultSettings().RetentionPeriod)
+	l := p.lane(pool)
+	if l == nil {
+		return 0
 	}
-	return 0
+	var queue poller.QueueAttributes
+	if r := l.actors(); r != nil {
+		queue = r.queue.Attributes()
+	}
+	return cmp.Or(queue.Retention, l.settings.RetentionPeriod, dispatcher.DefaultSettings().RetentionPeriod)
 }

@@ -3,13 +3,17 @@ package chassis_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -211,4 +215,49 @@ func TestAStopKeepsItsCtxWhenATaskActorStopsTheDispatcher(t *testing.T) {
 			t.Errorf("stop took %v: %v", time.Since(begun), err)
 		}
 	})
+}
+
+// TestAFIFOTaskIsRefusedByWhatItsQueueKeeps, not by what the settings say of it:
+// a queue that another service has made keeps an hour, and the settings say days;
+// or the other way round.
+func TestAFIFOTaskIsRefusedByWhatItsQueueKeeps(t *testing.T) {
+	for _, c := range []struct{ queue, setting, kept, refused time.Duration }{
+		{time.Hour, 96 * time.Hour, 50 * time.Minute, 55 * time.Minute},
+		{96 * time.Hour, time.Hour, 90 * time.Hour, 96 * time.Hour},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server, err := localsqs.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close() //nolint:errcheck // in memory
+			s := chassis.DefaultSettings()
+			s.Tasks.TaskPool, s.Tasks.RetentionPeriod = "mailer.fifo", c.setting
+			sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithEmbedded(server),
+				chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := sys.SQS().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("mailer.fifo"), Attributes: map[string]string{
+				"FifoQueue": "true", "MessageRetentionPeriod": strconv.Itoa(int(c.queue.Seconds()))}}); err != nil {
+				t.Fatal(err)
+			}
+			job := task.Define[struct{}]("job")
+			chassis.Handle(sys, job, func(context.Context, task.Job[struct{}]) error { return nil })
+			if err := sys.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if _, err := chassis.Send(t.Context(), sys, job, struct{}{}, task.Group("g"), task.At(time.Now().Add(c.kept))); err != nil {
+				t.Errorf("due in %v, the queue keeps %v: %v", c.kept, c.queue, err)
+			}
+			if _, err := chassis.Send(t.Context(), sys, job, struct{}{}, task.Group("g"), task.At(time.Now().Add(c.refused))); !errors.Is(err, dispatcher.ErrNotKept) {
+				t.Errorf("due in %v, the queue keeps %v: %v", c.refused, c.queue, err)
+			}
+			if err := sys.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute) // timers of the library
+		})
+	}
 }

@@ -53,6 +53,54 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	}
 }
 
+// broken is an error of a user's type with a method that panics.
+type broken struct{ inIs bool }
+
+func (b broken) Error() string {
+	if !b.inIs {
+		panic("no text")
+	}
+	return "a text"
+}
+func (b broken) Is(error) bool {
+	if b.inIs {
+		panic("no comparison")
+	}
+	return false
+}
+
+func TestAnErrorWhoseMethodsPanicIsAFailureThatSaysSo(t *testing.T) {
+	for _, err := range []error{broken{}, broken{inIs: true}, fmt.Errorf("around: %w", broken{inIs: true})} {
+		o := read(err, func(error) outcome { return outcome{kind: outDone} })
+		var p *task.PanicError
+		if o.kind != outFailed || !errors.As(o.err, &p) || o.err.Error() == "" {
+			t.Errorf("%T: %+v", err, o)
+		}
+	}
+	for err, want := range map[error]outcomeKind{nil: outDone, task.Cancel(errors.New("x")): outCancelled} {
+		if o := read(err, classify); o.kind != want || o.err != err {
+			t.Errorf("%v: %+v", err, o)
+		}
+	}
+	if o := read(nil, func(error) outcome { panic("in the reading") }); o.kind != outFailed {
+		t.Errorf("a reading that panics: %+v", o)
+	}
+}
+
+func TestOnAFIFOPoolSilentEndsAreFailuresButForTheLastRun(t *testing.T) {
+	for _, c := range []struct{ failures, silent, max, want int }{
+		{0, 0, 10, 0}, {0, 5, 10, 5}, {2, 5, 10, 7}, {2, 9, 10, 9}, {0, 30, 10, 9}, {9, 5, 10, 9}, {10, 5, 10, 10}, {12, 5, 10, 12}, {0, 5, 1, 0},
+	} {
+		l := ledger{failures: c.failures, silent: c.silent, max: c.max, ordered: true}.presumed()
+		if l.failures != c.want || l.silent != c.silent {
+			t.Errorf("%+v: %+v", c, l)
+		}
+		if l := (ledger{failures: c.failures, silent: c.silent, max: c.max}).presumed(); l.failures != c.failures {
+			t.Errorf("standard, %+v: %+v", c, l)
+		}
+	}
+}
+
 // roomy is a room in which nothing is scarce.
 func roomy() room {
 	return room{holdLimit: 30 * time.Second, canHold: true, leaseLeft: 12 * time.Hour, keptLeft: 96 * time.Hour, retention: 96 * time.Hour}

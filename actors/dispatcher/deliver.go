@@ -112,8 +112,9 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
-		receives: e.receives, ordered: d.ordered, retention: d.retention(),
-		crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
+		receives: e.receives, lease: e.asked, holdLimit: d.HoldLimit, ordered: d.ordered,
+		canHold:   e.entry != d.stranger && (d.ordered || d.held < d.MaxHeld), // in order, what waits blocks its group alone
+		retention: d.retention(), crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
 }
 
@@ -147,7 +148,11 @@ func (d *dispatcher) ours(t time.Time) time.Time {
 	return t.Add(-d.skew)
 }
 
-// due is the time of the first attempt of this copy; zero is at once.
+// due is the time of the first attempt of this copy; zero is at once. It is the
+// sender's word, and taken by the clock of this process as it stands: the queue's
+// clock has no part in it. Corrected by the skew of that, each task sent just now
+// would wait where the queue's clock is behind, as that of an emulator in a
+// virtual machine, or where a process was stopped for a while after a receive.
 func (e *execution) due(window time.Duration) time.Time {
 	switch {
 	case e.msg.Due:

@@ -56,12 +56,8 @@ func (d *dispatcher) giveBackUnrun(e *execution, wait time.Duration) {
 func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 	e.record()
 	limit := d.maxSize("")
-	attrs := e.msg.Attributes()
-	if task.Size(e.msg.Body, attrs) > limit {
-		e.msg.LastError, e.msg.First = "", time.Time{}
-		attrs = e.msg.Attributes()
-	}
-	if size := task.Size(e.msg.Body, attrs); size > limit {
+	attrs, size := fitCopy(&e.msg, limit)
+	if size > limit {
 		d.keepWhole(e, wait, size, limit)
 		return
 	}
@@ -76,8 +72,9 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 func (d *dispatcher) fits(e *execution) bool {
 	e.record()
 	m := e.msg
-	m.Due, m.NotBefore, m.LastError, m.First = true, time.Time{}, "", time.Time{}
-	return task.Size(m.Body, m.Attributes()) <= d.maxSize("")
+	m.Due, m.NotBefore = true, time.Time{}
+	_, size := fitCopy(&m, d.maxSize(""))
+	return size <= d.maxSize("")
 }
 
 // keepWhole gives back a message that has no room for a copy.
@@ -114,11 +111,10 @@ func (d *dispatcher) conclusion(e *execution) {
 	e.msg.Attempts = e.attempts()
 	settle := &poller.Settle{Lease: e.lease}
 	target := e.entry.spec.OnFail
-	switch {
-	case target.Name != "" && (reason == task.ReasonExhausted || reason == task.ReasonCancelled):
+	switch endOf(reason, target.Name != "", d.Exhausted == "finish") {
+	case endOnFail:
 		settle.Send = []poller.Outgoing{d.onFail(e, target)}
-	case d.Exhausted == "finish" && reason == task.ReasonExhausted:
-	default:
+	case endDead:
 		settle.Send = []poller.Outgoing{d.deadLetter(e, reason)}
 	}
 	d.settle(e, settle)
@@ -139,17 +135,7 @@ func (d *dispatcher) deadLetter(e *execution, reason string) poller.Outgoing {
 }
 
 func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller.Outgoing {
-	attrs := m.Attributes()
-	most := d.maxSize(pool)
-	for limit := len(m.LastError) / 2; task.Size(m.Body, attrs) > most && limit > 0; limit /= 2 {
-		m.LastError = m.LastError[:limit]
-		attrs = m.Attributes()
-	}
-	if task.Size(m.Body, attrs) > most { // better without a reason than not at all
-		m.LastError, m.Reason, m.First = "", "", time.Time{}
-		m.Attempts, m.Failures, m.Counted, m.Unknown, m.Silent = 0, 0, false, 0, 0
-		attrs = m.Attributes()
-	}
+	attrs := fitEnd(m, d.maxSize(pool))
 	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader}
 	if fifo := isFIFO(pool) || pool == "" && d.ordered; fifo {
 		// By the message, not the exec_id: two messages may have the same, of

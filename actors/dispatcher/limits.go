@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -12,10 +13,7 @@ import (
 
 // retention is how long the pool's queue keeps a message.
 func (c *core) retention() time.Duration {
-	if r := c.limits[""].Retention; r > 0 {
-		return r
-	}
-	return c.RetentionPeriod
+	return cmp.Or(c.limits[""].Retention, c.RetentionPeriod)
 }
 
 // maxSize is the largest message that the queue of pool takes, in bytes. An empty
@@ -24,10 +22,7 @@ func (c *core) maxSize(pool string) int {
 	if pool == c.pool {
 		pool = ""
 	}
-	if n := c.limits[pool].MaxMessageSize; n > 0 {
-		return min(n, task.MaxSize)
-	}
-	return task.MaxSize
+	return min(cmp.Or(c.limits[pool].MaxMessageSize, task.MaxSize), task.MaxSize)
 }
 
 // keepMargin is how long before the end of its retention a message is treated as
@@ -49,9 +44,7 @@ func keptUntil(sent time.Time, retention time.Duration, now time.Time) time.Time
 // days). That is so of FIFO queues alone: there a fresh copy, by which a standard
 // queue keeps a message for any time, would change the order.
 func CheckKept(pool string, when, now time.Time, retention time.Duration) error {
-	if retention <= 0 {
-		retention = 14 * 24 * time.Hour
-	}
+	retention = cmp.Or(retention, 14*24*time.Hour)
 	if !isFIFO(pool) || !when.After(keptUntil(now, retention, now)) {
 		return nil
 	}

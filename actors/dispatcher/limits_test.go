@@ -44,6 +44,10 @@ func TestLimitsAreTheQueuesOwnWhereTheyAreKnown(t *testing.T) {
 	if c.retention() != time.Hour || c.maxSize("") != 1024 || c.maxSize("p") != 1024 || c.maxSize("p_dead") != 2048 {
 		t.Error("the queue's own attributes are not heeded")
 	}
+	c.limits["p_large"] = poller.QueueAttributes{MaxMessageSize: 2 * task.MaxSize}
+	if c.maxSize("p_large") != task.MaxSize {
+		t.Error("a queue takes no more than SQS does")
+	}
 	for retention, want := range map[time.Duration]time.Duration{
 		time.Minute: 30 * time.Second, 10 * time.Minute: 5 * time.Minute, 30 * time.Minute: 15 * time.Minute, 96 * time.Hour: 15 * time.Minute,
 	} {

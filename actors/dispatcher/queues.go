@@ -73,10 +73,12 @@ func (d *dispatcher) roleOf(pool string) role {
 
 // needs are what the pool needs of its queues now.
 func (d *dispatcher) needs() needs {
-	n := needs{retention: d.RetentionPeriod, size: d.maxSize(""), failures: 1}
+	n := needs{retention: d.RetentionPeriod, size: d.maxSize("")}
+	most := 1
 	for _, e := range d.registry {
-		n.failures = max(n.failures, e.spec.MaxFailures)
+		most = max(most, e.spec.MaxFailures)
 	}
+	n.receives = leastReceives(d.ordered, most)
 	return n
 }
 
@@ -93,7 +95,23 @@ const (
 type needs struct {
 	retention time.Duration // the setting retention_period
 	size      int           // of the pool's largest message
-	failures  int           // the largest MaxFailures of its tasks
+	receives  int           // of one copy of a message, that it survives what may happen to it: see leastReceives
+}
+
+// copyReceives is how many receives a copy on a standard queue needs: one that
+// ends in a hide, one that ends in a crash, and one to make the next copy. See
+// timing.spare and timing.last.
+const copyReceives = 3
+
+// leastReceives returns the least maxReceiveCount of a pool's queue with which
+// its RedrivePolicy takes no message that the failure budget leaves a run. On a
+// FIFO pool, where there are no copies, each receive up to the one that gives the
+// message up counts: see ledger.worn.
+func leastReceives(ordered bool, maxFailures int) int {
+	if ordered {
+		return maxFailures + silentGrace + 1
+	}
+	return copyReceives
 }
 
 // finding is an attribute of a queue that takes work away, with what to do.
@@ -105,12 +123,11 @@ type finding struct {
 // review compares a queue's attributes with what a pool needs. It is pure.
 func review(r role, a poller.QueueAttributes, n needs) (found []finding) {
 	add := func(text string, args ...any) { found = append(found, finding{text, args}) }
-	receives := n.failures + silentGrace + 1
 	switch {
 	case a.MaxReceives == 0:
-	case r == roleOwn && a.MaxReceives < receives:
+	case r == roleOwn && a.MaxReceives < n.receives:
 		add("the queue's RedrivePolicy takes tasks away that may still run: raise its maxReceiveCount, or remove the policy, for the chassis keeps dead letters itself",
-			"maxReceiveCount", a.MaxReceives, "least", receives, "redrives_to", a.RedriveTo)
+			"maxReceiveCount", a.MaxReceives, "least", n.receives, "redrives_to", a.RedriveTo)
 	case r == roleDead:
 		add("the queue of the dead letters has a RedrivePolicy, which takes them away when they are looked at: remove it",
 			"maxReceiveCount", a.MaxReceives, "redrives_to", a.RedriveTo)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestReview(t *testing.T) {
-	n := needs{retention: 96 * time.Hour, size: 1 << 20, failures: 10}
+	n := needs{retention: 96 * time.Hour, size: 1 << 20, receives: 5}
 	good := poller.QueueAttributes{Retention: 96 * time.Hour, MaxMessageSize: 1 << 20}
 	dead := poller.QueueAttributes{Retention: DeadLetterRetention, MaxMessageSize: 1 << 20}
 	with := func(a poller.QueueAttributes, change func(*poller.QueueAttributes)) poller.QueueAttributes {
@@ -27,8 +27,10 @@ func TestReview(t *testing.T) {
 		{"nothing is known", roleOwn, poller.QueueAttributes{}, ""},
 		{"a redrive policy that takes a task after its third receive", roleOwn,
 			with(good, func(a *poller.QueueAttributes) { a.MaxReceives = 3 }), "maxReceiveCount"},
-		{"a redrive policy one receive too low", roleOwn, with(good, func(a *poller.QueueAttributes) { a.MaxReceives = 13 }), "maxReceiveCount"},
-		{"a redrive policy for what crashes for ever", roleOwn, with(good, func(a *poller.QueueAttributes) { a.MaxReceives = 14 }), ""},
+		{"a redrive policy one receive too low", roleOwn, with(good, func(a *poller.QueueAttributes) { a.MaxReceives = 4 }), "maxReceiveCount"},
+		{"a redrive policy for what crashes for ever", roleOwn, with(good, func(a *poller.QueueAttributes) { a.MaxReceives = 5 }), ""},
+		{"on_fail with a redrive policy of one receive: that pool's dispatcher sees to it", roleOnFail,
+			with(good, func(a *poller.QueueAttributes) { a.MaxReceives = 1 }), ""},
 		{"dead letters that are redriven", roleDead, with(dead, func(a *poller.QueueAttributes) { a.MaxReceives = 1000 }), "RedrivePolicy"},
 		{"keeps an hour", roleOwn, with(good, func(a *poller.QueueAttributes) { a.Retention = time.Hour }), "MessageRetentionPeriod"},
 		{"keeps longer", roleOwn, with(good, func(a *poller.QueueAttributes) { a.Retention = 336 * time.Hour }), ""},
@@ -60,5 +62,59 @@ func TestReview(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestARedrivePolicyOfTheLeastReceivesTakesNoTaskThatMayRun: each delivery ends
+// in a crash, and those before its time in a hide, until the budget says that it
+// is worn. With one receive less that the review asks for a FIFO task is taken.
+func TestARedrivePolicyOfTheLeastReceivesTakesNoTaskThatMayRun(t *testing.T) {
+	const lease = 120 * time.Second
+	taken := func(maxReceives, maxFailures int, ordered bool, ahead time.Duration) bool {
+		now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+		copied := func(due time.Time) timing {
+			return timing{due: due, marked: due.IsZero(), sent: now, firstReceived: now, lease: lease, holdLimit: 30 * time.Second, canHold: true,
+				ordered: ordered, retention: 336 * time.Hour, maxReceives: maxReceives}
+		}
+		m, carried := copied(now.Add(ahead)), 0
+		for range 1000 {
+			if m.receives++; m.receives > maxReceives {
+				return true
+			}
+			m.received = now
+			receives, age := m.counted(now)
+			l := ledger{max: maxFailures, ordered: ordered}
+			l.silent = carried + deliveries{receives: receives, age: age, lease: lease, other: 10 * time.Second}.silentEnds()
+			switch p := schedule(m, now); p.kind {
+			case planHide:
+				now = now.Add(p.wait)
+			case planDelay:
+				now = now.Add(p.wait)
+				m, carried = copied(m.due), l.silent
+			case planRenew:
+				m, carried = copied(time.Time{}), l.silent
+			case planRun:
+				if l.worn() {
+					return false
+				}
+				now = now.Add(p.wait + lease)
+			}
+		}
+		t.Error("it runs for ever")
+		return false
+	}
+	for _, failures := range []int{1, 3, 10} {
+		for _, ahead := range []time.Duration{0, 20 * time.Second, 10 * time.Hour, 100 * time.Hour} {
+			if least := leastReceives(false, failures); taken(least, failures, false, ahead) {
+				t.Errorf("due in %v, max failures %d: taken by a policy of %d receives", ahead, failures, least)
+			}
+		}
+		least := leastReceives(true, failures)
+		if taken(least, failures, true, 0) || !taken(least-1, failures, true, 0) {
+			t.Errorf("FIFO, max failures %d: %d receives are not the least", failures, least)
+		}
+	}
+	if !taken(1, 3, false, 0) {
+		t.Error("a policy of one receive takes what crashed once")
 	}
 }

@@ -9,13 +9,13 @@ const (
 	hideMargin = 2 * time.Minute  // for the request to arrive, and for clocks that differ
 	maxDelay   = 15 * time.Minute // SQS: DelaySeconds
 	inFlight   = 120_000          // SQS: messages in flight of a standard queue
-	tick       = time.Second      // below SQS's resolution a wait is spent in place
+	tick       = time.Second      // SQS's resolution: a shorter wait is spent in place, however many wait there
 )
 
 type planKind uint8
 
 const (
-	planRun     planKind = iota // after wait, which is below a second
+	planRun     planKind = iota // after wait, which is spent in place
 	planRenew                   // a fresh copy, marked due, at once
 	planDelay                   // a fresh copy, delayed by wait
 	planHide                    // hidden for wait
@@ -30,41 +30,53 @@ type plan struct {
 // timing is what is known of a message's time, by the clock of this process.
 type timing struct {
 	due           time.Time // may run from then on; zero: at once
-	marked        bool      // a copy made when it was due
+	marked        bool      // a copy made when it was due, so due is zero
 	sent          time.Time
-	firstReceived time.Time
+	firstReceived time.Time // zero: not known
 	received      time.Time // begin of the lease
 	receives      int
-	ordered       bool // FIFO: no copies
-	crowded       bool // too much of the queue's in-flight limit is used up
+	lease         time.Duration // that a receive asks for; 0: not known
+	holdLimit     time.Duration // longest wait in place
+	canHold       bool          // one more message may wait in place
+	ordered       bool          // FIFO: no copies
+	crowded       bool          // too much of the queue's in-flight limit is used up
 	retention     time.Duration
 	maxReceives   int // at which the queue's redrive policy takes the message away; 0: it has none
 }
 
-// postponed reports whether earlier receives of the copy were postponements:
-// its first came before it was due. By then-and-only-then a wait of a second
-// or more was ahead of it.
-func (t timing) postponed() bool { return t.receives > 1 && t.early() }
-
-// early reports whether the copy's first receive was a second or more before
-// it was due. By this alone, and not by the time of the decision, which is a
-// little later, a first delivery is postponed: then a later one knows it.
-func (t timing) early() bool {
-	return !t.marked && !t.due.IsZero() && !t.firstReceived.IsZero() && !t.firstReceived.Add(tick).After(t.due)
+// lead is how long before it was due the copy was first received; not above
+// zero if it was due by then.
+func (t timing) lead() time.Duration {
+	if t.due.IsZero() || t.firstReceived.IsZero() {
+		return 0
+	}
+	return t.due.Sub(t.firstReceived)
 }
 
+// far reports whether the copy's first receive was too early for a wait in
+// place, so that receives of it were postponements. A first delivery is
+// postponed by this alone, and not by the time of the decision, which is a
+// little later: then a later delivery knows it. The receives of a copy that is
+// not far are no postponements of ours: it waits in place, or a fresh copy
+// waits for it.
+func (t timing) far() bool { return t.lead() >= tick && t.lead() > t.holdLimit }
+
 // counted returns the receives of the copy that were no postponements of ours,
-// and the time since the first of them. A standard queue's copy has only these,
-// for it is renewed when it is due; on a FIFO queue each twelve hours until
-// it was due took one.
+// and the time in which they can have ended in a run. A standard queue's far
+// copy has only these, for it is renewed when it is due; on a FIFO queue each
+// twelve hours until it was due took one. A wait in place ends in no run: what
+// whole leases fit into it are not a part of that time, or a process that
+// crashes again and again during the wait would use up the budget of a task
+// that never ran.
 func (t timing) counted(now time.Time) (receives int, age time.Duration) {
 	switch {
-	case !t.early():
-		return t.receives, now.Sub(t.firstReceived)
+	case !t.far():
+		return t.receives, now.Sub(t.firstReceived) - max(t.lead(), 0).Truncate(t.lease)
 	case !t.ordered:
 		return 1, 0
 	}
-	steps := (t.due.Sub(t.firstReceived) + maxHide - hideMargin - 1) / (maxHide - hideMargin)
+	const step = maxHide - hideMargin
+	steps := (t.lead() + step - 1) / step
 	return max(t.receives-int(steps), 1), now.Sub(t.due)
 }
 
@@ -93,26 +105,29 @@ func (t timing) last() bool {
 	return t.maxReceives > 0 && t.receives > 1 && t.receives >= t.maxReceives
 }
 
+// schedule decides when and where a message waits for its time. A wait of up to
+// hold_limit is spent in place, as one between two attempts is; a longer one on
+// the queue.
 func schedule(t timing, now time.Time) plan {
-	wait := t.due.Sub(now)
+	wait := max(t.due.Sub(now), 0)
 	longest := longestDelay(t.retention)
+	renewed := !t.ordered && (t.far() || t.old(now.Add(wait)) || t.last()) // a fresh copy is to run
+	inPlace := wait < tick && (t.receives > 1 || !t.far()) ||
+		wait <= t.holdLimit && t.canHold && !t.far()
 	switch {
-	case t.receives == 1 && t.early() && wait <= 0 && !t.ordered:
+	case renewed && wait == 0:
 		return plan{kind: planRenew}
-	case t.due.IsZero() || t.marked || wait < tick && (t.receives > 1 || !t.early()):
-		if (t.postponed() || t.old(now) || t.last()) && !t.ordered {
-			return plan{kind: planRenew}
-		}
-		return plan{kind: planRun, wait: max(wait, 0)}
+	case inPlace && !renewed:
+		return plan{kind: planRun, wait: wait}
 	case t.ordered && t.due.After(t.kept(now)):
 		return plan{kind: planTooLate}
 	case t.ordered:
-		return plan{planHide, min(max(wait, 0), hideLeft(t.received, now))}
-	case wait <= longest:
-		return plan{planDelay, ceilSecond(wait)}
+		return plan{planHide, min(wait, hideLeft(t.received, now))}
+	case wait <= longest || !t.far():
+		return plan{planDelay, min(ceilSecond(wait), longest)}
 	}
 	h := min(wait, hideLeft(t.received, now))
-	if t.crowded || !t.spare() || h <= 0 || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
+	if t.crowded || !t.spare() || h < tick || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
 		return plan{planDelay, longest}
 	}
 	return plan{planHide, h}

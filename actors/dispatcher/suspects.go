@@ -34,7 +34,7 @@ const manyReceives = 50
 // has passed bounds their number. A release hides for no time and costs nothing.
 func (d deliveries) silentEnds() int {
 	earlier := max(d.receives-1, 0)
-	if earlier == 0 || d.lease <= 0 {
+	if earlier == 0 || d.lease == 0 {
 		return earlier
 	}
 	other := min(d.other, d.lease/4)

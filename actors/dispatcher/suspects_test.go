@@ -15,6 +15,7 @@ func TestSilentEndsAreBoundedByTheTimeThatPassed(t *testing.T) {
 		want     int
 	}{
 		{"the first delivery", 1, 0, lease, 0},
+		{"the first delivery, to a process that was asleep", 1, time.Hour, lease, 0},
 		{"no receive count at all", 0, 0, lease, 0},
 		{"one crash", 2, lease, lease, 1},
 		{"one crash, seen a little early", 2, lease - 10*time.Second, lease, 1},

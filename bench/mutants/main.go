@@ -31,12 +31,14 @@ type core struct {
 	tests []string
 }
 
-// cores are the five on which nothing less than their promise depends, and
+// cores are the seven on which nothing less than their promise depends, and
 // those that decide what is received.
 var cores = []core{
 	{"budget", "actors/dispatcher", []string{"budget.go"}, []string{"budget_test.go"}},
 	{"lease", "actors/poller", []string{"lease.go"}, []string{"lease_test.go"}},
-	{"schedule", "actors/dispatcher", []string{"schedule.go"}, []string{"schedule_test.go"}},
+	{"schedule", "actors/dispatcher", []string{"schedule.go", "limits.go"}, []string{"schedule_test.go", "limits_test.go"}},
+	{"suspects", "actors/dispatcher", []string{"suspects.go"}, []string{"suspects_test.go"}},
+	{"giveback", "actors/dispatcher", []string{"fit.go"}, []string{"fit_test.go"}},
 	{"machine", "actors/breaker", []string{"machine.go"}, []string{"machine_test.go", "model_test.go", "policy_test.go"}},
 	{"shares", "actors/shares", []string{"table.go"}, []string{"table_test.go", "script_test.go"}},
 	{"demand", "actors/poller", []string{"demand.go"}, []string{"demand_test.go"}},
