@@ -61,7 +61,7 @@
 //	internal/clip      bounds and cleans text that strangers wrote
 //
 // Imports go one way: settings, task, localsqs, sqsclient, internal/clip and
-// actors import nothing of ours; actors/breaker and actors/shares import actors;
+// actors import nothing of ours but, some, internal/clip; actors/breaker and actors/shares import actors;
 // so do actors/logger, which imports task too, actors/lifecycle, which imports
 // actors/logger, actors/poller, which imports sqsclient, and actors/dispatcher,
 // which imports actors/poller, actors/shares and task; admin imports

@@ -1,12 +1,13 @@
 package chassis
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // guardian restarts the actors of the chassis, and those of [System.Spawn],
@@ -113,7 +114,7 @@ type contained struct {
 func (c *contained) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.log.Error("the strategy of an actor panicked or escalated, and there is nothing above it: the actor is stopped", "actor", child.Id, "error", fmt.Sprint(v))
+			c.log.Error("the strategy of an actor panicked or escalated, and there is nothing above it: the actor is stopped", "actor", child.Id, "error", clip.Panic(v))
 			system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason, Directive: actor.StopDirective})
 			by.StopChildren(child)
 		}
