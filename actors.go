@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -28,7 +27,7 @@ type actorSystem struct {
 // newActorSystem makes the actor system with the options of the service.
 func newActorSystem(s *System, opts []actor.ConfigOption) (*actorSystem, error) {
 	config := actor.Configure(append([]actor.ConfigOption{actor.WithLoggerFactory(s.log.SystemLogger())}, opts...)...)
-	r := &actorSystem{guard: &guardian{paused: map[string]*time.Timer{}}, watch: lifecycle.New(lifecycle.Config{
+	r := &actorSystem{guard: newGuardian(), watch: lifecycle.New(lifecycle.Config{
 		Logger: s.log.Unawaited("actors/lifecycle"), Muted: isTaskActor, Job: s.jobOf,
 	})}
 	config.LoggerFactory = r.watch.Factory(config.LoggerFactory)
@@ -52,13 +51,15 @@ func (r *actorSystem) spawn(props *actor.Props, name string) (*actor.PID, error)
 func (r *actorSystem) stop(ctx context.Context, pid *actor.PID) error {
 	end := r.watchEnd(pid)
 	defer end.cancel()
-	if r.guard.unpause(pid) {
+	process, _ := r.system.ProcessRegistry.Get(pid)
+	if r.guard.end(process) {
 		r.root.Stop(pid) // it waits for its restart, and takes no message before
 	} else {
 		r.root.Poison(pid)
 	}
 	select {
 	case <-end.gone:
+		r.guard.ended(process)
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("the actor %s did not end: %w", pid.Id, context.Cause(ctx))

@@ -63,12 +63,14 @@
 //	internal/systemtest  the tests of the whole runtime from outside
 //	actors/internal/supervision  keeps the chassis' actors at work, whatever stops them
 //
-// Imports go one way: settings, task, localsqs, sqsclient, internal/clip, actors
-// and actors/internal/supervision import nothing of ours; actors/breaker imports
-// actors; so do actors/logger, which imports task too, and actors/lifecycle, which
-// imports actors/logger; actors/shares, actors/poller and actors/dispatcher import
-// actors and actors/internal/supervision, the second sqsclient too, the third
-// actors/poller, actors/shares and task; admin imports internal/clip and settings; this package imports them all; cmd, examples and
+// Imports go one way: settings, localsqs, sqsclient, internal/clip, actors and
+// actors/internal/supervision import nothing of ours; task imports internal/clip;
+// actors/breaker imports actors; so do actors/logger, which imports task too, and
+// actors/lifecycle, which imports actors/logger; these four import internal/clip as
+// well. actors/shares, actors/poller and actors/dispatcher import actors and
+// actors/internal/supervision, the second sqsclient too, the third actors/poller,
+// actors/shares and task; admin imports internal/clip and settings; this package
+// imports them all; cmd, examples and
 // chassistest import this package. A test holds the code to it.
 //
 // # Goroutines

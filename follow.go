@@ -252,5 +252,15 @@ func (s *System) follow() {
 		s.Logger("chassis").Warn("the settings are not watched: a change needs a restart", "error", err)
 		return
 	}
-	s.unfollow = func() { end(); wait() }
+	s.unfollow = func(ctx context.Context) error {
+		end()
+		ended := make(chan struct{})
+		go func() { wait(); close(ended) }()
+		select {
+		case <-ended:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("the load that is under way did not end (does a Validate wait?): %w", ctx.Err())
+		}
+	}
 }

@@ -148,7 +148,7 @@ func (p *probed) check(when string, live, ready, startup int, reason string) {
 		if c.path == "/readyz" && !strings.Contains(w.Body.String(), reason) {
 			p.t.Errorf("%s: the reason is %s, want %q", when, w.Body, reason)
 		}
-		if took := time.Since(begun); took > 10*time.Second {
+		if took := time.Since(begun); took > 30*time.Second {
 			p.t.Errorf("%s: %s took %v", when, c.path, took)
 		}
 	}
@@ -261,4 +261,30 @@ func TestNoReplacementOutlivesTheStop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// unending is a source of settings with a load that does not end, as where a
+// Validate of the service's own waits for a lock.
+type unending struct {
+	inCode
+	free chan struct{}
+}
+
+func (u unending) follow(context.Context, *System) (func(), error) { return func() { <-u.free }, nil }
+
+func TestAStopWaitedForEverForALoadOfTheSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProbed(t)
+		free := make(chan struct{})
+		p.sys.source = unending{inCode{p.sys}, free}
+		if err := p.sys.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		err := p.sys.Stop(context.Background())
+		if err == nil || !strings.Contains(err.Error(), "settings: the load that is under way did not end") || time.Since(begun) > 30*time.Second {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+		close(free)
+	})
 }

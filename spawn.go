@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // SpawnOption changes how [System.Spawn] supervises an actor.
@@ -64,7 +66,7 @@ func (r *actorSystem) spawnOwn(props *actor.Props, name string, strategy actor.S
 	}
 	defer func() {
 		if v := recover(); v != nil { // of its producer
-			pid, err = nil, fmt.Errorf("chassis: spawn the actor %q: its producer panicked: %v", name, v)
+			pid, err = nil, fmt.Errorf("chassis: spawn the actor %q: its producer panicked: %s", name, clip.Panic(v))
 		}
 	}()
 	own := &ownActor{}

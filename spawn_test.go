@@ -3,6 +3,7 @@ package chassis_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -158,6 +159,102 @@ func TestAStrategyThatPanicsOrEscalatesStopsTheActor(t *testing.T) {
 		}
 		if n := sys.Lifecycle().Counts().Stops; n != 2 {
 			t.Errorf("%d stops", n)
+		}
+	})
+}
+
+// stopping makes a system that the test stops itself.
+func stopping(t *testing.T) *chassis.System {
+	t.Helper()
+	sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard), forTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sys
+}
+
+// asynkron/protoactor-go#214: the restart took the stop back, and System.Stop waited
+// for an actor that was at work again.
+func TestAnActorThatPanicsAtItsEndCameBackToLife(t *testing.T) {
+	for _, stopped := range []bool{false, true} {
+		actorBubble(t, func(t *testing.T) {
+			sys := stopping(t)
+			starts := 0
+			pid, err := sys.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+				switch c.Message().(type) {
+				case *actor.Started:
+					starts++
+				case *actor.Stopping:
+					if !stopped {
+						panic("at Stopping")
+					}
+				case *actor.Stopped:
+					if stopped {
+						panic("at Stopped")
+					}
+				}
+			}), "stock")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sys.Stop(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if _, lives := sys.Actors().ProcessRegistry.GetLocal(pid.Id); lives || starts != 1 {
+				t.Errorf("%d starts, the actor lives: %v", starts, lives)
+			}
+			if n := sys.Lifecycle().Counts().Failures; n != 1 {
+				t.Errorf("%d failures counted", n)
+			}
+		})
+	}
+}
+
+// Each message of the backlog was a failure, and the pauses between them outlasted
+// the stop (the hot loop of Tochemey/goakt#1268, slowed down).
+func TestAnActorThatFailsAtItsBacklogHeldTheStopUp(t *testing.T) {
+	actorBubble(t, func(t *testing.T) {
+		sys := stopping(t)
+		pid, err := sys.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(string); ok {
+				panic("no stock")
+			}
+		}), "stock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			sys.Actors().Root.Send(pid, "count")
+		}
+		began := time.Now()
+		if err := sys.Stop(context.Background()); err != nil || time.Since(began) > time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		if c := sys.Lifecycle().Counts(); c.Stops > 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// An actor was stopped in its pause, and the restart that it had waited for was
+// that of the next one at its address.
+func TestAPauseOfAnEarlierActorRestartedItsSuccessor(t *testing.T) {
+	actorBubble(t, func(t *testing.T) {
+		sys := chassistest.New(t)
+		var starts, later atomic.Int64
+		pid, err := sys.Spawn(failing(&starts, true), "stock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(3 * time.Second)
+		sys.Actors().Root.Stop(pid)
+		pass(0)
+		if _, err := sys.Spawn(failing(&later, false), "stock"); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		if n := later.Load(); n != 1 {
+			t.Errorf("%d starts of an actor that does not fail", n)
 		}
 	})
 }

@@ -44,11 +44,11 @@ type System struct {
 	tasks    *pools
 	console  *console
 
-	current    atomic.Pointer[Settings] // in force
-	applying   sync.Mutex               // one Apply at a time
-	source     source                   // that the settings were loaded from
-	givenQueue bool                     // by WithSQS or WithEmbedded
-	unfollow   func()                   // nil unless they are watched
+	current    atomic.Pointer[Settings]    // in force
+	applying   sync.Mutex                  // one Apply at a time
+	source     source                      // that the settings were loaded from
+	givenQueue bool                        // by WithSQS or WithEmbedded
+	unfollow   func(context.Context) error // nil unless they are watched
 
 	halted context.Context // ends with the first Stop, and a Start under way with it
 	halt   context.CancelFunc
@@ -435,12 +435,9 @@ func (s *System) stop(drain context.Context) {
 		}
 		log.Debug("stage of the stop is over", "stage", name, "took", time.Since(begun))
 	}
-	stage("settings", func(context.Context) error {
-		if s.unfollow != nil {
-			s.unfollow()
-		}
-		return nil
-	})
+	if s.unfollow != nil {
+		stage("settings", s.unfollow)
+	}
 	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
 	stage("actors", s.actors.stopOwn)
 	stage("sender", s.sender.Close)

@@ -163,6 +163,13 @@ func (g *guard) need(scope Scope, next http.Handler) http.Handler {
 	})
 }
 
+// stays reports whether the client of a stream may still see it: its token may
+// have been taken out of the settings since.
+func (g *guard) stays(r *http.Request) bool {
+	id, how := g.creds.Load().identify(r)
+	return how > wrongProof && id.Scope.allows(ScopeRead)
+}
+
 // serving gives the request's connection a place that no other connection can
 // take, until done is called. There are few: false means that all are in use.
 func (g *guard) serving(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {

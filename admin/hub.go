@@ -282,6 +282,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(s.hub.ctx, closing)()
 	for f := first; ok; f, ok = <-v.frames {
 		_ = out.SetWriteDeadline(time.Now().Add(readTimeout)) // a recorder in a test has none
+		if !s.guard.stays(r) {
+			break
+		}
 		if s.hub.ctx.Err() != nil {
 			closing() // perhaps it was put off just now
 			break

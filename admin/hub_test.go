@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sambatech/chassis/settings"
 )
 
 // watch opens a stream in process and returns a function that waits for the
@@ -206,4 +209,35 @@ func TestATakenPortIsAnErrorOnlyIfSomebodyAskedForIt(t *testing.T) {
 			t.Errorf("started twice: %v", err)
 		}
 	}
+}
+
+// A token that had leaked was taken out of the settings, and its open stream went
+// on to show the state and the log.
+func TestAStreamOutlivedItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := Settings{Tokens: map[string]Token{"leaked": {Token: settings.NewSecret("0123456789abcdef-leaked"), Scope: ScopeRead}}}
+		srv := serve(t, newPlant(), old)
+		pr, pw := net.Pipe()
+		defer pr.Close()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/v1/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer 0123456789abcdef-leaked")
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			srv.Handler().ServeHTTP(&pipeWriter{w: pw, header: http.Header{}}, r)
+		}()
+		go func() { _, _ = io.Copy(io.Discard, pr) }()
+		time.Sleep(3 * time.Second)
+		if err := srv.Apply(Settings{Tokens: map[string]Token{"new": {Token: settings.NewSecret("0123456789abcdef-newer"), Scope: ScopeRead}}}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(3 * time.Second):
+			t.Error("the stream goes on")
+		}
+	})
 }

@@ -105,7 +105,8 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Apply puts the tokens and ShowBodies of set in force. What is under way goes
-// on as it began. Settings that are wrong change nothing and are an error.
+// on as it began, but for a stream, which ends at its next frame if its token is
+// in force no more. Settings that are wrong change nothing and are an error.
 func (s *Server) Apply(set Settings) error {
 	if err := set.Validate(); err != nil {
 		return err

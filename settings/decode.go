@@ -97,7 +97,7 @@ func (d *decoder) layout(v reflect.Value) {
 	d.structure(d.plan, d.tree.root, Position{}, v)
 	for _, check := range d.config.checks {
 		if check.of == d.plan.typ {
-			d.checked(v, check.run(v.Addr().Interface()))
+			d.checked(v, guarded("Check", func() error { return check.run(v.Addr().Interface()) }))
 		}
 	}
 	if d.tree.broken {
@@ -258,8 +258,23 @@ func (d *decoder) structure(c *codec, n *node, at Position, v reflect.Value) {
 		c.noteZeros(v, given)
 	}
 	if c.validates {
-		d.checked(v, v.Addr().Interface().(interface{ Validate() error }).Validate())
+		d.checked(v, guarded("Validate", v.Addr().Interface().(interface{ Validate() error }).Validate))
 	}
+}
+
+// guarded calls a method of the service's own. Its panic is a mistake of the
+// settings: a file that changes while the service runs must not end it.
+func guarded(method string, call func() error) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case error, string:
+			err = fmt.Errorf("its %s panicked: %v", method, p)
+		default: // it may hold itself
+			err = fmt.Errorf("its %s panicked with a %T", method, p)
+		}
+	}()
+	return call()
 }
 
 // noteZeros writes down which of the given keys are zero.

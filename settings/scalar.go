@@ -398,7 +398,10 @@ func setText(n *node, v reflect.Value) *misfit {
 		}
 		text = n.text // a number for a type of its own: let the type judge
 	}
-	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+	err := guarded("UnmarshalText", func() error {
+		return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+	})
+	if err != nil {
 		m := &misfit{err: err}
 		if v.Type() == slogLevel {
 			m.suggestion = nearest(strings.ToUpper(text), []string{"DEBUG", "INFO", "WARN", "ERROR"})

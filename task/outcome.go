@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // CancelError ends a task for good: no retry, its on_fail task or a dead
@@ -79,7 +81,7 @@ type PanicError struct {
 	Stack []byte
 }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+func (e *PanicError) Error() string { return "panic: " + clip.Panic(e.Value) }
 
 // Unwrap returns the value if the handler panicked with an error.
 func (e *PanicError) Unwrap() error {

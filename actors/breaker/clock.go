@@ -6,12 +6,13 @@ import (
 )
 
 // clock gives a breaker's time, ns since it was made, which never goes back. It
-// follows the monotonic clock, and the wall clock where that is ahead: the
+// follows the monotonic clock, and the wall clock where that leaps ahead: the
 // monotonic one stands still while a machine sleeps, and an open time must not.
 type clock struct {
-	base  time.Time
-	wall  int64        // base by the wall clock, ns of the Unix epoch
-	slept atomic.Int64 // ns that the monotonic clock stood still
+	base   time.Time
+	wall   int64        // base by the wall clock, ns of the Unix epoch
+	offset atomic.Int64 // ns that the wall clock was ahead when it leapt last
+	slept  atomic.Int64 // ns that the monotonic clock stood still
 }
 
 func (c *clock) start() {
@@ -22,30 +23,39 @@ func (c *clock) start() {
 // now is the time without a look at the wall clock.
 func (c *clock) now() int64 { return int64(time.Since(c.base)) + c.slept.Load() }
 
-// look compares the two clocks and returns the later time.
+// look compares the two clocks and returns the time. The offset is read before
+// the clocks, for a reading must not be older than what it is compared with.
 func (c *clock) look() int64 {
-	t := time.Now()
-	elapsed := int64(t.Sub(c.base))
 	for {
-		slept := c.slept.Load()
-		ahead := follow(elapsed, t.UnixNano()-c.wall, slept)
-		if ahead == slept || c.slept.CompareAndSwap(slept, ahead) {
-			return elapsed + ahead
+		known := c.offset.Load()
+		t := time.Now()
+		elapsed := int64(t.Sub(c.base))
+		offset, slept := follow(elapsed, t.UnixNano()-c.wall, known)
+		if offset == known {
+			return elapsed + c.slept.Load()
+		}
+		if c.offset.CompareAndSwap(known, offset) {
+			return elapsed + c.slept.Add(slept)
 		}
 	}
 }
 
-// slack is how far the wall clock may be ahead before it is followed, ns: it is
+// slack is how far the wall clock may leap before it is followed, ns: it is
 // set forth and back by less all the time.
 const slack = int64(time.Second)
 
-// follow returns how long the monotonic clock has stood still, given what either
-// clock says has passed, and what was known before, ns.
-func follow(elapsed, wall, slept int64) int64 {
-	if wall-elapsed-slept > slack {
-		return wall - elapsed
+// follow returns the wall clock's offset, given what either clock says has
+// passed and the offset known before, and how long the monotonic clock has stood
+// still meanwhile, ns. A wall clock that is set back is no sleep; a sleep after
+// that is one from there.
+func follow(elapsed, wall, known int64) (offset, slept int64) {
+	switch leap := wall - elapsed - known; {
+	case leap > slack:
+		return known + leap, leap
+	case leap < -slack:
+		return known + leap, 0
 	}
-	return slept
+	return known, 0
 }
 
 // The actor looks at the clock again after a part of a wait, lookShare, but not

@@ -7,24 +7,25 @@ import (
 	"time"
 )
 
-// TestFollowIsTheLaterOfBothClocks: the wall clock is followed where it is ahead
-// by more than it is set by day after day, and never back.
-func TestFollowIsTheLaterOfBothClocks(t *testing.T) {
+// A laptop with a wrong clock was set back by an hour, and every sleep of less than
+// that was overlooked from then on: open times did not end.
+func TestASleepWasOverlookedOnceTheWallClockWasSetBack(t *testing.T) {
 	const s = int64(time.Second)
 	for _, c := range []struct {
-		name                       string
-		elapsed, wall, slept, want int64
+		name                             string
+		elapsed, wall, known, off, slept int64
 	}{
-		{"both alike", 5 * s, 5 * s, 0, 0},
-		{"the wall clock is set forth a little", 5 * s, 6 * s, 0, 0},
-		{"the machine has slept", 5 * s, 75 * s, 0, 70 * s},
-		{"it has slept again", 10 * s, 150 * s, 70 * s, 140 * s},
-		{"nothing since", 10 * s, 80 * s, 70 * s, 70 * s},
-		{"the wall clock is set back", 10 * s, -3600 * s, 70 * s, 70 * s},
-		{"the wall clock is set back before it slept", 10 * s, 2 * s, 0, 0},
+		{"both alike", 5 * s, 5 * s, 0, 0, 0},
+		{"the wall clock is set forth a little", 5 * s, 6 * s, 0, 0, 0},
+		{"the machine has slept", 5 * s, 75 * s, 0, 70 * s, 70 * s},
+		{"it has slept again", 10 * s, 150 * s, 70 * s, 140 * s, 70 * s},
+		{"nothing since", 10 * s, 80 * s, 70 * s, 70 * s, 0},
+		{"the wall clock is set back", 10 * s, -3590 * s, 70 * s, -3600 * s, 0},
+		{"it has slept after that", 20 * s, -2980 * s, -3600 * s, -3000 * s, 600 * s},
+		{"it is set back a little", 20 * s, -3580*s - s/2, -3600 * s, -3600 * s, 0},
 	} {
-		if got := follow(c.elapsed, c.wall, c.slept); got != c.want {
-			t.Errorf("%s: %v, want %v", c.name, time.Duration(got), time.Duration(c.want))
+		if off, slept := follow(c.elapsed, c.wall, c.known); off != c.off || slept != c.slept {
+			t.Errorf("%s: offset %v, slept %v; want %v, %v", c.name, time.Duration(off), time.Duration(slept), time.Duration(c.off), time.Duration(c.slept))
 		}
 	}
 }

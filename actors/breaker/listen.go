@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // Listen calls f with every transition from now on, in order and one at a time,
@@ -101,7 +103,7 @@ func (l *listener) call(t Transition) {
 	defer func() {
 		if r := recover(); r != nil && l.b.logger != nil {
 			l.b.logger.Error("a listener of a circuit breaker panicked", slog.Any("transition", t),
-				slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+				slog.String("panic", clip.Panic(r)), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	l.f(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors"
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // Messages that any actor may send to [Breaker.PID], as pointers or values; they
@@ -144,7 +145,7 @@ type PanicError struct {
 }
 
 // Error returns the panic's value as text.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic in a breaker.Call: %v", e.Value) }
+func (e *PanicError) Error() string { return "panic in a breaker.Call: " + clip.Panic(e.Value) }
 
 // Unwrap returns the value if it is an error.
 func (e *PanicError) Unwrap() error {

@@ -69,7 +69,8 @@ func WithoutForeignRedirects() Option {
 // CheckRedirect is the policy of [Breaker.Client], for an http.Client of the
 // caller's own over [Breaker.Transport]. It follows at most ten redirects, as
 // http.Client does. To another host the request keeps none of the caller's
-// credential headers, and neither do the redirects after it; an upgrade of the
+// credential headers, nor the path and query of the Referer, and neither do the
+// redirects after it; an upgrade of the
 // same host from http to https on their usual ports is no other host.
 func (b *Breaker) CheckRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
@@ -86,7 +87,19 @@ func (b *Breaker) CheckRedirect(req *http.Request, via []*http.Request) error {
 			delete(req.Header, name)
 		}
 	}
+	trimReferer(req.Header)
 	return nil
+}
+
+// trimReferer leaves the origin, as browsers do: http.Client sends the whole URL
+// that the redirect came from, with a signature or a key in its query.
+func trimReferer(h http.Header) {
+	from, err := url.Parse(h.Get("Referer"))
+	if err != nil || from.Host == "" {
+		h.Del("Referer")
+		return
+	}
+	h.Set("Referer", from.Scheme+"://"+from.Host+"/")
 }
 
 // credential reports whether a header must not reach another host.
@@ -111,8 +124,9 @@ func (b *Breaker) guardOf(u *url.URL) *Breaker {
 		return nil
 	}
 	scheme := strings.ToLower(u.Scheme)
-	if other := b.redirects.find(scheme + "://" + canonicalHost(scheme, u.Host)); other != b {
-		return other
+	other := b.redirects.find(scheme + "://" + canonicalHost(scheme, u.Host))
+	if other == nil || other == b || !other.serves(u) {
+		return nil // one of yet another service would look for a breaker in its turn
 	}
-	return nil
+	return other
 }

@@ -3,11 +3,15 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -160,4 +164,108 @@ func TestCredentialsDoNotComeBackAfterAnotherHost(t *testing.T) {
 	if last.Get("X-Api-Key") != "" {
 		t.Error("the other host chose a path of the first one and the request got its key")
 	}
+}
+
+// A 307 to another host carried the whole URL that it came from, the key in its
+// query included, as Referer.
+func TestTheRefererOfARedirectLeakedTheQuery(t *testing.T) {
+	r := newRedirecting(t)
+	res, err := r.post(t, "/reports/7?api_key=s3cret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if got := r.seen.Get("Referer"); got != r.first.Service()+"/" {
+		t.Errorf("the other host got the Referer %q", got)
+	}
+}
+
+// Two breakers, each the finder's answer for the other's redirects, looked for
+// each other until the stack was full.
+func TestAFinderThatIsWrongEndedTheProcess(t *testing.T) {
+	host := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer host.Close()
+	system := actor.NewActorSystem()
+	defer system.Shutdown()
+	var all [2]*breaker.Breaker
+	calls := 0
+	for i, name := range []string{"http://a.internal", "http://b.internal"} {
+		b, err := breaker.Spawn(system, name, breaker.Settings{}, breaker.WithFinder(func(string) *breaker.Breaker {
+			if calls++; calls > 10 {
+				t.Fatal("it looks for ever")
+			}
+			return all[1-i]
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Stop(context.Background())
+		all[i] = b
+	}
+	res, err := all[0].Client().Get(host.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+}
+
+// A base's limit of connections is by host. Those of a redirect were counted
+// among those of the first host: its own silence was then a wait for them.
+func TestConnectionsOfARedirectHidTheSilenceOfTheFirstHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := serveInMemory(t, false, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Host == "archive.internal":
+				<-r.Context().Done()
+			case r.URL.Path == "/old":
+				http.Redirect(w, r, "http://archive.internal/old", http.StatusFound)
+			}
+		})
+		base.MaxConnsPerHost = 1
+		base.DisableKeepAlives = true
+		var dead atomic.Bool
+		dial := base.DialContext
+		base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dead.Load() {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return dial(ctx, network, addr)
+		}
+		system := newSystem(t)
+		archive, err := breaker.Spawn(system, "http://archive.internal", breaker.Settings{RequestTimeout: 2 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := breaker.Spawn(system, "http://mail.internal", breaker.Settings{ClosedFailLimit: 2}, breaker.WithFinder(func(string) *breaker.Breaker { return archive }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := first.Client()
+		client.Transport = first.Transport(base)
+		ctx, cancel := context.WithCancel(t.Context())
+		get := func(path string) {
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://mail.internal"+path, nil)
+			if res, err := client.Do(req); err == nil {
+				res.Body.Close()
+			}
+		}
+		old := make(chan struct{})
+		go func() { get("/old"); close(old) }()
+		synctest.Wait()
+		dead.Store(true)
+		for range 2 {
+			get("/new")
+		}
+		if first.State() != breaker.Open {
+			t.Errorf("the first host connects nobody, and its breaker is %v", first.State())
+		}
+		cancel()
+		<-old
+		for _, b := range []*breaker.Breaker{first, archive} {
+			if err := b.Stop(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }

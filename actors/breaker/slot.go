@@ -1,10 +1,11 @@
 package breaker
 
 import (
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // term is how long a call may hold a slot of a half-open entry.
@@ -56,7 +57,7 @@ func (x *exchange) slotOver() {
 	defer func() { // of the classifier, which runs on the timer's goroutine here
 		if r := recover(); r != nil && x.b.logger != nil {
 			x.b.logger.Error("the classifier of a circuit breaker panicked", slog.String("service", x.b.service),
-				slog.String("panic", fmt.Sprint(r)), slog.String("stack", string(debug.Stack())))
+				slog.String("panic", clip.Panic(r)), slog.String("stack", string(debug.Stack())))
 		}
 		x.settle(verdict, hold)
 	}()

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,13 +42,24 @@ func (b *Breaker) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{b, base, newConnLimit(base)}
+	return &transport{b: b, base: base, conns: newConnLimit(base)}
 }
 
 type transport struct {
-	b     *Breaker
-	base  http.RoundTripper
-	conns *connLimit // nil if base has no limit of connections
+	b      *Breaker
+	base   http.RoundTripper
+	conns  *connLimit // nil if base has no limit of connections
+	others sync.Map   // *Breaker to the *transport of redirects to its host
+}
+
+// guarding returns the transport of redirects to another breaker's host, over the
+// same base. Its connections are counted apart: the base's limit is by host.
+func (t *transport) guarding(other *Breaker) *transport {
+	if known, ok := t.others.Load(other); ok {
+		return known.(*transport)
+	}
+	known, _ := t.others.LoadOrStore(other, &transport{b: other, base: t.base, conns: newConnLimit(t.base)})
+	return known.(*transport)
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
@@ -62,7 +74,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	b := t.b
 	if req.URL == nil || !b.serves(req.URL) {
 		if other := b.guardOf(req.URL); other != nil {
-			return (&transport{other, t.base, t.conns}).RoundTrip(req)
+			return t.guarding(other).RoundTrip(req)
 		}
 		return t.base.RoundTrip(req)
 	}

@@ -1,11 +1,14 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // Event is one of [*Started], [*Failed], [*Restarted], [*Resumed], [*Stopped]
@@ -117,7 +120,7 @@ func asError(reason any) error {
 	if err, ok := reason.(error); ok {
 		return err
 	}
-	return fmt.Errorf("%v", reason)
+	return errors.New(clip.Panic(reason))
 }
 
 // Messages of the actor "lifecycle".

@@ -119,12 +119,21 @@ func (w *Watch) Counts() Counts {
 	}
 }
 
-// Props returns props by which each instance of an actor publishes [Started].
+// Props returns props whose actors publish [Started], and end though they panic
+// at their end. In Proto.Actor such a panic is a failure like another, and the
+// restart that follows takes the stop back (asynkron/protoactor-go#214).
 func (w *Watch) Props(props *actor.Props) *actor.Props {
 	return props.Clone(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, m *actor.MessageEnvelope) {
-			if _, ok := m.Message.(*actor.Started); ok {
+			switch m.Message.(type) {
+			case *actor.Started:
 				w.publish(&Started{PID: c.Self(), At: time.Now()})
+			case *actor.Restarting, *actor.Stopping, *actor.Stopped:
+				defer func() {
+					if reason := recover(); reason != nil {
+						w.onFailure(c.Self(), reason)
+					}
+				}()
 			}
 			next(c, m)
 		}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime"
 	"sync/atomic"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // hookedLoggers counts the loggers of this process that were made with hooks.
@@ -79,7 +81,7 @@ const hookFrame = "github.com/sambatech/chassis/actors/logger.callHook"
 func callHook(ctx context.Context, hook slog.Handler, r slog.Record) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("logger: hook %T panicked: %v", hook, p)
+			err = fmt.Errorf("logger: hook %T panicked: %s", hook, clip.Panic(p))
 		}
 	}()
 	if !hook.Enabled(ctx, r.Level) {

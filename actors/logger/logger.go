@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // Logger is one service's logger. It is made by [New] and safe for use from
@@ -241,7 +243,7 @@ func (h *handler) logPanic(r any, stack []byte) {
 	if err, ok := r.(error); ok {
 		rec.AddAttrs(slog.Any("panic", err))
 	} else {
-		rec.AddAttrs(slog.String("panic", fmt.Sprint(r)))
+		rec.AddAttrs(slog.String("panic", clip.Panic(r)))
 	}
 	rec.AddAttrs(slog.Any("stack", Stack(stack)))
 	_ = h.Handle(context.Background(), rec)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // Back-off of a failing output: the waits double from the first to the last.
@@ -190,7 +192,7 @@ func (o *output) writeOnce(b []byte) (n int, err error) {
 	defer func() {
 		o.started.Store(0)
 		if r := recover(); r != nil {
-			n, err = 0, fmt.Errorf("the writer panicked: %v", r)
+			n, err = 0, fmt.Errorf("the writer panicked: %s", clip.Panic(r))
 		}
 		n = min(max(n, 0), len(b)) // whatever a writer claims
 	}()

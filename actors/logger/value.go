@@ -12,6 +12,8 @@ import (
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 const redacted = "[REDACTED]"
@@ -266,7 +268,7 @@ func panicText(v, r any) string {
 	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return "<nil>"
 	}
-	return fmt.Sprintf("!PANIC: %T: %v", v, r)
+	return fmt.Sprintf("!PANIC: %T: %s", v, clip.Panic(r))
 }
 
 // marshal is json.Marshal without the HTML escapes, whatever v's methods do.

@@ -8,20 +8,52 @@ import (
 func TestClockFollowsTheLater(t *testing.T) {
 	const s = time.Second
 	for _, c := range []struct {
-		name                 string
-		elapsed, wall, slept time.Duration
-		want                 bool
+		name                       string
+		elapsed, wall, known, want time.Duration
 	}{
-		{"both go on", 100 * s, 100 * s, 0, false},
-		{"adjusted by less than a second", 100 * s, 101 * s, 0, false},
-		{"asleep for a minute", 100 * s, 160 * s, 0, true},
-		{"the same sleep again", 200 * s, 260 * s, 60 * s, false},
-		{"a second sleep", 200 * s, 300 * s, 60 * s, true},
-		{"set back", 200 * s, 100 * s, 0, false},
+		{"both go on", 100 * s, 100 * s, 0, 0},
+		{"adjusted by less than a second", 100 * s, 101 * s, 0, 0},
+		{"asleep for a minute", 100 * s, 160 * s, 0, 60 * s},
+		{"the same sleep again", 200 * s, 260 * s, 60 * s, 0},
+		{"a second sleep", 200 * s, 300 * s, 60 * s, 40 * s},
+		{"set back", 200 * s, 100 * s, 0, -100 * s},
+		{"a sleep after that", 300 * s, 260 * s, -100 * s, 60 * s},
 	} {
-		if got := ahead(c.elapsed, c.wall, c.slept); got != c.want {
-			t.Errorf("%s: the wall clock is followed: %v, want %v", c.name, got, c.want)
+		if got := leap(c.elapsed, c.wall, c.known); got != c.want {
+			t.Errorf("%s: a leap of %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+// A machine that was set back by an hour overlooked every sleep of less than that:
+// leases that had ended were used on (like agentruntimecontrolprotocol/swift-sdk#80).
+func TestASleepWasOverlookedOnceTheWallClockWasSetBack(t *testing.T) {
+	c, elapsed, wall := newClock(), time.Duration(0), time.Duration(0)
+	c.read = func() (time.Duration, time.Duration) { return elapsed, wall }
+	before := c.now()
+	wall -= time.Hour
+	if d := c.now().Sub(before); d != 0 {
+		t.Errorf("set back, the clock goes by %v", d)
+	}
+	wall += 10 * time.Minute
+	if d := c.now().Sub(before); d != 10*time.Minute {
+		t.Errorf("after a sleep of ten minutes the clock has gone on by %v", d)
+	}
+}
+
+// Steps of two seconds to and fro, every hour of a day, cost a lease two seconds
+// each at most, and it is extended long before that matters.
+func TestStepsOfTheWallClockMoveTheClockByThemselvesAtMost(t *testing.T) {
+	c, elapsed, wall := newClock(), time.Duration(0), time.Duration(0)
+	c.read = func() (time.Duration, time.Duration) { return elapsed, wall }
+	last := c.now()
+	for hour := range 24 {
+		elapsed, wall = elapsed+time.Hour, wall+time.Hour+time.Duration(2-hour%2*4)*time.Second
+		now := c.now()
+		if d := now.Sub(last); d < time.Hour || d > time.Hour+2*time.Second {
+			t.Errorf("hour %d took %v", hour, d)
+		}
+		last = now
 	}
 }
 
@@ -35,8 +67,8 @@ func TestClockNeverGoesBack(t *testing.T) {
 		{s, s, s},
 		{s, 71 * s, 71 * s}, // slept for 70 s
 		{s, s, s},
-		{s, -100 * s, s}, // set back
-		{s, 101 * s, s},  // and right again
+		{s, -100 * s, s},      // set back
+		{s, 101 * s, 101 * s}, // set right, or asleep: it cannot be known which
 	} {
 		elapsed, wall = elapsed+step.elapsed, wall+step.wall
 		now := c.now()

@@ -5,6 +5,7 @@
 //	row.Task = clip.ID(message.Name)          // at most clip.Name bytes, still unique
 //	row.Error = clip.Line(err.Error(), clip.Text)
 //	fmt.Fprint(terminal, clip.Block(body))    // keeps line breaks and tabs
+//	log.Error("panic", "error", clip.Panic(v)) // whatever v holds
 //
 // All functions are pure and safe from any goroutine. Text that is short and
 // harmless is returned as it is, without an allocation; text that is cut is

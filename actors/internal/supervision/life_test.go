@@ -2,6 +2,7 @@ package supervision
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -229,6 +230,50 @@ func TestNoMessageIsLostWhenAnActorComesBack(t *testing.T) {
 		}
 		over.Store(true)
 		system.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
+
+// Proto.Actor sets the predicate of a subscription after it is published to, and
+// meanwhile it got the events of others, at which it panicked.
+func TestARespawnRacedWithWhatWasPublished(t *testing.T) {
+	bubble(t, func(system *actor.ActorSystem) {
+		var over atomic.Bool
+		var stopped sync.WaitGroup
+		go func() {
+			for !over.Load() {
+				system.EventStream.Publish("an event of another")
+			}
+		}()
+		for range 100 {
+			life := &Life{}
+			var again *Respawn
+			var props *actor.Props
+			props = actor.PropsFromFunc(func(c actor.Context) {
+				switch c.Message().(type) {
+				case *actor.Stopping:
+					if again == nil {
+						again = life.Respawn(c)
+					}
+				case *actor.Stopped:
+					if again == nil {
+						return
+					}
+					if err := again.Spawn(c, props); err != nil {
+						t.Error(err)
+					}
+					stopped.Done()
+				}
+			}, actor.WithMailbox(life.Mailbox))
+			pid, err := Under(system, nil).SpawnAs("kept"+system.ProcessRegistry.NextId(), props)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stopped.Add(1)
+			system.Root.Stop(pid)
+		}
+		stopped.Wait()
+		over.Store(true)
 		synctest.Wait()
 	})
 }
