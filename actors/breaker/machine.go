@@ -74,7 +74,6 @@ func (m machine) step(c *Settings, e event) (machine, string) {
 		m.hung++
 	case evHangOver:
 		m.hung = max(0, m.hung-1)
-		return m, ""
 	case evReset:
 		return m.close(e.now), "a reset"
 	}

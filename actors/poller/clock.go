@@ -30,12 +30,14 @@ func newClock() *clock {
 
 // now may be called from any goroutine.
 func (c *clock) now() time.Time {
-	elapsed, wall := c.read()
-	slept := time.Duration(c.slept.Load())
-	for ahead(elapsed, wall, slept) && !c.slept.CompareAndSwap(int64(slept), int64(wall-elapsed)) {
-		slept = time.Duration(c.slept.Load())
+	for {
+		slept := c.slept.Load()
+		elapsed, wall := c.read()
+		if !ahead(elapsed, wall, time.Duration(slept)) {
+			return c.began.Add(elapsed + time.Duration(slept))
+		}
+		c.slept.CompareAndSwap(slept, int64(wall-elapsed)) // if not, another goroutine has done so
 	}
-	return c.began.Add(elapsed + time.Duration(c.slept.Load()))
 }
 
 // ahead reports whether the wall clock has left the monotonic one behind by

@@ -103,9 +103,6 @@ func (r *refusals) refused(action, queue string, now time.Time, err error) (f *R
 
 // worked forgets a refusal, and reports whether there was one.
 func (r *refusals) worked(action, queue string) bool {
-	if len(r.all) == 0 {
-		return false
-	}
 	i := r.find(action, queue)
 	if i < 0 {
 		return false
