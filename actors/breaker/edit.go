@@ -203,7 +203,7 @@ func (e *edit) lapse(n *node) int64 {
 	switch {
 	case n.tally != nil && e.set.Window > 0:
 		return n.last + int64(min(e.set.Window, e.set.ForgetAfter))
-	case n.tally == nil && n.fails == 0 && !n.blamed:
+	case n.tally == nil && n.fails == 0:
 		return n.last + 2*int64(e.set.RequestTimeout)
 	}
 	return n.last + int64(e.set.ForgetAfter)

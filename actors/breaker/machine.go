@@ -3,6 +3,7 @@ package breaker
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,7 @@ import (
 // and changes nothing, so a published machine may be read by everybody.
 type machine struct {
 	state  State  // Closed, Open or HalfOpen
-	blamed bool   // made a parent open again: takes the next failure there alone
+	blamed bool   // closed: made a parent open again, by one of fails: takes the next failure there alone
 	sick   bool   // open, and the last health call failed
 	fails  int32  // closed: counted failures; half-open: failures since the beginning
 	succs  int32  // closed: successes since the first of fails; half-open: successes; open: health calls that succeeded
@@ -19,7 +20,7 @@ type machine struct {
 	since  uint64 // generation that began with the last transition
 	until  int64  // open: its end; half-open in a ramp: the end of the ramp; ns
 	begun  int64  // open: when it opened; half-open in a ramp: when the ramp began; ns
-	last   int64  // last event that counted, ns
+	last   int64  // closed: last event that counted; open: as begun; ns
 	probes []probe
 }
 
@@ -67,15 +68,12 @@ type tallied struct{ calls, bad, slow int }
 // the state does not care about change nothing; whether a result belongs to
 // the present state at all is decided before (see counts).
 func (m machine) step(c *Settings, e event) (machine, string) {
-	if e.probe != 0 && e.kind != evAdmit {
-		m.probes = withoutProbe(m.probes, e.probe)
-	}
+	m.probes = withoutProbe(m.probes, e.probe) // the slot that evAdmit takes is not there yet
 	switch e.kind {
 	case evHang:
 		m.hung++
 	case evHangOver:
 		m.hung = max(0, m.hung-1)
-		return m, ""
 	case evReset:
 		return m.close(e.now), "a reset"
 	}
@@ -98,7 +96,7 @@ func (m machine) stepClosed(c *Settings, e event) (machine, string) {
 		m.last = e.now
 		fallthrough
 	case evSuccess:
-		if m.fails > 0 || m.blamed {
+		if m.fails > 0 {
 			m.last = e.now
 			if m.succs++; m.succs >= int32(c.ClosedSuccessLimit) {
 				m.fails, m.succs, m.blamed = 0, 0, false
@@ -128,7 +126,7 @@ func (m machine) stepOpen(c *Settings, e event) (machine, string) {
 	case evHealth:
 		m.sick = false
 		if m.succs++; m.succs >= int32(c.HalfSuccessLimit) {
-			m = m.half(e.now)
+			m = m.half()
 			if c.Ramp > 0 {
 				m = m.ramp(c, e.now)
 			}
@@ -146,7 +144,7 @@ func (m machine) stepOpen(c *Settings, e event) (machine, string) {
 			m.until = min(e.now+int64(c.OpenTimeout), end)
 			break
 		}
-		return m.half(e.now), "open time is over"
+		return m.half(), "open time is over"
 	}
 	return m, ""
 }
@@ -161,11 +159,8 @@ func (m machine) stepHalfOpen(c *Settings, e event) (machine, string) {
 				p.free = p.deadline
 			}
 		}
-		probes := make([]probe, len(m.probes), len(m.probes)+1)
-		copy(probes, m.probes)
-		m.probes = append(probes, p)
+		m.probes = append(slices.Clip(m.probes), p) // a copy: the machine before may be published
 	case evSuccess, evSlow:
-		m.last = e.now
 		if m.ramping() {
 			break
 		}
@@ -176,7 +171,6 @@ func (m machine) stepHalfOpen(c *Settings, e event) (machine, string) {
 			return m.close(e.now), fmt.Sprintf("%d successes", m.succs)
 		}
 	case evFailure, evHang:
-		m.last = e.now
 		if m.fails++; m.fails >= int32(c.HalfFailLimit) {
 			return m.open(c, e), fmt.Sprintf("%d failures while half-open", m.fails)
 		}
@@ -207,12 +201,8 @@ func (m machine) stepHalfOpen(c *Settings, e event) (machine, string) {
 func (m machine) open(c *Settings, e event) machine {
 	d := c.OpenTimeout
 	if c.OpenBackoff == "exponential" {
-		for range m.opens {
-			if d >= c.OpenMax/2 {
-				d = c.OpenMax
-				break
-			}
-			d *= 2
+		for range min(m.opens, 60) { // from 1 ns to beyond maxTime
+			d = min(2*d, c.OpenMax)
 		}
 	}
 	d += time.Duration(float64(d) * c.OpenJitter * e.rnd)
@@ -223,8 +213,8 @@ func (m machine) open(c *Settings, e event) machine {
 	return machine{state: Open, opens: increased(m.opens), hung: m.hung, begun: e.now, until: e.now + int64(d), last: e.now}
 }
 
-func (m machine) half(now int64) machine {
-	return machine{state: HalfOpen, opens: m.opens, hung: m.hung, last: now}
+func (m machine) half() machine {
+	return machine{state: HalfOpen, opens: m.opens, hung: m.hung}
 }
 
 func (m machine) ramp(c *Settings, now int64) machine {
@@ -243,21 +233,11 @@ const rampStart = 0.05
 
 // share returns which part of the calls a ramp admits now.
 func (m *machine) share(now int64) float64 {
-	if now >= m.until {
-		return 1
-	}
-	return max(rampStart, float64(now-m.begun)/float64(m.until-m.begun))
+	return min(1, max(rampStart, float64(now-m.begun)/float64(m.until-m.begun)))
 }
 
-// holds says whether the call with slot id is one of the probes in flight.
-func (m *machine) holds(id uint64) bool {
-	for _, p := range m.probes {
-		if p.id == id {
-			return true
-		}
-	}
-	return false
-}
+// holds reports whether the call with slot id is one of the probes in flight.
+func (m *machine) holds(id uint64) bool { return find(m.probes, id) >= 0 }
 
 // counts says whether the result of a call that was admitted in generation gen,
 // with slot id or 0, belongs to the present state.
@@ -274,32 +254,33 @@ func (m *machine) counts(gen, id uint64) bool {
 
 // due returns when evTime is wanted next, or 0.
 func (m *machine) due() int64 {
-	switch {
-	case m.state == Open || m.ramping():
+	if m.state == Open || m.ramping() {
 		return m.until
-	case len(m.probes) > 0: // in the order of their deadlines, up to a change of settings
-		at := m.probes[0].deadline
-		for _, p := range m.probes[1:] {
-			at = min(at, p.deadline)
-		}
-		return at
 	}
-	return 0
+	return earliest(m.probes, func(p probe) int64 { return p.deadline })
 }
 
 // free returns when a slot is likely to be free, at the latest, or 0.
-func (m *machine) free() (at int64) {
-	for _, p := range m.probes {
-		if at == 0 || p.free < at {
-			at = p.free
-		}
+func (m *machine) free() int64 {
+	return earliest(m.probes, func(p probe) int64 { return p.free })
+}
+
+// earliest returns the first of the probes' times, or 0. Each probe may have a
+// term of its own.
+func earliest(probes []probe, of func(probe) int64) int64 {
+	if len(probes) == 0 {
+		return 0
+	}
+	at := of(probes[0])
+	for _, p := range probes[1:] {
+		at = min(at, of(p))
 	}
 	return at
 }
 
 // clean says that the machine is that of an entry which never was.
 func (m *machine) clean() bool {
-	return m.state == Closed && m.fails == 0 && !m.blamed && m.hung == 0 && m.since == 0
+	return m.state == Closed && m.fails == 0 && m.hung == 0 && m.since == 0
 }
 
 func (c *Settings) tooMany(t tallied) string {
@@ -322,15 +303,14 @@ func increased(n int32) int32 {
 	return n + 1
 }
 
+func find(probes []probe, id uint64) int {
+	return slices.IndexFunc(probes, func(p probe) bool { return p.id == id })
+}
+
 func withoutProbe(probes []probe, id uint64) []probe {
-	for i, p := range probes {
-		if p.id == id {
-			if len(probes) == 1 {
-				return nil
-			}
-			rest := make([]probe, 0, len(probes)-1)
-			return append(append(rest, probes[:i]...), probes[i+1:]...)
-		}
+	i := find(probes, id)
+	if i < 0 {
+		return probes
 	}
-	return probes
+	return slices.Concat(probes[:i], probes[i+1:])
 }

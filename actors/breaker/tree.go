@@ -206,7 +206,7 @@ func (t *tree) view() *view {
 	switch {
 	case r.over == ForcedOpen && t.forced == 1, t.forced == 0 && r.refuses():
 		v.kind, v.refusal = viewRefuses, r.refusal
-	case t.entries == 0 && t.forced == 0 && r.state == Closed && r.fails == 0 && !r.blamed && t.set.plain():
+	case t.entries == 0 && t.forced == 0 && r.state == Closed && r.fails == 0 && t.set.plain():
 		v.kind = viewQuiet
 	default:
 		v.simple = t.forced == 0 && t.set.plain()
@@ -223,7 +223,7 @@ func (v *view) meet(path string) (obstacle *node, free bool) {
 		if n.state != Closed {
 			return n, false
 		}
-		free = free && n.fails == 0 && !n.blamed
+		free = free && n.fails == 0
 	}
 	return nil, free
 }

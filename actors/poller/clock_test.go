@@ -78,3 +78,17 @@ func TestClockNeverGoesBack(t *testing.T) {
 		last = now
 	}
 }
+
+func TestClockFollowsThoughAnotherGoroutineHasFollowedLess(t *testing.T) {
+	const s = time.Second
+	c := newClock()
+	c.read = func() (time.Duration, time.Duration) {
+		if c.offset.CompareAndSwap(0, int64(10*s)) { // another read the clocks before the machine slept on
+			c.slept.Add(int64(10 * s))
+		}
+		return 100 * s, 170 * s
+	}
+	if got := c.now().Sub(c.began); got != 170*s {
+		t.Errorf("the time is %v after the beginning, want 170s", got)
+	}
+}

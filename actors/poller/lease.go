@@ -18,8 +18,7 @@ type lease struct {
 	length   time.Duration // asked for by each extension
 	end      time.Time     // until then the message is ours
 	extendAt time.Time     // next extension
-	tries    int           // extensions that failed since the last that did not
-	cause    error         // of the last of them
+	cause    error         // of the last extension, if it failed
 
 	extending bool        // an extension is under way
 	fading    bool        // not to be extended any more
@@ -51,14 +50,17 @@ func (l *lease) limit() time.Time {
 	return limit
 }
 
+// unsettled reports whether the lease's settle may still come.
+func (l *lease) unsettled() bool { return l.settling == nil && !l.lost }
+
 func (l *lease) lostAt() time.Time { return l.end.Add(-guard(l.length)) }
 
-// extensible tells whether an extension would gain anything.
+// extensible reports whether an extension would gain anything.
 func (l *lease) extensible() bool {
 	return !l.fading && !l.lost && l.limit().Sub(l.end) >= time.Second && (l.settling == nil || !l.settling.release)
 }
 
-// startable tells whether what is left of the lease covers the start of an
+// startable reports whether what is left of the lease covers the start of an
 // execution: a quarter of it.
 func (l *lease) startable(now time.Time) bool { return l.end.Sub(now) >= l.length/4 }
 
@@ -69,13 +71,11 @@ func (l *lease) hold(start time.Time, d time.Duration) {
 	// From 1/8 of it on the lease may be extended together with others (see
 	// collect); at the latest at 5/8, which leaves 3/8 for further tries.
 	l.extendAt = l.end.Add(-d * 3 / 8)
-	l.tries = 0
 }
 
 // retry plans the next try of an extension that failed: after a quarter of
 // what is left, 50 ms to 5 s, so that tries come faster as the end comes near.
 func (l *lease) retry(now time.Time) {
-	l.tries++
 	l.extendAt = now.Add(max(50*time.Millisecond, min(5*time.Second, l.lostAt().Sub(now)/4)))
 }
 
@@ -131,10 +131,14 @@ func (b *ledger) open(handle string, start, sent time.Time, length time.Duration
 	l.kept = b.keptUntil(sent)
 	l.hold(start, length)
 	b.leases[l.id] = l
-	l.due = l.next(b.notice)
-	heap.Push(&b.due, l)
+	b.enter(l)
 	b.unsettled++
 	return l
+}
+
+func (b *ledger) enter(l *lease) {
+	l.due = l.next(b.notice)
+	heap.Push(&b.due, l)
 }
 
 // retentionMargin is how long before the end of the queue's retention a message
@@ -151,9 +155,6 @@ func (b *ledger) keptUntil(sent time.Time) time.Time {
 
 // keep notes the queue's retention, which counts for all leases that are held.
 func (b *ledger) keep(retention time.Duration) {
-	if b.retention == retention {
-		return
-	}
 	b.retention = retention
 	for _, l := range b.leases {
 		l.kept = b.keptUntil(l.sent)
@@ -171,25 +172,23 @@ func (b *ledger) update(l *lease) {
 
 // settle notes that the lease's settle has come.
 func (b *ledger) settle(l *lease, s *settlement) {
-	if l.settling == nil && !l.lost {
+	if l.unsettled() {
 		b.unsettled--
 	}
 	l.settling = s
 	b.update(l)
 }
 
-// unsettle gives the subscriber another chance, for as long as the lease lasts
-// without extension.
+// unsettle takes back the settle of a lease that is not lost. The subscriber
+// gets another chance, for as long as the lease lasts without extension.
 func (b *ledger) unsettle(l *lease) {
-	if l.settling != nil && !l.lost {
-		b.unsettled++
-	}
+	b.unsettled++
 	l.settling, l.fading = nil, true
 	b.update(l)
 }
 
 func (b *ledger) lose(l *lease) {
-	if l.settling == nil && !l.lost {
+	if l.unsettled() {
 		b.unsettled--
 	}
 	if !l.lost {
@@ -204,7 +203,7 @@ func (b *ledger) close(l *lease) {
 	if b.leases[l.id] != l {
 		return
 	}
-	if l.settling == nil && !l.lost {
+	if l.unsettled() {
 		b.unsettled--
 	}
 	if l.lost {
@@ -253,31 +252,37 @@ func (b *ledger) collect(now time.Time) dueWork {
 				l.settling.over = true
 			}
 			b.close(l)
-			continue
 		case !now.Before(l.lostAt()):
 			b.lose(l)
 			w.lost = append(w.lost, l)
-			continue
 		case !l.noticed && !now.Before(l.noticeAt(b.notice)):
 			l.noticed = true
 			w.expiring = append(w.expiring, l)
+			b.update(l)
 		default:
-			l.extending = true
-			w.extend = append(w.extend, l)
+			b.extend(&w)
 		}
-		b.update(l)
 	}
 	for len(w.extend)%maxBatchEntries != 0 && len(b.due) > 0 {
 		l := b.due[0]
 		early := l.extendAt.Add(-l.length / 2)
-		if l.extending || !l.extensible() || !l.due.Equal(l.extendAt) || early.After(now) {
+		if l.extending || !l.extensible() || early.After(now) {
 			break
 		}
-		l.extending = true
-		w.extend = append(w.extend, l)
-		b.update(l)
+		b.extend(&w)
+	}
+	for _, l := range w.extend {
+		b.enter(l)
 	}
 	return w
+}
+
+// extend takes the first lease out of the heap until the work is collected: what
+// is next of it would hide those that may come along.
+func (b *ledger) extend(w *dueWork) {
+	l := heap.Pop(&b.due).(*lease)
+	l.extending = true
+	w.extend = append(w.extend, l)
 }
 
 // leaseHeap orders leases by when they are due.

@@ -258,3 +258,203 @@ func TestALeaseUnderReleaseIsNotExtended(t *testing.T) {
 		t.Error("extended: SQS hides a released message again for a whole lease")
 	}
 }
+
+// leased is when the leases of the tables below are received.
+var leased = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func TestExtensible(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(l *lease)
+		want   bool
+	}{
+		{"in execution", func(*lease) {}, true},
+		{"its delete is under way: it may fail, and is tried again", func(l *lease) { l.settling = &settlement{} }, true},
+		{"under release: SQS would hide the message again", func(l *lease) { l.settling = &settlement{release: true} }, false},
+		{"its settle failed: it would never come to another consumer", func(l *lease) { l.fading = true }, false},
+		{"lost: another consumer may have it", func(l *lease) { l.lost = true }, false},
+		{"a second before its limit: SQS counts whole seconds", func(l *lease) { l.end = l.limit().Add(-time.Second) }, true},
+		{"less than a second before its limit: SQS refuses it", func(l *lease) { l.end = l.limit().Add(1 - time.Second) }, false},
+	} {
+		l := newLedger(time.Minute).open("h", leased, time.Time{}, 80*time.Second)
+		c.change(l)
+		if got := l.extensible(); got != c.want {
+			t.Errorf("%s: extensible is %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAMessageIsNotHandedOverInTheLastQuarterOfItsLease(t *testing.T) {
+	l := newLedger(time.Minute).open("h", leased, time.Time{}, 80*time.Second)
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {60 * time.Second, true}, {60*time.Second + 1, false}, {90 * time.Second, false}} {
+		if got := l.startable(leased.Add(c.after)); got != c.want {
+			t.Errorf("startable %v after the receive is %v, want %v", c.after, got, c.want)
+		}
+	}
+}
+
+func TestLedgerWakesWhenSomethingIsDue(t *testing.T) {
+	const lostAt = 78 * time.Second
+	for _, c := range []struct {
+		name   string
+		change func(b *ledger, l *lease)
+		want   time.Duration // after the receive
+	}{
+		{"an extension, at 5/8", func(*ledger, *lease) {}, 50 * time.Second},
+		{"an extension though its delete is under way", func(b *ledger, l *lease) { b.settle(l, &settlement{}) }, 50 * time.Second},
+		{"the end of a lease under release", func(b *ledger, l *lease) { b.settle(l, &settlement{release: true}) }, lostAt},
+		{"the end of a lease whose settle failed", func(b *ledger, l *lease) { b.settle(l, &settlement{}); b.unsettle(l) }, lostAt},
+		{"the end while an extension is under way", func(b *ledger, _ *lease) { b.collect(leased.Add(50 * time.Second)) }, lostAt},
+		{"the notice, once the retention is known to end before", func(b *ledger, _ *lease) { b.keep(40 * time.Second) }, 35 * time.Second * 3 / 4},
+		{"the end, after the notice", func(b *ledger, _ *lease) { b.keep(40 * time.Second); b.collect(leased.Add(30 * time.Second)) }, lostAt},
+		{"the end of a lost lease's handle", func(b *ledger, l *lease) { b.lose(l) }, MaxLease},
+	} {
+		b := newLedger(time.Minute)
+		c.change(b, b.open("h", leased, leased, 80*time.Second))
+		if wake, ok := b.wake(); !ok || wake.Sub(leased) != c.want {
+			t.Errorf("%s: wakes after %v (%v), want %v", c.name, wake.Sub(leased), ok, c.want)
+		}
+	}
+}
+
+// A message whose retention ends is announced once, by which its subscriber
+// carries it on in a copy; twice would make two copies.
+func TestTheEndOfALeaseIsAnnouncedOnceAndInTime(t *testing.T) {
+	b := newLedger(time.Minute)
+	b.keep(80 * time.Minute)
+	l := b.open("h", leased, leased, 80*time.Minute) // extended at 50 min; kept for 70, announced at 69
+	for _, c := range []struct {
+		at                     time.Duration
+		extend, expiring, lost int
+	}{
+		{50*time.Minute - 1, 0, 0, 0},
+		{50 * time.Minute, 1, 0, 0}, // too early for the announcement
+		{69*time.Minute - 1, 0, 0, 0},
+		{69 * time.Minute, 0, 1, 0},
+		{79 * time.Minute, 0, 0, 0},
+		{80*time.Minute - 2*time.Second, 0, 0, 1},
+		{81 * time.Minute, 0, 0, 0},
+	} {
+		if c.extend > 0 {
+			l.end = leased.Add(60 * time.Minute) // so that an extension gains something
+			b.update(l)
+		}
+		w := b.collect(leased.Add(c.at))
+		if len(w.extend) != c.extend || len(w.expiring) != c.expiring || len(w.lost) != c.lost {
+			t.Errorf("after %v: %d to extend, %d to announce, %d lost; want %+v", c.at, len(w.extend), len(w.expiring), len(w.lost), c)
+		}
+		if c.extend > 0 {
+			l.extending = false
+			l.hold(leased, 80*time.Minute)
+			b.update(l)
+		}
+	}
+}
+
+func TestExtensionsTakeCompanyAlong(t *testing.T) {
+	const length = 80 * time.Second // due from 50 s on, in company from 10 s on
+	now := leased.Add(MaxLease)
+	ages := func(n int, age time.Duration) (list []time.Duration) {
+		for i := range n { // each a bit younger than the one before
+			list = append(list, age*time.Second+time.Duration(n-1-i)*time.Millisecond)
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name   string
+		ages   []time.Duration // of the leases
+		change func(b *ledger, l *lease)
+		want   int // the first so many are extended, each once
+	}{
+		{"alone", ages(1, 50), nil, 1},
+		{"none is due", ages(5, 49), nil, 0},
+		{"with those that an eighth of is over", append(ages(1, 50), ages(3, 10)...), nil, 4},
+		{"without younger ones: each would be extended with every other", append(ages(1, 50), ages(3, 9)...), nil, 1},
+		{"up to ten, which are one request", append(ages(1, 50), ages(12, 30)...), nil, 10},
+		{"up to twenty, which are two", append(ages(11, 50), ages(12, 30)...), nil, 20},
+		{"no more if ten are due", append(ages(10, 50), ages(12, 30)...), nil, 10},
+		{"without one after its failed settle", append(ages(1, 50), 77*time.Second), func(b *ledger, l *lease) { b.settle(l, &settlement{}); b.unsettle(l) }, 1},
+		{"without one under release", append(ages(1, 50), 77*time.Second), func(b *ledger, l *lease) { b.settle(l, &settlement{release: true}) }, 1},
+		{"without a lost one", append(ages(1, 50), MaxLease-time.Second), func(b *ledger, l *lease) { b.lose(l) }, 1},
+	} {
+		b := newLedger(time.Minute)
+		var l *lease
+		for _, age := range c.ages {
+			l = b.open("h", now.Add(-age), time.Time{}, length)
+		}
+		if c.change != nil {
+			c.change(b, l)
+		}
+		seen := map[LeaseID]bool{}
+		w := b.collect(now)
+		for _, l := range w.extend {
+			if seen[l.id] || l.id > LeaseID(c.want) || !l.extending {
+				t.Errorf("%s: lease %d is extended (twice: %v, marked: %v)", c.name, l.id, seen[l.id], l.extending)
+			}
+			seen[l.id] = true
+		}
+		if len(w.extend) != c.want || len(w.lost) > 0 || len(w.expiring) > 0 {
+			t.Errorf("%s: %d are extended, want %d; %d lost, %d announced", c.name, len(w.extend), c.want, len(w.lost), len(w.expiring))
+		}
+	}
+}
+
+// The worker waits for company to a delete while a settle may come, and keeps
+// its short heartbeat.
+func TestLedgerCountsItsLeases(t *testing.T) {
+	settle := func(b *ledger, l *lease) { b.settle(l, &settlement{}) }
+	type step struct {
+		name            string
+		do              func(b *ledger, l *lease)
+		unsettled, lost int
+	}
+	for _, steps := range [][]step{
+		{{"settled", settle, 0, 0}, {"unsettled", (*ledger).unsettle, 1, 0}, {"settled again", settle, 0, 0}, {"closed", (*ledger).close, 0, 0}},
+		{{"closed without a settle", (*ledger).close, 0, 0}, {"closed twice", (*ledger).close, 0, 0}},
+		{{"lost", (*ledger).lose, 0, 1}, {"settled late", settle, 0, 1}, {"closed", (*ledger).close, 0, 0}},
+		{{"lost", (*ledger).lose, 0, 1}, {"lost again", (*ledger).lose, 0, 1}, {"closed", (*ledger).close, 0, 0}},
+		{{"settled", settle, 0, 0}, {"lost", (*ledger).lose, 0, 1}, {"closed", (*ledger).close, 0, 0}},
+	} {
+		b := newLedger(time.Minute)
+		l := b.open("h", leased, time.Time{}, 80*time.Second)
+		other := b.open("h", leased, time.Time{}, 80*time.Second)
+		names := "opened"
+		for _, s := range steps {
+			names += ", " + s.name
+			if s.do(b, l); b.unsettled != s.unsettled+1 || b.lost != s.lost {
+				t.Errorf("%s: %d unsettled and %d lost, want %d and %d", names, b.unsettled, b.lost, s.unsettled+1, s.lost)
+			}
+		}
+		if b.oldest() != other {
+			t.Errorf("%s: the oldest is not the other", names)
+		}
+	}
+}
+
+func TestALedgerThatIsEmptyKeepsNothing(t *testing.T) {
+	b := newLedger(time.Minute)
+	if wake, ok := b.wake(); ok {
+		t.Errorf("an empty ledger wakes at %v", wake)
+	}
+	b.close(b.open("h", leased, time.Time{}, 80*time.Second))
+	if wake, ok := b.wake(); ok || b.due[:1][0] != nil {
+		t.Errorf("wakes at %v (%v), holds %v in memory", wake, ok, b.due[:1][0])
+	}
+}
+
+func TestALateDeleteThatNeverWorkedIsOverWithItsHandle(t *testing.T) {
+	b := newLedger(time.Minute)
+	l := b.open("h", leased, time.Time{}, 80*time.Second)
+	b.lose(l)
+	s := &settlement{silent: true}
+	b.settle(l, s)
+	if b.collect(leased.Add(MaxLease - 1)); s.over {
+		t.Error("over while its handle may still delete the message")
+	}
+	if b.collect(leased.Add(MaxLease)); !s.over || len(b.leases) > 0 {
+		t.Errorf("over: %v, %d leases: a flush waits for it forever", s.over, len(b.leases))
+	}
+}

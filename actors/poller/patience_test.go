@@ -1,6 +1,11 @@
 package poller
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -29,13 +34,14 @@ func TestUnansweredReceivesGetShorterAndLongerAgain(t *testing.T) {
 	}
 	for i, s := range steps {
 		now = now.Add(s.after)
+		before, changed := p.wait, false
 		if s.lost {
-			p.unanswered(now, p.wait)
+			changed = p.unanswered(now, p.wait)
 		} else {
-			p.answered(now)
+			changed = p.answered(now)
 		}
-		if p.wait != s.want {
-			t.Fatalf("step %d: the wait is %v, want %v", i, p.wait, s.want)
+		if p.wait != s.want || changed != (p.wait != before) { // a change is logged
+			t.Fatalf("step %d: the wait is %v (changed: %v), want %v", i, p.wait, changed, s.want)
 		}
 	}
 }
@@ -46,12 +52,30 @@ func TestAnOutageDoesNotShortenReceivesForGood(t *testing.T) {
 	p := newPatience(20 * time.Second)
 	now := time.Unix(0, 0)
 	for _, want := range []time.Duration{10, 5, 2, 1, 20, 10} {
-		p.unanswered(now, p.wait)
-		if p.wait != want*time.Second {
-			t.Fatalf("the wait is %v, want %v s", p.wait, int(want))
+		shorter := p.unanswered(now, p.wait)
+		if p.wait != want*time.Second || shorter != (want < 20) {
+			t.Fatalf("the wait is %v (shorter: %v), want %v s", p.wait, shorter, int(want))
 		}
 	}
 	if p.unanswered(now, 20*time.Second) {
 		t.Error("a receive that began with an earlier wait changed it")
+	}
+}
+
+func TestIsUnanswered(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"nothing", nil, false},
+		{"our own deadline", fmt.Errorf("receive: %w", context.DeadlineExceeded), true},
+		{"a timeout of the network", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, true},
+		{"a connection that is reset", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, false},
+		{"a stop of ours", context.Canceled, false},
+	} {
+		if got := isUnanswered(c.err); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
 	}
 }

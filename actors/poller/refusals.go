@@ -128,9 +128,6 @@ func (f *failing) again(now time.Time) bool {
 
 // worked forgets a refusal, and reports whether there was one.
 func (r *refusals) worked(action, queue string) bool {
-	if len(r.all) == 0 {
-		return false
-	}
 	i := r.find(action, queue)
 	if i < 0 {
 		return false

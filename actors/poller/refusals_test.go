@@ -47,11 +47,41 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	if !r.worked(ActionSend, "a") || r.worked(ActionSend, "a") || r.barred(ActionSend, "a", now) != nil {
 		t.Error("an action that works again is still refused")
 	}
-	if got := r.list(now.Add(refusalMost)); len(got) != 1 || got[0].Action != ActionDelete {
+	if got := r.list(now.Add(refusalLeast + refusalMost)); len(got) != 1 || got[0].Action != ActionDelete {
 		t.Errorf("listed %v, want the refused delete", got)
 	}
 	if got := r.list(now.Add(refusalMost + 2*time.Second)); len(got) != 0 {
 		t.Errorf("nothing has asked for it since: %v", got)
+	}
+}
+
+func TestARefusalHasItsCountAndTheLastError(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	var r refusals
+	for i, c := range []struct {
+		after time.Duration
+		err   string
+		want  string
+	}{
+		{0, "first", "first"},
+		{refusalLeast - 1, "of a request that was under way", "first"},
+		{refusalLeast, "second", "second"},
+	} {
+		f, _ := r.refused(ActionSend, "q", now.Add(c.after), errors.New(c.err))
+		if f.Times != i+1 || f.Error != c.want || !f.Since.Equal(now) {
+			t.Errorf("after %v: %+v, want %d times and %q", c.after, f, i+1, c.want)
+		}
+	}
+}
+
+func TestRefusedErrorNamesTheRightAndTheReason(t *testing.T) {
+	e := &RefusedError{Action: ActionSend, Queue: "https://sqs/1/tasks"}
+	text := "poller: the queue service refuses sqs:SendMessage on tasks: allow it in the policy of this service's role"
+	if e.Error() != text {
+		t.Errorf("a try that was not made: %s", e)
+	}
+	if e.Err = errors.New("no"); e.Error() != text+": no" || !errors.Is(e, e.Err) {
+		t.Errorf("a try that was refused: %s", e)
 	}
 }
 
@@ -69,8 +99,11 @@ func TestIsDenied(t *testing.T) {
 		{"a right, as 400", status(400, &smithy.GenericAPIError{Code: "AccessDeniedException"}), true},
 		{"a key", status(400, &smithy.GenericAPIError{Code: "KMS.AccessDeniedException"}), true},
 		{"a key that is disabled", status(400, &smithy.GenericAPIError{Code: "KmsDisabled"}), true},
+		{"a key that is gone", status(400, &smithy.GenericAPIError{Code: "KmsNotFound"}), true},
+		{"a key's service that is not switched on", status(400, &smithy.GenericAPIError{Code: "KmsOptInRequired"}), true},
 		{"an entry", &BatchError{Code: "AccessDenied", SenderFault: true}, true},
 		{"an entry, for another reason", &BatchError{Code: "InvalidParameterValue", SenderFault: true}, false},
+		{"credentials", status(403, &smithy.GenericAPIError{Code: "InvalidClientTokenId"}), true},
 		{"a throttle that says 403", status(403, &smithy.GenericAPIError{Code: "RequestThrottled"}), false},
 		{"an outage", status(503, &smithy.GenericAPIError{Code: "ServiceUnavailable"}), false},
 		{"the network", errors.New("connection reset"), false},

@@ -42,6 +42,9 @@ var cores = []core{
 	{"machine", "actors/breaker", []string{"machine.go"}, []string{"machine_test.go", "model_test.go", "policy_test.go"}},
 	{"shares", "actors/shares", []string{"table.go"}, []string{"table_test.go", "script_test.go"}},
 	{"demand", "actors/poller", []string{"demand.go"}, []string{"demand_test.go"}},
+	{"refusals", "actors/poller", []string{"refusals.go"}, []string{"refusals_test.go"}},
+	{"clock", "actors/poller", []string{"clock.go"}, []string{"clock_test.go"}},
+	{"patience", "actors/poller", []string{"patience.go"}, []string{"patience_test.go"}},
 	{"slots", "actors/dispatcher", []string{"demand.go", "turnover.go", "throttle.go"}, []string{"slots_test.go", "turnover_test.go", "throttle_test.go"}},
 }
 

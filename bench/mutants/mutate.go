@@ -49,6 +49,7 @@ type finder struct {
 	function string
 	next     *int
 	found    []*mutant
+	last     map[ast.Stmt]bool // returns that the compiler wants
 }
 
 func find(file, src string, next *int) ([]*mutant, error) {
@@ -57,14 +58,50 @@ func find(file, src string, next *int) ([]*mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &finder{fset: fset, src: src, file: file, next: next}
+	f := &finder{fset: fset, src: src, file: file, next: next, last: map[ast.Stmt]bool{}}
 	for _, d := range parsed.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
 			f.function = fn.Name.Name
+			f.ends(fn.Type, fn.Body)
 			ast.Inspect(fn.Body, f.visit)
 		}
 	}
 	return f.found, nil
+}
+
+// ends notes the returns with which a function with a result ends.
+func (f *finder) ends(fn *ast.FuncType, body *ast.BlockStmt) {
+	if fn.Results == nil {
+		return
+	}
+	var end func(s ast.Stmt)
+	ends := func(list []ast.Stmt) {
+		if len(list) > 0 {
+			end(list[len(list)-1])
+		}
+	}
+	end = func(s ast.Stmt) {
+		switch s := s.(type) {
+		case *ast.ReturnStmt:
+			f.last[s] = true
+		case *ast.BlockStmt:
+			ends(s.List)
+		case *ast.IfStmt:
+			if s.Else != nil {
+				end(s.Body)
+				end(s.Else)
+			}
+		case *ast.SwitchStmt:
+			for _, c := range s.Body.List {
+				ends(c.(*ast.CaseClause).Body)
+			}
+		case *ast.TypeSwitchStmt:
+			for _, c := range s.Body.List {
+				ends(c.(*ast.CaseClause).Body)
+			}
+		}
+	}
+	end(body)
 }
 
 func (f *finder) text(n ast.Node) string {
@@ -112,6 +149,8 @@ func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GenDecl:
 		return false // constants and types
+	case *ast.FuncLit:
+		f.ends(n.Type, n.Body)
 	case *ast.BinaryExpr:
 		f.binary(n)
 	case *ast.IfStmt:
@@ -232,7 +271,9 @@ func (f *finder) statements(list []ast.Stmt) {
 				f.leaveOut(statement, s)
 			}
 		case *ast.ReturnStmt:
-			f.leaveOut(result, s)
+			if !f.last[s] {
+				f.leaveOut(result, s)
+			}
 		}
 	}
 }

@@ -151,8 +151,7 @@ func (b *binary) compile(root, tmp string, c core, sources map[string]string) (r
 			if m.file != filepath.Base(hit[1]) {
 				continue
 			}
-			missing := strings.Contains(hit[3], "missing return")
-			if missing && m.kind == result && m.line < line && line-m.line < 60 || !missing && m.line == line && (m.kind == arithmetic || m.kind == literal) {
+			if m.line == line && (m.kind == arithmetic || m.kind == literal) {
 				refused[m.id] = true
 			}
 		}
