@@ -9,7 +9,7 @@ import (
 )
 
 // ended is a message with all that may be left out of it.
-func ended(text int) task.Message {
+func endedMessage(text int) task.Message {
 	return task.Message{
 		Name: "t", ExecID: "e", JobID: "j", When: time.Unix(1, 0), First: time.Unix(2, 0), Body: "{}", LastError: strings.Repeat("x", text),
 		Reason: task.ReasonExhausted, Attempts: 3, Failures: 2, Counted: true, Unknown: 4, Silent: 1,
@@ -19,7 +19,7 @@ func ended(text int) task.Message {
 func size(m task.Message) int { return task.Size(m.Body, m.Attributes()) }
 
 func TestACopyThatIsTooLargeLosesItsErrorTextAlone(t *testing.T) {
-	full, bare := ended(100), ended(0)
+	full, bare := endedMessage(100), endedMessage(0)
 	bare.First = time.Time{}
 	for _, c := range []struct {
 		name string
@@ -31,7 +31,7 @@ func TestACopyThatIsTooLargeLosesItsErrorTextAlone(t *testing.T) {
 		{"it fits without", size(bare), bare},
 		{"it does not fit", size(bare) - 1, bare},
 	} {
-		m := ended(100)
+		m := endedMessage(100)
 		attrs, n := fitCopy(&m, c.most)
 		if m.LastError != c.want.LastError || !m.First.Equal(c.want.First) || m.Failures != 2 || n != size(c.want) || task.Size(m.Body, attrs) != n {
 			t.Errorf("%s: %d bytes of %d, %+v", c.name, n, c.most, m)
@@ -47,15 +47,15 @@ func TestADeadLetterThatIsTooLargeLosesItsTextBeforeItsReason(t *testing.T) {
 		text   int
 		reason bool
 	}{
-		{"it fits", size(ended(100)), 100, true},
-		{"a byte too many", size(ended(100)) - 1, 50, true},
-		{"half of it fits", size(ended(50)), 50, true},
-		{"half of it does not", size(ended(50)) - 1, 25, true},
-		{"one letter fits", size(ended(1)), 1, true},
-		{"not one letter", size(ended(1)) - 1, 0, false},
+		{"it fits", size(endedMessage(100)), 100, true},
+		{"a byte too many", size(endedMessage(100)) - 1, 50, true},
+		{"half of it fits", size(endedMessage(50)), 50, true},
+		{"half of it does not", size(endedMessage(50)) - 1, 25, true},
+		{"one letter fits", size(endedMessage(1)), 1, true},
+		{"not one letter", size(endedMessage(1)) - 1, 0, false},
 		{"nothing fits", 1, 0, false},
 	} {
-		m := ended(100)
+		m := endedMessage(100)
 		attrs := fitEnd(&m, c.most)
 		if len(m.LastError) != c.text || m.Reason != "" != c.reason || task.Size(m.Body, attrs) != size(m) {
 			t.Errorf("%s: %d letters, the reason %q", c.name, len(m.LastError), m.Reason)
