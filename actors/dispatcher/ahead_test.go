@@ -39,7 +39,7 @@ func TestASenderWithAFastClockCostsNoMoreRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		system := newSystem()
 		e := newEmbeddedOf(t, system, 20)
-		e.latency = 5 * time.Millisecond // as to a queue in the same region
+		e.latency.Store(int64(5 * time.Millisecond)) // as to a queue in the same region
 		var r runsAhead
 		e.handle("t", r.handle)
 		synctest.Wait()
@@ -77,7 +77,13 @@ func TestASenderWithAFastClockCostsNoMoreRequests(t *testing.T) {
 func (r *rig) near(n int, opts ...task.Option) (when time.Time, runs *[]time.Duration) {
 	r.t.Helper()
 	when, runs = time.Now().Add(20*time.Second), &[]time.Duration{}
-	r.handle("t", func(context.Context, raw) error { *runs = append(*runs, time.Since(when)); return nil }, task.MaxFailures(1))
+	var mu sync.Mutex // several run at one instant
+	r.handle("t", func(context.Context, raw) error {
+		mu.Lock()
+		defer mu.Unlock()
+		*runs = append(*runs, time.Since(when))
+		return nil
+	}, task.MaxFailures(1))
 	for range n {
 		r.send("t", nil, append(opts, task.At(when))...)
 	}
@@ -148,7 +154,13 @@ func TestCrashesDuringAFirstWaitLoseNothing(t *testing.T) {
 				r.after(100 * time.Millisecond)
 				r.crash()
 				r.up()
-				r.handle("t", func(context.Context, raw) error { *runs = append(*runs, time.Since(when)); return nil }, task.MaxFailures(1))
+				var mu sync.Mutex // several run at one instant
+	r.handle("t", func(context.Context, raw) error {
+		mu.Lock()
+		defer mu.Unlock()
+		*runs = append(*runs, time.Since(when))
+		return nil
+	}, task.MaxFailures(1))
 				r.after(3 * time.Second)
 			}
 			r.after(time.Minute)

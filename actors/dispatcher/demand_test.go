@@ -58,7 +58,7 @@ func (c crowd) rate(t *testing.T) (perSecond float64) {
 				e.send("parked", nil)
 			}
 		}
-		e.latency = 200 * time.Microsecond
+		e.latency.Store(int64(200 * time.Microsecond))
 		if err := e.ctl.Resume(t.Context(), ""); err != nil {
 			t.Error(err)
 		}
@@ -67,7 +67,7 @@ func (c crowd) rate(t *testing.T) (perSecond float64) {
 			time.Sleep(time.Millisecond)
 		}
 		perSecond = float64(done.Load()-before) / time.Since(begun).Seconds()
-		e.latency = 0
+		e.latency.Store(int64(0))
 		close(stop)
 		time.Sleep(2 * time.Second)
 		e.down()
@@ -184,7 +184,7 @@ func TestRequestsOfATaskUnderFullLoad(t *testing.T) {
 				for i := range n {
 					e.send("t", i)
 				}
-				e.latency = 5 * time.Millisecond
+				e.latency.Store(int64(5 * time.Millisecond))
 				if err := e.ctl.Resume(t.Context(), ""); err != nil {
 					t.Error(err)
 				}
@@ -198,7 +198,7 @@ func TestRequestsOfATaskUnderFullLoad(t *testing.T) {
 				if t.Logf("%d receives, %d deletes: %.4f receives a task", s.Receives, s.DeleteCalls, per); per > tc.receives {
 					t.Errorf("%.4f receives a task, want at most %v", per, tc.receives)
 				}
-				e.latency = 0
+				e.latency.Store(int64(0))
 				e.down()
 				shutdown(system)
 			})

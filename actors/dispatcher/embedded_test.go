@@ -41,7 +41,7 @@ type embedded struct {
 	kill      context.CancelFunc
 	workers   int // 0: the default
 	poller    *poller.Poller
-	latency   time.Duration // of each request to the queue
+	latency   atomic.Int64 // of each request to the queue, in ns
 	requests  atomic.Int64
 }
 
@@ -53,8 +53,8 @@ type distant struct {
 
 func (d *distant) Do(r *http.Request) (*http.Response, error) {
 	d.e.requests.Add(1)
-	if d.e.latency > 0 {
-		time.Sleep(d.e.latency)
+	if wait := time.Duration(d.e.latency.Load()); wait > 0 {
+		time.Sleep(wait)
 	}
 	return d.next.Do(r)
 }

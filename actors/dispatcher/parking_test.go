@@ -201,7 +201,7 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 			}
 			up = time.Now().Add(down)
 			b.resume("")
-			b.latency = time.Millisecond
+			b.latency.Store(int64(time.Millisecond))
 			begun := time.Now()
 			first := b.spent(func() {
 				for b.healthy.Load() < n*95/100 {
@@ -219,7 +219,7 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 			if most := int64(10_000*down.Hours()) + 1500; rest > most {
 				t.Errorf("then %d requests in %v, want at most %d", rest, down, most)
 			}
-			b.latency = 0
+			b.latency.Store(int64(0))
 			for mails.Load() < n && time.Since(up) < time.Hour {
 				time.Sleep(time.Second)
 			}
