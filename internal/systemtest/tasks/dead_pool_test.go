@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,17 +24,18 @@ func TestADeadPoolThatFailsIsSentToWithoutEndAndReadinessIsOK(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				base := onQueue(t, nil, chassistest.Name("test"), quietly("critical"))
-				fail, ran, refused := task.Define[payload]("fail", task.MaxFailures(1)), 0, 0
+				fail := task.Define[payload]("fail", task.MaxFailures(1))
+				var ran, refused atomic.Int64
 				p := &tap{before: func(op string, r *http.Request) (*http.Response, error) {
 					if (op == "SendMessageBatch" || op == "GetQueueUrl" && code == "QueueDoesNotExist") && strings.Contains(bodyOf(r), "test-tasks_dead") {
-						refused++
+						refused.Add(1)
 						return answer(r, status, code, "no"), nil
 					}
 					return nil, nil
 				}}
 				sys := tapped(t, base, p, quietly("critical"))
 				for _, s := range []*chassis.System{base.System, sys.System} {
-					chassis.Handle(s, fail, func(context.Context, task.Job[payload]) error { ran++; return errBroken })
+					chassis.Handle(s, fail, func(context.Context, task.Job[payload]) error { ran.Add(1); return errBroken })
 				}
 				begin(t, sys)
 				for range 5 {
@@ -43,13 +45,13 @@ func TestADeadPoolThatFailsIsSentToWithoutEndAndReadinessIsOK(t *testing.T) {
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) == 0 {
 					t.Errorf("readiness is %v", ready)
 				}
-				if refused > 500 {
-					t.Errorf("%d requests in 3 hours", refused)
+				if refused.Load() > 500 {
+					t.Errorf("%d requests in 3 hours", refused.Load())
 				}
 				p.set(nil)
 				pass(time.Hour)
-				if dead := letters(base); len(dead) != 5 || ran != 5 {
-					t.Errorf("%d dead letters after %d runs, want 5 after 5; queues %s", len(dead), ran, depths(base.Queue))
+				if dead := letters(base); len(dead) != 5 || ran.Load() != 5 {
+					t.Errorf("%d dead letters after %d runs, want 5 after 5; queues %s", len(dead), ran.Load(), depths(base.Queue))
 				}
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) > 0 {
 					t.Errorf("afterwards readiness is %v", ready)

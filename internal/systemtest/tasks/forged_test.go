@@ -3,6 +3,8 @@ package tasks_test
 import (
 	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,11 +25,18 @@ func TestForgedAttributesCostTheirOwnMessageOnly(t *testing.T) {
 		base := chassistest.New(t, chassistest.Name("test"), quietly("critical"))
 		p := &tap{}
 		sys := tapped(t, base, p, quietly("critical"))
-		ran, sound := map[string]int{}, 0
+		var mu sync.Mutex // guards ran
+		ran := map[string]int{}
+		var sound atomic.Int64
 		forged, tick := task.Define[payload]("forged", task.MaxFailures(2), task.Wait(time.Second, task.None)), task.Define[payload]("tick")
 		for _, s := range []*chassis.System{base.System, sys.System} {
-			chassis.Handle(s, forged, func(_ context.Context, j task.Job[payload]) error { ran[j.ExecID]++; return errBroken })
-			chassis.Handle(s, tick, func(context.Context, task.Job[payload]) error { sound++; return nil })
+			chassis.Handle(s, forged, func(_ context.Context, j task.Job[payload]) error {
+				mu.Lock()
+				defer mu.Unlock()
+				ran[j.ExecID]++
+				return errBroken
+			})
+			chassis.Handle(s, tick, func(context.Context, task.Job[payload]) error { sound.Add(1); return nil })
 		}
 		begin(t, sys)
 		client, url := operator(t, base.Queue), "http://sqs.local/000000000000/test-tasks"
@@ -56,8 +65,8 @@ func TestForgedAttributesCostTheirOwnMessageOnly(t *testing.T) {
 			chassistest.Send(base, tick, payload{})
 			pass(time.Minute)
 		}
-		if sound != 180 {
-			t.Errorf("%d of 180 sound tasks ran", sound)
+		if sound.Load() != 180 {
+			t.Errorf("%d of 180 sound tasks ran", sound.Load())
 		}
 		if n := p.count("") - before; n > 3*2000 {
 			t.Errorf("%d requests in 3 hours", n)

@@ -55,9 +55,10 @@ func TestAYearOfAFleet(t *testing.T) {
 
 // world is a queue, its fleet, and what became of the tasks.
 type world struct {
-	t   *testing.T
-	rng *rand.Rand
-	n   uint64
+	t    *testing.T
+	rng  *rand.Rand // the story's
+	dice *rand.Rand // the wire's; under mu
+	n    uint64
 
 	fifo        bool
 	retention   time.Duration
@@ -95,7 +96,7 @@ type fate struct {
 }
 
 func newWorld(t *testing.T, n uint64) *world {
-	w := &world{t: t, n: n, rng: rand.New(rand.NewPCG(n, 7))}
+	w := &world{t: t, n: n, rng: rand.New(rand.NewPCG(n, 7)), dice: rand.New(rand.NewPCG(n, 11))}
 	pick := func(list ...time.Duration) time.Duration { return list[w.rng.IntN(len(list))] }
 	w.fifo = w.rng.IntN(4) == 0
 	w.retention = pick(time.Hour, 6*time.Hour, aDay, 4*aDay, 14*aDay, 14*aDay, 14*aDay)
@@ -207,7 +208,7 @@ func (w *world) visible() bool {
 func (w *world) loses() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.rng.IntN(50) > 0 {
+	if w.dice.IntN(50) > 0 {
 		return false
 	}
 	w.lost++
