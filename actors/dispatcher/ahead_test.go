@@ -155,12 +155,12 @@ func TestCrashesDuringAFirstWaitLoseNothing(t *testing.T) {
 				r.crash()
 				r.up()
 				var mu sync.Mutex // several run at one instant
-	r.handle("t", func(context.Context, raw) error {
-		mu.Lock()
-		defer mu.Unlock()
-		*runs = append(*runs, time.Since(when))
-		return nil
-	}, task.MaxFailures(1))
+				r.handle("t", func(context.Context, raw) error {
+					mu.Lock()
+					defer mu.Unlock()
+					*runs = append(*runs, time.Since(when))
+					return nil
+				}, task.MaxFailures(1))
 				r.after(3 * time.Second)
 			}
 			r.after(time.Minute)

@@ -56,3 +56,13 @@ func TestLimitsAreTheQueuesOwnWhereTheyAreKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestAMessageWithoutASentTimeIsKeptFromNowOn(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	if got := keptUntil(time.Time{}, time.Hour, now); !got.Equal(now.Add(time.Hour)) {
+		t.Errorf("kept until %v: it would be taken for one of the year 1, and renewed for ever", got)
+	}
+	if got := keptUntil(now.Add(-10*time.Minute), time.Hour, now); !got.Equal(now.Add(50*time.Minute - 450*time.Second)) {
+		t.Errorf("kept until %v", got)
+	}
+}

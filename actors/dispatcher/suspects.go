@@ -54,12 +54,12 @@ type isolation struct {
 // at about its turn.
 func (s *isolation) pause() time.Duration {
 	s.parted++
-	took := s.took
-	if took == 0 {
-		took = 5 * time.Second // none has ended yet
-	}
-	return min(time.Duration(min(s.parted, 1000))*max(took, 5*time.Second), maxDelay)
+	return min(time.Duration(min(s.parted, 1000))*max(s.took, leastTurn), maxDelay)
 }
+
+// leastTurn is what a suspect's run is reckoned to take before one has ended, and
+// at least: each turn that comes too early costs a few requests.
+const leastTurn = 5 * time.Second
 
 // ended notes the end of a suspect's run.
 func (s *isolation) ended(took time.Duration) { s.parted, s.took = 0, max(took, time.Millisecond) }

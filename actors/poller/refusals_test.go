@@ -83,6 +83,10 @@ func TestRefusedErrorNamesTheRightAndTheReason(t *testing.T) {
 	if e.Err = errors.New("no"); e.Error() != text+": no" || !errors.Is(e, e.Err) {
 		t.Errorf("a try that was refused: %s", e)
 	}
+	e.Away = true
+	if want := "poller: sqs:SendMessage on tasks has failed for long: see that the queue is there and works: no"; e.Error() != want {
+		t.Errorf("a queue that is away: %s", e)
+	}
 }
 
 func TestIsDenied(t *testing.T) {
