@@ -118,9 +118,8 @@ func TestADrainGivesAFirstWaitBackWithItsRest(t *testing.T) {
 			}
 			r.inspect(func(q *queue) {
 				s := q.settles[0]
-				if rest := s.Visible; len(s.Send) == 1 {
-					rest = s.Send[0].Delay
-					s.Visible = rest
+				if len(s.Send) == 1 {
+					s.Visible = s.Send[0].Delay
 				}
 				if len(q.settles) != 1 || s.Visible != 15*time.Second || s.Release != (pool == "pool.fifo") {
 					t.Errorf("%s: settled %+v", pool, s)

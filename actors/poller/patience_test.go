@@ -34,12 +34,12 @@ func TestUnansweredReceivesGetShorterAndLongerAgain(t *testing.T) {
 	}
 	for i, s := range steps {
 		now = now.Add(s.after)
-		before, changed := p.wait, false
+		before := p.wait
+		change := p.answered
 		if s.lost {
-			changed = p.unanswered(now, p.wait)
-		} else {
-			changed = p.answered(now)
+			change = func(now time.Time) bool { return p.unanswered(now, before) }
 		}
+		changed := change(now)
 		if p.wait != s.want || changed != (p.wait != before) { // a change is logged
 			t.Fatalf("step %d: the wait is %v (changed: %v), want %v", i, p.wait, changed, s.want)
 		}
