@@ -190,7 +190,7 @@ func TestThePageNamesTheRightThatIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer queue.Close()
+	t.Cleanup(func() { _ = queue.Close() }) // after the stop of the service
 	var denies atomic.Bool
 	denies.Store(true)
 	wire := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -201,7 +201,7 @@ func TestThePageNamesTheRightThatIsRefused(t *testing.T) {
 		}
 		queue.ServeHTTP(w, r)
 	}))
-	defer wire.Close()
+	t.Cleanup(wire.Close)
 	t.Setenv("AWS_ACCESS_KEY_ID", "local")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
 	s := start(t, func(set *chassis.Settings) {
