@@ -135,9 +135,12 @@ func (l *lane) stop(ctx context.Context) error {
 
 	drained, err := r.client.Drain(alive, time.Now().Add(limit))
 	if err == nil {
-		s.Logger("chassis").Info("drained", "pool", l.pool(), "finished", drained.Finished, "given_back", drained.GivenBack, "did_not_end", drained.Released)
+		s.Logger("chassis").Info("drained", "pool", l.pool(), "finished", drained.Finished, "given_back", drained.GivenBack, "did_not_end", drained.Released, "unsettled", drained.Unsettled)
 		if drained.Released > 0 {
 			err = fmt.Errorf("%d executions did not end within %v and were given back to the queue", drained.Released, limit)
+		}
+		if drained.Unsettled > 0 {
+			err = errors.Join(err, fmt.Errorf("the queue did not acknowledge the end of %d messages: they are delivered again", drained.Unsettled))
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)

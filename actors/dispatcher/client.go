@@ -202,7 +202,8 @@ func (c *Client) Drain(ctx context.Context, deadline time.Time) (*Drained, error
 	}
 	all := answers[0]
 	for _, r := range answers[1:] {
-		all.Finished, all.GivenBack, all.Released = all.Finished+r.Finished, all.GivenBack+r.GivenBack, all.Released+r.Released
+		all.Finished, all.GivenBack = all.Finished+r.Finished, all.GivenBack+r.GivenBack
+		all.Released, all.Unsettled = all.Released+r.Released, all.Unsettled+r.Unsettled
 	}
 	return all, nil
 }

@@ -17,6 +17,7 @@ type drain struct {
 	finished   int
 	givenBack  int
 	released   int
+	unsettled  int // the poller gave up their settles
 	gen        int
 	timer      *time.Timer
 }
@@ -48,13 +49,14 @@ func (d *dispatcher) onDrain(m *Drain) {
 	}
 	if deadline.Before(dr.deadline) {
 		dr.deadline = deadline
+		d.ctx.Send(d.poller, &poller.Drain{HandOver: true, Until: d.settleBy()})
 	}
 	d.armDrain()
 	if first {
 		d.monitor.status.Store(int32(Stopping))
 		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued", d.ready.len()+len(d.suspects)+d.parked)
 		d.tellDemand()
-		d.ctx.Send(d.poller, &poller.Drain{HandOver: true})
+		d.ctx.Send(d.poller, &poller.Drain{HandOver: true, Until: d.settleBy()})
 		d.giveBackWaiting()
 	}
 	d.drainProgress()
@@ -65,7 +67,7 @@ func (d *dispatcher) onDrain(m *Drain) {
 func (d *dispatcher) resumeDrain() {
 	d.drain.pollerDone, d.drain.flushing, d.drain.over = false, false, false
 	d.monitor.status.Store(int32(Stopping))
-	d.ctx.Send(d.poller, &poller.Drain{HandOver: true})
+	d.ctx.Send(d.poller, &poller.Drain{HandOver: true, Until: d.settleBy()})
 	d.armDrain()
 }
 
@@ -77,6 +79,14 @@ func (d *dispatcher) armDrain() {
 	dr.gen++
 	root, self, gen := d.system.Root, d.self, dr.gen
 	dr.timer = time.AfterFunc(time.Until(dr.deadline), func() { root.Send(self, &drainOver{gen}) })
+}
+
+// settleTime is what the queue gets after the deadline to answer the last settles.
+const settleTime = 5 * time.Second
+
+// settleBy returns when a drain gives up what the queue has not settled.
+func (d *dispatcher) settleBy() time.Time {
+	return d.drain.deadline.Add(d.AbandonAfter + settleTime)
 }
 
 // giveBackWaiting returns all that has no attempt under way, with the rest of
@@ -144,14 +154,14 @@ func (d *dispatcher) onFlushed() {
 	dr.done = true
 	dr.timer.Stop()
 	d.monitor.status.Store(int32(Stopped))
-	d.log.Info("drained", "finished", dr.finished, "given_back", dr.givenBack, "released", dr.released)
+	d.log.Info("drained", "finished", dr.finished, "given_back", dr.givenBack, "released", dr.released, "unsettled", dr.unsettled)
 	d.drainDone()
 }
 
 func (d *dispatcher) drainDone() {
 	dr := d.drain
 	for _, tell := range dr.waiters {
-		tell(&Drained{Finished: dr.finished, GivenBack: dr.givenBack, Released: dr.released})
+		tell(&Drained{Finished: dr.finished, GivenBack: dr.givenBack, Released: dr.released, Unsettled: dr.unsettled})
 	}
 	dr.waiters = nil
 }

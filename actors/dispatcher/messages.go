@@ -177,6 +177,7 @@ type (
 		Finished  int // attempts that ended by themselves
 		GivenBack int // messages given back, to be run elsewhere
 		Released  int // of those, executions that did not end in time
+		Unsettled int // messages whose end the queue did not acknowledge: they are delivered again
 	}
 )
 

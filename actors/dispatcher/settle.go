@@ -79,6 +79,9 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 	if m.Err != nil {
 		d.monitor.unsettl.Add(1)
 		e.returned = true
+		if d.drain != nil {
+			d.drain.unsettled++
+		}
 		d.log.WarnContext(e.logContext(), "a message could not be settled: it will be delivered again", "error", m.Err,
 			"message_id", e.messageID)
 		d.emit(SettleFailed, e, func(ev *Event) { ev.Error = m.Err.Error() })

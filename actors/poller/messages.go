@@ -69,7 +69,16 @@ type (
 	// [Delivered] as ever, before Drained: a plain release raises the receive
 	// count, and only the subscriber can give a message back (by a fresh copy
 	// in a [Settle]) so that the delivery is not taken for a crash.
-	Drain struct{ HandOver bool }
+	//
+	// Settles that wait for their next try are tried at once. While a drain
+	// lasts, one whose right is refused again ends with that error, and so does
+	// at Until every settle that has no answer by then: the message stays on
+	// the queue and comes back when its lease ends. A zero Until is no limit.
+	// A second Drain with an earlier Until shortens the first.
+	Drain struct {
+		HandOver bool
+		Until    time.Time
+	}
 
 	// Lengthen makes For the length of this lease, from now on and at each
 	// extension, instead of the poller's task_timeout (a task's own lease

@@ -341,8 +341,25 @@ func (w *worker) onSettleAnswer(l *lease, err error, again time.Time) {
 		w.finish(l, fmt.Errorf("%w: %w", ErrLeaseLost, err))
 	case l.lost && s.release:
 		w.finish(l, ErrLeaseLost)
-	default:
+	case w.drain == nil:
 		w.postpone(l, again)
+	case isDenied(err):
+		w.finish(l, err)
+	default:
+		w.postpone(l, time.Time{})
+	}
+}
+
+// ErrDrained answers a [Settle] that has no answer of the queue at the end of
+// [Drain.Until]. The message comes back when its lease ends.
+var ErrDrained = errors.New("poller: the drain has ended before the queue answered a settle")
+
+// giveUpSettles ends all settles at the end of a drain.
+func (w *worker) giveUpSettles() {
+	for _, l := range w.ledger.leases {
+		if s := l.settling; s != nil && !s.over {
+			w.finish(l, ErrDrained)
+		}
 	}
 }
 

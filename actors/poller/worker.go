@@ -64,7 +64,8 @@ type worker struct {
 type draining struct {
 	handOver bool
 	until    time.Time
-	overdue  bool // its receives were given up
+	overdue  bool      // its receives were given up
+	settleBy time.Time // what is not settled by then is given up; zero: no limit
 	waiting  []*actor.PID
 }
 
@@ -220,6 +221,9 @@ func (w *worker) onTick() {
 		w.drain.overdue = true
 		w.giveUpReceives()
 	}
+	if w.drain != nil && !w.drain.settleBy.IsZero() && !w.now.Before(w.drain.settleBy) {
+		w.giveUpSettles()
+	}
 }
 
 // arm sets the one timer for the next thing that time alone brings about.
@@ -246,6 +250,9 @@ func (w *worker) arm() {
 	earlier(w.laterAt, len(w.later) > 0)
 	if w.drain != nil && !w.drain.overdue && len(w.receives) > 0 {
 		earlier(w.drain.until, true)
+	}
+	if w.drain != nil && !w.drain.settleBy.IsZero() && len(w.unflushed) > 0 {
+		earlier(w.drain.settleBy, true)
 	}
 	if !w.armed.IsZero() && !wake.Before(w.armed) {
 		return
@@ -286,6 +293,14 @@ func (w *worker) onDrain(asker *actor.PID, m *Drain) {
 		close(w.recall)
 	}
 	w.drain.handOver = m.HandOver
+	if by := w.drain.settleBy; !m.Until.IsZero() && (by.IsZero() || m.Until.Before(by)) {
+		w.drain.settleBy = m.Until
+	}
+	for i := range w.later {
+		w.later[i].at = w.now
+	}
+	w.laterAt = w.now
+	w.postponedDue()
 	w.drain.waiting = append(w.drain.waiting, asker)
 }
 

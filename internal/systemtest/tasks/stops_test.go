@@ -1,0 +1,77 @@
+package tasks_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/task"
+)
+
+// TestAStopTriesRefusedDeletesAtOnce stops a service whose deletes have failed
+// for ten minutes, so that the next try is minutes away.
+func TestAStopTriesRefusedDeletesAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		code   string
+		again  bool          // deletes work again just before the stop
+		within time.Duration // the longest stop; a long poll that is under way takes 20 s
+		says   string        // part of the stop's error
+		left   string
+	}{
+		{"granted again", http.StatusForbidden, "AccessDenied", true, 20 * time.Second, "", "test-tasks=0/0/0"},
+		{"still refused", http.StatusForbidden, "AccessDenied", false, 20 * time.Second, "did not acknowledge the end of 1 messages", "test-tasks=0/1/0"},
+		{"an outage that ends", http.StatusServiceUnavailable, "ServiceUnavailable", true, 20 * time.Second, "", "test-tasks=0/0/0"},
+		{"an outage that lasts", http.StatusServiceUnavailable, "ServiceUnavailable", false, 40 * time.Second, "did not acknowledge the end of 1 messages", "test-tasks=0/1/0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				base := chassistest.New(t, chassistest.Name("test"), quietly("critical"))
+				p := &tap{before: func(op string, r *http.Request) (*http.Response, error) {
+					if strings.HasPrefix(op, "DeleteMessage") {
+						return answer(r, c.status, c.code, "no delete"), nil
+					}
+					return nil, nil
+				}}
+				sys := tapped(t, base, p, quietly("critical"))
+				work := task.Define[payload]("work")
+				runs := 0
+				chassis.Handle(sys.System, work, func(context.Context, task.Job[payload]) error { runs++; return nil })
+				begin(t, sys)
+				if _, err := chassis.Send(t.Context(), sys.System, work, payload{}); err != nil {
+					t.Fatal(err)
+				}
+				pass(10 * time.Minute)
+				if c.again {
+					p.set(nil)
+				}
+				began := time.Now()
+				err := sys.Stop(context.Background())
+				took := time.Since(began)
+				if took > c.within {
+					t.Errorf("the stop took %v", took)
+				}
+				if text := ""; err != nil {
+					text = err.Error()
+					if c.says == "" || !strings.Contains(text, c.says) {
+						t.Errorf("the stop says %q", text)
+					}
+				} else if c.says != "" {
+					t.Errorf("the stop says nothing")
+				}
+				if left := depths(base.Queue); !strings.Contains(left, c.left) {
+					t.Errorf("left on the queues: %s", left)
+				}
+				if runs != 1 {
+					t.Errorf("it ran %d times", runs)
+				}
+			})
+		})
+	}
+}
