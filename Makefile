@@ -61,7 +61,7 @@ fuzz-short: ## every fuzz target for five seconds, all in two minutes at most
 	.ci/fuzz 5 120
 
 hostile: ## what strangers control, at full size: 100 000 hosts, paths, task names, level names and job ids
-	$(GO) test -v -timeout 10m -run Hostile ./admin ./localsqs/...
+	$(GO) test -v -timeout 10m -run Hostile ./admin ./queue/localsqs/...
 	CHASSIS_NAMES=100000 $(GO) test -v -timeout 10m -run Hostile .
 
 sbom: ## what the module is made of, as CycloneDX in dist/chassis.cdx.json
@@ -84,9 +84,9 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 	CHASSIS_SCALE=1 $(GO) test -v -timeout 30m -run 'LongTasks|RequestsUnderLoad|Invisible' ./actors/poller
 	$(GO) test -v -timeout 30m -run Malformed ./actors/dispatcher -malformed 1000000
 	$(GO) test -v -timeout 30m -run Invisible . -stops 1000
-	$(GO) test -v -timeout 30m -run Kills ./localsqs -kills 50
-	$(GO) test -v -timeout 30m -run Depth ./localsqs -messages 1000000
-	$(GO) test -v -timeout 30m -run LongPolls ./localsqs -polls 100000
+	$(GO) test -v -timeout 30m -run Kills ./queue/localsqs -kills 50
+	$(GO) test -v -timeout 30m -run Depth ./queue/localsqs -messages 1000000
+	$(GO) test -v -timeout 30m -run LongPolls ./queue/localsqs -polls 100000
 	$(GO) test -v -timeout 30m -run Killed ./examples/quickstart -kills 20
 	CHASSIS_STALL=10 $(GO) test -v -run StalledReader ./actors/logger
 	BREAKER_LINEAR_OPS=1000000 $(GO) test -race -v -timeout 30m -run 'TestLinearizable$$' ./actors/breaker

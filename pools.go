@@ -15,7 +15,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 

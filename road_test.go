@@ -18,9 +18,9 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/settings"
-	"github.com/sambatech/chassis/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 

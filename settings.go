@@ -15,8 +15,8 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/settings"
-	"github.com/sambatech/chassis/sqsclient"
 )
 
 // Settings is everything about a service that is not code. The zero value of

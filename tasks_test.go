@@ -18,7 +18,7 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/chassistest"
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sambatech/chassis"
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
 // kind is what a batch request does to its leases.

@@ -18,8 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/localsqs"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
 // wire is the way to the embedded queue: it counts requests by operation and

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
 // ErrOrder says that a message to a FIFO queue was refused for a passing

@@ -10,8 +10,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/sambatech/chassis/localsqs"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
 // A machine that sleeps for longer than a lease must not run a task on

@@ -8,7 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
 // worker is the state of the actor. It is touched by the actor alone and

@@ -27,8 +27,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis"
-	"github.com/sambatech/chassis/localsqs"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 

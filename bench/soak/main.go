@@ -29,7 +29,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/breaker"
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 )
 
 // lease is short, so that some tasks outlive it.

@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sambatech/chassis"
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/settings"
-	"github.com/sambatech/chassis/sqsclient"
 )
 
 // place is the flags that say where the queue is.

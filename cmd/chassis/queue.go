@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/localsqs"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
 func (a *app) queueCommand() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 )
 
 func TestSendListPeekAndPurgeOverAnEndpoint(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 )
 
 // serving is the flags of queue serve.

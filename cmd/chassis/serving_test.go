@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 )
 
 func TestAServedQueueWithCredentials(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/chassistest"
-	"github.com/sambatech/chassis/localsqs"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
 // payload is what the tasks carry.

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis"
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
 )
 

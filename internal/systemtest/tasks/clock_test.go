@@ -10,7 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis"
-	"github.com/sambatech/chassis/localsqs"
+	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
-	"github.com/sambatech/chassis/localsqs"
-	"github.com/sambatech/chassis/sqsclient"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 
