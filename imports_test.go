@@ -32,11 +32,11 @@ var allowed = map[string][]string{
 	"actors/breaker":    {"actors", "internal/clip"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
-	"actors/poller":     {"actors", "actors/internal/supervision", "queue/sqsclient"},
-	"actors/shares":     {"actors", "actors/internal/supervision"},
-	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
+	"actors/poller":     {"actors", "actors/internal/life", "queue/sqsclient"},
+	"actors/shares":     {"actors", "actors/internal/life"},
+	"actors/dispatcher": {"actors", "actors/internal/life", "actors/poller", "actors/shares", "task"},
 
-	"actors/internal/supervision": {},
+	"actors/internal/life": {},
 	"admin":                       {"internal/clip", "settings"},
 }
 
