@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"chassistest":       {"*"},
 	"internal":          {"*"}, // tests of the whole
 	"internal/clip":     {},
+	"internal/life":     {},
 	"settings":          {},
 	"task":              {"internal/clip"},
 	"queue/localsqs":    {},
@@ -32,12 +33,11 @@ var allowed = map[string][]string{
 	"actors/breaker":    {"actors", "internal/clip"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
-	"actors/poller":     {"actors", "actors/internal/life", "queue/sqsclient"},
-	"actors/shares":     {"actors", "actors/internal/life"},
-	"actors/dispatcher": {"actors", "actors/internal/life", "actors/poller", "actors/shares", "task"},
+	"actors/poller":     {"actors", "internal/life", "queue/sqsclient"},
+	"actors/shares":     {"actors", "internal/life"},
+	"actors/dispatcher": {"actors", "internal/life", "actors/poller", "actors/shares", "task"},
 
-	"actors/internal/life": {},
-	"admin":                       {"internal/clip", "settings"},
+	"admin": {"internal/clip", "settings"},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/sambatech/chassis/actors/internal/life"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/sambatech/chassis/actors/internal/life"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // Config is what a [Poller] is made of.

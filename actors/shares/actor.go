@@ -11,7 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/actors/internal/life"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // Config is what the actor is made of.
