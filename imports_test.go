@@ -35,9 +35,10 @@ var allowed = map[string][]string{
 	"actors/logger":     {"actors", "internal/clip", "task"},
 	"actors/poller":     {"actors", "internal/life", "queue/sqsclient"},
 	"actors/shares":     {"actors", "internal/life"},
-	"actors/dispatcher": {"actors", "internal/life", "actors/poller", "actors/shares", "task"},
+	"actors/dispatcher": {"actors", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
 
-	"admin": {"internal/clip", "settings"},
+	"actors/internal/inline": {},
+	"admin":                  {"internal/clip", "settings"},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left
