@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"internal/life":     {},
 	"settings":          {},
 	"task":              {"internal/clip"},
+	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},

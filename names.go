@@ -3,7 +3,19 @@ package chassis
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/queue"
+)
+
+// The parts of [Settings] that other packages declare.
+type (
+	PollerSettings     = poller.Settings
+	DispatcherSettings = dispatcher.Settings
+	QueueSettings      = queue.Settings
+	QueueServer        = queue.ServerSettings
+	SQSSettings        = queue.SQSSettings
 )
 
 // State is where a System is in its life.
