@@ -16,15 +16,15 @@ var update = flag.Bool("update", false, "write testdata/api.golden anew")
 
 // documents are all that the API answers, by where.
 var documents = map[string]any{
-	"me":                  Client{},
-	"state":               State{},
-	"executions":          ExecutionPage{},
-	"dead":                DeadPage{},
-	"breakers":            BreakerPage{},
-	"transitions":         struct{
+	"me":         Client{},
+	"state":      State{},
+	"executions": ExecutionPage{},
+	"dead":       DeadPage{},
+	"breakers":   BreakerPage{},
+	"transitions": struct {
 		L []Transition `json:"list"`
 	}{},
-	"settings":            struct {
+	"settings": struct {
 		L []Setting `json:"list"`
 	}{},
 	"cancel snooze dead/": Found{},
