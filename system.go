@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -16,16 +14,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
@@ -82,83 +77,6 @@ var (
 	ErrStarted = errors.New("chassis: the system was started before")
 	ErrStopped = errors.New("chassis: the system has stopped")
 )
-
-// Option gives a collaborator to [New].
-type Option func(*options)
-
-type options struct {
-	settings  *Settings
-	logs      []logger.Option
-	def       bool
-	actors    []actor.ConfigOption
-	client    *sqs.Client
-	server    *localsqs.Server
-	metrics   prometheus.Gatherer
-	adminWrap func(http.Handler) http.Handler
-	around    []task.Middleware
-	tracing   trace.TracerProvider
-	source    source // nil: the program has made the settings
-}
-
-// WithSettings uses s instead of reading files and the environment. The live
-// page cannot say then where they came from, and no file is followed; [Load]
-// has an option for both.
-func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
-
-// WithLogOutput writes the log to w instead of stdout.
-func WithLogOutput(w io.Writer) Option {
-	return func(o *options) { o.logs = append(o.logs, logger.WithOutput(w)) }
-}
-
-// WithLogOptions passes options on to the logger.
-func WithLogOptions(opts ...logger.Option) Option {
-	return func(o *options) { o.logs = append(o.logs, opts...) }
-}
-
-// WithoutDefaultLogger leaves slog's default logger as it is. Without this
-// option [New] sets it to the system's.
-func WithoutDefaultLogger() Option { return func(o *options) { o.def = false } }
-
-// WithActorConfig passes options on to Proto.Actor.
-func WithActorConfig(opts ...actor.ConfigOption) Option {
-	return func(o *options) { o.actors = append(o.actors, opts...) }
-}
-
-// WithSQS uses a client of the caller's own for the queue, in place of the one
-// that the section queue describes, which is then not looked at. Whoever made
-// the client closes what is behind it, after [System.Stop].
-func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = client } }
-
-// WithEmbedded uses an embedded queue of the caller's own, in place of the one
-// that the section queue describes, which is then not looked at: for several
-// systems on one queue. Its long polls are as long as receive_wait says, and a
-// stop waits for one that is under way. Whoever made the server closes it,
-// after [System.Stop].
-func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
-
-// WithMetrics serves the metrics of g, the service's own registry, beside those
-// of the chassis.
-func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
-
-// WithAdminHandler puts wrap around the handler of the admin server, the probes
-// included: for a company's own identity (admin.WithIdentity), access logs, rate
-// limits. The settings' tokens stay in force for requests without an identity.
-func WithAdminHandler(wrap func(http.Handler) http.Handler) Option {
-	return func(o *options) { o.adminWrap = wrap }
-}
-
-// WithTracing makes spans by tp of what the system sends, receives, runs and
-// settles, and of the calls through its breakers. Without it there are none,
-// and they cost nothing; a trace context is carried on in either case. Whoever
-// made tp flushes and closes it, after [System.Stop].
-func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.tracing = tp } }
-
-// WithMiddleware wraps the handlers of all tasks, outside of a task's own
-// middleware (task.Use); the first is the outermost. Around all of them are
-// task.Logging and task.Recovery. Task actors are not wrapped.
-func WithMiddleware(mw ...task.Middleware) Option {
-	return func(o *options) { o.around = append(o.around, mw...) }
-}
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
