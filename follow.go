@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
 )
@@ -149,7 +150,7 @@ func (l *loaded[T]) update(ctx context.Context, s *System, u watch.Update[T]) {
 		log.Info("the settings can be read again, and have not changed")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	s.applying.Lock()
 	defer s.applying.Unlock()

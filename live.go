@@ -60,11 +60,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 	for _, b := range s.Breakers() {
 		errs = append(errs, b.Follow(old.CircuitBreaker.Of(b.Service()), now.CircuitBreaker.Of(b.Service())))
 	}
-	for _, l := range s.tasks.lanes {
-		if r, t := l.actors(), l.now(); r != nil {
-			errs = append(errs, r.client.Resize(ctx, t.Workers, t.MaxWorkers, t.ScaleFactor))
-		}
-	}
+	errs = append(errs, s.tasks.Resize(ctx))
 	errs = append(errs, s.console.apply(now.Admin))
 	s.logChanges(changes)
 	return changes, errors.Join(errs...)
