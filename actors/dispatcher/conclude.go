@@ -79,13 +79,6 @@ func (d *dispatcher) overruled(e *execution, a *attempt, cause error) outcome {
 	return out
 }
 
-// endedError adds to a handler's error why its ctx had ended.
-type endedError struct{ err, cause error }
-
-func (e *endedError) Error() string { return e.err.Error() + " (" + e.cause.Error() + ")" }
-
-func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
-
 // conclude does what follows from the end of an attempt, and names it.
 func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next string) {
 	now := time.Now()

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"maps"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -86,4 +87,13 @@ func (h *histogram) quantiles(qs ...float64) []time.Duration {
 		}
 	}
 	return out
+}
+
+func (d Durations) plus(o Durations) Durations {
+	d.Count, d.Sum = d.Count+o.Count, d.Sum+o.Sum
+	d.AtMost = maps.Clone(d.AtMost)
+	for bound, n := range o.AtMost {
+		d.AtMost[bound] += n
+	}
+	return d
 }
