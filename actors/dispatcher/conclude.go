@@ -40,10 +40,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	d.monitor.running.Add(-1)
 	e.entry.meter.running.Add(-1)
 	e.entry.meter.took.add(a.took)
-	if d.alone == e {
-		d.alone = nil
-		d.isolation.ended(a.took)
-	}
+	d.isolation.ended(e, a.took)
 	if d.permits.keeper != nil {
 		d.permits.back++
 	}

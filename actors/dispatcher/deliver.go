@@ -96,7 +96,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 	}
 	e.ledger = e.ledger.presumed()
 	e.suspect = d.CrashSuspects == "alone" && e.ledger.suspect()
-	if e.suspect && (d.alone != nil || len(d.suspects) > 0) && d.part(e) {
+	if e.suspect && d.giveBackSuspect(e) {
 		return
 	}
 	if l := e.entry.spec.Lease; l > 0 {

@@ -72,7 +72,7 @@ func (d *dispatcher) tellDemand() {
 	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
 		d.ctx.Send(d.poller, &poller.Want{Credits: n, Slots: d.slots.turning()})
 	}
-	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))
+	d.monitor.queued.Store(int64(d.ready.len() + len(d.isolation.waiting) + d.parked))
 	if d.drain == nil && d.MaxWorkers > d.Workers && !d.slots.free() {
 		d.count()
 	}

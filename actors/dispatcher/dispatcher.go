@@ -18,18 +18,16 @@ import (
 // dispatcher owns the registry, the slots and the executions of one pool.
 type dispatcher struct {
 	*core
-	ctx      actor.Context
-	self     *actor.PID
-	system   *actor.ActorSystem
-	slots    slots
-	execs    map[poller.LeaseID]*execution
-	again    *supervision.Respawn // nil unless a stranger stops the dispatcher
-	parent   *supervision.Parent  // of task actors: this dispatcher
-	groups   map[string]*group
-	ready    ready
-	suspects []*execution // wait to run isolated
-	alone    *execution   // the suspect that runs
-	isolation
+	ctx          actor.Context
+	self         *actor.PID
+	system       *actor.ActorSystem
+	slots        slots
+	execs        map[poller.LeaseID]*execution
+	again        *supervision.Respawn // nil unless a stranger stops the dispatcher
+	parent       *supervision.Parent  // of task actors: this dispatcher
+	groups       map[string]*group
+	ready        ready
+	isolation    isolation
 	held         int
 	parked       int
 	settling     int

@@ -54,7 +54,7 @@ func (d *dispatcher) onDrain(m *Drain) {
 	d.armDrain()
 	if first {
 		d.monitor.status.Store(int32(Stopping))
-		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued", d.ready.len()+len(d.suspects)+d.parked)
+		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued", d.ready.len()+len(d.isolation.waiting)+d.parked)
 		d.tellDemand()
 		d.ctx.Send(d.poller, &poller.Drain{HandOver: true, Until: d.settleBy()})
 		d.giveBackWaiting()

@@ -79,19 +79,6 @@ func (e *execution) disarm() {
 // may have been a run.
 func (e *execution) attempts() int { return e.before + e.ledger.silent + e.runs }
 
-// seen notes that a run of e has ended, with whatever result, and reports whether
-// that explains silent ends before it. Then it is to be written down by a copy, for
-// a crash would bring them back. On a FIFO pool they stay: they stand for failures.
-func (e *execution) seen() bool {
-	e.suspect = false
-	if e.ledger.ordered || e.ledger.silent == 0 {
-		return false
-	}
-	e.before += e.ledger.silent
-	e.ledger.silent = 0
-	return true
-}
-
 // lastError is the last failure as the message has it, or nil.
 func (e *execution) lastError() error {
 	if e.msg.LastError == "" {

@@ -94,8 +94,7 @@ func (d *dispatcher) unqueue(e *execution) {
 		}
 		return
 	}
-	if i := slices.Index(d.suspects, e); i >= 0 {
-		d.suspects = slices.Delete(d.suspects, i, i+1)
+	if d.isolation.remove(e) {
 		e.disarm()
 		d.giveClaim(e)
 		return
@@ -124,9 +123,8 @@ func (d *dispatcher) pump() {
 		switch {
 		case d.limited(e):
 			d.park(e, now)
-		case e.suspect && e != d.alone:
+		case e.suspect && e != d.isolation.running:
 			d.isolate(e)
-			d.reserve()
 		default:
 			d.usePermit()
 			d.start(e, now)
