@@ -32,6 +32,7 @@ const (
 // written by the one who moves it out of underWay, a handler before it moves it
 // on to answered.
 type attempt struct {
+	unlogged
 	exec    *execution
 	info    task.Info
 	ctx     context.Context
@@ -127,14 +128,7 @@ func (a *attempt) finish(err error, child *actor.PID) {
 }
 
 // returned says that an abandoned handler has ended after all.
-type returned struct{}
-
-// IgnoreDeadLetterLogging keeps late answers to a dispatcher that is gone out of
-// the log.
-func (*attempt) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging is as above.
-func (*returned) IgnoreDeadLetterLogging() {}
+type returned struct{ unlogged }
 
 // runner is the actor of a function task: the unit of supervision. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit

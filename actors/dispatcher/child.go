@@ -71,7 +71,10 @@ func (d *dispatcher) dismiss(a *attempt) {
 }
 
 // endedChild is a Terminated that came a little early.
-type endedChild struct{ who *actor.PID }
+type endedChild struct {
+	unlogged
+	who *actor.PID
+}
 
 // onTerminated: a child has ended. One with its attempt under way was stopped by
 // a stranger, or stopped itself without an answer.
@@ -100,7 +103,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 			mine = a.forsake()
 		}
 		if !mine {
-			d.ctx.Send(d.self, &endedChild{m.Who}) // again, when its answer is written
+			d.ctx.Send(d.self, &endedChild{who: m.Who}) // again, when its answer is written
 			return
 		}
 		a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)

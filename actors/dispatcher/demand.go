@@ -126,15 +126,14 @@ func (d *dispatcher) onCounted(m *poller.Counted) {
 }
 
 // ticked is the dispatcher's slow clock; it stops while there is nothing to do.
-type ticked struct{}
+type ticked struct{ unlogged }
 
 func (d *dispatcher) keepTicking() {
 	if d.ticking || len(d.execs) == 0 && d.slots.workers <= d.Workers || d.drain != nil {
 		return
 	}
 	d.ticking = true
-	root, self := d.system.Root, d.self
-	time.AfterFunc(countEvery, func() { root.Send(self, &ticked{}) })
+	d.after(countEvery, &ticked{})
 }
 
 func (d *dispatcher) onTick() {

@@ -57,19 +57,15 @@ func (l *departures) bury(d *departure) {
 }
 
 // overstayed is the tick of the oldest departure.
-type overstayed struct{}
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*overstayed) IgnoreDeadLetterLogging() {}
+type overstayed struct{ unlogged }
 
 // armDepartures sets the timer of the oldest departure, unless it is set.
 func (d *dispatcher) armDepartures() {
 	if d.departing != nil || d.departures.first == nil {
 		return
 	}
-	root, self := d.system.Root, d.self
 	wait := time.Until(d.departures.first.at.Add(d.graceTime()))
-	d.departing = time.AfterFunc(wait, func() { root.Send(self, &overstayed{}) })
+	d.departing = d.after(wait, &overstayed{})
 }
 
 // hurryDepartures sets the timer again: less time is left to the task actors that

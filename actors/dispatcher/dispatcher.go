@@ -186,6 +186,20 @@ func (d *dispatcher) post(to *actor.PID, message any) {
 	d.crew.run(job{f: func() { root.Send(to, message) }})
 }
 
+// after sends a message to the dispatcher itself after a time. The timer may outlive
+// it: the message embeds unlogged.
+func (d *dispatcher) after(wait time.Duration, message any) *time.Timer {
+	root, self := d.system.Root, d.self
+	return time.AfterFunc(wait, func() { root.Send(self, message) })
+}
+
+// unlogged is part of the messages that may reach a dispatcher after its end. They
+// are dead letters then, which nobody needs to see in a log.
+type unlogged struct{}
+
+// IgnoreDeadLetterLogging keeps the message out of the log of dead letters.
+func (unlogged) IgnoreDeadLetterLogging() {}
+
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
 	d.parent = supervision.Under(d.system, d.self)

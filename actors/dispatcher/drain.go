@@ -23,7 +23,10 @@ type drain struct {
 }
 
 // drainOver is the tick of the deadline.
-type drainOver struct{ gen int }
+type drainOver struct {
+	unlogged
+	gen int
+}
 
 func (d *dispatcher) onDrain(m *Drain) {
 	deadline := m.Deadline
@@ -77,8 +80,7 @@ func (d *dispatcher) armDrain() {
 		dr.timer.Stop()
 	}
 	dr.gen++
-	root, self, gen := d.system.Root, d.self, dr.gen
-	dr.timer = time.AfterFunc(time.Until(dr.deadline), func() { root.Send(self, &drainOver{gen}) })
+	dr.timer = d.after(time.Until(dr.deadline), &drainOver{gen: dr.gen})
 }
 
 // settleTime is what the queue gets after the deadline to answer the last settles.

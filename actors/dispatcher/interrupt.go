@@ -11,12 +11,14 @@ import (
 )
 
 // overdue says that an attempt's ctx is over and its handler was to end.
-type overdue struct{ a *attempt }
+type overdue struct {
+	unlogged
+	a *attempt
+}
 
 // watch has a looked at when its ctx's deadline is over.
 func (d *dispatcher) watch(a *attempt, limit time.Duration) {
-	root, self := d.system.Root, d.self
-	a.watch = time.AfterFunc(limit, func() { root.Send(self, &overdue{a}) })
+	a.watch = d.after(limit, &overdue{a: a})
 }
 
 // interrupt ends a's ctx; if the handler ignores it, a is abandoned.
@@ -33,9 +35,8 @@ const drainGrace = 500 * time.Millisecond
 
 // grace is the time that a handler gets to end after its ctx.
 func (d *dispatcher) grace(a *attempt) {
-	root, self := d.system.Root, d.self
 	a.graced = true
-	a.watch = time.AfterFunc(d.graceTime(), func() { root.Send(self, &overdue{a}) })
+	a.watch = d.after(d.graceTime(), &overdue{a: a})
 }
 
 // graceTime is abandon_after, cut short when a drain's time is over.
@@ -93,12 +94,14 @@ func (d *dispatcher) onSlept(m *poller.Slept) {
 }
 
 // deadlineOver is the tick of a deadline that was moved to the wall clock's time.
-type deadlineOver struct{ a *attempt }
+type deadlineOver struct {
+	unlogged
+	a *attempt
+}
 
 // expire ends an attempt's ctx after a time, as its deadline does.
 func (d *dispatcher) expire(a *attempt, after time.Duration) {
-	root, self := d.system.Root, d.self
-	time.AfterFunc(after, func() { root.Send(self, &deadlineOver{a}) })
+	d.after(after, &deadlineOver{a: a})
 }
 
 func (d *dispatcher) onDeadlineOver(m *deadlineOver) {

@@ -92,17 +92,13 @@ func (d *dispatcher) bearable(now time.Time) int {
 	n, again := d.throttle.credits(now)
 	if n == 0 && !d.refilling {
 		d.refilling = true
-		root, self := d.system.Root, d.self
-		time.AfterFunc(again, func() { root.Send(self, &refilled{}) })
+		d.after(again, &refilled{})
 	}
 	return room + n
 }
 
 // refilled says that the throttle may let messages in again.
-type refilled struct{}
-
-// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
-func (*refilled) IgnoreDeadLetterLogging() {}
+type refilled struct{ unlogged }
 
 func (d *dispatcher) onRefilled() {
 	d.refilling = false

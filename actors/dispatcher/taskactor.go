@@ -33,7 +33,7 @@ func (a *attempt) hatch() {
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		if err != nil {
-			a.system.Root.Send(a.dispatcher, &stillborn{a})
+			a.system.Root.Send(a.dispatcher, &stillborn{a: a})
 			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
 		}
 	}()
@@ -50,23 +50,23 @@ func (a *attempt) hatch() {
 }
 
 // stillborn says that a task actor could not be spawned.
-type stillborn struct{ a *attempt }
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*stillborn) IgnoreDeadLetterLogging() {}
+type stillborn struct {
+	unlogged
+	a *attempt
+}
 
 // stopping says that a task actor stops although its attempt is under way.
-type stopping struct{ a *attempt }
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*stopping) IgnoreDeadLetterLogging() {}
+type stopping struct {
+	unlogged
+	a *attempt
+}
 
 // wedged says that a task actor's goroutine ended by Goexit: its mailbox will
 // never run again.
-type wedged struct{ who *actor.PID }
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*wedged) IgnoreDeadLetterLogging() {}
+type wedged struct {
+	unlogged
+	who *actor.PID
+}
 
 var attemptID = ctxext.NextContextExtensionID()
 
@@ -126,7 +126,7 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 		if a != nil {
 			a.ends = true
 			if a.state.Load() == underWay {
-				ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a})
+				ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a: a})
 			}
 		}
 	case *actor.Stopped:
