@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/clip":     {},
 	"settings":          {},
 	"task":              {"internal/clip"},
+	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},

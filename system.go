@@ -21,6 +21,8 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/queue"
+	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
@@ -33,7 +35,7 @@ type System struct {
 	log      *logger.Logger
 	actors   *actorSystem
 	tracer   trace.Tracer // nil: no spans
-	queue    *queue
+	queue    *queue.Queue
 	sender   *poller.Sender
 	breakers breakers
 	tasks    *pools
@@ -114,7 +116,8 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
-	if s.queue, err = openQueue(context.Background(), s.settings.Queue, &o, s.Logger("localsqs")); err != nil {
+	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client), queue.WithServer(o.server),
+		queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
@@ -127,7 +130,7 @@ func New(name string, opts ...Option) (*System, error) {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
 	s.breakers.each, s.breakers.most = map[string]*breaker.Breaker{}, maxBreakers
-	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure))
+	s.sender = poller.NewSender(s.queue.Client, poller.SenderEnsure(s.ensure))
 	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
 	return s, nil
@@ -166,7 +169,7 @@ func (s *System) Settings() Settings { return *s.current.Load() }
 
 // SQS is the client of the queue, AWS's or the embedded one, for what the
 // chassis does not do itself.
-func (s *System) SQS() *sqs.Client { return s.queue.client }
+func (s *System) SQS() *sqs.Client { return s.queue.Client }
 
 // Logger returns a logger with a name, by which its level can be set apart.
 // Its records carry the service and, given the ctx of a task, the job.
@@ -277,8 +280,8 @@ func (s *System) Start(ctx context.Context) error {
 	}
 	s.enter(Running)
 	s.follow()
-	log.Info("running", "queue", s.queue.what, "pool", strings.Join(s.poolNames(), ", "))
-	if aws := namesAWS(); aws != "" && !s.givenQueue && s.settings.Queue.inMemory() {
+	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.poolNames(), ", "))
+	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
 		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
@@ -360,7 +363,7 @@ func (s *System) stop(drain context.Context) {
 	stage("actors", s.actors.stopOwn)
 	stage("sender", s.sender.Close)
 	stage("breakers", s.stopBreakers)
-	stage("queue", s.queue.close)
+	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
 		log.Error("stopped", "error", err)
 	} else {

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -36,6 +37,17 @@ func (s Status) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Status) UnmarshalText(text []byte) error {
+	for _, known := range []Status{Stopped, Stopping, Running, Failing} {
+		if known.String() == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("dispatcher: %q is no status", text)
+}
 
 // Monitor is what the outside sees of a dispatcher without a message: its
 // status, its numbers, the names it knows, its events. Give one to [Config]. It
