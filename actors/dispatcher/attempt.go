@@ -14,7 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sambatech/chassis/actors/internal/inline"
-	"github.com/sambatech/chassis/actors/internal/supervision"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -61,7 +61,7 @@ type attempt struct {
 
 	// Of task actors:
 	props  *taskProps
-	parent *supervision.Parent
+	parent *life.Parent
 	reply  *actor.PID // where their answer goes
 	birth  atomic.Int32
 	within atomic.Bool   // being made, or in a Receive

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -78,7 +78,7 @@ type core struct {
 	departures     departures          // task actors that are stopping
 	props          *actor.Props
 	permanent      bool
-	life           supervision.Life
+	life           life.Restarts
 	subscribers    map[string]*subscriber // by the id of their PID
 	endlessAfter   time.Duration
 	departing      *time.Timer // of the oldest; nil: not set

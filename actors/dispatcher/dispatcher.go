@@ -9,9 +9,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -23,8 +23,8 @@ type dispatcher struct {
 	system       *actor.ActorSystem
 	slots        slots
 	execs        map[poller.LeaseID]*execution
-	again        *supervision.Respawn // nil unless a stranger stops the dispatcher
-	parent       *supervision.Parent  // of task actors: this dispatcher
+	again        *life.Respawn // nil unless a stranger stops the dispatcher
+	parent       *life.Parent  // of task actors: this dispatcher
 	groups       map[string]*group
 	ready        ready
 	isolation    isolation
@@ -202,7 +202,7 @@ func (unlogged) IgnoreDeadLetterLogging() {}
 
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
-	d.parent = supervision.Under(d.system, d.self)
+	d.parent = life.Under(d.system, d.self)
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
 	d.groups = map[string]*group{}
