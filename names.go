@@ -1,6 +1,7 @@
 package chassis
 
 import (
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/queue"
@@ -8,6 +9,8 @@ import (
 
 // The parts of [Settings] that other packages declare.
 type (
+	BreakerSettings    = breaker.GroupSettings
+	ServiceLimits      = breaker.ServiceLimits
 	PollerSettings     = poller.Settings
 	DispatcherSettings = dispatcher.Settings
 	QueueSettings      = queue.Settings
