@@ -16,7 +16,7 @@ func (s *System) newBreakers() *breaker.Group {
 		opts = append(opts, breaker.WithTracer(s.tracer))
 	}
 	return breaker.NewGroup(breaker.GroupConfig{
-		System: s.actors.system, Settings: s.settings.CircuitBreaker, Options: opts, Logger: s.Logger("chassis"),
+		System: s.Actors(), Settings: s.settings.CircuitBreaker, Options: opts, Logger: s.Logger("chassis"),
 	})
 }
 
