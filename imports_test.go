@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"actors/breaker":    {"actors", "internal/clip"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
-	"actors/poller":     {"actors", "actors/internal/supervision", "queue/sqsclient"},
+	"actors/poller":     {"actors", "actors/internal/supervision", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "actors/internal/supervision"},
 	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
 
