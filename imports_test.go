@@ -32,10 +32,11 @@ var allowed = map[string][]string{
 	"actors/breaker":    {"actors", "internal/clip"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
-	"actors/poller":     {"actors", "actors/internal/supervision", "queue/sqsclient", "task"},
+	"actors/poller":     {"actors", "actors/internal/crew", "actors/internal/supervision", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "actors/internal/supervision"},
-	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
+	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
 
+	"actors/internal/crew":        {},
 	"actors/internal/supervision": {},
 	"admin":                       {"internal/clip", "settings"},
 }
