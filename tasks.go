@@ -139,7 +139,7 @@ func (s *System) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 	}
 	spec, known := s.tasks.spec(t.Name)
 	if out.Pool == "" {
-		out.Pool = or(spec.Pool, s.pool())
+		out.Pool = cmp.Or(spec.Pool, s.pool())
 	}
 	switch {
 	case out.Pool == "":
