@@ -31,7 +31,7 @@ func (s *System) PID(name string) *actor.PID {
 			return b.PID()
 		}
 	}
-	return s.actors.system.NewLocalPID(name)
+	return s.Actors().NewLocalPID(name)
 }
 
 // isTaskActor reports whether an actor is a child of a dispatcher: its failures

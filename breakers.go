@@ -98,7 +98,7 @@ func (s *System) spawnBreaker(name string, opts []breaker.Option) (*breaker.Brea
 		own = append(own, breaker.WithTracer(s.tracer))
 	}
 	opts = append(own, opts...) // own options first: the caller's go over them
-	b, err := breaker.Spawn(s.actors.system, name, s.Settings().CircuitBreaker.Of(name), opts...)
+	b, err := breaker.Spawn(s.Actors(), name, s.Settings().CircuitBreaker.Of(name), opts...)
 	if err != nil {
 		return nil, err
 	}
