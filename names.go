@@ -3,6 +3,7 @@ package chassis
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/internal/life"
@@ -11,6 +12,8 @@ import (
 
 // The parts of [Settings] that other packages declare.
 type (
+	BreakerSettings    = breaker.GroupSettings
+	ServiceLimits      = breaker.ServiceLimits
 	PollerSettings     = poller.Settings
 	DispatcherSettings = dispatcher.Settings
 	QueueSettings      = queue.Settings

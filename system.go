@@ -40,7 +40,7 @@ type System struct {
 	tracer   trace.Tracer // nil: no spans
 	queue    *queue.Queue
 	sender   *poller.Sender
-	breakers breakers
+	breakers *breaker.Group
 	tasks    *pools
 	console  *console
 
@@ -112,7 +112,7 @@ func New(name string, opts ...Option) (*System, error) {
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
-	s.breakers.each, s.breakers.most = map[string]*breaker.Breaker{}, maxBreakers
+	s.breakers = s.newBreakers()
 	s.sender = poller.NewSender(s.queue.Client, poller.SenderEnsure(s.ensure))
 	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
@@ -345,7 +345,7 @@ func (s *System) stop(drain context.Context) {
 	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
 	stage("actors", s.actors.StopGuests)
 	stage("sender", s.sender.Close)
-	stage("breakers", s.stopBreakers)
+	stage("breakers", s.breakers.Stop)
 	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
 		log.Error("stopped", "error", err)
