@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/internal/life"
@@ -51,7 +52,7 @@ func New(cfg Config) (*actor.Props, error) {
 		c.early, errs = append(c.early, r), append(errs, r.err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		c.crew.close()
+		c.crew.Close()
 		return nil, err
 	}
 	c.props = actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} },
@@ -85,7 +86,7 @@ type core struct {
 	registry       map[string]*entry
 	stranger       *entry // stands for all unknown names
 	unknownNames   unknownNames
-	crew           *crew
+	crew           scheduler
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	skew           time.Duration                     // of the queue's clock against ours
@@ -115,7 +116,7 @@ func newCore(cfg Config) *core {
 	if c.monitor == nil {
 		c.monitor = NewMonitor()
 	}
-	c.crew = newCrew(2*max(c.Workers, c.MaxWorkers) + 16)
+	c.crew = scheduler{crew.New[job](2*max(c.Workers, c.MaxWorkers) + 16)}
 	c.runners = runnerProps(c.crew)
 	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
 	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {

@@ -150,7 +150,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		}
 		d.leaveShares()
 		d.endSubscriptions()
-		d.crew.close()
+		d.crew.Close()
 		d.monitor.status.Store(int32(Stopped))
 	default:
 		if p := pointer(message); p != nil {
@@ -183,7 +183,7 @@ func respondTo[R any](d *dispatcher, sender *actor.PID, reply chan<- *R, r *R) {
 // post sends a message to an actor that is not of the chassis.
 func (d *dispatcher) post(to *actor.PID, message any) {
 	root := d.system.Root
-	d.crew.run(job{f: func() { root.Send(to, message) }})
+	d.crew.Run(job{f: func() { root.Send(to, message) }})
 }
 
 // after sends a message to the dispatcher itself after a time. The timer may outlive
