@@ -70,7 +70,7 @@ func (s *System) PID(name string) *actor.PID {
 		if canonical, err := breaker.ParseService(service); err == nil {
 			service = canonical
 		}
-		if b := s.find(service); b != nil {
+		if b := s.breakers.Find(service); b != nil {
 			return b.PID()
 		}
 	}

@@ -31,15 +31,17 @@ var allowed = map[string][]string{
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
-	"actors/breaker":    {"actors", "internal/clip"},
+	"actors/breaker":    {"actors", "internal/clip", "settings"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
-	"actors/poller":     {"actors", "internal/life", "queue/sqsclient"},
+	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "internal/life"},
-	"actors/dispatcher": {"actors", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
+	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
+	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/shares", "internal/life", "queue", "queue/sqsclient", "task"},
 
+	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
-	"admin":                  {"internal/clip", "settings"},
+	"admin":                  {"actors/pools", "internal/clip", "settings"},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

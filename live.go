@@ -57,10 +57,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 
 	var errs []error
 	s.relevel(old.Log, now.Log)
-	for _, b := range s.Breakers() {
-		errs = append(errs, b.Follow(old.CircuitBreaker.Of(b.Service()), now.CircuitBreaker.Of(b.Service())))
-	}
-	errs = append(errs, s.tasks.Resize(ctx))
+	errs = append(errs, s.breakers.Apply(now.CircuitBreaker), s.tasks.Resize(ctx))
 	errs = append(errs, s.console.apply(now.Admin))
 	s.logChanges(changes)
 	return changes, errors.Join(errs...)

@@ -3,6 +3,7 @@ package chassis
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
@@ -10,6 +11,8 @@ import (
 
 // The parts of [Settings] that other packages declare.
 type (
+	BreakerSettings    = breaker.GroupSettings
+	ServiceLimits      = breaker.ServiceLimits
 	TaskSettings       = pools.Settings
 	PoolSettings       = pools.PoolSettings
 	PollerSettings     = pools.PollerSettings

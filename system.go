@@ -39,7 +39,7 @@ type System struct {
 	watch    *lifecycle.Watch
 	tracer   trace.Tracer // nil: no spans
 	queue    *queue.Queue
-	breakers breakers
+	breakers *breaker.Group
 	tasks    *pools.Pools
 	console  *console
 
@@ -115,7 +115,7 @@ func New(name string, opts ...Option) (*System, error) {
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
-	s.breakers.each, s.breakers.most = map[string]*breaker.Breaker{}, maxBreakers
+	s.breakers = s.newBreakers()
 	s.console = newConsole(s, &o)
 	return s, nil
 }
@@ -343,7 +343,7 @@ func (s *System) stop(drain context.Context) {
 	stage("tasks", func(context.Context) error { return s.tasks.Stop(drain) })
 	stage("actors", s.actors.StopGuests)
 	stage("sender", s.tasks.Sender().Close)
-	stage("breakers", s.stopBreakers)
+	stage("breakers", s.breakers.Stop)
 	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
 		log.Error("stopped", "error", err)

@@ -42,7 +42,7 @@ func (p *Pools) Send(ctx context.Context, name string, args any, opts ...task.Op
 		return "", err
 	}
 	span.encoded(out)
-	id, err := p.sender.Send(ctx, *out.message())
+	id, err := p.sender.Send(ctx, *out)
 	span.end(id, err)
 	if err != nil {
 		return "", fmt.Errorf("send task %q: %w", name, err)
@@ -89,7 +89,7 @@ func (p *Pools) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 		}
 		span.encoded(out)
 		sent[i].ExecID = out.ExecID
-		outs, index = append(outs, *out.message()), append(index, i)
+		outs, index = append(outs, *out), append(index, i)
 	}
 	if len(outs) > 0 {
 		results, _ := p.sender.SendMany(ctx, outs)
@@ -106,21 +106,12 @@ func (p *Pools) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 	return sent, nil
 }
 
-// outgoing is a task on its way, with the pool filled in.
-type outgoing struct{ *task.Outgoing }
-
-func (o outgoing) message() *poller.Outgoing {
-	return &poller.Outgoing{
-		Pool: o.Pool, Body: o.Body, Attributes: o.Attributes,
-		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID, TraceHeader: o.TraceHeader, Room: task.Room,
-	}
-}
-
-func (p *Pools) encode(ctx context.Context, t Task) (outgoing, error) {
+// encode makes the message of a task, with the pool filled in.
+func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 	opts := append([]task.Option{task.FromContext(ctx)}, t.Options...)
 	out, err := task.Encode(t.Name, t.Args, time.Now(), opts...)
 	if err != nil {
-		return outgoing{}, err
+		return nil, err
 	}
 	spec, known := p.spec(t.Name)
 	if out.Pool == "" {
@@ -128,14 +119,14 @@ func (p *Pools) encode(ctx context.Context, t Task) (outgoing, error) {
 	}
 	switch {
 	case out.Pool == "":
-		return outgoing{}, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
+		return nil, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
 	case !known && p.lane(out.Pool) != nil:
-		return outgoing{}, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
+		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
 	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), p.retention(out.Pool)); err != nil {
-		return outgoing{}, fmt.Errorf("send task %q: %w", t.Name, err)
+		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
 	}
-	return outgoing{out}, nil
+	return out, nil
 }
 
 // retention is how long the queue of pool keeps a message: by its own attribute

@@ -62,7 +62,7 @@ func (s *sendSpan) around(ctx context.Context) context.Context {
 
 // encoded links to the trace context of out, if that is not the span's but one that
 // the caller has given.
-func (s *sendSpan) encoded(out outgoing) {
+func (s *sendSpan) encoded(out *task.Outgoing) {
 	if s == nil {
 		return
 	}
