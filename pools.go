@@ -221,7 +221,7 @@ func (p *pools) start(ctx context.Context) error {
 	p.mu.Lock()
 	early, specs := p.early, maps.Clone(p.specs)
 	p.mu.Unlock()
-	if len(early) == 0 && (s.queue.local != nil || s.pool() == "") {
+	if len(early) == 0 && (s.queue.Server != nil || s.pool() == "") {
 		return nil // a service that only sends, or has no tasks at all
 	}
 	var errs []error
@@ -237,13 +237,13 @@ func (p *pools) start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := sqsclient.Check(ctx, s.queue.client); err != nil {
+	if err := sqsclient.Check(ctx, s.queue.Client); err != nil {
 		return err
 	}
 	urls := make([]string, len(p.lanes))
 	for i, l := range p.lanes {
 		var err error
-		if urls[i], err = poller.EnsureQueue(ctx, s.queue.client, l.pool(), s.ensure(l.pool())); err != nil {
+		if urls[i], err = poller.EnsureQueue(ctx, s.queue.Client, l.pool(), s.ensure(l.pool())); err != nil {
 			return err
 		}
 	}
@@ -273,7 +273,7 @@ func (p *pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.
 		if err != nil {
 			return nil, err
 		}
-		if p.keeper, err = s.actors.spawn(props, "shares"); err != nil {
+		if p.keeper, err = s.actors.Spawn(props, "shares"); err != nil {
 			return nil, err
 		}
 	}
@@ -286,7 +286,7 @@ func (p *pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.
 		l.running.Store(r)
 		pids = append(pids, r.dispatcher)
 	}
-	return dispatcher.NewClient(s.actors.system, pids...), nil
+	return dispatcher.NewClient(s.Actors(), pids...), nil
 }
 
 // stop drains all lanes at once, as [lane.stop] has it.
@@ -300,7 +300,7 @@ func (p *pools) stop(ctx context.Context) error {
 	if p.keeper != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		errs[len(p.lanes)] = p.sys.actors.stop(end, p.keeper)
+		errs[len(p.lanes)] = p.sys.actors.Stop(end, p.keeper)
 		p.keeper = nil
 	}
 	return errors.Join(errs...)

@@ -19,8 +19,12 @@ import (
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/queue"
+	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
@@ -31,11 +35,12 @@ type System struct {
 	name     string
 	settings Settings // those of New; see current
 	log      *logger.Logger
-	actors   *actorSystem
+	actors   *life.Guardian
+	watch    *lifecycle.Watch
 	tracer   trace.Tracer // nil: no spans
-	queue    *queue
+	queue    *queue.Queue
 	sender   *poller.Sender
-	breakers breakers
+	breakers *breaker.Group
 	tasks    *pools
 	console  *console
 
@@ -55,28 +60,8 @@ type System struct {
 	cut   context.CancelFunc
 }
 
-// State is where a System is in its life.
-type State int
-
-// The states, in their order; there is no way back.
-const (
-	Created  State = iota // made: breakers, logs and Send work
-	Starting              // Start is under way
-	Running               // tasks are taken
-	Stopping              // the drain is under way
-	Stopped
-)
-
-// String is the state in lower case.
-func (s State) String() string {
-	return [...]string{"created", "starting", "running", "stopping", "stopped"}[s]
-}
-
-// Errors of a System's life.
-var (
-	ErrStarted = errors.New("chassis: the system was started before")
-	ErrStopped = errors.New("chassis: the system has stopped")
-)
+// ErrStarted is the error of a second [System.Start].
+var ErrStarted = errors.New("chassis: the system was started before")
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
@@ -114,20 +99,21 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
-	if s.queue, err = openQueue(context.Background(), s.settings.Queue, &o, s.Logger("localsqs")); err != nil {
+	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client), queue.WithServer(o.server),
+		queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
 		slog.SetDefault(s.log.Slog())
 	}
-	if s.actors, err = newActorSystem(s, o.actors); err != nil {
+	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
-	s.breakers.each, s.breakers.most = map[string]*breaker.Breaker{}, maxBreakers
-	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure))
+	s.breakers = s.newBreakers()
+	s.sender = poller.NewSender(s.queue.Client, poller.SenderEnsure(s.ensure))
 	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
 	return s, nil
@@ -166,7 +152,7 @@ func (s *System) Settings() Settings { return *s.current.Load() }
 
 // SQS is the client of the queue, AWS's or the embedded one, for what the
 // chassis does not do itself.
-func (s *System) SQS() *sqs.Client { return s.queue.client }
+func (s *System) SQS() *sqs.Client { return s.queue.Client }
 
 // Logger returns a logger with a name, by which its level can be set apart.
 // Its records carry the service and, given the ctx of a task, the job.
@@ -259,7 +245,7 @@ func (s *System) Start(ctx context.Context) error {
 		return ErrStarted
 	}
 	s.enter(Starting)
-	if _, err := s.log.Start(s.actors.system); err != nil {
+	if _, err := s.log.Start(s.Actors()); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
 	if err := s.openConsole(); err != nil {
@@ -277,8 +263,8 @@ func (s *System) Start(ctx context.Context) error {
 	}
 	s.enter(Running)
 	s.follow()
-	log.Info("running", "queue", s.queue.what, "pool", strings.Join(s.poolNames(), ", "))
-	if aws := namesAWS(); aws != "" && !s.givenQueue && s.settings.Queue.inMemory() {
+	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.poolNames(), ", "))
+	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
 		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
@@ -357,10 +343,10 @@ func (s *System) stop(drain context.Context) {
 		stage("settings", s.unfollow)
 	}
 	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
-	stage("actors", s.actors.stopOwn)
+	stage("actors", s.actors.StopGuests)
 	stage("sender", s.sender.Close)
-	stage("breakers", s.stopBreakers)
-	stage("queue", s.queue.close)
+	stage("breakers", s.breakers.Stop)
+	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
 		log.Error("stopped", "error", err)
 	} else {

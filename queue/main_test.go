@@ -1,4 +1,4 @@
-package supervision
+package queue_test
 
 import (
 	"testing"
