@@ -60,7 +60,7 @@ func (d *decoder) joined(f *field, n *node) []kid {
 	if f != nil && f.merge != 0 {
 		how = f.merge
 	}
-	if how != Append && how != ByIndex {
+	if how != Append {
 		return n.kids
 	}
 	out := n.kids
@@ -68,12 +68,7 @@ func (d *decoder) joined(f *field, n *node) []kid {
 		if n.more().own != nil && w == n.over {
 			continue // single elements were put into it: it is in n already
 		}
-		switch {
-		case how == Append:
-			out = append(slices.Clone(w.kids), out...)
-		case len(w.kids) > len(out):
-			out = append(slices.Clone(out), w.kids[len(out):]...)
-		}
+		out = append(slices.Clone(w.kids), out...)
 	}
 	return out
 }

@@ -325,19 +325,6 @@ func TestANumberIsNotTakenForADuration(t *testing.T) {
 	}
 }
 
-func TestASizeIsReadExactly(t *testing.T) {
-	for text, want := range map[string]settings.ByteSize{"1.005kB": 1005, "0.001GB": 1e6, "1.5KiB": 1536, "9223372036854775807.0": 1<<63 - 1, "-0.5kB": -500} {
-		if got, err := settings.ParseByteSize(text); err != nil || got != want {
-			t.Errorf("%s: got %d, %v", text, int64(got), err)
-		}
-	}
-	for _, text := range []string{"1.0005kB", "9223372036854775808.0", "9223372036.9GB", "0." + strings.Repeat("0", 200) + "1kB", ".", "+-1.5kB", "1.2.3kB"} {
-		if got, err := settings.ParseByteSize(text); err == nil {
-			t.Errorf("%s: got %d", text, int64(got))
-		}
-	}
-}
-
 func TestAnItemsDefaultIsCheckedToo(t *testing.T) {
 	layout := items(t, settings.Item{Name: "n", Default: 0, Rules: "min=3"})
 	if got := mistakes(t, layout.Check()); len(got) != 1 || got[0] != "default: n: must be at least 3, its default is 0" {

@@ -94,7 +94,7 @@ func ExampleLayout_Example() {
 	// Output:
 	// # sender address
 	// # string, required, MAIL_FROM
-	// from: "example"
+	// from:
 	//
 	// # mails sent at once
 	// # whole number, must be at least 1, must be at most 64, may change live, MAIL_WORKERS
@@ -106,7 +106,7 @@ func ExampleLayout_Example() {
 	//
 	// # token of the relay
 	// # string, secret, MAIL_TOKEN
-	// #token: "example"
+	// #token:
 	//  <nil>
 }
 

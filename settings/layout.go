@@ -215,7 +215,7 @@ func (l *Layout) Check(options ...Option) error {
 func (l *Layout) Flags(fs *flag.FlagSet) {
 	l.each(func(e leaf) {
 		name := joinPath(e.path)
-		if fs.Lookup(name) != nil || strings.HasPrefix(name, "-") || strings.Contains(name, "=") {
+		if e.section || fs.Lookup(name) != nil || strings.HasPrefix(name, "-") || strings.Contains(name, "=") {
 			return
 		}
 		shown := ""
@@ -237,27 +237,51 @@ func flagText(v reflect.Value) string {
 	return showValue(v)
 }
 
-// leaf is one setting that is no section.
+// leaf is one setting, or a section around others.
 type leaf struct {
-	path  []string
-	field *field
-	value reflect.Value // its default
-	off   bool          // its section is left out by default
+	path    []string
+	field   *field
+	value   reflect.Value // its default
+	section bool
+	off     bool // a section around it is left out by default
 }
 
-// each goes over the leaves in the order of the layout. Sections behind nil
-// pointers are gone into with zero values.
+// each calls do for every section and setting, in the order of the layout. A section behind a nil pointer has
+// zero values.
 func (l *Layout) each(do func(leaf)) { eachLeaf(l.plan, l.defaults, nil, false, do) }
 
 func eachLeaf(c *codec, v reflect.Value, path []string, off bool, do func(leaf)) {
 	for i := range c.fields {
 		f := &c.fields[i]
-		here := append(slices.Clone(path), f.key)
-		fv := v.FieldByIndex(f.index)
-		if inner, iv, optional := down(f, fv); inner == nil {
+		here, fv := append(slices.Clone(path), f.key), v.FieldByIndex(f.index)
+		inner, iv, optional := down(f, fv)
+		switch {
+		case inner == nil:
 			do(leaf{path: here, field: f, value: fv, off: off})
-		} else if len(here) <= maxExample {
+		case len(here) <= maxExample:
+			do(leaf{path: here, field: f, value: fv, section: true, off: off || optional})
 			eachLeaf(inner, iv, here, off || optional, do)
 		}
 	}
 }
+
+// down gives the section that a field is or points to.
+func down(f *field, v reflect.Value) (*codec, reflect.Value, bool) {
+	c, optional := f.codec, false
+	for c.kind == pointerCodec && (c.elem.kind == structCodec || c.elem.kind == pointerCodec) {
+		optional = optional || v.IsNil()
+		c = c.elem
+		if v.IsNil() {
+			v = reflect.Zero(c.typ)
+		} else {
+			v = v.Elem()
+		}
+	}
+	if c.kind != structCodec {
+		return nil, v, false
+	}
+	return c, v, optional
+}
+
+// maxExample is the most levels of sections that are described: a struct that holds itself has no last one.
+const maxExample = 6

@@ -77,11 +77,10 @@ const (
 	Deep    Merge = iota + 1 // maps: key by key, at every depth; the default for maps
 	Replace                  // the strongest source's value alone; the default for lists
 	Append                   // lists: the weakest source's elements first
-	ByIndex                  // lists: element by element, a longer weaker list keeps its tail
 )
 
-// MergeLists chooses how lists are joined: Replace (the default), Append or
-// ByIndex. A field's merge tag ("replace", "append", "index") goes before it.
+// MergeLists chooses how lists are joined: Replace (the default) or
+// Append. A field's merge tag ("replace", "append") goes before it.
 // The list of the defaults is replaced in any case.
 func MergeLists(how Merge) Option { return optionFunc(func(c *config) { c.lists = how }) }
 

@@ -20,7 +20,6 @@ var (
 	durationType  = reflect.TypeFor[time.Duration]()
 	timeType      = reflect.TypeFor[time.Time]()
 	urlType       = reflect.TypeFor[url.URL]()
-	byteSizeType  = reflect.TypeFor[ByteSize]()
 	slogLevel     = reflect.TypeFor[slog.Level]()
 	anyType       = reflect.TypeFor[any]()
 	ownPath       = reflect.TypeFor[Error]().PkgPath()
@@ -158,8 +157,6 @@ func (b *planner) scalar(c *codec, t reflect.Type) bool {
 	switch {
 	case t == durationType:
 		c.expect, c.set = "a duration such as 90s or 1m30s", setDuration
-	case t == byteSizeType:
-		c.expect, c.set = "a size such as 512, 64kB or 10MiB", setByteSize
 	case t == timeType:
 		c.expect, c.set = "a time such as 2006-01-02T15:04:05Z", setTime
 	case t == urlType:
@@ -286,12 +283,12 @@ func (c *codec) revealedType() reflect.Type {
 }
 
 func parseMerge(tag string, kind codecKind) (Merge, error) {
-	m, ok := map[string]Merge{"": 0, "deep": Deep, "replace": Replace, "append": Append, "index": ByIndex}[tag]
+	m, ok := map[string]Merge{"": 0, "deep": Deep, "replace": Replace, "append": Append}[tag]
 	if !ok {
-		return 0, fmt.Errorf("there is no merge %q: it is deep, replace, append or index", tag)
+		return 0, fmt.Errorf("there is no merge %q: it is deep, replace or append", tag)
 	}
-	if (m == Append || m == ByIndex) && kind != listCodec || m == Deep && kind != mapCodec || m == Replace && kind != listCodec && kind != mapCodec {
-		return 0, fmt.Errorf("the merge %s does not fit this type: lists have replace, append, index; maps deep, replace", tag)
+	if m == Append && kind != listCodec || m == Deep && kind != mapCodec || m == Replace && kind != listCodec && kind != mapCodec {
+		return 0, fmt.Errorf("the merge %s does not fit this type: lists have replace, append; maps deep, replace", tag)
 	}
 	return m, nil
 }

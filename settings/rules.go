@@ -19,9 +19,9 @@ import (
 // defaults too. A nil pointer is checked for nothing but required.
 //
 //	required     some source gives it, or its default is not the zero value
-//	min=V max=V  a number, duration, size or time within V; the length of a string, list or map
-//	positive     a number, duration or size above 0
-//	nonzero      a number, duration or size that is not 0
+//	min=V max=V  a number, duration or time within V; the length of a string, list or map
+//	positive     a number or duration above 0
+//	nonzero      a number or duration that is not 0
 //	oneof=A|B|C  a string, or a number as it is written, that is one of them
 //	nonempty     a string, list or map that is not empty
 //	lower upper  a string without letters of the other case
@@ -222,8 +222,6 @@ func comparer(t reflect.Type, limit string) (func(reflect.Value) int, bool) {
 		set = setTime
 	case t == durationType:
 		set = setDuration
-	case t == byteSizeType:
-		set = setByteSize
 	case bound.CanInt():
 		set = setInt
 	case bound.CanUint():

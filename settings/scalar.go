@@ -317,26 +317,6 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-func setByteSize(n *node, v reflect.Value) *misfit {
-	if text, ok := wholeText(n); ok && n.kind != textNode {
-		i, err := parseInt(text, 64)
-		if err != nil {
-			return &misfit{problem: "expected at most 9223372036854775807 bytes, found"}
-		}
-		v.SetInt(i)
-		return nil
-	}
-	if n.kind != stringNode && n.kind != textNode {
-		return errNotThis
-	}
-	b, err := ParseByteSize(bare(n))
-	if err != nil {
-		return &misfit{hint: ": " + err.Error()}
-	}
-	v.SetInt(int64(b))
-	return nil
-}
-
 var timeLayouts = []string{
 	time.RFC3339Nano, "2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999Z07:00",
 	"2006-1-2T15:4:5.999999999", "2006-1-2 15:4:5.999999999", "2006-1-2",

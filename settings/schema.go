@@ -226,7 +226,6 @@ func lengths(out object, f *field, what string) object {
 const (
 	numberPattern   = `[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)`
 	durationPattern = `^[-+]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|^` + numberPattern + `$`
-	sizePattern     = `^` + numberPattern + ` *([kKmMgGtTpP]([iI]?[bB])?|[kKmMgGtTpP][iI]|[bB])?$`
 	timePattern     = `^[0-9]{4}-(0?[1-9]|1[0-2])-(0?[1-9]|[12][0-9]|3[01])([Tt ]([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](\.[0-9]+)?(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])?)?$`
 	urlPattern      = `^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+`
 )
@@ -237,9 +236,6 @@ func (s *schemer) scalar(c *codec, f *field) object {
 	case t == durationType:
 		number := bounds(object{{"type", "number"}, {"minimum", int64(-9223372036)}, {"maximum", int64(9223372036)}}, f, t)
 		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", durationPattern}}, aliasRef}}}, f, json.RawMessage("0"))
-	case t == byteSizeType:
-		number := bounds(object{{"type", "integer"}, {"minimum", int64(math.MinInt64)}, {"maximum", int64(math.MaxInt64)}}, f, t)
-		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", sizePattern}}, aliasRef}}}, f, json.RawMessage("0"))
 	case t == timeType:
 		return orAlias(object{{"type", "string"}, {"pattern", timePattern}})
 	case t == slogLevel:
@@ -326,15 +322,8 @@ func bounds(o object, f *field, t reflect.Type) object {
 }
 
 func limit(arg string, t reflect.Type) any {
-	switch t {
-	case durationType:
-		if d, err := parseDuration(arg); err == nil {
-			return json.RawMessage(strconv.FormatFloat(d.Seconds(), 'f', -1, 64))
-		}
-	case byteSizeType:
-		if b, err := ParseByteSize(arg); err == nil {
-			return int64(b)
-		}
+	if d, err := parseDuration(arg); err == nil && t == durationType {
+		return json.RawMessage(strconv.FormatFloat(d.Seconds(), 'f', -1, 64))
 	}
 	return json.RawMessage(arg)
 }

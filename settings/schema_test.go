@@ -38,8 +38,7 @@ type schemaLayout struct {
 	On       bool
 	Wait     time.Duration
 	Bounded  time.Duration `rule:"min=1s,max=10s"`
-	Size     settings.ByteSize
-	Max      settings.ByteSize `rule:"max=1KiB"`
+	Max      int64         `rule:"max=1024"`
 	Link     *url.URL
 	List     []string `rule:"max=2,each,nonempty"`
 	Some     []int    `rule:"min=1,unique"`

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -67,16 +66,8 @@ func (s Secret[T]) MarshalText() ([]byte, error) { return []byte(s.String()), ni
 // MarshalJSON gives the mask as a string, whatever T is.
 func (s Secret[T]) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
 
-// MarshalYAML gives the mask; it is the interface of the yaml packages.
-func (s Secret[T]) MarshalYAML() (any, error) { return s.String(), nil }
-
 // LogValue gives the mask to slog.
 func (s Secret[T]) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// GobEncode refuses: gob would write the value in clear.
-func (s Secret[T]) GobEncode() ([]byte, error) {
-	return nil, errors.New("settings: a Secret cannot be encoded by gob: Reveal it and encode that, if it must travel")
-}
 
 // secretType lets the package reach into a Secret of any T.
 type secretType interface {

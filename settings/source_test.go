@@ -298,22 +298,21 @@ func TestFlags(t *testing.T) {
 func TestMergingOfListsAndMaps(t *testing.T) {
 	type tagged struct {
 		L  []string `merge:"append"`
-		LI []string `merge:"index"`
 		R  []string
 		M  map[string]string
 		MR map[string]string `merge:"replace"`
 	}
-	low := settings.Bytes("low.yaml", settings.YAML, []byte("{l: [a, b], li: [a, b, c], r: [a, b], m: {x: '1', y: '1'}, mr: {x: '1', y: '1'}}"))
-	high := settings.Bytes("high.json", settings.JSON, []byte(`{"l": ["c"], "li": ["z"], "r": ["c"], "m": {"y": "2"}, "mr": {"y": "2"}}`))
+	low := settings.Bytes("low.yaml", settings.YAML, []byte("{l: [a, b], r: [a, b], m: {x: '1', y: '1'}, mr: {x: '1', y: '1'}}"))
+	high := settings.Bytes("high.json", settings.JSON, []byte(`{"l": ["c"], "r": ["c"], "m": {"y": "2"}, "mr": {"y": "2"}}`))
 	def := tagged{L: []string{"default"}, M: map[string]string{"d": "0"}, MR: map[string]string{"d": "0"}}
 	got, err := settings.Load(def, low, high)
-	want := tagged{L: []string{"a", "b", "c"}, LI: []string{"z", "b", "c"}, R: []string{"c"}, M: map[string]string{"d": "0", "x": "1", "y": "2"}, MR: map[string]string{"y": "2"}}
+	want := tagged{L: []string{"a", "b", "c"}, R: []string{"c"}, M: map[string]string{"d": "0", "x": "1", "y": "2"}, MR: map[string]string{"y": "2"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	type plain struct {
-		L, LI, R []string
-		M, MR    map[string]string
+		L, R  []string
+		M, MR map[string]string
 	}
 	p, err := settings.Load(plain{M: map[string]string{"d": "0"}}, low, high, settings.MergeLists(settings.Append), settings.MergeMaps(settings.Replace))
 	if err != nil || !slices.Equal(p.R, []string{"a", "b", "c"}) || !reflect.DeepEqual(p.M, map[string]string{"y": "2"}) {

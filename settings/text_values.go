@@ -132,11 +132,9 @@ func found(v reflect.Value) string {
 
 // appendScalar writes a value as JSON, strings by text.
 func appendScalar(b []byte, v reflect.Value, text func([]byte, string) []byte) []byte {
-	switch v.Type() {
-	case durationType, byteSizeType:
-		return appendString(b, showValue(v))
-	}
 	switch {
+	case v.Type() == durationType:
+		return appendString(b, showValue(v))
 	case v.Kind() == reflect.Bool:
 		return strconv.AppendBool(b, v.Bool())
 	case v.CanInt() && !isText(v):

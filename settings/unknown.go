@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -28,7 +29,7 @@ func (d *decoder) unknown(c *codec, k kid) {
 	}
 	e.Suggestion = near
 	if near == "" {
-		if other := elsewhere(d.plan, nil, k.key, 0); other != nil {
+		if other := elsewhere(d.plan, k.key); other != nil {
 			e.Suggestion = joinPath(other)
 		} else if len(c.keys) > 0 && len(c.keys) <= 12 {
 			e.Problem += "; known are " + strings.Join(c.keys, ", ")
@@ -53,28 +54,14 @@ func (f *field) resembles(n *node) bool {
 	return n.kind == mapNode && slices.ContainsFunc(n.kids, func(k kid) bool { _, has := c.byKey[k.key]; return has })
 }
 
-// elsewhere finds a section that does have the key.
-func elsewhere(c *codec, path []string, key string, depth int) []string {
-	if depth > 4 {
-		return nil
-	}
-	for i := range c.fields {
-		f := &c.fields[i]
-		here := append(slices.Clone(path), f.key)
-		if f.key == key && len(path) > 0 {
-			return here
+// elsewhere returns the path of a setting or section of that name in another section.
+func elsewhere(c *codec, key string) (found []string) {
+	eachLeaf(c, reflect.Zero(c.typ), nil, false, func(l leaf) {
+		if found == nil && l.field.key == key && len(l.path) > 1 {
+			found = l.path
 		}
-		inner := f.codec
-		for inner.kind == pointerCodec {
-			inner = inner.elem
-		}
-		if inner.kind == structCodec {
-			if p := elsewhere(inner, here, key, depth+1); p != nil {
-				return p
-			}
-		}
-	}
-	return nil
+	})
+	return found
 }
 
 // unknownVariable tells each variable (or flag) below an unknown key by its
@@ -103,13 +90,13 @@ func (d *decoder) unknownVariable(k kid, top bool) {
 	e := &Error{Kind: KindUnknown, Pos: pos, Path: path, Problem: "no such setting"}
 	if k.from.rank == rankFlag {
 		if d.vars == nil {
-			d.vars = leafPaths(d.plan, nil, 0, func(p []string) string { return joinPath(p) })
+			d.vars = leafPaths(d.plan, joinPath)
 		}
 		e.Suggestion = nearest(path, d.vars)
 	} else {
 		if d.vars == nil && len(d.tree.prefixes) > 0 {
 			for _, prefix := range d.tree.prefixes {
-				d.vars = append(d.vars, leafPaths(d.plan, nil, 0, func(p []string) string { return EnvName(prefix, p...) })...)
+				d.vars = append(d.vars, leafPaths(d.plan, func(p []string) string { return EnvName(prefix, p...) })...)
 			}
 		}
 		e.Suggestion = nearest(k.more().name, d.vars)
@@ -122,24 +109,12 @@ func (d *decoder) unknownVariable(k kid, top bool) {
 	d.errs = tell(d.errs, e)
 }
 
-// leafPaths names every setting of a layout that is no section.
-func leafPaths(c *codec, path []string, depth int, name func([]string) string) []string {
-	if depth > 8 {
-		return nil
-	}
-	var out []string
-	for i := range c.fields {
-		f := &c.fields[i]
-		here := append(slices.Clone(path), f.key)
-		inner := f.codec
-		for inner.kind == pointerCodec {
-			inner = inner.elem
+// leafPaths returns the name of every setting that is no section.
+func leafPaths(c *codec, name func([]string) string) (names []string) {
+	eachLeaf(c, reflect.Zero(c.typ), nil, false, func(l leaf) {
+		if !l.section {
+			names = append(names, name(l.path))
 		}
-		if inner.kind == structCodec {
-			out = append(out, leafPaths(inner, here, depth+1, name)...)
-			continue
-		}
-		out = append(out, name(here))
-	}
-	return out
+	})
+	return names
 }
