@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // rules checks a value that fits its type; n is nil for a default, which is
 // told at the section that should have given a better one.
-func (d *decoder) rules(f *field, n *node, at Position, v reflect.Value) {
+func (d *decoder) rules(f *field, n *source.Node, at Position, v reflect.Value) {
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return
@@ -48,7 +50,7 @@ func hasRule(f *field, name string) bool {
 	return slices.ContainsFunc(f.rules.own, func(r rule) bool { return r.name == name })
 }
 
-func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value) {
+func (d *decoder) rule(r *rule, f *field, n *source.Node, at Position, v reflect.Value) {
 	if r.holds(v) {
 		return
 	}
@@ -71,13 +73,13 @@ func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value)
 			e.Problem += ": leave it out for its default"
 		}
 	}
-	if n != nil && n.more().alias != "" {
-		e.Problem += " by the alias " + quoteKey(n.more().alias)
+	if n != nil && n.More().Alias != "" {
+		e.Problem += " by the alias " + source.QuoteKey(n.More().Alias)
 	}
 	_ = d.fail(e)
 }
 
-func (d *decoder) each(f *field, n *node, v reflect.Value) {
+func (d *decoder) each(f *field, n *source.Node, v reflect.Value) {
 	at := func(segment string, elem reflect.Value) {
 		for elem.Kind() == reflect.Pointer {
 			if elem.IsNil() {
@@ -85,13 +87,13 @@ func (d *decoder) each(f *field, n *node, v reflect.Value) {
 			}
 			elem = elem.Elem()
 		}
-		place := d.find.at(n, segment)
+		place := d.find.At(n, segment)
 		if place == nil {
 			place = n
 		}
 		d.path = append(d.path, segment)
 		for i := range f.rules.each {
-			d.rule(&f.rules.each[i], f, place, place.pos(), elem)
+			d.rule(&f.rules.each[i], f, place, positionOf(place), elem)
 		}
 		d.path = d.path[:len(d.path)-1]
 	}
@@ -161,13 +163,13 @@ func (d *decoder) checked(v reflect.Value, err error) {
 		e.Path = joinPath(path)
 		n := d.tree.root
 		for _, s := range path {
-			if n = d.find.at(present(n), s); n == nil {
+			if n = d.find.At(present(n), s); n == nil {
 				break
 			}
 		}
-		e.Pos = n.pos()
+		e.Pos = positionOf(n)
 	} else if n := d.here(); n != nil {
-		e.Pos = n.pos()
+		e.Pos = positionOf(n)
 	}
 	_ = d.fail(e)
 }
@@ -185,10 +187,10 @@ func joined(err error) []error {
 	return several.Unwrap()
 }
 
-func (d *decoder) here() *node {
+func (d *decoder) here() *source.Node {
 	n := d.tree.root
 	for _, s := range d.path {
-		if n = d.find.at(present(n), s); n == nil {
+		if n = d.find.At(present(n), s); n == nil {
 			return nil
 		}
 	}

@@ -85,7 +85,7 @@ func uncommented(text []byte) string { return commentedOut.ReplaceAllString(stri
 // onlyUnfilled reports whether all mistakes are about values that must be given and that an example leaves empty.
 func onlyUnfilled(err error) bool {
 	return !slices.ContainsFunc(settings.Mistakes(err), func(e *settings.Error) bool {
-		return e.Kind != settings.KindRequired && !strings.Contains(e.Problem, "found nothing (null)") && !strings.Contains(e.Problem, "found 0 elements")
+		return e.Kind != settings.KindRequired && !strings.Contains(e.Problem, "found nothing (null)") && !strings.Contains(e.Problem, "found 0 elements") && !strings.Contains(e.Problem, "its default")
 	})
 }
 

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -147,11 +148,13 @@ func rulesText(f *field) string {
 
 // yamlKey quotes a key that yaml would not read as it stands.
 func yamlKey(key string) string {
-	if key == "" || strings.ContainsFunc(key, func(r rune) bool { return !isWord(r) || r >= 0x80 }) || key[0] == '-' || strings.Trim(key, "0123456789_-") == "" {
-		return string(appendString(nil, key))
+	if plainKey.MatchString(key) && strings.Trim(key, "0123456789_-") != "" {
+		return key
 	}
-	return key
+	return string(appendString(nil, key))
 }
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 
 // variableText is what a variable holds so that v is loaded from it. There are
 // no aliases within a list or map in a variable.

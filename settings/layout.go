@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // Layout is what settings there are: names, types, defaults, rules. It comes
@@ -160,7 +162,7 @@ func (n *itemNode) install(c *codec, v reflect.Value) (errs []*Error) {
 			continue
 		}
 		// A default of another type, such as "90s" for a duration, is read as a source's.
-		text := &node{kind: textNode, text: showValue(given), from: &origin{}}
+		text := &source.Node{Kind: source.Text, Text: showValue(given), From: &source.Origin{}}
 		d := &decoder{tree: &Tree{root: text}, config: &config{}, plan: f.codec, path: []string{k.item.Name}}
 		if !d.value(f.codec, f, text, at, f.secret) {
 			for _, e := range d.errs {

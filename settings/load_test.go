@@ -266,8 +266,8 @@ func TestNumbersAndBooleansAreThoseOfYAML(t *testing.T) {
 	for text, want := range map[string]layout{
 		"{n: 017, u: 0644, f: 017, d: 017, z: 017}":    {N: 15, U: 0o644, F: 15, D: 15 * time.Second, Z: 15},
 		"{n: -017, u: 0o17, f: 0b11, d: -0x10, z: 00}": {N: -15, U: 15, F: 3, D: -16 * time.Second},
-		"{n: 1_000, f: 1_0.5, d: '010', z: 10}":     {N: 1000, F: 10.5, D: 10 * time.Second, Z: 10},
-		"b: !!bool yes": {B: true}, "b: !!bool off": {}, "b: !!bool True": {B: true},
+		"{n: 1_000, f: 1_0.5, d: '010', z: 10}":        {N: 1000, F: 10.5, D: 10 * time.Second, Z: 10},
+		"b: !!bool yes":                                {B: true}, "b: !!bool off": {}, "b: !!bool True": {B: true},
 	} {
 		if got, err := load[layout](t, text); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v", text, got, err)

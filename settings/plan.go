@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 	"unicode"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 var (
@@ -249,7 +251,7 @@ func (b *planner) field(c *codec, t reflect.Type, sf reflect.StructField, key st
 	where := t.String() + "." + sf.Name
 	f := field{key: key, name: sf.Name, index: index, doc: sf.Tag.Get("doc"), live: sf.Tag.Get("live") == "true"}
 	if old, twice := c.byKey[key]; twice {
-		b.fail(where, "the key %s is %s's already", quoteKey(key), c.fields[old].name)
+		b.fail(where, "the key %s is %s's already", source.QuoteKey(key), c.fields[old].name)
 		return
 	}
 	f.codec = b.make(planned{sf.Type, secret})

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // Rules lists the rules that a rule tag, or an [Item]'s Rules, can hold,
@@ -215,7 +217,7 @@ func (r *rule) bound(t reflect.Type) error {
 // comparer gives a comparison of values of type t with the limit.
 func comparer(t reflect.Type, limit string) (func(reflect.Value) int, bool) {
 	bound := reflect.New(t).Elem()
-	n := &node{kind: textNode, text: limit}
+	n := &source.Node{Kind: source.Text, Text: limit}
 	var set scalarFunc
 	switch {
 	case t == timeType:

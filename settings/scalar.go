@@ -12,11 +12,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // A scalarFunc puts a value's text into v, or says what is wrong. It must not
 // quote the text itself: the caller knows whether it is a secret.
-type scalarFunc func(n *node, v reflect.Value) *misfit
+type scalarFunc func(n *source.Node, v reflect.Value) *misfit
 
 // misfit is why a value does not fit; the zero fields are filled in from the
 // codec.
@@ -62,23 +64,23 @@ func parseFloat(text string, bits int) (float64, error) {
 }
 
 // number gives an int node's text, or that of a float without a fraction.
-func wholeText(n *node) (string, bool) {
-	switch n.kind {
-	case intNode:
-		if n.text == "-0" {
+func wholeText(n *source.Node) (string, bool) {
+	switch n.Kind {
+	case source.Int:
+		if n.Text == "-0" {
 			return "0", true
 		}
-		return n.text, true
-	case textNode:
-		t := decimal(strings.TrimSpace(n.text))
+		return n.Text, true
+	case source.Text:
+		t := decimal(strings.TrimSpace(n.Text))
 		return t, t != ""
-	case floatNode:
-		f, err := parseFloat(n.text, 64)
+	case source.Float:
+		f, err := parseFloat(n.Text, 64)
 		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1e20 {
 			if f == 0 {
 				return "0", true // -0.0
 			}
-			if exact, ok := new(big.Rat).SetString(n.text); ok && exact.IsInt() {
+			if exact, ok := new(big.Rat).SetString(n.Text); ok && exact.IsInt() {
 				return exact.Num().String(), true // a float64 holds 53 bits of it
 			}
 			return strconv.FormatFloat(f, 'f', 0, 64), true
@@ -100,14 +102,14 @@ func decimal(text string) string {
 }
 
 // bare is a value's text, a variable's without blanks around it.
-func bare(n *node) string {
-	if n.kind == textNode {
-		return strings.TrimSpace(n.text)
+func bare(n *source.Node) string {
+	if n.Kind == source.Text {
+		return strings.TrimSpace(n.Text)
 	}
-	return n.text
+	return n.Text
 }
 
-func setInt(n *node, v reflect.Value) *misfit {
+func setInt(n *source.Node, v reflect.Value) *misfit {
 	text, ok := wholeText(n)
 	if !ok {
 		return quotedNumber(n)
@@ -124,14 +126,14 @@ func setInt(n *node, v reflect.Value) *misfit {
 	return nil
 }
 
-func setUint(n *node, v reflect.Value) *misfit {
+func setUint(n *source.Node, v reflect.Value) *misfit {
 	text, ok := wholeText(n)
 	if !ok {
 		return quotedNumber(n)
 	}
 	u, err := parseUint(text, v.Type().Bits())
 	if err != nil {
-		if errors.Is(err, strconv.ErrRange) || strings.HasPrefix(text, "-") && n.kind != textNode {
+		if errors.Is(err, strconv.ErrRange) || strings.HasPrefix(text, "-") && n.Kind != source.Text {
 			return &misfit{problem: fmt.Sprintf("expected a whole number from 0 to %d, found", uint64(math.MaxUint64)>>(64-v.Type().Bits()))}
 		}
 		return quotedNumber(n)
@@ -141,22 +143,22 @@ func setUint(n *node, v reflect.Value) *misfit {
 }
 
 // quotedNumber sees that a number stands in quotes.
-func quotedNumber(n *node) *misfit {
-	if n.kind == stringNode && !n.plain {
-		if _, err := strconv.ParseFloat(n.text, 64); err == nil {
+func quotedNumber(n *source.Node) *misfit {
+	if n.Kind == source.String && !n.Plain {
+		if _, err := strconv.ParseFloat(n.Text, 64); err == nil {
 			return &misfit{hint: ": take the quotes off"}
 		}
 	}
 	return errNotThis
 }
 
-func setFloat(n *node, v reflect.Value) *misfit {
-	if n.kind != intNode && n.kind != floatNode && n.kind != textNode {
+func setFloat(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.Int && n.Kind != source.Float && n.Kind != source.Text {
 		return quotedNumber(n)
 	}
-	f, err := parseFloat(strings.TrimSpace(n.text), v.Type().Bits())
-	if n.kind == intNode && numericOddity(n.text) {
-		if i, intErr := parseInt(n.text, 64); intErr == nil {
+	f, err := parseFloat(strings.TrimSpace(n.Text), v.Type().Bits())
+	if n.Kind == source.Int && numericOddity(n.Text) {
+		if i, intErr := parseInt(n.Text, 64); intErr == nil {
 			f, err = float64(i), nil
 		}
 	}
@@ -170,13 +172,13 @@ func setFloat(n *node, v reflect.Value) *misfit {
 	return nil
 }
 
-func setBool(n *node, v reflect.Value) *misfit {
-	text := strings.ToLower(strings.TrimSpace(n.text))
+func setBool(n *source.Node, v reflect.Value) *misfit {
+	text := strings.ToLower(strings.TrimSpace(n.Text))
 	switch {
-	case n.kind == boolNode:
+	case n.Kind == source.Bool:
 		v.SetBool(text == "true")
 		return nil
-	case n.kind == textNode || n.kind == stringNode && n.plain:
+	case n.Kind == source.Text || n.Kind == source.String && n.Plain:
 		// yaml 1.1, and so the Python chassis, reads yes and on as true.
 		switch text {
 		case "true", "yes", "on":
@@ -186,13 +188,13 @@ func setBool(n *node, v reflect.Value) *misfit {
 			v.SetBool(false)
 			return nil
 		case "1", "0":
-			if n.kind == textNode {
+			if n.Kind == source.Text {
 				v.SetBool(text == "1")
 				return nil
 			}
 		}
 	}
-	if n.kind == stringNode || n.kind == textNode {
+	if n.Kind == source.String || n.Kind == source.Text {
 		if text == "true" || text == "false" {
 			return &misfit{hint: ": take the quotes off"}
 		}
@@ -201,7 +203,7 @@ func setBool(n *node, v reflect.Value) *misfit {
 	return errNotThis
 }
 
-func setString(n *node, v reflect.Value) *misfit {
+func setString(n *source.Node, v reflect.Value) *misfit {
 	text, m := stringText(n)
 	if m == nil {
 		v.SetString(text)
@@ -209,20 +211,20 @@ func setString(n *node, v reflect.Value) *misfit {
 	return m
 }
 
-func stringText(n *node) (string, *misfit) {
-	switch n.kind {
-	case stringNode, textNode:
-		return n.text, nil
-	case boolNode, intNode, floatNode, timeNode:
-		if n.plain {
-			return n.text, nil
+func stringText(n *source.Node) (string, *misfit) {
+	switch n.Kind {
+	case source.String, source.Text:
+		return n.Text, nil
+	case source.Bool, source.Int, source.Float, source.Time:
+		if n.Plain {
+			return n.Text, nil
 		}
 		return "", &misfit{hint: ": put it in quotes"}
 	}
 	return "", errNotThis
 }
 
-func setBytes(n *node, v reflect.Value) *misfit {
+func setBytes(n *source.Node, v reflect.Value) *misfit {
 	text, m := stringText(n)
 	if m == nil {
 		v.SetBytes([]byte(text))
@@ -230,20 +232,20 @@ func setBytes(n *node, v reflect.Value) *misfit {
 	return m
 }
 
-func setDuration(n *node, v reflect.Value) *misfit {
-	if n.kind != intNode && n.kind != floatNode && n.kind != stringNode && n.kind != textNode {
+func setDuration(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.Int && n.Kind != source.Float && n.Kind != source.String && n.Kind != source.Text {
 		return errNotThis
 	}
 	text := bare(n)
 	parse := parseDuration
-	if n.kind != intNode && n.kind != floatNode {
+	if n.Kind != source.Int && n.Kind != source.Float {
 		if text = decimal(text); !isDecimal(text) {
 			parse = time.ParseDuration // 1e3 in quotes is no number
 		}
 	}
 	d, err := parse(text)
 	if err != nil {
-		m := &misfit{suggestion: nearDuration(n.text)}
+		m := &misfit{suggestion: nearDuration(n.Text)}
 		if errors.Is(err, strconv.ErrRange) {
 			m.problem = "expected a duration of at most 292 years, found"
 		}
@@ -332,8 +334,8 @@ func parseTime(text string) (time.Time, error) {
 	return time.Time{}, errors.New("not a time")
 }
 
-func setTime(n *node, v reflect.Value) *misfit {
-	if n.kind != timeNode && n.kind != stringNode && n.kind != textNode {
+func setTime(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.Time && n.Kind != source.String && n.Kind != source.Text {
 		return errNotThis
 	}
 	t, err := parseTime(bare(n))
@@ -344,11 +346,11 @@ func setTime(n *node, v reflect.Value) *misfit {
 	return nil
 }
 
-func setURL(n *node, v reflect.Value) *misfit {
-	if n.kind != stringNode && n.kind != textNode {
+func setURL(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.String && n.Kind != source.Text {
 		return errNotThis
 	}
-	u, err := url.Parse(n.text)
+	u, err := url.Parse(n.Text)
 	if err != nil {
 		var inner *url.Error
 		if errors.As(err, &inner) {
@@ -370,13 +372,13 @@ func unquoted(msg string) string {
 
 // setText is for encoding.TextUnmarshaler. Its error may quote the text, so it
 // is handed on as the cause, which is dropped for a secret.
-func setText(n *node, v reflect.Value) *misfit {
+func setText(n *source.Node, v reflect.Value) *misfit {
 	text, m := stringText(n)
 	if m != nil {
-		if n.kind == listNode || n.kind == mapNode || n.kind == nullNode {
+		if n.Kind == source.List || n.Kind == source.Map || n.Kind == source.Null {
 			return errNotThis
 		}
-		text = n.text // a number for a type of its own: let the type judge
+		text = n.Text // a number for a type of its own: let the type judge
 	}
 	err := guarded("UnmarshalText", func() error {
 		return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))

@@ -7,6 +7,8 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // object is a JSON object that keeps the order of its keys.
@@ -114,7 +116,7 @@ func missingLoads(f *field, v reflect.Value) bool {
 
 // keepsRules asks the rules of a value without telling anybody.
 func keepsRules(f *field, v reflect.Value) bool {
-	d := &decoder{tree: &Tree{root: &node{kind: mapNode}}, config: &config{}}
+	d := &decoder{tree: &Tree{root: &source.Node{Kind: source.Map}}, config: &config{}}
 	saved := *f
 	saved.check = nil
 	d.rules(&saved, nil, Position{}, v)

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,21 +8,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
-)
 
-// rank orders sources: a value of a higher rank shadows one of a lower rank,
-// and within a rank the source that was given later wins.
-type rank uint8
-
-const (
-	rankDefault rank = iota
-	rankFile
-	rankProfile
-	rankDotEnv
-	rankEnv
-	rankEnvFile // PREFIX_NAME_FILE
-	rankFlag
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // Source is one place that settings come from. In order of precedence, the
@@ -42,8 +30,8 @@ const (
 // [MergeLists] and the merge tag. A null clears a list, a map or a pointer, and
 // gives a struct's section nothing: what weaker sources gave it stays.
 type Source struct {
-	rank    rank
-	read    func(*opening) []*node
+	rank    source.Rank
+	read    func(*opening) []*source.Node
 	file    string // of a file source, where profiles are looked for
 	twin    string // the file by its other name; one of the two may be there
 	fsys    fs.FS
@@ -56,7 +44,7 @@ type Source struct {
 }
 
 // parses tells whether reading the source is parsing files.
-func (s Source) parses() bool { return s.rank == rankFile || s.rank == rankProfile }
+func (s Source) parses() bool { return s.rank == source.File || s.rank == source.Profile }
 
 func (s Source) apply(c *config) {
 	c.sources = append(c.sources, s)
@@ -69,22 +57,34 @@ func (s Source) apply(c *config) {
 // opening is one Open under way: it collects what went wrong.
 type opening struct {
 	config *config
-	rank   rank
+	rank   source.Rank
 	errs   []*Error
 	dotted bool // some string begins with a dot, so aliases must be looked for
 }
 
-func (o *opening) fail(e *Error) { o.errs = tell(o.errs, e) }
+func (o *opening) fail(e *Error) { o.errs = report(o.errs, e) }
 
-// maxTold is how many mistakes one load tells of its sources, and how many of
-// what they hold. A file with more is not a settings file.
-const maxTold = 1000
-
-func tell(errs []*Error, e *Error) []*Error {
-	if len(errs) == maxTold {
-		e = &Error{Kind: e.Kind, Pos: e.Pos, Problem: "there are more than " + itoa(maxTold) + " mistakes: those from here on are not told"}
+// take adds what a text has given besides its tree.
+func (o *opening) take(r *source.Reading) {
+	o.dotted = o.dotted || r.Dotted
+	for _, m := range r.Mistakes {
+		o.fail(&Error{Kind: kindOf[m.Kind], Pos: Position{File: r.From.File, Line: m.Line, Column: m.Column}, Problem: m.Problem})
 	}
-	if len(errs) > maxTold {
+}
+
+var kindOf = map[source.MistakeKind]Kind{source.Syntax: KindSyntax, source.Unreadable: KindSource,
+	source.Duplicate: KindDuplicate, source.WrongType: KindType, source.Cycle: KindAlias}
+
+// maxReported is how many mistakes one load reports of its sources, and how many of what they hold. A file with
+// more is not a settings file.
+const maxReported = source.MaxMistakes
+
+// report adds a mistake to errs, up to the most that are reported.
+func report(errs []*Error, e *Error) []*Error {
+	if len(errs) == maxReported {
+		e = &Error{Kind: e.Kind, Pos: e.Pos, Problem: "there are more than " + strconv.Itoa(maxReported) + " mistakes: the rest is not reported"}
+	}
+	if len(errs) > maxReported {
 		return errs
 	}
 	e.Problem, e.Suggestion = Redacted(e.Problem), Redacted(e.Suggestion)
@@ -145,7 +145,7 @@ func OptionalYAML(stem string) Source {
 	s := OptionalFile(stem + ".yaml")
 	s.twin = stem + ".yml"
 	first, second := s.read, OptionalFile(s.twin).read
-	s.read = func(o *opening) []*node {
+	s.read = func(o *opening) []*source.Node {
 		if !exists(s.twin) {
 			return first(o)
 		}
@@ -183,26 +183,26 @@ func FileFS(fsys fs.FS, path string) Source { return fileSource(fsys, path, fals
 
 // Bytes is a file's content that is at hand; name stands for it in messages.
 func Bytes(name string, format Format, data []byte) Source {
-	return Source{rank: rankFile, label: name, read: func(o *opening) []*node {
+	return Source{rank: source.File, label: name, read: func(o *opening) []*source.Node {
 		return one(parseFile(o, name, format, data))
 	}}
 }
 
 func fileSource(fsys fs.FS, path string, optional bool) Source {
-	return Source{rank: rankFile, file: path, label: path, fsys: fsys, read: func(o *opening) []*node {
+	return Source{rank: source.File, file: path, label: path, fsys: fsys, read: func(o *opening) []*source.Node {
 		return one(readFile(o, fsys, path, optional))
 	}}
 }
 
-func one(n *node) []*node {
+func one(n *source.Node) []*source.Node {
 	if n == nil {
 		return nil
 	}
-	return []*node{n}
+	return []*source.Node{n}
 }
 
-func readFile(o *opening, fsys fs.FS, path string, optional bool) *node {
-	data, err := slurp(fsys, path)
+func readFile(o *opening, fsys fs.FS, path string, optional bool) *source.Node {
+	data, err := source.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) && optional {
 		return nil
 	}
@@ -253,52 +253,16 @@ func siblings(fsys fs.FS, path string) []string {
 	return names
 }
 
-// parseFile gives the file's sections, or nil with its mistakes noted. A file
-// with nothing in it is an empty section.
-func parseFile(o *opening, name string, format Format, data []byte) (root *node) {
-	from := &origin{file: name, rank: o.rank}
-	defer func() {
-		// A parser that panics on some input must cost a message, not the process.
-		if r := recover(); r != nil {
-			root = nil
-			o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name},
-				Problem: fmt.Sprintf("the %s parser gave up on this file", format)})
-		}
-	}()
-	before := len(o.errs)
-	data, ok := o.text(name, data)
+// parseFile returns the file's sections, or nil with its mistakes noted.
+func parseFile(o *opening, name string, format Format, data []byte) *source.Node {
+	r := &source.Reading{From: &source.Origin{File: name, Rank: o.rank}}
+	parse, ok := map[Format]func([]byte) *source.Node{YAML: r.YAML, TOML: r.TOML, JSON: r.JSON}[format]
 	if !ok {
-		return nil
-	}
-	if at := bytes.IndexByte(data, 0); at >= 0 {
-		line, col := lineColumn(data, at)
-		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name, Line: line, Column: col}, Problem: "expected text, found a NUL byte: is the file UTF-16, or no text at all?"})
-		return nil
-	}
-	switch format {
-	case YAML:
-		root = parseYAML(o, from, data)
-	case TOML:
-		root = parseTOML(o, from, data)
-	case JSON:
-		root = parseJSON(o, from, data)
-	default:
 		o.fail(&Error{Kind: KindSource, Pos: Position{File: name}, Problem: "no such format: " + format.String()})
 		return nil
 	}
-	if root == nil {
-		if len(o.errs) > before {
-			return nil
-		}
-		return &node{kind: mapNode, from: from}
-	}
-	if root.kind == nullNode {
-		return &node{kind: mapNode, from: from}
-	}
-	if root.kind != mapNode {
-		o.fail(&Error{Kind: KindType, Pos: root.pos(), Problem: "expected sections (key: value) at the top, found " + root.what(true)})
-		return nil
-	}
+	root := r.Sections(format.String(), data, parse)
+	o.take(r)
 	return root
 }
 
@@ -327,7 +291,7 @@ func ProfilesFromEnv(variable string) Source {
 }
 
 func profileSource(pos Position, names func(*config) []string) Source {
-	return Source{rank: rankProfile, names: names, read: func(o *opening) []*node { return readProfiles(o, pos, names(o.config)) }}
+	return Source{rank: source.Profile, names: names, read: func(o *opening) []*source.Node { return readProfiles(o, pos, names(o.config)) }}
 }
 
 // profiles are the names that a source of profiles gives.
@@ -338,8 +302,8 @@ func (s Source) profiles(c *config) []string {
 	return slices.DeleteFunc(slices.Clone(s.names(c)), func(name string) bool { return name == "" })
 }
 
-func readProfiles(o *opening, pos Position, names []string) []*node {
-	var out []*node
+func readProfiles(o *opening, pos Position, names []string) []*source.Node {
+	var out []*source.Node
 	for _, name := range names {
 		if name == "" {
 			continue

@@ -11,50 +11,52 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // fromText reads a variable's text as JSON if it begins with open, keeping the
 // variable as its place.
-func fromText(n *node, open byte) *node {
-	text := strings.TrimSpace(n.text)
-	if n.kind != textNode || text == "" || text[0] != open || !json.Valid([]byte(text)) {
+func fromText(n *source.Node, open byte) *source.Node {
+	text := strings.TrimSpace(n.Text)
+	if n.Kind != source.Text || text == "" || text[0] != open || !json.Valid([]byte(text)) {
 		return nil
 	}
-	o := &opening{}
-	root := parseJSON(o, n.from, []byte(text))
-	if root == nil || len(o.errs) > 0 {
+	r := &source.Reading{From: n.From}
+	root := r.JSON([]byte(text))
+	if root == nil || len(r.Mistakes) > 0 {
 		return nil
 	}
 	replace(root, n)
 	return root
 }
 
-func replace(n, place *node) {
-	n.from, n.line, n.col, n.literal = place.from, place.line, place.col, true
-	n.edit().name = place.more().name
-	for i := range n.kids {
-		n.kids[i].line, n.kids[i].col = place.line, place.col
-		replace(n.kids[i].node, place)
+func replace(n, place *source.Node) {
+	n.From, n.Line, n.Col, n.Literal = place.From, place.Line, place.Col, true
+	n.Edit().Name = place.More().Name
+	for i := range n.Kids {
+		n.Kids[i].Line, n.Kids[i].Col = place.Line, place.Col
+		replace(n.Kids[i].Node, place)
 	}
 }
 
 // fromCommas reads a,b,c. An empty text is an empty list.
-func fromCommas(n *node) *node {
+func fromCommas(n *source.Node) *source.Node {
 	out := *n
-	out.kind = listNode
-	if strings.TrimSpace(n.text) == "" {
+	out.Kind = source.List
+	if strings.TrimSpace(n.Text) == "" {
 		return &out
 	}
-	for part := range strings.SplitSeq(n.text, ",") {
+	for part := range strings.SplitSeq(n.Text, ",") {
 		elem := *n
-		elem.text = strings.TrimSpace(part)
-		out.kids = append(out.kids, kid{node: &elem})
+		elem.Text = strings.TrimSpace(part)
+		out.Kids = append(out.Kids, source.Kid{Node: &elem})
 	}
 	return &out
 }
 
 // entries reads a map of a variable's text, or gives nil.
-func entries(n *node) *node {
+func entries(n *source.Node) *source.Node {
 	if m := fromText(n, '{'); m != nil {
 		return m
 	}
@@ -62,20 +64,20 @@ func entries(n *node) *node {
 }
 
 // fromPairs reads k=v,k2=v2, or gives nil.
-func fromPairs(n *node) *node {
+func fromPairs(n *source.Node) *source.Node {
 	out := *n
-	out.kind = mapNode
-	if strings.TrimSpace(n.text) == "" {
+	out.Kind = source.Map
+	if strings.TrimSpace(n.Text) == "" {
 		return &out
 	}
-	for part := range strings.SplitSeq(n.text, ",") {
+	for part := range strings.SplitSeq(n.Text, ",") {
 		key, value, ok := strings.Cut(part, "=")
 		if !ok {
 			return nil
 		}
 		elem := *n
-		elem.text = strings.TrimSpace(value)
-		out.kids = append(out.kids, kid{key: strings.TrimSpace(key), line: n.line, col: n.col, node: &elem})
+		elem.Text = strings.TrimSpace(value)
+		out.Kids = append(out.Kids, source.Kid{Key: strings.TrimSpace(key), Line: n.Line, Col: n.Col, Node: &elem})
 	}
 	return &out
 }
@@ -125,9 +127,9 @@ func found(v reflect.Value) string {
 			return fmt.Sprintf("%d elements", v.Len())
 		}
 	case reflect.String:
-		return strconv.Quote(clip(Redacted(v.String())))
+		return strconv.Quote(source.Clip(Redacted(v.String())))
 	}
-	return clip(Redacted(showValue(v)))
+	return source.Clip(Redacted(showValue(v)))
 }
 
 // appendScalar writes a value as JSON, strings by text.

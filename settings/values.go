@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // Values is what a [Layout] read from a set of sources. It is not changed
@@ -80,11 +82,11 @@ func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, p
 		if i, ok := c.byKey[s]; ok {
 			return v.FieldByIndex(c.fields[i].index), c.fields[i].codec, "", ""
 		}
-		return v, c, "has no setting " + quoteKey(s), nearest(s, c.keys)
+		return v, c, "has no setting " + source.QuoteKey(s), nearest(s, c.keys)
 	case v.Kind() == reflect.Slice && c.kind != scalarCodec || v.Kind() == reflect.Array && c.kind == listCodec:
 		i, ok := index(s)
 		if !ok || i >= v.Len() {
-			return v, c, fmt.Sprintf("is a list of %d: expected an index below that, found %s", v.Len(), quoteKey(s)), ""
+			return v, c, fmt.Sprintf("is a list of %d: expected an index below that, found %s", v.Len(), source.QuoteKey(s)), ""
 		}
 		return v.Index(i), elemOf(c), "", ""
 	case v.Kind() == reflect.Map:
@@ -96,9 +98,9 @@ func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, p
 				known = append(known, text)
 			}
 		}
-		return v, c, "has no entry " + quoteKey(s), nearest(s, known)
+		return v, c, "has no entry " + source.QuoteKey(s), nearest(s, known)
 	}
-	return v, c, "is a single value: it has no " + quoteKey(s), ""
+	return v, c, "is a single value: it has no " + source.QuoteKey(s), ""
 }
 
 func elemOf(c *codec) *codec {

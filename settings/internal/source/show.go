@@ -1,6 +1,9 @@
-package settings
+package source
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // redaction stands for a password that is not shown, as in url.URL.Redacted.
 const redaction = "xxxxx"
@@ -51,4 +54,21 @@ func password(rest string) (from, to int) {
 		return 0, 0
 	}
 	return colon + 1, at
+}
+
+// Clip keeps a message readable when somebody put a file's content in a setting.
+func Clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// QuoteKey shows a key so that a blank or a control character in it is seen.
+func QuoteKey(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f }) {
+		return s
+	}
+	return strconv.Quote(s)
 }
