@@ -2,7 +2,6 @@ package settings
 
 import (
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -14,11 +13,8 @@ import (
 // rules checks a value that fits its type; n is nil for a default, which is
 // told at the section that should have given a better one.
 func (d *decoder) rules(f *field, n *source.Node, at Position, v reflect.Value) {
-	for v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return
-		}
-		v = v.Elem()
+	if v = pointee(v); !v.IsValid() {
+		return
 	}
 	if s, ok := v.Interface().(secretType); ok && f.codec.within() == secretCodec {
 		if n == nil && isUnset(v) && !hasRule(f, "nonempty") {
@@ -44,6 +40,14 @@ func (d *decoder) rules(f *field, n *source.Node, at Position, v reflect.Value) 
 			_ = d.fail(e)
 		}
 	}
+}
+
+// pointee follows pointers; it is the zero Value behind nil.
+func pointee(v reflect.Value) reflect.Value {
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	return v
 }
 
 func hasRule(f *field, name string) bool {
@@ -81,11 +85,8 @@ func (d *decoder) rule(r *rule, f *field, n *source.Node, at Position, v reflect
 
 func (d *decoder) each(f *field, n *source.Node, v reflect.Value) {
 	at := func(segment string, elem reflect.Value) {
-		for elem.Kind() == reflect.Pointer {
-			if elem.IsNil() {
-				return
-			}
-			elem = elem.Elem()
+		if elem = pointee(elem); !elem.IsValid() {
+			return
 		}
 		place := d.find.At(n, segment)
 		if place == nil {
@@ -103,12 +104,8 @@ func (d *decoder) each(f *field, n *source.Node, v reflect.Value) {
 		}
 		return
 	}
-	keys := map[string]reflect.Value{}
-	for _, k := range v.MapKeys() {
-		keys[showValue(k)] = k
-	}
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		at(k, v.MapIndex(keys[k]))
+	for _, k := range sortedKeys(v) {
+		at(showValue(k), v.MapIndex(k))
 	}
 }
 
@@ -135,42 +132,39 @@ func (d *decoder) required(f *field, section Position) {
 	_ = d.fail(&Error{Kind: KindRequired, Pos: section, Path: path, Problem: problem})
 }
 
-// checked places what a check function said.
-func (d *decoder) checked(v reflect.Value, err error) {
+// checked reports the error of a check function, at the setting that it names.
+func (d *decoder) checked(err error) {
 	if err == nil {
 		return
 	}
 	if all := joined(err); all != nil {
 		for _, e := range all {
-			d.checked(v, e)
+			d.checked(e)
 		}
 		return
 	}
-	e := &Error{Kind: KindRule, Path: joinPath(d.path), Problem: err.Error(), Err: err}
-	var at *atError
-	if errors.As(err, &at) {
-		if all := joined(at.err); all != nil {
+	e, path := &Error{Kind: KindRule, Problem: err.Error(), Err: err}, d.path
+	var named *atError
+	if errors.As(err, &named) {
+		if all := joined(named.err); all != nil {
 			for _, e := range all {
-				d.checked(v, At(at.path, e))
+				d.checked(At(named.path, e))
 			}
 			return
 		}
-		e.Problem = at.err.Error()
-		path := slices.Clone(d.path)
-		if more, splitErr := splitPath(at.path); splitErr == nil {
-			path = append(path, more...)
+		e.Problem = named.err.Error()
+		if more, splitErr := splitPath(named.path); splitErr == nil {
+			path = append(slices.Clone(path), more...)
 		}
-		e.Path = joinPath(path)
-		n := d.tree.root
-		for _, s := range path {
-			if n = d.find.At(present(n), s); n == nil {
-				break
-			}
-		}
-		e.Pos = positionOf(n)
-	} else if n := d.here(); n != nil {
-		e.Pos = positionOf(n)
 	}
+	e.Path = joinPath(path)
+	n := d.tree.root
+	for _, s := range path {
+		if n = d.find.At(present(n), s); n == nil {
+			break
+		}
+	}
+	e.Pos = positionOf(n)
 	_ = d.fail(e)
 }
 
@@ -185,14 +179,4 @@ func joined(err error) []error {
 		return nil
 	}
 	return several.Unwrap()
-}
-
-func (d *decoder) here() *source.Node {
-	n := d.tree.root
-	for _, s := range d.path {
-		if n = d.find.At(present(n), s); n == nil {
-			return nil
-		}
-	}
-	return n
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strconv"
@@ -58,11 +59,7 @@ func (d *decoder) list(c *codec, f *field, n *source.Node, v reflect.Value, hide
 
 // joined is a list's elements with those of weaker sources, if so chosen.
 func (d *decoder) joined(f *field, n *source.Node) []source.Kid {
-	how := d.config.lists
-	if f != nil && f.merge != 0 {
-		how = f.merge
-	}
-	if how != Append {
+	if f.how(d.config.lists) != Append {
 		return n.Kids
 	}
 	out := n.Kids
@@ -73,6 +70,14 @@ func (d *decoder) joined(f *field, n *source.Node) []source.Kid {
 		out = append(slices.Clone(w.Kids), out...)
 	}
 	return out
+}
+
+// how is the merge of a field's tag, or else that of the options. Elements have no field.
+func (f *field) how(option Merge) Merge {
+	if f == nil {
+		return option
+	}
+	return cmp.Or(f.merge, option)
 }
 
 // inOrder sorts elements that variables gave one by one.
@@ -94,10 +99,6 @@ func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, h
 		v.SetZero()
 		return true
 	}
-	how := d.config.maps
-	if f != nil && f.merge != 0 {
-		how = f.merge
-	}
 	if n.Kind == source.Text {
 		m := entries(n)
 		if m == nil {
@@ -112,7 +113,7 @@ func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, h
 	}
 	n, ok := d.cased(n, v)
 	out := reflect.MakeMapWithSize(v.Type(), len(n.Kids))
-	if how == Replace {
+	if f.how(d.config.maps) == Replace {
 		for n.More().Own != nil {
 			n = n.More().Own
 		}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -14,9 +15,8 @@ import (
 // The defaults are not changed, but maps, lists and pointers of theirs that no
 // source touches are shared with the result.
 func Load[T any](defaults T, options ...Option) (T, error) {
-	c := newConfig(options)
-	t := open(c)
-	out, errs := decodeTree(t, c, defaults)
+	t := open(newConfig(options))
+	out, errs := decodeTree(t, t.config, defaults)
 	if all := append(slices.Clone(t.errs), errs...); len(all) > 0 {
 		var zero T
 		return zero, join(all)
@@ -30,14 +30,14 @@ func Load[T any](defaults T, options ...Option) (T, error) {
 // told, are not told again, but no T is given while there are any.
 func Decode[T any](tree *Tree, defaults T, options ...Option) (T, error) {
 	out, errs := decodeTree(tree, tree.config.with(options), defaults)
-	if len(errs) == 0 && len(tree.errs) == 0 {
-		return out, nil
-	}
-	var zero T
 	if len(errs) == 0 {
-		return zero, join(tree.errs)
+		errs = tree.errs
 	}
-	return zero, join(errs)
+	if len(errs) > 0 {
+		var zero T
+		return zero, join(errs)
+	}
+	return out, nil
 }
 
 // with is the options of Open with those of a Decode over them.
@@ -47,12 +47,7 @@ func (c *config) with(options []Option) *config {
 	out.allowUnknown = c.allowUnknown || own.allowUnknown
 	out.shared = c.shared || own.shared
 	out.foreign = append(slices.Clone(c.foreign), own.foreign...)
-	if own.lists != 0 {
-		out.lists = own.lists
-	}
-	if own.maps != 0 {
-		out.maps = own.maps
-	}
+	out.lists, out.maps = cmp.Or(own.lists, c.lists), cmp.Or(own.maps, c.maps)
 	out.checks = append(slices.Clone(c.checks), own.checks...)
 	return &out
 }
@@ -99,7 +94,7 @@ func (d *decoder) layout(v reflect.Value) {
 	d.structure(d.plan, d.tree.root, Position{}, v)
 	for _, check := range d.config.checks {
 		if check.of == d.plan.typ {
-			d.checked(v, guarded("Check", func() error { return check.run(v.Addr().Interface()) }))
+			d.checked(guarded("Check", func() error { return check.run(v.Addr().Interface()) }))
 		}
 	}
 	if d.tree.broken {
@@ -195,14 +190,11 @@ func (d *decoder) misfit(c *codec, n *source.Node, m *misfit, hide bool) {
 	if alias := n.More().Alias; alias != "" {
 		e.Problem += " by the alias " + source.QuoteKey(alias)
 	}
-	switch {
-	case hide:
-	case m.err != nil:
-		e.Err = m.err
-		e.Problem += ": " + m.err.Error()
+	if !hide {
 		e.Suggestion = m.suggestion
-	default:
-		e.Suggestion = m.suggestion
+		if e.Err = m.err; m.err != nil {
+			e.Problem += ": " + m.err.Error()
+		}
 	}
 	_ = d.fail(e)
 }
@@ -260,7 +252,7 @@ func (d *decoder) structure(c *codec, n *source.Node, at Position, v reflect.Val
 		c.noteZeros(v, given)
 	}
 	if c.validates {
-		d.checked(v, guarded("Validate", v.Addr().Interface().(interface{ Validate() error }).Validate))
+		d.checked(guarded("Validate", v.Addr().Interface().(interface{ Validate() error }).Validate))
 	}
 }
 

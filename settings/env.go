@@ -152,7 +152,7 @@ func DotEnv(prefix, path string) Source {
 			return nil
 		}
 		if err != nil {
-			o.fail(&Error{Kind: KindSource, Pos: Position{File: path}, Problem: "cannot be read: " + cause(err), Err: err})
+			o.fail(unreadable(path, err))
 			return nil
 		}
 		return one(readDotEnv(o, prefix, path, data))
@@ -180,23 +180,13 @@ func readDotEnv(o *opening, prefix, path string, data []byte) *source.Node {
 // links are the services that Kubernetes makes variables for.
 type links []string
 
-// linkValues are the variables of a link, less the service's name, and what
-// Kubernetes gives each as its value (kubernetes/kubernetes pkg/kubelet/envvars).
-var linkValues = []struct{ name, value *regexp.Regexp }{
-	{regexp.MustCompile(`^_SERVICE_HOST$`), linkAddress},
-	{regexp.MustCompile(`^_SERVICE_PORT(_[A-Z0-9_]+)?$`), linkPort},
-	{regexp.MustCompile(`^_PORT$`), linkURL},
-	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)$`), linkURL},
-	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO$`), regexp.MustCompile(`^(tcp|udp|sctp)$`)},
-	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$`), linkPort},
-	{regexp.MustCompile(`^_PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR$`), linkAddress},
-}
+const linkAddress = `([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)`
 
-var (
-	linkAddress = regexp.MustCompile(`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$`)
-	linkPort    = regexp.MustCompile(`^[0-9]{1,5}$`)
-	linkURL     = regexp.MustCompile(`^(tcp|udp|sctp)://.+:[0-9]{1,5}$`)
-)
+// linkVariable matches NAME=value of a link, less the service's name, where the value is one that Kubernetes makes
+// (kubernetes/kubernetes pkg/kubelet/envvars).
+var linkVariable = regexp.MustCompile(`^(_SERVICE_HOST=` + linkAddress + `|_SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]{1,5}` +
+	`|_PORT(_[0-9]+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://.+:[0-9]{1,5}` +
+	`|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO=(tcp|udp|sctp)|_PORT=[0-9]{1,5}|_ADDR=` + linkAddress + `))$`)
 
 func serviceLinks(prefix string, environ []string) links {
 	var out links
@@ -216,13 +206,8 @@ func serviceLinks(prefix string, environ []string) links {
 
 // has reports whether Kubernetes has made the variable and its value.
 func (l links) has(name, value string) bool {
-	for _, service := range l {
+	return slices.ContainsFunc(l, func(service string) bool {
 		rest, ok := strings.CutPrefix(name, service)
-		for i := range linkValues {
-			if ok && linkValues[i].name.MatchString(rest) && linkValues[i].value.MatchString(value) {
-				return true
-			}
-		}
-	}
-	return false
+		return ok && linkVariable.MatchString(rest+"="+value)
+	})
 }

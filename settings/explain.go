@@ -36,9 +36,8 @@ type Given struct {
 // from and what it shadowed, the strongest first. With an error the entries
 // are those of the values that are right.
 func (l *Layout) Explain(options ...Option) ([]Entry, error) {
-	c := newConfig(options)
-	t := open(c)
-	entries, errs := l.explain(t, c)
+	t := open(newConfig(options))
+	entries, errs := l.explain(t, t.config)
 	return entries, join(append(slices.Clone(t.errs), errs...))
 }
 

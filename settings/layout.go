@@ -176,9 +176,8 @@ func (n *itemNode) install(c *codec, v reflect.Value) (errs []*Error) {
 
 // Load reads the sources; see [Load].
 func (l *Layout) Load(options ...Option) (*Values, error) {
-	c := newConfig(options)
-	t := open(c)
-	values, errs := l.decode(t, c)
+	t := open(newConfig(options))
+	values, errs := l.decode(t, t.config)
 	if all := append(slices.Clone(t.errs), errs...); len(all) > 0 {
 		return nil, join(all)
 	}
@@ -229,10 +228,7 @@ func (l *Layout) Flags(fs *flag.FlagSet) {
 }
 
 func flagText(v reflect.Value) string {
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	switch v.Kind() {
+	switch v = pointee(v); v.Kind() {
 	case reflect.Slice, reflect.Array, reflect.Map:
 		return compact(v)
 	}

@@ -116,6 +116,7 @@ func (b *planner) make(p planned) *codec {
 	t := p.typ
 	c := &codec{typ: t}
 	b.making[p] = c
+	expect, set := scalarOf(t)
 	of := func(t reflect.Type) *codec { return b.make(planned{t, p.secret}) }
 	switch {
 	case t.Kind() == reflect.Pointer:
@@ -125,7 +126,8 @@ func (b *planner) make(p planned) *codec {
 		c.kind, c.hasSecret = secretCodec, true
 		c.elem = b.make(planned{reflect.Zero(t).Interface().(secretType).elem(), true})
 		c.expect = c.elem.expect
-	case b.scalar(c, t):
+	case set != nil:
+		c.expect, c.set = expect, set
 	case t.Kind() == reflect.Struct:
 		c.kind, c.expect = structCodec, "a section"
 		c.validates = reflect.PointerTo(t).Implements(reflect.TypeFor[interface{ Validate() error }]())
@@ -155,51 +157,41 @@ func isSecret(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.Implements(secretIface) && t.PkgPath() == ownPath && strings.HasPrefix(t.Name(), "Secret[")
 }
 
-func (b *planner) scalar(c *codec, t reflect.Type) bool {
+// scalarOf returns what a type whose values are single texts expects, and its scalarFunc, or nil for another type.
+func scalarOf(t reflect.Type) (expect string, set scalarFunc) {
 	switch {
 	case t == durationType:
-		c.expect, c.set = "a duration such as 90s or 1m30s", setDuration
+		return "a duration such as 90s or 1m30s", setDuration
 	case t == timeType:
-		c.expect, c.set = "a time such as 2006-01-02T15:04:05Z", setTime
+		return "a time such as 2006-01-02T15:04:05Z", setTime
 	case t == urlType:
-		c.expect, c.set = "a URL", setURL
-	case t == slogLevel:
-		c.expect, c.set = "a level: DEBUG, INFO, WARN or ERROR", setText
+		return "a URL", setURL
 	case reflect.PointerTo(t).Implements(textType):
-		c.expect, c.set = textExpect(t), setText
-	default:
-		switch k := t.Kind(); {
-		case k == reflect.String:
-			c.expect, c.set = "a string", setString
-		case k == reflect.Bool:
-			c.expect, c.set = "true or false", setBool
-		case k >= reflect.Int && k <= reflect.Int64:
-			c.expect, c.set = "a whole number", setInt
-		case k >= reflect.Uint && k <= reflect.Uint64:
-			c.expect, c.set = "a whole number", setUint
-		case k == reflect.Float32 || k == reflect.Float64:
-			c.expect, c.set = "a number", setFloat
-		case k == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && t.Elem().PkgPath() == "":
-			c.expect, c.set = "a string", setBytes
-		default:
-			return false
+		if expect = textExpects[t.String()]; expect == "" {
+			expect = "a " + t.String()
 		}
+		return expect, setText
 	}
-	return true
+	switch k := t.Kind(); {
+	case k == reflect.String, k == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && t.Elem().PkgPath() == "":
+		return "a string", setString
+	case k == reflect.Bool:
+		return "true or false", setBool
+	case k >= reflect.Int && k <= reflect.Uint64:
+		return "a whole number", setWhole
+	case k == reflect.Float32 || k == reflect.Float64:
+		return "a number", setFloat
+	}
+	return "", nil
 }
 
-func textExpect(t reflect.Type) string {
-	switch t.String() {
-	case "regexp.Regexp":
-		return "a regular expression"
-	case "netip.Addr", "net.IP":
-		return "an IP address"
-	case "netip.AddrPort":
-		return "an address and port"
-	case "netip.Prefix":
-		return "an IP network such as 10.0.0.0/8"
-	}
-	return "a " + t.String()
+var textExpects = map[string]string{
+	"slog.Level":     "a level: DEBUG, INFO, WARN or ERROR",
+	"regexp.Regexp":  "a regular expression",
+	"netip.Addr":     "an IP address",
+	"net.IP":         "an IP address",
+	"netip.AddrPort": "an address and port",
+	"netip.Prefix":   "an IP network such as 10.0.0.0/8",
 }
 
 // fields adds a struct's fields, those of embedded structs in their place.
@@ -269,13 +261,16 @@ func (b *planner) field(c *codec, t reflect.Type, sf reflect.StructField, key st
 	c.hasSecret = c.hasSecret || f.secret
 }
 
-// within is the kind under pointers.
-func (c *codec) within() codecKind {
+// pointee is the codec under pointers.
+func (c *codec) pointee() *codec {
 	for c.kind == pointerCodec {
 		c = c.elem
 	}
-	return c.kind
+	return c
 }
+
+// within is the kind under pointers.
+func (c *codec) within() codecKind { return c.pointee().kind }
 
 func (c *codec) revealedType() reflect.Type {
 	for c.kind == pointerCodec || c.kind == secretCodec {

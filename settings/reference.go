@@ -31,10 +31,7 @@ func rows(b *strings.Builder, prefix string, named bool) func(leaf) {
 			return
 		}
 		referenceRow(b, prefix, l.field, l.value, l.path, named)
-		elem := l.field.codec
-		for elem.kind == pointerCodec {
-			elem = elem.elem
-		}
+		elem := l.field.codec.pointee()
 		if (elem.kind == listCodec || elem.kind == mapCodec) && elem.elem.kind == structCodec && len(l.path) <= maxExample {
 			inside := append(slices.Clone(l.path), "N")
 			if elem.kind == mapCodec {

@@ -16,41 +16,37 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// A scalarFunc puts a value's text into v, or says what is wrong. It must not
-// quote the text itself: the caller knows whether it is a secret.
+// A scalarFunc puts a value's text into v, or returns what is wrong. It must not quote the text itself: the
+// caller knows whether it is a secret.
 type scalarFunc func(n *source.Node, v reflect.Value) *misfit
 
-// misfit is why a value does not fit; the zero fields are filled in from the
-// codec.
+// misfit is why a value does not fit its type.
 type misfit struct {
-	problem    string // instead of "expected …, found …"
-	hint       string // after it
+	problem    string // in place of "expected …, found"
+	hint       string // after what was found
 	suggestion string
 	err        error
 }
 
 var errNotThis = &misfit{}
 
-func parseInt(text string, bits int) (int64, error) {
-	if !numericOddity(text) {
-		return strconv.ParseInt(text, 10, bits)
+// numeral returns a number without underscores, and 0 for its base if it may not be decimal: 0x1f, 0o17,
+// 017 (octal in yaml 1.1, and in the Python chassis), 0b11, 1_000.
+func numeral(text string) (string, int) {
+	if t := strings.TrimLeft(text, "+-"); len(t) > 1 && (t[0] == '0' || strings.Contains(t, "_")) {
+		return strings.ReplaceAll(text, "_", ""), 0
 	}
-	return strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, bits)
+	return text, 10
 }
 
-// numericOddity tells whether a yaml number may be written another way than in
-// decimal: 0x1f, 0o17, 017 (octal in yaml 1.1, and so in the Python chassis),
-// 0b11, 1_000.
-func numericOddity(text string) bool {
-	t := strings.TrimLeft(text, "+-")
-	return len(t) > 1 && (t[0] == '0' || strings.Contains(t, "_"))
+func parseInt(text string, bits int) (int64, error) {
+	text, base := numeral(text)
+	return strconv.ParseInt(text, base, bits)
 }
 
 func parseUint(text string, bits int) (uint64, error) {
-	if !numericOddity(text) {
-		return strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, bits)
-	}
-	return strconv.ParseUint(strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", ""), 0, bits)
+	text, base := numeral(strings.TrimPrefix(text, "+"))
+	return strconv.ParseUint(text, base, bits)
 }
 
 func parseFloat(text string, bits int) (float64, error) {
@@ -63,7 +59,7 @@ func parseFloat(text string, bits int) (float64, error) {
 	return strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), bits)
 }
 
-// number gives an int node's text, or that of a float without a fraction.
+// wholeText returns the text of an int, or that of a float without a fraction.
 func wholeText(n *source.Node) (string, bool) {
 	switch n.Kind {
 	case source.Int:
@@ -76,20 +72,18 @@ func wholeText(n *source.Node) (string, bool) {
 		return t, t != ""
 	case source.Float:
 		f, err := parseFloat(n.Text, 64)
-		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1e20 {
-			if f == 0 {
-				return "0", true // -0.0
-			}
-			if exact, ok := new(big.Rat).SetString(n.Text); ok && exact.IsInt() {
-				return exact.Num().String(), true // a float64 holds 53 bits of it
-			}
-			return strconv.FormatFloat(f, 'f', 0, 64), true
+		if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1e20 {
+			return "", false
 		}
+		if exact, ok := new(big.Rat).SetString(n.Text); ok && exact.IsInt() {
+			return exact.Num().String(), true // a float64 holds 53 bits of it
+		}
+		return strconv.FormatFloat(f+0, 'f', 0, 64), true // -0.0 becomes 0
 	}
 	return "", false
 }
 
-// decimal takes leading zeros off: the 010 of a variable or a string is ten.
+// decimal removes leading zeros: the 010 of a variable or a string is ten.
 func decimal(text string) string {
 	digits := strings.TrimLeft(text, "+-")
 	if sign := text[:len(text)-len(digits)]; len(digits) > 1 && isDecimal(digits) {
@@ -109,40 +103,37 @@ func bare(n *source.Node) string {
 	return n.Text
 }
 
-func setInt(n *source.Node, v reflect.Value) *misfit {
+// setWhole sets an int or uint of any size.
+func setWhole(n *source.Node, v reflect.Value) *misfit {
 	text, ok := wholeText(n)
 	if !ok {
 		return quotedNumber(n)
 	}
-	i, err := parseInt(text, v.Type().Bits())
-	if err != nil {
-		if errors.Is(err, strconv.ErrRange) {
-			bits := v.Type().Bits()
-			return &misfit{problem: fmt.Sprintf("expected a whole number from %d to %d, found", int64(-1)<<(bits-1), int64(1)<<(bits-1)-1)}
+	bits, least, most := v.Type().Bits(), int64(0), uint64(math.MaxUint64)
+	most >>= 64 - bits
+	var err error
+	if v.CanInt() {
+		var i int64
+		if i, err = parseInt(text, bits); err == nil {
+			v.SetInt(i)
 		}
-		return quotedNumber(n)
+		least, most = int64(-1)<<(bits-1), most>>1
+	} else {
+		var u uint64
+		if u, err = parseUint(text, bits); err == nil {
+			v.SetUint(u)
+		}
 	}
-	v.SetInt(i)
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, strconv.ErrRange) || !v.CanInt() && strings.HasPrefix(text, "-") && n.Kind != source.Text:
+		return &misfit{problem: fmt.Sprintf("expected a whole number from %d to %d, found", least, most)}
+	}
+	return quotedNumber(n)
 }
 
-func setUint(n *source.Node, v reflect.Value) *misfit {
-	text, ok := wholeText(n)
-	if !ok {
-		return quotedNumber(n)
-	}
-	u, err := parseUint(text, v.Type().Bits())
-	if err != nil {
-		if errors.Is(err, strconv.ErrRange) || strings.HasPrefix(text, "-") && n.Kind != source.Text {
-			return &misfit{problem: fmt.Sprintf("expected a whole number from 0 to %d, found", uint64(math.MaxUint64)>>(64-v.Type().Bits()))}
-		}
-		return quotedNumber(n)
-	}
-	v.SetUint(u)
-	return nil
-}
-
-// quotedNumber sees that a number stands in quotes.
+// quotedNumber is the misfit of a number's place, with a hint if a number stands there in quotes.
 func quotedNumber(n *source.Node) *misfit {
 	if n.Kind == source.String && !n.Plain {
 		if _, err := strconv.ParseFloat(n.Text, 64); err == nil {
@@ -157,7 +148,7 @@ func setFloat(n *source.Node, v reflect.Value) *misfit {
 		return quotedNumber(n)
 	}
 	f, err := parseFloat(strings.TrimSpace(n.Text), v.Type().Bits())
-	if n.Kind == source.Int && numericOddity(n.Text) {
+	if _, base := numeral(n.Text); n.Kind == source.Int && base == 0 {
 		if i, intErr := parseInt(n.Text, 64); intErr == nil {
 			f, err = float64(i), nil
 		}
@@ -172,43 +163,41 @@ func setFloat(n *source.Node, v reflect.Value) *misfit {
 	return nil
 }
 
+// boolWords are what yaml 1.1, and the Python chassis, reads as a boolean.
+var boolWords = map[string]bool{"true": true, "yes": true, "on": true, "false": false, "no": false, "off": false}
+
 func setBool(n *source.Node, v reflect.Value) *misfit {
 	text := strings.ToLower(strings.TrimSpace(n.Text))
+	if n.Kind == source.Bool || n.Kind == source.Text || n.Kind == source.String && n.Plain {
+		if b, ok := boolWords[text]; ok {
+			v.SetBool(b)
+			return nil
+		}
+	}
 	switch {
-	case n.Kind == source.Bool:
-		v.SetBool(text == "true")
+	case n.Kind == source.Text && (text == "1" || text == "0"):
+		v.SetBool(text == "1")
 		return nil
-	case n.Kind == source.Text || n.Kind == source.String && n.Plain:
-		// yaml 1.1, and so the Python chassis, reads yes and on as true.
-		switch text {
-		case "true", "yes", "on":
-			v.SetBool(true)
-			return nil
-		case "false", "no", "off":
-			v.SetBool(false)
-			return nil
-		case "1", "0":
-			if n.Kind == source.Text {
-				v.SetBool(text == "1")
-				return nil
-			}
-		}
+	case n.Kind != source.String && n.Kind != source.Text:
+		return errNotThis
+	case text == "true" || text == "false":
+		return &misfit{hint: ": take the quotes off"}
 	}
-	if n.Kind == source.String || n.Kind == source.Text {
-		if text == "true" || text == "false" {
-			return &misfit{hint: ": take the quotes off"}
-		}
-		return &misfit{suggestion: nearest(text, []string{"true", "false"})}
-	}
-	return errNotThis
+	return &misfit{suggestion: nearest(text, []string{"true", "false"})}
 }
 
+// setString sets a string or a []byte.
 func setString(n *source.Node, v reflect.Value) *misfit {
 	text, m := stringText(n)
-	if m == nil {
+	switch {
+	case m != nil:
+		return m
+	case v.Kind() == reflect.String:
 		v.SetString(text)
+	default:
+		v.SetBytes([]byte(text))
 	}
-	return m
+	return nil
 }
 
 func stringText(n *source.Node) (string, *misfit) {
@@ -222,14 +211,6 @@ func stringText(n *source.Node) (string, *misfit) {
 		return "", &misfit{hint: ": put it in quotes"}
 	}
 	return "", errNotThis
-}
-
-func setBytes(n *source.Node, v reflect.Value) *misfit {
-	text, m := stringText(n)
-	if m == nil {
-		v.SetBytes([]byte(text))
-	}
-	return m
 }
 
 func setDuration(n *source.Node, v reflect.Value) *misfit {
@@ -270,11 +251,10 @@ func parseDuration(text string) (time.Duration, error) {
 		}
 		return time.Duration(math.Round(f)), nil
 	}
-	d, err := time.ParseDuration(text)
-	return d, err
+	return time.ParseDuration(text)
 }
 
-// isDecimal tells 90, -1.5 from whatever else strconv takes for a number.
+// isDecimal reports whether a number is written like 90 or -1.5; strconv reads other forms as well.
 func isDecimal(text string) bool { return text != "" && strings.Trim(text, "+-.0123456789") == "" }
 
 var (
@@ -370,16 +350,13 @@ func unquoted(msg string) string {
 	return msg
 }
 
-// setText is for encoding.TextUnmarshaler. Its error may quote the text, so it
-// is handed on as the cause, which is dropped for a secret.
+// setText is for encoding.TextUnmarshaler. Its error may quote the text: it becomes the cause, which is dropped
+// for a secret.
 func setText(n *source.Node, v reflect.Value) *misfit {
-	text, m := stringText(n)
-	if m != nil {
-		if n.Kind == source.List || n.Kind == source.Map || n.Kind == source.Null {
-			return errNotThis
-		}
-		text = n.Text // a number for a type of its own: let the type judge
+	if n.Kind == source.List || n.Kind == source.Map || n.Kind == source.Null {
+		return errNotThis
 	}
+	text := n.Text // it may be a number: the type judges
 	err := guarded("UnmarshalText", func() error {
 		return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
 	})

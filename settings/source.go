@@ -103,33 +103,23 @@ const (
 
 // String is the format's usual file extension.
 func (f Format) String() string {
-	switch f {
-	case YAML:
-		return "yaml"
-	case TOML:
-		return "toml"
-	case JSON:
-		return "json"
-	case ENV:
-		return "env"
+	if f < YAML || f > ENV {
+		return fmt.Sprintf("format %d", f)
 	}
-	return fmt.Sprintf("format %d", f)
+	return [...]string{YAML: "yaml", TOML: "toml", JSON: "json", ENV: "env"}[f]
 }
 
-// FormatOf tells a file's format by its extension: .yaml, .yml, .toml, .json, .env.
+// FormatOf returns a file's format by its extension: .yaml, .yml, .toml, .json, .env.
 func FormatOf(path string) (Format, error) {
 	base := filepath.Base(path)
-	switch ext := strings.ToLower(filepath.Ext(base)); {
-	case ext == ".yaml" || ext == ".yml":
-		return YAML, nil
-	case ext == ".toml":
-		return TOML, nil
-	case ext == ".json":
-		return JSON, nil
-	case ext == ".env" || strings.HasPrefix(base, ".env"):
+	format, ok := map[string]Format{".yaml": YAML, ".yml": YAML, ".toml": TOML, ".json": JSON, ".env": ENV}[strings.ToLower(filepath.Ext(base))]
+	switch {
+	case ok:
+		return format, nil
+	case strings.HasPrefix(base, ".env"):
 		return ENV, nil
 	}
-	return 0, errors.New("the extension tells no format: use .yaml, .yml, .toml or .json")
+	return 0, errors.New("the extension is that of no format: use .yaml, .yml, .toml or .json")
 }
 
 // File reads a yaml, toml or json file, told apart by its extension. That it
@@ -146,10 +136,10 @@ func OptionalYAML(stem string) Source {
 	s.twin = stem + ".yml"
 	first, second := s.read, OptionalFile(s.twin).read
 	s.read = func(o *opening) []*source.Node {
-		if !exists(s.twin) {
+		if !exists(nil, s.twin) {
 			return first(o)
 		}
-		if exists(s.file) {
+		if exists(nil, s.file) {
 			o.fail(both(s.file, s.twin))
 			return nil
 		}
@@ -158,8 +148,14 @@ func OptionalYAML(stem string) Source {
 	return s
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
+// exists reports whether fsys, or the system if that is nil, has a file.
+func exists(fsys fs.FS, path string) bool {
+	var err error
+	if fsys != nil {
+		_, err = fs.Stat(fsys, path)
+	} else {
+		_, err = os.Stat(path)
+	}
 	return err == nil
 }
 
@@ -169,13 +165,12 @@ func both(path, twin string) *Error {
 
 // otherYAML is the path with .yml for .yaml and the reverse, or "".
 func otherYAML(path string) string {
-	if stem, ok := strings.CutSuffix(path, ".yaml"); ok {
-		return stem + ".yml"
+	ext := filepath.Ext(path)
+	other := map[string]string{".yaml": ".yml", ".yml": ".yaml"}[ext]
+	if other == "" {
+		return ""
 	}
-	if stem, ok := strings.CutSuffix(path, ".yml"); ok {
-		return stem + ".yaml"
-	}
-	return ""
+	return strings.TrimSuffix(path, ext) + other
 }
 
 // FileFS is File for a file of fsys, such as an embedded one.
@@ -215,7 +210,7 @@ func readFile(o *opening, fsys fs.FS, path string, optional bool) *source.Node {
 		return nil
 	}
 	if err != nil {
-		e := &Error{Kind: KindSource, Pos: Position{File: path}, Problem: "cannot be read: " + cause(err), Err: err}
+		e := unreadable(path, err)
 		if errors.Is(err, fs.ErrNotExist) {
 			if near := nearest(filepath.Base(path), siblings(fsys, path)); near != "" {
 				e.Suggestion = filepath.Join(filepath.Dir(path), near)
@@ -227,6 +222,10 @@ func readFile(o *opening, fsys fs.FS, path string, optional bool) *source.Node {
 	return parseFile(o, path, format, data)
 }
 
+func unreadable(path string, err error) *Error {
+	return &Error{Kind: KindSource, Pos: Position{File: path}, Problem: "cannot be read: " + cause(err), Err: err}
+}
+
 // cause is what the system said, without the path that the message has already.
 func cause(err error) string {
 	var pathErr *fs.PathError
@@ -236,15 +235,15 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// siblings lists the names beside a path, to suggest one of them.
-func siblings(fsys fs.FS, path string) []string {
+// siblings lists the files in the directory of a path, to suggest one of them.
+func siblings(fsys fs.FS, path string) (names []string) {
+	dir := filepath.Dir(path)
 	var entries []fs.DirEntry
 	if fsys != nil {
-		entries, _ = fs.ReadDir(fsys, filepath.ToSlash(filepath.Dir(path)))
+		entries, _ = fs.ReadDir(fsys, filepath.ToSlash(dir))
 	} else {
-		entries, _ = os.ReadDir(filepath.Dir(path))
+		entries, _ = os.ReadDir(dir)
 	}
-	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		if !e.IsDir() {
 			names = append(names, e.Name())
@@ -320,7 +319,7 @@ func readProfiles(o *opening, pos Position, names []string) []*source.Node {
 				continue
 			}
 			found = true
-			if other := otherYAML(path); s.fsys == nil && other != "" && exists(other) {
+			if other := otherYAML(path); s.fsys == nil && other != "" && exists(nil, other) {
 				o.fail(both(path, other))
 				continue
 			}
@@ -346,13 +345,7 @@ func profilePath(s Source, profile string) (string, bool) {
 	stem := strings.TrimSuffix(s.file, ext)
 	for _, e := range append([]string{ext}, extensions...) {
 		path := stem + "." + profile + e
-		var err error
-		if s.fsys != nil {
-			_, err = fs.Stat(s.fsys, path)
-		} else {
-			_, err = os.Stat(path)
-		}
-		if err == nil && profile != "" && !strings.ContainsAny(profile, `/\`) {
+		if profile != "" && !strings.ContainsAny(profile, `/\`) && exists(s.fsys, path) {
 			return path, true
 		}
 	}

@@ -181,7 +181,7 @@ func TestAMissingFile(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	_, err = settings.Load(small{}, settings.FileFS(fstest.MapFS{"c.ini": {Data: []byte(`x`)}}, "c.ini"))
-	if got := mistakes(t, err); !strings.Contains(got[0], "the extension tells no format") {
+	if got := mistakes(t, err); !strings.Contains(got[0], "the extension is that of no format") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -24,7 +24,7 @@ func nearest(unknown string, known []string) string {
 				continue
 			}
 		}
-		score := d*64 - min(commonPrefix(unknown, k), 31) - min(commonSuffix(unknown, k), 31)
+		score := d*64 - common(unknown, k)
 		if len(k) == len(unknown) {
 			score-- // a swap or a wrong key is likelier than a lost letter
 		}
@@ -94,17 +94,12 @@ func distance(a, b string, limit int) int {
 	return one[len(rb)]
 }
 
-func commonPrefix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
+// common counts the bytes that a and b share at their beginning and at their end, each up to 31.
+func common(a, b string) (n int) {
+	for i := 0; i < min(31, len(a), len(b)) && a[i] == b[i]; i++ {
 		n++
 	}
-	return n
-}
-
-func commonSuffix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+	for i := 1; i <= min(31, len(a), len(b)) && a[len(a)-i] == b[len(b)-i]; i++ {
 		n++
 	}
 	return n

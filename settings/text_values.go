@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -40,38 +41,16 @@ func replace(n, place *source.Node) {
 	}
 }
 
-// fromCommas reads a,b,c. An empty text is an empty list.
-func fromCommas(n *source.Node) *source.Node {
+// parts divides a variable's text at its commas; read makes an element or entry of each part, or returns false.
+// An empty text has none.
+func parts(n *source.Node, kind source.Kind, read func(part string) (key, value string, ok bool)) *source.Node {
 	out := *n
-	out.Kind = source.List
+	out.Kind = kind
 	if strings.TrimSpace(n.Text) == "" {
 		return &out
 	}
 	for part := range strings.SplitSeq(n.Text, ",") {
-		elem := *n
-		elem.Text = strings.TrimSpace(part)
-		out.Kids = append(out.Kids, source.Kid{Node: &elem})
-	}
-	return &out
-}
-
-// entries reads a map of a variable's text, or gives nil.
-func entries(n *source.Node) *source.Node {
-	if m := fromText(n, '{'); m != nil {
-		return m
-	}
-	return fromPairs(n)
-}
-
-// fromPairs reads k=v,k2=v2, or gives nil.
-func fromPairs(n *source.Node) *source.Node {
-	out := *n
-	out.Kind = source.Map
-	if strings.TrimSpace(n.Text) == "" {
-		return &out
-	}
-	for part := range strings.SplitSeq(n.Text, ",") {
-		key, value, ok := strings.Cut(part, "=")
+		key, value, ok := read(part)
 		if !ok {
 			return nil
 		}
@@ -80,6 +59,19 @@ func fromPairs(n *source.Node) *source.Node {
 		out.Kids = append(out.Kids, source.Kid{Key: strings.TrimSpace(key), Line: n.Line, Col: n.Col, Node: &elem})
 	}
 	return &out
+}
+
+// fromCommas reads the list a,b,c.
+func fromCommas(n *source.Node) *source.Node {
+	return parts(n, source.List, func(part string) (string, string, bool) { return "", part, true })
+}
+
+// entries reads a map of a variable's text, k=v,k2=v2 or JSON, or returns nil.
+func entries(n *source.Node) *source.Node {
+	if m := fromText(n, '{'); m != nil {
+		return m
+	}
+	return parts(n, source.Map, func(part string) (string, string, bool) { return strings.Cut(part, "=") })
 }
 
 // showValue is a scalar as a settings file has it.
@@ -176,7 +168,7 @@ func sortedKeys(m reflect.Value) []reflect.Value {
 	keys := m.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int {
 		if a.CanInt() {
-			return sign(a.Int() < b.Int(), a.Int() > b.Int())
+			return cmp.Compare(a.Int(), b.Int())
 		}
 		return strings.Compare(showValue(a), showValue(b))
 	})

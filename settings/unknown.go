@@ -43,14 +43,8 @@ func (d *decoder) unknown(c *codec, k source.Kid) {
 // resembles reports whether a value under a key that is nearly the field's may
 // be meant for it: a section must be empty, or have one of its keys.
 func (f *field) resembles(n *source.Node) bool {
-	c := f.codec
-	for c.kind == pointerCodec {
-		c = c.elem
-	}
-	if c.kind != structCodec {
-		return true
-	}
-	if len(n.Kids) == 0 && n.Kind == source.Map || n.Kind == source.Null {
+	c := f.codec.pointee()
+	if c.kind != structCodec || len(n.Kids) == 0 && n.Kind == source.Map || n.Kind == source.Null {
 		return true
 	}
 	return n.Kind == source.Map && slices.ContainsFunc(n.Kids, func(k source.Kid) bool { _, has := c.byKey[k.Key]; return has })

@@ -128,28 +128,10 @@ func convert(from, to reflect.Value) bool {
 		return to.Kind() == reflect.Interface
 	case from.Type().AssignableTo(to.Type()):
 		to.Set(from)
-		return true
-	case from.CanInt() && to.CanInt() && !to.OverflowInt(from.Int()) && from.Type() != durationType:
-		to.SetInt(from.Int())
-		return true
-	case from.CanUint() && to.CanUint() && !to.OverflowUint(from.Uint()):
-		to.SetUint(from.Uint())
-		return true
-	case from.CanUint() && to.CanInt() && from.Uint() < 1<<63 && !to.OverflowInt(int64(from.Uint())):
-		to.SetInt(int64(from.Uint()))
-		return true
-	case from.CanInt() && to.CanUint() && from.Int() >= 0 && !to.OverflowUint(uint64(from.Int())):
-		to.SetUint(uint64(from.Int()))
-		return true
-	case from.CanFloat() && to.CanFloat() && !to.OverflowFloat(from.Float()):
-		to.SetFloat(from.Float())
-		return true
-	case from.CanInt() && to.CanFloat() && int64(float64(from.Int())) == from.Int():
-		to.SetFloat(float64(from.Int()))
-		return true
 	case from.Kind() == reflect.String && to.Kind() == reflect.String:
 		to.SetString(from.String())
-		return true
+	case isNumber(from.Type()) && isNumber(to.Type()):
+		return convertNumber(from, to)
 	case from.Kind() == reflect.Slice && to.Kind() == reflect.Slice:
 		out := reflect.MakeSlice(to.Type(), from.Len(), from.Len())
 		for i := range from.Len() {
@@ -158,9 +140,29 @@ func convert(from, to reflect.Value) bool {
 			}
 		}
 		to.Set(out)
-		return true
+	default:
+		return false
 	}
-	return false
+	return true
+}
+
+// convertNumber is convert for numbers: the value must survive the way there and back. A float becomes no whole
+// number, and a duration nothing else.
+func convertNumber(from, to reflect.Value) bool {
+	there := from.Convert(to.Type())
+	switch {
+	case from.Type() == durationType, from.CanFloat() && !to.CanFloat():
+		return false
+	case from.CanFloat():
+		to.Set(there)
+		return !to.OverflowFloat(from.Float())
+	case from.CanInt() && from.Int() < 0 && there.CanUint(), from.CanUint() && there.CanInt() && there.Int() < 0:
+		return false // two's complement comes back as it was
+	case !there.Convert(from.Type()).Equal(from):
+		return false
+	}
+	to.Set(there)
+	return true
 }
 
 // sectionMap is a section of a layout of items, whose struct nobody can name.
