@@ -8,8 +8,7 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// aliases replaces every alias of a merged tree by what it names. It runs once,
-// before any layout sees the tree.
+// aliases replaces every alias of a merged tree by what it names. It runs once, before any layout sees the tree.
 type aliases struct {
 	root   *source.Node
 	find   source.Finder
@@ -21,8 +20,7 @@ type aliases struct {
 	looked int // names, for warnings
 }
 
-// maxLooked bounds the names that are compared to find what a string that
-// begins with a dot nearly names.
+// maxLooked bounds the names that are compared to find what a string that begins with a dot nearly names.
 const maxLooked = 10_000
 
 type walk uint8
@@ -151,8 +149,8 @@ func (a *aliases) fail(n *source.Node, problem string) {
 	a.errs = append(a.errs, &Error{Kind: KindAlias, Pos: positionOf(n), Problem: problem})
 }
 
-// stays notes a string that looks like an alias of something near, which by
-// the rules it is not. It is a warning only: ./data and .hidden are values.
+// stays notes a string that looks like an alias of something near, which by the rules it is not. It is a warning
+// only: ./data and .hidden are values.
 func (a *aliases) stays(n *source.Node, path []string) {
 	at := a.root
 	for i, segment := range path {

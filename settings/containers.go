@@ -142,8 +142,8 @@ func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, h
 	return ok
 }
 
-// cased is sameCase for a map with the entries of v so far. It is false
-// if an entry could be meant for several keys, which is an error.
+// cased is sameCase for a map with the entries of v so far. It is false if an entry could be meant for several
+// keys, which is an error.
 func (d *decoder) cased(n *source.Node, v reflect.Value) (*source.Node, bool) {
 	out, unclear := sameCase(n, mapKeys(v))
 	for _, k := range unclear {

@@ -10,10 +10,9 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Load reads the sources into a T that begins as defaults, and checks every
-// rule. All mistakes come in one [Errors]; the T is then the zero value.
-// The defaults are not changed, but maps, lists and pointers of theirs that no
-// source touches are shared with the result.
+// Load reads the sources into a T that begins as defaults, and checks every rule. All mistakes come in one
+// [Errors]; the T is then the zero value. The defaults are not changed, but maps, lists and pointers of theirs
+// that no source touches are shared with the result.
 func Load[T any](defaults T, options ...Option) (T, error) {
 	t := open(newConfig(options))
 	out, errs := decodeTree(t, t.config, defaults)
@@ -24,9 +23,8 @@ func Load[T any](defaults T, options ...Option) (T, error) {
 	return out, nil
 }
 
-// Decode is Load over sources that are open already. Of the options those
-// about unknown keys, merging and checks are looked at; what Open was given
-// holds where Decode is given nothing. Mistakes of the sources, which Open has
+// Decode is Load over sources that are open already. Of the options those about unknown keys, merging and checks
+// are looked at; what Open was given holds where Decode is given nothing. Mistakes of the sources, which Open has
 // told, are not told again, but no T is given while there are any.
 func Decode[T any](tree *Tree, defaults T, options ...Option) (T, error) {
 	out, errs := decodeTree(tree, tree.config.with(options), defaults)
@@ -256,8 +254,8 @@ func (d *decoder) structure(c *codec, n *source.Node, at Position, v reflect.Val
 	}
 }
 
-// guarded calls a method of the service's own. Its panic is a mistake of the
-// settings: a file that changes while the service runs must not end it.
+// guarded calls a method of the service's own. Its panic is a mistake of the settings: a file that changes while
+// the service runs must not end it.
 func guarded(method string, call func() error) (err error) {
 	defer func() {
 		switch p := recover().(type) {
@@ -282,8 +280,7 @@ func (c *codec) noteZeros(v reflect.Value, given []*source.Node) {
 	v.FieldByIndex(c.zeros).SetString(strings.Join(keys, ","))
 }
 
-// meansZero reports whether a field's zero is given, and not only the absence
-// of a value.
+// meansZero reports whether a field's zero is given, and not only the absence of a value.
 func (c *codec) meansZero(v reflect.Value, f *field) bool {
 	return c.zeros != nil && slices.Contains(strings.Split(v.FieldByIndex(c.zeros).String(), ","), f.key)
 }

@@ -11,30 +11,24 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Env reads the variables of the process' environment that begin with prefix
-// and "_"; see [EnvName] for the rest of the name. PREFIX_NAME_FILE, where the
-// layout knows NAME and not NAME_FILE, names a file. Its content, less a byte
-// order mark and the line breaks at its end, is the value: so secrets are
-// mounted.
+// Env reads the variables of the process' environment that begin with prefix and "_"; see [EnvName] for the rest
+// of the name. PREFIX_NAME_FILE, where the layout knows NAME and not NAME_FILE, names a file. Its content, less a
+// byte order mark and the line breaks at its end, is the value: so secrets are mounted.
 //
-// A list is written a,b,c or as JSON, or element by element (PREFIX_LIST__0);
-// a map is written k=v,k2=v2 or as JSON, or entry by entry (PREFIX_MAP__KEY).
-// Written whole, it replaces what weaker sources gave. A variable that is
-// set but empty is an empty value, not an absent one.
+// A list is written a,b,c or as JSON, or element by element (PREFIX_LIST__0); a map is written k=v,k2=v2 or as
+// JSON, or entry by entry (PREFIX_MAP__KEY). Written whole, it replaces what weaker sources gave. A variable that
+// is set but empty is an empty value, not an absent one.
 //
-// Env leaves alone what Kubernetes makes up for a service with a name that
-// begins with the prefix (PREFIX_SERVICE_HOST=10.0.0.1, PREFIX_PORT=tcp://10.0.0.1:80,
-// ...). A value that Kubernetes does not make, like PREFIX_PORT=2525, is a
-// setting. So is a variable of that form without the service's other ones.
+// Env leaves alone what Kubernetes makes up for a service with a name that begins with the prefix
+// (PREFIX_SERVICE_HOST=10.0.0.1, PREFIX_PORT=tcp://10.0.0.1:80, ...). A value that Kubernetes does not make, like
+// PREFIX_PORT=2525, is a setting. So is a variable of that form without the service's other ones.
 //
-// Names of variables are in upper case, so an entry of a map is named without
-// its case: PREFIX_LIMITS__EU is the entry EU of a file or a default, if it has
-// one, else eu. [EnvName] of EU, PREFIX_LIMITS__x45x55, is always EU.
+// Names of variables are in upper case, so an entry of a map is named without its case: PREFIX_LIMITS__EU is the
+// entry EU of a file or a default, if it has one, else eu. [EnvName] of EU, PREFIX_LIMITS__x45x55, is always EU.
 func Env(prefix string) Source { return Environ(prefix, nil) }
 
-// Environ is Env over a given environment of "NAME=value" strings, the process'
-// own if nil. Of a name that stands there twice the last counts.
-// [ProfilesFromEnv] reads it too.
+// Environ is Env over a given environment of "NAME=value" strings, the process' own if nil. Of a name that stands
+// there twice the last counts. [ProfilesFromEnv] reads it too.
 func Environ(prefix string, environ []string) Source {
 	s := Source{rank: source.Env, reserve: nil, read: func(o *opening) []*source.Node {
 		env := environ
@@ -77,9 +71,8 @@ func prefixed(name, prefix string) bool {
 	return prefix == "" || strings.HasPrefix(name, prefix) && len(name) > len(prefix) && name[len(prefix)] == '_'
 }
 
-// variables makes the tree of a set of variables. What cannot be a variable of
-// any setting is kept under its own name, to be told as unknown by the layout,
-// which can say what is near.
+// variables makes the tree of a set of variables. What cannot be a variable of any setting is kept under its own
+// name, to be told as unknown by the layout, which can say what is near.
 func variables(o *opening, from *source.Origin, prefix string, vars []source.Variable) *source.Node {
 	slab := source.NewSlab(from, len(vars)+8)
 	root := slab.New()
@@ -124,12 +117,11 @@ func variables(o *opening, from *source.Origin, prefix string, vars []source.Var
 	return root
 }
 
-// strayKey marks a variable that has the prefix and is the variable of no
-// path. No file's key can begin so.
+// strayKey marks a variable that has the prefix and is the variable of no path. No file's key can begin so.
 const strayKey = "\x00"
 
-// failBothWays is told when a section is given whole by one variable and in
-// part by another: which would win, nobody can tell by looking.
+// failBothWays is told when a section is given whole by one variable and in part by another: which would win,
+// nobody can tell by looking.
 func (o *opening) failBothWays(old, leaf *source.Node, v source.Variable) {
 	pos := positionOf(leaf)
 	if v.Line > 0 {
@@ -138,13 +130,12 @@ func (o *opening) failBothWays(old, leaf *source.Node, v source.Variable) {
 	o.fail(&Error{Kind: KindDuplicate, Pos: pos, Problem: "a part of what " + old.More().Name + " gives whole: set the one or the other"})
 }
 
-// DotEnv reads the variables of a .env file that begin with prefix and "_", as
-// [Env] reads the environment's, and below them. A missing file is no error.
+// DotEnv reads the variables of a .env file that begin with prefix and "_", as [Env] reads the environment's, and
+// below them. A missing file is no error.
 //
-// A line is NAME=value, with "export " before it or not. In single quotes a
-// value is taken as it is; in double quotes \n \r \t \" \\ and \$ are escapes;
-// both may hold line breaks. An unquoted value ends at " #" or the line's end.
-// Nothing is substituted: a $ is a $.
+// A line is NAME=value, with "export " before it or not. In single quotes a value is taken as it is; in double
+// quotes \n \r \t \" \\ and \$ are escapes; both may hold line breaks. An unquoted value ends at " #" or the
+// line's end. Nothing is substituted: a $ is a $.
 func DotEnv(prefix, path string) Source {
 	return Source{rank: source.DotEnv, prefix: prefix, path: path, read: func(o *opening) []*source.Node {
 		data, err := source.ReadFile(nil, path)
@@ -182,8 +173,8 @@ type links []string
 
 const linkAddress = `([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)`
 
-// linkVariable matches NAME=value of a link, less the service's name, where the value is one that Kubernetes makes
-// (kubernetes/kubernetes pkg/kubelet/envvars).
+// linkVariable matches NAME=value of a link, less the service's name, where the value is one that Kubernetes
+// makes (kubernetes/kubernetes pkg/kubelet/envvars).
 var linkVariable = regexp.MustCompile(`^(_SERVICE_HOST=` + linkAddress + `|_SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]{1,5}` +
 	`|_PORT(_[0-9]+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://.+:[0-9]{1,5}` +
 	`|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO=(tcp|udp|sctp)|_PORT=[0-9]{1,5}|_ADDR=` + linkAddress + `))$`)

@@ -36,9 +36,8 @@ func (k Kind) String() string {
 // MarshalText gives the kind's name.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// Position is a place in a source. Line and Column begin at 1 and Column
-// counts characters, not bytes; both are 0 where a source has no lines (a
-// variable, a flag) or the place is the whole file.
+// Position is a place in a source. Line and Column begin at 1 and Column counts characters, not bytes; both are 0
+// where a source has no lines (a variable, a flag) or the place is the whole file.
 type Position struct {
 	File   string `json:"file,omitempty"`   // as it was given; empty for a variable, a flag, a default
 	Name   string `json:"name,omitempty"`   // the variable or flag, if it is one
@@ -100,8 +99,7 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errors is every mistake of a load, in the order of the sources and of the
-// lines in them. It is never empty.
+// Errors is every mistake of a load, in the order of the sources and of the lines in them. It is never empty.
 type Errors []*Error
 
 // Error gives one mistake a line.
@@ -135,8 +133,8 @@ func Mistakes(err error) []*Error {
 	return nil
 }
 
-// join sorts, drops what was told twice (a section reached by an alias and by
-// its own path), and gives nil for none.
+// join sorts, drops what was told twice (a section reached by an alias and by its own path), and gives nil for
+// none.
 func join(es []*Error) error {
 	if len(es) == 0 {
 		return nil
@@ -152,8 +150,8 @@ func join(es []*Error) error {
 	return Errors(out)
 }
 
-// At places the error of a check at a setting: [Check] and a Validate method
-// return it so that the message stands at the setting's line. A nil err gives nil.
+// At places the error of a check at a setting: [Check] and a Validate method return it so that the message stands
+// at the setting's line. A nil err gives nil.
 func At(path string, err error) error {
 	if err == nil {
 		return nil

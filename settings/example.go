@@ -86,8 +86,8 @@ func (e *exampler) variable(l leaf) {
 	e.b.WriteString("#" + EnvName(e.prefix, l.path...) + "=" + value + "\n")
 }
 
-// given reports whether a setting must be given, and whether an example shows its default: not that of a
-// secret, and not a default that would be a mistake if a file gave it.
+// given reports whether a setting must be given, and whether an example shows its default: not that of a secret,
+// and not a default that would be a mistake if a file gave it.
 func (l leaf) given() (must, shown bool) {
 	f := l.field
 	if l.section || (f.rules.required || f.must) && isUnset(l.value) || !keepsRules(f, l.value) {
@@ -156,8 +156,8 @@ func yamlKey(key string) string {
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 
-// variableText is what a variable holds so that v is loaded from it. There are
-// no aliases within a list or map in a variable.
+// variableText is what a variable holds so that v is loaded from it. There are no aliases within a list or map in
+// a variable.
 func variableText(v reflect.Value) string {
 	text := Redacted(flagText(v))
 	switch reflect.Indirect(v).Kind() {

@@ -32,9 +32,8 @@ type Given struct {
 	Source Position `json:"source"` // [Position.String] of the zero one is "default"
 }
 
-// Explain loads the sources and tells for each setting its value, where it came
-// from and what it shadowed, the strongest first. With an error the entries
-// are those of the values that are right.
+// Explain loads the sources and tells for each setting its value, where it came from and what it shadowed, the
+// strongest first. With an error the entries are those of the values that are right.
 func (l *Layout) Explain(options ...Option) ([]Entry, error) {
 	t := open(newConfig(options))
 	entries, errs := l.explain(t, t.config)
@@ -187,8 +186,8 @@ func showNode(n *source.Node, hide bool) string {
 	return Redacted(n.Text)
 }
 
-// WriteExplain writes entries for people: a line a setting with where it came
-// from, and under it what it shadowed.
+// WriteExplain writes entries for people: a line a setting with where it came from, and under it what it
+// shadowed.
 func WriteExplain(w io.Writer, entries []Entry) error {
 	wide := 0
 	for _, e := range entries {

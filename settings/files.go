@@ -9,11 +9,9 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Files lists the files that the options would read, in the order of
-// precedence and whether they exist or not: those of File, OptionalFile and
-// OptionalYAML, their profiles, .env files, and what PREFIX_NAME_FILE variables name, those
-// of .env files too. It is what a watcher has to look at. Files of an fs.FS are
-// not among them.
+// Files lists the files that the options would read, in the order of precedence and whether they exist or not:
+// those of File, OptionalFile and OptionalYAML, their profiles, .env files, and what PREFIX_NAME_FILE variables
+// name, those of .env files too. It is what a watcher has to look at. Files of an fs.FS are not among them.
 func Files(options ...Option) []string {
 	c := newConfig(options)
 	var out []string

@@ -8,9 +8,8 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Set is settings given as "dotted.path=value", such as the arguments of a
-// program's --set; origin, here "--set", names them in messages. They go over
-// everything else.
+// Set is settings given as "dotted.path=value", such as the arguments of a program's --set; origin, here "--set",
+// names them in messages. They go over everything else.
 func Set(origin string, assignments []string) Source {
 	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {
 		slab := source.NewSlab(&origin0, 8)
@@ -50,8 +49,8 @@ func assign(o *opening, s *source.Slab, root *source.Node, name string, path []s
 	n.Set(path[len(path)-1], leaf)
 }
 
-// Flags reads the flags that [Layout.Flags] has put into fs and that were given
-// on the command line. Parse fs first. Other flags of fs are not looked at.
+// Flags reads the flags that [Layout.Flags] has put into fs and that were given on the command line. Parse fs
+// first. Other flags of fs are not looked at.
 func Flags(fs *flag.FlagSet) Source {
 	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {
 		slab := source.NewSlab(&origin0, 8)
@@ -66,8 +65,7 @@ func Flags(fs *flag.FlagSet) Source {
 	}}
 }
 
-// settingFlag holds a flag's text; it is judged with all other settings, not
-// while the command line is parsed.
+// settingFlag holds a flag's text; it is judged with all other settings, not while the command line is parsed.
 type settingFlag struct {
 	path    []string
 	text    string

@@ -12,8 +12,7 @@ type marked struct {
 	n *source.Node
 }
 
-// markSecrets notes the values that secret fields read, before anything is
-// told about them.
+// markSecrets notes the values that secret fields read, before anything is told about them.
 func (d *decoder) markSecrets(c *codec, n *source.Node, depth int) {
 	if n == nil || !c.hasSecret || depth > 64 {
 		return
@@ -62,8 +61,8 @@ func (d *decoder) hidden(n *source.Node) bool {
 	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.More().Via])
 }
 
-// holdsHidden tells whether a value that is shown whole, such as a list, has
-// what is hidden within it, by an alias of it or of a section around it.
+// holdsHidden tells whether a value that is shown whole, such as a list, has what is hidden within it, by an
+// alias of it or of a section around it.
 func (d *decoder) holdsHidden(n *source.Node) bool {
 	left := 10 * source.MaxExpanded
 	return d.secrets != nil && n != nil && d.holds(n, &left)

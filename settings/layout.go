@@ -11,17 +11,16 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Layout is what settings there are: names, types, defaults, rules. It comes
-// of a struct ([LayoutOf]) or of items ([NewLayout]) and can be loaded,
-// explained and described without knowing the struct's type. It is not changed
+// Layout is what settings there are: names, types, defaults, rules. It comes of a struct ([LayoutOf]) or of items
+// ([NewLayout]) and can be loaded, explained and described without knowing the struct's type. It is not changed
 // once it is made.
 type Layout struct {
 	plan     *codec
 	defaults reflect.Value // of plan.typ, not to be written
 }
 
-// LayoutOf is the layout of a struct, or of a pointer to one; its values are
-// the defaults. The error is an [Errors] of every mistake in its tags.
+// LayoutOf is the layout of a struct, or of a pointer to one; its values are the defaults. The error is an
+// [Errors] of every mistake in its tags.
 func LayoutOf(defaults any) (*Layout, error) {
 	v := reflect.ValueOf(defaults)
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
@@ -54,8 +53,7 @@ type Item struct {
 	Live    bool // may change without a restart, see [Diff]
 }
 
-// NewLayout is the layout of items. The error is an [Errors] of every mistake
-// in them.
+// NewLayout is the layout of items. The error is an [Errors] of every mistake in them.
 func NewLayout(items ...Item) (*Layout, error) {
 	root := &itemNode{}
 	var errs []*Error
@@ -114,8 +112,8 @@ func (n *itemNode) add(path []string, item *Item) error {
 	return k.add(path[1:], item)
 }
 
-// structType makes a struct of the section, so that layouts of items are read
-// by the very code that reads structs.
+// structType makes a struct of the section, so that layouts of items are read by the very code that reads
+// structs.
 func (n *itemNode) structType() reflect.Type {
 	fields := make([]reflect.StructField, len(n.kids))
 	for i, k := range n.kids {
@@ -210,9 +208,9 @@ func (l *Layout) Check(options ...Option) error {
 	return err
 }
 
-// Flags puts a flag for each setting that is no list or map of sections into
-// fs, named by its dotted path. Give fs to the source [Flags] once it is parsed.
-// Defaults are shown but not set: a flag that is not given gives nothing.
+// Flags puts a flag for each setting that is no list or map of sections into fs, named by its dotted path. Give
+// fs to the source [Flags] once it is parsed. Defaults are shown but not set: a flag that is not given gives
+// nothing.
 func (l *Layout) Flags(fs *flag.FlagSet) {
 	l.each(func(e leaf) {
 		name := joinPath(e.path)

@@ -9,16 +9,15 @@ import (
 // DefaultEntry is the entry that Ledger.Default gives.
 const DefaultEntry = "default"
 
-// Ledger is several sets of values by name, such as those of a service's
-// customers, one of them called "default". The zero value is empty and ready.
-// It may be used from any number of goroutines; an entry is replaced as a
+// Ledger is several sets of values by name, such as those of a service's customers, one of them called "default".
+// The zero value is empty and ready. It may be used from any number of goroutines; an entry is replaced as a
 // whole, so that nothing of an earlier load is left in it.
 type Ledger struct {
 	entries atomic.Pointer[map[string]*Values]
 }
 
-// Load reads the sources into the entry, in place of what it held. If they
-// have a mistake the entry stays what it was.
+// Load reads the sources into the entry, in place of what it held. If they have a mistake the entry stays what it
+// was.
 func (l *Ledger) Load(entry string, layout *Layout, options ...Option) error {
 	v, err := layout.Load(options...)
 	if err != nil {

@@ -7,10 +7,9 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// sameCase returns a map with the entries of variables under the keys that they
-// are meant for: the name of a variable has no case, so eu of a variable is EU
-// where the map, or known, has that key and not eu. The second result lists the
-// entries that could be meant for several keys. n is not changed.
+// sameCase returns a map with the entries of variables under the keys that they are meant for: the name of a
+// variable has no case, so eu of a variable is EU where the map, or known, has that key and not eu. The second
+// result lists the entries that could be meant for several keys. n is not changed.
 func sameCase(n *source.Node, known []string) (*source.Node, []source.Kid) {
 	if n == nil || n.Kind != source.Map || !slices.ContainsFunc(n.Kids, ofVariable) {
 		return n, nil

@@ -57,8 +57,7 @@ func (d *decoder) fromFile(f *field, k *source.Kid, n *source.Node) *source.Node
 	return out
 }
 
-// mountedPath is the path that a variable names; in a .env file it is from that
-// file's directory.
+// mountedPath is the path that a variable names; in a .env file it is from that file's directory.
 func mountedPath(n *source.Node) string {
 	if n.From.File == "" || filepath.IsAbs(n.Text) {
 		return n.Text

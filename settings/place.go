@@ -39,6 +39,6 @@ func joinPath(segments []string) string {
 }
 
 // Redacted returns text with xxxxx in place of the password of each URL in it. It finds URLs that do not parse
-// too: a mistake in a port must not show the password before it. Text without a URL that has a user comes back
-// as it is.
+// too: a mistake in a port must not show the password before it. Text without a URL that has a user comes back as
+// it is.
 func Redacted(text string) string { return source.Redacted(text) }

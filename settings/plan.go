@@ -39,8 +39,7 @@ const (
 	anyCodec
 )
 
-// codec is the plan of a type, made once and kept: how a value of it is read
-// and what its parts are.
+// codec is the plan of a type, made once and kept: how a value of it is read and what its parts are.
 type codec struct {
 	typ    reflect.Type
 	kind   codecKind
@@ -98,8 +97,7 @@ type planner struct {
 	errs   []*Error
 }
 
-// planned is a type where it stands: every field below a field that is tagged
-// secret is secret.
+// planned is a type where it stands: every field below a field that is tagged secret is secret.
 type planned struct {
 	typ    reflect.Type
 	secret bool
@@ -290,8 +288,7 @@ func parseMerge(tag string, kind codecKind) (Merge, error) {
 	return m, nil
 }
 
-// spreadSecrets marks every type that a secret is somewhere within, recursive
-// types included.
+// spreadSecrets marks every type that a secret is somewhere within, recursive types included.
 func (b *planner) spreadSecrets() {
 	for changed := true; changed; {
 		changed = false
@@ -307,8 +304,7 @@ func (b *planner) spreadSecrets() {
 	}
 }
 
-// snake is the key of a field without a tag: MaxWorkers is max_workers,
-// HTTPPort http_port, SQSURL sqsurl.
+// snake is the key of a field without a tag: MaxWorkers is max_workers, HTTPPort http_port, SQSURL sqsurl.
 func snake(name string) string {
 	runes := []rune(name)
 	var b strings.Builder

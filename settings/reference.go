@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Reference is a markdown table of every setting, a row each: key, type and
-// rules, default, variable (if a prefix is given), what it is.
+// Reference is a markdown table of every setting, a row each: key, type and rules, default, variable (if a prefix
+// is given), what it is.
 func (l *Layout) Reference(prefix string) []byte {
 	var b strings.Builder
 	b.WriteString("| Setting | Type and rules | Default |")

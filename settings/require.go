@@ -8,14 +8,13 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// RequireEnv gives one variable of the process' environment as a T, or the
-// default if the variable is not set, or an error if there is no default (nil):
+// RequireEnv gives one variable of the process' environment as a T, or the default if the variable is not set, or
+// an error if there is no default (nil):
 //
 //	port, err := settings.RequireEnv("PORT", new(8080), "port")
 //
-// A variable that is set but empty is an empty value, not an unset one. The
-// rules are those of a rule tag, see [Rules], and hold for the default too.
-// Nothing is written to the environment.
+// A variable that is set but empty is an empty value, not an unset one. The rules are those of a rule tag, see
+// [Rules], and hold for the default too. Nothing is written to the environment.
 func RequireEnv[T any](name string, def *T, rules ...string) (T, error) {
 	var out T
 	c, err := codecOf(reflect.TypeFor[T]())

@@ -17,9 +17,8 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Rules lists the rules that a rule tag, or an [Item]'s Rules, can hold,
-// divided by commas; what each is about and what it asks. Rules are checked on
-// defaults too. A nil pointer is checked for nothing but required.
+// Rules lists the rules that a rule tag, or an [Item]'s Rules, can hold, divided by commas; what each is about
+// and what it asks. Rules are checked on defaults too. A nil pointer is checked for nothing but required.
 //
 //	required     some source gives it, or its default is not the zero value
 //	min=V max=V  a number, duration or time within V; the length of a string, list or map
@@ -274,8 +273,8 @@ func isURL(v reflect.Value) bool {
 	return u.Scheme != "" && u.Host != ""
 }
 
-// hostPortPattern takes a name or an IPv4 address, or an IPv6 address in
-// brackets, either of which may be left out, and a port up to 65535.
+// hostPortPattern takes a name or an IPv4 address, or an IPv6 address in brackets, either of which may be left
+// out, and a port up to 65535.
 const hostPortPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:\[\]/\s]*):(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$`
 
 var isHostPort = regexp.MustCompile(hostPortPattern).MatchString

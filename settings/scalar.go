@@ -30,8 +30,8 @@ type misfit struct {
 
 var errNotThis = &misfit{}
 
-// numeral returns a number without underscores, and 0 for its base if it may not be decimal: 0x1f, 0o17,
-// 017 (octal in yaml 1.1, and in the Python chassis), 0b11, 1_000.
+// numeral returns a number without underscores, and 0 for its base if it may not be decimal: 0x1f, 0o17, 017
+// (octal in yaml 1.1, and in the Python chassis), 0b11, 1_000.
 func numeral(text string) (string, int) {
 	if t := strings.TrimLeft(text, "+-"); len(t) > 1 && (t[0] == '0' || strings.Contains(t, "_")) {
 		return strings.ReplaceAll(text, "_", ""), 0

@@ -40,15 +40,12 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Schema is the layout as a JSON Schema (draft 2020-12), indented. In an
-// editor it completes and checks yaml, toml and json files; in yaml name it in
-// the first line: "# yaml-language-server: $schema=chassis.schema.json".
+// Schema is the layout as a JSON Schema (draft 2020-12), indented. In an editor it completes and checks yaml,
+// toml and json files; in yaml name it in the first line: "# yaml-language-server: $schema=chassis.schema.json".
 //
-// It accepts the JSON documents that load, but for what a schema cannot say: the
-// range of a duration or size that is written with a unit and of a map's number
-// keys, a value that must
-// exist outside (file, dir), calendar dates, the inner form of URLs, of network
-// addresses and of types with their own UnmarshalText, where an alias leads,
+// It accepts the JSON documents that load, but for what a schema cannot say: the range of a duration or size that
+// is written with a unit and of a map's number keys, a value that must exist outside (file, dir), calendar dates,
+// the inner form of URLs, of network addresses and of types with their own UnmarshalText, where an alias leads,
 // and checks written in Go.
 func (l *Layout) Schema() []byte {
 	s := &schemer{defs: map[reflect.Type]string{}}
@@ -98,8 +95,7 @@ func (s *schemer) section(c *codec, def reflect.Value, nullable bool) object {
 	return out
 }
 
-// missingLoads tells whether a field can be left out: whether its default
-// keeps its own rules.
+// missingLoads tells whether a field can be left out: whether its default keeps its own rules.
 func missingLoads(f *field, v reflect.Value) bool {
 	if f.codec.kind == structCodec {
 		for i := range f.codec.fields {

@@ -6,16 +6,14 @@ import (
 	"reflect"
 )
 
-// Mask is what is shown in place of a secret. A source that gives it as the
-// value of a secret is refused, for it was printed by a program, not written
-// by somebody who knows the secret.
+// Mask is what is shown in place of a secret. A source that gives it as the value of a secret is refused, for it
+// was printed by a program, not written by somebody who knows the secret.
 const Mask = "[secret]"
 
-// Secret holds a value that is shown by nothing but Reveal: fmt with any verb,
-// encoding/json, yaml, slog, the errors of this package, Explain, Schema and
-// Example all give [Mask], or "" if there is none. The value is kept behind a
-// pointer, so that even fmt on a struct with an unexported Secret field, whose
-// methods fmt cannot call, prints an address. The zero value holds T's zero value.
+// Secret holds a value that is shown by nothing but Reveal: fmt with any verb, encoding/json, yaml, slog, the
+// errors of this package, Explain, Schema and Example all give [Mask], or "" if there is none. The value is kept
+// behind a pointer, so that even fmt on a struct with an unexported Secret field, whose methods fmt cannot call,
+// prints an address. The zero value holds T's zero value.
 type Secret[T any] struct {
 	p *T
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Source is one place that settings come from. In order of precedence, the
-// weakest first, whatever the order they are given in:
+// Source is one place that settings come from. In order of precedence, the weakest first, whatever the order they
+// are given in:
 //
 //	the defaults                        the struct, or a layout's items
 //	File, OptionalFile, OptionalYAML,   later over earlier
@@ -26,9 +26,8 @@ import (
 //	PREFIX_NAME_FILE                    of Env, Environ and DotEnv
 //	Flags, Set
 //
-// Maps are merged key by key and lists are replaced; see [MergeMaps],
-// [MergeLists] and the merge tag. A null clears a list, a map or a pointer, and
-// gives a struct's section nothing: what weaker sources gave it stays.
+// Maps are merged key by key and lists are replaced; see [MergeMaps], [MergeLists] and the merge tag. A null
+// clears a list, a map or a pointer, and gives a struct's section nothing: what weaker sources gave it stays.
 type Source struct {
 	rank    source.Rank
 	read    func(*opening) []*source.Node
@@ -122,15 +121,14 @@ func FormatOf(path string) (Format, error) {
 	return 0, errors.New("the extension is that of no format: use .yaml, .yml, .toml or .json")
 }
 
-// File reads a yaml, toml or json file, told apart by its extension. That it
-// is missing is an error.
+// File reads a yaml, toml or json file, told apart by its extension. That it is missing is an error.
 func File(path string) Source { return fileSource(nil, path, false) }
 
 // OptionalFile is File for a file that may be missing.
 func OptionalFile(path string) Source { return fileSource(nil, path, true) }
 
-// OptionalYAML reads the file stem.yaml, or stem.yml. Neither has to be there;
-// that both are is an error, and so it is of their profiles.
+// OptionalYAML reads the file stem.yaml, or stem.yml. Neither has to be there; that both are is an error, and so
+// it is of their profiles.
 func OptionalYAML(stem string) Source {
 	s := OptionalFile(stem + ".yaml")
 	s.twin = stem + ".yml"
@@ -265,18 +263,16 @@ func parseFile(o *opening, name string, format Format, data []byte) *source.Node
 	return root
 }
 
-// Profiles reads, for each File, OptionalFile and OptionalYAML, the files of the profiles
-// beside it: chassis.prod.yaml beside chassis.yaml for Profiles("prod"), over
-// the plain file, a later profile over an earlier one. Empty names are left
-// out. A profile that no file has is an error.
+// Profiles reads, for each File, OptionalFile and OptionalYAML, the files of the profiles beside it:
+// chassis.prod.yaml beside chassis.yaml for Profiles("prod"), over the plain file, a later profile over an
+// earlier one. Empty names are left out. A profile that no file has is an error.
 func Profiles(names ...string) Source {
 	return profileSource(Position{Name: "profile"}, func(*config) []string { return names })
 }
 
-// ProfilesFromEnv is Profiles with the names, divided by commas, that the
-// variable holds: ProfilesFromEnv("CHASSIS_PROFILE"). Unset or empty means none.
-// [Env] does not take the variable for a setting, and one that only a .env file
-// has is an error.
+// ProfilesFromEnv is Profiles with the names, divided by commas, that the variable holds:
+// ProfilesFromEnv("CHASSIS_PROFILE"). Unset or empty means none. [Env] does not take the variable for a setting,
+// and one that only a .env file has is an error.
 func ProfilesFromEnv(variable string) Source {
 	s := profileSource(Position{Name: variable}, func(c *config) []string {
 		names := strings.Split(c.lookupEnv(variable), ",")
@@ -338,8 +334,8 @@ func readProfiles(o *opening, pos Position, names []string) []*source.Node {
 
 var extensions = []string{".yaml", ".yml", ".toml", ".json"}
 
-// profilePath finds the profile's file: with the extension of the plain file,
-// or with another that a file can have.
+// profilePath finds the profile's file: with the extension of the plain file, or with another that a file can
+// have.
 func profilePath(s Source, profile string) (string, bool) {
 	ext := filepath.Ext(s.file)
 	stem := strings.TrimSuffix(s.file, ext)

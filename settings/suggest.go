@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// nearest gives the known name that unknown is most likely a misspelling of,
-// or "" if none is near: a case or separator written another way counts
-// nothing, then the fewest edits win, then the longest common beginning.
+// nearest gives the known name that unknown is most likely a misspelling of, or "" if none is near: a case or
+// separator written another way counts nothing, then the fewest edits win, then the longest common beginning.
 func nearest(unknown string, known []string) string {
 	best, bestScore := "", 1<<30
 	plain := squash(unknown)
@@ -35,8 +34,8 @@ func nearest(unknown string, known []string) string {
 	return best
 }
 
-// editLimit is how many edits still make a misspelling: one for a short word,
-// for any two short words are near each other.
+// editLimit is how many edits still make a misspelling: one for a short word, for any two short words are near
+// each other.
 func editLimit(length int) int {
 	switch {
 	case length <= 1:
@@ -63,8 +62,8 @@ func squash(s string) string {
 	}, s)
 }
 
-// distance is the optimal string alignment distance (insert, delete, replace,
-// swap of neighbours), or limit+1 once it must be more.
+// distance is the optimal string alignment distance (insert, delete, replace, swap of neighbours), or limit+1
+// once it must be more.
 func distance(a, b string, limit int) int {
 	ra, rb := []rune(a), []rune(b)
 	if d := len(ra) - len(rb); d > limit || -d > limit {

@@ -16,8 +16,7 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// fromText reads a variable's text as JSON if it begins with open, keeping the
-// variable as its place.
+// fromText reads a variable's text as JSON if it begins with open, keeping the variable as its place.
 func fromText(n *source.Node, open byte) *source.Node {
 	text := strings.TrimSpace(n.Text)
 	if n.Kind != source.Text || text == "" || text[0] != open || !json.Valid([]byte(text)) {
@@ -143,8 +142,7 @@ func appendScalar(b []byte, v reflect.Value, text func([]byte, string) []byte) [
 
 func isText(v reflect.Value) bool { return reflect.PointerTo(v.Type()).Implements(textType) }
 
-// appendString quotes so that json, yaml (in double quotes) and toml (a basic
-// string) all read the same.
+// appendString quotes so that json, yaml (in double quotes) and toml (a basic string) all read the same.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for _, r := range s {

@@ -13,8 +13,8 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Tree is the sources of a service, parsed and merged, before any layout has
-// said what they mean. It may be used from any number of goroutines.
+// Tree is the sources of a service, parsed and merged, before any layout has said what they mean. It may be used
+// from any number of goroutines.
 type Tree struct {
 	root     *source.Node
 	config   *config
@@ -28,9 +28,8 @@ type Tree struct {
 	claimed map[string]bool // top-level keys that layouts have asked for
 }
 
-// Open reads, merges and resolves the sources. Where some could not be read the
-// error is an [Errors], and the tree holds what could, so that Decode can tell
-// the other mistakes as well.
+// Open reads, merges and resolves the sources. Where some could not be read the error is an [Errors], and the
+// tree holds what could, so that Decode can tell the other mistakes as well.
 func Open(options ...Option) (*Tree, error) {
 	t := open(newConfig(options))
 	return t, join(t.errs)
@@ -76,8 +75,7 @@ type part struct {
 	nodes []*source.Node
 }
 
-// readAll reads the sources, files beside each other: parsing them is nearly
-// all that a load costs.
+// readAll reads the sources, files beside each other: parsing them is nearly all that a load costs.
 func readAll(c *config, sources []Source) []part {
 	parts := make([]part, len(sources))
 	var files sync.WaitGroup
@@ -101,15 +99,14 @@ func readAll(c *config, sources []Source) []part {
 	return parts
 }
 
-// Warnings is what is no mistake by the rules but looks like one: a string
-// that begins with a dot and nearly names something.
+// Warnings is what is no mistake by the rules but looks like one: a string that begins with a dot and nearly
+// names something.
 func (t *Tree) Warnings() []*Error { return slices.Clone(t.warns) }
 
-// Get gives the raw value at a dotted path, list elements by index: a bool, an
-// int64, a float64, a string, a time.Time, nil, a []any or a map[string]any. A
-// whole number beyond int64 is a uint64, and beyond that, as a number beyond
-// float64, a json.Number with every digit. A value of a variable or a flag is a
-// string, for no layout has said what it is.
+// Get gives the raw value at a dotted path, list elements by index: a bool, an int64, a float64, a string, a
+// time.Time, nil, a []any or a map[string]any. A whole number beyond int64 is a uint64, and beyond that, as a
+// number beyond float64, a json.Number with every digit. A value of a variable or a flag is a string, for no
+// layout has said what it is.
 func (t *Tree) Get(path string) (any, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -166,9 +163,8 @@ func missing(path string, before []string, segment string, n *source.Node) error
 	return e
 }
 
-// Unclaimed gives an [Errors] with every top-level key, and every prefixed
-// variable, that no layout decoded from this tree knows. Call it once all have
-// been decoded.
+// Unclaimed gives an [Errors] with every top-level key, and every prefixed variable, that no layout decoded from
+// this tree knows. Call it once all have been decoded.
 func (t *Tree) Unclaimed() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -204,8 +200,8 @@ func (t *Tree) isClaimed(key string) bool {
 	return t.claimed[key]
 }
 
-// raw is the value as Go has it without a layout. Aliases of aliases can make a
-// few lines grow without end, so it stops at a million values.
+// raw is the value as Go has it without a layout. Aliases of aliases can make a few lines grow without end, so it
+// stops at a million values.
 func raw(n *source.Node) any {
 	left := 10 * source.MaxExpanded
 	return rawWithin(n, &left)

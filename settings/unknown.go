@@ -8,8 +8,8 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// unknown tells a key that the layout does not have, with the nearest that it
-// has: in this section, or the same key in another one.
+// unknown tells a key that the layout does not have, with the nearest that it has: in this section, or the same
+// key in another one.
 func (d *decoder) unknown(c *codec, k source.Kid) {
 	if d.config.allowUnknown || k.From.Open || k.Bad || len(d.errs) > maxReported {
 		return
@@ -40,8 +40,8 @@ func (d *decoder) unknown(c *codec, k source.Kid) {
 	d.errs = report(d.errs, e)
 }
 
-// resembles reports whether a value under a key that is nearly the field's may
-// be meant for it: a section must be empty, or have one of its keys.
+// resembles reports whether a value under a key that is nearly the field's may be meant for it: a section must be
+// empty, or have one of its keys.
 func (f *field) resembles(n *source.Node) bool {
 	c := f.codec.pointee()
 	if c.kind != structCodec || len(n.Kids) == 0 && n.Kind == source.Map || n.Kind == source.Null {
@@ -60,8 +60,7 @@ func elsewhere(c *codec, key string) (found []string) {
 	return found
 }
 
-// unknownVariable tells each variable (or flag) below an unknown key by its
-// own name.
+// unknownVariable tells each variable (or flag) below an unknown key by its own name.
 func (d *decoder) unknownVariable(k source.Kid, top bool) {
 	if k.Kind == source.Map && k.More().Own == nil && len(k.Kids) > 0 {
 		d.path = append(d.path, k.Key)

@@ -9,17 +9,16 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Values is what a [Layout] read from a set of sources. It is not changed
-// afterwards.
+// Values is what a [Layout] read from a set of sources. It is not changed afterwards.
 type Values struct {
 	tree   *Tree
 	layout *Layout
 	value  reflect.Value
 }
 
-// Get gives the value at a dotted path, list elements by index, as a T. A
-// number is converted if it loses nothing, but not to a time.Duration, for it has
-// no unit; a section comes as a map[string]any. A secret comes as the Secret it is.
+// Get gives the value at a dotted path, list elements by index, as a T. A number is converted if it loses
+// nothing, but not to a time.Duration, for it has no unit; a section comes as a map[string]any. A secret comes as
+// the Secret it is.
 func Get[T any](v *Values, path string) (T, error) {
 	var zero T
 	found, err := v.at(path)
@@ -190,8 +189,7 @@ func written(v reflect.Value) string {
 	return string(appendJSON(nil, v, appendLiteral))
 }
 
-// literal is a string as a file has it: a dot before one that begins with a
-// dot keeps it from being an alias.
+// literal is a string as a file has it: a dot before one that begins with a dot keeps it from being an alias.
 func literal(s string) string {
 	if len(s) > 1 && s[0] == '.' && !isPath(s) {
 		return "." + s

@@ -8,8 +8,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// look is what is watched: for each file its directory, and the directory that
-// links lead to.
+// look is what is watched: for each file its directory, and the directory that links lead to.
 type look struct {
 	fs    *fsnotify.Watcher
 	dirs  map[string]bool
@@ -35,8 +34,8 @@ func (l *look) at(files []string) {
 	l.watch()
 }
 
-// watch watches the directories of the files that were seen. One that cannot
-// be watched, for it does not exist yet, is tried again the next time.
+// watch watches the directories of the files that were seen. One that cannot be watched, for it does not exist
+// yet, is tried again the next time.
 func (l *look) watch() {
 	dirs := map[string]bool{}
 	for name, p := range l.files {
@@ -113,8 +112,8 @@ func absolute(file string) string {
 	return file
 }
 
-// endsLine reports whether the last byte of a file is a line break. It is true
-// of a file that cannot be read: loading it is an error.
+// endsLine reports whether the last byte of a file is a line break. It is true of a file that cannot be read:
+// loading it is an error.
 func endsLine(path string, size int64) bool {
 	f, err := os.Open(path)
 	if err != nil {

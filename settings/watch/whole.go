@@ -40,8 +40,8 @@ const (
 	gone                      // it gives nothing any more: never in force
 )
 
-// judge compares what the files hold with what they held when the values in
-// force were read. The second result says what is lost, if anything is.
+// judge compares what the files hold with what they held when the values in force were read. The second result
+// says what is lost, if anything is.
 func judge(held, seen contents) (wholeness, *Lost) {
 	for _, file := range slices.Sorted(maps.Keys(held.keys)) {
 		if len(held.keys[file]) > 0 && len(seen.keys[file]) == 0 {
@@ -81,9 +81,8 @@ func judge(held, seen contents) (wholeness, *Lost) {
 	return whole, nil
 }
 
-// Lost is the error of an update that leaves the values as they were, for a file
-// no longer gives what it gave when they were read: it is missing or empty, or is
-// being written.
+// Lost is the error of an update that leaves the values as they were, for a file no longer gives what it gave
+// when they were read: it is missing or empty, or is being written.
 type Lost struct {
 	File    string        // absolute path
 	Missing bool          // it is not there

@@ -122,8 +122,8 @@ func (d *dotEnv) statement() (v Variable, ok bool) {
 	return v, true
 }
 
-// quoted reads a value in quotes. One that is never closed is told at its
-// opening quote, and its first line alone is given up.
+// quoted reads a value in quotes. One that is never closed is told at its opening quote, and its first line alone
+// is given up.
 func (d *dotEnv) quoted() (string, bool) {
 	q := d.text[d.i]
 	open := *d

@@ -3,8 +3,8 @@ package source
 import "strconv"
 
 // Finder finds the entries of large maps by a table, which makes a file of a hundred thousand keys take a second
-// and not an hour. It belongs to one goroutine and lives as long as one reading; meanwhile maps may grow at
-// their end.
+// and not an hour. It belongs to one goroutine and lives as long as one reading; meanwhile maps may grow at their
+// end.
 type Finder map[*Node]*table
 
 type table struct {

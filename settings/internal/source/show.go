@@ -8,9 +8,9 @@ import (
 // redaction stands for a password that is not shown, as in url.URL.Redacted.
 const redaction = "xxxxx"
 
-// Redacted returns text with xxxxx in place of the password of each URL in it.
-// It finds URLs that do not parse too: a mistake in a port must not show the
-// password before it. Text without a URL that has a user comes back as it is.
+// Redacted returns text with xxxxx in place of the password of each URL in it. It finds URLs that do not parse
+// too: a mistake in a port must not show the password before it. Text without a URL that has a user comes back as
+// it is.
 func Redacted(text string) string {
 	if !strings.Contains(text, "://") || !strings.Contains(text, "@") {
 		return text
@@ -32,8 +32,7 @@ func Redacted(text string) string {
 	}
 }
 
-// password returns the bounds of the password in what follows a "://"; they
-// are equal where there is no password.
+// password returns the bounds of the password in what follows a "://"; they are equal where there is no password.
 func password(rest string) (from, to int) {
 	if end := strings.IndexAny(rest, " \t\r\n\"'<>`"); end >= 0 {
 		rest = rest[:end]

@@ -12,8 +12,8 @@ import (
 // maxFile is how large a file of settings may be, in bytes: four times what a Kubernetes ConfigMap can hold.
 const maxFile = 4 << 20
 
-// ReadFile reads a file of fsys, or of the system if that is nil. It refuses what is no regular file, for
-// reading a pipe may wait for ever and a device may never end; it follows links.
+// ReadFile reads a file of fsys, or of the system if that is nil. It refuses what is no regular file, for reading
+// a pipe may wait for ever and a device may never end; it follows links.
 func ReadFile(fsys fs.FS, path string) ([]byte, error) {
 	var file fs.File
 	var info fs.FileInfo

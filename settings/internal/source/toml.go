@@ -11,13 +11,12 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxNesting bounds brackets within brackets, and the names of a dotted key:
-// the toml parser calls itself for each, and a Go stack that overflows cannot
-// be recovered from.
+// maxNesting bounds brackets within brackets, and the names of a dotted key: the toml parser calls itself for
+// each, and a Go stack that overflows cannot be recovered from.
 const maxNesting = 1000
 
-// TOML takes the values from the toml package and the places from a scan of its own, for the package does not give
-// them.
+// TOML takes the values from the toml package and the places from a scan of its own, for the package does not
+// give them.
 func (r *Reading) TOML(data []byte) *Node {
 	scan := scanTOML(r.From, data)
 	if scan.tooDeep {
@@ -71,8 +70,8 @@ func (r *Reading) failTOML(data []byte, err error) {
 	r.fail(Syntax, l, c, tomlProblem(pe.Message))
 }
 
-// commaBefore goes back over the comma of an inline table's entry, for an
-// entry that is left out must not leave it behind.
+// commaBefore goes back over the comma of an inline table's entry, for an entry that is left out must not leave
+// it behind.
 func commaBefore(data []byte, at int) int {
 	for i := at - 1; i >= 0; i-- {
 		switch data[i] {
@@ -86,9 +85,8 @@ func commaBefore(data []byte, at int) int {
 	return at
 }
 
-// fill gives the scanned places the parsed values. The parser's word is
-// what counts: a place without a value is dropped, a value without a place is
-// kept without one.
+// fill gives the scanned places the parsed values. The parser's word is what counts: a place without a value is
+// dropped, a value without a place is kept without one.
 func (r *Reading) fill(s *tomlScan, n *Node, value any) {
 	n.Kids = slices.DeleteFunc(n.Kids, func(k Kid) bool { return k.Node == nil })
 	switch v := value.(type) {
@@ -141,8 +139,8 @@ func (r *Reading) fillList(s *tomlScan, n *Node, length int, at func(int) any) {
 	}
 }
 
-// tomlTime writes a time as toml does; the parser marks the kinds without a
-// zone by the name of the time's location.
+// tomlTime writes a time as toml does; the parser marks the kinds without a zone by the name of the time's
+// location.
 func tomlTime(t time.Time) string {
 	switch t.Location().String() {
 	case "datetime-local":
@@ -155,8 +153,8 @@ func tomlTime(t time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// tomlProblem passes the parser's message on without what it quotes of the
-// file, which may be a secret that somebody forgot to put in quotes.
+// tomlProblem passes the parser's message on without what it quotes of the file, which may be a secret that
+// somebody forgot to put in quotes.
 func tomlProblem(msg string) string {
 	var b strings.Builder
 	for i := 0; i < len(msg); i++ {

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// tomlScan is the places of a toml file's keys and values. It follows the
-// grammar loosely: what is not toml is the parser's to tell, so a scan never
-// fails, it only loses places.
+// tomlScan is the places of a toml file's keys and values. It follows the grammar loosely: what is not toml is
+// the parser's to tell, so a scan never fails, it only loses places.
 type tomlScan struct {
 	data    []byte
 	slab    Slab
@@ -290,8 +289,8 @@ func (s *tomlScan) toLineEnd() {
 	}
 }
 
-// unquoteTOML reads a quoted key. Its escapes are those of Go but \e and
-// surrogates, which make it only lose its place.
+// unquoteTOML reads a quoted key. Its escapes are those of Go but \e and surrogates, which make it only lose its
+// place.
 func unquoteTOML(raw []byte) string {
 	if len(raw) < 2 {
 		return string(raw)

@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// MaxExpanded bounds what anchors and merge keys may grow to, so that a few
-// lines cannot ask for gigabytes ("billion laughs").
+// MaxExpanded bounds what anchors and merge keys may grow to, so that a few lines cannot ask for gigabytes
+// ("billion laughs").
 const MaxExpanded = 100_000
 
 // YAML reads one document.
@@ -153,8 +153,8 @@ func (y *yamlReader) mapping(n *yaml.Node, out *Node) {
 	}
 }
 
-// merge puts what "<<" names under the keys that stand in the map itself; of
-// several maps an earlier goes before a later, as the yaml merge type says.
+// merge puts what "<<" names under the keys that stand in the map itself; of several maps an earlier goes before
+// a later, as the yaml merge type says.
 func (y *yamlReader) merge(m *yaml.Node, out *Node) {
 	sources := []*yaml.Node{m}
 	if m.Kind == yaml.SequenceNode {
@@ -216,8 +216,7 @@ func (y *yamlReader) scalar(n *yaml.Node, out *Node) {
 	}
 }
 
-// hugeNumber reports whether a text is a number that no float64 holds, which
-// the yaml package takes for a string.
+// hugeNumber reports whether a text is a number that no float64 holds, which the yaml package takes for a string.
 func hugeNumber(text string) bool {
 	if strings.Trim(text, "0123456789+-.eE") != "" {
 		return false

@@ -7,19 +7,17 @@ import (
 	"strings"
 )
 
-// The yaml parser tells a line for some errors, often that of the section
-// around them, and never a column. The place is found by asking it again for
-// shorter and shorter beginnings of the file: where the complaint first comes
-// up is where the mistake is. It is done only for a file that is wrong.
+// The yaml parser tells a line for some errors, often that of the section around them, and never a column. The
+// place is found by asking it again for shorter and shorter beginnings of the file: where the complaint first
+// comes up is where the mistake is. It is done only for a file that is wrong.
 
 var (
 	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 	quotedName = regexp.MustCompile(`'[^']*' (referenced|value)`)
 )
 
-// maxPlaced bounds the bytes that are parsed again to find the place of one
-// mistake, to some tenths of a second. Past it, and so in a large file, the
-// parser's own line has to do.
+// maxPlaced bounds the bytes that are parsed again to find the place of one mistake, to some tenths of a second.
+// Past it, and so in a large file, the parser's own line has to do.
 const maxPlaced = 1 << 20
 
 func (r *Reading) failYAML(data []byte, err error) {
@@ -77,8 +75,8 @@ func (p *yamlPlacer) place() (int, string) {
 	return at, yamlProblem(p.msg, p.text[at])
 }
 
-// first is the length of the shortest beginning that has the complaint, and
-// from which on all have it; -1 if even the whole has it only because it ends.
+// first is the length of the shortest beginning that has the complaint, and from which on all have it; -1 if even
+// the whole has it only because it ends.
 func (p *yamlPlacer) first() int {
 	if !p.complains(len(p.text)) {
 		return -1
@@ -106,9 +104,8 @@ func (p *yamlPlacer) first() int {
 	return chars[p.search(chars)]
 }
 
-// search gives the index of the first length from which on all complain. The
-// last is known to. It goes one by one where that is cheap, for a cut may make
-// complaints of its own.
+// search gives the index of the first length from which on all complain. The last is known to. It goes one by one
+// where that is cheap, for a cut may make complaints of its own.
 func (p *yamlPlacer) search(lengths []int) int {
 	if len(lengths)*len(p.text) > 1<<17 {
 		return min(sort.Search(len(lengths), func(i int) bool { return p.complains(lengths[i]) }), len(lengths)-1)
@@ -120,8 +117,8 @@ func (p *yamlPlacer) search(lengths []int) int {
 	return i
 }
 
-// complains tells whether the beginning of that length, with its brackets
-// closed, has the same complaint as the whole.
+// complains tells whether the beginning of that length, with its brackets closed, has the same complaint as the
+// whole.
 func (p *yamlPlacer) complains(length int) bool {
 	head := p.text[:length]
 	if p.left -= length + 64; p.left < 0 {
@@ -206,8 +203,7 @@ func scanYAML(text string) *yamlScan {
 	return s
 }
 
-// skipBlock passes the lines of a block scalar (|, >) that the line ending at
-// i opens.
+// skipBlock passes the lines of a block scalar (|, >) that the line ending at i opens.
 func skipBlock(text string, i int) int {
 	begin := strings.LastIndexByte(text[:i], '\n') + 1
 	line := strings.TrimRight(text[begin:i], "\r")
