@@ -56,7 +56,7 @@ func (a *aliases) expand(n *source.Node) {
 	a.state[n] = walked
 }
 
-// follow gives what an alias names, or n itself if it is none.
+// follow returns what an alias names, or n itself if it is no alias.
 func (a *aliases) follow(n *source.Node) *source.Node {
 	if !isAlias(n) {
 		return n

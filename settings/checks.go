@@ -10,8 +10,8 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// rules checks a value that fits its type; n is nil for a default, which is told at the section that should have
-// given a better one.
+// rules checks a value that fits its type; n is nil for a default: its mistake stands at the section
+// that should have given a better one.
 func (d *decoder) rules(f *field, n *source.Node, at Position, v reflect.Value) {
 	if v = pointee(v); !v.IsValid() {
 		return
@@ -116,8 +116,7 @@ func isUnset(v reflect.Value) bool {
 	return v.IsZero() || (v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.Len() == 0
 }
 
-// required tells where a missing value can be put: the section that should have it, or the file, and the
-// variable.
+// required reports a missing value, at the section that should have it or at the file, and names the variable.
 func (d *decoder) required(f *field, section Position) {
 	path := joinPath(d.path)
 	problem := "is required (" + f.codec.expect + ") and nothing gives it"
@@ -168,7 +167,7 @@ func (d *decoder) checked(err error) {
 	_ = d.fail(e)
 }
 
-// joined are the errors of an errors.Join; nil for another error, such as one that says more of them.
+// joined are the errors of an errors.Join; nil for any other error, also one that adds text.
 func joined(err error) []error {
 	several, ok := err.(interface{ Unwrap() []error })
 	if !ok {

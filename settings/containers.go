@@ -93,7 +93,7 @@ func inOrder(kids []source.Kid) ([]source.Kid, bool) {
 	return out, true
 }
 
-// mapping reads a map whose keys are data; a variable's text is k=v,k2=v2 or JSON.
+// mapping reads a map with keys that are data; a variable's text is k=v,k2=v2 or JSON.
 func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, hide bool) bool {
 	if n.Kind == source.Null {
 		v.SetZero()

@@ -23,9 +23,9 @@ func Load[T any](defaults T, options ...Option) (T, error) {
 	return out, nil
 }
 
-// Decode is Load over sources that are open already. Of the options those about unknown keys, merging and checks
-// are looked at; what Open was given holds where Decode is given nothing. Mistakes of the sources, which Open has
-// told, are not told again, but no T is given while there are any.
+// Decode is Load over sources that are open already. It uses the options about unknown keys, merging and checks;
+// where it has none, those of Open hold. It does not repeat the mistakes of the sources, which Open has returned,
+// but it returns no T while there are any.
 func Decode[T any](tree *Tree, defaults T, options ...Option) (T, error) {
 	out, errs := decodeTree(tree, tree.config.with(options), defaults)
 	if len(errs) == 0 {
@@ -170,7 +170,7 @@ func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hid
 	return true
 }
 
-// tooMuch tells once that aliases of aliases make the settings grow.
+// tooMuch reports, once, that aliases of aliases make the settings grow.
 func (d *decoder) tooMuch(n *source.Node) {
 	if !d.stopped {
 		d.stopped = true
@@ -228,7 +228,7 @@ func (d *decoder) structure(c *codec, n *source.Node, at Position, v reflect.Val
 		for i := range n.Kids {
 			k := &n.Kids[i]
 			if i, ok := c.byKey[k.Key]; ok {
-				if given[i] != nil { // doubled, which is told; both are judged
+				if given[i] != nil { // doubled, which is reported already; both are judged
 					scratch := reflect.New(c.fields[i].codec.typ).Elem()
 					scratch.Set(v.FieldByIndex(c.fields[i].index))
 					d.entry(&c.fields[i], given[i], at, scratch)

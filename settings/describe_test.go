@@ -201,8 +201,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// A default that looks like an alias is written so that it is none.
-func TestWhatLooksLikeAnAliasInAnExampleIsNone(t *testing.T) {
+// A default that looks like an alias is written as a literal.
+func TestExampleWritesADottedDefaultAsALiteral(t *testing.T) {
 	layout, err := settings.NewLayout(settings.Item{Name: "a", Default: ".."}, settings.Item{Name: "b", Default: ".a"},
 		settings.Item{Name: "c", Default: []string{".a", "."}}, settings.Item{Name: "d", Default: map[string]string{".a": ".b"}},
 		settings.Item{Name: "e", Default: []string{"../x", "./x", "..x"}})

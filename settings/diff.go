@@ -16,7 +16,7 @@ type Change struct {
 
 // Diff lists what differs between two values of one layout, in its order. Maps and lists of sections are compared
 // entry by entry. A field behind a live section is live too. T must be a struct that can be loaded; for another
-// Diff gives nothing.
+// Diff returns nothing.
 func Diff[T any](old, new T) []Change {
 	c, err := codecOf(reflect.TypeFor[T]())
 	if err != nil || c.kind != structCodec {

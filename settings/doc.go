@@ -33,7 +33,7 @@
 //
 //	File, OptionalFile, FileFS, Bytes    .yaml .yml .toml .json
 //	OptionalYAML                         chassis.yaml or chassis.yml
-//	Profiles, ProfilesFromEnv            chassis.prod.yaml beside chassis.yaml
+//	Profiles, ProfilesFromEnv            chassis.prod.yaml next to chassis.yaml
 //	DotEnv, Env, Environ                 PREFIX_TASKS__WORKERS, and PREFIX_TOKEN_FILE
 //	Flags, Set                           --tasks.workers=4
 //
@@ -71,9 +71,9 @@
 //
 // # Aliases
 //
-// A string value that begins with a dot, such as .pool or .recipients.0, is an alias of the value at that path, a
+// A string value that begins with a dot, like .pool or .recipients.0, is an alias of the value at that path, a
 // whole section included. Chains are followed, a cycle is an error, ..x is the literal .x. The paths ./data, ..
-// and ../data are no aliases, and a string that names nothing, such as .gitignore, stays itself; one that nearly
+// and ../data are no aliases, and a string that names nothing, like .gitignore, stays itself; one that nearly
 // names something is among [Tree.Warnings]. Aliases see what the sources give, not defaults.
 //
 // # Ownership

@@ -72,7 +72,7 @@ func prefixed(name, prefix string) bool {
 }
 
 // variables makes the tree of a set of variables. What cannot be a variable of any setting is kept under its own
-// name, to be told as unknown by the layout, which can say what is near.
+// name: the layout reports it as unknown, for it knows the near ones.
 func variables(o *opening, from *source.Origin, prefix string, vars []source.Variable) *source.Node {
 	slab := source.NewSlab(from, len(vars)+8)
 	root := slab.New()
@@ -120,8 +120,8 @@ func variables(o *opening, from *source.Origin, prefix string, vars []source.Var
 // strayKey marks a variable that has the prefix and is the variable of no path. No file's key can begin so.
 const strayKey = "\x00"
 
-// failBothWays is told when a section is given whole by one variable and in part by another: which would win,
-// nobody can tell by looking.
+// failBothWays reports a section that one variable gives whole and another in part: a reader could not see which
+// one wins.
 func (o *opening) failBothWays(old, leaf *source.Node, v source.Variable) {
 	pos := positionOf(leaf)
 	if v.Line > 0 {

@@ -32,7 +32,7 @@ type Given struct {
 	Source Position `json:"source"` // [Position.String] of the zero one is "default"
 }
 
-// Explain loads the sources and tells for each setting its value, where it came from and what it shadowed, the
+// Explain loads the sources and returns for each setting its value, where it came from and what it shadowed, the
 // strongest first. With an error the entries are those of the values that are right.
 func (l *Layout) Explain(options ...Option) ([]Entry, error) {
 	t := open(newConfig(options))

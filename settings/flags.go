@@ -8,7 +8,7 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Set is settings given as "dotted.path=value", such as the arguments of a program's --set; origin, here "--set",
+// Set is settings given as "dotted.path=value", like the arguments of a program's --set; origin, here "--set",
 // names them in messages. They go over everything else.
 func Set(origin string, assignments []string) Source {
 	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {

@@ -8,7 +8,7 @@ import (
 
 // Given lists for each file of sections and each .env file, by its path as the source has it, the dotted paths of
 // the values that it gives, list elements by index. A value that a stronger source shadows is among them; a file
-// that gives nothing is not. It is what a watcher compares to see that a file is not whole.
+// that returns nothing is not. It is what a watcher compares to see that a file is not whole.
 func (t *Tree) Given() map[string][]string {
 	g := inventory{out: map[string][]string{}, left: 10 * source.MaxExpanded}
 	g.walk(t.root, nil)

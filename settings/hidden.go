@@ -12,7 +12,7 @@ type marked struct {
 	n *source.Node
 }
 
-// markSecrets notes the values that secret fields read, before anything is told about them.
+// markSecrets notes the values that secret fields read, before any message about them.
 func (d *decoder) markSecrets(c *codec, n *source.Node, depth int) {
 	if n == nil || !c.hasSecret || depth > 64 {
 		return
@@ -61,7 +61,7 @@ func (d *decoder) hidden(n *source.Node) bool {
 	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.More().Via])
 }
 
-// holdsHidden tells whether a value that is shown whole, such as a list, has what is hidden within it, by an
+// holdsHidden reports whether a value that is shown whole, like a list, has what is hidden within it, by an
 // alias of it or of a section around it.
 func (d *decoder) holdsHidden(n *source.Node) bool {
 	left := 10 * source.MaxExpanded
@@ -70,7 +70,7 @@ func (d *decoder) holdsHidden(n *source.Node) bool {
 
 func (d *decoder) holds(n *source.Node, left *int) bool {
 	if *left--; *left < 0 {
-		return true // it cannot be told
+		return true // unknown
 	}
 	return d.hidden(n) || slices.ContainsFunc(n.Kids, func(k source.Kid) bool { return d.holds(k.Node, left) })
 }

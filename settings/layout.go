@@ -43,7 +43,7 @@ func LayoutOf(defaults any) (*Layout, error) {
 
 // Item is one setting of a layout that has no struct.
 type Item struct {
-	Name    string       // dotted path, such as "tasks.workers"; a name with a dot in it stands in double quotes
+	Name    string       // dotted path, like "tasks.workers"; a name with a dot in it stands in double quotes
 	Default any          // what it is if no source gives it; nil makes the item required
 	Type    reflect.Type // of the value; nil is the default's type, and any if there is no default
 	Rules   string       // see [Rules]
@@ -159,7 +159,7 @@ func (n *itemNode) install(c *codec, v reflect.Value) (errs []*Error) {
 			at.Set(given)
 			continue
 		}
-		// A default of another type, such as "90s" for a duration, is read as a source's.
+		// A default of another type, like "90s" for a duration, is read as a value of a source.
 		text := &source.Node{Kind: source.Text, Text: showValue(given), From: &source.Origin{}}
 		d := &decoder{tree: &Tree{root: text}, config: &config{}, plan: f.codec, path: []string{k.item.Name}}
 		if !d.value(f.codec, f, text, at, f.secret) {
@@ -202,7 +202,7 @@ func (l *Layout) decode(t *Tree, c *config) (*Values, []*Error) {
 	return &Values{tree: t, layout: l, value: v}, d.errs
 }
 
-// Check tells every mistake of the sources, and nothing else.
+// Check returns every mistake of the sources, and nothing else.
 func (l *Layout) Check(options ...Option) error {
 	_, err := l.Load(options...)
 	return err
@@ -261,7 +261,7 @@ func eachLeaf(c *codec, v reflect.Value, path []string, off bool, do func(leaf))
 	}
 }
 
-// down gives the section that a field is or points to.
+// down returns the section that a field is or points to.
 func down(f *field, v reflect.Value) (*codec, reflect.Value, bool) {
 	c, optional := f.codec, false
 	for c.kind == pointerCodec && (c.elem.kind == structCodec || c.elem.kind == pointerCodec) {

@@ -65,7 +65,7 @@ func mountedPath(n *source.Node) string {
 	return filepath.Join(filepath.Dir(n.From.File), n.Text)
 }
 
-// likelyPath tells whether a file could be there: its directory is.
+// likelyPath reports whether a file could be there: its directory is.
 func likelyPath(path string) bool {
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)

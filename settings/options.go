@@ -59,7 +59,7 @@ func AllowUnknown() Option { return optionFunc(func(c *config) { c.allowUnknown 
 // Shared says that the sources are shared with other layouts: a top-level key that this layout does not know is
 // left to them. One that is a likely misspelling of a key of this layout (taks for tasks), and holds what that
 // section does, is still an error, unless it is among foreign, the top-level keys that are known to be others',
-// or another layout has decoded it from the same [Tree]. [Tree.Unclaimed] tells what nobody asked for.
+// or another layout has decoded it from the same [Tree]. [Tree.Unclaimed] returns what no layout asked for.
 func Shared(foreign ...string) Option {
 	return optionFunc(func(c *config) {
 		c.shared = true
@@ -81,7 +81,7 @@ const (
 func MergeLists(how Merge) Option { return optionFunc(func(c *config) { c.lists = how }) }
 
 // MergeMaps chooses how maps are joined: Deep (the default) or Replace, where a stronger source's map hides the
-// whole of a weaker one's and of the defaults'. It is about maps (map[string]T), whose keys are data; a struct's
+// whole of a weaker one's and of the defaults'. It is about maps (map[string]T), where keys are data; a struct's
 // sections are always joined key by key. A field's merge tag ("deep", "replace") goes before it.
 func MergeMaps(how Merge) Option { return optionFunc(func(c *config) { c.maps = how }) }
 

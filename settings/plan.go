@@ -77,7 +77,7 @@ var (
 	codecLock sync.Mutex
 )
 
-// codecOf gives the plan of a type. Its err tells every mistake in its tags.
+// codecOf returns the plan of a type. Its err holds every mistake in its tags.
 func codecOf(t reflect.Type) (*codec, error) {
 	if c, ok := codecs.Load(t); ok {
 		return c.(*codec), c.(*codec).err
@@ -150,18 +150,18 @@ func (b *planner) make(p planned) *codec {
 	return c
 }
 
-// isSecret tells a Secret from a struct that embeds one and so has its methods.
+// isSecret reports whether t is a Secret, and not a struct that embeds one and so has its methods.
 func isSecret(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.Implements(secretIface) && t.PkgPath() == ownPath && strings.HasPrefix(t.Name(), "Secret[")
 }
 
-// scalarOf returns what a type whose values are single texts expects, and its scalarFunc, or nil for another type.
+// scalarOf returns, for a type with single texts as values, what it expects and its scalarFunc; else nil.
 func scalarOf(t reflect.Type) (expect string, set scalarFunc) {
 	switch {
 	case t == durationType:
-		return "a duration such as 90s or 1m30s", setDuration
+		return "a duration like 90s or 1m30s", setDuration
 	case t == timeType:
-		return "a time such as 2006-01-02T15:04:05Z", setTime
+		return "a time like 2006-01-02T15:04:05Z", setTime
 	case t == urlType:
 		return "a URL", setURL
 	case reflect.PointerTo(t).Implements(textType):
@@ -189,7 +189,7 @@ var textExpects = map[string]string{
 	"netip.Addr":     "an IP address",
 	"net.IP":         "an IP address",
 	"netip.AddrPort": "an address and port",
-	"netip.Prefix":   "an IP network such as 10.0.0.0/8",
+	"netip.Prefix":   "an IP network like 10.0.0.0/8",
 }
 
 // fields adds a struct's fields, those of embedded structs in their place.

@@ -8,7 +8,7 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// RequireEnv gives one variable of the process' environment as a T, or the default if the variable is not set, or
+// RequireEnv returns one variable of the process' environment as a T, or the default if the variable is not set, or
 // an error if there is no default (nil):
 //
 //	port, err := settings.RequireEnv("PORT", new(8080), "port")

@@ -32,7 +32,7 @@ import (
 //	hostport     a string host:port, the host may be left out
 //	port         a number from 1 to 65535
 //	file dir     a string that names an existing file or directory
-//	unique       a list no element of which stands in it twice
+//	unique       a list without equal elements
 //	zero         the zero value passes whatever the other rules say: "not set"
 //	optional     a zero value that no source gives passes whatever the other rules
 //	             say; one that a source gives is judged like any other
@@ -137,7 +137,7 @@ func newRule(name, arg string, t reflect.Type) (rule, error) {
 			r.holds = isUnique
 		}
 	case "url":
-		r.must = "must be an absolute URL with a host, such as https://example.org"
+		r.must = "must be an absolute URL with a host, like https://example.org"
 		if t == urlType || t.Kind() == reflect.String {
 			r.holds = isURL
 		}
@@ -273,7 +273,7 @@ func isURL(v reflect.Value) bool {
 	return u.Scheme != "" && u.Host != ""
 }
 
-// hostPortPattern takes a name or an IPv4 address, or an IPv6 address in brackets, either of which may be left
+// hostPortPattern takes a name or an IPv4 address, or an IPv6 address in brackets, each may be left
 // out, and a port up to 65535.
 const hostPortPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:\[\]/\s]*):(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$`
 

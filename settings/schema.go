@@ -95,7 +95,7 @@ func (s *schemer) section(c *codec, def reflect.Value, nullable bool) object {
 	return out
 }
 
-// missingLoads tells whether a field can be left out: whether its default keeps its own rules.
+// missingLoads reports whether a field can be left out: whether its default keeps its own rules.
 func missingLoads(f *field, v reflect.Value) bool {
 	if f.codec.kind == structCodec {
 		for i := range f.codec.fields {
@@ -110,7 +110,7 @@ func missingLoads(f *field, v reflect.Value) bool {
 	return keepsRules(f, v)
 }
 
-// keepsRules asks the rules of a value without telling anybody.
+// keepsRules reports whether a default keeps the rules of its field.
 func keepsRules(f *field, v reflect.Value) bool {
 	d := &decoder{tree: &Tree{root: &source.Node{Kind: source.Map}}, config: &config{}}
 	saved := *f
@@ -169,7 +169,7 @@ func (s *schemer) value(c *codec, f *field, def reflect.Value) object {
 	return s.scalar(c, f)
 }
 
-// define gives a name to a struct that holds itself.
+// define returns a name to a struct that holds itself.
 func (s *schemer) define(c *codec) string {
 	if name, ok := s.defs[c.typ]; ok {
 		return name

@@ -42,7 +42,7 @@ type Source struct {
 	environ []string               // what Environ reads instead of the process' environment
 }
 
-// parses tells whether reading the source is parsing files.
+// parses reports whether reading the source is parsing files.
 func (s Source) parses() bool { return s.rank == source.File || s.rank == source.Profile }
 
 func (s Source) apply(c *config) {
@@ -63,7 +63,7 @@ type opening struct {
 
 func (o *opening) fail(e *Error) { o.errs = report(o.errs, e) }
 
-// take adds what a text has given besides its tree.
+// take adds what a text has given in addition to its tree.
 func (o *opening) take(r *source.Reading) {
 	o.dotted = o.dotted || r.Dotted
 	for _, m := range r.Mistakes {
@@ -121,7 +121,7 @@ func FormatOf(path string) (Format, error) {
 	return 0, errors.New("the extension is that of no format: use .yaml, .yml, .toml or .json")
 }
 
-// File reads a yaml, toml or json file, told apart by its extension. That it is missing is an error.
+// File reads a yaml, toml or json file; the extension says which. A missing file is an error.
 func File(path string) Source { return fileSource(nil, path, false) }
 
 // OptionalFile is File for a file that may be missing.
@@ -171,7 +171,7 @@ func otherYAML(path string) string {
 	return strings.TrimSuffix(path, ext) + other
 }
 
-// FileFS is File for a file of fsys, such as an embedded one.
+// FileFS is File for a file of fsys, like an embedded one.
 func FileFS(fsys fs.FS, path string) Source { return fileSource(fsys, path, false) }
 
 // Bytes is a file's content that is at hand; name stands for it in messages.
@@ -255,7 +255,7 @@ func parseFile(o *opening, name string, format Format, data []byte) *source.Node
 	r := &source.Reading{From: &source.Origin{File: name, Rank: o.rank}}
 	parse, ok := map[Format]func([]byte) *source.Node{YAML: r.YAML, TOML: r.TOML, JSON: r.JSON}[format]
 	if !ok {
-		o.fail(&Error{Kind: KindSource, Pos: Position{File: name}, Problem: "no such format: " + format.String()})
+		o.fail(&Error{Kind: KindSource, Pos: Position{File: name}, Problem: "unknown format: " + format.String()})
 		return nil
 	}
 	root := r.Sections(format.String(), data, parse)
@@ -263,8 +263,8 @@ func parseFile(o *opening, name string, format Format, data []byte) *source.Node
 	return root
 }
 
-// Profiles reads, for each File, OptionalFile and OptionalYAML, the files of the profiles beside it:
-// chassis.prod.yaml beside chassis.yaml for Profiles("prod"), over the plain file, a later profile over an
+// Profiles reads, for each File, OptionalFile and OptionalYAML, the files of the profiles next to it:
+// chassis.prod.yaml next to chassis.yaml for Profiles("prod"), over the plain file, a later profile over an
 // earlier one. Empty names are left out. A profile that no file has is an error.
 func Profiles(names ...string) Source {
 	return profileSource(Position{Name: "profile"}, func(*config) []string { return names })

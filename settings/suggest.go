@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// nearest gives the known name that unknown is most likely a misspelling of, or "" if none is near: a case or
+// nearest returns the known name that unknown is most likely a misspelling of, or "" if none is near: a case or
 // separator written another way counts nothing, then the fewest edits win, then the longest common beginning.
 func nearest(unknown string, known []string) string {
 	best, bestScore := "", 1<<30

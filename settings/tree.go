@@ -29,7 +29,7 @@ type Tree struct {
 }
 
 // Open reads, merges and resolves the sources. Where some could not be read the error is an [Errors], and the
-// tree holds what could, so that Decode can tell the other mistakes as well.
+// tree holds what could, and Decode finds the other mistakes as well.
 func Open(options ...Option) (*Tree, error) {
 	t := open(newConfig(options))
 	return t, join(t.errs)
@@ -75,7 +75,7 @@ type part struct {
 	nodes []*source.Node
 }
 
-// readAll reads the sources, files beside each other: parsing them is nearly all that a load costs.
+// readAll reads the sources, files at the same time: parsing them is nearly all that a load costs.
 func readAll(c *config, sources []Source) []part {
 	parts := make([]part, len(sources))
 	var files sync.WaitGroup
@@ -103,7 +103,7 @@ func readAll(c *config, sources []Source) []part {
 // names something.
 func (t *Tree) Warnings() []*Error { return slices.Clone(t.warns) }
 
-// Get gives the raw value at a dotted path, list elements by index: a bool, an int64, a float64, a string, a
+// Get returns the raw value at a dotted path, list elements by index: a bool, an int64, a float64, a string, a
 // time.Time, nil, a []any or a map[string]any. A whole number beyond int64 is a uint64, and beyond that, as a
 // number beyond float64, a json.Number with every digit. A value of a variable or a flag is a string, for no
 // layout has said what it is.
@@ -115,7 +115,7 @@ func (t *Tree) Get(path string) (any, error) {
 	return raw(n), nil
 }
 
-// Position tells where the value at a path was given.
+// Position returns where the value at a path was given.
 func (t *Tree) Position(path string) (Position, error) {
 	n, err := t.find(path)
 	if err != nil {
@@ -163,7 +163,7 @@ func missing(path string, before []string, segment string, n *source.Node) error
 	return e
 }
 
-// Unclaimed gives an [Errors] with every top-level key, and every prefixed variable, that no layout decoded from
+// Unclaimed returns an [Errors] with every top-level key, and every prefixed variable, that no layout decoded from
 // this tree knows. Call it once all have been decoded.
 func (t *Tree) Unclaimed() error {
 	t.mu.Lock()

@@ -8,7 +8,7 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// unknown tells a key that the layout does not have, with the nearest that it has: in this section, or the same
+// unknown reports a key that the layout does not have, with the nearest that it has: in this section, or the same
 // key in another one.
 func (d *decoder) unknown(c *codec, k source.Kid) {
 	if d.config.allowUnknown || k.From.Open || k.Bad || len(d.errs) > maxReported {
@@ -25,7 +25,7 @@ func (d *decoder) unknown(c *codec, k source.Kid) {
 			return
 		}
 	}
-	e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: joinPath(append(slices.Clone(d.path), k.Key)), Problem: "no such key"}
+	e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: joinPath(append(slices.Clone(d.path), k.Key)), Problem: "unknown key"}
 	if !top {
 		e.Problem += " in " + joinPath(d.path)
 	}
@@ -60,7 +60,7 @@ func elsewhere(c *codec, key string) (found []string) {
 	return found
 }
 
-// unknownVariable tells each variable (or flag) below an unknown key by its own name.
+// unknownVariable reports each variable (or flag) below an unknown key by its own name.
 func (d *decoder) unknownVariable(k source.Kid, top bool) {
 	if k.Kind == source.Map && k.More().Own == nil && len(k.Kids) > 0 {
 		d.path = append(d.path, k.Key)
@@ -82,7 +82,7 @@ func (d *decoder) unknownVariable(k source.Kid, top bool) {
 	if strings.HasPrefix(k.Key, strayKey) {
 		path = ""
 	}
-	e := &Error{Kind: KindUnknown, Pos: pos, Path: path, Problem: "no such setting"}
+	e := &Error{Kind: KindUnknown, Pos: pos, Path: path, Problem: "unknown setting"}
 	if k.From.Rank == source.Flag {
 		if d.vars == nil {
 			d.vars = leafPaths(d.plan, joinPath)

@@ -16,7 +16,7 @@ type Values struct {
 	value  reflect.Value
 }
 
-// Get gives the value at a dotted path, list elements by index, as a T. A number is converted if it loses
+// Get returns the value at a dotted path, list elements by index, as a T. A number is converted if it loses
 // nothing, but not to a time.Duration, for it has no unit; a section comes as a map[string]any. A secret comes as
 // the Secret it is.
 func Get[T any](v *Values, path string) (T, error) {
@@ -164,7 +164,7 @@ func convertNumber(from, to reflect.Value) bool {
 	return true
 }
 
-// sectionMap is a section of a layout of items, whose struct nobody can name.
+// sectionMap is a section of a layout of items, which has a struct without a name.
 func sectionMap(v reflect.Value) map[string]any {
 	out := make(map[string]any, v.NumField())
 	for i := range v.NumField() {

@@ -37,7 +37,7 @@ type Update[T any] struct {
 	Err     error             `json:"-"`                 // why the old value stays: the sources' mistakes, or a [*Lost]
 }
 
-// NeedsRestart lists the changes whose settings are not live.
+// NeedsRestart lists the changes of settings that are not live.
 func (u Update[T]) NeedsRestart() []settings.Change {
 	return slices.DeleteFunc(slices.Clone(u.Changes), func(c settings.Change) bool { return c.Live })
 }
@@ -130,14 +130,14 @@ func (w *Watcher[T]) load() (value T, tree *settings.Tree, err error) {
 	return value, tree, err
 }
 
-// Current gives the value that was loaded last. It must not be written.
+// Current returns the value that was loaded last. It must not be written.
 func (w *Watcher[T]) Current() *T { return w.current.Load() }
 
-// Tree gives the sources that the current value was read from, for [settings.Layout.ExplainTree]. It is a later
+// Tree returns the sources that the current value was read from, for [settings.Layout.ExplainTree]. It is a later
 // one where they have changed and the value has not.
 func (w *Watcher[T]) Tree() *settings.Tree { return w.tree.Load() }
 
-// Stats gives the counts so far.
+// Stats returns the counts so far.
 func (w *Watcher[T]) Stats() Stats { return *w.stats.Load() }
 
 // Wait returns once the watcher has ended, which it does with its ctx.

@@ -13,12 +13,12 @@ import (
 
 // contents is what the files hold at one time.
 type contents struct {
-	files map[string]print           // by absolute path
+	files map[string]fingerprint     // by absolute path
 	keys  map[string]map[string]bool // by absolute path: what a file gives
 }
 
-// newContents takes the keys from tree and the rest from the files' prints.
-func newContents(files map[string]print, tree *settings.Tree) contents {
+// newContents takes the keys from tree and the rest from the files' fingerprints.
+func newContents(files map[string]fingerprint, tree *settings.Tree) contents {
 	c := contents{files: files, keys: map[string]map[string]bool{}}
 	for name, keys := range tree.Given() {
 		set := make(map[string]bool, len(keys))

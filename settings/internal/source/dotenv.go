@@ -67,7 +67,7 @@ func (d *dotEnv) endLine() {
 	}
 }
 
-// statement reads one line; a line with a mistake is told and passed.
+// statement reads one line; a line with a mistake is reported and passed.
 func (d *dotEnv) statement() (v Variable, ok bool) {
 	d.blanks()
 	if d.i >= len(d.text) || d.text[d.i] == '#' || d.text[d.i] == '\n' {
@@ -122,7 +122,7 @@ func (d *dotEnv) statement() (v Variable, ok bool) {
 	return v, true
 }
 
-// quoted reads a value in quotes. One that is never closed is told at its opening quote, and its first line alone
+// quoted reads a value in quotes. One that is never closed is reported at its opening quote, and its first line alone
 // is given up.
 func (d *dotEnv) quoted() (string, bool) {
 	q := d.text[d.i]

@@ -55,7 +55,7 @@ func (f *Finder) Get(n *Node, key string) *Node {
 	return nil
 }
 
-// At follows one segment of a path: a key, or an index into a list. It returns nil if there is no such value.
+// At follows one segment of a path: a key, or an index into a list. It returns nil if nothing is there.
 func (f *Finder) At(n *Node, segment string) *Node {
 	if n == nil || n.Kind != List {
 		return f.Get(n, segment)

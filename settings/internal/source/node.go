@@ -103,7 +103,7 @@ func (n *Node) Get(key string) *Node {
 	return find.Get(n, key)
 }
 
-// At follows one segment of a path: a key, or an index into a list. It returns nil if there is no such value.
+// At follows one segment of a path: a key, or an index into a list. It returns nil if nothing is there.
 func (n *Node) At(segment string) *Node {
 	var find Finder
 	return find.At(n, segment)
@@ -162,7 +162,7 @@ type Slab struct {
 	from *Origin
 }
 
-// NewSlab returns a slab whose first block has n nodes.
+// NewSlab returns a slab with n nodes in its first block.
 func NewSlab(from *Origin, n int) Slab { return Slab{from: from, free: make([]Node, n)} }
 
 // newSlab guesses the number of a file's values: one a line, or one in twenty bytes if the lines are long.

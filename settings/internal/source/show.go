@@ -55,7 +55,7 @@ func password(rest string) (from, to int) {
 	return colon + 1, at
 }
 
-// Clip keeps a message readable when somebody put a file's content in a setting.
+// Clip keeps a message readable when a setting holds the content of a file.
 func Clip(s string) string {
 	const most = 60
 	if len(s) <= most {

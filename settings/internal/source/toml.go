@@ -85,7 +85,7 @@ func commaBefore(data []byte, at int) int {
 	return at
 }
 
-// fill gives the scanned places the parsed values. The parser's word is what counts: a place without a value is
+// fill returns the scanned places the parsed values. The parser's word is what counts: a place without a value is
 // dropped, a value without a place is kept without one.
 func (r *Reading) fill(s *tomlScan, n *Node, value any) {
 	n.Kids = slices.DeleteFunc(n.Kids, func(k Kid) bool { return k.Node == nil })
@@ -153,8 +153,7 @@ func tomlTime(t time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// tomlProblem passes the parser's message on without what it quotes of the file, which may be a secret that
-// somebody forgot to put in quotes.
+// tomlProblem returns the parser's message without what it quotes of the file: that may be a secret without quotes.
 func tomlProblem(msg string) string {
 	var b strings.Builder
 	for i := 0; i < len(msg); i++ {

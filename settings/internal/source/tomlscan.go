@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// tomlScan is the places of a toml file's keys and values. It follows the grammar loosely: what is not toml is
-// the parser's to tell, so a scan never fails, it only loses places.
+// tomlScan is the places of a toml file's keys and values. It follows the grammar loosely: the parser reports what
+// is not toml, and a scan never fails, it only loses places.
 type tomlScan struct {
 	data    []byte
 	slab    Slab
@@ -19,7 +19,7 @@ type tomlScan struct {
 	depth   int
 	tooDeep bool
 	headers map[*Node]Kid // tables that a header [a.b] has opened
-	cut     *tomlDouble   // the doubled table whose body is being passed
+	cut     *tomlDouble   // the doubled table with the body that is being passed
 }
 
 // tomlDouble is a statement that gives a key again: [start, end) of the file.

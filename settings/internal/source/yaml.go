@@ -47,7 +47,7 @@ func (r *Reading) secondDocument(data []byte) {
 	}
 }
 
-// yamlMessage gives the parser's complaint about data, or "".
+// yamlMessage returns the parser's complaint about data, or "".
 func yamlMessage(data []byte) (msg string) {
 	defer func() {
 		if recover() != nil {

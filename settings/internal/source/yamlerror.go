@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// The yaml parser tells a line for some errors, often that of the section around them, and never a column. The
-// place is found by asking it again for shorter and shorter beginnings of the file: where the complaint first
-// comes up is where the mistake is. It is done only for a file that is wrong.
+// The yaml parser names a line for some errors, often that of the section around them, and never a column. The
+// place is found by parsing shorter and shorter beginnings of the file: the mistake is where the error first
+// appears. This is done only for a file that is wrong.
 
 var (
 	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
@@ -45,7 +45,7 @@ type yamlPlacer struct {
 	left      int // bytes that may still be parsed
 }
 
-// place gives the offset of the mistake and what it is, or -1.
+// place returns the offset of the mistake and what it is, or -1.
 func (p *yamlPlacer) place() (int, string) {
 	whole := scanYAML(p.text)
 	if whole.quote >= 0 {
@@ -104,7 +104,7 @@ func (p *yamlPlacer) first() int {
 	return chars[p.search(chars)]
 }
 
-// search gives the index of the first length from which on all complain. The last is known to. It goes one by one
+// search returns the index of the first length from which on all complain. The last is known to. It goes one by one
 // where that is cheap, for a cut may make complaints of its own.
 func (p *yamlPlacer) search(lengths []int) int {
 	if len(lengths)*len(p.text) > 1<<17 {
@@ -117,7 +117,7 @@ func (p *yamlPlacer) search(lengths []int) int {
 	return i
 }
 
-// complains tells whether the beginning of that length, with its brackets closed, has the same complaint as the
+// complains reports whether the beginning of that length, with its brackets closed, has the same error as the
 // whole.
 func (p *yamlPlacer) complains(length int) bool {
 	head := p.text[:length]
@@ -180,7 +180,7 @@ func scanYAML(text string) *yamlScan {
 				return s
 			}
 			i = end
-			start = true // what follows a string begins anew
+			start = true // a new token begins after a string
 		case (c == '[' || c == '{') && (start || len(s.open) > 0):
 			s.token = i
 			s.open = append(s.open, yamlOpen{text[i : i+1], i})
@@ -252,7 +252,7 @@ var yamlProblems = []struct{ part, problem string }{
 	{"did not find expected ',' or '}'", "expected , or } in the section"},
 	{"did not find expected node content", "expected a value"},
 	{"exceeded max depth", "sections or lists are nested more than 10000 deep"},
-	{"anchor", "there is no such anchor above: a value that begins with * stands in quotes"},
+	{"anchor", "there is no anchor of that name above: a value that begins with * stands in quotes"},
 	{"found unknown escape", `unknown escape: in double quotes a backslash is written \\, or use single quotes`},
 	{"control characters", "a control character cannot stand here"},
 	{"did not find expected alphabetic", "expected a name after & or *: a value that begins with one of them stands in quotes"},
