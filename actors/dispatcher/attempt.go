@@ -11,7 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/internal/inline"
-	"github.com/sambatech/chassis/actors/internal/supervision"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -74,7 +74,7 @@ type attempt struct {
 
 	// Of task actors:
 	props  *taskProps
-	parent *supervision.Parent
+	parent *life.Parent
 	reply  *actor.PID // where their answer goes
 	birth  atomic.Int32
 	within atomic.Bool   // being made, or in a Receive
@@ -150,15 +150,15 @@ func (*attempt) IgnoreDeadLetterLogging() {}
 // IgnoreDeadLetterLogging is as above.
 func (*returned) IgnoreDeadLetterLogging() {}
 
-// runner is the actor of a function task: the unit of supervision. The handler
+// runner is the actor of a function task: the unit of life. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit
 // leaves the actor able to stop.
-type runner struct{ crew *crew }
+type runner struct{ crew scheduler }
 
 func (r *runner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Execute:
-		r.crew.run(job{a: m.run, child: ctx.Self()})
+		r.crew.Run(job{a: m.run, child: ctx.Self()})
 	case *attempt:
 		ctx.(actor.Supervisor).EscalateFailure(m.out.err, m)
 	}
@@ -166,7 +166,7 @@ func (r *runner) Receive(ctx actor.Context) {
 
 // runnerProps makes the actors of function tasks. They have no state, so one
 // value serves all.
-func runnerProps(c *crew) *actor.Props {
+func runnerProps(c scheduler) *actor.Props {
 	r := &runner{crew: c}
 	return actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithMailbox(inline.New))
 }

@@ -11,9 +11,10 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/actors/internal/supervision"
+	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -54,7 +55,7 @@ func New(cfg Config) (*actor.Props, error) {
 		c.early, errs = append(c.early, r), append(errs, r.err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		c.crew.close()
+		c.crew.Close()
 		return nil, err
 	}
 	c.props = actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} },
@@ -81,14 +82,14 @@ type core struct {
 	departures     departures          // task actors that are stopping
 	props          *actor.Props
 	permanent      bool
-	life           supervision.Life
+	life           life.Restarts
 	subscribers    map[string]*subscriber // by the id of their PID
 	endlessAfter   time.Duration
 	departing      *time.Timer // of the oldest; nil: not set
 	registry       map[string]*entry
 	stranger       *entry // stands for all unknown names
 	unknownNames   unknownNames
-	crew           *crew
+	crew           scheduler
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	skew           time.Duration                     // of the queue's clock against ours
@@ -118,7 +119,7 @@ func newCore(cfg Config) *core {
 	if c.monitor == nil {
 		c.monitor = NewMonitor()
 	}
-	c.crew = newCrew(2*max(c.Workers, c.MaxWorkers) + 16)
+	c.crew = scheduler{crew.New[job](2*max(c.Workers, c.MaxWorkers) + 16)}
 	c.runners = runnerProps(c.crew)
 	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
 	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
@@ -158,8 +159,8 @@ type dispatcher struct {
 	system   *actor.ActorSystem
 	slots    slots
 	execs    map[poller.LeaseID]*execution
-	again    *supervision.Respawn // nil unless a stranger stops the dispatcher
-	parent   *supervision.Parent  // of task actors: this dispatcher
+	again    *life.Respawn // nil unless a stranger stops the dispatcher
+	parent   *life.Parent  // of task actors: this dispatcher
 	groups   map[string]*group
 	ready    ready
 	suspects []*execution // wait to run isolated
@@ -287,7 +288,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		}
 		d.leaveShares()
 		d.endSubscriptions()
-		d.crew.close()
+		d.crew.Close()
 		d.monitor.status.Store(int32(Stopped))
 	default:
 		if p := pointer(message); p != nil {
@@ -320,12 +321,12 @@ func respondTo[R any](d *dispatcher, sender *actor.PID, reply chan<- *R, r *R) {
 // post sends a message to an actor that is not of the chassis.
 func (d *dispatcher) post(to *actor.PID, message any) {
 	root := d.system.Root
-	d.crew.run(job{f: func() { root.Send(to, message) }})
+	d.crew.Run(job{f: func() { root.Send(to, message) }})
 }
 
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
-	d.parent = supervision.Under(d.system, d.self)
+	d.parent = life.Under(d.system, d.self)
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
 	d.groups = map[string]*group{}

@@ -75,7 +75,7 @@ func (w *worker) receive(n int) {
 		base = w.cfg.Recall(base, w.recall)
 	}
 	ctx, r.cancel = context.WithTimeout(base, r.wait+2*w.set.RequestTimeout)
-	w.crew.do(func() {
+	w.crew.Run(func() {
 		defer r.cancel()
 		m := &received{receive: r}
 		m.err = safely(func() error {
@@ -197,7 +197,7 @@ func (w *worker) noteReceive(m *received) {
 	if w.patience.answered(w.now) {
 		w.demand.wait = w.patience.wait
 	}
-	w.counts.messages.Add(int64(m.got))
+	w.counts.received.Add(int64(m.got))
 	if m.got == 0 {
 		w.counts.empty.Add(1)
 	}
