@@ -17,7 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
@@ -132,10 +131,7 @@ func (p *probed) cutOff() {
 	pid := p.running().poller
 	process, _ := p.system.ProcessRegistry.Get(pid)
 	p.system.ProcessRegistry.Remove(pid)
-	p.t.Cleanup(func() {
-		process.SendUserMessage(pid, &poller.Drain{})
-		process.SendUserMessage(pid, &actor.PoisonPill{})
-	})
+	p.t.Cleanup(func() { p.system.ProcessRegistry.Add(process, pid.Id) }) // so that it can be stopped
 }
 
 func (p *probed) send(name string) {
