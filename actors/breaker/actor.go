@@ -16,11 +16,11 @@ import (
 // owned is what the actor owns and what must outlive its restarts. Only the
 // actor touches it, save where a field says otherwise.
 type owned struct {
-	log      []record               // elements are never changed once appended
-	ending   sync.WaitGroup         // the actor itself, and the goroutines of listeners and calls
-	aloft    atomic.Pointer[flight] // callers push, newest first
-	sweeping atomic.Bool            // a sweep of flights is due
-	restarts atomic.Int32           // read by all
+	log      []record                  // elements are never changed once appended
+	ending   sync.WaitGroup            // the actor itself, and the goroutines of listeners and calls
+	watched  atomic.Pointer[hangWatch] // callers push, newest first
+	sweeping atomic.Bool               // a sweep of the watches is due
+	restarts atomic.Int32              // read by all
 	rest     *rest
 }
 
@@ -28,7 +28,7 @@ type owned struct {
 type rest struct {
 	listeners []*listener
 	watchers  []*actor.PID
-	flights   []*flight // taken from aloft
+	watches   []*hangWatch // taken from watched
 	health    HealthCheck
 	calls     context.Context // of the calls that messages asked for; nil before the first
 	cancel    context.CancelFunc
@@ -186,23 +186,6 @@ func (s *state) commit(e *edit) {
 		s.tend(v)
 		s.tell(e.changes, e.now)
 	}
-}
-
-func (s *state) admit(a *ask) {
-	e := s.begin()
-	a.slot, a.dec = e.admit(a.path, a.term)
-	a.result.gen = e.gen
-	if a.slot == 0 {
-		e.free()
-		return
-	}
-	s.commit(e)
-}
-
-func (s *state) report(a *ask) {
-	e := s.begin()
-	e.report(a.result)
-	s.commit(e)
 }
 
 func (s *state) onTick() {

@@ -79,3 +79,32 @@ func (a *ask) free() {
 	*a = ask{}
 	asks.Put(a)
 }
+
+// admit answers an ask for a slot.
+func (s *state) admit(a *ask) {
+	e := s.begin()
+	a.slot, a.dec = e.admit(a.path, a.term)
+	a.result.gen = e.gen
+	if a.slot == 0 {
+		e.free()
+		return
+	}
+	s.commit(e)
+}
+
+// report sends how a call ended to the actor, and waits until it has published
+// what follows from that. A stopped breaker wants no reports; an actor that
+// crashes over a report has lost it.
+func (b *Breaker) report(r result) {
+	a := asks.Get().(*ask)
+	a.do, a.result = (*state).report, r
+	_ = b.ask(a)
+	a.free()
+}
+
+// report answers an ask that says how a call ended.
+func (s *state) report(a *ask) {
+	e := s.begin()
+	e.report(a.result)
+	s.commit(e)
+}
