@@ -124,7 +124,7 @@ func (f *console) Info() admin.Info {
 		host = "unknown host"
 	}
 	return admin.Info{Name: f.sys.name, Version: version(), GoVersion: runtime.Version(), Host: host, PID: os.Getpid(),
-		State: f.sys.State().String(), Queue: f.sys.queue.what, Started: f.began.UTC()}
+		State: f.sys.State().String(), Queue: f.sys.queue.String(), Started: f.began.UTC()}
 }
 
 // Live implements admin.Service.

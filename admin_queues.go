@@ -103,7 +103,7 @@ func (c *census) count(ctx context.Context, name, role string) admin.Queue {
 func (c *census) attributes(ctx context.Context, url string, q *admin.Queue) error {
 	visible, inFlight, delayed := types.QueueAttributeNameApproximateNumberOfMessages,
 		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible, types.QueueAttributeNameApproximateNumberOfMessagesDelayed
-	out, err := c.sys.queue.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
+	out, err := c.sys.queue.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
 		AttributeNames: []types.QueueAttributeName{visible, inFlight, delayed}})
 	if err != nil {
 		return err
@@ -120,10 +120,10 @@ func (c *census) attributes(ctx context.Context, url string, q *admin.Queue) err
 
 // ages adds what the embedded queue tells beyond SQS.
 func (c *census) ages(list []admin.Queue) {
-	if c.sys.queue.local == nil {
+	if c.sys.queue.Server == nil {
 		return
 	}
-	for _, s := range c.sys.queue.local.Stats().Queues {
+	for _, s := range c.sys.queue.Server.Stats().Queues {
 		for i := range list {
 			if age := s.OldestAge.Seconds(); list[i].Name == s.Name {
 				list[i].OldestAge = &age
@@ -139,7 +139,7 @@ func (c *census) url(ctx context.Context, name string) (string, error) {
 	if url != "" {
 		return url, nil
 	}
-	url, err := poller.EnsureQueue(ctx, c.sys.queue.client, name, poller.EnsureOptions{})
+	url, err := poller.EnsureQueue(ctx, c.sys.queue.Client, name, poller.EnsureOptions{})
 	if err == nil {
 		c.keep(name, url)
 	}

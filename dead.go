@@ -79,7 +79,7 @@ func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] 
 func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 	s := l.sys
 	return func(yield func(*DeadLetter, error) bool) {
-		url, err := poller.EnsureQueue(ctx, s.queue.client, l.deadPool(), poller.EnsureOptions{})
+		url, err := poller.EnsureQueue(ctx, s.queue.Client, l.deadPool(), poller.EnsureOptions{})
 		if errors.Is(err, poller.ErrNoQueue) {
 			return // nothing ever died
 		}
@@ -90,7 +90,7 @@ func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 		var kept []string // receipt handles; the letters themselves may be large, and many
 		defer func() { s.unhide(ctx, url, kept) }()
 		seen, settled := map[string]bool{}, 0
-		for !s.queue.empty(ctx, url) {
+		for !s.queue.Empty(ctx, url) {
 			batch, err := l.receiveDead(ctx, url)
 			if err != nil {
 				yield(nil, err)
@@ -144,7 +144,7 @@ func (l *lane) missed(ctx context.Context, url string, listed, there int) error 
 
 func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, error) {
 	s := l.sys
-	out, err := s.queue.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+	out, err := s.queue.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,
 		MaxNumberOfMessages:   10,
 		WaitTimeSeconds:       1, // a long poll asks all of SQS's servers
@@ -185,7 +185,7 @@ func (s *System) unhide(ctx context.Context, url string, receipts []string) {
 			id := strconv.Itoa(i)
 			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: &id, ReceiptHandle: &batch[i]}
 		}
-		_, err := s.queue.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
+		_, err := s.queue.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		if err != nil {
 			s.Logger("chassis").WarnContext(ctx, "dead letters stay hidden for a while", "time", deadLook, "count", len(batch), "error", err)
 		}
@@ -212,7 +212,7 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 
 // Delete removes the dead letter for good.
 func (d *DeadLetter) Delete(ctx context.Context) error {
-	_, err := d.system.queue.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.url, ReceiptHandle: &d.receipt})
+	_, err := d.system.queue.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.url, ReceiptHandle: &d.receipt})
 	if err != nil {
 		return fmt.Errorf("delete dead letter %s: %w", d.MessageID, err)
 	}

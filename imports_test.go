@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/clip":     {},
 	"settings":          {},
 	"task":              {"internal/clip"},
+	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
@@ -34,8 +35,9 @@ var allowed = map[string][]string{
 	"actors/logger":     {"actors", "internal/clip", "task"},
 	"actors/poller":     {"actors", "actors/internal/supervision", "queue/sqsclient"},
 	"actors/shares":     {"actors", "actors/internal/supervision"},
-	"actors/dispatcher": {"actors", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
+	"actors/dispatcher": {"actors", "actors/internal/inline", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
 
+	"actors/internal/inline":      {},
 	"actors/internal/supervision": {},
 	"admin":                       {"internal/clip", "settings"},
 }

@@ -68,7 +68,7 @@ func (s *System) ensure(pool string) poller.EnsureOptions {
 			return o
 		}
 	}
-	o.Create = o.Create && s.queue.local != nil
+	o.Create = o.Create && s.queue.Server != nil
 	o.Created = func(name string) {
 		s.Logger("chassis").Warn("a queue was made for a pool that is not this service's: check its name. On SQS it must be there", "queue", name)
 	}
@@ -78,8 +78,8 @@ func (s *System) ensure(pool string) poller.EnsureOptions {
 func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID) (*running, error) {
 	s := l.sys
 	p, err := poller.New(poller.Config{
-		Settings: l.settings.PollerSettings, Client: s.queue.client, QueueURL: url,
-		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(), Recall: s.queue.recall(), Permanent: true,
+		Settings: l.settings.PollerSettings, Client: s.queue.Client, QueueURL: url,
+		Sender: s.sender, Logger: s.Logger("actors/poller"), Tracing: s.pollerTracing(), Recall: s.queue.Recall(), Permanent: true,
 	})
 	if err != nil {
 		return nil, err

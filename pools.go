@@ -221,7 +221,7 @@ func (p *pools) start(ctx context.Context) error {
 	p.mu.Lock()
 	early, specs := p.early, maps.Clone(p.specs)
 	p.mu.Unlock()
-	if len(early) == 0 && (s.queue.local != nil || s.pool() == "") {
+	if len(early) == 0 && (s.queue.Server != nil || s.pool() == "") {
 		return nil // a service that only sends, or has no tasks at all
 	}
 	var errs []error
@@ -237,13 +237,13 @@ func (p *pools) start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := sqsclient.Check(ctx, s.queue.client); err != nil {
+	if err := sqsclient.Check(ctx, s.queue.Client); err != nil {
 		return err
 	}
 	urls := make([]string, len(p.lanes))
 	for i, l := range p.lanes {
 		var err error
-		if urls[i], err = poller.EnsureQueue(ctx, s.queue.client, l.pool(), s.ensure(l.pool())); err != nil {
+		if urls[i], err = poller.EnsureQueue(ctx, s.queue.Client, l.pool(), s.ensure(l.pool())); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package chassis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -55,7 +56,7 @@ func (t TaskSettings) share() shares.Share {
 }
 
 func (t TaskSettings) deadPool() string {
-	return or(t.DeadLetterPool, dispatcher.DeadLetterPool(t.TaskPool))
+	return cmp.Or(t.DeadLetterPool, dispatcher.DeadLetterPool(t.TaskPool))
 }
 
 // check is Validate once the service's name has given a pool to the embedded queue.

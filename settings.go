@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,7 +14,7 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/admin"
-	"github.com/sambatech/chassis/queue/sqsclient"
+	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
 )
 
@@ -37,13 +36,6 @@ type Settings struct {
 	Admin          admin.Settings  `key:"admin"`
 }
 
-// The parts of [TaskSettings] and [QueueSettings].
-type (
-	PollerSettings     = poller.Settings
-	DispatcherSettings = dispatcher.Settings
-	SQSSettings        = sqsclient.Settings
-)
-
 // TaskSettings is the section tasks: the pool and its leases, the workers and
 // their rules.
 type TaskSettings struct {
@@ -58,62 +50,13 @@ type TaskSettings struct {
 	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
 }
 
-// QueueSettings is the section queue. With neither endpoint nor region nor
-// profile the queue is the embedded one; with any of them it is SQS.
-type QueueSettings struct {
-	Path   string      `key:"path" doc:"file that keeps the embedded queue's messages; empty: in memory, and gone with the process"`
-	Memory string      `key:"in_memory" rule:"oneof=allow|forbid" doc:"whether the embedded queue may be in memory: with forbid a service that has neither a path nor SQS does not start; default allow"`
-	Listen string      `key:"listen" doc:"address, for example 127.0.0.1:9324, on which the embedded queue also serves other processes; off loopback it needs server.access_key; empty: none"`
-	Server QueueServer `key:"server"`
-	SQSSettings
-}
-
-// Embedded says whether the queue is the embedded one.
-func (q QueueSettings) Embedded() bool {
-	return q.Endpoint == "" && q.Region == "" && q.Profile == ""
-}
-
-// inMemory reports whether the messages end with the process.
-func (q QueueSettings) inMemory() bool { return q.Embedded() && q.Path == "" }
-
-// awsVariables are set where a process runs on AWS (Lambda, ECS, EKS), or is
-// meant to reach it.
-var awsVariables = []string{
-	"AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-	"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE",
-}
-
-// namesAWS returns the first variable by which the environment names AWS, or "".
-func namesAWS() string {
-	for _, name := range awsVariables {
-		if os.Getenv(name) != "" {
-			return name
-		}
-	}
-	return ""
-}
-
-// Validate tells that the settings choose both queues.
-func (q QueueSettings) Validate() error {
-	if !q.Embedded() && (q.Path != "" || q.Listen != "") {
-		return errors.New("path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other")
-	}
-	if q.Listen == "" && !q.Server.empty() {
-		return errors.New("server is of the address listen, which is empty: set it, or leave out server")
-	}
-	if err := q.Server.Validate(); err != nil {
-		return fmt.Errorf("server: %w", err)
-	}
-	return nil
-}
-
 // DefaultSettings returns the settings with every default filled in.
 func DefaultSettings() Settings {
 	return Settings{
 		Log:            logger.DefaultSettings(),
 		CircuitBreaker: BreakerSettings{Settings: breaker.DefaultSettings()},
 		Tasks:          TaskSettings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()},
-		Queue:          QueueSettings{Memory: "allow", SQSSettings: sqsclient.DefaultSettings()},
+		Queue:          queue.DefaultSettings(),
 		Admin:          admin.DefaultSettings(),
 	}
 }
@@ -203,7 +146,7 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 func (s *Settings) check(service string, given bool) error {
 	var errs []error
 	if given || s.Queue.Embedded() {
-		s.Tasks.TaskPool = or(s.Tasks.TaskPool, poolFor(service))
+		s.Tasks.TaskPool = cmp.Or(s.Tasks.TaskPool, poolFor(service))
 	}
 	if w := &s.Tasks.ReceiveWait; !given && s.Queue.Embedded() && (*w == 0 || *w > embeddedWait) {
 		*w = embeddedWait
@@ -211,8 +154,8 @@ func (s *Settings) check(service string, given bool) error {
 	if err := s.Queue.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("queue: %w", err))
 	}
-	if !given && s.Queue.inMemory() && s.Queue.Memory == "forbid" {
-		errs = append(errs, errors.New("queue: in_memory is forbid, and nothing else is chosen: set queue.region for SQS, or queue.path for a file"))
+	if err := s.Queue.CheckMemory(); err != nil && !given {
+		errs = append(errs, fmt.Errorf("queue: %w", err))
 	}
 	if err := s.CircuitBreaker.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))

@@ -1,6 +1,7 @@
 package chassis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -26,7 +27,7 @@ func (s *System) startSend(ctx context.Context, opts []task.Option) *sendSpan {
 	if s.tracer == nil {
 		return nil
 	}
-	pool := or(task.PoolOf(opts...), s.pool())
+	pool := cmp.Or(task.PoolOf(opts...), s.pool())
 	span := &sendSpan{}
 	span.ctx, span.Span = poller.StartSpan(ctx, s.tracer, poller.OpSend, pool, pool)
 	return span

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -16,15 +14,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
@@ -38,7 +35,7 @@ type System struct {
 	log      *logger.Logger
 	actors   *actorSystem
 	tracer   trace.Tracer // nil: no spans
-	queue    *queue
+	queue    *queue.Queue
 	sender   *poller.Sender
 	breakers breakers
 	tasks    *pools
@@ -83,83 +80,6 @@ var (
 	ErrStopped = errors.New("chassis: the system has stopped")
 )
 
-// Option gives a collaborator to [New].
-type Option func(*options)
-
-type options struct {
-	settings  *Settings
-	logs      []logger.Option
-	def       bool
-	actors    []actor.ConfigOption
-	client    *sqs.Client
-	server    *localsqs.Server
-	metrics   prometheus.Gatherer
-	adminWrap func(http.Handler) http.Handler
-	around    []task.Middleware
-	tracing   trace.TracerProvider
-	source    source // nil: the program has made the settings
-}
-
-// WithSettings uses s instead of reading files and the environment. The live
-// page cannot say then where they came from, and no file is followed; [Load]
-// has an option for both.
-func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
-
-// WithLogOutput writes the log to w instead of stdout.
-func WithLogOutput(w io.Writer) Option {
-	return func(o *options) { o.logs = append(o.logs, logger.WithOutput(w)) }
-}
-
-// WithLogOptions passes options on to the logger.
-func WithLogOptions(opts ...logger.Option) Option {
-	return func(o *options) { o.logs = append(o.logs, opts...) }
-}
-
-// WithoutDefaultLogger leaves slog's default logger as it is. Without this
-// option [New] sets it to the system's.
-func WithoutDefaultLogger() Option { return func(o *options) { o.def = false } }
-
-// WithActorConfig passes options on to Proto.Actor.
-func WithActorConfig(opts ...actor.ConfigOption) Option {
-	return func(o *options) { o.actors = append(o.actors, opts...) }
-}
-
-// WithSQS uses a client of the caller's own for the queue, in place of the one
-// that the section queue describes, which is then not looked at. Whoever made
-// the client closes what is behind it, after [System.Stop].
-func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = client } }
-
-// WithEmbedded uses an embedded queue of the caller's own, in place of the one
-// that the section queue describes, which is then not looked at: for several
-// systems on one queue. Its long polls are as long as receive_wait says, and a
-// stop waits for one that is under way. Whoever made the server closes it,
-// after [System.Stop].
-func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
-
-// WithMetrics serves the metrics of g, the service's own registry, beside those
-// of the chassis.
-func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
-
-// WithAdminHandler puts wrap around the handler of the admin server, the probes
-// included: for a company's own identity (admin.WithIdentity), access logs, rate
-// limits. The settings' tokens stay in force for requests without an identity.
-func WithAdminHandler(wrap func(http.Handler) http.Handler) Option {
-	return func(o *options) { o.adminWrap = wrap }
-}
-
-// WithTracing makes spans by tp of what the system sends, receives, runs and
-// settles, and of the calls through its breakers. Without it there are none,
-// and they cost nothing; a trace context is carried on in either case. Whoever
-// made tp flushes and closes it, after [System.Stop].
-func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.tracing = tp } }
-
-// WithMiddleware wraps the handlers of all tasks, outside of a task's own
-// middleware (task.Use); the first is the outermost. Around all of them are
-// task.Logging and task.Recovery. Task actors are not wrapped.
-func WithMiddleware(mw ...task.Middleware) Option {
-	return func(o *options) { o.around = append(o.around, mw...) }
-}
-
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
 // and [Send] work from here on. Whoever does not call Run or Start must call
@@ -196,7 +116,8 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
-	if s.queue, err = openQueue(context.Background(), s.settings.Queue, &o, s.Logger("localsqs")); err != nil {
+	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client), queue.WithServer(o.server),
+		queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
@@ -209,7 +130,7 @@ func New(name string, opts ...Option) (*System, error) {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
 	s.breakers.each, s.breakers.most = map[string]*breaker.Breaker{}, maxBreakers
-	s.sender = poller.NewSender(s.queue.client, poller.SenderEnsure(s.ensure))
+	s.sender = poller.NewSender(s.queue.Client, poller.SenderEnsure(s.ensure))
 	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
 	return s, nil
@@ -248,7 +169,7 @@ func (s *System) Settings() Settings { return *s.current.Load() }
 
 // SQS is the client of the queue, AWS's or the embedded one, for what the
 // chassis does not do itself.
-func (s *System) SQS() *sqs.Client { return s.queue.client }
+func (s *System) SQS() *sqs.Client { return s.queue.Client }
 
 // Logger returns a logger with a name, by which its level can be set apart.
 // Its records carry the service and, given the ctx of a task, the job.
@@ -359,8 +280,8 @@ func (s *System) Start(ctx context.Context) error {
 	}
 	s.enter(Running)
 	s.follow()
-	log.Info("running", "queue", s.queue.what, "pool", strings.Join(s.poolNames(), ", "))
-	if aws := namesAWS(); aws != "" && !s.givenQueue && s.settings.Queue.inMemory() {
+	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.poolNames(), ", "))
+	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
 		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
@@ -442,7 +363,7 @@ func (s *System) stop(drain context.Context) {
 	stage("actors", s.actors.stopOwn)
 	stage("sender", s.sender.Close)
 	stage("breakers", s.stopBreakers)
-	stage("queue", s.queue.close)
+	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
 		log.Error("stopped", "error", err)
 	} else {

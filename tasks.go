@@ -148,7 +148,7 @@ func (s *System) encode(ctx context.Context, t Task) (outgoing, error) {
 	}
 	spec, known := s.tasks.spec(t.Name)
 	if out.Pool == "" {
-		out.Pool = or(spec.Pool, s.pool())
+		out.Pool = cmp.Or(spec.Pool, s.pool())
 	}
 	switch {
 	case out.Pool == "":

@@ -40,7 +40,7 @@ func TestThePolicyGivesWhatIsAskedForAndNoMore(t *testing.T) {
 	}
 	asked := map[string]bool{}
 	client := reflect.TypeOf(&sqs.Client{})
-	for _, pattern := range []string{"../*.go", "../actors/*/*.go", "../queue/sqsclient/*.go"} {
+	for _, pattern := range []string{"../*.go", "../actors/*/*.go", "../queue/*.go", "../queue/sqsclient/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)

@@ -98,6 +98,9 @@ type (
 	probed struct{ err error }
 )
 
+// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
+func (probeNow) IgnoreDeadLetterLogging() {}
+
 // Receive implements actor.Actor.
 func (p *prober) Receive(c actor.Context) {
 	switch c.Message().(type) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sambatech/chassis/actors/internal/inline"
 	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/task"
 )
@@ -167,7 +168,7 @@ func (r *runner) Receive(ctx actor.Context) {
 // value serves all.
 func runnerProps(c *crew) *actor.Props {
 	r := &runner{crew: c}
-	return actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithMailbox(newMailbox))
+	return actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithMailbox(inline.New))
 }
 
 // answerTo is the process behind the sender of an Execute to a task actor. So

@@ -190,6 +190,15 @@ func (d *dispatcher) onCounted(m *poller.Counted) {
 // ticked is the dispatcher's slow clock; it stops while there is nothing to do.
 type ticked struct{}
 
+// The timers of a dispatcher that has stopped may still go off: nothing waits
+// for their messages then.
+
+func (*ticked) IgnoreDeadLetterLogging()       {}
+func (*wake) IgnoreDeadLetterLogging()         {}
+func (*drainOver) IgnoreDeadLetterLogging()    {}
+func (*deadlineOver) IgnoreDeadLetterLogging() {}
+func (*overdue) IgnoreDeadLetterLogging()      {}
+
 func (d *dispatcher) keepTicking() {
 	if d.ticking || len(d.execs) == 0 && d.slots.workers <= d.Workers || d.drain != nil {
 		return

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/settings"
@@ -55,19 +56,10 @@ func sources(files []string) []settings.Option {
 	return append(all, settings.Env("CHASSIS"))
 }
 
-// queues is a queue service within reach.
+// queues is a queue service within reach, and the settings that named it.
 type queues struct {
-	client   *sqs.Client
-	local    *localsqs.Server // by --path
+	*queue.Queue
 	settings chassis.Settings
-	what     string
-}
-
-func (q *queues) close() error {
-	if q.local == nil {
-		return nil
-	}
-	return q.local.Close()
 }
 
 // open reaches the queue service.
@@ -80,7 +72,7 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 	if p.path != "" && (p.endpoint != "" || p.region != "" || p.profile != "") {
 		return nil, usage("--path is a file on this machine, --endpoint, --region and --profile are a service: give one or the other")
 	}
-	q.Listen, q.Server = "", chassis.QueueServer{} // the service's to do
+	q.Listen, q.Server = "", queue.ServerSettings{} // only the service listens
 	if p.path != "" {
 		q.Path, q.Endpoint, q.Region, q.Profile = p.path, "", "", ""
 	}
@@ -90,65 +82,44 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 	if p.pool != "" {
 		s.Tasks = onlyPool(s.Tasks, p.pool)
 	}
-	out := &queues{settings: s}
-	switch {
-	case !q.Embedded():
-		out.client, err = dial(ctx, q.SQSSettings)
-		out.what = "SQS at " + q.Endpoint
-		if q.Endpoint == "" {
-			out.what = "AWS SQS"
+	if q.Embedded() {
+		if q.Path == "" {
+			return nil, usage("no queue is named: give --path FILE, --endpoint URL or --region NAME, or a settings file with a section queue; a queue in memory can be seen by its own process only")
 		}
-	case q.Path == "":
-		return nil, usage("no queue is named: give --path FILE, --endpoint URL or --region NAME, or a settings file with a section queue; a queue in memory can be seen by its own process only")
-	default:
-		err = out.openFile(ctx, q.Path, p.create)
+		if _, err := os.Stat(q.Path); errors.Is(err, fs.ErrNotExist) && !p.create {
+			return nil, notFound("there is no queue file %s", q.Path)
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	service, opts := dialing(*q)
+	opened, err := queue.Open(ctx, service, opts...)
+	if errors.Is(err, localsqs.ErrInUse) {
+		return nil, fmt.Errorf("%w; then give that address as --endpoint", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return &queues{opened, s}, nil
 }
 
-func (q *queues) openFile(ctx context.Context, path string, create bool) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !create {
-		return notFound("there is no queue file %s", path)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	server, err := localsqs.New(localsqs.Path(path))
-	if errors.Is(err, localsqs.ErrInUse) {
-		return fmt.Errorf("%w; reach the service that has it by --endpoint, with the address of its setting queue.listen", err)
-	}
-	if err != nil {
-		return err
-	}
-	q.local, q.what = server, "the queue file "+path
-	q.client, err = sqsclient.New(ctx, sqsclient.Settings{}, sqsclient.WithHTTPClient(server.HTTPClient()))
-	if err != nil {
-		return errors.Join(err, server.Close())
-	}
-	return nil
-}
-
-// dial makes the client of a service. With keys in the environment requests are
-// signed by them. Without, a server on this machine that was given without a region
-// is asked without a signature, as the in-process client of an embedded queue
-// asks; with a region, any keys will do.
-func dial(ctx context.Context, s sqsclient.Settings) (*sqs.Client, error) {
+// dialing returns the settings and options that reach a server on this machine
+// without keys in the environment. Without a region requests carry no signature,
+// as those of the in-process client of an embedded queue. With a region any keys
+// will do.
+func dialing(s queue.Settings) (queue.Settings, []queue.Option) {
 	if !onLoopback(s.Endpoint) || s.Profile != "" {
-		return sqsclient.New(ctx, s)
+		return s, nil
 	}
+	how := sqsclient.WithCredentials(credentials.NewStaticCredentialsProvider("local", "local", ""))
 	if s.Region == "" {
-		s.Region = "us-east-1" // of requests without a signature it is not looked at
-		if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
-			return sqsclient.New(ctx, s)
-		}
-		return sqsclient.New(ctx, s, sqsclient.WithOptions(func(o *sqs.Options) { o.Credentials = aws.AnonymousCredentials{} }))
+		s.Region = "us-east-1" // a server that takes requests without a signature ignores it
+		how = sqsclient.WithOptions(func(o *sqs.Options) { o.Credentials = aws.AnonymousCredentials{} })
 	}
 	if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
-		return sqsclient.New(ctx, s)
+		return s, nil
 	}
-	return sqsclient.New(ctx, s, sqsclient.WithCredentials(credentials.NewStaticCredentialsProvider("local", "local", "")))
+	return s, []queue.Option{queue.WithSQSOptions(how)}
 }
 
 func onLoopback(endpoint string) bool {
@@ -166,18 +137,18 @@ func (p *place) with(ctx context.Context, f func(*queues) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(q), q.close())
+	return errors.Join(f(q), q.Close(context.WithoutCancel(ctx)))
 }
 
 // url of a queue by name.
 func (q *queues) url(ctx context.Context, name string) (string, error) {
-	out, err := q.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
+	out, err := q.Client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 	var missing *types.QueueDoesNotExist
 	if errors.As(err, &missing) {
-		return "", notFound("there is no queue %q in %s", name, q.what)
+		return "", notFound("there is no queue %q in %s", name, q)
 	}
 	if err != nil {
-		return "", fmt.Errorf("look up queue %q: %w", name, sqsclient.Explain(q.client, err))
+		return "", fmt.Errorf("look up queue %q: %w", name, sqsclient.Explain(q.Client, err))
 	}
 	return aws.ToString(out.QueueUrl), nil
 }

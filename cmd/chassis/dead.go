@@ -133,9 +133,9 @@ func (a *app) letters(ctx context.Context, p *place, f *filter, do func(deadRow,
 		if err != nil {
 			return err
 		}
-		queue := chassis.WithSQS(q.client)
-		if q.local != nil {
-			queue = chassis.WithEmbedded(q.local)
+		queue := chassis.WithSQS(q.Client)
+		if q.Server != nil {
+			queue = chassis.WithEmbedded(q.Server)
 		}
 		s := q.settings // of this pool alone, and without the service's own files and address
 		s.Tasks, s.Log, s.Admin = onlyPool(s.Tasks, pool), logger.Settings{}, admin.Settings{}

@@ -84,14 +84,14 @@ func (q *queues) peek(ctx context.Context, name string, limit int, receive bool)
 	if err != nil {
 		return nil, err
 	}
-	if q.local != nil {
-		return q.local.Peek(name, limit)
+	if q.Server != nil {
+		return q.Server.Peek(name, limit)
 	}
 	if found, ok, err := q.peekOver(ctx, queueURL, name, limit); ok || err != nil {
 		return found, err
 	}
 	if !receive {
-		return nil, usage("%s cannot show messages without receiving them, which counts as a delivery; if that does not matter, give --receive", q.what)
+		return nil, usage("%s cannot show messages without receiving them, which counts as a delivery; if that does not matter, give --receive", q)
 	}
 	return q.receive(ctx, queueURL, limit)
 }
@@ -135,7 +135,7 @@ func (q *queues) peekOver(ctx context.Context, queueURL, name string, limit int)
 
 // sign signs a request without a body as the client signs its own, if it does.
 func (q *queues) sign(ctx context.Context, r *http.Request) error {
-	o := q.client.Options()
+	o := q.Client.Options()
 	if o.Credentials == nil || aws.IsCredentialsProvider(o.Credentials, aws.AnonymousCredentials{}) {
 		return nil
 	}
@@ -153,7 +153,7 @@ func (q *queues) receive(ctx context.Context, queueURL string, limit int) (found
 	defer func() {
 		for len(handles) > 0 {
 			n := min(10, len(handles))
-			_, failed := q.client.ChangeMessageVisibilityBatch(context.WithoutCancel(ctx),
+			_, failed := q.Client.ChangeMessageVisibilityBatch(context.WithoutCancel(ctx),
 				&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &queueURL, Entries: handles[:n]})
 			handles = handles[n:]
 			if failed != nil {
@@ -162,12 +162,12 @@ func (q *queues) receive(ctx context.Context, queueURL string, limit int) (found
 		}
 	}()
 	for len(found) < limit {
-		out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		out, err := q.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &queueURL, MaxNumberOfMessages: int32(min(10, limit-len(found))), WaitTimeSeconds: 1, VisibilityTimeout: 60,
 			MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
 		})
 		if err != nil {
-			return found, fmt.Errorf("receive: %w", sqsclient.Explain(q.client, err))
+			return found, fmt.Errorf("receive: %w", sqsclient.Explain(q.Client, err))
 		}
 		if len(out.Messages) == 0 {
 			return found, nil

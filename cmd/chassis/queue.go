@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
@@ -54,47 +54,39 @@ then, and so must looks at the pages but /-/health.`,
 	f.StringVar(&o.certificate, "tls-cert", "", "PEM file of the TLS certificate; with --tls-key it serves HTTPS")
 	f.StringVar(&o.key, "tls-key", "", "PEM file of the certificate's private key")
 	f.BoolVar(&o.strict, "strict", false, "make names of deleted queues and purges wait for 60 s, as AWS does")
-	f.BoolVar(&o.asAWS, "as-aws", false, "be as unkind as AWS: somewhat out of order, now and then twice, short polls that miss messages, late counts and attributes")
+	f.BoolVar(&o.asAWS, "as-aws", false, "behave as AWS at its worst: somewhat out of order, now and then twice, short polls that miss messages, late counts and attributes")
 	return c
 }
 
 func (a *app) serve(ctx context.Context, o *serving) error {
-	opts, err := o.options()
+	q, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
-	server, err := localsqs.New(opts...)
-	if err != nil {
-		return err
-	}
-	err = a.served(ctx, server, o.path, o.listen, o.create)
+	err = a.served(ctx, q, o)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return errors.Join(err, server.Shutdown(stop))
+	return errors.Join(err, q.Close(stop))
 }
 
-func (a *app) served(ctx context.Context, server *localsqs.Server, path, listen string, create []string) error {
-	client, err := sqsclient.New(ctx, sqsclient.Settings{}, sqsclient.WithHTTPClient(server.HTTPClient()))
-	if err != nil {
-		return err
-	}
-	for _, name := range create {
-		if _, err := poller.EnsureQueue(ctx, client, name, poller.EnsureOptions{Create: true}); err != nil {
+func (a *app) served(ctx context.Context, q *queue.Queue, o *serving) error {
+	for _, name := range o.create {
+		if _, err := poller.EnsureQueue(ctx, q.Client, name, poller.EnsureOptions{Create: true}); err != nil {
 			return err
 		}
 	}
-	url, err := server.Listen(listen)
+	url, err := q.Server.Listen(o.listen)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		if err := a.printLine(map[string]string{"endpoint": url, "path": path}); err != nil {
+		if err := a.printLine(map[string]string{"endpoint": url, "path": o.path}); err != nil {
 			return err
 		}
 	} else {
-		kept := "in memory: what is in it ends with this process"
-		if path != "" {
-			kept = "in " + path
+		kept := "in memory: its messages end with this process"
+		if o.path != "" {
+			kept = "in " + o.path
 		}
 		fmt.Fprintf(a.out, "SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  aws --endpoint-url %s sqs list-queues\n  curl %s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url, url)
 	}
@@ -143,10 +135,10 @@ func (q *queues) names(ctx context.Context, prefix string) (urls []string, err e
 	if prefix != "" {
 		in.QueueNamePrefix = &prefix
 	}
-	for pages := sqs.NewListQueuesPaginator(q.client, in); pages.HasMorePages(); {
+	for pages := sqs.NewListQueuesPaginator(q.Client, in); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list the queues of %s: %w", q.what, sqsclient.Explain(q.client, err))
+			return nil, fmt.Errorf("list the queues of %s: %w", q, sqsclient.Explain(q.Client, err))
 		}
 		urls = append(urls, page.QueueUrls...)
 	}
@@ -175,9 +167,9 @@ func (q *queues) list(ctx context.Context, prefix string) ([]queueRow, error) {
 }
 
 func (q *queues) row(ctx context.Context, url string) (queueRow, error) {
-	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
+	out, err := q.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil {
-		return queueRow{}, fmt.Errorf("attributes of %s: %w", url, sqsclient.Explain(q.client, err))
+		return queueRow{}, fmt.Errorf("attributes of %s: %w", url, sqsclient.Explain(q.Client, err))
 	}
 	number := func(name types.QueueAttributeName) int {
 		n, _ := strconv.Atoi(out.Attributes[string(name)]) // absent with some servers: 0
@@ -210,11 +202,11 @@ func (a *app) queuePurge(p *place) *cobra.Command {
 					return err
 				}
 				n := row.Visible + row.InFlight + row.Delayed
-				if err := a.confirm(yes, fmt.Sprintf("Delete about %d messages of queue %q in %s, for good?", n, args[0], q.what)); err != nil {
+				if err := a.confirm(yes, fmt.Sprintf("Delete about %d messages of queue %q in %s, for good?", n, args[0], q)); err != nil {
 					return err
 				}
-				if _, err := q.client.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &url}); err != nil {
-					return fmt.Errorf("purge queue %q: %w", args[0], sqsclient.Explain(q.client, err))
+				if _, err := q.Client.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &url}); err != nil {
+					return fmt.Errorf("purge queue %q: %w", args[0], sqsclient.Explain(q.Client, err))
 				}
 				if a.json {
 					return a.printJSON(map[string]any{"queue": args[0], "purged": n})

@@ -120,7 +120,7 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 			return fmt.Errorf("%w; --create makes it", err)
 		}
 	}
-	sender := poller.NewSender(q.client, poller.SenderEnsure(func(string) poller.EnsureOptions {
+	sender := poller.NewSender(q.Client, poller.SenderEnsure(func(string) poller.EnsureOptions {
 		return poller.EnsureOptions{Create: s.create, Retention: q.settings.Tasks.RetentionPeriod}
 	}))
 	defer func() { err = errors.Join(err, sender.Close(context.WithoutCancel(ctx))) }()

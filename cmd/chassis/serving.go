@@ -1,12 +1,12 @@
 package main
 
 import (
-	"crypto/tls"
-	"fmt"
+	"context"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 )
 
@@ -17,15 +17,13 @@ type serving struct {
 	strict, asAWS                                        bool
 }
 
-// credentialsVariable holds what the file of --credentials does. A flag for the
+// credentialsVariable has the lines of a file of --credentials. A flag with the
 // keys themselves would show them to every user of the machine.
 const credentialsVariable = "LOCALSQS_CREDENTIALS"
 
-func (o *serving) options() ([]localsqs.Option, error) {
-	opts := []localsqs.Option{localsqs.Account(o.account), localsqs.Hosts(o.hosts...)}
-	if o.path != "" {
-		opts = append(opts, localsqs.Path(o.path))
-	}
+// open starts the server.
+func (o *serving) open(ctx context.Context) (*queue.Queue, error) {
+	opts := []localsqs.Option{localsqs.Account(o.account)}
 	if o.strict {
 		opts = append(opts, localsqs.Strict())
 	}
@@ -42,18 +40,12 @@ func (o *serving) options() ([]localsqs.Option, error) {
 	if (o.certificate == "") != (o.key == "") {
 		return nil, usage("--tls-cert and --tls-key belong together: give both or neither")
 	}
-	if o.certificate != "" {
-		pair, err := tls.LoadX509KeyPair(o.certificate, o.key)
-		if err != nil {
-			return nil, fmt.Errorf("load the certificate %s with the key %s: %w", o.certificate, o.key, err)
-		}
-		opts = append(opts, localsqs.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}))
-	}
-	return opts, nil
+	s := queue.Settings{Path: o.path, Server: queue.ServerSettings{Certificate: o.certificate, PrivateKey: o.key, Hosts: o.hosts}}
+	return queue.Open(ctx, s, queue.WithServerOptions(opts...))
 }
 
-// keys reads access keys and their secrets. An error names the line, not what
-// stands in it.
+// keys reads access keys and their secrets. An error names the line and shows
+// nothing of it.
 func (o *serving) keys() (keys [][2]string, err error) {
 	text, from := os.Getenv(credentialsVariable), credentialsVariable
 	if o.credentials != "" {

@@ -75,3 +75,36 @@ func TestAStopTriesRefusedDeletesAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestTimersThatOutliveAStopSayNothing: the slow clock of a dispatcher, the time
+// limits of what ran and the probes of a breaker went off after the end, each as
+// a warning about a dead letter.
+func TestTimersThatOutliveAStopSayNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) {
+			s.Tasks.DrainTimeout, s.Tasks.AbandonAfter = time.Second, time.Second
+		}))
+		wait := make(chan struct{})
+		stubborn := task.Define[payload]("stubborn", task.Deadline(time.Hour))
+		chassis.Handle(sys.System, stubborn, func(context.Context, task.Job[payload]) error { <-wait; return nil })
+		chassis.Handle(sys.System, task.Define[payload]("waits", task.Wait(20*time.Second, task.Arithmetic)),
+			func(context.Context, task.Job[payload]) error { return errBroken })
+		begin(t, sys)
+		for _, name := range []string{"stubborn", "waits"} {
+			if _, err := sys.Send(t.Context(), name, payload{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(3 * time.Second)
+		if err := sys.Stop(context.Background()); err == nil {
+			t.Error("the stop did not wait for the stubborn task")
+		}
+		stopped := len(sys.Logs())
+		pass(2 * time.Hour)
+		for _, r := range sys.Logs()[stopped:] {
+			t.Errorf("after the stop: %+v", r)
+		}
+		close(wait)
+		synctest.Wait()
+	})
+}

@@ -1,33 +1,31 @@
-package chassis_test
+package queue_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
+	"errors"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
-	"github.com/sambatech/chassis/task"
 )
 
 // certificate writes a certificate of 127.0.0.1 and its key, and returns their
@@ -71,7 +69,7 @@ func TestTheEmbeddedQueueServesOthersByKeysAndTLS(t *testing.T) {
 	}
 	s := chassis.DefaultSettings()
 	s.Queue.Listen = free.Addr().String()
-	s.Queue.Server = chassis.QueueServer{AccessKey: "mailer", SecretKey: settings.NewSecret("hush"), Certificate: cert, PrivateKey: key}
+	s.Queue.Server = queue.ServerSettings{AccessKey: "mailer", SecretKey: settings.NewSecret("hush"), Certificate: cert, PrivateKey: key}
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +78,8 @@ func TestTheEmbeddedQueueServesOthersByKeysAndTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close() //nolint:errcheck // it is read, too
-	sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithLogOutput(log), chassis.WithoutDefaultLogger(), forTests)
+	sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithLogOutput(log), chassis.WithoutDefaultLogger(),
+		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +105,10 @@ func TestTheEmbeddedQueueServesOthersByKeysAndTLS(t *testing.T) {
 }
 
 func TestHalfOfTheQueuesServerIsAnError(t *testing.T) {
-	for name, s := range map[string]chassis.QueueSettings{
-		"no secret":       {Listen: "127.0.0.1:0", Server: chassis.QueueServer{AccessKey: "id"}},
-		"no key":          {Listen: "127.0.0.1:0", Server: chassis.QueueServer{Certificate: "cert.pem"}},
-		"nothing listens": {Server: chassis.QueueServer{AccessKey: "id", SecretKey: settings.NewSecret("s")}},
+	for name, s := range map[string]queue.Settings{
+		"no secret":       {Listen: "127.0.0.1:0", Server: queue.ServerSettings{AccessKey: "id"}},
+		"no key":          {Listen: "127.0.0.1:0", Server: queue.ServerSettings{Certificate: "cert.pem"}},
+		"nothing listens": {Server: queue.ServerSettings{AccessKey: "id", SecretKey: settings.NewSecret("s")}},
 	} {
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "server") {
 			t.Errorf("%s: %v", name, err)
@@ -117,52 +116,67 @@ func TestHalfOfTheQueuesServerIsAnError(t *testing.T) {
 	}
 }
 
-// A queue that delivers out of order and twice, and shows old counts, loses no
-// task and makes no dead letters.
-func TestTasksRunOnAQueueAsUnkindAsAWS(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server, err := localsqs.New(localsqs.AsAWS(1))
+func TestAFileIsOpenedByOneProcess(t *testing.T) {
+	file := queue.Settings{Path: filepath.Join(t.TempDir(), "q.db")}
+	q := open(t, file)
+	if _, err := queue.Open(t.Context(), file); !errors.Is(err, localsqs.ErrInUse) || !strings.Contains(err.Error(), "queue.listen") {
+		t.Errorf("opened twice: %v", err)
+	}
+	if !strings.Contains(q.String(), file.Path) {
+		t.Errorf("the name of the queue is %q", q)
+	}
+	if err := q.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, file).Close(t.Context()); err != nil { // free again
+		t.Error(err)
+	}
+}
+
+func TestAQueueOfTheCallerStaysOpen(t *testing.T) {
+	own := open(t, queue.Settings{})
+	url, err := own.Client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("jobs")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := queue.Settings{Path: filepath.Join(t.TempDir(), "not", "made.db")}
+	for name, c := range map[string]struct {
+		option   queue.Option
+		embedded bool
+	}{
+		"a client": {queue.WithClient(own.Client), false},
+		"a server": {queue.WithServer(own.Server), true},
+	} {
+		q, err := queue.Open(t.Context(), ignored, c.option)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer server.Close() //nolint:errcheck // in memory
-		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithEmbedded(server),
-			chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
-		if err != nil {
-			t.Fatal(err)
+		if (q.Recall() != nil) != c.embedded || q.Empty(t.Context(), *url.QueueUrl) != c.embedded {
+			t.Errorf("%s: recall %t, empty %t", name, q.Recall() != nil, q.Empty(t.Context(), *url.QueueUrl))
 		}
-		type letter struct{ N int }
-		job := task.Define[letter]("job")
-		var mu sync.Mutex
-		ran := map[int]int{}
-		chassis.Handle(sys, job, func(_ context.Context, j task.Job[letter]) error {
-			mu.Lock()
-			defer mu.Unlock()
-			ran[j.Args.N]++
-			return nil
-		})
-		if err := sys.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for n := range 500 {
-			if _, err := chassis.Send(t.Context(), sys, job, letter{n}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(10 * time.Minute)
-		if err := sys.Stop(t.Context()); err != nil {
+		if err := q.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-		for _, q := range server.Stats().Queues {
-			if q.Visible+q.InFlight+q.Delayed > 0 {
-				t.Errorf("left on %s: %d visible, %d in flight, %d delayed", q.Name, q.Visible, q.InFlight, q.Delayed)
-			}
+		if _, err := own.Client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url.QueueUrl, MessageBody: aws.String("x")}); err != nil {
+			t.Fatalf("after the close of %s: %v", name, err)
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if len(ran) != 500 {
-			t.Errorf("%d of 500 tasks ran", len(ran))
+		if q.Empty(t.Context(), *url.QueueUrl) {
+			t.Errorf("%s: a queue with a message is empty", name)
 		}
-		time.Sleep(time.Second) // Proto.Actor counts dead letters by time alone
-	})
+		if _, err := own.Client.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: url.QueueUrl}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := own.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func open(t *testing.T, s queue.Settings) *queue.Queue {
+	t.Helper()
+	q, err := queue.Open(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
 }

@@ -1,0 +1,89 @@
+package chassis
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/task"
+)
+
+// Option gives a collaborator to [New].
+type Option func(*options)
+
+type options struct {
+	settings  *Settings
+	logs      []logger.Option
+	def       bool
+	actors    []actor.ConfigOption
+	client    *sqs.Client
+	server    *localsqs.Server
+	metrics   prometheus.Gatherer
+	adminWrap func(http.Handler) http.Handler
+	around    []task.Middleware
+	tracing   trace.TracerProvider
+	source    source // nil: the program has made the settings
+}
+
+// WithSettings uses s and reads neither files nor the environment. The live page
+// then does not show where a setting came from, and no file is followed; the
+// option of [Load] does both.
+func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
+
+// WithLogOutput writes the log to w instead of stdout.
+func WithLogOutput(w io.Writer) Option {
+	return func(o *options) { o.logs = append(o.logs, logger.WithOutput(w)) }
+}
+
+// WithLogOptions passes opts to the logger.
+func WithLogOptions(opts ...logger.Option) Option {
+	return func(o *options) { o.logs = append(o.logs, opts...) }
+}
+
+// WithoutDefaultLogger leaves slog's default logger as it is. Without this
+// option [New] sets it to the logger of the system.
+func WithoutDefaultLogger() Option { return func(o *options) { o.def = false } }
+
+// WithActorConfig passes opts to Proto.Actor.
+func WithActorConfig(opts ...actor.ConfigOption) Option {
+	return func(o *options) { o.actors = append(o.actors, opts...) }
+}
+
+// WithSQS uses client for the queue and ignores the section queue. The caller
+// closes what is behind the client, after [System.Stop].
+func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = client } }
+
+// WithEmbedded uses server for the queue and ignores the section queue: for
+// several systems on one queue. A long poll lasts receive_wait, and a stop waits
+// for the one under way. The caller closes server, after [System.Stop].
+func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
+
+// WithMetrics serves the metrics of g, the service's own registry, together with
+// those of the chassis.
+func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
+
+// WithAdminHandler puts wrap around the handler of the admin server, the probes
+// included: for a company's own identity (admin.WithIdentity), access logs, rate
+// limits. The tokens of the settings still hold for requests without an identity.
+func WithAdminHandler(wrap func(http.Handler) http.Handler) Option {
+	return func(o *options) { o.adminWrap = wrap }
+}
+
+// WithTracing makes spans by tp of what the system sends, receives, runs and
+// settles, and of the calls through its breakers. Without it there are no spans,
+// at no cost; a trace context is passed on in both cases. The caller flushes and
+// closes tp, after [System.Stop].
+func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.tracing = tp } }
+
+// WithMiddleware wraps the handlers of all tasks, outside a task's own middleware
+// (task.Use); the first is the outermost. task.Logging and task.Recovery stand
+// around all of them. Task actors are not wrapped.
+func WithMiddleware(mw ...task.Middleware) Option {
+	return func(o *options) { o.around = append(o.around, mw...) }
+}
