@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
-	"actors/breaker":    {"actors", "internal/clip"},
+	"actors/breaker":    {"actors", "actors/internal/inline", "internal/clip"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
 	"actors/poller":     {"actors", "actors/internal/supervision", "queue/sqsclient"},

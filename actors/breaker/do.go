@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// A call by Do takes the first of these five ways whose precondition holds. The
+// A call by Do takes the first of these five ways that it meets the precondition of. The
 // view is what the actor published last; it is loaded once before the call.
 //
 //	way      precondition                                        costs                                     must not
@@ -73,7 +73,7 @@ func (b *Breaker) doMixed(ctx context.Context, v *view, path string, fn func(ctx
 	switch {
 	case v.gate == viewTraced:
 		return b.doTraced(ctx, v, path, fn)
-	case v.simple:
+	case v.gate == viewMixed && v.simple:
 		obstacle, free := v.meet(path)
 		return b.doMet(ctx, v, path, obstacle, free, fn)
 	}
@@ -186,7 +186,7 @@ func (b *Breaker) Route(path string) *Route { return &Route{b: b, path: path} }
 // Do is [Breaker.Do] with the route's path.
 func (r *Route) Do(ctx context.Context, fn func(ctx context.Context) error) error {
 	v := r.b.view.Load()
-	if !v.simple || v.gate != viewMixed {
+	if v.gate != viewMixed || !v.simple {
 		return r.b.Do(ctx, r.path, fn)
 	}
 	m := r.met.Load()

@@ -159,7 +159,7 @@ func (b *Breaker) Snapshot() Snapshot {
 // were dropped. Its end leads by [Replay] to the present states.
 func (b *Breaker) Transitions(since uint64) []Transition {
 	records, err := query(b, func(s *state) ([]record, error) { return s.b.own.log, nil })
-	if err != nil { // stopped: nobody changes it any more
+	if err != nil { // stopped: it does not change any more
 		records = b.own.log
 	}
 	return b.since(records, since)

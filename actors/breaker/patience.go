@@ -38,7 +38,7 @@ type deadline uint8
 const (
 	deadlineNone   deadline = iota // the limit ends the wait
 	deadlineSooner                 // the ctx ends by itself before the limit
-	deadlineLater                  // it is the caller's own and later than the limit, whose place it takes
+	deadlineLater                  // it is the caller's own, and takes the place of a limit that ends earlier
 )
 
 // String returns the name of the deadline.

@@ -16,8 +16,8 @@ type peek struct {
 // peekSize is how much room a peek begins with when the length is not known.
 const peekSize = 512
 
-// peekAt returns a peek if the classifier wants one, whose verdict over the
-// headers is v.
+// peekAt returns a peek if the classifier wants one. v is the verdict over the
+// headers.
 func (b *Breaker) peekAt(res *http.Response, v Verdict) *peek {
 	r := b.rules
 	if r == nil || r.limit == 0 || r.which != nil && !r.which(res) {

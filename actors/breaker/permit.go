@@ -7,7 +7,7 @@ import (
 )
 
 // Acquire asks for admission of one call that the caller makes itself. It
-// returns an [*OpenError] or [ErrStopped] if there is none. The permit must be
+// returns an [*OpenError] or [ErrStopped] if the call is not admitted. The permit must be
 // settled with Done or Settle; one that is not holds a half-open slot until the
 // probe's deadline, at which it is a failure.
 func (b *Breaker) Acquire(path string) (Permit, error) {

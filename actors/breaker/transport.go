@@ -140,7 +140,7 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		verdict = Failure
 	}
 	x.span.status(resp.StatusCode)
-	none := resp.Body == nil || resp.Body == http.NoBody
+	empty := resp.Body == nil || resp.Body == http.NoBody
 	conn, writable := resp.Body.(io.ReadWriteCloser)
 	upgrade := writable && resp.StatusCode == http.StatusSwitchingProtocols
 	if b.rules != nil && b.rules.classify != nil {
@@ -148,8 +148,8 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		switch {
 		case peek == nil:
 			verdict = b.rules.classify(Outcome{Response: resp, Default: verdict})
-		case none || upgrade:
-			verdict = b.rules.classify(Outcome{Response: peek.res, Body: peek.seen, Whole: none, Default: verdict})
+		case empty || upgrade:
+			verdict = b.rules.classify(Outcome{Response: peek.res, Body: peek.seen, Whole: empty, Default: verdict})
 		default:
 			verdict = Success
 			x.peek.Store(peek)
@@ -159,7 +159,7 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	if verdict == Failure {
 		hold = retryAfter(resp.Header)
 	}
-	if none {
+	if empty {
 		x.end(verdict, hold)
 		return
 	}
@@ -184,8 +184,8 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	}
 }
 
-// judged ends the judging of the headers, and reports whether the exchange is a
-// probe whose time has passed.
+// judged ends the judging of the headers, and reports whether the time of a probe
+// has passed.
 func (x *exchange) judged() (late bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
