@@ -39,10 +39,10 @@ func TestHealthyPathsCostNothing(t *testing.T) {
 	}
 }
 
-// TestManyOpenBreakers opens 20 000 breakers (CHASSIS_SCALE=full: 100 000) of as many services, each with an
+// TestManyOpenBreakers opens 100 000 breakers of as many services, each with an
 // actor and a timer of its own. The actor library takes about 800 bytes of each.
 func TestManyOpenBreakers(t *testing.T) {
-	n := scaled(5_000, 20_000, 100_000)
+	n := scaled(5_000, 100_000, 100_000)
 	system := newSystem(t)
 	bs := make([]*Breaker, n)
 	before, goroutines := heapInUse(), runtime.NumGoroutine()
