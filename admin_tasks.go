@@ -28,10 +28,10 @@ func (d consoleTasks) Workers() admin.Workers {
 			continue
 		}
 		p := r.queue.Stats()
-		one := admin.Poller{Receives: p.Receives, EmptyReceives: p.EmptyReceives, Received: p.Messages, Deleted: p.Deleted, Released: p.Released,
+		one := admin.Poller{Receives: p.Receives, EmptyReceives: p.EmptyReceives, Received: p.Received, Deleted: p.Deleted, Released: p.Released,
 			Extended: p.Extended, Lost: p.Lost, Unsettled: p.Unsettled, Failures: p.Failures, Throttles: p.Throttles, Restarts: p.Restarts, Leases: p.Leases,
 			OldestLease: p.OldestLease, LastSuccess: p.LastSuccess, LastFailure: p.LastFailure, LastError: p.LastError, Alive: p.Alive,
-			Requests: map[string]int64{"receive": p.Receives, "delete": p.DeleteCalls, "release": p.ReleaseCalls, "extend": p.ExtendCalls, "count": p.CountCalls},
+			Requests: map[string]int64{"receive": p.Requests.Receive, "delete": p.Requests.Delete, "release": p.Requests.Release, "extend": p.Requests.Extend, "count": p.Requests.Count},
 			Client:   admin.ClientStats{Shortcut: p.Client.Shortcut, Refused: p.Client.Refused, SDK: p.Client.SDK}}
 		for _, r := range p.Refused {
 			one.Refused = append(one.Refused, admin.Refusal{Action: r.Action, Queue: queueName(r.Queue), Since: r.Since, Next: r.Next, Error: r.Error})
@@ -75,13 +75,13 @@ func (d consoleTasks) Tasks() []admin.Task {
 		list = append(list, admin.Task{Name: t.Name, Registered: t.Registered, Paused: t.Paused, MaxFailures: t.MaxFailures, Running: t.Running, Started: t.Started,
 			Succeeded: t.Succeeded, Failed: t.Failed, Panicked: t.Panicked, Interrupted: t.Interrupted, Waits: t.Held, GivenBack: t.GivenBack,
 			Postponed: t.Postponed, GivenUp: t.GivenUp, Abandoned: t.Abandoned, Stalled: t.Stalled,
-			Run: distribution(t.Runs, t.RunP50, t.RunP99), Delay: distribution(t.Delays, t.DelayP50, t.DelayP99)})
+			Run: distribution(t.Run), Delay: distribution(t.Delay)})
 	}
 	return list
 }
 
-func distribution(d dispatcher.Durations, p50, p99 time.Duration) admin.Distribution {
-	a := admin.Distribution{P50: p50.Seconds(), P99: p99.Seconds(), Count: d.Count, Sum: d.Sum.Seconds(), Buckets: make(map[float64]uint64, len(d.AtMost))}
+func distribution(d dispatcher.Durations) admin.Distribution {
+	a := admin.Distribution{P50: d.P50.Seconds(), P99: d.P99.Seconds(), Count: d.Count, Sum: d.Sum.Seconds(), Buckets: make(map[float64]uint64, len(d.AtMost))}
 	for bound, n := range d.AtMost {
 		a.Buckets[bound.Seconds()] = n
 	}
@@ -122,7 +122,7 @@ func (d consoleTasks) leases(ctx context.Context) map[string]map[poller.LeaseID]
 	for _, l := range d.sys.tasks.lanes {
 		if r := l.actors(); r != nil {
 			replies[l.pool()] = make(chan map[poller.LeaseID]time.Time, 1)
-			d.sys.actors.root.Send(r.poller, &poller.InspectLeases{Reply: replies[l.pool()]})
+			d.sys.actors.Send(r.poller, &poller.InspectLeases{Reply: replies[l.pool()]})
 		}
 	}
 	ends := map[string]map[poller.LeaseID]time.Time{}

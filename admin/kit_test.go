@@ -48,7 +48,7 @@ func newPlant() *plant {
 			{Name: "mailer-tasks", Role: "tasks", Visible: 12, InFlight: 3, Delayed: 1, At: time.Now()},
 			{Name: "mailer-tasks_dead", Role: "dead", Visible: 2, At: time.Now()},
 		},
-		workers: Workers{Pool: "mailer-tasks", Status: "RUNNING", Workers: 3, Running: 2, Pools: []Pool{{Name: "mailer-tasks", Weight: 1}}, Poller: Poller{Requests: map[string]int64{"receive": 4}, LastSuccess: started,
+		workers: Workers{Pool: "mailer-tasks", Status: "RUNNING", Workers: 3, Running: 2, Pools: []Pool{{Name: "mailer-tasks", Weight: 1}}, Poller: Poller{Requests: map[string]int64{"receive": 4, "delete": 3, "release": 2, "extend": 1, "count": 5}, LastSuccess: started,
 			Client:  ClientStats{Shortcut: 9, Refused: 2, SDK: 3},
 			Refused: []Refusal{{Action: "sqs:SendMessage", Queue: "mailer-sorry", Since: started, Error: "AccessDenied"}}}},
 		tasks: []Task{

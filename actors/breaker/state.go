@@ -55,7 +55,7 @@ type Transition struct {
 	Seq     uint64    `json:"seq"` // 1, 2, 3 …
 	At      time.Time `json:"at"`
 	Service string    `json:"service"`
-	Entry   string    `json:"entry"` // path prefix, as /v1/send; empty for the service itself
+	Entry   string    `json:"path"` // prefix, as /v1/send; empty for the service itself
 	From    State     `json:"from"`
 	To      State     `json:"to"`
 	Shadow  bool      `json:"shadow,omitempty"` // beneath an operator's state: nothing changed for callers
@@ -98,7 +98,7 @@ type Snapshot struct {
 
 // EntryStatus is the state of one entry at one moment.
 type EntryStatus struct {
-	Entry     string    `json:"entry"` // empty for the service itself
+	Entry     string    `json:"path"` // empty for the service itself
 	State     State     `json:"state"`
 	Own       State     `json:"own"` // beneath an operator's state; else the same as State
 	Failures  int       `json:"failures"`

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -41,8 +42,8 @@ type Event struct {
 	JobName   string        `json:"job_name"`
 	Attempt   int           `json:"attempt"`
 	Failures  int           `json:"failures"`
-	Wait      time.Duration `json:"wait,omitempty"`   // until the next attempt
-	Took      time.Duration `json:"took,omitempty"`   // of the attempt
+	Wait      time.Duration `json:"-"`                // until the next attempt; in JSON wait_seconds
+	Took      time.Duration `json:"-"`                // of the attempt; in JSON took_seconds
 	Reason    string        `json:"reason,omitempty"` // how it was given back, or why given up
 	Error     string        `json:"error,omitempty"`
 	Missed    uint64        `json:"missed,omitempty"` // events dropped before this one, for a subscriber without credits
@@ -53,6 +54,16 @@ func (e *Event) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("kind", string(e.Kind)), slog.String("task", e.Task),
 		slog.String("exec_id", e.ExecID), slog.Int("attempt", e.Attempt), slog.Int("failures", e.Failures),
 		slog.String("reason", e.Reason), slog.String("error", e.Error))
+}
+
+// MarshalJSON implements json.Marshaler.
+func (e Event) MarshalJSON() ([]byte, error) {
+	type fields Event
+	return json.Marshal(struct {
+		fields
+		Wait float64 `json:"wait_seconds,omitempty"`
+		Took float64 `json:"took_seconds,omitempty"`
+	}{fields(e), e.Wait.Seconds(), e.Took.Seconds()})
 }
 
 // Subscription receives events. The dispatcher never waits for it: what does

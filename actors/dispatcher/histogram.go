@@ -1,6 +1,8 @@
 package dispatcher
 
 import (
+	"encoding/json"
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -13,13 +15,36 @@ type histogram struct {
 	sum     atomic.Int64 // ns
 }
 
-// Durations are durations counted: how many there were, how long they took
-// together, and how many of them took at most so long, for bounds four times
-// as long as the one before. Each number is exact, but not of one instant.
+// Durations sums up durations. Count and Sum are exact, the quantiles P50 and P99
+// to 19 %; they are not of one instant. AtMost counts those up to a bound, for
+// bounds four times as long as the one before. In JSON they are seconds.
 type Durations struct {
-	Count  uint64
-	Sum    time.Duration
-	AtMost map[time.Duration]uint64
+	Count    uint64
+	Sum      time.Duration
+	P50, P99 time.Duration
+	AtMost   map[time.Duration]uint64
+}
+
+// seconds are [Durations] in JSON.
+type seconds struct {
+	P50   float64 `json:"p50_seconds"`
+	P99   float64 `json:"p99_seconds"`
+	Count uint64  `json:"count"`
+	Sum   float64 `json:"sum_seconds"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d Durations) MarshalJSON() ([]byte, error) {
+	return json.Marshal(seconds{d.P50.Seconds(), d.P99.Seconds(), d.Count, d.Sum.Seconds()})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Durations) UnmarshalJSON(text []byte) error {
+	var s seconds
+	err := json.Unmarshal(text, &s)
+	of := func(n float64) time.Duration { return time.Duration(math.Round(n * float64(time.Second))) }
+	*d = Durations{Count: s.Count, Sum: of(s.Sum), P50: of(s.P50), P99: of(s.P99)}
+	return err
 }
 
 // bounds of Durations, as powers of two of 1 µs: 1.024 ms to 4.8 h.
@@ -34,6 +59,8 @@ func (h *histogram) durations() Durations {
 		d.Count += h.buckets[i].Load()
 	}
 	d.Sum = time.Duration(h.sum.Load())
+	q := h.quantiles(0.5, 0.99)
+	d.P50, d.P99 = q[0], q[1]
 	return d
 }
 

@@ -184,7 +184,7 @@ type (
 // Execution is one message that a dispatcher holds, as of the time of asking.
 type Execution struct {
 	Pool     string         `json:"pool"`
-	Lease    poller.LeaseID `json:"lease"` // of that pool's poller
+	Lease    poller.LeaseID `json:"-"` // of that pool's poller
 	Task     string         `json:"task"`
 	ExecID   string         `json:"exec_id"`
 	JobID    string         `json:"job_id"`

@@ -2,11 +2,11 @@ package dispatcher
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sambatech/chassis/task"
 )
@@ -38,6 +38,17 @@ func (s Status) String() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Status) UnmarshalText(text []byte) error {
+	for _, known := range []Status{Stopped, Stopping, Running, Failing} {
+		if known.String() == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("dispatcher: %q is no status", text)
+}
 
 // Monitor is what the outside sees of a dispatcher without a message: its
 // status, its numbers, the names it knows, its events. Give one to [Config]. It
@@ -89,28 +100,24 @@ type meter struct {
 // that are not registered. Counters are of attempts since
 // the start of the process; quantiles are exact to 19 %.
 type TaskStats struct {
-	Name        string        `json:"name"`
-	Registered  bool          `json:"registered"`
-	Paused      bool          `json:"paused"`
-	MaxFailures int           `json:"max_failures"`
-	Running     int64         `json:"running"`
-	Started     uint64        `json:"started"`
-	Succeeded   uint64        `json:"succeeded"`
-	Failed      uint64        `json:"failed"`   // errors and panics
-	Panicked    uint64        `json:"panicked"` // of the failed
-	Interrupted uint64        `json:"interrupted"`
-	Held        uint64        `json:"held"`       // waits spent in place
-	GivenBack   uint64        `json:"given_back"` // waits and drains given back to the queue
-	Postponed   uint64        `json:"postponed"`  // before their time
-	GivenUp     uint64        `json:"given_up"`   // on_fail or dead letter
-	Abandoned   uint64        `json:"abandoned"`  // handlers, and task actors that did not end
-	Stalled     uint64        `json:"stalled"`    // silent task actors, and attempts without an end
-	Runs        Durations     `json:"-"`
-	Delays      Durations     `json:"-"`
-	RunP50      time.Duration `json:"run_p50_ns"` // of an attempt
-	RunP99      time.Duration `json:"run_p99_ns"`
-	DelayP50    time.Duration `json:"delay_p50_ns"` // from when it was due to its first attempt
-	DelayP99    time.Duration `json:"delay_p99_ns"`
+	Name        string    `json:"name"`
+	Registered  bool      `json:"registered"`
+	Paused      bool      `json:"paused"`
+	MaxFailures int       `json:"max_failures"`
+	Running     int64     `json:"running"`
+	Started     uint64    `json:"started"`
+	Succeeded   uint64    `json:"succeeded"`
+	Failed      uint64    `json:"failed"`   // errors and panics
+	Panicked    uint64    `json:"panicked"` // of the failed
+	Interrupted uint64    `json:"interrupted"`
+	Held        uint64    `json:"waits"`      // spent in place
+	GivenBack   uint64    `json:"given_back"` // waits and drains given back to the queue
+	Postponed   uint64    `json:"postponed"`  // before their time
+	GivenUp     uint64    `json:"given_up"`   // on_fail or dead letter
+	Abandoned   uint64    `json:"abandoned"`  // handlers, and task actors that did not end
+	Stalled     uint64    `json:"stalled"`    // silent task actors, and attempts without an end
+	Run         Durations `json:"run"`        // of an attempt
+	Delay       Durations `json:"delay"`      // from when it was due to its first attempt
 }
 
 // Stats are the numbers of a dispatcher at one time.
@@ -119,8 +126,8 @@ type Stats struct {
 	Paused       bool        `json:"paused"`
 	Workers      int64       `json:"workers"`
 	Running      int64       `json:"running"`
-	Held         int64       `json:"held"`
-	Queued       int64       `json:"queued"`
+	Held         int64       `json:"waiting"`   // in place, between attempts
+	Queued       int64       `json:"queued"`    // for a slot, a limit, their group
 	Abandoned    int64       `json:"abandoned"` // abandoned handlers that still run
 	Stalled      int64       `json:"stalled"`   // attempts under way that do not move
 	Settling     int64       `json:"settling"`
@@ -209,14 +216,12 @@ func (m *Monitor) Stats() *Stats {
 }
 
 func (t *meter) stats(name string) TaskStats {
-	run, delay := t.took.quantiles(0.5, 0.99), t.delay.quantiles(0.5, 0.99)
 	s := TaskStats{
 		Name: name, Registered: t.registered.Load(), Paused: t.paused.Load(), Running: t.running.Load(),
 		Started: t.started.Load(), Succeeded: t.succeeded.Load(), Failed: t.failed.Load(), Panicked: t.panicked.Load(),
 		Interrupted: t.interrupted.Load(), Held: t.held.Load(), GivenBack: t.givenBack.Load(), Postponed: t.postponed.Load(),
 		GivenUp: t.givenUp.Load(), Abandoned: t.abandoned.Load(), Stalled: t.stalled.Load(),
-		Runs: t.took.durations(), Delays: t.delay.durations(),
-		RunP50: run[0], RunP99: run[1], DelayP50: delay[0], DelayP99: delay[1],
+		Run: t.took.durations(), Delay: t.delay.durations(),
 	}
 	if spec := t.spec.Load(); spec != nil {
 		s.MaxFailures = spec.MaxFailures

@@ -72,13 +72,11 @@ func (t *TaskStats) add(o *TaskStats) {
 	} {
 		*n.into += *n.from
 	}
-	t.Runs, t.Delays = t.Runs.plus(o.Runs), t.Delays.plus(o.Delays)
-	t.RunP50, t.RunP99 = max(t.RunP50, o.RunP50), max(t.RunP99, o.RunP99)
-	t.DelayP50, t.DelayP99 = max(t.DelayP50, o.DelayP50), max(t.DelayP99, o.DelayP99)
+	t.Run, t.Delay = t.Run.plus(o.Run), t.Delay.plus(o.Delay)
 }
 
 func (d Durations) plus(o Durations) Durations {
-	d.Count, d.Sum = d.Count+o.Count, d.Sum+o.Sum
+	d.Count, d.Sum, d.P50, d.P99 = d.Count+o.Count, d.Sum+o.Sum, max(d.P50, o.P50), max(d.P99, o.P99)
 	d.AtMost = maps.Clone(d.AtMost)
 	for bound, n := range o.AtMost {
 		d.AtMost[bound] += n

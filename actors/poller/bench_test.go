@@ -105,8 +105,8 @@ func BenchmarkRoad(b *testing.B) {
 			b.ReportMetric(float64((cpu()-began).Nanoseconds())/1e3/float64(b.N), "cpu-µs/task")
 			b.ReportMetric(float64(s.Receives)/float64(b.N), "receives/task")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
-			b.ReportMetric(float64(s.DeleteCalls)/float64(b.N), "deletes/task")
-			b.ReportMetric(float64(s.Receives+s.DeleteCalls)/float64(b.N), "requests/task")
+			b.ReportMetric(float64(s.Requests.Delete)/float64(b.N), "deletes/task")
+			b.ReportMetric(float64(s.Receives+s.Requests.Delete)/float64(b.N), "requests/task")
 		})
 	}
 }

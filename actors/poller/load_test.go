@@ -170,7 +170,7 @@ func TestLongTasksOverAFlakyQueueNeverOverlap(t *testing.T) {
 		var extends, extended int64
 		for _, r := range rigs {
 			s := r.poller.Stats()
-			extends += s.ExtendCalls
+			extends += s.Requests.Extend
 			extended += s.Extended
 		}
 		halves := float64(ran) / float64(lease/2)

@@ -197,7 +197,7 @@ func (w *worker) noteReceive(m *received) {
 	if w.patience.answered(w.now) {
 		w.demand.wait = w.patience.wait
 	}
-	w.counts.messages.Add(int64(m.got))
+	w.counts.received.Add(int64(m.got))
 	if m.got == 0 {
 		w.counts.empty.Add(1)
 	}

@@ -16,7 +16,7 @@ type Stats struct {
 
 	Receives      int64 `json:"receives"`       // receives begun
 	EmptyReceives int64 `json:"empty_receives"` // that brought nothing
-	Messages      int64 `json:"messages"`       // received
+	Received      int64 `json:"received"`       // messages
 	Delivered     int64 `json:"delivered"`      // handed to the subscriber
 	Deleted       int64 `json:"deleted"`        // messages
 	Released      int64 `json:"released"`       // messages made visible again
@@ -24,10 +24,7 @@ type Stats struct {
 	Lost          int64 `json:"lost"`           // leases lost during their execution
 	Unsettled     int64 `json:"unsettled"`      // settles that could not be done
 
-	DeleteCalls  int64 `json:"delete_calls"`
-	ReleaseCalls int64 `json:"release_calls"`
-	ExtendCalls  int64 `json:"extend_calls"`
-	CountCalls   int64 `json:"count_calls"`
+	Requests Requests `json:"requests"`
 
 	Failures      int64 `json:"failures"`       // calls that failed as a whole
 	EntryFailures int64 `json:"entry_failures"` // entries refused in calls that did not
@@ -49,13 +46,54 @@ type Stats struct {
 	Client sqsclient.Stats `json:"client"` // of all that share the poller's client
 }
 
+// Requests counts the requests of a poller by what they are for.
+type Requests struct {
+	Receive int64 `json:"receive"`
+	Delete  int64 `json:"delete"`
+	Release int64 `json:"release"`
+	Extend  int64 `json:"extend"`
+	Count   int64 `json:"count"` // of the messages on the queue
+}
+
+// Add makes s the sum of two pollers. Of two times it keeps the one that says
+// more: the older lease and sign of life, the last error. QueueURL and Client
+// stay as they are: all pollers of a process share one client.
+func (s *Stats) Add(o *Stats) {
+	for _, n := range []struct{ into, from *int64 }{
+		{&s.Receives, &o.Receives}, {&s.EmptyReceives, &o.EmptyReceives}, {&s.Received, &o.Received},
+		{&s.Delivered, &o.Delivered}, {&s.Deleted, &o.Deleted}, {&s.Released, &o.Released}, {&s.Extended, &o.Extended},
+		{&s.Lost, &o.Lost}, {&s.Unsettled, &o.Unsettled}, {&s.Failures, &o.Failures}, {&s.EntryFailures, &o.EntryFailures},
+		{&s.Throttles, &o.Throttles}, {&s.Unknown, &o.Unknown}, {&s.Restarts, &o.Restarts}, {&s.Wanted, &o.Wanted},
+		{&s.ReceivesUnderWay, &o.ReceivesUnderWay}, {&s.Leases, &o.Leases},
+		{&s.Requests.Receive, &o.Requests.Receive}, {&s.Requests.Delete, &o.Requests.Delete},
+		{&s.Requests.Release, &o.Requests.Release}, {&s.Requests.Extend, &o.Requests.Extend}, {&s.Requests.Count, &o.Requests.Count},
+	} {
+		*n.into += *n.from
+	}
+	for _, t := range []struct{ into, from *time.Time }{
+		{&s.OldestLease, &o.OldestLease}, {&s.LastSuccess, &o.LastSuccess}, {&s.Alive, &o.Alive},
+	} {
+		if !t.from.IsZero() && (t.into.IsZero() || t.from.Before(*t.into)) {
+			*t.into = *t.from
+		}
+	}
+	for _, r := range o.Refused { // two pools may have one on_fail pool
+		if !slices.ContainsFunc(s.Refused, func(x Refusal) bool { return x.Action == r.Action && x.Queue == r.Queue }) {
+			s.Refused = append(slices.Clip(s.Refused), r)
+		}
+	}
+	if o.LastFailure.After(s.LastFailure) {
+		s.LastFailure, s.LastError = o.LastFailure, o.LastError
+	}
+}
+
 type failure struct {
 	At    time.Time
 	Error string
 }
 
 type counts struct {
-	receives, empty, messages, delivered, deleted, released, extended, lost, unsettled atomic.Int64
+	receives, empty, received, delivered, deleted, released, extended, lost, unsettled atomic.Int64
 	calls                                                                              [kinds]atomic.Int64
 	counted, failures, entryFailures, throttles, unknown, restarts                     atomic.Int64
 	wanted, underWay, leases, oldest, success, alive                                   atomic.Int64
@@ -69,9 +107,12 @@ func (p *Poller) Stats() Stats {
 	c := &p.counts
 	s := Stats{
 		QueueURL: p.cfg.QueueURL,
-		Receives: c.receives.Load(), EmptyReceives: c.empty.Load(), Messages: c.messages.Load(), Delivered: c.delivered.Load(),
+		Receives: c.receives.Load(), EmptyReceives: c.empty.Load(), Received: c.received.Load(), Delivered: c.delivered.Load(),
 		Deleted: c.deleted.Load(), Released: c.released.Load(), Extended: c.extended.Load(), Lost: c.lost.Load(), Unsettled: c.unsettled.Load(),
-		DeleteCalls: c.calls[deletion].Load(), ReleaseCalls: c.calls[release].Load(), ExtendCalls: c.calls[extension].Load(), CountCalls: c.counted.Load(),
+		Requests: Requests{
+			Receive: c.receives.Load(), Delete: c.calls[deletion].Load(), Release: c.calls[release].Load(),
+			Extend: c.calls[extension].Load(), Count: c.counted.Load(),
+		},
 		Failures: c.failures.Load(), EntryFailures: c.entryFailures.Load(), Throttles: c.throttles.Load(), Unknown: c.unknown.Load(), Restarts: c.restarts.Load(),
 		Wanted: c.wanted.Load(), ReceivesUnderWay: c.underWay.Load(), Leases: c.leases.Load(),
 		OldestLease: instant(&c.oldest), LastSuccess: instant(&c.success), Alive: instant(&c.alive),
