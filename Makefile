@@ -11,7 +11,7 @@ CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
 MODULES  := . bench e2e
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases test race killtest e2e scale fuzz fuzz-short sbom release hostile bench bench-compare mutants growth chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e scale fuzz fuzz-short sbom release hostile bench bench-compare mutants growth chaos soak peers cover
 
 help: ## list the habits
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
@@ -30,7 +30,7 @@ lint: ## golangci-lint, pinned
 tidy: ## go.mod and go.sum say what the code needs
 	@for m in $(MODULES); do (cd $$m && $(GO) mod tidy -diff) || exit 1; done
 
-licences: ## write docs/licences.md; a licence that nobody agreed to fails
+licences: ## write docs/licences.md; a licence that is not on the list of allowed ones fails
 	cd bench && $(GO) run ./licences
 
 licences-current: ## docs/licences.md is what make licences writes
@@ -41,6 +41,10 @@ vuln: ## known vulnerabilities, by govulncheck, where its database can be reache
 
 releases: ## the newer of the last two releases of Go vets and tests it too
 	.ci/releases
+
+platforms: ## go vet, tests included, for the platforms that the tests do not run on
+	@for p in darwin/arm64 windows/amd64 linux/386; do echo "vet for $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; done
 
 test: ## every test
 	$(GO) test -v ./...
