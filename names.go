@@ -7,6 +7,8 @@ import (
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
+	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/settings/watch"
 )
 
 // The parts of [Settings] that other packages declare.
@@ -71,3 +73,9 @@ var ErrUnregistered = pools.ErrUnregistered
 // group come ten at a time, the next ten after these are sent back or deleted,
 // and what others look at is hidden for 30 seconds.
 var ErrMoreDeadLetters = pools.ErrMoreDeadLetters
+
+// LiveSettings is a service's own settings in force: see [Live].
+type LiveSettings[T any] = watch.Live[T]
+
+// CheckSettingsFlag is the first argument by which a service checks its settings.
+const CheckSettingsFlag = settings.CheckFlag

@@ -2,6 +2,7 @@ package chassis
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -9,16 +10,27 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/settings/watch"
 )
 
 // unending is a source of settings with a load that does not end, as where a
 // Validate of the service's own waits for a lock.
 type unending struct {
-	inCode
+	source
 	free chan struct{}
 }
 
-func (u unending) follow(context.Context, *System) (func(), error) { return func() { <-u.free }, nil }
+func (u unending) Follow(func(context.Context, watch.Reload[Settings])) (func(context.Context) error, error) {
+	return func(ctx context.Context) error {
+		select {
+		case <-u.free:
+			return nil
+		case <-ctx.Done():
+			return errors.New("the load that is under way did not end")
+		}
+	}, nil
+}
 
 func TestAStopWaitedForEverForALoadOfTheSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -28,7 +40,7 @@ func TestAStopWaitedForEverForALoadOfTheSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		free := make(chan struct{})
-		sys.source = unending{inCode{sys}, free}
+		sys.source = unending{sys.source, free}
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
