@@ -266,7 +266,7 @@ func TestMessages(t *testing.T) {
 	ask(&breaker.Reset{})
 	ask(&breaker.Reset{})
 	p, ok := errors.AsType[*breaker.PanicError](ask(&breaker.Call{Path: "/a", Fn: func(context.Context) error { panic(errBoom) }}).(*breaker.CallResult).Err)
-	if !ok || !errors.Is(p, errBoom) || !bytes.Contains(p.Stack, []byte("operate_test")) {
+	if !ok || !errors.Is(p, errBoom) || !bytes.Contains(p.Stack, []byte("operator_test")) {
 		t.Errorf("%v", p)
 	}
 	if res := ask(&breaker.Call{Path: "/a", Fn: succeed}).(*breaker.CallResult); !errors.Is(res.Err, breaker.ErrOpen) {
