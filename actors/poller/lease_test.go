@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -35,13 +36,11 @@ func TestLedgerProperties(t *testing.T) {
 				if b.leases[l.id] != l {
 					continue
 				}
-				l.extending = false
-				if r.done[i] && !l.lost {
-					l.hold(r.start, r.hide[i])
-				} else if !l.lost {
-					l.retry(now)
+				var err error
+				if !r.done[i] {
+					err = errors.New("away")
 				}
-				b.update(l)
+				b.extended(l, now, r.start, r.hide[i], err)
 			}
 		}
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
@@ -54,8 +53,8 @@ func TestLedgerProperties(t *testing.T) {
 				open++
 			case 1:
 				for l := range queue {
-					if l.settling == nil && !l.lost {
-						b.settle(l, &settlement{release: rapid.Bool().Draw(t, "release")})
+					if l.stage == delivered {
+						b.settle(l, &settlement{kind: rapid.SampledFrom([]kind{deletion, release}).Draw(t, "kind")})
 						break
 					}
 				}
@@ -103,24 +102,32 @@ func TestLedgerProperties(t *testing.T) {
 				}
 				queue[l].noticed = true
 			}
+			for _, l := range w.lost {
+				if l.stage == closed {
+					if !l.releasing() {
+						t.Fatal("a lease was forgotten with its loss")
+					}
+					delete(queue, l)
+				}
+			}
 			unsettled := 0
 			for _, l := range b.leases {
 				q := queue[l]
 				if q == nil {
 					t.Fatal("a lease that was closed is there")
 				}
-				if l.settling == nil && !l.lost {
+				if l.settling == nil && !l.over() {
 					unsettled++
 				}
-				if !l.lost && !now.Before(q.until) {
+				if !l.over() && !now.Before(q.until) {
 					t.Fatalf("at %v a lease is held that the queue gave up at %v", now, q.until)
 				}
 				if due := l.next(notice); !due.Equal(l.due) || b.due[l.index] != l {
 					t.Fatal("a lease is not in its place")
 				}
 			}
-			if unsettled != b.unsettled {
-				t.Fatalf("unsettled is %d, counted %d", b.unsettled, unsettled)
+			if unsettled != b.unsettled() {
+				t.Fatalf("unsettled is %d, counted %d", unsettled, b.unsettled())
 			}
 			if wake, ok := b.wake(); ok && !wake.After(now) {
 				t.Fatalf("something due at %v was not collected at %v", wake, now)
@@ -133,17 +140,17 @@ func TestLedgerProperties(t *testing.T) {
 					delete(queue, l)
 				}
 			}
-			var lost int
+			var ended int
 			var oldest *lease
 			for _, l := range b.leases {
-				if l.lost {
-					lost++
+				if l.over() {
+					ended++
 				} else if oldest == nil || l.id < oldest.id {
 					oldest = l
 				}
 			}
-			if lost != b.lost || b.oldest() != oldest {
-				t.Fatalf("%d lost, counted %d; oldest %v, want %v", lost, b.lost, b.oldest(), oldest)
+			if n := b.count[lost] + b.count[late]; ended != n || b.held() != len(b.leases)-ended || b.oldest() != oldest {
+				t.Fatalf("%d lost, counted %d; oldest %v, want %v", ended, n, b.oldest(), oldest)
 			}
 		}
 	})
@@ -175,9 +182,7 @@ func TestLeasesFallIntoStep(t *testing.T) {
 				extensions += len(w.extend)
 			}
 			for _, l := range w.extend {
-				l.extending = false
-				l.hold(now, length)
-				b.update(l)
+				b.extended(l, now, now, length, nil)
 			}
 		}
 		most := float64(halves) * max(float64(n)/10, 1)
@@ -253,7 +258,7 @@ func TestALeaseUnderReleaseIsNotExtended(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	b := newLedger(time.Minute)
 	l := b.open("h", now, time.Time{}, 80*time.Second)
-	b.settle(l, &settlement{release: true})
+	b.settle(l, &settlement{kind: release})
 	if w := b.collect(now.Add(60 * time.Second)); len(w.extend) > 0 {
 		t.Error("extended: SQS hides a released message again for a whole lease")
 	}
@@ -270,9 +275,9 @@ func TestExtensible(t *testing.T) {
 	}{
 		{"in execution", func(*lease) {}, true},
 		{"its delete is under way: it may fail, and is tried again", func(l *lease) { l.settling = &settlement{} }, true},
-		{"under release: SQS would hide the message again", func(l *lease) { l.settling = &settlement{release: true} }, false},
-		{"its settle failed: it would never come to another consumer", func(l *lease) { l.fading = true }, false},
-		{"lost: another consumer may have it", func(l *lease) { l.lost = true }, false},
+		{"under release: SQS would hide the message again", func(l *lease) { l.settling = &settlement{kind: release} }, false},
+		{"its settle failed: it would never come to another consumer", func(l *lease) { l.renewal = stopped }, false},
+		{"lost: another consumer may have it", func(l *lease) { l.stage = lost }, false},
 		{"a second before its limit: SQS counts whole seconds", func(l *lease) { l.end = l.limit().Add(-time.Second) }, true},
 		{"less than a second before its limit: SQS refuses it", func(l *lease) { l.end = l.limit().Add(1 - time.Second) }, false},
 	} {
@@ -305,7 +310,7 @@ func TestLedgerWakesWhenSomethingIsDue(t *testing.T) {
 	}{
 		{"an extension, at 5/8", func(*ledger, *lease) {}, 50 * time.Second},
 		{"an extension though its delete is under way", func(b *ledger, l *lease) { b.settle(l, &settlement{}) }, 50 * time.Second},
-		{"the end of a lease under release", func(b *ledger, l *lease) { b.settle(l, &settlement{release: true}) }, lostAt},
+		{"the end of a lease under release", func(b *ledger, l *lease) { b.settle(l, &settlement{kind: release}) }, lostAt},
 		{"the end of a lease whose settle failed", func(b *ledger, l *lease) { b.settle(l, &settlement{}); b.unsettle(l) }, lostAt},
 		{"the end while an extension is under way", func(b *ledger, _ *lease) { b.collect(leased.Add(50 * time.Second)) }, lostAt},
 		{"the notice, once the retention is known to end before", func(b *ledger, _ *lease) { b.keep(40 * time.Second) }, 35 * time.Second * 3 / 4},
@@ -347,7 +352,7 @@ func TestTheEndOfALeaseIsAnnouncedOnceAndInTime(t *testing.T) {
 			t.Errorf("after %v: %d to extend, %d to announce, %d lost; want %+v", c.at, len(w.extend), len(w.expiring), len(w.lost), c)
 		}
 		if c.extend > 0 {
-			l.extending = false
+			l.renewal = l.renewal.answered()
 			l.hold(leased, 80*time.Minute)
 			b.update(l)
 		}
@@ -377,7 +382,7 @@ func TestExtensionsTakeCompanyAlong(t *testing.T) {
 		{"up to twenty, which are two", append(ages(11, 50), ages(12, 30)...), nil, 20},
 		{"no more if ten are due", append(ages(10, 50), ages(12, 30)...), nil, 10},
 		{"without one after its failed settle", append(ages(1, 50), 77*time.Second), func(b *ledger, l *lease) { b.settle(l, &settlement{}); b.unsettle(l) }, 1},
-		{"without one under release", append(ages(1, 50), 77*time.Second), func(b *ledger, l *lease) { b.settle(l, &settlement{release: true}) }, 1},
+		{"without one under release", append(ages(1, 50), 77*time.Second), func(b *ledger, l *lease) { b.settle(l, &settlement{kind: release}) }, 1},
 		{"without a lost one", append(ages(1, 50), MaxLease-time.Second), func(b *ledger, l *lease) { b.lose(l) }, 1},
 	} {
 		b := newLedger(time.Minute)
@@ -391,8 +396,8 @@ func TestExtensionsTakeCompanyAlong(t *testing.T) {
 		seen := map[LeaseID]bool{}
 		w := b.collect(now)
 		for _, l := range w.extend {
-			if seen[l.id] || l.id > LeaseID(c.want) || !l.extending {
-				t.Errorf("%s: lease %d is extended (twice: %v, marked: %v)", c.name, l.id, seen[l.id], l.extending)
+			if seen[l.id] || l.id > LeaseID(c.want) || l.renewal != underWay {
+				t.Errorf("%s: lease %d is extended (twice: %v, marked: %v)", c.name, l.id, seen[l.id], l.renewal)
 			}
 			seen[l.id] = true
 		}
@@ -406,12 +411,12 @@ func TestExtensionsTakeCompanyAlong(t *testing.T) {
 // its short heartbeat.
 func TestLedgerCountsItsLeases(t *testing.T) {
 	settle := func(b *ledger, l *lease) { b.settle(l, &settlement{}) }
-	type step struct {
+	type change struct {
 		name            string
 		do              func(b *ledger, l *lease)
 		unsettled, lost int
 	}
-	for _, steps := range [][]step{
+	for _, steps := range [][]change{
 		{{"settled", settle, 0, 0}, {"unsettled", (*ledger).unsettle, 1, 0}, {"settled again", settle, 0, 0}, {"closed", (*ledger).close, 0, 0}},
 		{{"closed without a settle", (*ledger).close, 0, 0}, {"closed twice", (*ledger).close, 0, 0}},
 		{{"lost", (*ledger).lose, 0, 1}, {"settled late", settle, 0, 1}, {"closed", (*ledger).close, 0, 0}},
@@ -424,8 +429,8 @@ func TestLedgerCountsItsLeases(t *testing.T) {
 		names := "opened"
 		for _, s := range steps {
 			names += ", " + s.name
-			if s.do(b, l); b.unsettled != s.unsettled+1 || b.lost != s.lost {
-				t.Errorf("%s: %d unsettled and %d lost, want %d and %d", names, b.unsettled, b.lost, s.unsettled+1, s.lost)
+			if s.do(b, l); b.unsettled() != s.unsettled+1 || b.count[lost]+b.count[late] != s.lost {
+				t.Errorf("%s: %d unsettled and %d lost, want %d and %d", names, b.unsettled(), b.count[lost]+b.count[late], s.unsettled+1, s.lost)
 			}
 		}
 		if b.oldest() != other {
@@ -449,12 +454,12 @@ func TestALateDeleteThatNeverWorkedIsOverWithItsHandle(t *testing.T) {
 	b := newLedger(time.Minute)
 	l := b.open("h", leased, time.Time{}, 80*time.Second)
 	b.lose(l)
-	s := &settlement{silent: true}
+	s := &settlement{own: true}
 	b.settle(l, s)
-	if b.collect(leased.Add(MaxLease - 1)); s.over {
+	if b.collect(leased.Add(MaxLease - 1)); s.answered {
 		t.Error("over while its handle may still delete the message")
 	}
-	if b.collect(leased.Add(MaxLease)); !s.over || len(b.leases) > 0 {
-		t.Errorf("over: %v, %d leases: a flush waits for it forever", s.over, len(b.leases))
+	if b.collect(leased.Add(MaxLease)); !s.answered || len(b.leases) > 0 {
+		t.Errorf("over: %v, %d leases: a flush waits for it forever", s.answered, len(b.leases))
 	}
 }

@@ -213,10 +213,7 @@ func (w *worker) enter(in incoming, start time.Time) {
 		w.demand.credits++
 		w.giveBack(l)
 	case !l.startable(w.now):
-		l.waiting = in.delivered
-		l.extendAt = w.now
-		w.heldBack++
-		w.ledger.update(l)
+		w.ledger.holdBack(l, in.delivered, w.now)
 	default:
 		w.deliver(in.delivered)
 	}
