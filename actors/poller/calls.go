@@ -17,7 +17,7 @@ import (
 )
 
 // kind is what a batch request does to its leases.
-type kind int
+type kind uint8
 
 const (
 	deletion kind = iota

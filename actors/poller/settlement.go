@@ -48,11 +48,11 @@ func (s settleStage) String() string {
 type settlement struct {
 	kind      kind
 	stage     settleStage
+	own       bool       // the subscriber did not ask for it, and gets no answer
+	answered  bool       // with success, an error, or nothing if it is our own
 	visibleAt time.Time  // of a release
 	unsent    []Outgoing // each with its pool
 	refused   error      // why the message is hidden instead of what was asked for; nil: it is not
-	own       bool       // the subscriber did not ask for it, and gets no answer
-	answered  bool       // with success, an error, or nothing if it is our own
 	call      *call      // the request it is in
 	since     time.Time
 	tries     int
