@@ -98,7 +98,7 @@ func TestLedgerProperties(t *testing.T) {
 			}
 			for _, l := range w.expiring {
 				if queue[l].noticed {
-					t.Fatal("told twice to be expiring")
+					t.Fatal("its end is announced twice")
 				}
 				queue[l].noticed = true
 			}
@@ -226,7 +226,7 @@ func TestLedgerWakesWhenSomethingIsDue(t *testing.T) {
 		{"an extension, at 5/8", func(*ledger, *lease) {}, 50 * time.Second},
 		{"an extension though its delete is under way", func(b *ledger, l *lease) { b.settle(l, &settlement{}) }, 50 * time.Second},
 		{"the end of a lease under release", func(b *ledger, l *lease) { b.settle(l, &settlement{kind: release}) }, lostAt},
-		{"the end of a lease whose settle failed", func(b *ledger, l *lease) { b.settle(l, &settlement{}); b.unsettle(l) }, lostAt},
+		{"the end of a lease after a failed settle", func(b *ledger, l *lease) { b.settle(l, &settlement{}); b.unsettle(l) }, lostAt},
 		{"the end while an extension is under way", func(b *ledger, _ *lease) { b.collect(leased.Add(50 * time.Second)) }, lostAt},
 		{"the notice, once the retention is known to end before", func(b *ledger, _ *lease) { b.keep(40 * time.Second) }, 35 * time.Second * 3 / 4},
 		{"the end, after the notice", func(b *ledger, _ *lease) { b.keep(40 * time.Second); b.collect(leased.Add(30 * time.Second)) }, lostAt},
@@ -240,8 +240,8 @@ func TestLedgerWakesWhenSomethingIsDue(t *testing.T) {
 	}
 }
 
-// A message whose retention ends is announced once, by which its subscriber
-// carries it on in a copy; twice would make two copies.
+// The end of a message's retention is announced once: its subscriber then carries
+// it on in a copy, and twice would make two copies.
 func TestTheEndOfALeaseIsAnnouncedOnceAndInTime(t *testing.T) {
 	b := newLedger(time.Minute)
 	b.keep(80 * time.Minute)
