@@ -21,7 +21,7 @@ func newLedger(notice time.Duration) *ledger {
 	return &ledger{notice: notice, leases: map[LeaseID]*lease{}}
 }
 
-// unsettled returns the number of leases whose settle may still come.
+// unsettled returns the number of leases that may still be settled.
 func (b *ledger) unsettled() int { return b.count[delivered] + b.count[heldBack] }
 
 // held returns the number of leases that have not ended.
@@ -108,9 +108,9 @@ func (b *ledger) unsettle(l *lease) {
 	b.move(l, delivered)
 }
 
-// lose ends a lease whose message may be elsewhere by now. It stays for a late
-// settle, or for a delete on its way, which still ends a message that no other
-// process has got.
+// lose ends a lease: its message may be elsewhere by now. The lease stays for a
+// late settle, or for a delete on its way: that still ends a message which no
+// other process has got.
 func (b *ledger) lose(l *lease) {
 	switch {
 	case l.over():
@@ -185,9 +185,9 @@ type dueWork struct {
 }
 
 // collect returns what is due at now and marks it as being done. Extensions
-// go out in tens: what room the last ten has is filled with leases whose time
-// has not come, if an eighth of them is over. Leases thus fall into step, and
-// each ten of them costs one request in 5/8 of their length.
+// go out in tens: the last ten is filled with leases that are not due yet, if an
+// eighth of them is over. Leases thus fall into step, and each ten of them costs
+// one request in 5/8 of their length.
 func (b *ledger) collect(now time.Time) dueWork {
 	var w dueWork
 	for len(b.due) > 0 && !b.due[0].due.After(now) {

@@ -204,7 +204,7 @@ func (w *worker) noteReceive(m *received) {
 	w.demand.received(w.now, r.asked, m.got, m.ended.Sub(r.start))
 }
 
-// enter opens the lease of a message and hands it over, unless nobody wants it.
+// enter opens the lease of a message and hands it over, or releases what has no taker.
 func (w *worker) enter(in incoming, start time.Time) {
 	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
 	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout

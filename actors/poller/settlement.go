@@ -90,11 +90,11 @@ func (s step) String() string {
 // decision is a step and what belongs to it.
 type decision struct {
 	step step
-	at   time.Time // of postpone and putOff; zero: as soon as such a try makes sense
+	at   time.Time // of postpone and putOff; zero: as soon as a try makes sense
 	err  error
 }
 
-// obstacle is why messages are not to be sent now. The zero value is none.
+// obstacle is why messages are not to be sent now. The zero value is no obstacle.
 type obstacle struct {
 	err   error
 	at    time.Time // when it may be gone

@@ -172,6 +172,6 @@ func (w *worker) onInspectLeases(m *InspectLeases) {
 	}
 	select {
 	case m.Reply <- ends:
-	default: // no room: whoever asked is told by nothing, and nobody waits here
+	default: // no room: the asker gets no answer, and nothing waits here
 	}
 }

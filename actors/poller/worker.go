@@ -307,7 +307,7 @@ func (w *worker) onDrain(asker *actor.PID, m *Drain) {
 	w.drain.waiting = append(w.drain.waiting, asker)
 }
 
-// conclude answers drains and flushes whose time has come.
+// conclude answers drains and flushes that have nothing to wait for any more.
 func (w *worker) conclude() {
 	if w.drain != nil && len(w.drain.waiting) > 0 && len(w.receives) == 0 && w.ledger.count[heldBack] == 0 {
 		for _, pid := range w.drain.waiting {
