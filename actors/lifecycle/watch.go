@@ -119,8 +119,8 @@ func (w *Watch) Counts() Counts {
 	}
 }
 
-// Props returns props whose actors publish [Started], and end though they panic
-// at their end. In Proto.Actor such a panic is a failure like another, and the
+// Props returns props for actors that publish [Started], and end though they panic
+// at their end. In Proto.Actor that panic is a failure like another, and the
 // restart that follows takes the stop back (asynkron/protoactor-go#214).
 func (w *Watch) Props(props *actor.Props) *actor.Props {
 	return props.Clone(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {

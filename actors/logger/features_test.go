@@ -60,7 +60,7 @@ func TestLineLimitCutsInsideValues(t *testing.T) {
 		}
 		g, _ := m["g"].(map[string]any)
 		if m["before"] != "kept" || m["after"] != 7.0 || g == nil || g["n"] != 1.0 || m["service"] != "mailer" {
-			t.Errorf("%s: fields beside the long ones are gone: %s", format, line)
+			t.Errorf("%s: fields next to the long ones are gone: %s", format, line)
 		}
 		if v := m["long"].(string); !strings.HasPrefix(long, v[:strings.Index(v, "…")]) || !strings.Contains(v, "[cut ") {
 			t.Errorf("%s: long is %q", format, v)
@@ -192,11 +192,11 @@ func TestTailAndSubscribe(t *testing.T) {
 		t.Errorf("the slow one got %d and missed %d", n, slow.Dropped())
 	}
 	fast.Close() // after the ctx has ended it: again
-	l.Slog().Info("nobody listens")
+	l.Slog().Info("without a listener")
 }
 
 // TestSystemRecordsDoNotRecurse sends dead letters while the output is stalled: the
-// system's records go through the logger whose wake-ups go through the system.
+// system's records go through the logger, and its wake-ups go through the system.
 func TestSystemRecordsDoNotRecurse(t *testing.T) {
 	out := newGate()
 	l := newLogger(t, Settings{Buffer: minBuffer}, out)
@@ -209,9 +209,9 @@ func TestSystemRecordsDoNotRecurse(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.SetLevel("actor", slog.LevelDebug)
-	nobody := actor.NewPID(system.Address(), "nobody")
+	missing := actor.NewPID(system.Address(), "missing")
 	for range 5000 { // more than fits: none of these waits, though the output is stalled
-		system.Root.Send(nobody, "hello")
+		system.Root.Send(missing, "hello")
 		system.Logger().Error("an error of the system's own")
 	}
 	balanced(t, l)
@@ -251,7 +251,7 @@ func TestHangupReopensFiles(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the file was not opened anew")
+			t.Fatal("the file was not opened again")
 		}
 	}
 	stop(t, l)
@@ -321,7 +321,7 @@ func TestBadSettingsAreAllTold(t *testing.T) {
 	for _, key := range []string{"log.level:", "log.levels.x:", "log.format:", "log.max_line:", "log.buffer:", "log.policy:", "log.drop_below:",
 		"log.error_wait:", "log.source:", "log.sampling:", "log.sampling.interval:", "log.files.0:", "log.tail:"} {
 		if !strings.Contains(err.Error(), key) {
-			t.Errorf("%s is not told of in: %v", key, err)
+			t.Errorf("%s is not reported in: %v", key, err)
 		}
 	}
 	for _, c := range []struct {

@@ -113,8 +113,8 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 	}
 }
 
-// begin opens groups and says how many. One whose name is redacted is written
-// as a redacted value, and nothing belongs into it.
+// begin opens groups and returns how many. A group with a redacted name is
+// written as a redacted value, and closed: nothing belongs into it.
 func (e *enc) begin(groups []string) (opened int, closed bool) {
 	for i, g := range groups {
 		if e.form.mustRedact(g) {

@@ -10,7 +10,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// The marks of a cut told too little: not what was left out before the line was
+// The marks of a cut counted too little: not what was left out before the line was
 // encoded, and in the text form the length of what was kept as well.
 func TestWhatIsCutIsCountedRight(t *testing.T) {
 	const size = 50_000

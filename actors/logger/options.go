@@ -65,7 +65,7 @@ func WithExtraOutput(name string, w io.Writer, opts ...OutputOption) Option {
 	return func(c *config) { c.extra = append(c.extra, *newOutputConfig(name, w, opts)) }
 }
 
-// WithFile adds a file, appended to and made anew on SIGHUP and
+// WithFile adds a file, appended to, and opened again on SIGHUP and
 // [Logger.Reopen], as an extra output.
 func WithFile(path string, opts ...OutputOption) Option {
 	return func(c *config) {
@@ -112,7 +112,7 @@ func WithProps(opts ...actor.PropsOption) Option {
 	return func(c *config) { c.props = append(c.props, opts...) }
 }
 
-// WithErrorReport sets where the outage of an output is told: one line for
+// WithErrorReport sets where the outage of an output is reported: one line for
 // each outage. The default, also for nil, is stderr.
 func WithErrorReport(report func(line string)) Option {
 	return func(c *config) {

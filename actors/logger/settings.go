@@ -59,7 +59,7 @@ type Settings struct {
 	ErrorWait time.Duration `rule:"min=1ms,max=1h" doc:"with a drop policy: how long a call at error or above waits for a stalled output; default 5s. With policy block it waits as long as it takes"`
 
 	Source   string   `rule:"oneof=auto|on|off" doc:"file and line of the call: on, off or auto (on for stackdriver and text, off for json); default auto"`
-	Redact   []string `doc:"attribute and JSON keys whose values are replaced by [REDACTED], at any depth, in any case; default none"`
+	Redact   []string `doc:"attribute and JSON keys; their values are replaced by [REDACTED], at any depth, in any case; default none"`
 	Sampling Sampling `doc:"leave out repeated records; default off"`
 	Files    []string `doc:"files to write as well, JSON (or stackdriver, if that is the format), reopened on SIGHUP; default none"`
 	InsertID bool     `doc:"stackdriver: give each record a unique insertId, so that an agent's retry is not shown twice; default false"`
@@ -68,9 +68,9 @@ type Settings struct {
 
 // Sampling keeps the first records with one level and message in each
 // interval and then every n-th. Records at ERROR and above are always kept.
-// How many were left out is told by the next record that is kept ("sampled").
+// The next record that is kept says how many were left out ("sampled").
 type Sampling struct {
-	Interval   time.Duration `rule:"min=1ms,max=1h" doc:"how often counting begins anew; default 1s"`
+	Interval   time.Duration `rule:"min=1ms,max=1h" doc:"length of an interval; default 1s"`
 	First      int           `rule:"min=0" doc:"records kept in each interval; 0 turns sampling off"`
 	Thereafter int           `rule:"min=0" doc:"after the first ones every n-th is kept; 0 keeps none"`
 }

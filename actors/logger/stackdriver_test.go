@@ -20,7 +20,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // golden is one case of testdata/stackdriver.json: what is logged, where the
 // fields are documented, and the line that Google's agents get.
@@ -235,7 +235,7 @@ func TestLatencyIsADuration(t *testing.T) {
 }
 
 // A logger kept the caller's own map: what it was changed to was logged, and a
-// change beside a call ended the process.
+// change during a call ended the process.
 func TestLabelsOfWithAreTheCallersNoMore(t *testing.T) {
 	out := &sink{}
 	l := newLogger(t, Settings{Format: FormatStackdriver}, out)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A subscription whose ctx had ended before was closed first and kept among
+// A subscription with a ctx that had ended before was closed first and kept among
 // the others after, and the next record was sent to its closed channel: the
 // writer panicked with the output's lock held.
 func TestSubscribeWithAnEndedContextIsNotKept(t *testing.T) {
@@ -18,7 +18,7 @@ func TestSubscribeWithAnEndedContextIsNotKept(t *testing.T) {
 			t.Fatal("a record came after the end")
 		}
 	}
-	l.Slog().Info("nobody listens")
+	l.Slog().Info("without a listener")
 	if len(out.lines(t)) != 1 {
 		t.Errorf("written: %s", out)
 	}
