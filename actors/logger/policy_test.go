@@ -167,8 +167,8 @@ func TestErrorWaitIsBoundedUnderADropPolicy(t *testing.T) {
 	close(out.open)
 }
 
-// TestAnExtraOutputHoldsNobody: its ring overflows, the main output has all.
-func TestAnExtraOutputHoldsNobody(t *testing.T) {
+// TestAnExtraOutputHoldsNoCaller: its ring overflows, the main output has all.
+func TestAnExtraOutputHoldsNoCaller(t *testing.T) {
 	main, extra := &sink{}, newGate()
 	l := newLogger(t, Settings{Buffer: minBuffer}, main, WithExtraOutput("slow", extra))
 	start(t, l)

@@ -54,7 +54,7 @@ func TestAPanicInTheWriterKeepsNoLock(t *testing.T) {
 
 // With no actor running, callers that found the buffer of a failing output
 // full waited for room that no actor made.
-func TestAFullBufferWithoutAnActorHoldsNobodyForEver(t *testing.T) {
+func TestAFullBufferWithoutAnActorHoldsNoCallerForEver(t *testing.T) {
 	pad := strings.Repeat("x", 300)
 	t.Run("an outage that ends loses nothing", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestStopWritesWhatAnOutageHasLeft(t *testing.T) {
 }
 
 // Stop says why, when the output does not work again.
-func TestStopTellsWhatAnOutageHasTaken(t *testing.T) {
+func TestStopReportsWhatAnOutageHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogger(t, Settings{}, &broken{err: errFull})
 		if _, err := l.Start(newSystem(t, l)); err != nil {
