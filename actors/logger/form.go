@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"reflect"
@@ -96,8 +97,8 @@ func (c *jobCache) part(f *form, info *task.Info) []byte {
 	e := newEnc(f)
 	defer e.free()
 	e.b = append(e.b, f.servicePart...)
-	e.rawField("job_id", or(info.JobID, task.Unknown))
-	e.rawField("job_name", or(info.JobName, task.Unknown))
+	e.rawField("job_id", cmp.Or(info.JobID, task.Unknown))
+	e.rawField("job_name", cmp.Or(info.JobName, task.Unknown))
 	if info.ExecID != "" {
 		e.rawField("exec_id", info.ExecID)
 	}

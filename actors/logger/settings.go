@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,25 +82,17 @@ func DefaultSettings() Settings {
 }
 
 func (s Settings) withDefaults() Settings {
-	s.Level = or(s.Level, "info")
-	s.Format = or(s.Format, FormatAuto)
-	s.MaxLine = or(s.MaxLine, defaultMaxLine)
-	s.Buffer = or(s.Buffer, defaultBuffer)
-	s.Policy = or(s.Policy, PolicyBlock)
-	s.DropBelow = or(s.DropBelow, "warning")
-	s.ErrorWait = or(s.ErrorWait, defaultErrorWait)
-	s.Source = or(s.Source, "auto")
-	s.Sampling.Interval = or(s.Sampling.Interval, time.Second)
-	s.Tail = or(s.Tail, defaultTail)
+	s.Level = cmp.Or(s.Level, "info")
+	s.Format = cmp.Or(s.Format, FormatAuto)
+	s.MaxLine = cmp.Or(s.MaxLine, defaultMaxLine)
+	s.Buffer = cmp.Or(s.Buffer, defaultBuffer)
+	s.Policy = cmp.Or(s.Policy, PolicyBlock)
+	s.DropBelow = cmp.Or(s.DropBelow, "warning")
+	s.ErrorWait = cmp.Or(s.ErrorWait, defaultErrorWait)
+	s.Source = cmp.Or(s.Source, "auto")
+	s.Sampling.Interval = cmp.Or(s.Sampling.Interval, time.Second)
+	s.Tail = cmp.Or(s.Tail, defaultTail)
 	return s
-}
-
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // Validate reports everything that is wrong, in one error.

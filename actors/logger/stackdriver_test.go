@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,7 +96,7 @@ func TestStackdriverGolden(t *testing.T) {
 		s := c.opts
 		s.Format = FormatStackdriver
 		s.Level = "debug"
-		s.Source = or(s.Source, "off")
+		s.Source = cmp.Or(s.Source, "off")
 		l := newLogger(t, s, out, WithProject("p1"))
 		pc, _, _, _ := runtime.Caller(0)
 		r := slog.NewRecord(at, c.level, c.msg, pc+1)
