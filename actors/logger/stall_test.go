@@ -20,9 +20,9 @@ func cpuTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestStalledReader logs into a pipe without a reader. Memory stays within
-// the buffer and 6 MiB, and waiting costs no processor time. It stalls for
-// half a second, with CHASSIS_SCALE=full for 10 s.
+// TestStalledReader logs into a pipe without a reader. Memory stays within the
+// buffer and 6 MiB, and waiting costs no processor time. The pipe stalls for half a
+// second, with CHASSIS_SCALE=full for 10 s.
 func TestStalledReader(t *testing.T) {
 	stall := 500 * time.Millisecond
 	if os.Getenv("CHASSIS_SCALE") == "full" {
