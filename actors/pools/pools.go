@@ -170,7 +170,8 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 
 func (p *Pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.Client, error) {
 	if total := p.cfg.Settings.TotalWorkers; len(p.lanes) > 1 || total > 0 {
-		props, err := shares.New(shares.Config{Limit: total, Logger: p.cfg.Logger("actors/shares"), Monitor: &p.shares})
+		props, err := shares.New(shares.Config{Limit: total, Logger: p.cfg.Logger("actors/shares"),
+			Monitor: &p.shares})
 		if err != nil {
 			return nil, err
 		}
