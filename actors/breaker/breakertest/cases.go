@@ -13,6 +13,11 @@ import (
 // cases are the basic rules first, the ten situations after.
 var cases = append(basics, tortures...)
 
+var (
+	twoProbes = Config{Successes: 2, Probes: 2}
+	shortOpen = Config{OpenFor: time.Millisecond}
+)
+
 var basics = []testCase{
 	{name: "a new breaker is closed and passes results through", run: func(b *bench) error {
 		if err := b.is("closed", "at first"); err != nil {
@@ -191,7 +196,8 @@ var tortures = []testCase{
 		}
 		return b.is("open", "after %d panics", b.FailLimit)
 	}},
-	{name: "a success of an earlier state arrives in half-open", torture: true, config: Config{Successes: 2, Probes: 2}, run: func(b *bench) error {
+	{name: "a success of an earlier state arrives in half-open",
+		torture: true, config: twoProbes, run: func(b *bench) error {
 		release := b.started(nil)
 		if err := b.half(); err != nil {
 			_ = release()
@@ -204,7 +210,8 @@ var tortures = []testCase{
 		_ = release()
 		return b.is("half-open", "after 1 probe of %d and a late success", b.Successes)
 	}},
-	{name: "a failure of an earlier state arrives in half-open", torture: true, config: Config{Successes: 2, Probes: 2}, run: func(b *bench) error {
+	{name: "a failure of an earlier state arrives in half-open",
+		torture: true, config: twoProbes, run: func(b *bench) error {
 		release := b.started(errService)
 		if err := b.half(); err != nil {
 			_ = release()
@@ -249,7 +256,8 @@ var tortures = []testCase{
 		}
 		return b.is("closed", "after %d calls that their callers cancelled", 3*b.FailLimit)
 	}},
-	{name: "reading the state inside a listener", torture: true, listener: true, config: Config{OpenFor: time.Millisecond}, run: func(b *bench) error {
+	{name: "reading the state inside a listener",
+		torture: true, listener: true, config: shortOpen, run: func(b *bench) error {
 		for range b.FailLimit {
 			_ = b.fail()
 		}
