@@ -153,10 +153,11 @@ func (j *jsonReader) string() string {
 		}
 	}
 	j.i++
-	raw := j.data[start:j.i]
-	var s string
-	if !escaped || json.Unmarshal(raw, &s) != nil {
-		return string(raw[1 : len(raw)-1])
+	if escaped {
+		var s string
+		if json.Unmarshal(j.data[start:j.i], &s) == nil {
+			return s
+		}
 	}
-	return s
+	return string(j.data[start+1 : j.i-1])
 }
