@@ -80,16 +80,17 @@ func variables(o *opening, from *source.Origin, prefix string, vars []source.Var
 	names := make([]source.Rare, len(vars))
 	var find source.Finder
 	for i, v := range vars {
+		add := func(n *source.Node, key string, value *source.Node) {
+			n.Kids = append(n.Kids, source.Kid{Key: key, Line: int32(v.Line), Col: int32(v.Col), Node: value})
+		}
 		leaf := slab.New()
 		leaf.Kind, leaf.Text, leaf.Rare = source.Text, v.Value, &names[i]
 		names[i].Name = v.Name
 		leaf.Line, leaf.Col = int32(v.ValueLine), int32(v.ValueCol)
-		if strings.HasPrefix(v.Value, ".") {
-			o.dotted = true
-		}
+		o.dotted = o.dotted || strings.HasPrefix(v.Value, ".")
 		path, ok := EnvPath(prefix, v.Name)
 		if !ok {
-			root.Kids = append(root.Kids, source.Kid{Key: strayKey + v.Name, Line: int32(v.Line), Col: int32(v.Col), Node: leaf})
+			add(root, strayKey+v.Name, leaf)
 			continue
 		}
 		n := root
@@ -99,14 +100,14 @@ func variables(o *opening, from *source.Origin, prefix string, vars []source.Var
 					o.failBothWays(old, leaf, v)
 					break
 				}
-				n.Kids = append(n.Kids, source.Kid{Key: name, Line: int32(v.Line), Col: int32(v.Col), Node: leaf})
+				add(n, name, leaf)
 				break
 			}
 			next := find.Get(n, name)
 			if next == nil {
 				next = slab.New()
 				next.Kind, next.Rare, next.Line, next.Col = source.Map, &source.Rare{Name: v.Name}, int32(v.Line), int32(v.Col)
-				n.Kids = append(n.Kids, source.Kid{Key: name, Line: int32(v.Line), Col: int32(v.Col), Node: next})
+				add(n, name, next)
 			} else if next.Kind != source.Map {
 				o.failBothWays(next, leaf, v)
 				break

@@ -326,6 +326,10 @@ func limit(arg string, t reflect.Type) any {
 	return json.RawMessage(arg)
 }
 
+// textPatterns are the rules of a string that a pattern says.
+var textPatterns = map[string]string{"lower": `^[^\p{Lu}\p{Lt}]*$`, "upper": `^[^\p{Ll}\p{Lt}]*$`,
+	"trimmed": `^(\S([\s\S]*\S)?)?$`, "url": urlPattern, "hostport": hostPortPattern}
+
 func (s *schemer) text(f *field) object {
 	out := object{{"type", "string"}}
 	if f == nil {
@@ -333,7 +337,7 @@ func (s *schemer) text(f *field) object {
 	}
 	var all []any // several patterns cannot stand in one object
 	for _, r := range f.rules.own {
-		pattern := ""
+		pattern := textPatterns[r.name]
 		switch r.name {
 		case "min", "max":
 			n, _ := strconv.Atoi(r.arg)
@@ -342,16 +346,6 @@ func (s *schemer) text(f *field) object {
 			out = out.with("minLength", 1)
 		case "oneof":
 			out = out.with("enum", r.near)
-		case "lower":
-			pattern = `^[^\p{Lu}\p{Lt}]*$`
-		case "upper":
-			pattern = `^[^\p{Ll}\p{Lt}]*$`
-		case "trimmed":
-			pattern = `^(\S([\s\S]*\S)?)?$`
-		case "url":
-			pattern = urlPattern
-		case "hostport":
-			pattern = hostPortPattern
 		case "match":
 			pattern = `^(?:` + r.arg + `)$`
 		}
