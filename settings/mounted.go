@@ -31,7 +31,7 @@ func (d *decoder) fromFile(f *field, k *source.Kid, n *source.Node) *source.Node
 			return nil // a flag goes before
 		}
 		if other.From.Rank == k.From.Rank && other.Kind != source.Map {
-			_ = d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.More().Name + " already: set the one or the other"})
+			d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.More().Name + " already: set the one or the other"})
 			return nil
 		}
 	}
@@ -43,7 +43,7 @@ func (d *decoder) fromFile(f *field, k *source.Kid, n *source.Node) *source.Node
 			// The path is shown only where it is one: the secret itself may stand here.
 			e.Problem, e.Err = "the file that it names cannot be read: "+cause(err), nil
 		}
-		_ = d.fail(e)
+		d.fail(e)
 		return &source.Node{Bad: true, From: k.From}
 	}
 	text := strings.TrimRight(strings.TrimPrefix(string(data), source.ByteOrderMark), "\r\n")
