@@ -19,7 +19,7 @@ type origins struct {
 
 // Settings implements admin.Explained.
 func (o *origins) Settings() []admin.Setting {
-	if o.of.Load() != o.sys.source.tree() && o.sys.applying.TryLock() { // lines have moved, and no value has changed
+	if o.of.Load() != o.sys.source.Tree() && o.sys.applying.TryLock() { // lines have moved, and no value has changed
 		o.find()
 		o.sys.applying.Unlock()
 	}
@@ -36,8 +36,8 @@ func (o *origins) find() {
 	if o.given {
 		otherwise = "the program"
 	}
-	o.of.Store(o.sys.source.tree())
-	said, inForce := o.sys.source.explain()
+	o.of.Store(o.sys.source.Tree())
+	said, inForce := o.sys.source.Explain()
 	from := make(map[string]settings.Entry, len(said))
 	for _, e := range said {
 		from[e.Path] = e
@@ -48,7 +48,6 @@ func (o *origins) find() {
 			before[s.Key] = s
 		}
 	}
-	ours := ourSections()
 	var list, chassis []admin.Setting
 	for _, e := range inForce {
 		s := admin.Setting{Key: e.Path, Value: e.Value, From: otherwise, Doc: e.Doc, Secret: e.Secret}
@@ -57,7 +56,7 @@ func (o *origins) find() {
 		} else if was, known := before[e.Path]; known && was.Value == e.Value && was.From != otherwise {
 			s.From = strings.TrimSuffix(was.From, untilRestart) + untilRestart
 		}
-		if ours[section(e.Path)] {
+		if o.sys.source.Owns(e.Path) {
 			chassis = append(chassis, s)
 		} else {
 			list = append(list, s)
