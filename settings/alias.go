@@ -168,7 +168,8 @@ func (a *aliases) stays(n *source.Node, path []string) {
 			if near := nearest(segment, known); near != "" {
 				fixed := append(append(append([]string(nil), path[:i]...), near), path[i+1:]...)
 				a.warns = append(a.warns, &Error{Kind: KindAlias, Pos: positionOf(n),
-					Problem: "the string begins with a dot but names nothing, so it is taken as it is", Suggestion: "." + strings.Join(fixed, ".")})
+					Problem:    "the string begins with a dot but names nothing, so it is taken as it is",
+					Suggestion: "." + strings.Join(fixed, ".")})
 			}
 			return
 		}

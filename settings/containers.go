@@ -23,13 +23,15 @@ func (d *decoder) list(c *codec, f *field, n *source.Node, v reflect.Value, hide
 	case n.Kind == source.Map && byIndex(n):
 		var ok bool
 		if kids, ok = inOrder(n.Kids); !ok {
-			return d.fail(&Error{Kind: KindType, Pos: positionOf(n), Problem: "expected the elements 0, 1, 2 and so on without a gap"})
+			return d.fail(&Error{Kind: KindType, Pos: positionOf(n),
+				Problem: "expected the elements 0, 1, 2 and so on without a gap"})
 		}
 	case n.Kind == source.Text:
 		m := fromText(n, '[')
 		if m == nil {
 			if strings.HasPrefix(strings.TrimSpace(n.Text), "[") {
-				return d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: put each element in double quotes, or give one element a variable (" + n.More().Name + "__0)"}, hide || c.hasSecret)
+				return d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: put each element in double quotes, " +
+					"or give one element a variable (" + n.More().Name + "__0)"}, hide || c.hasSecret)
 			}
 			m = fromCommas(n)
 		}
@@ -120,7 +122,8 @@ func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, h
 		d.path = append(d.path, k.Key)
 		key := reflect.New(c.key.typ).Elem()
 		if m := c.key.set(&source.Node{Kind: source.Text, Text: k.Key}, key); m != nil {
-			d.fail(&Error{Kind: KindType, Pos: keyPosition(k), Problem: "expected " + c.key.expect + " as key, found " + source.QuoteKey(k.Key)})
+			d.fail(&Error{Kind: KindType, Pos: keyPosition(k),
+				Problem: "expected " + c.key.expect + " as key, found " + source.QuoteKey(k.Key)})
 			ok = false
 		} else {
 			elem := reflect.New(c.elem.typ).Elem()
@@ -143,8 +146,9 @@ func (d *decoder) cased(n *source.Node, v reflect.Value) (*source.Node, bool) {
 	for _, k := range unclear {
 		meant := meantBy(k.Key, n.Kids, mapKeys(v))
 		path := append(slices.Clone(d.path), meant[0])
-		d.fail(&Error{Kind: KindDuplicate, Pos: keyPosition(k), Problem: "could be the entry " + strings.Join(meant, " or ") +
-			", which differ in case alone: write " + EnvName("", path...) + " after the prefix for " + meant[0]})
+		d.fail(&Error{Kind: KindDuplicate, Pos: keyPosition(k),
+			Problem: "could be the entry " + strings.Join(meant, " or ") +
+				", which differ in case alone: write " + EnvName("", path...) + " after the prefix for " + meant[0]})
 	}
 	return out, len(unclear) == 0
 }

@@ -149,7 +149,8 @@ func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hid
 			return false
 		}
 		if inner.Kind() == reflect.String && inner.String() == Mask {
-			return d.fail(&Error{Kind: KindType, Pos: positionOf(n), Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
+			return d.fail(&Error{Kind: KindType, Pos: positionOf(n),
+				Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
 		}
 		v.Set(reflect.ValueOf(v.Interface().(secretType).hide(inner)))
 		return true
@@ -171,7 +172,8 @@ func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hid
 func (d *decoder) tooMuch(n *source.Node) bool {
 	if !d.stopped {
 		d.stopped = true
-		d.fail(&Error{Kind: KindAlias, Pos: positionOf(n), Problem: "the settings grow to more than a million values by their aliases"})
+		d.fail(&Error{Kind: KindAlias, Pos: positionOf(n),
+			Problem: "the settings grow to more than a million values by their aliases"})
 	}
 	return false
 }

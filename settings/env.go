@@ -106,7 +106,8 @@ func variables(o *opening, from *source.Origin, prefix string, vars []source.Var
 			next := find.Get(n, name)
 			if next == nil {
 				next = slab.New()
-				next.Kind, next.Rare, next.Line, next.Col = source.Map, &source.Rare{Name: v.Name}, int32(v.Line), int32(v.Col)
+				next.Kind, next.Rare, next.Line, next.Col = source.Map, &source.Rare{Name: v.Name}, int32(v.Line),
+					int32(v.Col)
 				add(n, name, next)
 			} else if next.Kind != source.Map {
 				o.failBothWays(next, leaf, v)
@@ -128,7 +129,8 @@ func (o *opening) failBothWays(old, leaf *source.Node, v source.Variable) {
 	if v.Line > 0 {
 		pos.Line, pos.Column = v.Line, v.Col
 	}
-	o.fail(&Error{Kind: KindDuplicate, Pos: pos, Problem: "a part of what " + old.More().Name + " gives whole: set the one or the other"})
+	o.fail(&Error{Kind: KindDuplicate, Pos: pos,
+		Problem: "a part of what " + old.More().Name + " gives whole: set the one or the other"})
 }
 
 // DotEnv reads the variables of a .env file that begin with prefix and "_", as [Env] reads the environment's, and
@@ -156,7 +158,8 @@ func readDotEnv(o *opening, prefix, path string, data []byte) *source.Node {
 	vars := slices.DeleteFunc(r.Variables(data), func(v source.Variable) bool {
 		if slices.Contains(o.config.reserved, v.Name) {
 			if v.Value != "" && o.config.lookupEnv(v.Name) == "" {
-				o.fail(&Error{Kind: KindSource, Pos: Position{File: path, Name: v.Name, Line: v.Line, Column: v.Col}, Problem: "says which files are read, and is looked for in the environment only: set it there"})
+				o.fail(&Error{Kind: KindSource, Pos: Position{File: path, Name: v.Name, Line: v.Line, Column: v.Col},
+					Problem: "says which files are read, and is looked for in the environment only: set it there"})
 			}
 			return true
 		}

@@ -16,7 +16,8 @@ func Set(origin string, assignments []string) Source {
 			path, value, ok := strings.Cut(a, "=")
 			segments, err := splitPath(path)
 			if !ok || err != nil {
-				o.fail(&Error{Kind: KindSyntax, Pos: Position{Name: origin}, Problem: "expected dotted.path=value, found " + source.QuoteKey(source.Clip(path))})
+				o.fail(&Error{Kind: KindSyntax, Pos: Position{Name: origin},
+					Problem: "expected dotted.path=value, found " + source.QuoteKey(source.Clip(path))})
 				continue
 			}
 			give(origin+" "+path, segments, value)
@@ -91,7 +92,8 @@ func splitPath(path string) ([]string, error) {
 		segments := strings.Split(path, ".")
 		for _, s := range segments {
 			if s == "" {
-				return nil, fmt.Errorf("settings: the path %q has an empty name: put it in double quotes if it is one", path)
+				return nil, fmt.Errorf("settings: the path %q has an empty name: put it in double quotes if it is one",
+					path)
 			}
 		}
 		return segments, nil

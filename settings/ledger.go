@@ -32,7 +32,8 @@ func (l *Ledger) Entry(name string) (*Values, error) {
 	if v, ok := l.entries.Load(name); ok {
 		return v.(*Values), nil
 	}
-	return nil, &Error{Kind: KindUnknown, Path: name, Problem: "there is no entry of that name", Suggestion: nearest(name, l.Names())}
+	return nil, &Error{Kind: KindUnknown, Path: name,
+		Problem: "there is no entry of that name", Suggestion: nearest(name, l.Names())}
 }
 
 // Default returns the entry "default".

@@ -42,7 +42,8 @@ func rows(row func(cells ...string), prefix string, named bool) func(leaf) {
 		}
 		row(append(cells(l), variable, live, l.field.doc)...)
 		elem := l.field.codec.pointee()
-		if (elem.kind == listCodec || elem.kind == mapCodec) && elem.elem.kind == structCodec && len(l.path) <= maxExample {
+		if (elem.kind == listCodec || elem.kind == mapCodec) && elem.elem.kind == structCodec &&
+			len(l.path) <= maxExample {
 			inside := append(slices.Clone(l.path), "N")
 			if elem.kind == mapCodec {
 				inside[len(inside)-1] = "NAME"

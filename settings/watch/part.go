@@ -11,9 +11,8 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-// Part is the settings T of a program in force, of which a library owns the part
-// P that is embedded in T. T may be P. The library decides by [Part.Set] what of
-// its part is in force; what else is live in T follows the sources.
+// Part is the settings T of a program in force. A library owns the part P that is embedded in T; T may be P. The
+// library decides by [Part.Set] what of its part is in force; what else is live in T follows the sources.
 type Part[T, P any] struct {
 	Live Live[T]
 
@@ -67,7 +66,8 @@ func (p *Part[T, P]) Explain() (said, inForce []settings.Entry) {
 // a key tag of P names.
 func (p *Part[T, P]) Owns(path string) bool {
 	section, _, _ := strings.Cut(path, ".")
-	return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[P]()), func(f reflect.StructField) bool { return f.Tag.Get("key") == section })
+	return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[P]()),
+		func(f reflect.StructField) bool { return f.Tag.Get("key") == section })
 }
 
 // Set puts the part of the library in force. Calls of Set and of [Reload.TakeRest]
@@ -98,7 +98,8 @@ func (p *Part[T, P]) Follow(notify func(context.Context, Reload[P])) (stop func(
 	}
 	ctx, end := context.WithCancel(context.Background())
 	w, err := Follow(ctx, p.first, p.defaults, func(u Update[T]) {
-		r := Reload[P]{Changes: u.Changes, Err: u.Err, TakeRest: func() []settings.Change { return p.takeRest(*u.New) }}
+		r := Reload[P]{Changes: u.Changes, Err: u.Err,
+			TakeRest: func() []settings.Change { return p.takeRest(*u.New) }}
 		r.Part, _ = PartOf[P](*u.New)
 		notify(ctx, r)
 	}, p.sources...)
