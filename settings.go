@@ -19,8 +19,8 @@ import (
 )
 
 // Settings is everything about a service that is not code. The zero value of
-// every field means its default. A service's own settings stand beside it in
-// one file:
+// every field means its default. A service's own settings stand in
+// the same file:
 //
 //	type Config struct {
 //		chassis.Settings
@@ -79,7 +79,7 @@ func Sources() []settings.Option {
 
 // LoadSettings reads the chassis' own sections from sources and leaves other
 // top-level keys to the service, if they are not likely misspellings of one of
-// ours. All errors are told at once, with their places.
+// ours. The error lists all mistakes, with their places.
 func LoadSettings(sources ...settings.Option) (Settings, error) {
 	s, err := settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
 	return s, sectionTaken(err)
@@ -171,8 +171,8 @@ func section(path string) string {
 	return name
 }
 
-// check fills in what depends on the service and tells what does not fit
-// together. given says that the queue is a client of the caller's own.
+// check fills in what depends on the service and returns what does not fit
+// together. given means that the caller has made the queue's client or server.
 func (s *Settings) check(service string, given bool) error {
 	var errs []error
 	if given || s.Queue.Embedded() {
@@ -197,8 +197,8 @@ func (s *Settings) check(service string, given bool) error {
 // for one that is under way, and here an empty one costs next to nothing.
 const embeddedWait = time.Second
 
-// poolFor makes a task pool's name of a service's: lower case, and a hyphen
-// for what a queue's name cannot hold.
+// poolFor makes the name of a task pool from that of a service: lower case, with
+// a hyphen for what the name of a queue cannot hold.
 func poolFor(service string) string {
 	name := strings.Map(func(r rune) rune {
 		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' {

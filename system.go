@@ -66,8 +66,8 @@ var ErrStarted = errors.New("chassis: the system was started before")
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
-// and [Send] work from here on. Whoever does not call Run or Start must call
-// Stop in the end.
+// and [Send] work from here on. A program that calls neither Run nor Start must
+// call Stop in the end.
 func New(name string, opts ...Option) (*System, error) {
 	o := options{def: true}
 	for _, opt := range opts {
@@ -122,8 +122,8 @@ func New(name string, opts ...Option) (*System, error) {
 	return s, nil
 }
 
-// quiet keeps Proto.Actor's own records, which tell of every supervised
-// failure, to warnings, unless the settings say otherwise.
+// quiet limits Proto.Actor's own records, one for every supervised failure, to
+// warnings, unless the settings have a level for them.
 func quiet(levels map[string]logger.Level) map[string]logger.Level {
 	if _, ok := levels["actor"]; ok {
 		return levels
@@ -216,7 +216,7 @@ func (s *System) Run(ctx context.Context) error {
 	if err == nil {
 		select {
 		case <-serving.Done():
-		case <-s.halted.Done(): // somebody else stops it
+		case <-s.halted.Done(): // stopped elsewhere
 		}
 	}
 	err = errors.Join(err, s.Stop(stopping))
@@ -228,7 +228,7 @@ func (s *System) Run(ctx context.Context) error {
 }
 
 // Start checks that the queue can be used, and begins to take tasks if any are
-// registered or tasks.task_pool is set. What is wrong is told before the first
+// registered or tasks.task_pool is set. An error comes before the first
 // message is taken. A system that could not be started can only be stopped. A
 // [System.Stop] meanwhile ends it with [ErrStopped].
 func (s *System) Start(ctx context.Context) error {
@@ -259,7 +259,7 @@ func (s *System) Start(ctx context.Context) error {
 	err := s.tasks.start(ctx)
 	s.applying.Unlock()
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err) // requests tell that they were cancelled, not why
+		err = fmt.Errorf("%w: %w", cause, err) // a request does not know why it was cancelled
 	}
 	if err != nil {
 		return fmt.Errorf("chassis: start the tasks: %w", err)

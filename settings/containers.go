@@ -30,7 +30,8 @@ func (d *decoder) list(c *codec, f *field, n *source.Node, v reflect.Value, hide
 		m := fromText(n, '[')
 		if m == nil {
 			if strings.HasPrefix(strings.TrimSpace(n.Text), "[") {
-				return d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: put each element in double quotes, " +
+				return d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: " +
+					"put each element in double quotes, " +
 					"or give one element a variable (" + n.More().Name + "__0)"}, hide || c.hasSecret)
 			}
 			m = fromCommas(n)

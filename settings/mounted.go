@@ -50,7 +50,8 @@ func (d *decoder) fromFile(f *field, k *source.Kid, n *source.Node) *source.Node
 	}
 	text := strings.TrimRight(strings.TrimPrefix(string(data), source.ByteOrderMark), "\r\n")
 	out := &source.Node{Kind: source.Text, Literal: true, Text: text,
-		From: &source.Origin{File: path, Rank: source.MountedFile}, Rare: &source.Rare{Name: k.More().Name}, Over: n.Get(f.key)}
+		From: &source.Origin{File: path, Rank: source.MountedFile}, Rare: &source.Rare{Name: k.More().Name},
+		Over: n.Get(f.key)}
 	if d.secrets != nil && f.secret {
 		d.secrets[out] = true
 	}

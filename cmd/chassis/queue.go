@@ -226,7 +226,7 @@ func completeQueues(p *place) cobra.CompletionFunc {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second) // somebody waits with a finger on the key
+		ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second) // the user waits for the completion
 		defer cancel()
 		var names []string
 		err := p.with(ctx, func(q *queues) error {

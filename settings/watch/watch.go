@@ -46,7 +46,7 @@ func (u Update[T]) NeedsRestart() []settings.Change {
 type Stats struct {
 	Loads     int       `json:"loads"`                // the first one included
 	Changed   int       `json:"changed"`              // loads that gave another value
-	Failures  int       `json:"failures"`             // loads that left the old value: mistakes, files that were not whole
+	Failures  int       `json:"failures"`             // loads that left the old value: mistakes, half files
 	LastError string    `json:"last_error,omitempty"` // of the last load; empty if it was good
 	LastLoad  time.Time `json:"last_load"`
 }
