@@ -42,7 +42,7 @@ func newPools(s *System, around []task.Middleware) *pools {
 		l := &lane{sys: s, settings: set, monitor: dispatcher.NewMonitor(), pulse: pulse{pools: p}, around: around}
 		p.lanes, monitors = append(p.lanes, l), append(monitors, l.monitor)
 	}
-	p.monitor = dispatcher.Together(monitors...)
+	p.monitor = dispatcher.MergeMonitors(monitors...)
 	return p
 }
 
