@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
 )
@@ -88,12 +89,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 
 	var errs []error
 	s.log.Follow(old.Log, now.Log)
-	errs = append(errs, s.breakers.Apply(now.CircuitBreaker))
-	for _, l := range s.tasks.lanes {
-		if r, t := l.actors(), l.now(); r != nil {
-			errs = append(errs, r.client.Resize(ctx, t.Workers, t.MaxWorkers, t.ScaleFactor))
-		}
-	}
+	errs = append(errs, s.breakers.Apply(now.CircuitBreaker), s.tasks.Resize(ctx))
 	errs = append(errs, s.console.apply(now.Admin))
 	s.logChanges(changes)
 	return changes, errors.Join(errs...)
@@ -142,7 +138,7 @@ func (s *System) reloaded(ctx context.Context, r watch.Reload[Settings]) {
 		log.Info("the settings can be read again, and have not changed")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	s.applying.Lock()
 	defer s.applying.Unlock()
