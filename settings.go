@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/logger"
@@ -164,11 +163,12 @@ func section(path string) string {
 // together. given means that the caller has made the queue's client or server.
 func (s *Settings) check(service string, given bool) error {
 	var errs []error
+	s.Log = s.Log.WithLevel("actor", "warning") // Proto.Actor has a record of every supervised failure
 	if given || s.Queue.Embedded() {
-		s.Tasks.TaskPool = cmp.Or(s.Tasks.TaskPool, poolFor(service))
+		s.Tasks.TaskPool = cmp.Or(s.Tasks.TaskPool, pools.NameFor(service))
 	}
-	if w := &s.Tasks.ReceiveWait; !given && s.Queue.Embedded() && (*w == 0 || *w > embeddedWait) {
-		*w = embeddedWait
+	if !given && s.Queue.Embedded() {
+		s.Tasks = s.Tasks.WithEmbedded()
 	}
 	if err := s.Queue.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("queue: %w", err))
@@ -180,23 +180,4 @@ func (s *Settings) check(service string, given bool) error {
 		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))
 	}
 	return errors.Join(append(errs, s.Tasks.Check(), s.Admin.Validate())...)
-}
-
-// embeddedWait is the longest long poll of the embedded queue. A stop waits
-// for one that is under way, and here an empty one costs next to nothing.
-const embeddedWait = time.Second
-
-// poolFor makes the name of a task pool from that of a service: lower case, with
-// a hyphen for what the name of a queue cannot hold.
-func poolFor(service string) string {
-	name := strings.Map(func(r rune) rune {
-		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(service))
-	if len(name) > 70 { // SQS allows 80, the dead letters' suffix included
-		name = name[:70]
-	}
-	return fmt.Sprintf("%s-tasks", name)
 }

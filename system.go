@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"os/signal"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"go.opentelemetry.io/otel/trace"
@@ -33,6 +29,7 @@ import (
 // System is a service: its logger, breakers, queue and tasks, started and
 // stopped in order. Make it with [New].
 type System struct {
+	life     *life.Cycle
 	name     string
 	settings Settings // those of New; see current
 	log      *logger.Logger
@@ -49,19 +46,7 @@ type System struct {
 	source     source                      // that the settings were loaded from
 	givenQueue bool                        // by WithSQS or WithEmbedded
 	unfollow   func(context.Context) error // nil unless they are watched
-
-	halted context.Context // ends with the first Stop, and a Start under way with it
-	halt   context.CancelFunc
-
-	mu    sync.Mutex    // one Start or Stop at a time
-	state atomic.Int32  // a State; written under mu, read by anybody
-	ended chan struct{} // closed once the system has stopped
-	err   error         // of Stop
-	cut   context.CancelFunc
 }
-
-// ErrStarted is the error of a second [System.Start].
-var ErrStarted = errors.New("chassis: the system was started before")
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
@@ -82,14 +67,12 @@ func New(name string, opts ...Option) (*System, error) {
 		}
 		use(&o)
 	}
-	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
-	s.halted, s.halt = context.WithCancel(context.Background())
+	s := &System{life: life.NewCycle(), name: name, settings: *o.settings}
 	s.givenQueue = o.client != nil || o.server != nil
 	if err := s.settings.check(name, s.givenQueue); err != nil {
 		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 	}
 	var err error
-	s.settings.Log.Levels = quiet(s.settings.Log.Levels)
 	first := s.settings
 	s.current.Store(&first)
 	if s.source = o.source; s.source == nil {
@@ -114,7 +97,7 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	s.tasks = pools.New(pools.Config{
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
-		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.halted,
+		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.life.Halted(),
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
@@ -122,20 +105,6 @@ func New(name string, opts ...Option) (*System, error) {
 	s.breakers = s.newBreakers()
 	s.console = newConsole(s, &o)
 	return s, nil
-}
-
-// quiet limits Proto.Actor's own records, one for every supervised failure, to
-// warnings, unless the settings have a level for them.
-func quiet(levels map[string]logger.Level) map[string]logger.Level {
-	if _, ok := levels["actor"]; ok {
-		return levels
-	}
-	levels = maps.Clone(levels)
-	if levels == nil {
-		levels = map[string]logger.Level{}
-	}
-	levels["actor"] = "warning"
-	return levels
 }
 
 // MustNew is [New] for a main function: it writes the error to stderr and ends
@@ -177,9 +146,7 @@ func (s *System) Guard() {
 }
 
 // State is where the system is in its life.
-func (s *System) State() State { return State(s.state.Load()) }
-
-func (s *System) enter(state State) { s.state.Store(int32(state)) }
+func (s *System) State() State { return s.life.State() }
 
 // Run starts the system, serves until ctx ends or the process gets SIGTERM or
 // SIGINT, and stops it. It also serves the live page, probes and metrics on
@@ -188,41 +155,8 @@ func (s *System) enter(state State) { s.state.Store(int32(state)) }
 // second signal cuts the drain short; one that comes during the start ends it
 // with an error. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-
-	serving, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	stopping, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case sig := <-signals:
-			s.Logger("chassis").Info("draining", "signal", sig.String())
-			end(fmt.Errorf("signal: %v", sig))
-		case <-serving.Done():
-		case <-s.ended:
-		}
-		select {
-		case sig := <-signals:
-			s.Logger("chassis").Warn("the drain is cut short", "signal", sig.String())
-			cut()
-		case <-s.ended:
-		}
-	}()
 	s.console.whole.Store(true)
-	err := s.Start(serving)
-	if err == nil {
-		select {
-		case <-serving.Done():
-		case <-s.halted.Done(): // stopped elsewhere
-		}
-	}
-	err = errors.Join(err, s.Stop(stopping))
-	<-watched
+	err := s.life.Run(ctx, s.Logger("chassis"), s.Start, s.Stop)
 	if err != nil {
 		s.log.Slog().Error("the service ended with an error", "error", err)
 	}
@@ -234,44 +168,32 @@ func (s *System) Run(ctx context.Context) error {
 // message is taken. A system that could not be started can only be stopped. A
 // [System.Stop] meanwhile ends it with [ErrStopped].
 func (s *System) Start(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.halted.Err() != nil {
-		return ErrStopped
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.halted, func() { cancel(ErrStopped) })()
-	switch s.State() {
-	case Created:
-	case Stopping, Stopped:
-		return ErrStopped
-	default:
-		return ErrStarted
-	}
-	s.enter(Starting)
+	return s.life.Start(ctx, s.start, func() {
+		s.follow()
+		log := s.Logger("chassis")
+		log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
+		if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
+			log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
+				"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
+		}
+	})
+}
+
+func (s *System) start(ctx context.Context) error {
 	if _, err := s.log.Start(s.Actors()); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
 	if err := s.openConsole(); err != nil {
 		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
-	log := s.Logger("chassis")
 	s.applying.Lock() // so that no pool misses an Apply while it starts
+	defer s.applying.Unlock()
 	err := s.tasks.Start(ctx, s.actors)
-	s.applying.Unlock()
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err) // a request does not know why it was cancelled
 	}
 	if err != nil {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
-	}
-	s.enter(Running)
-	s.follow()
-	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
-	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
-		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
-			"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
 }
@@ -289,76 +211,30 @@ func (s *System) Stop(ctx context.Context) error {
 	if byTask {
 		ctx = context.Background() // its own ends with the task, and carries the job
 	}
-	s.halt()
-	s.mu.Lock()
-	if s.State() < Stopping {
-		s.enter(Stopping)
-		var drain context.Context
-		drain, s.cut = context.WithCancel(context.WithoutCancel(ctx))
-		go s.stop(drain)
-	}
-	s.mu.Unlock()
-	if byTask {
-		return nil
-	}
-	select {
-	case <-s.ended:
-	case <-ctx.Done():
-		s.cut()
-		<-s.ended
-	}
-	return s.err
-}
-
-// hurry is the least that a stage of a stop gets, however late it is.
-const hurry = 500 * time.Millisecond
-
-// stageLimit is how long a stage of a stop after the drain may take. Once the drain
-// was cut short all stages share one [life.StopTimeout]. What does not end by then is
-// named and left.
-func stageLimit(cut *time.Time, now time.Time) time.Duration {
-	if cut == nil {
-		return life.StopTimeout
-	}
-	return max(cut.Add(life.StopTimeout).Sub(now), hurry)
+	return s.life.Stop(ctx, !byTask, s.stop)
 }
 
 // stop runs once. drain ends when the drain is to be cut short.
-func (s *System) stop(drain context.Context) {
-	defer close(s.ended)
-	defer s.cut()
+func (s *System) stop(drain context.Context) error {
 	log := s.Logger("chassis")
-	var cutAt atomic.Pointer[time.Time] // when the drain was cut short
-	uncut := context.AfterFunc(drain, func() { now := time.Now(); cutAt.Store(&now) })
-	defer uncut()
-	var errs []error
-	stage := func(name string, work func(context.Context) error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(drain), stageLimit(cutAt.Load(), time.Now()))
-		defer cancel()
-		begun := time.Now()
-		err := work(ctx)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		log.Debug("stage of the stop is over", "stage", name, "took", time.Since(begun))
-	}
-	if s.unfollow != nil {
-		stage("settings", s.unfollow)
-	}
-	stage("tasks", func(context.Context) error { return s.tasks.Stop(drain) })
-	stage("actors", s.actors.StopGuests)
-	stage("sender", s.tasks.Sender().Close)
-	stage("breakers", s.breakers.Stop)
-	stage("queue", s.queue.Close)
-	if err := errors.Join(errs...); err != nil {
+	stages := life.NewStages(drain, log)
+	err := stages.Run(
+		life.Stage{Name: "settings", Work: s.unfollow},
+		life.Stage{Name: "tasks", Work: func(context.Context) error { return s.tasks.Stop(drain) }},
+		life.Stage{Name: "actors", Work: s.actors.StopGuests},
+		life.Stage{Name: "sender", Work: s.tasks.Sender().Close},
+		life.Stage{Name: "breakers", Work: s.breakers.Stop},
+		life.Stage{Name: "queue", Work: s.queue.Close},
+	)
+	if err != nil {
 		log.Error("stopped", "error", err)
 	} else {
 		log.Info("stopped")
 	}
-	stage("log", s.log.Stop)
-	stage("admin", s.console.close)
+	err = errors.Join(err, stages.Run(
+		life.Stage{Name: "log", Work: s.log.Stop},
+		life.Stage{Name: "admin", Work: s.console.close},
+	))
 	s.tasks.Close()
-
-	s.err = errors.Join(errs...)
-	s.enter(Stopped)
+	return err
 }

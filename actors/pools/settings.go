@@ -53,6 +53,33 @@ func DefaultSettings() Settings {
 		DispatcherSettings: dispatcher.DefaultSettings()}
 }
 
+// embeddedWait is the longest long poll of the embedded queue. A stop waits
+// for one that is under way, and here an empty one costs next to nothing.
+const embeddedWait = time.Second
+
+// WithEmbedded returns the section tasks as it is with the embedded queue.
+func (t Settings) WithEmbedded() Settings {
+	if t.ReceiveWait == 0 || t.ReceiveWait > embeddedWait {
+		t.ReceiveWait = embeddedWait
+	}
+	return t
+}
+
+// NameFor makes the name of a task pool from that of a service: lower case, with
+// a hyphen for what the name of a queue cannot hold.
+func NameFor(service string) string {
+	name := strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(service))
+	if len(name) > 70 { // SQS allows 80, the dead letters' suffix included
+		name = name[:70]
+	}
+	return name + "-tasks"
+}
+
 // EachPool returns the settings of each pool with those of the section tasks
 // filled in: first the pool task_pool, then those of pools by their names.
 func (t Settings) EachPool() []Settings {
