@@ -19,30 +19,19 @@ import (
 // console is how a system serves its live page, probes, API and metrics: the
 // admin server, and what is kept for it.
 type console struct {
-	*background
 	sys     *System
 	whole   atomic.Bool // the system is a whole program's: [System.Run]
 	metrics prometheus.Gatherer
 	wrap    func(http.Handler) http.Handler
 	server  atomic.Pointer[admin.Server]
 	began   time.Time
-	census  census
 	dead    consoleDead
 	origins origins
 }
 
-// background ends the goroutines that were started to answer somebody.
-type background struct {
-	ctx  context.Context
-	end  context.CancelFunc
-	work sync.WaitGroup
-}
-
 func newConsole(s *System, o *options) *console {
-	l := &background{}
-	l.ctx, l.end = context.WithCancel(context.Background())
-	f := &console{background: l, sys: s, metrics: o.metrics, wrap: o.adminWrap, began: time.Now(),
-		census: census{background: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s, given: o.source == nil}}
+	f := &console{sys: s, metrics: o.metrics, wrap: o.adminWrap, began: time.Now(),
+		dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s, given: o.source == nil}}
 	return f
 }
 
@@ -84,13 +73,13 @@ func (s *System) openConsole() error {
 
 func (f *console) config() admin.Config {
 	s := f.sys
-	c := admin.Config{Settings: s.settings.Admin, Service: f, Queues: &f.census, Breakers: consoleBreakers{s}, Logs: consoleLog{s},
+	c := admin.Config{Settings: s.settings.Admin, Service: f, Queues: s.tasks, Breakers: consoleBreakers{s}, Logs: consoleLog{s},
 		Explain: &f.origins, Metrics: f.metrics, Wrap: f.wrap, Logger: s.Logger("admin"), Audit: s.log.Audit("audit"),
 		Actors: func() admin.Actors {
 			c := s.Lifecycle().Counts()
 			return admin.Actors{Failed: c.Failures, Restarted: c.Restarts, Resumed: c.Resumes, Stopped: c.Stops, DeadLetters: c.DeadLetters}
 		}}
-	if s.pool() != "" {
+	if s.settings.Tasks.TaskPool != "" {
 		c.Tasks, c.Dead = consoleTasks{s}, &f.dead
 	}
 	return c
@@ -108,13 +97,10 @@ func (f *console) usual() bool { return f.server.Load().URL() == "http://"+admin
 
 // close is the last stage of a stop.
 func (f *console) close(ctx context.Context) error {
-	var err error
 	if server := f.server.Load(); server != nil {
-		err = server.Close(ctx)
+		return server.Close(ctx)
 	}
-	f.end()
-	f.work.Wait()
-	return err
+	return nil
 }
 
 // Info implements admin.Service.
@@ -128,7 +114,9 @@ func (f *console) Info() admin.Info {
 }
 
 // Live implements admin.Service.
-func (f *console) Live(ctx context.Context) admin.Liveness { return f.sys.alive(ctx) }
+func (f *console) Live(ctx context.Context) admin.Liveness {
+	return f.sys.tasks.Alive(ctx, f.sys.State())
+}
 
 // Ready implements admin.Service.
 func (f *console) Ready(ctx context.Context) admin.Readiness { return f.sys.Ready(ctx) }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	pathpkg "path"
 	"time"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // consoleTasks shows and steers the tasks.
@@ -17,24 +18,22 @@ type consoleTasks struct{ sys *System }
 
 func (d consoleTasks) Workers() admin.Workers {
 	m := d.sys.Tasks().Stats()
-	sent := d.sys.sender.Stats()
-	w := admin.Workers{Pool: d.sys.pool(), Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held,
+	sent := d.sys.tasks.Sender().Stats()
+	w := admin.Workers{Pool: d.sys.settings.Tasks.TaskPool, Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held,
 		Queued: m.Queued, Abandoned: m.Abandoned, Stalled: m.Stalled, LostLeases: m.LostLeases, SettleFailed: m.SettleFailed, Restarts: m.Restarts,
 		Sender: admin.Sender{Sent: sent.Sent, Refused: sent.Refused, Pending: sent.Pending, Requests: sent.Requests, Failures: sent.Failures, Retries: sent.Retries}}
-	lanes := d.sys.tasks.lanes
-	for i, l := range lanes {
-		r := l.actors()
-		if r == nil {
+	for i, pool := range d.sys.Pools() {
+		p, started := pool.Poller()
+		if !started {
 			continue
 		}
-		p := r.queue.Stats()
 		one := admin.Poller{Receives: p.Receives, EmptyReceives: p.EmptyReceives, Received: p.Received, Deleted: p.Deleted, Released: p.Released,
 			Extended: p.Extended, Lost: p.Lost, Unsettled: p.Unsettled, Failures: p.Failures, Throttles: p.Throttles, Restarts: p.Restarts, Leases: p.Leases,
 			OldestLease: p.OldestLease, LastSuccess: p.LastSuccess, LastFailure: p.LastFailure, LastError: p.LastError, Alive: p.Alive,
 			Requests: map[string]int64{"receive": p.Requests.Receive, "delete": p.Requests.Delete, "release": p.Requests.Release, "extend": p.Requests.Extend, "count": p.Requests.Count},
 			Client:   admin.ClientStats{Shortcut: p.Client.Shortcut, Refused: p.Client.Refused, SDK: p.Client.SDK}}
 		for _, r := range p.Refused {
-			one.Refused = append(one.Refused, admin.Refusal{Action: r.Action, Queue: queueName(r.Queue), Since: r.Since, Next: r.Next, Error: r.Error})
+			one.Refused = append(one.Refused, admin.Refusal{Action: r.Action, Queue: pathpkg.Base(r.Queue), Since: r.Since, Next: r.Next, Error: r.Error})
 		}
 		if i == 0 {
 			w.Poller = one
@@ -48,16 +47,17 @@ func (d consoleTasks) Workers() admin.Workers {
 
 // pools are the system's pools one by one.
 func (d consoleTasks) pools() []admin.Pool {
-	list := make([]admin.Pool, len(d.sys.tasks.lanes))
-	for i, l := range d.sys.tasks.lanes {
-		m := l.monitor.Stats()
-		list[i] = admin.Pool{Name: l.pool(), Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held, Queued: m.Queued,
-			Weight: max(l.settings.Weight, 1), Priority: l.settings.Priority}
+	all := d.sys.Pools()
+	list := make([]admin.Pool, len(all))
+	for i, p := range all {
+		m, set := p.Tasks().Stats(), p.Settings()
+		list[i] = admin.Pool{Name: p.Name(), Status: m.Status.String(), Paused: m.Paused, Workers: m.Workers, Running: m.Running, Waiting: m.Held, Queued: m.Queued,
+			Weight: max(set.Weight, 1), Priority: set.Priority}
 		for _, t := range m.Tasks {
 			list[i].Started += t.Started
 		}
 		for _, s := range d.sys.Shares().Pools {
-			if s.Pool == l.pool() {
+			if s.Pool == p.Name() {
 				list[i].Share = s.Share
 			}
 		}
@@ -100,7 +100,9 @@ func (d consoleTasks) Executions(ctx context.Context, limit int) ([]admin.Execut
 	if err != nil {
 		return nil, 0, err
 	}
-	ends := d.leases(ctx)
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	ends := d.sys.tasks.Leases(soon)
 	list := make([]admin.Execution, len(r.List))
 	for i := range r.List {
 		e := &r.List[i]
@@ -111,28 +113,6 @@ func (d consoleTasks) Executions(ctx context.Context, limit int) ([]admin.Execut
 		}
 	}
 	return list, r.Total, nil
-}
-
-// leases asks each pool's poller when its leases end. Without an answer the list
-// is shown without them.
-func (d consoleTasks) leases(ctx context.Context) map[string]map[poller.LeaseID]time.Time {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	replies := map[string]chan map[poller.LeaseID]time.Time{}
-	for _, l := range d.sys.tasks.lanes {
-		if r := l.actors(); r != nil {
-			replies[l.pool()] = make(chan map[poller.LeaseID]time.Time, 1)
-			d.sys.actors.Send(r.poller, &poller.InspectLeases{Reply: replies[l.pool()]})
-		}
-	}
-	ends := map[string]map[poller.LeaseID]time.Time{}
-	for pool, reply := range replies {
-		select {
-		case ends[pool] = <-reply:
-		case <-ctx.Done():
-		}
-	}
-	return ends
 }
 
 func (d consoleTasks) Pause(ctx context.Context, name string) error {
@@ -148,7 +128,7 @@ func (d consoleTasks) steer(ctx context.Context, name string, f func(*dispatcher
 	if c == nil {
 		return errNotStarted
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	return unknown(f(c, ctx, name))
 }
@@ -158,7 +138,7 @@ func (d consoleTasks) Cancel(ctx context.Context, execID, reason string) (int, e
 	if c == nil {
 		return 0, errNotStarted
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	n, err := c.CancelExecution(ctx, whole(ctx, c, execID), reason)
 	return n, unknown(err)
@@ -169,7 +149,7 @@ func (d consoleTasks) Snooze(ctx context.Context, execID string, wait time.Durat
 	if c == nil {
 		return 0, errNotStarted
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	n, err := c.SnoozeExecution(ctx, whole(ctx, c, execID), wait)
 	return n, unknown(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
 )
@@ -37,7 +38,8 @@ func Live[T any](s *System, cfg T) *LiveSettings[T] {
 	}
 	p, ok := s.source.(*watch.Part[T, Settings])
 	if !ok {
-		panic(fmt.Sprintf("chassis: Live: the settings of service %q were loaded as %s, not as %T: give the option of chassis.Load[%T] to chassis.New", s.name, s.source.Type(), cfg, cfg))
+		panic(fmt.Sprintf("chassis: Live: the settings of service %q were loaded as %s, not as %T: give the "+
+			"option of chassis.Load[%T] to chassis.New", s.name, s.source.Type(), cfg, cfg))
 	}
 	return &p.Live
 }
@@ -88,12 +90,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 
 	var errs []error
 	s.log.Follow(old.Log, now.Log)
-	errs = append(errs, s.breakers.Apply(now.CircuitBreaker))
-	for _, l := range s.tasks.lanes {
-		if r, t := l.actors(), l.now(); r != nil {
-			errs = append(errs, r.client.Resize(ctx, t.Workers, t.MaxWorkers, t.ScaleFactor))
-		}
-	}
+	errs = append(errs, s.breakers.Apply(now.CircuitBreaker), s.tasks.Resize(ctx))
 	errs = append(errs, s.console.apply(now.Admin))
 	s.logChanges(changes)
 	return changes, errors.Join(errs...)
@@ -104,7 +101,8 @@ func (s *System) logChanges(changes []settings.Change) {
 		if c.Live {
 			s.Logger("chassis").Info("a setting has changed", "setting", c.Path, "from", c.Old, "to", c.New)
 		} else {
-			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old, "to", c.New)
+			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old,
+				"to", c.New)
 		}
 	}
 }
@@ -142,7 +140,7 @@ func (s *System) reloaded(ctx context.Context, r watch.Reload[Settings]) {
 		log.Info("the settings can be read again, and have not changed")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	s.applying.Lock()
 	defer s.applying.Unlock()

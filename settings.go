@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/actors/breaker"
-	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
-	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
@@ -36,26 +35,12 @@ type Settings struct {
 	Admin          admin.Settings  `key:"admin"`
 }
 
-// TaskSettings is the section tasks: the pool and its leases, the workers and
-// their rules.
-type TaskSettings struct {
-	TaskPool     string `key:"task_pool" rule:"lower" doc:"name of the queue, all lower case; with SQS required, with the embedded queue the service's name and -tasks"`
-	MissingQueue string `key:"missing_queue" rule:"oneof=create|error" doc:"what to do if a queue is not there: create it, or error; default create"`
-	PollerSettings
-	DispatcherSettings
-
-	TotalWorkers int                     `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
-	Weight       int                     `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
-	Priority     int                     `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
-	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
-}
-
 // DefaultSettings returns the settings with every default filled in.
 func DefaultSettings() Settings {
 	return Settings{
 		Log:            logger.DefaultSettings(),
 		CircuitBreaker: BreakerSettings{Settings: breaker.DefaultSettings()},
-		Tasks:          TaskSettings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()},
+		Tasks:          pools.DefaultSettings(),
 		Queue:          queue.DefaultSettings(),
 		Admin:          admin.DefaultSettings(),
 	}
@@ -95,13 +80,16 @@ func sectionTaken(err error) error {
 	said := map[string]bool{}
 	for _, m := range settings.Mistakes(err) {
 		name := section(m.Path)
-		unknown := m.Kind == settings.KindUnknown && (m.Suggestion == "" || section(m.Suggestion) != name && strings.Contains(m.Suggestion, "."))
-		if said[name] || m.Pos.File == "" || !slices.Contains(newSections, name) || !unknown && (m.Kind != settings.KindType || m.Path != name) {
+		unknown := m.Kind == settings.KindUnknown &&
+			(m.Suggestion == "" || section(m.Suggestion) != name && strings.Contains(m.Suggestion, "."))
+		if said[name] || m.Pos.File == "" || !slices.Contains(newSections, name) || !unknown &&
+			(m.Kind != settings.KindType || m.Path != name) {
 			continue
 		}
 		said[name] = true
 		m.Suggestion = ""
-		m.Problem += "; the section " + name + " is the chassis': if this one is the service's own, give it another name, for example own_" + name +
+		m.Problem += "; the section " + name +
+			" is the chassis': if this one is the service's own, give it another name, for example own_" + name +
 			", in the file and where it is read, or give the Go service a file of its own"
 	}
 	return err
@@ -131,7 +119,8 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	}
 	ours, ok := watch.PartOf[Settings](cfg)
 	if !ok {
-		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it", cfg)
+		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it",
+			cfg)
 	}
 	return cfg, func(o *options) {
 		o.settings = &ours
@@ -190,7 +179,7 @@ func (s *Settings) check(service string, given bool) error {
 	if err := s.CircuitBreaker.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))
 	}
-	return errors.Join(append(errs, s.Tasks.check(), s.Admin.Validate())...)
+	return errors.Join(append(errs, s.Tasks.Check(), s.Admin.Validate())...)
 }
 
 // embeddedWait is the longest long poll of the embedded queue. A stop waits

@@ -21,7 +21,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
-	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
@@ -40,9 +40,8 @@ type System struct {
 	watch    *lifecycle.Watch
 	tracer   trace.Tracer // nil: no spans
 	queue    *queue.Queue
-	sender   *poller.Sender
 	breakers *breaker.Group
-	tasks    *pools
+	tasks    *pools.Pools
 	console  *console
 
 	current    atomic.Pointer[Settings]    // in force
@@ -102,22 +101,25 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
-	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client), queue.WithServer(o.server),
+	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client),
+		queue.WithServer(o.server),
 		queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
 		slog.SetDefault(s.log.Slog())
 	}
-	if err = s.newActors(o.actors); err != nil {
-		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
-	}
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
+	s.tasks = pools.New(pools.Config{
+		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
+		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.halted,
+	})
+	if err = s.newActors(o.actors); err != nil {
+		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
+	}
 	s.breakers = s.newBreakers()
-	s.sender = poller.NewSender(s.queue.Client, poller.SenderEnsure(s.ensure))
-	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
 	return s, nil
 }
@@ -256,7 +258,7 @@ func (s *System) Start(ctx context.Context) error {
 	}
 	log := s.Logger("chassis")
 	s.applying.Lock() // so that no pool misses an Apply while it starts
-	err := s.tasks.start(ctx)
+	err := s.tasks.Start(ctx, s.actors)
 	s.applying.Unlock()
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err) // a request does not know why it was cancelled
@@ -266,9 +268,10 @@ func (s *System) Start(ctx context.Context) error {
 	}
 	s.enter(Running)
 	s.follow()
-	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.poolNames(), ", "))
+	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
 	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
-		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
+		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
+			"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
 }
@@ -307,20 +310,17 @@ func (s *System) Stop(ctx context.Context) error {
 	return s.err
 }
 
-// stopTimeout bounds each stage of a stop after the drain, and all of them once
-// the drain was cut short: what does not end by then is named and left.
-const stopTimeout = 5 * time.Second
-
 // hurry is the least that a stage of a stop gets, however late it is.
 const hurry = 500 * time.Millisecond
 
-// stageLimit is how long a stage of a stop may take: once the drain was cut
-// short, what is left of one stopTimeout for all of them.
+// stageLimit is how long a stage of a stop after the drain may take. Once the drain
+// was cut short all stages share one [life.StopTimeout]. What does not end by then is
+// named and left.
 func stageLimit(cut *time.Time, now time.Time) time.Duration {
 	if cut == nil {
-		return stopTimeout
+		return life.StopTimeout
 	}
-	return max(cut.Add(stopTimeout).Sub(now), hurry)
+	return max(cut.Add(life.StopTimeout).Sub(now), hurry)
 }
 
 // stop runs once. drain ends when the drain is to be cut short.
@@ -345,9 +345,9 @@ func (s *System) stop(drain context.Context) {
 	if s.unfollow != nil {
 		stage("settings", s.unfollow)
 	}
-	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
+	stage("tasks", func(context.Context) error { return s.tasks.Stop(drain) })
 	stage("actors", s.actors.StopGuests)
-	stage("sender", s.sender.Close)
+	stage("sender", s.tasks.Sender().Close)
 	stage("breakers", s.breakers.Stop)
 	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
@@ -357,16 +357,8 @@ func (s *System) stop(drain context.Context) {
 	}
 	stage("log", s.log.Stop)
 	stage("admin", s.console.close)
+	s.tasks.Close()
 
 	s.err = errors.Join(errs...)
 	s.enter(Stopped)
-}
-
-func (s *System) pool() string { return s.settings.Tasks.TaskPool }
-
-func (s *System) poolNames() (names []string) {
-	for _, l := range s.tasks.lanes {
-		names = append(names, l.pool())
-	}
-	return names
 }
