@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/logger"
@@ -66,32 +64,13 @@ func Sources() []settings.Option {
 // ours. The error lists all mistakes, with their places.
 func LoadSettings(sources ...settings.Option) (Settings, error) {
 	s, err := settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
-	return s, sectionTaken(err)
+	return s, namesTaken(err)
 }
 
-// newSections are the sections that the Python chassis does not have, so that a
-// service of it may have its own of that name.
-var newSections = []string{"log", "queue", "admin"}
-
-// sectionTaken adds to the first mistake in each of [newSections] what to do if
-// the section is the service's own.
-func sectionTaken(err error) error {
-	said := map[string]bool{}
-	for _, m := range settings.Mistakes(err) {
-		name := section(m.Path)
-		unknown := m.Kind == settings.KindUnknown &&
-			(m.Suggestion == "" || section(m.Suggestion) != name && strings.Contains(m.Suggestion, "."))
-		if said[name] || m.Pos.File == "" || !slices.Contains(newSections, name) || !unknown &&
-			(m.Kind != settings.KindType || m.Path != name) {
-			continue
-		}
-		said[name] = true
-		m.Suggestion = ""
-		m.Problem += "; the section " + name +
-			" is the chassis': if this one is the service's own, give it another name, for example own_" + name +
-			", in the file and where it is read, or give the Go service a file of its own"
-	}
-	return err
+// namesTaken adds to err what to do about a section that the service has under a
+// name of ours. The Python chassis has no sections of these names.
+func namesTaken(err error) error {
+	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin")
 }
 
 // Load reads a service's own settings, a struct that [Settings] is embedded in,
@@ -114,7 +93,7 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	}
 	if err != nil {
 		_, all := settings.Load(defaults, sources...) // mistakes of the sources and of the values together
-		return cfg, nil, sectionTaken(cmp.Or(all, err))
+		return cfg, nil, namesTaken(cmp.Or(all, err))
 	}
 	ours, ok := watch.PartOf[Settings](cfg)
 	if !ok {
@@ -151,12 +130,6 @@ func CheckSettings[T any](defaults T, sources ...settings.Option) {
 		ours, _ := watch.PartOf[Settings](cfg)
 		return errors.Join(ours.check("service", false), ours.Log.Validate())
 	}, sources...)
-}
-
-// section is the top-level key that a setting is under.
-func section(path string) string {
-	name, _, _ := strings.Cut(path, ".")
-	return name
 }
 
 // check fills in what depends on the service and returns what does not fit

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sort"
 	"time"
 )
@@ -158,16 +157,4 @@ func (s Settings) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// WithLevel returns the settings with a level of the name, unless they have one.
-func (s Settings) WithLevel(name string, level Level) Settings {
-	if _, ok := s.Levels[name]; ok {
-		return s
-	}
-	if s.Levels = maps.Clone(s.Levels); s.Levels == nil {
-		s.Levels = map[string]Level{}
-	}
-	s.Levels[name] = level
-	return s
 }

@@ -3,13 +3,9 @@ package life
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 )
 
 // State is where a service is in its life.
@@ -125,31 +121,8 @@ func (c *Cycle) Stop(ctx context.Context, wait bool, stop func(drain context.Con
 // service is stopped by another call, and calls stop. A second signal ends the ctx of
 // stop.
 func (c *Cycle) Run(ctx context.Context, log *slog.Logger, start, stop func(context.Context) error) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-
-	serving, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	stopping, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case sig := <-signals:
-			log.Info("draining", "signal", sig.String())
-			end(fmt.Errorf("signal: %v", sig))
-		case <-serving.Done():
-		case <-c.ended:
-		}
-		select {
-		case sig := <-signals:
-			log.Warn("the drain is cut short", "signal", sig.String())
-			cut()
-		case <-c.ended:
-		}
-	}()
+	serving, stopping, done := Signals(ctx, c.ended, log)
+	defer done()
 	err := start(serving)
 	if err == nil {
 		select {
@@ -157,7 +130,5 @@ func (c *Cycle) Run(ctx context.Context, log *slog.Logger, start, stop func(cont
 		case <-c.halted.Done():
 		}
 	}
-	err = errors.Join(err, stop(stopping))
-	<-watched
-	return err
+	return errors.Join(err, stop(stopping))
 }
