@@ -34,7 +34,7 @@ func (d consoleTasks) Workers() admin.Workers {
 			Requests: map[string]int64{"receive": p.Requests.Receive, "delete": p.Requests.Delete, "release": p.Requests.Release, "extend": p.Requests.Extend, "count": p.Requests.Count},
 			Client:   admin.ClientStats{Shortcut: p.Client.Shortcut, Refused: p.Client.Refused, SDK: p.Client.SDK}}
 		for _, r := range p.Refused {
-			one.Refused = append(one.Refused, admin.Refusal{Action: r.Action, Queue: queueName(r.Queue), Since: r.Since, Next: r.Next, Error: r.Error})
+			one.Refused = append(one.Refused, poller.Refusal{Action: r.Action, Queue: queueName(r.Queue), Since: r.Since, Next: r.Next, Error: r.Error})
 		}
 		if i == 0 {
 			w.Poller = one

@@ -265,7 +265,7 @@ func (s *Server) getLog(r *http.Request) (any, error) {
 }
 
 func (s *Server) getSettings(*http.Request) (any, error) {
-	list := s.cfg.Explain.Settings()
+	list := s.cfg.Explain()
 	for i := range list {
 		if list[i].Secret && list[i].Value != "" {
 			list[i].Value = "••••••" // what explains it should have done that, too

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/internal/clip"
 )
 
@@ -231,10 +232,10 @@ func found(r *http.Request, ctx context.Context, ids []string, settle func(conte
 }
 
 type breakerCommand struct {
-	Service string `json:"service"`
-	Path    string `json:"path"`
-	To      string `json:"to,omitempty"`
-	For     span   `json:"for,omitempty"`
+	Service string        `json:"service"`
+	Path    string        `json:"path"`
+	To      breaker.State `json:"to,omitempty"`
+	For     span          `json:"for,omitempty"`
 }
 
 func (s *Server) forceBreaker(r *http.Request) (any, error) {
@@ -243,9 +244,9 @@ func (s *Server) forceBreaker(r *http.Request) (any, error) {
 		return nil, err
 	}
 	switch c.To {
-	case "forced-open", "forced-closed", "metrics-only":
+	case breaker.ForcedOpen, breaker.ForcedClosed, breaker.MetricsOnly:
 	default:
-		return nil, fmt.Errorf("%w: to is %s: want forced-open, forced-closed or metrics-only", ErrInvalid, quote(c.To))
+		return nil, fmt.Errorf("%w: to is %v: want forced-open, forced-closed or metrics-only", ErrInvalid, c.To)
 	}
 	if err := need("service", c.Service); err != nil {
 		return nil, err

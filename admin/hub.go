@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/internal/clip"
 )
 
@@ -65,11 +66,11 @@ type look struct {
 	history []Sample
 	last    totals
 
-	events     <-chan Event
+	events     <-chan *dispatcher.Event
 	stopEvents func()
 	lines      <-chan string
 	stopLines  context.CancelFunc
-	batch      batch[Event]
+	batch      batch[*dispatcher.Event]
 	log        batch[string]
 }
 
@@ -125,8 +126,8 @@ func (h *hub) run() {
 				break
 			}
 			if l.batch.room() {
-				e = e.bounded()
-				l.batch.add(e, e.size())
+				e = boundEvent(e)
+				l.batch.add(e, eventSize(e))
 			}
 		case line, ok := <-l.lines:
 			if !ok {
@@ -153,7 +154,7 @@ func (l *look) onTick(now time.Time) {
 	l.broadcast("sample", sample)
 	if len(l.batch.List) > 0 {
 		l.broadcast("events", l.batch)
-		l.batch = batch[Event]{}
+		l.batch = batch[*dispatcher.Event]{}
 	}
 	if len(l.log.List) > 0 {
 		l.broadcast("log", l.log)
@@ -231,7 +232,7 @@ func (l *look) unsubscribe() {
 		l.stopLines()
 	}
 	l.events, l.stopEvents, l.lines, l.stopLines = nil, nil, nil, nil
-	l.batch, l.log = batch[Event]{}, batch[string]{}
+	l.batch, l.log = batch[*dispatcher.Event]{}, batch[string]{}
 }
 
 func (l *look) end() {

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/settings"
 )
 
@@ -80,8 +82,8 @@ func TestSeriesAreBounded(t *testing.T) {
 	p.tasks, p.breakers = nil, nil
 	for i := range 1000 {
 		name := strings.Repeat("x", i+1)
-		p.tasks = append(p.tasks, Task{Name: name, Registered: true})
-		p.breakers = append(p.breakers, Breaker{Service: "https://" + name})
+		p.tasks = append(p.tasks, dispatcher.TaskStats{Name: name, Registered: true})
+		p.breakers = append(p.breakers, newBreaker("https://"+name, breaker.Closed))
 	}
 	body := ask(serve(t, p, Settings{}), "GET", "/metrics", "").Body.String()
 	if n := strings.Count(body, "chassis_task_attempts_started_total{"); n != maxSeries {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sambatech/chassis/actors/lifecycle"
 )
 
 // Config is what a [Server] is made of. Service must be there; what else is nil
@@ -20,15 +22,20 @@ import (
 type Config struct {
 	Settings Settings
 	Service  Service
-	Queues   Queues
 	Tasks    Tasks
 	Dead     DeadLetters
 	Breakers Breakers
 	Logs     Logs
-	Explain  Explained
 
-	// Actors counts what became of the actors of the process. Nil: not shown.
-	Actors func() Actors
+	// Queues returns the numbers of the queues that the service uses. They may be
+	// some seconds old: each costs a request.
+	Queues func(context.Context) []Queue
+
+	// Explain returns the settings in force and where each came from.
+	Explain func() []Setting
+
+	// Actors counts what became of the actors of the process.
+	Actors func() lifecycle.Counts
 
 	// Metrics are the service's own, served beside ours. Nil: none.
 	Metrics prometheus.Gatherer
@@ -92,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 	host, _, _ := net.SplitHostPort(cfg.Settings.listen()) // validated
 	s := &Server{cfg: cfg, log: cfg.Logger, audit: &audit{log: cfg.Audit}, conns: newConns(maxConns, maxPeer)}
 	s.guard = newGuard(cfg.Settings, isLoopback(host), s.audit, s.conns)
-	metrics, err := s.metrics()
+	metrics, err := s.metricsHandler()
 	if err != nil {
 		return nil, fmt.Errorf("admin: the metrics: %w", err)
 	}
