@@ -1,69 +1,21 @@
 package chassis
 
 import (
-	"context"
-	"fmt"
-	"sync"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors/lifecycle"
+	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/internal/life"
 )
 
-// actorSystem is the actor system of a service, and what the chassis does there
-// under contexts of its own. The system's Root is the service's: the With...
-// methods of a RootContext change it in place, for everybody.
-type actorSystem struct {
-	system *actor.ActorSystem
-	root   *actor.RootContext // under the guardian
-	watch  *lifecycle.Watch
-	guard  *guardian
-
-	mu   sync.Mutex
-	own  []*ownActor // of Spawn, in that order, without those that have ended
-	over bool        // the stop has begun: none is spawned any more
-}
-
-// newActorSystem makes the actor system with the options of the service.
-func newActorSystem(s *System, opts []actor.ConfigOption) (*actorSystem, error) {
+// newActors makes the actor system with the options of the service.
+func (s *System) newActors(opts []actor.ConfigOption) error {
 	config := actor.Configure(append([]actor.ConfigOption{actor.WithLoggerFactory(s.log.SystemLogger())}, opts...)...)
-	r := &actorSystem{guard: newGuardian(), watch: lifecycle.New(lifecycle.Config{
-		Logger: s.log.Unawaited("actors/lifecycle"), Muted: isTaskActor, Job: s.jobOf,
-	})}
-	config.LoggerFactory = r.watch.Factory(config.LoggerFactory)
-	r.system = actor.NewActorSystemWithConfig(config)
-	r.root = actor.NewRootContext(r.system, nil).WithGuardian(r.guard)
-	return r, r.watch.Start(r.system)
-}
-
-// spawn starts an actor of the chassis under the guardian.
-func (r *actorSystem) spawn(props *actor.Props, name string) (*actor.PID, error) {
-	pid, err := r.root.SpawnNamed(r.watch.Props(props), name)
-	if err != nil {
-		return nil, fmt.Errorf("spawn the actor %s: %w", name, err)
-	}
-	return pid, nil
-}
-
-// stop stops an actor behind what is in its mailbox and waits for its end, or
-// for the end of ctx. It stands in for Proto.Actor's PoisonFuture, which gives
-// up after a fixed ten seconds.
-func (r *actorSystem) stop(ctx context.Context, pid *actor.PID) error {
-	end := r.watchEnd(pid)
-	defer end.cancel()
-	process, _ := r.system.ProcessRegistry.Get(pid)
-	if r.guard.end(process) {
-		r.root.Stop(pid) // it waits for its restart, and takes no message before
-	} else {
-		r.root.Poison(pid)
-	}
-	select {
-	case <-end.gone:
-		r.guard.ended(process)
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("the actor %s did not end: %w", pid.Id, context.Cause(ctx))
-	}
+	s.watch = lifecycle.New(lifecycle.Config{Logger: s.log.Unawaited("actors/lifecycle"), Muted: isTaskActor, Job: s.jobOf})
+	config.LoggerFactory = s.watch.Factory(config.LoggerFactory)
+	system := actor.NewActorSystemWithConfig(config)
+	s.actors = life.New(life.Config{System: system, Logger: s.Logger("chassis"), Props: s.watch.Props, Print: clip.Panic})
+	return s.watch.Start(system)
 }
 
 // Actors returns the actor system, to spawn actors of the service's own in and
@@ -74,10 +26,24 @@ func (r *actorSystem) stop(ctx context.Context, pid *actor.PID) error {
 // An actor that is spawned by Root is supervised by Proto.Actor's default, ten
 // restarts in ten seconds, and is the service's to stop. See [System.Spawn] for
 // one in the chassis' order.
-func (s *System) Actors() *actor.ActorSystem { return s.actors.system }
+func (s *System) Actors() *actor.ActorSystem { return s.actors.System() }
 
 // Lifecycle counts the failures, restarts and stops of actors, the service's
 // and the chassis', and dead letters. Its events are published on the
 // EventStream of [System.Actors], and to those that send a lifecycle.Subscribe
 // to the address "lifecycle".
-func (s *System) Lifecycle() *lifecycle.Watch { return s.actors.watch }
+func (s *System) Lifecycle() *lifecycle.Watch { return s.watch }
+
+// Spawn starts an actor of the service as a part of the system, at the address
+// name: see [System.PID]. It may be called from [New] on, until the stop begins.
+//
+// An actor that fails is restarted: at once up to ten times a minute, then after
+// pauses of 100 ms to 10 s, for ever. [SupervisedBy] sets another strategy. Each
+// failure is logged at ERROR.
+//
+// [System.Stop] stops it after the tasks have drained and before the breakers,
+// the last that was spawned first, behind what is in its mailbox. One that does
+// not end is named in the error.
+func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*actor.PID, error) {
+	return s.actors.SpawnGuest(props, name, opts...)
+}

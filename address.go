@@ -27,11 +27,11 @@ func (s *System) PID(name string) *actor.PID {
 		if canonical, err := breaker.ParseService(service); err == nil {
 			service = canonical
 		}
-		if b := s.find(service); b != nil {
+		if b := s.breakers.Find(service); b != nil {
 			return b.PID()
 		}
 	}
-	return s.actors.system.NewLocalPID(name)
+	return s.Actors().NewLocalPID(name)
 }
 
 // isTaskActor reports whether an actor is a child of a dispatcher: its failures

@@ -19,7 +19,7 @@ import (
 // console is how a system serves its live page, probes, API and metrics: the
 // admin server, and what is kept for it.
 type console struct {
-	*life
+	*background
 	sys     *System
 	whole   atomic.Bool // the system is a whole program's: [System.Run]
 	metrics prometheus.Gatherer
@@ -31,18 +31,18 @@ type console struct {
 	origins origins
 }
 
-// life ends the goroutines that were started to answer somebody.
-type life struct {
+// background ends the goroutines that were started to answer somebody.
+type background struct {
 	ctx  context.Context
 	end  context.CancelFunc
 	work sync.WaitGroup
 }
 
 func newConsole(s *System, o *options) *console {
-	l := &life{}
+	l := &background{}
 	l.ctx, l.end = context.WithCancel(context.Background())
-	f := &console{life: l, sys: s, metrics: o.metrics, wrap: o.adminWrap, began: time.Now(),
-		census: census{life: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s, given: o.source == nil}}
+	f := &console{background: l, sys: s, metrics: o.metrics, wrap: o.adminWrap, began: time.Now(),
+		census: census{background: l, sys: s}, dead: consoleDead{sys: s, one: make(chan struct{}, 1)}, origins: origins{sys: s, given: o.source == nil}}
 	return f
 }
 

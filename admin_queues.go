@@ -30,7 +30,7 @@ const (
 
 // census keeps the numbers of the queues, for all who ask.
 type census struct {
-	*life
+	*background
 	sys *System
 
 	mu    sync.Mutex // guards what follows

@@ -122,7 +122,7 @@ func (d consoleTasks) leases(ctx context.Context) map[string]map[poller.LeaseID]
 	for _, l := range d.sys.tasks.lanes {
 		if r := l.actors(); r != nil {
 			replies[l.pool()] = make(chan map[poller.LeaseID]time.Time, 1)
-			d.sys.actors.root.Send(r.poller, &poller.InspectLeases{Reply: replies[l.pool()]})
+			d.sys.actors.Send(r.poller, &poller.InspectLeases{Reply: replies[l.pool()]})
 		}
 	}
 	ends := map[string]map[poller.LeaseID]time.Time{}

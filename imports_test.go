@@ -24,22 +24,22 @@ var allowed = map[string][]string{
 	"chassistest":       {"*"},
 	"internal":          {"*"}, // tests of the whole
 	"internal/clip":     {},
+	"internal/life":     {},
 	"settings":          {},
 	"task":              {"internal/clip"},
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
-	"actors/breaker":    {"actors", "internal/clip"},
+	"actors/breaker":    {"actors", "internal/clip", "settings"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
-	"actors/poller":     {"actors", "actors/internal/supervision", "queue/sqsclient"},
-	"actors/shares":     {"actors", "actors/internal/supervision"},
-	"actors/dispatcher": {"actors", "actors/internal/inline", "actors/internal/supervision", "actors/poller", "actors/shares", "task"},
+	"actors/poller":     {"actors", "internal/life", "queue/sqsclient"},
+	"actors/shares":     {"actors", "internal/life"},
+	"actors/dispatcher": {"actors", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
 
-	"actors/internal/inline":      {},
-	"actors/internal/supervision": {},
-	"admin":                       {"internal/clip", "settings"},
+	"actors/internal/inline": {},
+	"admin":                  {"internal/clip", "settings"},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

@@ -85,7 +85,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 		return nil, err
 	}
 	r := &running{queue: p}
-	if r.poller, err = s.actors.spawn(p.Props(), "poller/"+l.pool()); err != nil {
+	if r.poller, err = s.actors.Spawn(p.Props(), "poller/"+l.pool()); err != nil {
 		return nil, err
 	}
 	d, err := dispatcher.New(dispatcher.Config{
@@ -96,14 +96,14 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register, keeper *actor.PID
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {
-		r.dispatcher, err = s.actors.spawn(d, "dispatcher/"+l.pool())
+		r.dispatcher, err = s.actors.Spawn(d, "dispatcher/"+l.pool())
 	}
 	if err != nil {
-		s.actors.root.Send(r.poller, &poller.Drain{}) // else it would come back
-		s.actors.root.Poison(r.poller)
+		s.actors.Send(r.poller, &poller.Drain{}) // else it would come back
+		s.actors.Send(r.poller, &actor.PoisonPill{})
 		return nil, err
 	}
-	r.client = dispatcher.NewClient(s.actors.system, r.dispatcher)
+	r.client = dispatcher.NewClient(s.Actors(), r.dispatcher)
 	return r, nil
 }
 
@@ -117,19 +117,10 @@ func (l *lane) stop(ctx context.Context) error {
 	limit := l.settings.DrainTimeout
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit+l.settings.AbandonAfter+pollGrace)
 	defer cancel()
-	alive, end := context.WithCancelCause(whole)
-	defer end(nil)
-	ending := s.actors.watchEnd(r.dispatcher, r.poller)
-	defer ending.cancel()
-	go func() {
-		select {
-		case <-ending.gone:
-			end(fmt.Errorf("the actor %s has ended before", ending.who.Id))
-		case <-alive.Done():
-		}
-	}()
+	alive, end := s.actors.While(whole, r.dispatcher, r.poller)
+	defer end()
 	uncut := context.AfterFunc(ctx, func() {
-		s.actors.root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
+		s.actors.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
 	})
 	defer uncut()
 
@@ -146,10 +137,10 @@ func (l *lane) stop(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err != nil { // no Drain has come through: without one they would come back
-		s.actors.root.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
-		s.actors.root.Send(r.poller, &poller.Drain{})
+		s.actors.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
+		s.actors.Send(r.poller, &poller.Drain{})
 	}
-	return errors.Join(err, s.actors.stop(last, r.poller), s.actors.stop(last, r.dispatcher))
+	return errors.Join(err, s.actors.Stop(last, r.poller), s.actors.Stop(last, r.dispatcher))
 }
 
 // endlessLeases is the length of an attempt in leases after which it counts as

@@ -57,9 +57,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 
 	var errs []error
 	s.relevel(old.Log, now.Log)
-	for _, b := range s.Breakers() {
-		errs = append(errs, b.Follow(old.CircuitBreaker.Of(b.Service()), now.CircuitBreaker.Of(b.Service())))
-	}
+	errs = append(errs, s.breakers.Apply(now.CircuitBreaker))
 	for _, l := range s.tasks.lanes {
 		if r, t := l.actors(), l.now(); r != nil {
 			errs = append(errs, r.client.Resize(ctx, t.Workers, t.MaxWorkers, t.ScaleFactor))

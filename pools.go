@@ -273,7 +273,7 @@ func (p *pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.
 		if err != nil {
 			return nil, err
 		}
-		if p.keeper, err = s.actors.spawn(props, "shares"); err != nil {
+		if p.keeper, err = s.actors.Spawn(props, "shares"); err != nil {
 			return nil, err
 		}
 	}
@@ -286,7 +286,7 @@ func (p *pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.
 		l.running.Store(r)
 		pids = append(pids, r.dispatcher)
 	}
-	return dispatcher.NewClient(s.actors.system, pids...), nil
+	return dispatcher.NewClient(s.Actors(), pids...), nil
 }
 
 // stop drains all lanes at once, as [lane.stop] has it.
@@ -300,7 +300,7 @@ func (p *pools) stop(ctx context.Context) error {
 	if p.keeper != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		errs[len(p.lanes)] = p.sys.actors.stop(end, p.keeper)
+		errs[len(p.lanes)] = p.sys.actors.Stop(end, p.keeper)
 		p.keeper = nil
 	}
 	return errors.Join(errs...)

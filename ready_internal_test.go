@@ -101,14 +101,14 @@ func (p *probed) release() {
 func (p *probed) stick() {
 	whole := p.sys.tasks.main().running.Load()
 	front := *whole
-	stuck := p.sys.actors.root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+	stuck := p.sys.Actors().Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		if _, ok := c.Message().(actor.AutoReceiveMessage); !ok {
 			<-p.block
 			c.Send(whole.dispatcher, c.Message())
 		}
 	}))
-	p.t.Cleanup(func() { p.sys.actors.root.Stop(stuck) })
-	front.client = dispatcher.NewClient(p.sys.actors.system, stuck)
+	p.t.Cleanup(func() { p.sys.Actors().Root.Stop(stuck) })
+	front.client = dispatcher.NewClient(p.sys.Actors(), stuck)
 	p.sys.tasks.main().running.Store(&front)
 	p.t.Cleanup(func() { p.sys.tasks.main().running.Store(whole) }) // before the stop
 }
@@ -116,8 +116,8 @@ func (p *probed) stick() {
 // cutOff takes the poller off the registry: nothing reaches it any more.
 func (p *probed) cutOff() {
 	pid := p.sys.tasks.main().actors().poller
-	process, _ := p.sys.actors.system.ProcessRegistry.Get(pid)
-	p.sys.actors.system.ProcessRegistry.Remove(pid)
+	process, _ := p.sys.Actors().ProcessRegistry.Get(pid)
+	p.sys.Actors().ProcessRegistry.Remove(pid)
 	p.t.Cleanup(func() {
 		process.SendUserMessage(pid, &poller.Drain{})
 		process.SendUserMessage(pid, &actor.PoisonPill{})
@@ -193,9 +193,9 @@ func TestProbesOverATableOfFaults(t *testing.T) {
 			after: 15 * time.Second, live: 200, ready: 503, startup: 200, reason: "the dispatcher has not answered for 1", mend: (*probed).release},
 		{name: "consumer stuck for 40 s", fault: func(p *probed) { p.stick(); p.check("at once", 200, 200, 200, "") },
 			after: 40 * time.Second, live: 503, ready: 503, startup: 200, reason: "the dispatcher has not answered for 4", mend: (*probed).release},
-		{name: "poller stopped", fault: func(p *probed) { p.sys.actors.root.Stop(p.sys.tasks.main().actors().poller) },
+		{name: "poller stopped", fault: func(p *probed) { p.sys.Actors().Root.Stop(p.sys.tasks.main().actors().poller) },
 			after: time.Minute, live: 200, ready: 200, startup: 200},
-		{name: "dispatcher stopped", fault: func(p *probed) { p.sys.actors.root.Stop(p.sys.tasks.main().actors().dispatcher) },
+		{name: "dispatcher stopped", fault: func(p *probed) { p.sys.Actors().Root.Stop(p.sys.tasks.main().actors().dispatcher) },
 			after: time.Minute, live: 200, ready: 200, startup: 200},
 		{name: "poller cut off", fault: (*probed).cutOff,
 			after: time.Minute, live: 503, ready: 503, startup: 200, reason: "the poller has given no sign of life"},
@@ -238,8 +238,8 @@ func TestNoReplacementOutlivesTheStop(t *testing.T) {
 				}
 				r := p.sys.tasks.main().actors()
 				kill := func() {
-					p.sys.actors.system.Root.Stop(r.dispatcher)
-					p.sys.actors.system.Root.Stop(r.poller)
+					p.sys.Actors().Root.Stop(r.dispatcher)
+					p.sys.Actors().Root.Stop(r.poller)
 				}
 				if when == "before" {
 					kill()
@@ -254,7 +254,7 @@ func TestNoReplacementOutlivesTheStop(t *testing.T) {
 				}
 				synctest.Wait()
 				for _, pid := range []*actor.PID{r.dispatcher, r.poller} {
-					if _, alive := p.sys.actors.system.ProcessRegistry.GetLocal(pid.Id); alive {
+					if _, alive := p.sys.Actors().ProcessRegistry.GetLocal(pid.Id); alive {
 						t.Errorf("%s lives on after the stop (%v)", pid.Id, err)
 					}
 				}

@@ -5,16 +5,6 @@ import (
 	"time"
 )
 
-func TestPausesGrowToTheirLimit(t *testing.T) {
-	for failures, want := range map[int]time.Duration{
-		0: 0, 1: 0, 10: 0, 11: 100 * time.Millisecond, 12: 200 * time.Millisecond, 17: 6400 * time.Millisecond, 18: 10 * time.Second, 1000: 10 * time.Second,
-	} {
-		if got := pause(failures); got != want {
-			t.Errorf("after %d failures: %v, want %v", failures, got, want)
-		}
-	}
-}
-
 func TestTaskActorsAreKnownByTheirAddress(t *testing.T) {
 	for id, want := range map[string]struct {
 		pool, of string

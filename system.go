@@ -19,8 +19,10 @@ import (
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
@@ -33,11 +35,12 @@ type System struct {
 	name     string
 	settings Settings // those of New; see current
 	log      *logger.Logger
-	actors   *actorSystem
+	actors   *life.Guardian
+	watch    *lifecycle.Watch
 	tracer   trace.Tracer // nil: no spans
 	queue    *queue.Queue
 	sender   *poller.Sender
-	breakers breakers
+	breakers *breaker.Group
 	tasks    *pools
 	console  *console
 
@@ -57,28 +60,8 @@ type System struct {
 	cut   context.CancelFunc
 }
 
-// State is where a System is in its life.
-type State int
-
-// The states, in their order; there is no way back.
-const (
-	Created  State = iota // made: breakers, logs and Send work
-	Starting              // Start is under way
-	Running               // tasks are taken
-	Stopping              // the drain is under way
-	Stopped
-)
-
-// String is the state in lower case.
-func (s State) String() string {
-	return [...]string{"created", "starting", "running", "stopping", "stopped"}[s]
-}
-
-// Errors of a System's life.
-var (
-	ErrStarted = errors.New("chassis: the system was started before")
-	ErrStopped = errors.New("chassis: the system has stopped")
-)
+// ErrStarted is the error of a second [System.Start].
+var ErrStarted = errors.New("chassis: the system was started before")
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
@@ -123,13 +106,13 @@ func New(name string, opts ...Option) (*System, error) {
 	if o.def {
 		slog.SetDefault(s.log.Slog())
 	}
-	if s.actors, err = newActorSystem(s, o.actors); err != nil {
+	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
-	s.breakers.each, s.breakers.most = map[string]*breaker.Breaker{}, maxBreakers
+	s.breakers = s.newBreakers()
 	s.sender = poller.NewSender(s.queue.Client, poller.SenderEnsure(s.ensure))
 	s.tasks = newPools(s, o.around)
 	s.console = newConsole(s, &o)
@@ -262,7 +245,7 @@ func (s *System) Start(ctx context.Context) error {
 		return ErrStarted
 	}
 	s.enter(Starting)
-	if _, err := s.log.Start(s.actors.system); err != nil {
+	if _, err := s.log.Start(s.Actors()); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
 	if err := s.openConsole(); err != nil {
@@ -360,9 +343,9 @@ func (s *System) stop(drain context.Context) {
 		stage("settings", s.unfollow)
 	}
 	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
-	stage("actors", s.actors.stopOwn)
+	stage("actors", s.actors.StopGuests)
 	stage("sender", s.sender.Close)
-	stage("breakers", s.stopBreakers)
+	stage("breakers", s.breakers.Stop)
 	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
 		log.Error("stopped", "error", err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/internal/inline"
-	"github.com/sambatech/chassis/actors/internal/supervision"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -74,7 +74,7 @@ type attempt struct {
 
 	// Of task actors:
 	props  *taskProps
-	parent *supervision.Parent
+	parent *life.Parent
 	reply  *actor.PID // where their answer goes
 	birth  atomic.Int32
 	within atomic.Bool   // being made, or in a Receive
@@ -150,7 +150,7 @@ func (*attempt) IgnoreDeadLetterLogging() {}
 // IgnoreDeadLetterLogging is as above.
 func (*returned) IgnoreDeadLetterLogging() {}
 
-// runner is the actor of a function task: the unit of supervision. The handler
+// runner is the actor of a function task: the unit of life. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit
 // leaves the actor able to stop.
 type runner struct{ crew *crew }

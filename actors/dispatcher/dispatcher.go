@@ -11,9 +11,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/actors/internal/supervision"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -81,7 +81,7 @@ type core struct {
 	departures     departures          // task actors that are stopping
 	props          *actor.Props
 	permanent      bool
-	life           supervision.Life
+	life           life.Restarts
 	subscribers    map[string]*subscriber // by the id of their PID
 	endlessAfter   time.Duration
 	departing      *time.Timer // of the oldest; nil: not set
@@ -158,8 +158,8 @@ type dispatcher struct {
 	system   *actor.ActorSystem
 	slots    slots
 	execs    map[poller.LeaseID]*execution
-	again    *supervision.Respawn // nil unless a stranger stops the dispatcher
-	parent   *supervision.Parent  // of task actors: this dispatcher
+	again    *life.Respawn // nil unless a stranger stops the dispatcher
+	parent   *life.Parent  // of task actors: this dispatcher
 	groups   map[string]*group
 	ready    ready
 	suspects []*execution // wait to run isolated
@@ -325,7 +325,7 @@ func (d *dispatcher) post(to *actor.PID, message any) {
 
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
-	d.parent = supervision.Under(d.system, d.self)
+	d.parent = life.Under(d.system, d.self)
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
 	d.groups = map[string]*group{}

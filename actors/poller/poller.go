@@ -10,7 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/sambatech/chassis/actors/internal/supervision"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // Config is what a [Poller] is made of.
@@ -48,7 +48,7 @@ type Poller struct {
 
 	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
 
-	life  supervision.Life
+	life  life.Restarts
 	mu    sync.Mutex
 	actor *worker // what survives a restart of the actor; nil before it has started
 	props *actor.Props
@@ -100,7 +100,7 @@ func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
 type shell struct {
 	poller *Poller
 	*worker
-	again *supervision.Respawn // nil unless a stranger stops the actor
+	again *life.Respawn // nil unless a stranger stops the actor
 }
 
 // Receive is called by the actor system.

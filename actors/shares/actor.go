@@ -11,7 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/actors/internal/supervision"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // Config is what the actor is made of.
@@ -35,7 +35,7 @@ func New(cfg Config) (*actor.Props, error) {
 	}
 	k := &keeper{table: newTable(cfg.Limit), to: map[string]*actor.PID{}, log: cfg.Logger, monitor: cfg.Monitor}
 	k.publish()
-	return actor.PropsFromProducer(func() actor.Actor { return k }, actor.WithMailbox(new(supervision.Life).Mailbox)), nil
+	return actor.PropsFromProducer(func() actor.Actor { return k }, actor.WithMailbox(new(life.Restarts).Mailbox)), nil
 }
 
 // Check tells what is wrong with a share.

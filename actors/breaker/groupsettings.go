@@ -1,4 +1,4 @@
-package chassis
+package breaker
 
 import (
 	"errors"
@@ -9,26 +9,25 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/settings"
 )
 
-// BreakerSettings is the section circuit_breaker: the limits of all breakers,
-// and what is different for single services.
-type BreakerSettings struct {
-	breaker.Settings
+// GroupSettings is the section circuit_breaker: the limits of all breakers of a
+// [Group], and the limits of single services.
+type GroupSettings struct {
+	Settings
 	Services map[string]ServiceLimits `key:"services" live:"true" doc:"limits of single services, by scheme://host[:port]; what is left out is as for all"`
 }
 
 // ServiceLimits is one service of circuit_breaker.services. The zero value of a
-// field means that it is as in the section, unless Zeros has its key: what a
-// settings file gives is in force, a zero too.
-type ServiceLimits breaker.Settings
+// field means the limit of the section, unless Zeros has its key: a zero that
+// stands in a settings file is in force.
+type ServiceLimits Settings
 
-// Of returns the limits of a service, as [breaker.Breaker.Service] names it.
-func (s BreakerSettings) Of(service string) breaker.Settings {
-	for key, own := range s.Services { // few, and none twice: see Validate
-		if name, err := breaker.ParseService(key); err == nil && name == service {
+// Of returns the limits of a service as [Breaker.Service] spells it.
+func (s GroupSettings) Of(service string) Settings {
+	for key, own := range s.Services { // they are few, and Validate refuses one that is there twice
+		if name, err := ParseService(key); err == nil && name == service {
 			return own.over(s.Settings)
 		}
 	}
@@ -36,7 +35,7 @@ func (s BreakerSettings) Of(service string) breaker.Settings {
 }
 
 // over lays the limits over those of all services.
-func (l ServiceLimits) over(all breaker.Settings) breaker.Settings {
+func (l ServiceLimits) over(all Settings) Settings {
 	if l.WindowCalls != 0 || l.Window != 0 { // a window is of one kind
 		all.Window, all.WindowCalls = 0, 0
 	}
@@ -51,13 +50,13 @@ func (l ServiceLimits) over(all breaker.Settings) breaker.Settings {
 	return all
 }
 
-// Validate tells everything that is wrong with the section, service by service.
-func (s BreakerSettings) Validate() error {
+// Validate returns everything that is wrong with the section, service by service.
+func (s GroupSettings) Validate() error {
 	errs := []error{s.Settings.Validate()}
 	was := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(s.Services)) {
 		at := "services." + strconv.Quote(key)
-		name, err := breaker.ParseService(key)
+		name, err := ParseService(key)
 		if err == nil {
 			err = s.Services[key].over(s.Settings).Validate()
 		}

@@ -1,4 +1,4 @@
-package supervision
+package life
 
 import (
 	"sync"
@@ -7,27 +7,27 @@ import (
 	"github.com/asynkron/protoactor-go/eventstream"
 )
 
-// Respawn is an actor on its way from one process to the next, after a stranger
-// has stopped it. No message to it is lost meanwhile.
+// Respawn takes an actor from one process to the next, after code that is not the
+// chassis' has stopped it. No message to it is lost meanwhile.
 type Respawn struct {
-	life   *Life
-	system *actor.ActorSystem
-	self   *actor.PID
-	old    *mailbox
-	sub    *eventstream.Subscription
+	restarts *Restarts
+	system   *actor.ActorSystem
+	self     *actor.PID
+	old      *mailbox
+	sub      *eventstream.Subscription
 
-	mu    sync.Mutex // guards what follows
-	heir  *mailbox
-	early []any // sent between the two processes, in envelopes
+	mu        sync.Mutex // guards what follows
+	successor *mailbox
+	early     []any // sent between the two processes, in envelopes
 }
 
 // Respawn begins a respawn. Call it in Stopping; [Respawn.Spawn] in Stopped ends it.
-func (l *Life) Respawn(c actor.Context) *Respawn {
-	r := &Respawn{life: l, system: c.ActorSystem(), self: c.Self(), old: l.latest()}
+func (r *Restarts) Respawn(c actor.Context) *Respawn {
+	again := &Respawn{restarts: r, system: c.ActorSystem(), self: c.Self(), old: r.latest()}
 	// Not with a predicate: Proto.Actor sets that on a subscription which others
 	// read already, a data race.
-	r.sub = r.system.EventStream.Subscribe(r.onEvent)
-	return r
+	again.sub = again.system.EventStream.Subscribe(again.onEvent)
+	return again
 }
 
 // onEvent keeps a message that found no process, or sends it on.
@@ -41,13 +41,13 @@ func (r *Respawn) onEvent(event any) {
 	}
 	m := &actor.MessageEnvelope{Message: d.Message, Sender: d.Sender}
 	r.mu.Lock()
-	heir := r.heir
-	if heir == nil {
+	successor := r.successor
+	if successor == nil {
 		r.early = append(r.early, m)
 	}
 	r.mu.Unlock()
-	if heir != nil {
-		heir.PostUserMessage(m)
+	if successor != nil {
+		successor.PostUserMessage(m)
 	}
 }
 
@@ -58,15 +58,15 @@ func (r *Respawn) Spawn(c actor.Context, props *actor.Props) error {
 	if err != nil {
 		return err
 	}
-	heir := r.life.latest()
+	successor := r.restarts.latest()
 	r.mu.Lock()
-	r.heir = heir
+	r.successor = successor
 	early := r.early
 	r.early = nil
 	r.mu.Unlock()
-	r.old.heir.Store(heir)
+	r.old.successor.Store(successor)
 	for _, m := range early {
-		heir.PostUserMessage(m)
+		successor.PostUserMessage(m)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package supervision
+package life
 
 import (
 	"sync"
@@ -8,53 +8,54 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Life is what outlives the incarnations of one actor, and its processes if it
-// is spawned again. Use it by pointer; it must not be copied.
-type Life struct {
+// Restarts counts the restarts of one actor of the chassis, and pauses them. It
+// outlives the actor's incarnations, and its processes if it is spawned again. Use
+// it by pointer; it must not be copied.
+type Restarts struct {
 	// OnFailure, if not nil, gets each failure of a child before the actor does,
 	// on the goroutine of the child and above the stack of its panic.
 	OnFailure func(*actor.Failure)
 
 	mu      sync.Mutex // guards what follows
-	pace    pace
+	streak  streak
 	begun   bool
 	current *mailbox // of the process that was spawned last
 }
 
-// pause returns what an incarnation has to wait for before it begins.
-func (l *Life) pause(message any, now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, started := message.(*actor.Started); started && !l.begun {
-		l.begun = true
+// pause returns how long an incarnation has to wait before it begins.
+func (r *Restarts) pause(message any, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, started := message.(*actor.Started); started && !r.begun {
+		r.begun = true
 		return 0
 	}
-	return l.pace.next(now)
+	return ownPace.before(r.streak.add(now))
 }
 
 // Mailbox makes a mailbox of the actor, for actor.WithMailbox.
-func (l *Life) Mailbox() actor.Mailbox {
-	m := &mailbox{Mailbox: actor.Unbounded()(), life: l}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.current = m
+func (r *Restarts) Mailbox() actor.Mailbox {
+	m := &mailbox{Mailbox: actor.Unbounded()(), restarts: r}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = m
 	return m
 }
 
-// latest is the mailbox that was made last.
-func (l *Life) latest() *mailbox {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.current
+// latest returns the mailbox that was made last.
+func (r *Restarts) latest() *mailbox {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current
 }
 
 // mailbox holds system messages back while an incarnation waits for its begin.
 type mailbox struct {
 	actor.Mailbox
-	life    *Life
-	failing atomic.Bool             // a failure of the actor is being escalated
-	waiting atomic.Bool             // there is a timer
-	heir    atomic.Pointer[mailbox] // of the process that follows after a respawn
+	restarts  *Restarts
+	failing   atomic.Bool             // a failure of the actor is being escalated
+	waiting   atomic.Bool             // there is a timer
+	successor atomic.Pointer[mailbox] // of the process that follows after a respawn
 
 	mu        sync.Mutex // guards what follows
 	held      []any      // in order
@@ -73,11 +74,11 @@ type failures struct {
 	mailbox *mailbox
 }
 
-// InvokeUserMessage implements actor.MessageInvoker. What still comes to a process
-// that was spawned again is for the new one.
+// InvokeUserMessage implements actor.MessageInvoker. It passes what still comes to a
+// process that was spawned again on to the new one.
 func (f *failures) InvokeUserMessage(message any) {
-	if heir := f.mailbox.heir.Load(); heir != nil {
-		heir.PostUserMessage(message)
+	if successor := f.mailbox.successor.Load(); successor != nil {
+		successor.PostUserMessage(message)
 		return
 	}
 	f.MessageInvoker.InvokeUserMessage(message)
@@ -90,9 +91,9 @@ func (f *failures) EscalateFailure(reason, message any) {
 	f.MessageInvoker.EscalateFailure(reason, message)
 }
 
-// PostUserMessage implements actor.Mailbox. It drops what only harm comes of: nil,
-// which makes Proto.Actor's mailbox spin for ever, and messages of an actor's life
-// that were sent as ordinary ones.
+// PostUserMessage implements actor.Mailbox. It drops nil, which makes Proto.Actor's
+// mailbox spin for ever, and messages of an actor's life that were sent as ordinary
+// ones.
 func (m *mailbox) PostUserMessage(message any) {
 	switch actor.UnwrapEnvelopeMessage(message).(type) {
 	case nil, *actor.Started, *actor.Restarting, *actor.Stopping, *actor.Stopped, *actor.Terminated:
@@ -117,12 +118,12 @@ func (m *mailbox) PostSystemMessage(message any) {
 		if message.Who == nil {
 			return
 		}
-		if m.life.OnFailure != nil {
-			m.life.OnFailure(message)
+		if m.restarts.OnFailure != nil {
+			m.restarts.OnFailure(message)
 		}
 	case *actor.Started, *actor.Restart:
 		if !m.waiting.Load() {
-			pause = m.life.pause(message, time.Now())
+			pause = m.restarts.pause(message, time.Now())
 		}
 	}
 	if pause == 0 && !m.waiting.Load() {

@@ -1,4 +1,4 @@
-package supervision
+package life
 
 import (
 	"log/slog"
@@ -10,20 +10,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 )
-
-func TestTheFirstRestartsAreAtOnceAndTheOthersWaitLonger(t *testing.T) {
-	var p pace
-	now := time.Unix(1000, 0)
-	for i, want := range []time.Duration{0, 0, 0, 100, 200, 400, 800, 1600, 3000, 3000} {
-		if got := p.next(now); got != want*time.Millisecond {
-			t.Errorf("restart %d waits %v, want %v", i+1, got, want*time.Millisecond)
-		}
-		now = now.Add(time.Second)
-	}
-	if got := p.next(now.Add(2 * time.Minute)); got != 0 {
-		t.Errorf("after two calm minutes a restart waits %v", got)
-	}
-}
 
 // forever restarts without a pause, whatever happens.
 var forever = actor.NewRestartingStrategy()
@@ -40,9 +26,9 @@ func bubble(t *testing.T, f func(system *actor.ActorSystem)) {
 }
 
 // spawnRoot spawns an actor under the guardian that restarts forever.
-func spawnRoot(t *testing.T, system *actor.ActorSystem, life *Life, f actor.ReceiveFunc) *actor.PID {
+func spawnRoot(t *testing.T, system *actor.ActorSystem, restarts *Restarts, f actor.ReceiveFunc) *actor.PID {
 	t.Helper()
-	pid, err := system.Root.Copy().WithGuardian(forever).SpawnNamed(actor.PropsFromFunc(f, actor.WithMailbox(life.Mailbox)), "kept")
+	pid, err := system.Root.Copy().WithGuardian(forever).SpawnNamed(actor.PropsFromFunc(f, actor.WithMailbox(restarts.Mailbox)), "kept")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +39,7 @@ func TestAnActorThatPanicsAtEachStartIsRestartedSlowly(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
 		var starts atomic.Int32
 		var stopped atomic.Bool
-		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+		pid := spawnRoot(t, system, &Restarts{}, func(c actor.Context) {
 			switch c.Message().(type) {
 			case *actor.Started:
 				starts.Add(1)
@@ -78,7 +64,7 @@ func TestAnActorThatPanicsAtEachStartIsRestartedSlowly(t *testing.T) {
 func TestMessagesWaitForARestartThatWaits(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
 		var got atomic.Int32
-		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+		pid := spawnRoot(t, system, &Restarts{}, func(c actor.Context) {
 			if m, ok := c.Message().(string); ok {
 				if m == "panic" {
 					panic(m)
@@ -106,7 +92,7 @@ func TestMessagesWaitForARestartThatWaits(t *testing.T) {
 func TestAStrangersSuspendMailboxDoesNothing(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
 		var got atomic.Int32
-		pid := spawnRoot(t, system, &Life{}, func(c actor.Context) {
+		pid := spawnRoot(t, system, &Restarts{}, func(c actor.Context) {
 			if _, ok := c.Message().(string); ok {
 				got.Add(1)
 			}
@@ -125,7 +111,7 @@ func TestAStrangersSuspendMailboxDoesNothing(t *testing.T) {
 
 func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
-		life := &Life{}
+		restarts := &Restarts{}
 		var starts atomic.Int32
 		var over atomic.Bool
 		var again *Respawn
@@ -136,7 +122,7 @@ func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 				starts.Add(1)
 				c.Stop(c.Self())
 			case *actor.Stopping:
-				again = life.Respawn(c)
+				again = restarts.Respawn(c)
 			case *actor.Stopped:
 				if !over.Load() {
 					if err := again.Spawn(c, props); err != nil {
@@ -144,7 +130,7 @@ func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 					}
 				}
 			}
-		}, actor.WithMailbox(life.Mailbox))
+		}, actor.WithMailbox(restarts.Mailbox))
 		if _, err := Under(system, nil).SpawnAs("kept", props); err != nil {
 			t.Fatal(err)
 		}
@@ -161,12 +147,12 @@ func TestAnActorThatComesBackEachTimeItIsStoppedDoesSoSlowly(t *testing.T) {
 func TestAFailureIsSeenAboveTheStackOfItsPanic(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
 		var seen atomic.Int32
-		life := &Life{OnFailure: func(f *actor.Failure) {
+		restarts := &Restarts{OnFailure: func(f *actor.Failure) {
 			if f.Reason == "boom" {
 				seen.Add(1)
 			}
 		}}
-		pid := spawnRoot(t, system, life, func(c actor.Context) {
+		pid := spawnRoot(t, system, restarts, func(c actor.Context) {
 			if _, ok := c.Message().(*actor.Started); ok {
 				c.Send(c.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 					if _, ok := c.Message().(string); ok {
@@ -186,7 +172,7 @@ func TestAFailureIsSeenAboveTheStackOfItsPanic(t *testing.T) {
 
 func TestNoMessageIsLostWhenAnActorComesBack(t *testing.T) {
 	bubble(t, func(system *actor.ActorSystem) {
-		life := &Life{}
+		restarts := &Restarts{}
 		var got atomic.Int32
 		var over atomic.Bool
 		var again *Respawn
@@ -200,7 +186,7 @@ func TestNoMessageIsLostWhenAnActorComesBack(t *testing.T) {
 				got.Add(1)
 			case *actor.Stopping:
 				if !over.Load() {
-					again = life.Respawn(c)
+					again = restarts.Respawn(c)
 				}
 			case *actor.Stopped:
 				if !over.Load() {
@@ -210,7 +196,7 @@ func TestNoMessageIsLostWhenAnActorComesBack(t *testing.T) {
 					}
 				}
 			}
-		}, actor.WithMailbox(life.Mailbox))
+		}, actor.WithMailbox(restarts.Mailbox))
 		pid, err := Under(system, nil).SpawnAs("kept", props)
 		if err != nil {
 			t.Fatal(err)
@@ -246,14 +232,14 @@ func TestARespawnRacedWithWhatWasPublished(t *testing.T) {
 			}
 		}()
 		for range 100 {
-			life := &Life{}
+			restarts := &Restarts{}
 			var again *Respawn
 			var props *actor.Props
 			props = actor.PropsFromFunc(func(c actor.Context) {
 				switch c.Message().(type) {
 				case *actor.Stopping:
 					if again == nil {
-						again = life.Respawn(c)
+						again = restarts.Respawn(c)
 					}
 				case *actor.Stopped:
 					if again == nil {
@@ -264,7 +250,7 @@ func TestARespawnRacedWithWhatWasPublished(t *testing.T) {
 					}
 					stopped.Done()
 				}
-			}, actor.WithMailbox(life.Mailbox))
+			}, actor.WithMailbox(restarts.Mailbox))
 			pid, err := Under(system, nil).SpawnAs("kept"+system.ProcessRegistry.NextId(), props)
 			if err != nil {
 				t.Fatal(err)

@@ -1,4 +1,4 @@
-package supervision
+package life
 
 import "github.com/asynkron/protoactor-go/actor"
 
@@ -19,15 +19,15 @@ type Parent struct {
 	pid *actor.PID
 }
 
-// Under returns a Parent: the failures and the ends of what it spawns are reported
-// to pid; nil makes root actors.
+// Under returns a Parent. The failures and the ends of what it spawns are reported
+// to pid; with a nil pid it spawns root actors.
 func Under(system *actor.ActorSystem, pid *actor.PID) *Parent { return &Parent{system.Root, pid} }
 
-// Self is the PID of the parent.
+// Self returns the PID of the parent.
 func (p *Parent) Self() *actor.PID { return p.pid }
 
-// SpawnAs starts an actor with that whole id. It calls the producer, and whatever
-// else of the user's own is in props, on the caller's goroutine.
+// SpawnAs starts an actor with that whole id. It calls the producer, and the other
+// functions in props, on the caller's goroutine.
 func (p *Parent) SpawnAs(id string, props *actor.Props) (*actor.PID, error) {
 	return spawn(p.ActorSystem(), id, props, p)
 }

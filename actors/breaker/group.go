@@ -1,0 +1,154 @@
+package breaker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sambatech/chassis/internal/clip"
+)
+
+// DefaultGroupLimit is the most breakers of a [Group] by default. A service that
+// makes a breaker for each host that its callers name stays bounded.
+const DefaultGroupLimit = 10_000
+
+// beyondLimit is the service of the breaker that stands for all services beyond
+// the limit of a group. It guards nothing: it admits every call, and requests to
+// other services pass through it.
+const beyondLimit = "https://beyond-the-limit-of-breakers.invalid"
+
+// GroupConfig is what a [Group] is made of.
+type GroupConfig struct {
+	System   *actor.ActorSystem // required: the breakers live in it
+	Settings GroupSettings
+	Options  []Option     // of every breaker; the caller's own go over them
+	Logger   *slog.Logger // logs once that the limit is reached; nil: not logged
+	Limit    int          // most breakers, default DefaultGroupLimit
+}
+
+// Group holds the breakers of a process, one for each service. A redirect that a
+// client of one follows to another service is guarded by that service's breaker,
+// if the group has it. A Group is safe for use by several goroutines at once.
+type Group struct {
+	cfg      GroupConfig
+	applying sync.Mutex // one Apply at a time
+
+	mu       sync.Mutex // guards what follows; the state of a breaker is its actor's
+	settings GroupSettings
+	each     map[string]*Breaker // by Service; nil once the group has stopped
+}
+
+// NewGroup returns a group without breakers. The settings must be valid.
+func NewGroup(cfg GroupConfig) *Group {
+	cfg.Limit = cmp.Or(cfg.Limit, DefaultGroupLimit)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Group{cfg: cfg, settings: cfg.Settings, each: map[string]*Breaker{}}
+	g.cfg.Options = append([]Option{WithFinder(g.Find)}, cfg.Options...)
+	return g
+}
+
+// Breaker returns the breaker of a service, scheme://host[:port] in any spelling.
+// The first call spawns it with the limits of the settings and with opts; later
+// calls ignore opts. Services beyond the limit of the group share one breaker
+// that admits every call. The error is [ErrStopped] after [Group.Stop], or says
+// what is wrong with the service or an option.
+func (g *Group) Breaker(service string, opts ...Option) (*Breaker, error) {
+	b, full, err := g.breaker(service, opts)
+	if err != nil || !full {
+		return b, err
+	}
+	if err := b.ForceClosed("", 0); err != nil && !errors.Is(err, ErrStopped) {
+		return nil, err
+	}
+	g.cfg.Logger.Error("the service has too many breakers: calls to further services are not guarded",
+		"most", g.cfg.Limit, "service", clip.ID(service))
+	return b, nil
+}
+
+// breaker returns the breaker of a service. full is true for the call that spawns
+// the breaker beyond the limit.
+func (g *Group) breaker(service string, opts []Option) (b *Breaker, full bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.each == nil {
+		return nil, false, ErrStopped
+	}
+	if b := g.each[service]; b != nil {
+		return b, false, nil
+	}
+	name, err := ParseService(service)
+	if err != nil {
+		return nil, false, err
+	}
+	if b := g.each[name]; b != nil {
+		return b, false, nil
+	}
+	if len(g.each) >= g.cfg.Limit {
+		if b := g.each[beyondLimit]; b != nil {
+			return b, false, nil
+		}
+		name, opts, full = beyondLimit, nil, true
+	}
+	b, err = Spawn(g.cfg.System, name, g.settings.Of(name), slices.Concat(g.cfg.Options, opts)...)
+	if err != nil {
+		return nil, false, err
+	}
+	g.each[name] = b
+	return b, full, nil
+}
+
+// Find returns the breaker of a service as [Breaker.Service] spells it, or nil.
+func (g *Group) Find(service string) *Breaker {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.each[service]
+}
+
+// Breakers returns all breakers, by service.
+func (g *Group) Breakers() []*Breaker {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.SortedFunc(maps.Values(g.each), func(a, b *Breaker) int { return strings.Compare(a.service, b.service) })
+}
+
+// Apply puts new settings in force, for later breakers and by [Breaker.Follow]
+// for those that are there. The error names each breaker that refuses them.
+func (g *Group) Apply(next GroupSettings) error {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	g.mu.Lock()
+	old := g.settings
+	g.settings = next // first: a breaker that is spawned from here on begins with it
+	g.mu.Unlock()
+	var errs []error
+	for _, b := range g.Breakers() {
+		errs = append(errs, b.Follow(old.Of(b.service), next.Of(b.service)))
+	}
+	return errors.Join(errs...)
+}
+
+// Stop stops all breakers and waits for them until ctx ends. The error names each
+// one that did not end. A later [Group.Breaker] fails with [ErrStopped].
+func (g *Group) Stop(ctx context.Context) error {
+	g.mu.Lock()
+	all := g.each
+	g.each = nil
+	g.mu.Unlock()
+	var errs []error
+	for _, b := range all {
+		if err := b.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("breaker %s: %w", b.service, err))
+		}
+	}
+	return errors.Join(errs...)
+}
