@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/internal/clip"
 )
@@ -145,12 +146,12 @@ func (c *canvas) workers(s *admin.State, before *glance) {
 	if before != nil && before.Workers != nil {
 		received = perSecond(uint64(w.Poller.Received), uint64(before.Workers.Poller.Received), s.At.Sub(before.At).Seconds())
 	}
-	status := w.Status
+	status := w.Status.String()
 	if w.Paused {
 		status = "PAUSED"
 	}
 	c.line(piece{"WORKERS ", c.paint.head}, c.state(status, 0), piece{fmt.Sprintf("  %s %d/%d running  %d waiting  %d queued  %s received/s",
-		bar(w.Running, w.Workers), w.Running, w.Workers, w.Waiting, w.Queued, received), nil})
+		bar(w.Running, w.Workers), w.Running, w.Workers, w.Held, w.Queued, received), nil})
 	if w.Abandoned+w.Stalled+w.LostLeases+w.SettleFailed+w.Restarts+w.Poller.Throttles > 0 {
 		c.line(piece{fmt.Sprintf("  %d abandoned  %d stalled  %d leases lost  %d not settled  %d restarts  %d throttled",
 			w.Abandoned, w.Stalled, w.LostLeases, w.SettleFailed, w.Restarts, w.Poller.Throttles), c.paint.warn})
@@ -179,7 +180,7 @@ func (c *canvas) tasks(s *admin.State, before *glance) {
 	if len(s.Tasks) == 0 {
 		return
 	}
-	then := map[string]admin.Task{}
+	then := map[string]dispatcher.TaskStats{}
 	seconds := 0.0
 	if before != nil {
 		seconds = s.At.Sub(before.At).Seconds()
@@ -211,14 +212,14 @@ func (c *canvas) breakers(s *admin.State) {
 	for _, b := range s.Breakers {
 		for _, e := range b.Entries {
 			name := cut(b.Service, 44)
-			if e.Path != "" {
-				name = "  " + cut(e.Path, 42)
+			if e.Entry != "" {
+				name = "  " + cut(e.Entry, 42)
 			}
 			until := ""
 			if left := e.Until.Sub(s.At); !e.Until.IsZero() {
 				until = "in " + ago(max(left, 0).Seconds())
 			}
-			c.line(piece{fmt.Sprintf("%-44s ", name), nil}, c.state(e.State, 13), piece{fmt.Sprintf(" %8d %8d  %s", e.Failures, e.Probes, until), nil})
+			c.line(piece{fmt.Sprintf("%-44s ", name), nil}, c.state(e.State.String(), 13), piece{fmt.Sprintf(" %8d %8d  %s", e.Failures, e.Probes, until), nil})
 		}
 		if b.More > 0 {
 			c.text("  … %d more paths", b.More)
@@ -271,9 +272,8 @@ func ago(seconds float64) string {
 	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// short is seconds in the unit that fits.
-func short(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
+// short is a duration in the unit that fits.
+func short(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "-"

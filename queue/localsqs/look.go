@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/sambatech/chassis/queue/localsqs/internal/engine"
 )
@@ -46,8 +44,7 @@ func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	case "/-/stats":
 		writeJSON(w, s.Stats())
 	case "/-/metrics":
-		h.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = io.WriteString(w, exposition(s.Stats()))
+		s.prometheusHandler().ServeHTTP(w, r)
 	case "/-/peek":
 		s.servePeek(w, r)
 	default:
@@ -89,62 +86,4 @@ func writeJSON(w http.ResponseWriter, v any) {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	_ = e.Encode(v)
-}
-
-// exposition is st in the text format of Prometheus.
-func exposition(st Stats) string {
-	var b strings.Builder
-	family := func(name, kind, help string) {
-		fmt.Fprintf(&b, "# HELP localsqs_%s %s\n# TYPE localsqs_%s %s\n", name, help, name, kind)
-	}
-	family("messages", "gauge", "Messages of a queue by state.")
-	for _, q := range st.Queues {
-		for _, v := range []struct {
-			state string
-			n     int
-		}{{"visible", q.Visible}, {"in_flight", q.InFlight}, {"delayed", q.Delayed}} {
-			fmt.Fprintf(&b, "localsqs_messages{region=%q,queue=%q,state=%q} %d\n", q.Region, q.Name, v.state, v.n)
-		}
-	}
-	family("oldest_message_age_seconds", "gauge", "Age of the oldest message of a queue.")
-	for _, q := range st.Queues {
-		fmt.Fprintf(&b, "localsqs_oldest_message_age_seconds{region=%q,queue=%q} %g\n", q.Region, q.Name, q.OldestAge.Seconds())
-	}
-	family("waiting_receives", "gauge", "Receive calls that wait for a message.")
-	for _, q := range st.Queues {
-		fmt.Fprintf(&b, "localsqs_waiting_receives{region=%q,queue=%q} %d\n", q.Region, q.Name, q.Waiting)
-	}
-	counters := func(name, label, help string, by map[string]int64) {
-		family(name, "counter", help)
-		keys := make([]string, 0, len(by))
-		for k := range by {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		for _, k := range keys {
-			fmt.Fprintf(&b, "localsqs_%s{%s=%q} %d\n", name, label, k, by[k])
-		}
-	}
-	family("connections", "gauge", "Connections over sockets that are open.")
-	fmt.Fprintf(&b, "localsqs_connections %d\n", st.Connections.Open)
-	family("connections_refused_total", "counter", "Connections that were closed because there were too many.")
-	fmt.Fprintf(&b, "localsqs_connections_refused_total %d\n", st.Connections.Refused)
-	counters("requests_total", "operation", "Requests by operation.", st.Requests)
-	counters("errors_total", "code", "Refusals by code.", st.Errors)
-	if st.File == "" {
-		return b.String()
-	}
-	family("file_bytes", "gauge", "Length of the queue file.")
-	fmt.Fprintf(&b, "localsqs_file_bytes %d\n", st.Bytes)
-	family("commit_failures_total", "counter", "Groups of changes that could not be written.")
-	fmt.Fprintf(&b, "localsqs_commit_failures_total %d\n", st.Commits.Failures)
-	family("commit_seconds", "histogram", "Time of a transaction, with its fsync.")
-	sum := int64(0)
-	for i, bound := range CommitBounds() {
-		sum += st.Commits.Within[i]
-		fmt.Fprintf(&b, "localsqs_commit_seconds_bucket{le=\"%g\"} %d\n", bound.Seconds(), sum)
-	}
-	fmt.Fprintf(&b, "localsqs_commit_seconds_bucket{le=\"+Inf\"} %d\nlocalsqs_commit_seconds_sum %g\nlocalsqs_commit_seconds_count %d\n",
-		st.Commits.Count, st.Commits.Total.Seconds(), st.Commits.Count)
-	return b.String()
 }

@@ -184,7 +184,7 @@ func TestThePagesShowTheQueues(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/-/health":                  {"ok"},
 		"/-/stats":                   {`"in_flight": 1`, `"visible": 1`, `"SendMessage": 2`},
-		"/-/metrics":                 {`localsqs_messages{region="us-east-1",queue="jobs",state="in_flight"} 1`, `localsqs_requests_total{operation="SendMessage"} 2`},
+		"/-/metrics":                 {`localsqs_messages{queue="jobs",region="us-east-1",state="in_flight"} 1`, `localsqs_requests_total{operation="SendMessage"} 2`},
 		"/-/peek?queue=jobs":         {`"body": "a body"`, `"state": "in flight"`, `"body": "another"`, `"state": "visible"`},
 		"/-/peek?queue=jobs&max=one": nil,
 		"/-/peek?queue=none":         nil,

@@ -1,4 +1,4 @@
-package chassis
+package console
 
 import (
 	"slices"
@@ -11,17 +11,16 @@ import (
 
 // origins lists each setting's value and where it came from.
 type origins struct {
-	sys   *System
-	given bool                            // by the program, not loaded
-	list  atomic.Pointer[[]admin.Setting] // made at the start and when settings change
-	of    atomic.Pointer[settings.Tree]   // that list was made of
+	cfg  *Config
+	list atomic.Pointer[[]admin.Setting] // made at the start and when settings change
+	of   atomic.Pointer[settings.Tree]   // that list was made of
 }
 
-// Settings implements admin.Explained.
+// Settings returns the settings in force.
 func (o *origins) Settings() []admin.Setting {
-	if o.of.Load() != o.sys.source.tree() && o.sys.applying.TryLock() { // lines have moved, and no value has changed
+	if o.of.Load() != o.cfg.Tree() && o.cfg.Applying.TryLock() { // lines have moved, and no value has changed
 		o.find()
-		o.sys.applying.Unlock()
+		o.cfg.Applying.Unlock()
 	}
 	return slices.Clone(*o.list.Load())
 }
@@ -33,11 +32,12 @@ func (o *origins) Settings() []admin.Setting {
 // chassis, like a name made of the service's.
 func (o *origins) find() {
 	otherwise := "the chassis"
-	if o.given {
+	tree := o.cfg.Tree()
+	if tree == nil {
 		otherwise = "the program"
 	}
-	o.of.Store(o.sys.source.tree())
-	said, inForce := o.sys.source.explain()
+	o.of.Store(tree)
+	said, inForce := o.cfg.Explain()
 	from := make(map[string]settings.Entry, len(said))
 	for _, e := range said {
 		from[e.Path] = e
@@ -48,7 +48,6 @@ func (o *origins) find() {
 			before[s.Key] = s
 		}
 	}
-	ours := ourSections()
 	var list, chassis []admin.Setting
 	for _, e := range inForce {
 		s := admin.Setting{Key: e.Path, Value: e.Value, From: otherwise, Doc: e.Doc, Secret: e.Secret}
@@ -57,7 +56,7 @@ func (o *origins) find() {
 		} else if was, known := before[e.Path]; known && was.Value == e.Value && was.From != otherwise {
 			s.From = strings.TrimSuffix(was.From, untilRestart) + untilRestart
 		}
-		if ours[section(e.Path)] {
+		if section, _, _ := strings.Cut(e.Path, "."); o.cfg.Ours[section] {
 			chassis = append(chassis, s)
 		} else {
 			list = append(list, s)

@@ -1,26 +1,26 @@
-package chassis
+package console
 
 import (
 	"context"
 	"fmt"
 	"strings"
 
+	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
 )
 
-// consoleDead shows and settles the dead letters. A look takes them from the queue
-// for a moment, so there is one at a time: two would each see a part.
-type consoleDead struct {
-	sys *System
-	one chan struct{}
+// dead implements [admin.DeadLetters]. A look takes the letters from the queue for
+// a moment, so there is one at a time: two would each see a part.
+type dead struct {
+	pools *pools.Pools
+	one   chan struct{} // holds a value while there is a look
 }
 
 // shownBody is how much of a body is shown, in bytes.
 const shownBody = 16 << 10
 
-// List implements admin.DeadLetters.
-func (d *consoleDead) List(ctx context.Context, limit int) (list []admin.DeadLetter, more bool, err error) {
-	err = d.each(ctx, func(l *DeadLetter) (bool, error) {
+func (d *dead) List(ctx context.Context, limit int) (list []admin.DeadLetter, more bool, err error) {
+	err = d.each(ctx, func(l *pools.DeadLetter) (bool, error) {
 		if len(list) == limit {
 			more = true
 			return false, nil
@@ -31,22 +31,20 @@ func (d *consoleDead) List(ctx context.Context, limit int) (list []admin.DeadLet
 	return list, more, err
 }
 
-// SendBack implements admin.DeadLetters.
-func (d *consoleDead) SendBack(ctx context.Context, ids []string) ([]string, error) {
-	return d.settle(ctx, ids, (*DeadLetter).SendBack)
+func (d *dead) SendBack(ctx context.Context, ids []string) ([]string, error) {
+	return d.settle(ctx, ids, (*pools.DeadLetter).SendBack)
 }
 
-// Delete implements admin.DeadLetters.
-func (d *consoleDead) Delete(ctx context.Context, ids []string) ([]string, error) {
-	return d.settle(ctx, ids, (*DeadLetter).Delete)
+func (d *dead) Delete(ctx context.Context, ids []string) ([]string, error) {
+	return d.settle(ctx, ids, (*pools.DeadLetter).Delete)
 }
 
-func (d *consoleDead) settle(ctx context.Context, ids []string, how func(*DeadLetter, context.Context) error) (done []string, err error) {
+func (d *dead) settle(ctx context.Context, ids []string, how func(*pools.DeadLetter, context.Context) error) (done []string, err error) {
 	wanted := map[string]bool{}
 	for _, id := range ids {
 		wanted[id] = true
 	}
-	err = d.each(ctx, func(l *DeadLetter) (bool, error) {
+	err = d.each(ctx, func(l *pools.DeadLetter) (bool, error) {
 		if !wanted[l.MessageID] {
 			return true, nil
 		}
@@ -60,14 +58,14 @@ func (d *consoleDead) settle(ctx context.Context, ids []string, how func(*DeadLe
 	return done, err
 }
 
-func (d *consoleDead) each(ctx context.Context, f func(*DeadLetter) (bool, error)) error {
+func (d *dead) each(ctx context.Context, f func(*pools.DeadLetter) (bool, error)) error {
 	select {
 	case d.one <- struct{}{}:
 		defer func() { <-d.one }()
 	case <-ctx.Done():
 		return fmt.Errorf("the dead letters are being looked through: %w", context.Cause(ctx))
 	}
-	for l, err := range d.sys.DeadLetters(ctx) {
+	for l, err := range d.pools.DeadLetters(ctx) {
 		if err != nil {
 			return err
 		}
@@ -78,7 +76,7 @@ func (d *consoleDead) each(ctx context.Context, f func(*DeadLetter) (bool, error
 	return nil
 }
 
-func letter(l *DeadLetter) admin.DeadLetter {
+func letter(l *pools.DeadLetter) admin.DeadLetter {
 	a := admin.DeadLetter{ID: l.MessageID, Task: l.Name, ExecID: l.ExecID, JobID: l.JobID, JobName: l.JobName, Pool: l.Pool,
 		Reason: l.Reason, LastError: l.LastError, Failures: l.Failures, Sent: l.Sent, Body: l.Body}
 	if len(a.Body) > shownBody {
