@@ -137,7 +137,7 @@ func (slowDead) SendBack(ctx context.Context, ids []string) ([]string, error) {
 	return ids[:1], ctx.Err()
 }
 
-// TestALongCommandIsAnsweredWhileItCanBe: after the write time-out nobody would
+// TestALongCommandIsAnsweredWhileItCanBe: after the write time-out no client would
 // hear how far it came.
 func TestALongCommandIsAnsweredWhileItCanBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -67,7 +67,7 @@ func read[T any](r *http.Request) (T, error) {
 	return v, nil
 }
 
-// span is a duration in a command: text such as "1m30s", or seconds.
+// span is a duration in a command: text like "1m30s", or seconds.
 type span time.Duration
 
 // maxSpan bounds what an operator can ask for: a slip of the keyboard must not
@@ -88,10 +88,10 @@ func (s *span) UnmarshalJSON(b []byte) error {
 	case json.Unmarshal(b, &text) == nil:
 		var err error
 		if d, err = time.ParseDuration(text); err != nil {
-			return fmt.Errorf("%s is no duration: want text such as 90s or 1h30m, or a number of seconds", quote(text))
+			return fmt.Errorf("%s is no duration: want text like 90s or 1h30m, or a number of seconds", quote(text))
 		}
 	default:
-		return fmt.Errorf("%s is no duration: want text such as 90s or 1h30m, or a number of seconds", quote(string(b)))
+		return fmt.Errorf("%s is no duration: want text like 90s or 1h30m, or a number of seconds", quote(string(b)))
 	}
 	if d < 0 || d > maxSpan {
 		return fmt.Errorf("%v is out of range: want 0 to %v", d, maxSpan)
@@ -141,7 +141,7 @@ func (s *Server) snoozeExecution(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if c.For == nil {
-		return nil, fmt.Errorf("%w: for is missing: say how long, such as 10m", ErrInvalid)
+		return nil, fmt.Errorf("%w: for is missing: say how long, for example 10m", ErrInvalid)
 	}
 	defer s.listing.fresh()
 	n, err := s.cfg.Tasks.Snooze(r.Context(), c.ExecID, time.Duration(*c.For))

@@ -44,7 +44,7 @@
 //
 // Errors are application/problem+json (RFC 9457), but for a path or a method that
 // there is not, which is plain text. A command that is refused has
-// changed nothing. Durations are seconds in answers, and text such as "1m30s"
+// changed nothing. Durations are seconds in answers, and text like "1m30s"
 // or a number of seconds in commands.
 //
 // # Who may do what

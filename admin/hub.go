@@ -163,7 +163,7 @@ func (l *look) onTick(now time.Time) {
 	l.collect()
 }
 
-// collect looks at the service beside the hub: a queue that does not answer
+// collect looks at the service apart from the hub: a queue that does not answer
 // must not hold up the rest.
 func (l *look) collect() {
 	if l.states != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 )
 
-var update = flag.Bool("update", false, "write testdata/api.golden anew")
+var update = flag.Bool("update", false, "rewrite testdata/api.golden")
 
 // documents are all that the API answers, by where.
 var documents = map[string]any{

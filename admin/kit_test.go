@@ -21,8 +21,8 @@ import (
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
-// plant is a service that does what it is told, in memory: what the adapter of
-// a real one does is tested where that is.
+// plant is a service in memory. What the adapters of a real one do is tested in
+// package console.
 type plant struct {
 	mu       sync.Mutex
 	info     Info
@@ -65,7 +65,7 @@ func newPlant() *plant {
 				Run: dispatcher.Durations{P50: time.Second / 10, P99: 4 * time.Second / 10, Count: 10, Sum: 2 * time.Second, AtMost: map[time.Duration]uint64{time.Second / 10: 5, time.Second: 10}}},
 			{Name: "stranger's own \x00 name"},
 		},
-		letters: []DeadLetter{{ID: "m1", Task: "welcome", ExecID: "e1", Reason: "exhausted", LastError: "550 no such user", Body: `{"email":"a@b"}`},
+		letters: []DeadLetter{{ID: "m1", Task: "welcome", ExecID: "e1", Reason: "exhausted", LastError: "550 user unknown", Body: `{"email":"a@b"}`},
 			{ID: "m2", Task: "report", ExecID: "e2", Reason: "unknown", Body: `{}`}},
 		breakers: []Breaker{newBreaker("https://mail.internal", breaker.Closed, breaker.EntryStatus{}, breaker.EntryStatus{Entry: "/v1", State: breaker.Open, Own: breaker.Open, Failures: 3})},
 		lines:    []string{`{"level":"INFO","msg":"running"}`},
@@ -126,7 +126,7 @@ func (p plantTasks) Executions(_ context.Context, limit int) ([]Execution, int, 
 	return p.execs[:min(limit, len(p.execs))], len(p.execs), nil
 }
 func (p plantTasks) Pause(_ context.Context, name string) error {
-	if name == "nobody" {
+	if name == "unknown-task" {
 		return fmt.Errorf("%w: no task %q is registered", ErrNotFound, name)
 	}
 	p.did("pause %q", name)

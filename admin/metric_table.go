@@ -11,8 +11,8 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 )
 
-// metric is one name of ours: what it is called, what it says, of which kind it
-// is, and how its values are read. The names follow the Prometheus and
+// metric is one name of ours, with its help text, its kind, and how its values
+// are read. The names follow the Prometheus and
 // OpenTelemetry conventions: base units, the unit in the name, _total for counts
 // since the start.
 type metric struct {

@@ -55,7 +55,7 @@ func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
 		}
 	}
 	if strings.Contains(body, "stranger") {
-		t.Error("a name that somebody made up is a label")
+		t.Error("a name from a message is a label")
 	}
 }
 
@@ -93,7 +93,7 @@ func TestSeriesAreBounded(t *testing.T) {
 		t.Errorf("%d breakers", n)
 	}
 	if !strings.Contains(body, `chassis_metrics_left_out{kind="tasks"} 800`) || !strings.Contains(body, `chassis_metrics_left_out{kind="breakers"} 800`) {
-		t.Error("what is left out is not told")
+		t.Error("what is left out is not counted")
 	}
 }
 
@@ -143,7 +143,7 @@ func TestTheDefaultRegistryIsServedBesideOurs(t *testing.T) {
 		t.Error(err, problems)
 	}
 	if log.Len() > 0 {
-		t.Errorf("a scrape is told of: %s", log)
+		t.Errorf("a scrape is logged: %s", log)
 	}
 }
 

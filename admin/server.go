@@ -37,7 +37,7 @@ type Config struct {
 	// Actors counts what became of the actors of the process.
 	Actors func() lifecycle.Counts
 
-	// Metrics are the service's own, served beside ours. Nil: none.
+	// Metrics are the service's own, served together with ours. Nil: none.
 	Metrics prometheus.Gatherer
 
 	// Wrap goes around the whole handler, the probes included: for a company's

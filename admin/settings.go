@@ -95,7 +95,7 @@ func (s Settings) Validate() error {
 	host, _, err := net.SplitHostPort(s.listen())
 	switch {
 	case err != nil:
-		errs = append(errs, fmt.Errorf("admin.listen is %q: want host:port such as %s, or off", s.Listen, DefaultListen))
+		errs = append(errs, fmt.Errorf("admin.listen is %q: want host:port like %s, or off", s.Listen, DefaultListen))
 	case !isLoopback(host) && s.Token.IsZero() && len(s.Tokens) == 0 && s.TLS.ClientCAFile == "":
 		errs = append(errs, fmt.Errorf("admin.listen is %q, which other machines can reach: set admin.token (at least %d bytes) or admin.tls.client_ca_file, or listen on 127.0.0.1", s.Listen, minToken))
 	}

@@ -136,7 +136,7 @@ type hidden struct{}
 type Workers struct {
 	Pool string `json:"pool"` // the first one
 	dispatcher.Stats
-	Tasks        hidden             `json:"tasks,omitzero"` // they stand beside it in [State]
+	Tasks        hidden             `json:"tasks,omitzero"` // they have a field of their own in [State]
 	Poller       poller.Stats       `json:"poller"`
 	Sender       poller.SenderStats `json:"sender"`
 	TotalWorkers int                `json:"total_workers,omitempty"` // executions at once over all pools; 0: no limit but the pools' own
@@ -151,7 +151,7 @@ type Pool struct {
 	Started  uint64 `json:"started"` // attempts
 	Weight   int    `json:"weight"`
 	Priority int    `json:"priority"`
-	Share    int    `json:"share"` // of total_workers while all pools have work; 0: there is no such limit
+	Share    int    `json:"share"` // of total_workers while all pools have work; 0: there is no limit
 }
 
 // Execution is one message that is held.

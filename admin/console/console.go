@@ -51,7 +51,7 @@ type Config struct {
 type Console struct {
 	cfg     Config
 	began   time.Time
-	server  atomic.Pointer[admin.Server] // nil until opened, and if there is none
+	server  atomic.Pointer[admin.Server] // nil until opened, and without a listener
 	origins origins
 }
 
@@ -103,7 +103,7 @@ func (c *Console) config() admin.Config {
 	return cfg
 }
 
-// URL is where the live page is, or "" if there is none (yet).
+// URL is where the live page is, or "" if there is no page (yet).
 func (c *Console) URL() string {
 	if server := c.server.Load(); server != nil {
 		return server.URL()

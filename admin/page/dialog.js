@@ -9,7 +9,7 @@ export function toast(message, tone = 'good') {
   setTimeout(() => el.remove(), tone === 'bad' ? 12000 : 5000);
 }
 
-// attempt runs a command and tells how it went.
+// attempt runs a command and shows how it went.
 export async function attempt(what, command) {
   try {
     const answer = await command();

@@ -109,7 +109,7 @@ async function detail(e) {
     ['Attempt', `${e.attempt}, ${plural(e.failures, 'failure')} so far`],
     e.until && [e.phase === 'waiting' ? 'Runs again' : 'Deadline', `in ${until(e.until, now)}`],
     e.lease_until && ['Lease', `ends in ${until(e.lease_until, now)} unless extended`],
-    e.progress && ['Progress', `${number(e.progress.done)}${e.progress.total ? ` of ${number(e.progress.total)}` : ''} ${e.progress.note ?? ''}, told ${ago(e.progress.at, now)} ago`],
+    e.progress && ['Progress', `${number(e.progress.done)}${e.progress.total ? ` of ${number(e.progress.total)}` : ''} ${e.progress.note ?? ''}, reported ${ago(e.progress.at, now)} ago`],
     e.error && ['Last failure', e.error],
   ].filter(Boolean);
   const what = await show(e.task || 'no name', h('dl', { class: 'facts wide' }, facts.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v)))),

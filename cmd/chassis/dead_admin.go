@@ -25,7 +25,7 @@ func (d *desk) pageOver(ctx context.Context) (rows []deadRow, more bool, err err
 	return rows, page.More, nil
 }
 
-// unseen tells that the filter has not seen all: the API has no pages beyond the
+// unseen warns that the filter has not seen all: the API has no pages beyond the
 // first.
 func (a *app) unseen(more bool) {
 	if !more {
@@ -33,7 +33,7 @@ func (a *app) unseen(more bool) {
 	}
 	text := fmt.Sprintf("the service shows %d dead letters at once, and has more that were not looked at: without --admin all are", adminPage)
 	if a.json {
-		_ = json.NewEncoder(a.err).Encode(map[string]string{"warning": text}) // as tell
+		_ = json.NewEncoder(a.err).Encode(map[string]string{"warning": text}) // as in report
 		return
 	}
 	fmt.Fprintf(a.err, "chassis: %s\n", text)

@@ -64,7 +64,7 @@ func TestHostileAnswersDoNotControlTheTerminal(t *testing.T) {
 			}
 		}
 	}
-	if rows := tells[[]deadRow](t, "dead", "ls", "--admin", url); rows[0].Task != "\x1b]0;owned\a\u202egnp\u009b2J\x7f" {
+	if rows := printed[[]deadRow](t, "dead", "ls", "--admin", url); rows[0].Task != "\x1b]0;owned\a\u202egnp\u009b2J\x7f" {
 		t.Errorf("JSON has another value: %q", rows[0].Task)
 	}
 }

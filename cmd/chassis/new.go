@@ -69,7 +69,7 @@ func (a *app) begin(ctx context.Context, n *newService) error {
 		n.Module = n.Name
 	}
 	if !modulePath.MatchString(n.Module) || path.Clean(n.Module) != n.Module {
-		return usage("--module is %q: want a path such as example.org/%s", n.Module, n.Name)
+		return usage("--module is %q: want a path like example.org/%s", n.Module, n.Name)
 	}
 	if n.dir == "" {
 		n.dir = n.Name

@@ -87,7 +87,7 @@ func (a *app) table(header string, rows [][]string) error {
 	fmt.Fprintln(w, header)
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = strings.Join(strings.Fields(cell), " ") // a name of somebody else's makes no row of its own
+			row[i] = strings.Join(strings.Fields(cell), " ") // a foreign name makes no row of its own
 		}
 		fmt.Fprintln(w, printable(strings.Join(row, "\t")))
 	}

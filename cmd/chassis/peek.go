@@ -33,9 +33,9 @@ func (a *app) queuePeek(p *place) *cobra.Command {
 
 AWS cannot do that: there --receive receives them and makes them visible again
 at once, which counts as a delivery. A task that was delivered and not settled
-looks like one whose process crashed, and that spends one of its failures; so
-do not do it on a task pool that you care about. Dead letters are better looked
-at by "chassis dead ls".`,
+looks as if its process had crashed, and that spends one of its failures: do not
+do it on a task pool that you care about. To look at dead letters, use
+"chassis dead ls".`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeQueues(p),
 		RunE: runs(func(ctx context.Context, args []string) error {
@@ -120,7 +120,7 @@ func (q *queues) peekOver(ctx context.Context, queueURL, name string, limit int)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
-		return nil, false, nil // another server, that has no such page
+		return nil, false, nil // another server, which does not have that page
 	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {

@@ -120,7 +120,7 @@ func (c *canvas) queues(list []admin.Queue) {
 		case q.Error != "":
 			c.line(piece{fmt.Sprintf("%-32s ", cut(q.Name, 32)), nil}, piece{q.Error, c.paint.bad})
 		case q.Missing:
-			c.text("%-32s there is none yet", cut(q.Name, 32))
+			c.text("%-32s not made yet", cut(q.Name, 32))
 		default:
 			oldest := "-"
 			if q.OldestAge != nil {
@@ -164,7 +164,7 @@ func (c *canvas) workers(s *admin.State, before *glance) {
 	}
 }
 
-// bar is ten cells of which n of most are full.
+// bar is ten cells, full in the proportion of n to most.
 func bar(n, most int64) string {
 	full := int64(0)
 	if most > 0 {

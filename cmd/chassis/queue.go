@@ -226,7 +226,7 @@ func completeQueues(p *place) cobra.CompletionFunc {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second) // somebody waits with a finger on the key
+		ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second) // a person waits with a finger on the key
 		defer cancel()
 		var names []string
 		err := p.with(ctx, func(q *queues) error {

@@ -107,8 +107,8 @@ func (a *app) settingsExplain() *cobra.Command {
 	var set bool
 	var only string
 	c := &cobra.Command{
-		Use: "explain [FILE...]", Short: "Tell every setting's value and where it comes from",
-		Long: "Tell every setting's value, where it comes from and what it hides; secrets are not shown.\n" + filesHelp,
+		Use: "explain [FILE...]", Short: "Show every setting's value and where it comes from",
+		Long: "Show every setting's value, where it comes from and what it hides; secrets are not shown.\n" + filesHelp,
 		RunE: runs(func(_ context.Context, files []string) error {
 			l, err := layout()
 			if err != nil {
@@ -143,7 +143,7 @@ func (a *app) settingsExplain() *cobra.Command {
 		}),
 	}
 	c.Flags().BoolVar(&set, "set", false, "only what is not the default")
-	c.Flags().StringVar(&only, "only", "", "only this setting or section, such as tasks")
+	c.Flags().StringVar(&only, "only", "", "only this setting or section, for example tasks")
 	return c
 }
 

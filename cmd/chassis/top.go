@@ -99,7 +99,7 @@ func (a *app) openDesk(at string, files []string) (*desk, error) {
 	}
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, usage("--admin is %q: want a URL such as http://%s", at, admin.DefaultListen)
+		return nil, usage("--admin is %q: want a URL like http://%s", at, admin.DefaultListen)
 	}
 	return &desk{url: strings.TrimSuffix(at, "/"), token: s.Admin.Token.Reveal(), client: &http.Client{Timeout: apiTimeout, CheckRedirect: noRedirect}}, nil
 }
@@ -278,7 +278,7 @@ func (a *app) watch(ctx context.Context, d *desk, screen *os.File, interval time
 		if err != nil {
 			return err
 		}
-		if width < 1 || height < 2 { // a serial line, or a terminal of a container, does not tell
+		if width < 1 || height < 2 { // a serial line, or a terminal of a container, does not report it
 			width, height = 80, 24
 		}
 		lines := picture(g, last, width, height-1, colours{})
