@@ -34,10 +34,11 @@ var allowed = map[string][]string{
 	"actors/breaker":    {"actors", "internal/clip", "settings"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
-	"actors/poller":     {"actors", "internal/life", "queue/sqsclient"},
+	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "internal/life"},
-	"actors/dispatcher": {"actors", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
+	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
 
+	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
 	"admin":                  {"internal/clip", "settings"},
 }

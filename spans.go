@@ -62,7 +62,7 @@ func (s *sendSpan) around(ctx context.Context) context.Context {
 
 // encoded links to the trace context of out, if the caller has given it one of
 // its own.
-func (s *sendSpan) encoded(out outgoing) {
+func (s *sendSpan) encoded(out *task.Outgoing) {
 	if s == nil {
 		return
 	}

@@ -17,7 +17,7 @@ func TestSendingWithoutSpansCostsNothing(t *testing.T) {
 		if span.around(ctx) != ctx {
 			t.Error("another ctx")
 		}
-		span.encoded(outgoing{})
+		span.encoded(nil)
 		span.end("", nil)
 		endSends(s.startSends(ctx, tasks), sent)
 		if s.pollerTracing() != (*poller.Tracing)(nil) {

@@ -66,7 +66,7 @@ func (s *System) Send(ctx context.Context, name string, args any, opts ...task.O
 		return "", err
 	}
 	span.encoded(out)
-	id, err := s.sender.Send(ctx, *out.message())
+	id, err := s.sender.Send(ctx, *out)
 	span.end(id, err)
 	if err != nil {
 		return "", fmt.Errorf("send task %q: %w", name, err)
@@ -113,7 +113,7 @@ func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 		}
 		span.encoded(out)
 		sent[i].ExecID = out.ExecID
-		outs, index = append(outs, *out.message()), append(index, i)
+		outs, index = append(outs, *out), append(index, i)
 	}
 	if len(outs) > 0 {
 		results, _ := s.sender.SendMany(ctx, outs)
@@ -130,21 +130,12 @@ func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 	return sent, nil
 }
 
-// outgoing is a task on its way, with the pool filled in.
-type outgoing struct{ *task.Outgoing }
-
-func (o outgoing) message() *poller.Outgoing {
-	return &poller.Outgoing{
-		Pool: o.Pool, Body: o.Body, Attributes: o.Attributes,
-		Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID, TraceHeader: o.TraceHeader, Room: task.Room,
-	}
-}
-
-func (s *System) encode(ctx context.Context, t Task) (outgoing, error) {
+// encode makes the message of a task, with the pool filled in.
+func (s *System) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 	opts := append([]task.Option{task.FromContext(ctx)}, t.Options...)
 	out, err := task.Encode(t.Name, t.Args, time.Now(), opts...)
 	if err != nil {
-		return outgoing{}, err
+		return nil, err
 	}
 	spec, known := s.tasks.spec(t.Name)
 	if out.Pool == "" {
@@ -152,14 +143,14 @@ func (s *System) encode(ctx context.Context, t Task) (outgoing, error) {
 	}
 	switch {
 	case out.Pool == "":
-		return outgoing{}, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
+		return nil, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
 	case !known && s.tasks.lane(out.Pool) != nil:
-		return outgoing{}, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
+		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
 	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), s.tasks.retention(out.Pool)); err != nil {
-		return outgoing{}, fmt.Errorf("send task %q: %w", t.Name, err)
+		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
 	}
-	return outgoing{out}, nil
+	return out, nil
 }
 
 // retention is how long the queue of pool keeps a message: by its own attribute

@@ -16,18 +16,18 @@ func TestProbesSayWhatTheServiceSays(t *testing.T) {
 		"healthy": {func(*plant) {}, 200, 200, 200, `{"TASK_QUEUES":"OK","TASK_CONSUMER":"OK"}`},
 		"starting": {func(p *plant) {
 			p.info.State = StateStarting
-			p.ready = Readiness{Error, Error, []string{"starting"}}
+			p.ready = Readiness{TaskQueues: Error, TaskConsumer: Error, Reasons: []string{"starting"}}
 		}, 200, 503, 503, `{"TASK_QUEUES":"ERROR","TASK_CONSUMER":"ERROR","reasons":["starting"]}`},
 		"queue gone": {func(p *plant) {
-			p.ready = Readiness{Error, OK, []string{"the queue does not exist"}}
+			p.ready = Readiness{TaskQueues: Error, TaskConsumer: OK, Reasons: []string{"the queue does not exist"}}
 		}, 200, 503, 200, `{"TASK_QUEUES":"ERROR","TASK_CONSUMER":"OK","reasons":["the queue does not exist"]}`},
 		"actors stuck": {func(p *plant) {
-			p.live = Liveness{Error, []string{"the dispatcher has not answered for 40s"}}
-			p.ready = Readiness{OK, Error, []string{"stuck"}}
+			p.live = Liveness{Actors: Error, Reasons: []string{"the dispatcher has not answered for 40s"}}
+			p.ready = Readiness{TaskQueues: OK, TaskConsumer: Error, Reasons: []string{"stuck"}}
 		}, 503, 503, 200, `{"TASK_QUEUES":"OK","TASK_CONSUMER":"ERROR","reasons":["stuck"]}`},
 		"draining": {func(p *plant) {
 			p.info.State = StateStopping
-			p.ready = Readiness{OK, Error, []string{"draining"}}
+			p.ready = Readiness{TaskQueues: OK, TaskConsumer: Error, Reasons: []string{"draining"}}
 		}, 200, 503, 200, `{"TASK_QUEUES":"OK","TASK_CONSUMER":"ERROR","reasons":["draining"]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,8 +49,8 @@ func TestProbesSayWhatTheServiceSays(t *testing.T) {
 
 func TestProbesNeedNoTokenButThenTellNoReasons(t *testing.T) {
 	p := newPlant()
-	p.ready = Readiness{Error, OK, []string{"https://sqs.eu/123456789012/mailer does not exist"}}
-	p.live = Liveness{Error, []string{"secret"}}
+	p.ready = Readiness{TaskQueues: Error, TaskConsumer: OK, Reasons: []string{"https://sqs.eu/123456789012/mailer does not exist"}}
+	p.live = Liveness{Actors: Error, Reasons: []string{"secret"}}
 	srv := serve(t, p, Settings{Listen: "0.0.0.0:9190", Token: settings.NewSecret(goodToken)})
 	for _, path := range []string{"/readyz", "/livez"} {
 		if w := ask(srv, "GET", path, "", "Host: 10.1.2.3:9190"); w.Code != 503 || strings.Contains(w.Body.String(), "reasons") {

@@ -8,6 +8,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/pools"
 )
 
 // Service is the one thing that every service has.
@@ -90,43 +91,19 @@ const (
 	StateStopped  = "stopped"
 )
 
-// Health is OK or ERROR, the words of the Python chassis.
-type Health string
+// What a service says of its tasks and queues.
+type (
+	Health    = pools.Health
+	Readiness = pools.Readiness
+	Liveness  = pools.Liveness
+	Queue     = pools.Queue
+)
 
 // The values of [Health].
 const (
-	OK    Health = "OK"
-	Error Health = "ERROR"
+	OK    = pools.OK
+	Error = pools.Error
 )
-
-// Readiness is what /readyz answers.
-type Readiness struct {
-	TaskQueues   Health   `json:"TASK_QUEUES"`
-	TaskConsumer Health   `json:"TASK_CONSUMER"`
-	Reasons      []string `json:"reasons,omitempty"` // of each ERROR
-}
-
-// OK reports whether both are.
-func (r Readiness) OK() bool { return r.TaskQueues == OK && r.TaskConsumer == OK }
-
-// Liveness is what /livez answers.
-type Liveness struct {
-	Actors  Health   `json:"ACTORS"`
-	Reasons []string `json:"reasons,omitempty"`
-}
-
-// Queue is one queue as it was at At. Counts are approximate, as SQS gives them.
-type Queue struct {
-	Name      string    `json:"name"`
-	Role      string    `json:"role"` // tasks, dead
-	Visible   int       `json:"visible"`
-	InFlight  int       `json:"in_flight"`
-	Delayed   int       `json:"delayed"`
-	OldestAge *float64  `json:"oldest_age_seconds,omitempty"` // nil: the queue does not say
-	Missing   bool      `json:"missing,omitempty"`            // it does not exist (yet)
-	Error     string    `json:"error,omitempty"`
-	At        time.Time `json:"at,omitzero"`
-}
 
 // hidden leaves a field of an embedded struct out of the JSON: as the outer field
 // of that name it wins, and is left out itself.

@@ -18,7 +18,7 @@ import (
 // body is the JSON, written as Python's json.dumps writes it. now is the when
 // of a message that is not scheduled.
 func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, error) {
-	s := sending{out: Outgoing{Name: name}, msg: Message{Name: name, JobID: Unknown, JobName: Unknown, When: now}}
+	s := sending{out: Outgoing{Name: name, Room: Room}, msg: Message{Name: name, JobID: Unknown, JobName: Unknown, When: now}}
 	for _, o := range opts {
 		if o != nil {
 			o(&s)

@@ -95,19 +95,25 @@ func (m *Message) TraceParent() string {
 	return ""
 }
 
-// Outgoing is a task message as it is to be put on a queue.
+// Outgoing is a message as it is to be put on a queue. What sends it needs no
+// Name, ExecID and When: they are on the message already.
 type Outgoing struct {
-	Pool       string // empty: the sender's own
-	Name       string
-	ExecID     string
-	When       time.Time // the time to run at; that of the send if it is not scheduled
+	Name   string
+	ExecID string
+	When   time.Time // the time to run at; that of the send if it is not scheduled
+
+	Pool       string // queue name or URL; empty: the sender's own
 	Body       string
 	Attributes map[string]types.MessageAttributeValue
-	Delay      time.Duration // 0 to 900 s
-	GroupID    string
-	DedupID    string
+	Delay      time.Duration // 0 to 900 s, whole seconds; standard queues only
+	GroupID    string        // FIFO and fair queues
+	DedupID    string        // FIFO queues; empty: the sender makes one up
 
 	// TraceHeader is the trace context in X-Ray's form, for SQS's system
 	// attribute AWSTraceHeader; empty if there is none.
 	TraceHeader string
+
+	// Room is the number of bytes that stay free, of what the queue takes, for
+	// attributes of a later copy of the message. 0 or more.
+	Room int
 }

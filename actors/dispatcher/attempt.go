@@ -153,12 +153,12 @@ func (*returned) IgnoreDeadLetterLogging() {}
 // runner is the actor of a function task: the unit of life. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit
 // leaves the actor able to stop.
-type runner struct{ crew *crew }
+type runner struct{ crew scheduler }
 
 func (r *runner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Execute:
-		r.crew.run(job{a: m.run, child: ctx.Self()})
+		r.crew.Run(job{a: m.run, child: ctx.Self()})
 	case *attempt:
 		ctx.(actor.Supervisor).EscalateFailure(m.out.err, m)
 	}
@@ -166,7 +166,7 @@ func (r *runner) Receive(ctx actor.Context) {
 
 // runnerProps makes the actors of function tasks. They have no state, so one
 // value serves all.
-func runnerProps(c *crew) *actor.Props {
+func runnerProps(c scheduler) *actor.Props {
 	r := &runner{crew: c}
 	return actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithMailbox(inline.New))
 }

@@ -34,7 +34,7 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) {
 	e.child = a.child
 	d.children[a.child.Id] = a
 	d.monitor.actors.Store(a.child.Id, a)
-	d.crew.run(job{a: a})
+	d.crew.Run(job{a: a})
 }
 
 // release frees what an attempt holds besides its ctx.
@@ -64,7 +64,7 @@ func (d *dispatcher) dismiss(a *attempt) {
 	switch {
 	case a.birth.CompareAndSwap(unborn, unwanted): // the one who spawns it stops it
 	case a.props.foreign:
-		d.crew.run(job{f: func() { a.system.Root.Stop(a.child) }})
+		d.crew.Run(job{f: func() { a.system.Root.Stop(a.child) }})
 	default:
 		d.ctx.Stop(a.child)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors"
+	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/internal/life"
@@ -54,7 +55,7 @@ func New(cfg Config) (*actor.Props, error) {
 		c.early, errs = append(c.early, r), append(errs, r.err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		c.crew.close()
+		c.crew.Close()
 		return nil, err
 	}
 	c.props = actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} },
@@ -88,7 +89,7 @@ type core struct {
 	registry       map[string]*entry
 	stranger       *entry // stands for all unknown names
 	unknownNames   unknownNames
-	crew           *crew
+	crew           scheduler
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	skew           time.Duration                     // of the queue's clock against ours
@@ -118,7 +119,7 @@ func newCore(cfg Config) *core {
 	if c.monitor == nil {
 		c.monitor = NewMonitor()
 	}
-	c.crew = newCrew(2*max(c.Workers, c.MaxWorkers) + 16)
+	c.crew = scheduler{crew.New[job](2*max(c.Workers, c.MaxWorkers) + 16)}
 	c.runners = runnerProps(c.crew)
 	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
 	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
@@ -287,7 +288,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		}
 		d.leaveShares()
 		d.endSubscriptions()
-		d.crew.close()
+		d.crew.Close()
 		d.monitor.status.Store(int32(Stopped))
 	default:
 		if p := pointer(message); p != nil {
@@ -320,7 +321,7 @@ func respondTo[R any](d *dispatcher, sender *actor.PID, reply chan<- *R, r *R) {
 // post sends a message to an actor that is not of the chassis.
 func (d *dispatcher) post(to *actor.PID, message any) {
 	root := d.system.Root
-	d.crew.run(job{f: func() { root.Send(to, message) }})
+	d.crew.Run(job{f: func() { root.Send(to, message) }})
 }
 
 func (d *dispatcher) onStarted(ctx actor.Context) {

@@ -92,7 +92,7 @@ func (w *worker) call(k kind, leases []*lease) {
 	w.calls[c] = true
 	w.ongoing[k]++
 	w.counts.calls[k].Add(1)
-	w.crew.do(func() {
+	w.crew.Run(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, timeout)
 		defer cancel()
 		ctx, span := w.cfg.Tracing.settling(ctx, w.cfg.QueueURL, c)
@@ -259,7 +259,7 @@ func (w *worker) failedCall(err error) {
 }
 
 func (w *worker) onCount(asker *actor.PID) {
-	w.crew.do(func() {
+	w.crew.Run(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, w.set.RequestTimeout)
 		defer cancel()
 		w.counts.counted.Add(1)

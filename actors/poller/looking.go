@@ -67,7 +67,7 @@ func (w *worker) look(l *look) {
 	if pool == "" {
 		url = w.cfg.QueueURL
 	}
-	w.crew.do(func() {
+	w.crew.Run(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, w.set.RequestTimeout)
 		defer cancel()
 		m := &looked{look: l, read: QueueRead{Pool: pool}}

@@ -7,6 +7,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sambatech/chassis/task"
 )
 
 // LeaseID names one delivery of one message for as long as its poller lives.
@@ -114,21 +116,9 @@ type (
 	InspectLeases struct{ Reply chan<- map[LeaseID]time.Time }
 )
 
-// Outgoing is a message to be sent as part of a [Settle].
-type Outgoing struct {
-	Pool       string // queue name or URL; empty for the poller's own queue
-	Body       string
-	Attributes map[string]types.MessageAttributeValue
-	Delay      time.Duration // 0 to 900 s, whole seconds; standard queues only
-	GroupID    string        // FIFO and fair queues
-	DedupID    string        // FIFO queues; empty: one is made up
-
-	TraceHeader string // AWSTraceHeader, the system attribute; empty for none
-
-	// Room is how many bytes of what the queue takes are to stay free, for
-	// attributes of a later copy of the message. 0 or more.
-	Room int
-}
+// Outgoing is a message to be sent, by a [Sender] or as part of a [Settle]. In
+// a Settle an empty Pool is the poller's own queue.
+type Outgoing = task.Outgoing
 
 // hint names what a poller takes, for the sender of something else.
 const hint = "takes *Subscribe, *Want, *Settle, *Lengthen, *Pause, *Resume, *Drain, *Count, *Flush, *Look, *Inspect and *InspectLeases"

@@ -112,7 +112,7 @@ func (b *outbox) next() []*letter {
 
 func (b *outbox) send(letters []*letter) {
 	defer b.sender.work.Done()
-	ctx, cancel := context.WithTimeout(b.sender.base, b.sender.opts.timeout)
+	ctx, cancel := context.WithTimeout(b.sender.base, sendTimeout)
 	defer cancel()
 	var out *sqs.SendMessageBatchOutput
 	url, err := b.resolve(ctx)
@@ -122,7 +122,7 @@ func (b *outbox) send(letters []*letter) {
 		}
 		entries := make([]types.SendMessageBatchRequestEntry, len(letters))
 		for i, l := range letters {
-			entries[i] = l.out.entry(strconv.Itoa(i))
+			entries[i] = batchEntry(&l.out, strconv.Itoa(i))
 		}
 		b.sender.counts.requests.Add(1)
 		out, err = b.sender.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})

@@ -4,21 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/google/uuid"
+
+	"github.com/sambatech/chassis/task"
 )
 
 // Limits of SQS on what is sent (SQS developer guide, "Message quotas").
 const (
 	maxBatchEntries = 10
-	maxBatchBytes   = 1 << 20 // of one message and of a whole batch: bodies, and attributes' names, types and values
-	maxAttributes   = 10
-	maxDelay        = 900 * time.Second
-	maxIDLength     = 128 // of a group id and a deduplication id
-	maxNameLength   = 256 // of an attribute
+	maxBatchBytes   = task.MaxSize // of one message and of a whole batch
+	maxIDLength     = 128          // of a group id and a deduplication id
+	maxNameLength   = 256          // of an attribute
 )
 
 // ErrInvalidMessage says that SQS would not take a message. No request was
@@ -45,24 +43,9 @@ func (e *TooLargeError) Error() string {
 // Is makes it an [ErrInvalidMessage].
 func (e *TooLargeError) Is(target error) bool { return target == ErrInvalidMessage }
 
-// size is what SQS counts against its limit.
-func (o *Outgoing) size() int {
-	n := len(o.Body)
-	for name, a := range o.Attributes {
-		n += len(name) + len(a.BinaryValue)
-		if a.DataType != nil {
-			n += len(*a.DataType)
-		}
-		if a.StringValue != nil {
-			n += len(*a.StringValue)
-		}
-	}
-	return n
-}
-
-// check says what SQS would refuse, so that one bad message costs no request
-// and no other message of its batch.
-func (o *Outgoing) check(fifo bool) error {
+// check returns what SQS would refuse of a message of size bytes. A message that
+// fails it costs no request and holds up no other message of its batch.
+func check(o *Outgoing, size int, fifo bool) error {
 	invalid := func(format string, args ...any) error {
 		return fmt.Errorf("%w: to pool %q: %s", ErrInvalidMessage, o.Pool, fmt.Sprintf(format, args...))
 	}
@@ -72,19 +55,19 @@ func (o *Outgoing) check(fifo bool) error {
 	if at := badCharacter(o.Body); at >= 0 {
 		return invalid("the body holds at byte %d what is not UTF-8 text or not allowed in XML 1.0", at)
 	}
-	if len(o.Attributes) > maxAttributes {
-		return invalid("%d attributes, SQS allows %d", len(o.Attributes), maxAttributes)
+	if len(o.Attributes) > task.MaxAttributes {
+		return invalid("%d attributes, SQS allows %d", len(o.Attributes), task.MaxAttributes)
 	}
 	for name, value := range o.Attributes {
 		if err := checkAttribute(name, value); err != "" {
 			return invalid("attribute %q %s", name, err)
 		}
 	}
-	if size := o.size(); size > maxBatchBytes {
+	if size > maxBatchBytes {
 		return invalid("%d bytes with its attributes, SQS allows %d", size, maxBatchBytes)
 	}
-	if o.Delay < 0 || o.Delay > maxDelay {
-		return invalid("a delay of %v, SQS allows 0 to %v", o.Delay, maxDelay)
+	if o.Delay < 0 || o.Delay > task.MaxDelay {
+		return invalid("a delay of %v, SQS allows 0 to %v", o.Delay, task.MaxDelay)
 	}
 	if len(o.GroupID) > maxIDLength || len(o.DedupID) > maxIDLength {
 		return invalid("a group or deduplication id of more than %d characters", maxIDLength)
@@ -139,8 +122,8 @@ func badCharacter(s string) int {
 	return -1
 }
 
-// entry is o as an entry of a batch request.
-func (o *Outgoing) entry(id string) types.SendMessageBatchRequestEntry {
+// batchEntry returns o as an entry of a batch request.
+func batchEntry(o *Outgoing, id string) types.SendMessageBatchRequestEntry {
 	e := types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &o.Body, MessageAttributes: o.Attributes, DelaySeconds: wholeSeconds(o.Delay)}
 	if o.GroupID != "" {
 		e.MessageGroupId = &o.GroupID
@@ -156,7 +139,3 @@ func (o *Outgoing) entry(id string) types.SendMessageBatchRequestEntry {
 	}
 	return e
 }
-
-// newDedupID makes a message to a FIFO queue distinct from every other, and
-// the same over the tries of one send.
-func newDedupID() string { return uuid.NewString() }

@@ -75,7 +75,7 @@ func (w *worker) receive(n int) {
 		base = w.cfg.Recall(base, w.recall)
 	}
 	ctx, r.cancel = context.WithTimeout(base, r.wait+2*w.set.RequestTimeout)
-	w.crew.do(func() {
+	w.crew.Run(func() {
 		defer r.cancel()
 		m := &received{receive: r}
 		m.err = safely(func() error {

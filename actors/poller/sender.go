@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/google/uuid"
+
+	"github.com/sambatech/chassis/task"
 )
 
 // ErrSenderClosed says that a message came after [Sender.Close]. It was not sent.
@@ -46,7 +49,6 @@ type senderOptions struct {
 	ensure      func(pool string) EnsureOptions
 	linger      time.Duration
 	maxRequests int
-	timeout     time.Duration
 }
 
 // SenderOption changes how a [Sender] works.
@@ -66,14 +68,14 @@ func SenderLinger(d time.Duration) SenderOption { return func(o *senderOptions) 
 // SenderRequests bounds the requests under way to one queue. Default 32.
 func SenderRequests(n int) SenderOption { return func(o *senderOptions) { o.maxRequests = max(n, 1) } }
 
-// SenderTimeout bounds one request with its tries. Default 30 s.
-func SenderTimeout(d time.Duration) SenderOption { return func(o *senderOptions) { o.timeout = d } }
+// sendTimeout bounds one request with its tries.
+const sendTimeout = 30 * time.Second
 
 // NewSender returns a sender. It has no goroutine while it has nothing to send.
 func NewSender(client *sqs.Client, opts ...SenderOption) *Sender {
 	s := &Sender{
 		client: client,
-		opts:   senderOptions{ensure: func(string) EnsureOptions { return EnsureOptions{} }, linger: 3 * time.Millisecond, maxRequests: 32, timeout: 30 * time.Second},
+		opts:   senderOptions{ensure: func(string) EnsureOptions { return EnsureOptions{} }, linger: 3 * time.Millisecond, maxRequests: 32},
 		queues: map[string]*outbox{},
 	}
 	for _, opt := range opts {
@@ -195,7 +197,8 @@ func (s *Sender) post(outs []Outgoing, done func(int, Result)) []*letter {
 		letters[i] = l
 		box, err := s.outbox(l.out.Pool)
 		if err == nil {
-			err = l.out.check(box.fifo)
+			l.bytes = task.Size(l.out.Body, l.out.Attributes)
+			err = check(&l.out, l.bytes, box.fifo)
 		}
 		if err != nil {
 			s.counts.refused.Add(1)
@@ -203,9 +206,9 @@ func (s *Sender) post(outs []Outgoing, done func(int, Result)) []*letter {
 			continue
 		}
 		if box.fifo && l.out.DedupID == "" {
-			l.out.DedupID = newDedupID()
+			l.out.DedupID = uuid.NewString() // the same over the tries of one send
 		}
-		l.box, l.bytes = box, l.out.size()
+		l.box = box
 		if boxed[box] == nil {
 			order = append(order, box)
 		}

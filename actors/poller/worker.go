@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors"
+	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
@@ -19,7 +20,7 @@ type worker struct {
 	root *actor.RootContext
 	ctx  context.Context // of every request
 	end  context.CancelFunc
-	crew *crew
+	crew *crew.Crew[crew.Func]
 
 	subscriber *actor.PID
 	epoch      uint64 // the subscriber's
@@ -81,7 +82,8 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		recall:   make(chan struct{}),
 	}
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
-	w.crew = newCrew(w.ctx)
+	w.crew = crew.New[crew.Func](keptGoroutines)
+	context.AfterFunc(w.ctx, w.crew.Close)
 	w.patience = newPatience(p.set.receiveWait())
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
 	linger := p.set.SettleLinger
@@ -91,6 +93,9 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	w.deletes.linger, w.changes.linger = linger, linger
 	return w
 }
+
+// keptGoroutines is the number of goroutines that stay for the next request.
+const keptGoroutines = 32
 
 // fifoLinger bounds the linger of a FIFO queue, where the next message of a
 // group waits for the delete of the one before.
@@ -331,7 +336,7 @@ func (w *worker) answer(to *actor.PID, m any) {
 	case to.Equal(w.subscriber):
 		w.root.Send(to, m)
 	default:
-		w.crew.do(func() { w.root.Send(to, m) })
+		w.crew.Run(func() { w.root.Send(to, m) })
 	}
 }
 

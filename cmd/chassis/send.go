@@ -115,6 +115,7 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 	if err != nil {
 		return err
 	}
+	opts = append(opts, task.Pool(pool))
 	if !s.create { // checked before anything is sent
 		if _, err := q.url(ctx, pool); err != nil {
 			return fmt.Errorf("%w; --create makes it", err)
@@ -138,7 +139,7 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 	if err != nil {
 		return err
 	}
-	id, err := sender.Send(ctx, outgoing(out, pool))
+	id, err := sender.Send(ctx, *out)
 	if err != nil {
 		return fmt.Errorf("send task %q: %w", args[0], err)
 	}
@@ -184,10 +185,6 @@ func encode(name string, args []byte, where string, opts []task.Option) (*task.O
 		return nil, &coded{exitUsage, err}
 	}
 	return out, nil
-}
-
-func outgoing(o *task.Outgoing, pool string) poller.Outgoing {
-	return poller.Outgoing{Pool: pool, Body: o.Body, Attributes: o.Attributes, Delay: o.Delay, GroupID: o.GroupID, DedupID: o.DedupID}
 }
 
 // sendBatch is how many lines are given to the sender at once, which sends ten
@@ -246,7 +243,7 @@ func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, 
 		if out, err = encode(name, text, fmt.Sprintf("line %d of %s", line, s.lines), opts); err != nil {
 			break
 		}
-		outs, ids = append(outs, outgoing(out, pool)), append(ids, out.ExecID)
+		outs, ids = append(outs, *out), append(ids, out.ExecID)
 		if len(outs) == batch {
 			err = flush()
 		}
