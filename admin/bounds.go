@@ -9,8 +9,8 @@ import (
 	"github.com/sambatech/chassis/internal/clip"
 )
 
-// Bounds of what is shown at once. Strangers decide how many ids, hosts and
-// paths there are, and how long; they must not decide how large an answer is.
+// Bounds of what is shown at once. Messages and clients decide how many ids, hosts
+// and paths there are and how long they are, but not how large an answer is.
 const (
 	maxAnswer   = 8 << 20  // bytes of one answer
 	maxBodies   = 2 << 20  // bytes of the bodies in one answer

@@ -21,10 +21,10 @@ var (
 	errNoHeader  = errors.New("a command without a token needs the header " + CommandHeader + ", with any value: no form and no redirect can set it")
 )
 
-// command is [Server.answer] for what changes something: it is written down with
-// who gave it. The body must be JSON by its media type, which no form of another
-// site can send. It is read before the request takes a place: one that never
-// comes holds none.
+// command is [Server.answer] for what changes something: it is logged with its
+// sender. The body must be JSON by its media type, which no form of another site
+// can send. The body is read before the request takes a place: a body that never
+// comes takes no place.
 func (s *Server) command(h handler) http.Handler {
 	answer := s.answer(func(r *http.Request) (any, error) {
 		value, err := h(r)

@@ -9,8 +9,8 @@ import (
 	"github.com/sambatech/chassis/internal/clip"
 )
 
-// errorLog takes what net/http logs of connections, like failed handshakes:
-// strangers make them, so they get one record in ten seconds, with their number.
+// errorLog takes what net/http logs of connections, like failed handshakes. Any
+// client can cause them, so one record in ten seconds counts them.
 type errorLog struct {
 	log *slog.Logger
 

@@ -13,14 +13,14 @@ import (
 
 // CommandHeader is a header that every command needs, with any value, unless it
 // carries a token. No form, no link and no redirect can set it, so a program of
-// this machine that follows a stranger's redirect gives no command by accident.
+// this machine that follows a foreign redirect gives no command by accident.
 const CommandHeader = "Chassis-Command"
 
 // wrongTokenDelay is how long the answer to a wrong token takes. Its connection
 // is closed after it, and a peer has few: see maxPeer.
 const wrongTokenDelay = time.Second
 
-// guard decides who may ask at all.
+// guard decides which requests are let through.
 type guard struct {
 	loopback bool // only this machine can connect
 	hosts    []string
@@ -83,9 +83,9 @@ func (g *guard) body(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 }
 
-// hostAllowed keeps out requests that another owner's name led here (DNS
-// rebinding): they carry the name. An IP address carries none, but
-// where only this machine can connect it must be a loopback one.
+// hostAllowed keeps out requests that a foreign host name has led here (DNS
+// rebinding): they carry that name. IP addresses are allowed; where only this
+// machine can connect they must be loopback ones.
 func (g *guard) hostAllowed(hostport string) bool {
 	u, err := url.Parse("//" + hostport)
 	if err != nil || u.Host != hostport || u.User != nil {
@@ -99,9 +99,9 @@ func (g *guard) hostAllowed(hostport string) bool {
 	return ip != nil && (!g.loopback || ip.IsLoopback())
 }
 
-// sameOrigin keeps out what another site's page makes a browser send. Origin is
-// sent by browsers alone; where it is missing, Sec-Fetch-Site decides. A person
-// may follow a link to the page itself from anywhere.
+// sameOrigin keeps out what the page of another site makes a browser send. Only
+// browsers send Origin; without it Sec-Fetch-Site decides. A person may follow a
+// link to the page itself from anywhere.
 func sameOrigin(r *http.Request) bool {
 	if origins, ok := r.Header["Origin"]; ok {
 		if len(origins) != 1 {

@@ -13,8 +13,8 @@ import (
 )
 
 // hub owns the viewers of the page and the history. Its one goroutine looks at
-// the service once a tick, for all viewers together; with none it only takes
-// the sample for the history, which costs some atomic reads.
+// the service once a tick, for all viewers together. Without viewers it only
+// takes the sample for the history, which costs some atomic reads.
 type hub struct {
 	server *Server
 	ctx    context.Context
@@ -24,8 +24,8 @@ type hub struct {
 	leave  chan *viewer
 }
 
-// viewer is one open stream. The hub alone sends on frames, and closes it when
-// it gives the viewer up.
+// viewer is one open stream. The hub alone sends on frames, and closes the channel
+// when it drops the viewer.
 type viewer struct{ frames chan []byte }
 
 const (
@@ -33,9 +33,9 @@ const (
 	// maxViewers bounds what a run of broken clients can cost.
 	maxViewers = 64
 	// viewerBuffer is how many frames a viewer may be behind before it is
-	// given up; its page connects again and starts from the present.
+	// dropped; its page connects again and starts from the present.
 	viewerBuffer = 16
-	// farewell is how long a viewer that does not read holds up a stop.
+	// farewell is how long a viewer that does not read may delay a stop.
 	farewell = time.Second
 	// maxBatch and maxBatchBytes bound the events, and the log lines, of one
 	// tick; the rest is counted. More than this a second is not read by people.
@@ -250,7 +250,7 @@ func frame(event string, value any) []byte {
 	return b.Bytes()
 }
 
-// stream sends a viewer what the hub has for it until either goes.
+// stream sends a viewer the frames of the hub until either of them ends.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	v := &viewer{frames: make(chan []byte, viewerBuffer)}
 	select {
@@ -287,7 +287,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		if s.hub.ctx.Err() != nil {
-			closing() // perhaps it was put off just now
+			closing() // the deadline above may have come after that of the closing
 			break
 		}
 		if _, err := w.Write(f); err != nil || out.Flush() != nil {

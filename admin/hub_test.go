@@ -111,7 +111,7 @@ func TestTheStreamShowsStateEventsLogAndHistory(t *testing.T) {
 	})
 }
 
-func TestAViewerThatDoesNotReadIsGivenUpAndNobodyElse(t *testing.T) {
+func TestAViewerThatDoesNotReadIsGivenUpAndNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlant()
 		srv := serve(t, p, Settings{})
@@ -196,7 +196,7 @@ func TestListenServesStreamsAndClosesThem(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsAnErrorOnlyIfSomebodyAskedForIt(t *testing.T) {
+func TestATakenPortIsAnErrorOnlyIfItWasAskedFor(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

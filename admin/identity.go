@@ -31,7 +31,7 @@ type credentials struct {
 	keys []key
 	cert Scope // of clients with a certificate; empty: certificates count for nothing
 
-	bodies string // who sees them: Settings.ShowBodies
+	bodies string // Settings.ShowBodies
 }
 
 // sees reports whether a client of a scope sees the bodies of dead letters.

@@ -97,7 +97,7 @@ func TestSeriesAreBounded(t *testing.T) {
 	}
 }
 
-func TestAServicesOwnMetricsAreServedBesideOurs(t *testing.T) {
+func TestAServicesOwnMetricsAreServedWithOurs(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mails_waiting", Help: "Mails."}, func() float64 { return 7 }))
 	cfg := newPlant().config(Settings{})
@@ -119,9 +119,9 @@ func TestMetricsAreOpenIfTheSettingSaysSo(t *testing.T) {
 	}
 }
 
-// TestTheDefaultRegistryIsServedBesideOurs: it has the Go runtime's and the
+// TestTheDefaultRegistryIsServedWithOurs: it has the Go runtime's and the
 // process' metrics too, as every program's that uses promauto.
-func TestTheDefaultRegistryIsServedBesideOurs(t *testing.T) {
+func TestTheDefaultRegistryIsServedWithOurs(t *testing.T) {
 	own := prometheus.NewRegistry()
 	mails := prometheus.NewCounter(prometheus.CounterOpts{Name: "mails_total", Help: "Mails."})
 	own.MustRegister(mails, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

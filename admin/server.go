@@ -75,7 +75,7 @@ type Server struct {
 // Limits of the HTTP server. A request of this API is small and answered soon.
 const (
 	maxHeader   = 16 << 10
-	maxBody     = 64 << 10 // the ids of 1 000 dead letters, and to spare
+	maxBody     = 64 << 10 // more than the ids of 1 000 dead letters
 	readTimeout = 10 * time.Second
 	writeLimit  = 90 * time.Second // going through a long dead-letter pool included
 	idleTimeout = 2 * time.Minute
@@ -111,9 +111,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Apply puts the tokens and ShowBodies of set in force. What is under way goes
-// on as it began, but for a stream, which ends at its next frame if its token is
-// in force no more. Settings that are wrong change nothing and are an error.
+// Apply puts the tokens and ShowBodies of set in force. Requests under way go on.
+// A stream ends at its next frame if its token is no longer in force. Wrong
+// settings change nothing and are an error.
 func (s *Server) Apply(set Settings) error {
 	if err := set.Validate(); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	return mux
 }
 
-// Handler is the whole of it, guard included.
+// Handler returns the whole handler, with the checks of clients.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Listen opens the listener and serves on it until [Server.Close]. It may be
@@ -211,7 +211,7 @@ func (s Settings) open() (net.Listener, error) {
 	if err == nil {
 		return l, nil
 	}
-	if s.Listen == "" { // the port is not asked for by name
+	if s.Listen == "" { // any port will do
 		if l, other := lc.Listen(context.Background(), "tcp", "127.0.0.1:0"); other == nil {
 			return l, nil
 		}

@@ -16,8 +16,8 @@ import (
 type Settings struct {
 	// Listen is the address. Empty means [DefaultListen], or a free port of
 	// the same host if that one is taken (a service started twice on a laptop
-	// is no mistake). An address that is set is meant: if it cannot be had the
-	// service does not start.
+	// is no mistake). If an address that is set cannot be used the service does
+	// not start.
 	Listen string `key:"listen" doc:"address of the admin server: host:port, or off; default 127.0.0.1:9190, or a free port if that is taken"`
 
 	// Token is a token of scope operate, named "admin.token" in the audit log.
@@ -41,7 +41,7 @@ type Settings struct {
 	PProf bool `key:"pprof" doc:"serve Go's profiles at /debug/pprof; default false"`
 
 	// ShowBodies is the least scope that sees the bodies of dead letters.
-	ShowBodies string `key:"show_bodies" live:"true" rule:"oneof=read|operate|never" doc:"who sees the bodies of dead letters, which hold the tasks' arguments: read (everybody who may see the page), operate or never; default read"`
+	ShowBodies string `key:"show_bodies" live:"true" rule:"oneof=read|operate|never" doc:"who sees the bodies of dead letters, which hold the tasks' arguments: read (everyone who may see the page), operate or never; default read"`
 
 	TLS TLSSettings `key:"tls"`
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sambatech/chassis/actors/pools"
 )
 
-// Service is the one thing that every service has.
+// Service is what every service has.
 type Service interface {
 	Info() Info
 	// Live reports whether the service's actors still answer. It returns

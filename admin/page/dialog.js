@@ -39,8 +39,8 @@ export function show(title, content, buttons) {
   });
 }
 
-// confirmTwice asks two times, with the button in another place the second time,
-// so that a double click does not answer both.
+// confirmTwice asks two times, with the button in another place the second time: a
+// double click does not answer both.
 export async function confirmTwice(title, detail, verb) {
   const keep = { value: '', label: 'Keep', focus: true };
   const first = await show(title, h('p', {}, detail), [keep, { value: 'yes', label: `${verb}…`, class: 'danger' }]);

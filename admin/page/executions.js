@@ -1,5 +1,5 @@
-// What is held now. Only the rows in sight exist and are asked for, so that ten
-// thousand are as smooth as ten.
+// What is held now. Only the rows in sight exist and are asked for: ten thousand
+// are as smooth as ten.
 import { h, text, attr, number, plural, duration, ago, until, stamp, pill, setPill } from './dom.js';
 import { get, post } from './api.js';
 import { attempt, show } from './dialog.js';
@@ -58,7 +58,7 @@ function draw() {
   inner.style.height = `${data.matched * size}px`;
   attr(body.parentElement, 'aria-rowcount', data.matched + 1);
   note.hidden = data.matched > 0;
-  text(note, data.total ? 'None of them matches.' : 'Nothing is held now.');
+  text(note, data.total ? 'No execution matches.' : 'Nothing is held now.');
   text(count, data.matched === data.total ? `${number(data.total)} held` : `${number(data.matched)} of ${number(data.total)} held`);
   while (rows.length < data.list.length) {
     const row = make();

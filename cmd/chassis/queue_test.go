@@ -107,7 +107,7 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 }
 
-func TestAFileInUseIsTold(t *testing.T) {
+func TestAFileInUseIsReported(t *testing.T) {
 	dir := emptyDir(t)
 	db := filepath.Join(dir, "q.db")
 	serve(t, "--path", db)

@@ -93,7 +93,7 @@ func TestTopShowsARunningService(t *testing.T) {
 	}
 }
 
-func TestTopTellsWhatIsWrong(t *testing.T) {
+func TestTopSaysWhatIsWrong(t *testing.T) {
 	emptyDir(t)
 	if r := chassisWith(t, "", "top", "--admin", "http://127.0.0.1:1"); r.code != exitFailed || !strings.Contains(r.err, "no service answers") {
 		t.Errorf("no service there: %+v", r)
