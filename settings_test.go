@@ -111,9 +111,9 @@ func TestASettingsFileOfAPythonServiceIsRefused(t *testing.T) {
 		}
 	}
 	for text, want := range map[string][]string{
-		"log: {path: /var/log/x, size: 1}\n": {"chassis.yaml:1:7: log.path: no such key in log", "own_log", "no such key in log"},
+		"log: {path: /var/log/x, size: 1}\n": {"chassis.yaml:1:7: log.path: unknown key in log", "own_log", "unknown key in log"},
 		"log: debug\n":                       {"chassis.yaml:1:6: log: expected a section", "own_log"},
-		"queue: {url: x}\n":                  {"queue.url: no such key", "own_queue"},
+		"queue: {url: x}\n":                  {"queue.url: unknown key", "own_queue"},
 		"admin: [a@example.org]\n":           {"admin: expected a section", "own_admin"},
 		"log: {levl: debug}\n":               {"did you mean level?"},
 		"taks: {workers: 1}\n":               {"did you mean tasks?"},

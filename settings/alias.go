@@ -4,23 +4,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// aliases replaces every alias of a merged tree by what it names. It runs once,
-// before any layout sees the tree.
+// aliases replaces every alias of a merged tree by what it names. It runs once, before any layout sees the tree.
 type aliases struct {
-	root   *node
-	find   finder
-	state  map[*node]walk
-	solved map[*node]*node
-	chain  []*node // aliases that are being followed
+	root   *source.Node
+	find   source.Finder
+	state  map[*source.Node]walk
+	solved map[*source.Node]*source.Node
+	chain  []*source.Node // aliases that are being followed
 	errs   []*Error
 	warns  []*Error
 	looked int // names, for warnings
 }
 
-// maxLooked bounds the names that are compared to find what a string that
-// begins with a dot nearly names.
+// maxLooked bounds the names that are compared to find what a string that begins with a dot nearly names.
 const maxLooked = 10_000
 
 type walk uint8
@@ -30,47 +30,47 @@ const (
 	walked
 )
 
-func resolveAliases(root *node) (errs, warns []*Error) {
-	a := &aliases{root: root, state: map[*node]walk{}, solved: map[*node]*node{}}
+func resolveAliases(root *source.Node) (errs, warns []*Error) {
+	a := &aliases{root: root, state: map[*source.Node]walk{}, solved: map[*source.Node]*source.Node{}}
 	a.expand(root)
 	return a.errs, a.warns
 }
 
 // expand resolves everything below a list or map, in place.
-func (a *aliases) expand(n *node) {
-	if n.kind != mapNode && n.kind != listNode || a.state[n] != 0 {
+func (a *aliases) expand(n *source.Node) {
+	if n.Kind != source.Map && n.Kind != source.List || a.state[n] != 0 {
 		return
 	}
 	a.state[n] = walking
-	if under := n.more().base; under != nil {
-		if base := a.follow(under); base.kind == mapNode {
+	if under := n.More().Base; under != nil {
+		if base := a.follow(under); base.Kind == source.Map {
 			a.expand(base)
-			n.kids = overlay(base, n).kids
-			a.find.forget(n)
+			n.Kids = overlay(base, n).Kids
+			a.find.Forget(n)
 		}
 	}
-	for i := range n.kids {
-		n.kids[i].node = a.follow(n.kids[i].node)
-		a.expand(n.kids[i].node)
+	for i := range n.Kids {
+		n.Kids[i].Node = a.follow(n.Kids[i].Node)
+		a.expand(n.Kids[i].Node)
 	}
 	a.state[n] = walked
 }
 
-// follow gives what an alias names, or n itself if it is none.
-func (a *aliases) follow(n *node) *node {
+// follow returns what an alias names, or n itself if it is no alias.
+func (a *aliases) follow(n *source.Node) *source.Node {
 	if !isAlias(n) {
 		return n
 	}
 	if out, ok := a.solved[n]; ok {
 		return out
 	}
-	if strings.HasPrefix(n.text, "..") {
+	if strings.HasPrefix(n.Text, "..") {
 		out := *n
-		out.text, out.literal = n.text[1:], true
+		out.Text, out.Literal = n.Text[1:], true
 		a.solved[n] = &out
 		return &out
 	}
-	path := strings.Split(n.text[1:], ".")
+	path := strings.Split(n.Text[1:], ".")
 	if a.state[n] == walking {
 		a.cycle(a.chain[slices.Index(a.chain, n):])
 		return a.solved[n]
@@ -87,39 +87,39 @@ func (a *aliases) follow(n *node) *node {
 		return n
 	}
 	if a.state[target] == walking {
-		a.fail(n, "the alias "+quoteKey(n.text)+" names a section that it stands in")
+		a.fail(n, "the alias "+source.QuoteKey(n.Text)+" names a section that it stands in")
 		out := *n
-		out.kind, out.bad = nullNode, true
+		out.Kind, out.Bad = source.Null, true
 		a.solved[n] = &out
 		return &out
 	}
 	a.expand(target)
 	out := *target
-	out.from, out.line, out.col, out.over = n.from, n.line, n.col, n.over
-	out.rare = &rare{name: n.more().name, alias: n.text, via: target}
-	if via := target.more().via; via != nil {
-		out.rare.via = via
+	out.From, out.Line, out.Col, out.Over = n.From, n.Line, n.Col, n.Over
+	out.Rare = &source.Rare{Name: n.More().Name, Alias: n.Text, Via: target}
+	if via := target.More().Via; via != nil {
+		out.Rare.Via = via
 	}
-	out.literal = true
+	out.Literal = true
 	a.solved[n] = &out
 	return &out
 }
 
-func (a *aliases) lookup(path []string) *node {
+func (a *aliases) lookup(path []string) *source.Node {
 	n := a.root
 	for _, segment := range path {
 		if segment == "" {
 			return nil
 		}
-		if under := n.more().base; under != nil {
+		if under := n.More().Base; under != nil {
 			// A section that adds to an alias has the alias's keys too.
-			if k := a.find.at(n, segment); k == nil {
-				if base := a.follow(under); a.find.at(base, segment) != nil {
+			if k := a.find.At(n, segment); k == nil {
+				if base := a.follow(under); a.find.At(base, segment) != nil {
 					n = base
 				}
 			}
 		}
-		if n = a.find.at(n, segment); n == nil {
+		if n = a.find.At(n, segment); n == nil {
 			return nil
 		}
 		n = a.follow(n)
@@ -132,44 +132,44 @@ func (a *aliases) lookup(path []string) *node {
 	return n
 }
 
-func (a *aliases) cycle(chain []*node) {
+func (a *aliases) cycle(chain []*source.Node) {
 	var b strings.Builder
 	for _, n := range chain {
-		b.WriteString(n.text + " → ")
+		b.WriteString(n.Text + " → ")
 	}
 	for _, n := range chain {
-		a.fail(n, "the alias leads back to itself: "+b.String()+chain[0].text)
+		a.fail(n, "the alias leads back to itself: "+b.String()+chain[0].Text)
 		out := *n
-		out.kind, out.bad = nullNode, true
+		out.Kind, out.Bad = source.Null, true
 		a.solved[n] = &out
 	}
 }
 
-func (a *aliases) fail(n *node, problem string) {
-	a.errs = append(a.errs, &Error{Kind: KindAlias, Pos: n.pos(), Problem: problem})
+func (a *aliases) fail(n *source.Node, problem string) {
+	a.errs = append(a.errs, &Error{Kind: KindAlias, Pos: positionOf(n), Problem: problem})
 }
 
-// stays notes a string that looks like an alias of something near, which by
-// the rules it is not. It is a warning only: ./data and .hidden are values.
-func (a *aliases) stays(n *node, path []string) {
+// stays notes a string that looks like an alias of something near, which by the rules it is not. It is a warning
+// only: ./data and .hidden are values.
+func (a *aliases) stays(n *source.Node, path []string) {
 	at := a.root
 	for i, segment := range path {
-		next := a.find.at(at, segment)
+		next := a.find.At(at, segment)
 		if next == nil {
-			if a.looked += len(at.kids); a.looked > maxLooked {
+			if a.looked += len(at.Kids); a.looked > maxLooked {
 				return
 			}
 			var known []string
-			for j, k := range at.kids {
-				if at.kind == listNode {
+			for j, k := range at.Kids {
+				if at.Kind == source.List {
 					known = append(known, strconv.Itoa(j))
 				} else {
-					known = append(known, k.key)
+					known = append(known, k.Key)
 				}
 			}
 			if near := nearest(segment, known); near != "" {
 				fixed := append(append(append([]string(nil), path[:i]...), near), path[i+1:]...)
-				a.warns = append(a.warns, &Error{Kind: KindAlias, Pos: n.pos(),
+				a.warns = append(a.warns, &Error{Kind: KindAlias, Pos: positionOf(n),
 					Problem: "the string begins with a dot but names nothing, so it is taken as it is", Suggestion: "." + strings.Join(fixed, ".")})
 			}
 			return

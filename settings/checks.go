@@ -2,21 +2,19 @@ package settings
 
 import (
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// rules checks a value that fits its type; n is nil for a default, which is
-// told at the section that should have given a better one.
-func (d *decoder) rules(f *field, n *node, at Position, v reflect.Value) {
-	for v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return
-		}
-		v = v.Elem()
+// rules checks a value that fits its type; n is nil for a default: its mistake stands at the section
+// that should have given a better one.
+func (d *decoder) rules(f *field, n *source.Node, at Position, v reflect.Value) {
+	if v = pointee(v); !v.IsValid() {
+		return
 	}
 	if s, ok := v.Interface().(secretType); ok && f.codec.within() == secretCodec {
 		if n == nil && isUnset(v) && !hasRule(f, "nonempty") {
@@ -44,11 +42,19 @@ func (d *decoder) rules(f *field, n *node, at Position, v reflect.Value) {
 	}
 }
 
+// pointee follows pointers; it is the zero Value behind nil.
+func pointee(v reflect.Value) reflect.Value {
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	return v
+}
+
 func hasRule(f *field, name string) bool {
 	return slices.ContainsFunc(f.rules.own, func(r rule) bool { return r.name == name })
 }
 
-func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value) {
+func (d *decoder) rule(r *rule, f *field, n *source.Node, at Position, v reflect.Value) {
 	if r.holds(v) {
 		return
 	}
@@ -71,27 +77,24 @@ func (d *decoder) rule(r *rule, f *field, n *node, at Position, v reflect.Value)
 			e.Problem += ": leave it out for its default"
 		}
 	}
-	if n != nil && n.more().alias != "" {
-		e.Problem += " by the alias " + quoteKey(n.more().alias)
+	if n != nil && n.More().Alias != "" {
+		e.Problem += " by the alias " + source.QuoteKey(n.More().Alias)
 	}
 	_ = d.fail(e)
 }
 
-func (d *decoder) each(f *field, n *node, v reflect.Value) {
+func (d *decoder) each(f *field, n *source.Node, v reflect.Value) {
 	at := func(segment string, elem reflect.Value) {
-		for elem.Kind() == reflect.Pointer {
-			if elem.IsNil() {
-				return
-			}
-			elem = elem.Elem()
+		if elem = pointee(elem); !elem.IsValid() {
+			return
 		}
-		place := d.find.at(n, segment)
+		place := d.find.At(n, segment)
 		if place == nil {
 			place = n
 		}
 		d.path = append(d.path, segment)
 		for i := range f.rules.each {
-			d.rule(&f.rules.each[i], f, place, place.pos(), elem)
+			d.rule(&f.rules.each[i], f, place, positionOf(place), elem)
 		}
 		d.path = d.path[:len(d.path)-1]
 	}
@@ -101,12 +104,8 @@ func (d *decoder) each(f *field, n *node, v reflect.Value) {
 		}
 		return
 	}
-	keys := map[string]reflect.Value{}
-	for _, k := range v.MapKeys() {
-		keys[showValue(k)] = k
-	}
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		at(k, v.MapIndex(keys[k]))
+	for _, k := range sortedKeys(v) {
+		at(showValue(k), v.MapIndex(k))
 	}
 }
 
@@ -117,8 +116,7 @@ func isUnset(v reflect.Value) bool {
 	return v.IsZero() || (v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.Len() == 0
 }
 
-// required tells where a missing value can be put: the section that should
-// have it, or the file, and the variable.
+// required reports a missing value, at the section that should have it or at the file, and names the variable.
 func (d *decoder) required(f *field, section Position) {
 	path := joinPath(d.path)
 	problem := "is required (" + f.codec.expect + ") and nothing gives it"
@@ -133,47 +131,43 @@ func (d *decoder) required(f *field, section Position) {
 	_ = d.fail(&Error{Kind: KindRequired, Pos: section, Path: path, Problem: problem})
 }
 
-// checked places what a check function said.
-func (d *decoder) checked(v reflect.Value, err error) {
+// checked reports the error of a check function, at the setting that it names.
+func (d *decoder) checked(err error) {
 	if err == nil {
 		return
 	}
 	if all := joined(err); all != nil {
 		for _, e := range all {
-			d.checked(v, e)
+			d.checked(e)
 		}
 		return
 	}
-	e := &Error{Kind: KindRule, Path: joinPath(d.path), Problem: err.Error(), Err: err}
-	var at *atError
-	if errors.As(err, &at) {
-		if all := joined(at.err); all != nil {
+	e, path := &Error{Kind: KindRule, Problem: err.Error(), Err: err}, d.path
+	var named *atError
+	if errors.As(err, &named) {
+		if all := joined(named.err); all != nil {
 			for _, e := range all {
-				d.checked(v, At(at.path, e))
+				d.checked(At(named.path, e))
 			}
 			return
 		}
-		e.Problem = at.err.Error()
-		path := slices.Clone(d.path)
-		if more, splitErr := splitPath(at.path); splitErr == nil {
-			path = append(path, more...)
+		e.Problem = named.err.Error()
+		if more, splitErr := splitPath(named.path); splitErr == nil {
+			path = append(slices.Clone(path), more...)
 		}
-		e.Path = joinPath(path)
-		n := d.tree.root
-		for _, s := range path {
-			if n = d.find.at(present(n), s); n == nil {
-				break
-			}
-		}
-		e.Pos = n.pos()
-	} else if n := d.here(); n != nil {
-		e.Pos = n.pos()
 	}
+	e.Path = joinPath(path)
+	n := d.tree.root
+	for _, s := range path {
+		if n = d.find.At(present(n), s); n == nil {
+			break
+		}
+	}
+	e.Pos = positionOf(n)
 	_ = d.fail(e)
 }
 
-// joined are the errors of an errors.Join; nil for another error, such as one
-// that says more of them.
+// joined are the errors of an errors.Join; nil for any other error, also one that adds text.
 func joined(err error) []error {
 	several, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -183,14 +177,4 @@ func joined(err error) []error {
 		return nil
 	}
 	return several.Unwrap()
-}
-
-func (d *decoder) here() *node {
-	n := d.tree.root
-	for _, s := range d.path {
-		if n = d.find.at(present(n), s); n == nil {
-			return nil
-		}
-	}
-	return n
 }

@@ -1,38 +1,41 @@
 package settings
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // list reads a slice or an array; a variable's text is a,b,c or JSON.
-func (d *decoder) list(c *codec, f *field, n *node, v reflect.Value, hide bool) bool {
-	if n.kind == nullNode && v.Kind() == reflect.Slice {
+func (d *decoder) list(c *codec, f *field, n *source.Node, v reflect.Value, hide bool) bool {
+	if n.Kind == source.Null && v.Kind() == reflect.Slice {
 		v.SetZero()
 		return true
 	}
-	var kids []kid
+	var kids []source.Kid
 	switch {
-	case n.kind == listNode:
+	case n.Kind == source.List:
 		kids = d.joined(f, n)
-	case n.kind == mapNode && byIndex(n):
+	case n.Kind == source.Map && byIndex(n):
 		var ok bool
-		if kids, ok = inOrder(n.kids); !ok {
-			_ = d.fail(&Error{Kind: KindType, Pos: n.pos(), Problem: "expected the elements 0, 1, 2 and so on without a gap"})
+		if kids, ok = inOrder(n.Kids); !ok {
+			_ = d.fail(&Error{Kind: KindType, Pos: positionOf(n), Problem: "expected the elements 0, 1, 2 and so on without a gap"})
 			return false
 		}
-	case n.kind == textNode:
+	case n.Kind == source.Text:
 		m := fromText(n, '[')
 		if m == nil {
-			if strings.HasPrefix(strings.TrimSpace(n.text), "[") {
-				d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: put each element in double quotes, or give one element a variable (" + n.more().name + "__0)"}, hide || c.hasSecret)
+			if strings.HasPrefix(strings.TrimSpace(n.Text), "[") {
+				d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: put each element in double quotes, or give one element a variable (" + n.More().Name + "__0)"}, hide || c.hasSecret)
 				return false
 			}
 			m = fromCommas(n)
 		}
-		kids = m.kids
+		kids = m.Kids
 	default:
 		d.misfit(c, n, errNotThis, hide || c.hasSecret)
 		return false
@@ -47,7 +50,7 @@ func (d *decoder) list(c *codec, f *field, n *node, v reflect.Value, hide bool) 
 	ok := true
 	for i := range kids {
 		d.path = append(d.path, strconv.Itoa(i))
-		ok = d.value(c.elem, nil, kids[i].node, out.Index(i), hide) && ok
+		ok = d.value(c.elem, nil, kids[i].Node, out.Index(i), hide) && ok
 		d.path = d.path[:len(d.path)-1]
 	}
 	v.Set(out)
@@ -55,53 +58,48 @@ func (d *decoder) list(c *codec, f *field, n *node, v reflect.Value, hide bool) 
 }
 
 // joined is a list's elements with those of weaker sources, if so chosen.
-func (d *decoder) joined(f *field, n *node) []kid {
-	how := d.config.lists
-	if f != nil && f.merge != 0 {
-		how = f.merge
+func (d *decoder) joined(f *field, n *source.Node) []source.Kid {
+	if f.how(d.config.lists) != Append {
+		return n.Kids
 	}
-	if how != Append && how != ByIndex {
-		return n.kids
-	}
-	out := n.kids
-	for w := n.over; w != nil && w.kind == listNode; w = w.over {
-		if n.more().own != nil && w == n.over {
+	out := n.Kids
+	for w := n.Over; w != nil && w.Kind == source.List; w = w.Over {
+		if n.More().Own != nil && w == n.Over {
 			continue // single elements were put into it: it is in n already
 		}
-		switch {
-		case how == Append:
-			out = append(slices.Clone(w.kids), out...)
-		case len(w.kids) > len(out):
-			out = append(slices.Clone(out), w.kids[len(out):]...)
-		}
+		out = append(slices.Clone(w.Kids), out...)
 	}
 	return out
 }
 
+// how is the merge of a field's tag, or else that of the options. Elements have no field.
+func (f *field) how(option Merge) Merge {
+	if f == nil {
+		return option
+	}
+	return cmp.Or(f.merge, option)
+}
+
 // inOrder sorts elements that variables gave one by one.
-func inOrder(kids []kid) ([]kid, bool) {
-	out := make([]kid, len(kids))
+func inOrder(kids []source.Kid) ([]source.Kid, bool) {
+	out := make([]source.Kid, len(kids))
 	for _, k := range kids {
-		i, _ := index(k.key)
-		if i >= len(out) || out[i].node != nil {
+		i, _ := index(k.Key)
+		if i >= len(out) || out[i].Node != nil {
 			return nil, false
 		}
-		out[i].node = k.node
+		out[i].Node = k.Node
 	}
 	return out, true
 }
 
-// mapping reads a map whose keys are data; a variable's text is k=v,k2=v2 or JSON.
-func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide bool) bool {
-	if n.kind == nullNode {
+// mapping reads a map with keys that are data; a variable's text is k=v,k2=v2 or JSON.
+func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, hide bool) bool {
+	if n.Kind == source.Null {
 		v.SetZero()
 		return true
 	}
-	how := d.config.maps
-	if f != nil && f.merge != 0 {
-		how = f.merge
-	}
-	if n.kind == textNode {
+	if n.Kind == source.Text {
 		m := entries(n)
 		if m == nil {
 			d.misfit(c, n, &misfit{hint: ": write key=value,key=value or JSON"}, hide || c.hasSecret)
@@ -109,33 +107,33 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 		}
 		n = m
 	}
-	if n.kind != mapNode {
+	if n.Kind != source.Map {
 		d.misfit(c, n, errNotThis, hide || c.hasSecret)
 		return false
 	}
 	n, ok := d.cased(n, v)
-	out := reflect.MakeMapWithSize(v.Type(), len(n.kids))
-	if how == Replace {
-		for n.more().own != nil {
-			n = n.more().own
+	out := reflect.MakeMapWithSize(v.Type(), len(n.Kids))
+	if f.how(d.config.maps) == Replace {
+		for n.More().Own != nil {
+			n = n.More().Own
 		}
 	} else {
 		for _, k := range v.MapKeys() {
 			out.SetMapIndex(k, v.MapIndex(k))
 		}
 	}
-	for _, k := range n.kids {
-		d.path = append(d.path, k.key)
+	for _, k := range n.Kids {
+		d.path = append(d.path, k.Key)
 		key := reflect.New(c.key.typ).Elem()
-		if m := c.key.set(&node{kind: textNode, text: k.key}, key); m != nil {
-			_ = d.fail(&Error{Kind: KindType, Pos: k.keyPos(), Problem: "expected " + c.key.expect + " as key, found " + quoteKey(k.key)})
+		if m := c.key.set(&source.Node{Kind: source.Text, Text: k.Key}, key); m != nil {
+			_ = d.fail(&Error{Kind: KindType, Pos: keyPosition(k), Problem: "expected " + c.key.expect + " as key, found " + source.QuoteKey(k.Key)})
 			ok = false
 		} else {
 			elem := reflect.New(c.elem.typ).Elem()
 			if old := v.MapIndex(key); v.Len() > 0 && old.IsValid() {
 				elem.Set(old)
 			}
-			ok = d.value(c.elem, nil, k.node, elem, hide) && ok
+			ok = d.value(c.elem, nil, k.Node, elem, hide) && ok
 			out.SetMapIndex(key, elem)
 		}
 		d.path = d.path[:len(d.path)-1]
@@ -144,14 +142,14 @@ func (d *decoder) mapping(c *codec, f *field, n *node, v reflect.Value, hide boo
 	return ok
 }
 
-// cased is sameCase for a map with the entries of v so far. It is false
-// if an entry could be meant for several keys, which is an error.
-func (d *decoder) cased(n *node, v reflect.Value) (*node, bool) {
+// cased is sameCase for a map with the entries of v so far. It is false if an entry could be meant for several
+// keys, which is an error.
+func (d *decoder) cased(n *source.Node, v reflect.Value) (*source.Node, bool) {
 	out, unclear := sameCase(n, mapKeys(v))
 	for _, k := range unclear {
-		meant := meantBy(k.key, n.kids, mapKeys(v))
+		meant := meantBy(k.Key, n.Kids, mapKeys(v))
 		path := append(slices.Clone(d.path), meant[0])
-		_ = d.fail(&Error{Kind: KindDuplicate, Pos: k.keyPos(), Problem: "could be the entry " + strings.Join(meant, " or ") +
+		_ = d.fail(&Error{Kind: KindDuplicate, Pos: keyPosition(k), Problem: "could be the entry " + strings.Join(meant, " or ") +
 			", which differ in case alone: write " + EnvName("", path...) + " after the prefix for " + meant[0]})
 	}
 	return out, len(unclear) == 0

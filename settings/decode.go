@@ -1,20 +1,21 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Load reads the sources into a T that begins as defaults, and checks every
-// rule. All mistakes come in one [Errors]; the T is then the zero value.
-// The defaults are not changed, but maps, lists and pointers of theirs that no
-// source touches are shared with the result.
+// Load reads the sources into a T that begins as defaults, and checks every rule. All mistakes come in one
+// [Errors]; the T is then the zero value. The defaults are not changed, but maps, lists and pointers of theirs
+// that no source touches are shared with the result.
 func Load[T any](defaults T, options ...Option) (T, error) {
-	c := newConfig(options)
-	t := open(c)
-	out, errs := decodeTree(t, c, defaults)
+	t := open(newConfig(options))
+	out, errs := decodeTree(t, t.config, defaults)
 	if all := append(slices.Clone(t.errs), errs...); len(all) > 0 {
 		var zero T
 		return zero, join(all)
@@ -22,20 +23,19 @@ func Load[T any](defaults T, options ...Option) (T, error) {
 	return out, nil
 }
 
-// Decode is Load over sources that are open already. Of the options those
-// about unknown keys, merging and checks are looked at; what Open was given
-// holds where Decode is given nothing. Mistakes of the sources, which Open has
-// told, are not told again, but no T is given while there are any.
+// Decode is Load over sources that are open already. It uses the options about unknown keys, merging and checks;
+// where it has none, those of Open hold. It does not repeat the mistakes of the sources, which Open has returned,
+// but it returns no T while there are any.
 func Decode[T any](tree *Tree, defaults T, options ...Option) (T, error) {
 	out, errs := decodeTree(tree, tree.config.with(options), defaults)
-	if len(errs) == 0 && len(tree.errs) == 0 {
-		return out, nil
-	}
-	var zero T
 	if len(errs) == 0 {
-		return zero, join(tree.errs)
+		errs = tree.errs
 	}
-	return zero, join(errs)
+	if len(errs) > 0 {
+		var zero T
+		return zero, join(errs)
+	}
+	return out, nil
 }
 
 // with is the options of Open with those of a Decode over them.
@@ -45,12 +45,7 @@ func (c *config) with(options []Option) *config {
 	out.allowUnknown = c.allowUnknown || own.allowUnknown
 	out.shared = c.shared || own.shared
 	out.foreign = append(slices.Clone(c.foreign), own.foreign...)
-	if own.lists != 0 {
-		out.lists = own.lists
-	}
-	if own.maps != 0 {
-		out.maps = own.maps
-	}
+	out.lists, out.maps = cmp.Or(own.lists, c.lists), cmp.Or(own.maps, c.maps)
 	out.checks = append(slices.Clone(c.checks), own.checks...)
 	return &out
 }
@@ -74,20 +69,20 @@ type decoder struct {
 	config  *config
 	plan    *codec
 	path    []string
-	find    finder
+	find    source.Finder
 	errs    []*Error
-	secrets map[*node]bool               // nodes that some secret field reads, for aliases of them
-	marked  map[marked]bool              // what was looked at for secrets, far down
-	vars    []string                     // known variables, made when one is unknown
-	visited int                          // values that were read
-	stopped bool                         // at too many of them
-	trace   func(path []string, n *node) // of Explain: what each field was read from
+	secrets map[*source.Node]bool               // nodes that some secret field reads, for aliases of them
+	marked  map[marked]bool                     // what was looked at for secrets, far down
+	vars    []string                            // known variables, made when one is unknown
+	visited int                                 // values that were read
+	stopped bool                                // at too many of them
+	trace   func(path []string, n *source.Node) // of Explain: what each field was read from
 }
 
 func newDecoder(t *Tree, c *config, plan *codec) *decoder {
 	d := &decoder{tree: t, config: c, plan: plan}
 	if plan.hasSecret {
-		d.secrets = map[*node]bool{}
+		d.secrets = map[*source.Node]bool{}
 		d.markSecrets(plan, t.root, 0)
 	}
 	return d
@@ -97,7 +92,7 @@ func (d *decoder) layout(v reflect.Value) {
 	d.structure(d.plan, d.tree.root, Position{}, v)
 	for _, check := range d.config.checks {
 		if check.of == d.plan.typ {
-			d.checked(v, guarded("Check", func() error { return check.run(v.Addr().Interface()) }))
+			d.checked(guarded("Check", func() error { return check.run(v.Addr().Interface()) }))
 		}
 	}
 	if d.tree.broken {
@@ -110,16 +105,16 @@ func (d *decoder) fail(e *Error) *Error {
 	if e.Path == "" {
 		e.Path = joinPath(d.path)
 	}
-	d.errs = tell(d.errs, e)
+	d.errs = report(d.errs, e)
 	return e
 }
 
 // value reads n into v as c says. hide keeps its text out of messages.
-func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool) bool {
-	if n.bad {
+func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hide bool) bool {
+	if n.Bad {
 		return false
 	}
-	if d.visited++; d.visited > 10*maxExpanded {
+	if d.visited++; d.visited > 10*source.MaxExpanded {
 		d.tooMuch(n)
 		return false
 	}
@@ -138,7 +133,7 @@ func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool)
 	case mapCodec:
 		return d.mapping(c, f, n, v, hide)
 	case pointerCodec:
-		if n.kind == nullNode {
+		if n.Kind == source.Null {
 			v.SetZero()
 			return true
 		}
@@ -155,15 +150,15 @@ func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool)
 			return false
 		}
 		if inner.Kind() == reflect.String && inner.String() == Mask {
-			_ = d.fail(&Error{Kind: KindType, Pos: n.pos(), Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
+			_ = d.fail(&Error{Kind: KindType, Pos: positionOf(n), Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
 			return false
 		}
 		v.Set(reflect.ValueOf(v.Interface().(secretType).hide(inner)))
 		return true
 	}
-	left := 10*maxExpanded - d.visited
-	raw := n.rawWithin(&left)
-	if d.visited = 10*maxExpanded - left; left < 0 {
+	left := 10*source.MaxExpanded - d.visited
+	raw := rawWithin(n, &left)
+	if d.visited = 10*source.MaxExpanded - left; left < 0 {
 		d.tooMuch(n)
 		return false
 	}
@@ -175,42 +170,39 @@ func (d *decoder) value(c *codec, f *field, n *node, v reflect.Value, hide bool)
 	return true
 }
 
-// tooMuch tells once that aliases of aliases make the settings grow.
-func (d *decoder) tooMuch(n *node) {
+// tooMuch reports, once, that aliases of aliases make the settings grow.
+func (d *decoder) tooMuch(n *source.Node) {
 	if !d.stopped {
 		d.stopped = true
-		_ = d.fail(&Error{Kind: KindAlias, Pos: n.pos(), Problem: "the settings grow to more than a million values by their aliases"})
+		_ = d.fail(&Error{Kind: KindAlias, Pos: positionOf(n), Problem: "the settings grow to more than a million values by their aliases"})
 	}
 }
 
-func (d *decoder) misfit(c *codec, n *node, m *misfit, hide bool) {
-	e := &Error{Kind: KindType, Pos: n.pos()}
+func (d *decoder) misfit(c *codec, n *source.Node, m *misfit, hide bool) {
+	e := &Error{Kind: KindType, Pos: positionOf(n)}
 	problem := m.problem
 	if problem == "" {
 		problem = "expected " + c.expect + ", found"
 	}
-	e.Problem = problem + " " + n.what(hide) + m.hint
-	if alias := n.more().alias; alias != "" {
-		e.Problem += " by the alias " + quoteKey(alias)
+	e.Problem = problem + " " + n.What(hide) + m.hint
+	if alias := n.More().Alias; alias != "" {
+		e.Problem += " by the alias " + source.QuoteKey(alias)
 	}
-	switch {
-	case hide:
-	case m.err != nil:
-		e.Err = m.err
-		e.Problem += ": " + m.err.Error()
+	if !hide {
 		e.Suggestion = m.suggestion
-	default:
-		e.Suggestion = m.suggestion
+		if e.Err = m.err; m.err != nil {
+			e.Problem += ": " + m.err.Error()
+		}
 	}
 	_ = d.fail(e)
 }
 
 // section reads a struct from a map, or from the JSON of a variable.
-func (d *decoder) section(c *codec, n *node, v reflect.Value, hide bool) bool {
-	at := n.pos()
-	switch n = present(n); n.kind {
-	case mapNode:
-	case nullNode:
+func (d *decoder) section(c *codec, n *source.Node, v reflect.Value, hide bool) bool {
+	at := positionOf(n)
+	switch n = present(n); n.Kind {
+	case source.Map:
+	case source.Null:
 		n = nil
 	default:
 		if m := fromText(n, '{'); m != nil {
@@ -226,22 +218,22 @@ func (d *decoder) section(c *codec, n *node, v reflect.Value, hide bool) bool {
 }
 
 // structure fills a struct's fields and checks those that nothing gives.
-func (d *decoder) structure(c *codec, n *node, at Position, v reflect.Value) {
-	var few [64]*node
+func (d *decoder) structure(c *codec, n *source.Node, at Position, v reflect.Value) {
+	var few [64]*source.Node
 	given := few[:]
 	if len(c.fields) > len(few) {
-		given = make([]*node, len(c.fields))
+		given = make([]*source.Node, len(c.fields))
 	}
 	if n != nil {
-		for i := range n.kids {
-			k := &n.kids[i]
-			if i, ok := c.byKey[k.key]; ok {
-				if given[i] != nil { // doubled, which is told; both are judged
+		for i := range n.Kids {
+			k := &n.Kids[i]
+			if i, ok := c.byKey[k.Key]; ok {
+				if given[i] != nil { // doubled, which is reported already; both are judged
 					scratch := reflect.New(c.fields[i].codec.typ).Elem()
 					scratch.Set(v.FieldByIndex(c.fields[i].index))
 					d.entry(&c.fields[i], given[i], at, scratch)
 				}
-				given[i] = k.node
+				given[i] = k.Node
 			} else if fi := d.fileField(c, k, n); fi >= 0 {
 				if read := d.fromFile(&c.fields[fi], k, n); read != nil {
 					given[fi] = read
@@ -258,12 +250,12 @@ func (d *decoder) structure(c *codec, n *node, at Position, v reflect.Value) {
 		c.noteZeros(v, given)
 	}
 	if c.validates {
-		d.checked(v, guarded("Validate", v.Addr().Interface().(interface{ Validate() error }).Validate))
+		d.checked(guarded("Validate", v.Addr().Interface().(interface{ Validate() error }).Validate))
 	}
 }
 
-// guarded calls a method of the service's own. Its panic is a mistake of the
-// settings: a file that changes while the service runs must not end it.
+// guarded calls a method of the service's own. Its panic is a mistake of the settings: a file that changes while
+// the service runs must not end it.
 func guarded(method string, call func() error) (err error) {
 	defer func() {
 		switch p := recover().(type) {
@@ -278,7 +270,7 @@ func guarded(method string, call func() error) (err error) {
 }
 
 // noteZeros writes down which of the given keys are zero.
-func (c *codec) noteZeros(v reflect.Value, given []*node) {
+func (c *codec) noteZeros(v reflect.Value, given []*source.Node) {
 	var keys []string
 	for i := range c.fields {
 		if given[i] != nil && v.FieldByIndex(c.fields[i].index).IsZero() {
@@ -288,22 +280,21 @@ func (c *codec) noteZeros(v reflect.Value, given []*node) {
 	v.FieldByIndex(c.zeros).SetString(strings.Join(keys, ","))
 }
 
-// meansZero reports whether a field's zero is given, and not only the absence
-// of a value.
+// meansZero reports whether a field's zero is given, and not only the absence of a value.
 func (c *codec) meansZero(v reflect.Value, f *field) bool {
 	return c.zeros != nil && slices.Contains(strings.Split(v.FieldByIndex(c.zeros).String(), ","), f.key)
 }
 
-func (d *decoder) entry(f *field, n *node, section Position, v reflect.Value) {
+func (d *decoder) entry(f *field, n *source.Node, section Position, v reflect.Value) {
 	d.path = append(d.path, f.key)
 	d.field(f, n, section, v)
 	d.path = d.path[:len(d.path)-1]
 }
 
-func (d *decoder) field(f *field, n *node, section Position, v reflect.Value) {
+func (d *decoder) field(f *field, n *source.Node, section Position, v reflect.Value) {
 	if n != nil {
 		if d.value(f.codec, f, n, v, f.secret) && f.codec.kind != structCodec {
-			d.rules(f, n, n.pos(), v)
+			d.rules(f, n, positionOf(n), v)
 		}
 	} else {
 		switch {

@@ -14,10 +14,9 @@ type Change struct {
 	Live bool   `json:"live"` // the layout's live tag: it may be applied without a restart
 }
 
-// Diff lists what differs between two values of one layout, in its order. Maps
-// and lists of sections are compared entry by entry. A field behind a live
-// section is live too. T must be a struct that can be loaded; for another Diff
-// gives nothing.
+// Diff lists what differs between two values of one layout, in its order. Maps and lists of sections are compared
+// entry by entry. A field behind a live section is live too. T must be a struct that can be loaded; for another
+// Diff returns nothing.
 func Diff[T any](old, new T) []Change {
 	c, err := codecOf(reflect.TypeFor[T]())
 	if err != nil || c.kind != structCodec {
@@ -103,9 +102,8 @@ func (d *differ) entries(c *codec, old, new reflect.Value, path []string, live, 
 	}
 }
 
-// whole lists what is given by a value that is there in the old or the new
-// settings alone: of a section the fields that are not zero, each by its name.
-// They are as live as the map or pointer that it comes to.
+// whole lists what is given by a value that is there in the old or the new settings alone: of a section the
+// fields that are not zero, each by its name. They are as live as the map or pointer that it comes to.
 func (d *differ) whole(c *codec, v reflect.Value, path []string, live, hide bool, side func(string) Change) {
 	for c.kind == pointerCodec && c.within() == structCodec {
 		if v.IsNil() {

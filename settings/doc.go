@@ -1,11 +1,9 @@
-// Package settings loads typed settings and explains them: every error at
-// once, each at its file, line and column with the likely fix, and for any
-// value where it came from.
+// Package settings loads typed settings and explains them: every error at once, each at its file, line and column
+// with the likely fix, and for any value where it came from.
 //
 // # Use
 //
-// A plain struct is the layout, its values are the defaults, tags are the
-// rules:
+// A plain struct is the layout, its values are the defaults, tags are the rules:
 //
 //	type Mail struct {
 //		From    string                  `rule:"required" doc:"sender address"`
@@ -35,15 +33,14 @@
 //
 //	File, OptionalFile, FileFS, Bytes    .yaml .yml .toml .json
 //	OptionalYAML                         chassis.yaml or chassis.yml
-//	Profiles, ProfilesFromEnv            chassis.prod.yaml beside chassis.yaml
+//	Profiles, ProfilesFromEnv            chassis.prod.yaml next to chassis.yaml
 //	DotEnv, Env, Environ                 PREFIX_TASKS__WORKERS, and PREFIX_TOKEN_FILE
 //	Flags, Set                           --tasks.workers=4
 //
 // Other options: AllowUnknown, Shared, MergeLists, MergeMaps, Check.
 //
-// Without a struct: [NewLayout] of [Item]s, its [Values] by [Get]; several
-// named ones in a [Ledger]. A [Layout] is also what describes settings to
-// people and editors, whether it was made of items or, by [LayoutOf], of a
+// Without a struct: [NewLayout] of [Item]s, its [Values] by [Get]; several named ones in a [Ledger]. A [Layout]
+// is also what describes settings to people and editors, whether it was made of items or, by [LayoutOf], of a
 // struct:
 //
 //	Layout.Check, Layout.Explain         what a set of sources gives, and from where
@@ -51,8 +48,7 @@
 //	Layout.Example                       a commented yaml, toml, json or .env file
 //	Layout.Reference                     a markdown table
 //
-// [Diff] lists what differs between two values of a layout; package settings/watch reloads
-// with it.
+// [Diff] lists what differs between two values of a layout; package settings/watch reloads with it.
 //
 // # Struct tags
 //
@@ -68,30 +64,26 @@
 //
 // # Several layouts over one file
 //
-// Unknown keys are errors. Where a file is shared by layouts that do not know
-// each other, as the chassis' sections and a service's own keys are, each
-// layout is decoded from one [Tree] with [Shared]: a top-level key that it
-// does not know is left to the others, unless it is a likely misspelling of a
-// key that it does know. Once all have been decoded, [Tree.Unclaimed] gives an
-// error for each key that none of them asked for.
+// Unknown keys are errors. Where a file is shared by layouts that do not know each other, as the chassis'
+// sections and a service's own keys are, each layout is decoded from one [Tree] with [Shared]: a top-level key
+// that it does not know is left to the others, unless it is a likely misspelling of a key that it does know. Once
+// all have been decoded, [Tree.Unclaimed] gives an error for each key that none of them asked for.
 //
 // # Aliases
 //
-// A string value that begins with a dot, such as .pool or .recipients.0, is an
-// alias of the value at that path, a whole section included. Chains are
-// followed, a cycle is an error, ..x is the literal .x. The paths ./data, .. and
-// ../data are no aliases, and a string that names nothing, such as .gitignore,
-// stays itself; one that nearly names something is among [Tree.Warnings]. Aliases see what the sources give, not defaults.
+// A string value that begins with a dot, like .pool or .recipients.0, is an alias of the value at that path, a
+// whole section included. Chains are followed, a cycle is an error, ..x is the literal .x. The paths ./data, ..
+// and ../data are no aliases, and a string that names nothing, like .gitignore, stays itself; one that nearly
+// names something is among [Tree.Warnings]. Aliases see what the sources give, not defaults.
 //
 // # Ownership
 //
-// A Tree, a Layout, Values and every loaded struct are made once and not
-// changed afterwards; all may be read from any number of goroutines. The
-// package starts no goroutine, keeps no global state but a cache of struct
-// plans by type, and never writes to the environment.
+// A Tree, a Layout, Values and every loaded struct are made once and not changed afterwards; all may be read from
+// any number of goroutines. The package starts no goroutine, keeps no global state but a cache of struct plans by
+// type, and never writes to the environment.
 //
 // # Debugging and tests
 //
-// Layout.Explain prints where each value came from and what it shadowed. In a
-// test, [Bytes] and [Environ] replace files and the process' environment.
+// Layout.Explain prints where each value came from and what it shadowed. In a test, [Bytes] and [Environ] replace
+// files and the process' environment.
 package settings

@@ -2,12 +2,10 @@ package settings
 
 import "strings"
 
-// EnvName is the variable of a setting: the prefix, then the path's names in
-// upper case with "__" between levels, so tasks.workers of prefix CHASSIS is
-// CHASSIS_TASKS__WORKERS. Every name, whatever its characters, has exactly one
-// variable and every variable that EnvName gives exactly one name: a byte that
-// is not a-z, 0-9 or a single inner "_" is written x and two hex digits in
-// lower case (max-rate is MAXx2dRATE), an empty name is xx.
+// EnvName is the variable of a setting: the prefix, then the path's names in upper case with "__" between levels,
+// so tasks.workers of prefix CHASSIS is CHASSIS_TASKS__WORKERS. Every name, whatever its characters, has exactly
+// one variable and every variable that EnvName gives exactly one name: a byte that is not a-z, 0-9 or a single
+// inner "_" is written x and two hex digits in lower case (max-rate is MAXx2dRATE), an empty name is xx.
 func EnvName(prefix string, path ...string) string {
 	var b strings.Builder
 	b.WriteString(prefix)

@@ -53,7 +53,7 @@ func TestEveryNameHasOneVariableAndEveryVariableOneName(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		variable := "P_" + rapid.StringMatching(`([A-Z0-9_x]|x[0-9a-f]{2}){0,10}`).Draw(t, "variable")
 		if path, ok := settings.EnvPath("P", variable); ok && settings.EnvName("P", path...) != variable {
-			t.Fatalf("%s is the variable of %q, whose variable is %s", variable, path, settings.EnvName("P", path...))
+			t.Fatalf("%s is the variable of %q, and its variable is %s", variable, path, settings.EnvName("P", path...))
 		}
 	})
 }

@@ -13,7 +13,7 @@ type Kind uint8
 
 const (
 	KindSyntax    Kind = iota + 1 // a file that its parser cannot read
-	KindSource                    // a source that cannot be read at all: no such file, no such profile
+	KindSource                    // a source that cannot be read at all: a missing file or profile
 	KindUnknown                   // a key or variable that no layout knows
 	KindDuplicate                 // a key given twice in one source
 	KindType                      // a value of another type than the layout's
@@ -25,7 +25,7 @@ const (
 
 var kindNames = [...]string{"", "syntax", "source", "unknown", "duplicate", "type", "rule", "required", "alias", "layout"}
 
-// String gives the kind's name, such as "unknown".
+// String returns the kind's name, like "unknown".
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -33,12 +33,11 @@ func (k Kind) String() string {
 	return "kind " + strconv.Itoa(int(k))
 }
 
-// MarshalText gives the kind's name.
+// MarshalText returns the kind's name.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// Position is a place in a source. Line and Column begin at 1 and Column
-// counts characters, not bytes; both are 0 where a source has no lines (a
-// variable, a flag) or the place is the whole file.
+// Position is a place in a source. Line and Column begin at 1 and Column counts characters, not bytes; both are 0
+// where a source has no lines (a variable, a flag) or the place is the whole file.
 type Position struct {
 	File   string `json:"file,omitempty"`   // as it was given; empty for a variable, a flag, a default
 	Name   string `json:"name,omitempty"`   // the variable or flag, if it is one
@@ -74,7 +73,7 @@ type Error struct {
 	Path       string   `json:"path,omitempty"`       // dotted path of the setting
 	Problem    string   `json:"problem"`              // what was expected and what was found
 	Suggestion string   `json:"suggestion,omitempty"` // the nearest known key, variable or value
-	Err        error    `json:"-"`                    // the cause, if another package told it
+	Err        error    `json:"-"`                    // the cause, if it comes from another package
 }
 
 // Error is position: path: problem; did you mean suggestion?
@@ -97,14 +96,13 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errors is every mistake of a load, in the order of the sources and of the
-// lines in them. It is never empty.
+// Errors is every mistake of a load, in the order of the sources and of the lines in them. It is never empty.
 type Errors []*Error
 
-// Error gives one mistake a line.
+// Error returns one mistake a line.
 func (es Errors) Error() string {
 	lines := make([]string, len(es))
 	for i, e := range es {
@@ -135,8 +133,8 @@ func Mistakes(err error) []*Error {
 	return nil
 }
 
-// join sorts, drops what was told twice (a section reached by an alias and by
-// its own path), and gives nil for none.
+// join sorts, drops repeated mistakes (of a section reached by an alias and by its own path), and returns nil for
+// no mistakes.
 func join(es []*Error) error {
 	if len(es) == 0 {
 		return nil
@@ -152,8 +150,8 @@ func join(es []*Error) error {
 	return Errors(out)
 }
 
-// At places the error of a check at a setting: [Check] and a Validate method
-// return it so that the message stands at the setting's line. A nil err gives nil.
+// At places the error of a check at a setting: [Check] and a Validate method return it so that the message stands
+// at the setting's line. A nil err gives nil.
 func At(path string, err error) error {
 	if err == nil {
 		return nil

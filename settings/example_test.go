@@ -33,15 +33,15 @@ func ExampleLoad_mistakes() {
 		settings.Environ("MAIL", []string{"MAIL_TOKN=x"}))
 	fmt.Println(err)
 	// Output:
-	// MAIL_TOKN: tokn: no such setting; did you mean MAIL_TOKEN?
+	// MAIL_TOKN: tokn: unknown setting; did you mean MAIL_TOKEN?
 	// mail.yaml: from: is required (a string) and nothing gives it; it may also be set by MAIL_FROM
-	// mail.yaml:1:1: form: no such key; did you mean from?
+	// mail.yaml:1:1: form: unknown key; did you mean from?
 	// mail.yaml:2:10: workers: expected a whole number, found the string "four"
-	// mail.yaml:3:10: timeout: expected a duration such as 90s or 1m30s, found the string "5 minutes"; did you mean 5m?
+	// mail.yaml:3:10: timeout: expected a duration like 90s or 1m30s, found the string "5 minutes"; did you mean 5m?
 }
 
 // Two layouts read one file: each leaves the other's sections alone, and what
-// neither knows is told in the end.
+// neither knows is reported in the end.
 func ExampleDecode() {
 	tree, err := settings.Open(settings.Bytes("service.yaml", settings.YAML, []byte("tasks: {workers: 4}\nrecipients: [a]\nfirst: .recipients.0\nlegacy: 1\n")))
 	if err != nil {
@@ -94,19 +94,19 @@ func ExampleLayout_Example() {
 	// Output:
 	// # sender address
 	// # string, required, MAIL_FROM
-	// from: "example"
+	// from:
 	//
 	// # mails sent at once
 	// # whole number, must be at least 1, must be at most 64, may change live, MAIL_WORKERS
 	// #workers: 4
 	//
 	// # a bare number is seconds
-	// # duration such as 90s or 1m30s, must be at least 1s, MAIL_TIMEOUT
+	// # duration like 90s or 1m30s, must be at least 1s, MAIL_TIMEOUT
 	// #timeout: "30s"
 	//
 	// # token of the relay
 	// # string, secret, MAIL_TOKEN
-	// #token: "example"
+	// #token:
 	//  <nil>
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // Entry is one setting with its origin. A secret's value is nowhere in it.
@@ -30,13 +32,11 @@ type Given struct {
 	Source Position `json:"source"` // [Position.String] of the zero one is "default"
 }
 
-// Explain loads the sources and tells for each setting its value, where it came
-// from and what it shadowed, the strongest first. With an error the entries
-// are those of the values that are right.
+// Explain loads the sources and returns for each setting its value, where it came from and what it shadowed, the
+// strongest first. With an error the entries are those of the values that are right.
 func (l *Layout) Explain(options ...Option) ([]Entry, error) {
-	c := newConfig(options)
-	t := open(c)
-	entries, errs := l.explain(t, c)
+	t := open(newConfig(options))
+	entries, errs := l.explain(t, t.config)
 	return entries, join(append(slices.Clone(t.errs), errs...))
 }
 
@@ -56,8 +56,8 @@ func (l *Layout) explain(t *Tree, c *config) ([]Entry, []*Error) {
 	v := reflect.New(l.plan.typ).Elem()
 	v.Set(l.defaults)
 	d := newDecoder(t, c, l.plan)
-	given := map[string]*node{} // by path, files that variables name included
-	d.trace = func(path []string, n *node) {
+	given := map[string]*source.Node{} // by path, files that variables name included
+	d.trace = func(path []string, n *source.Node) {
 		if n != nil {
 			given[joinPath(path)] = n
 		}
@@ -75,7 +75,7 @@ func (l *Layout) explain(t *Tree, c *config) ([]Entry, []*Error) {
 type explainer struct {
 	d      *decoder
 	sparse bool // within a map's entry: what is not given is not listed
-	given  map[string]*node
+	given  map[string]*source.Node
 	wrong  map[string]bool
 	out    []Entry
 }
@@ -96,7 +96,7 @@ func (x *explainer) section(c *codec, v, def reflect.Value, path []string) {
 	}
 }
 
-func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, path []string, hide bool) {
+func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *source.Node, path []string, hide bool) {
 	hide = hide || x.d.hidden(n) || c.kind != structCodec && c.kind != mapCodec && x.d.holdsHidden(n)
 	switch {
 	case c.kind == pointerCodec && !v.IsNil():
@@ -109,7 +109,7 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, pat
 		x.section(c, v, def, path)
 		return
 	case c.kind == mapCodec && v.Len() > 0:
-		if n != nil && n.kind == textNode {
+		if n != nil && n.Kind == source.Text {
 			n = entries(n)
 		}
 		n, _ = sameCase(n, mapKeys(v))
@@ -120,14 +120,14 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, pat
 			}
 			outer := x.sparse
 			x.sparse = true
-			x.value(f, c.elem, elem, was, x.d.find.at(n, showValue(k)), append(slices.Clone(path), showValue(k)), hide)
+			x.value(f, c.elem, elem, was, x.d.find.At(n, showValue(k)), append(slices.Clone(path), showValue(k)), hide)
 			x.sparse = outer
 		}
 		return
-	case c.kind == listCodec && v.Len() > 0 && c.elem.within() == structCodec && n != nil && n.kind == listNode && len(n.kids) == v.Len():
+	case c.kind == listCodec && v.Len() > 0 && c.elem.within() == structCodec && n != nil && n.Kind == source.List && len(n.Kids) == v.Len():
 		for i := range v.Len() {
 			segment := strconv.Itoa(i)
-			x.value(f, c.elem, v.Index(i), reflect.Value{}, n.at(segment), append(slices.Clone(path), segment), hide)
+			x.value(f, c.elem, v.Index(i), reflect.Value{}, n.At(segment), append(slices.Clone(path), segment), hide)
 		}
 		return
 	}
@@ -140,12 +140,12 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *node, pat
 	if n == nil {
 		e.Default = true
 	} else {
-		e.Source = n.pos()
-		if more := n.more(); more.via != nil {
-			e.Alias, e.Target = more.alias, more.via.pos()
+		e.Source = positionOf(n)
+		if more := n.More(); more.Via != nil {
+			e.Alias, e.Target = more.Alias, positionOf(more.Via)
 		}
-		for w := n.over; w != nil; w = w.over {
-			e.Shadowed = append(e.Shadowed, Given{Value: showNode(w, e.Secret), Source: w.pos()})
+		for w := n.Over; w != nil; w = w.Over {
+			e.Shadowed = append(e.Shadowed, Given{Value: showNode(w, e.Secret), Source: positionOf(w)})
 		}
 		if def.IsValid() && !isUnset(def) {
 			e.Shadowed = append(e.Shadowed, Given{Value: show(def, e.Secret)})
@@ -170,24 +170,24 @@ func show(v reflect.Value, hide bool) string {
 	return Redacted(flagText(v))
 }
 
-func showNode(n *node, hide bool) string {
+func showNode(n *source.Node, hide bool) string {
 	switch {
 	case hide:
 		return Mask
-	case n.kind == nullNode:
+	case n.Kind == source.Null:
 		return "null"
-	case n.kind == listNode || n.kind == mapNode:
-		b, err := json.Marshal(n.raw())
+	case n.Kind == source.List || n.Kind == source.Map:
+		b, err := json.Marshal(raw(n))
 		if err != nil {
-			return n.what(true)
+			return n.What(true)
 		}
 		return Redacted(string(b))
 	}
-	return Redacted(n.text)
+	return Redacted(n.Text)
 }
 
-// WriteExplain writes entries for people: a line a setting with where it came
-// from, and under it what it shadowed.
+// WriteExplain writes entries for people: a line a setting with where it came from, and under it what it
+// shadowed.
 func WriteExplain(w io.Writer, entries []Entry) error {
 	wide := 0
 	for _, e := range entries {

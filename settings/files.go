@@ -5,13 +5,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Files lists the files that the options would read, in the order of
-// precedence and whether they exist or not: those of File, OptionalFile and
-// OptionalYAML, their profiles, .env files, and what PREFIX_NAME_FILE variables name, those
-// of .env files too. It is what a watcher has to look at. Files of an fs.FS are
-// not among them.
+// Files lists the files that the options would read, in the order of precedence and whether they exist or not:
+// those of File, OptionalFile and OptionalYAML, their profiles, .env files, and what PREFIX_NAME_FILE variables
+// name, those of .env files too. It is what a watcher has to look at. Files of an fs.FS are not among them.
 func Files(options ...Option) []string {
 	c := newConfig(options)
 	var out []string
@@ -44,7 +44,7 @@ func Files(options ...Option) []string {
 	}
 	var mounted []string // files that the variables of .env files name
 	for _, s := range c.sources {
-		if s.rank != rankDotEnv {
+		if s.rank != source.DotEnv {
 			continue
 		}
 		add(s.path)
@@ -56,7 +56,7 @@ func Files(options ...Option) []string {
 		add(path)
 	}
 	for _, s := range c.sources {
-		if s.rank != rankEnv {
+		if s.rank != source.Env {
 			continue
 		}
 		env := s.environ
@@ -65,7 +65,7 @@ func Files(options ...Option) []string {
 		}
 		for _, entry := range env {
 			name, value, _ := strings.Cut(entry, "=")
-			if strings.HasPrefix(name, s.prefix) && prefixed(name, s.prefix) && strings.HasSuffix(name, "_FILE") {
+			if prefixed(name, s.prefix) && strings.HasSuffix(name, "_FILE") {
 				add(value)
 			}
 		}
@@ -74,12 +74,12 @@ func Files(options ...Option) []string {
 }
 
 // appendMounted adds the files that variables ending in _FILE name.
-func appendMounted(out []string, n *node) []string {
-	for i := range n.kids {
-		if k := &n.kids[i]; k.kind == mapNode {
-			out = appendMounted(out, k.node)
-		} else if k.text != "" && strings.HasSuffix(k.key, fileSuffix) {
-			out = append(out, mountedPath(k.node))
+func appendMounted(out []string, n *source.Node) []string {
+	for i := range n.Kids {
+		if k := &n.Kids[i]; k.Kind == source.Map {
+			out = appendMounted(out, k.Node)
+		} else if k.Text != "" && strings.HasSuffix(k.Key, fileSuffix) {
+			out = append(out, mountedPath(k.Node))
 		}
 	}
 	return out

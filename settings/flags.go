@@ -4,21 +4,22 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Set is settings given as "dotted.path=value", such as the arguments of a
-// program's --set; origin, here "--set", names them in messages. They go over
-// everything else.
+// Set is settings given as "dotted.path=value", like the arguments of a program's --set; origin, here "--set",
+// names them in messages. They go over everything else.
 func Set(origin string, assignments []string) Source {
-	return Source{rank: rankFlag, read: func(o *opening) []*node {
-		slab := slab{from: &origin0}
-		root := slab.new()
-		root.kind = mapNode
+	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {
+		slab := source.NewSlab(&origin0, 8)
+		root := slab.New()
+		root.Kind = source.Map
 		for _, a := range assignments {
 			path, value, ok := strings.Cut(a, "=")
 			segments, err := splitPath(path)
 			if !ok || err != nil {
-				o.fail(&Error{Kind: KindSyntax, Pos: Position{Name: origin}, Problem: "expected dotted.path=value, found " + quoteKey(clip(path))})
+				o.fail(&Error{Kind: KindSyntax, Pos: Position{Name: origin}, Problem: "expected dotted.path=value, found " + source.QuoteKey(source.Clip(path))})
 				continue
 			}
 			assign(o, &slab, root, origin+" "+path, segments, value)
@@ -27,34 +28,34 @@ func Set(origin string, assignments []string) Source {
 	}}
 }
 
-var origin0 = origin{rank: rankFlag}
+var origin0 = source.Origin{Rank: source.Flag}
 
-func assign(o *opening, s *slab, root *node, name string, path []string, value string) {
+func assign(o *opening, s *source.Slab, root *source.Node, name string, path []string, value string) {
 	if strings.HasPrefix(value, ".") {
 		o.dotted = true
 	}
-	leaf := s.new()
-	leaf.kind, leaf.text, leaf.rare = textNode, value, &rare{name: name}
+	leaf := s.New()
+	leaf.Kind, leaf.Text, leaf.Rare = source.Text, value, &source.Rare{Name: name}
 	n := root
 	for _, key := range path[:len(path)-1] {
-		next := n.get(key)
-		if next == nil || next.kind != mapNode {
-			next = s.new()
-			next.kind, next.rare = mapNode, &rare{name: name}
-			n.set(key, next)
+		next := n.Get(key)
+		if next == nil || next.Kind != source.Map {
+			next = s.New()
+			next.Kind, next.Rare = source.Map, &source.Rare{Name: name}
+			n.Set(key, next)
 		}
 		n = next
 	}
-	n.set(path[len(path)-1], leaf)
+	n.Set(path[len(path)-1], leaf)
 }
 
-// Flags reads the flags that [Layout.Flags] has put into fs and that were given
-// on the command line. Parse fs first. Other flags of fs are not looked at.
+// Flags reads the flags that [Layout.Flags] has put into fs and that were given on the command line. Parse fs
+// first. Other flags of fs are not looked at.
 func Flags(fs *flag.FlagSet) Source {
-	return Source{rank: rankFlag, read: func(o *opening) []*node {
-		slab := slab{from: &origin0}
-		root := slab.new()
-		root.kind = mapNode
+	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {
+		slab := source.NewSlab(&origin0, 8)
+		root := slab.New()
+		root.Kind = source.Map
 		fs.Visit(func(f *flag.Flag) {
 			if v, ok := f.Value.(*settingFlag); ok {
 				assign(o, &slab, root, "-"+f.Name, v.path, v.text)
@@ -64,8 +65,7 @@ func Flags(fs *flag.FlagSet) Source {
 	}}
 }
 
-// settingFlag holds a flag's text; it is judged with all other settings, not
-// while the command line is parsed.
+// settingFlag holds a flag's text; it is judged with all other settings, not while the command line is parsed.
 type settingFlag struct {
 	path    []string
 	text    string

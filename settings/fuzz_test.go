@@ -85,7 +85,7 @@ func FuzzSecret(f *testing.F) {
 		List   []settings.Secret[string] `rule:"max=0"`
 		Plain  string                    `secret:"true" rule:"oneof=a"`
 		Name   string                    `rule:"oneof=b"`
-		Size   settings.ByteSize
+		Size   int64
 	}
 	described, err := settings.LayoutOf(layout{})
 	if err != nil {

@@ -1,13 +1,16 @@
 package settings
 
-import "strconv"
+import (
+	"strconv"
 
-// Given lists for each file of sections and each .env file, by its path as the
-// source has it, the dotted paths of the values that it gives, list elements by
-// index. A value that a stronger source shadows is among them; a file that gives
-// nothing is not. It is what a watcher compares to see that a file is not whole.
+	"github.com/sambatech/chassis/settings/internal/source"
+)
+
+// Given lists for each file of sections and each .env file, by its path as the source has it, the dotted paths of
+// the values that it gives, list elements by index. A value that a stronger source shadows is among them; a file
+// that returns nothing is not. It is what a watcher compares to see that a file is not whole.
 func (t *Tree) Given() map[string][]string {
-	g := inventory{out: map[string][]string{}, left: 10 * maxExpanded}
+	g := inventory{out: map[string][]string{}, left: 10 * source.MaxExpanded}
 	g.walk(t.root, nil)
 	return g.out
 }
@@ -17,23 +20,23 @@ type inventory struct {
 	left int // aliases of aliases may lead to one value by very many ways
 }
 
-func (g *inventory) walk(n *node, path []string) {
-	for ; n != nil; n = n.over {
+func (g *inventory) walk(n *source.Node, path []string) {
+	for ; n != nil; n = n.Over {
 		if g.left--; g.left < 0 {
 			return
 		}
-		switch n.kind {
-		case mapNode, listNode:
-			for i, k := range n.kids {
-				segment := k.key
-				if n.kind == listNode {
+		switch n.Kind {
+		case source.Map, source.List:
+			for i, k := range n.Kids {
+				segment := k.Key
+				if n.Kind == source.List {
 					segment = strconv.Itoa(i)
 				}
-				g.walk(k.node, append(path[:len(path):len(path)], segment))
+				g.walk(k.Node, append(path[:len(path):len(path)], segment))
 			}
 		default:
-			if n.from != nil && n.from.file != "" {
-				g.out[n.from.file] = append(g.out[n.from.file], joinPath(path))
+			if n.From != nil && n.From.File != "" {
+				g.out[n.From.File] = append(g.out[n.From.File], joinPath(path))
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-func TestAFileThatIsNotWholeCannotBeTold(t *testing.T) {
+func TestGivenListsTheKeysOfEachFile(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)

@@ -1,16 +1,19 @@
 package settings
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sambatech/chassis/settings/internal/source"
+)
 
 // marked is a value and the type that it was looked at as.
 type marked struct {
 	c *codec
-	n *node
+	n *source.Node
 }
 
-// markSecrets notes the values that secret fields read, before anything is
-// told about them.
-func (d *decoder) markSecrets(c *codec, n *node, depth int) {
+// markSecrets notes the values that secret fields read, before any message about them.
+func (d *decoder) markSecrets(c *codec, n *source.Node, depth int) {
 	if n == nil || !c.hasSecret || depth > 64 {
 		return
 	}
@@ -29,45 +32,45 @@ func (d *decoder) markSecrets(c *codec, n *node, depth int) {
 	case pointerCodec:
 		d.markSecrets(c.elem, n, depth+1)
 	case listCodec, mapCodec:
-		for _, k := range n.kids {
-			d.markSecrets(c.elem, k.node, depth+1)
+		for _, k := range n.Kids {
+			d.markSecrets(c.elem, k.Node, depth+1)
 		}
 	case structCodec:
 		n = present(n)
 		for i := range c.fields {
 			f := &c.fields[i]
 			if f.secret {
-				d.hide(n.get(f.key), 0)
-				d.hide(n.get(f.key+fileSuffix), 0)
+				d.hide(n.Get(f.key), 0)
+				d.hide(n.Get(f.key+fileSuffix), 0)
 			}
-			d.markSecrets(f.codec, n.get(f.key), depth+1)
+			d.markSecrets(f.codec, n.Get(f.key), depth+1)
 		}
 	}
 }
 
-func (d *decoder) hide(n *node, depth int) {
-	for ; n != nil && depth < 64 && !d.secrets[n]; n = n.more().via {
+func (d *decoder) hide(n *source.Node, depth int) {
+	for ; n != nil && depth < 64 && !d.secrets[n]; n = n.More().Via {
 		d.secrets[n] = true
-		for _, k := range n.kids {
-			d.hide(k.node, depth+1)
+		for _, k := range n.Kids {
+			d.hide(k.Node, depth+1)
 		}
 	}
 }
 
-func (d *decoder) hidden(n *node) bool {
-	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.more().via])
+func (d *decoder) hidden(n *source.Node) bool {
+	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.More().Via])
 }
 
-// holdsHidden tells whether a value that is shown whole, such as a list, has
-// what is hidden within it, by an alias of it or of a section around it.
-func (d *decoder) holdsHidden(n *node) bool {
-	left := 10 * maxExpanded
+// holdsHidden reports whether a value that is shown whole, like a list, has what is hidden within it, by an
+// alias of it or of a section around it.
+func (d *decoder) holdsHidden(n *source.Node) bool {
+	left := 10 * source.MaxExpanded
 	return d.secrets != nil && n != nil && d.holds(n, &left)
 }
 
-func (d *decoder) holds(n *node, left *int) bool {
+func (d *decoder) holds(n *source.Node, left *int) bool {
 	if *left--; *left < 0 {
-		return true // it cannot be told
+		return true // unknown
 	}
-	return d.hidden(n) || slices.ContainsFunc(n.kids, func(k kid) bool { return d.holds(k.node, left) })
+	return d.hidden(n) || slices.ContainsFunc(n.Kids, func(k source.Kid) bool { return d.holds(k.Node, left) })
 }

@@ -17,7 +17,7 @@ type validator struct{ root map[string]any }
 func newValidator(schema []byte) *validator {
 	v := &validator{}
 	dec := json.NewDecoder(bytes.NewReader(schema))
-	dec.UseNumber() // a limit such as 9223372036854775807 is not a float64
+	dec.UseNumber() // a limit like 9223372036854775807 is not a float64
 	if err := dec.Decode(&v.root); err != nil {
 		panic(err)
 	}
@@ -138,7 +138,7 @@ func (v *validator) keyword(key string, arg any, s map[string]any, doc any) bool
 		}
 		return true
 	}
-	panic("no such keyword: " + key)
+	panic("unknown keyword: " + key)
 }
 
 func rune0(s string) int { return utf8.RuneCountInString(s) }

@@ -7,19 +7,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Layout is what settings there are: names, types, defaults, rules. It comes
-// of a struct ([LayoutOf]) or of items ([NewLayout]) and can be loaded,
-// explained and described without knowing the struct's type. It is not changed
+// Layout is what settings there are: names, types, defaults, rules. It comes of a struct ([LayoutOf]) or of items
+// ([NewLayout]) and can be loaded, explained and described without knowing the struct's type. It is not changed
 // once it is made.
 type Layout struct {
 	plan     *codec
 	defaults reflect.Value // of plan.typ, not to be written
 }
 
-// LayoutOf is the layout of a struct, or of a pointer to one; its values are
-// the defaults. The error is an [Errors] of every mistake in its tags.
+// LayoutOf is the layout of a struct, or of a pointer to one; its values are the defaults. The error is an
+// [Errors] of every mistake in its tags.
 func LayoutOf(defaults any) (*Layout, error) {
 	v := reflect.ValueOf(defaults)
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
@@ -42,7 +43,7 @@ func LayoutOf(defaults any) (*Layout, error) {
 
 // Item is one setting of a layout that has no struct.
 type Item struct {
-	Name    string       // dotted path, such as "tasks.workers"; a name with a dot in it stands in double quotes
+	Name    string       // dotted path, like "tasks.workers"; a name with a dot in it stands in double quotes
 	Default any          // what it is if no source gives it; nil makes the item required
 	Type    reflect.Type // of the value; nil is the default's type, and any if there is no default
 	Rules   string       // see [Rules]
@@ -52,8 +53,7 @@ type Item struct {
 	Live    bool // may change without a restart, see [Diff]
 }
 
-// NewLayout is the layout of items. The error is an [Errors] of every mistake
-// in them.
+// NewLayout is the layout of items. The error is an [Errors] of every mistake in them.
 func NewLayout(items ...Item) (*Layout, error) {
 	root := &itemNode{}
 	var errs []*Error
@@ -112,8 +112,8 @@ func (n *itemNode) add(path []string, item *Item) error {
 	return k.add(path[1:], item)
 }
 
-// structType makes a struct of the section, so that layouts of items are read
-// by the very code that reads structs.
+// structType makes a struct of the section, so that layouts of items are read by the very code that reads
+// structs.
 func (n *itemNode) structType() reflect.Type {
 	fields := make([]reflect.StructField, len(n.kids))
 	for i, k := range n.kids {
@@ -159,8 +159,8 @@ func (n *itemNode) install(c *codec, v reflect.Value) (errs []*Error) {
 			at.Set(given)
 			continue
 		}
-		// A default of another type, such as "90s" for a duration, is read as a source's.
-		text := &node{kind: textNode, text: showValue(given), from: &origin{}}
+		// A default of another type, like "90s" for a duration, is read as a value of a source.
+		text := &source.Node{Kind: source.Text, Text: showValue(given), From: &source.Origin{}}
 		d := &decoder{tree: &Tree{root: text}, config: &config{}, plan: f.codec, path: []string{k.item.Name}}
 		if !d.value(f.codec, f, text, at, f.secret) {
 			for _, e := range d.errs {
@@ -174,9 +174,8 @@ func (n *itemNode) install(c *codec, v reflect.Value) (errs []*Error) {
 
 // Load reads the sources; see [Load].
 func (l *Layout) Load(options ...Option) (*Values, error) {
-	c := newConfig(options)
-	t := open(c)
-	values, errs := l.decode(t, c)
+	t := open(newConfig(options))
+	values, errs := l.decode(t, t.config)
 	if all := append(slices.Clone(t.errs), errs...); len(all) > 0 {
 		return nil, join(all)
 	}
@@ -203,19 +202,19 @@ func (l *Layout) decode(t *Tree, c *config) (*Values, []*Error) {
 	return &Values{tree: t, layout: l, value: v}, d.errs
 }
 
-// Check tells every mistake of the sources, and nothing else.
+// Check returns every mistake of the sources, and nothing else.
 func (l *Layout) Check(options ...Option) error {
 	_, err := l.Load(options...)
 	return err
 }
 
-// Flags puts a flag for each setting that is no list or map of sections into
-// fs, named by its dotted path. Give fs to the source [Flags] once it is parsed.
-// Defaults are shown but not set: a flag that is not given gives nothing.
+// Flags puts a flag for each setting that is no list or map of sections into fs, named by its dotted path. Give
+// fs to the source [Flags] once it is parsed. Defaults are shown but not set: a flag that is not given gives
+// nothing.
 func (l *Layout) Flags(fs *flag.FlagSet) {
 	l.each(func(e leaf) {
 		name := joinPath(e.path)
-		if fs.Lookup(name) != nil || strings.HasPrefix(name, "-") || strings.Contains(name, "=") {
+		if e.section || fs.Lookup(name) != nil || strings.HasPrefix(name, "-") || strings.Contains(name, "=") {
 			return
 		}
 		shown := ""
@@ -227,37 +226,58 @@ func (l *Layout) Flags(fs *flag.FlagSet) {
 }
 
 func flagText(v reflect.Value) string {
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	switch v.Kind() {
+	switch v = pointee(v); v.Kind() {
 	case reflect.Slice, reflect.Array, reflect.Map:
 		return compact(v)
 	}
 	return showValue(v)
 }
 
-// leaf is one setting that is no section.
+// leaf is one setting, or a section around others.
 type leaf struct {
-	path  []string
-	field *field
-	value reflect.Value // its default
-	off   bool          // its section is left out by default
+	path    []string
+	field   *field
+	value   reflect.Value // its default
+	section bool
+	off     bool // a section around it is left out by default
 }
 
-// each goes over the leaves in the order of the layout. Sections behind nil
-// pointers are gone into with zero values.
+// each calls do for every section and setting, in the order of the layout. A section behind a nil pointer has
+// zero values.
 func (l *Layout) each(do func(leaf)) { eachLeaf(l.plan, l.defaults, nil, false, do) }
 
 func eachLeaf(c *codec, v reflect.Value, path []string, off bool, do func(leaf)) {
 	for i := range c.fields {
 		f := &c.fields[i]
-		here := append(slices.Clone(path), f.key)
-		fv := v.FieldByIndex(f.index)
-		if inner, iv, optional := down(f, fv); inner == nil {
+		here, fv := append(slices.Clone(path), f.key), v.FieldByIndex(f.index)
+		inner, iv, optional := down(f, fv)
+		switch {
+		case inner == nil:
 			do(leaf{path: here, field: f, value: fv, off: off})
-		} else if len(here) <= maxExample {
+		case len(here) <= maxExample:
+			do(leaf{path: here, field: f, value: fv, section: true, off: off || optional})
 			eachLeaf(inner, iv, here, off || optional, do)
 		}
 	}
 }
+
+// down returns the section that a field is or points to.
+func down(f *field, v reflect.Value) (*codec, reflect.Value, bool) {
+	c, optional := f.codec, false
+	for c.kind == pointerCodec && (c.elem.kind == structCodec || c.elem.kind == pointerCodec) {
+		optional = optional || v.IsNil()
+		c = c.elem
+		if v.IsNil() {
+			v = reflect.Zero(c.typ)
+		} else {
+			v = v.Elem()
+		}
+	}
+	if c.kind != structCodec {
+		return nil, v, false
+	}
+	return c, v, optional
+}
+
+// maxExample is the most levels of sections that are described: a struct that holds itself has no last one.
+const maxExample = 6

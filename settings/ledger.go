@@ -9,16 +9,15 @@ import (
 // DefaultEntry is the entry that Ledger.Default gives.
 const DefaultEntry = "default"
 
-// Ledger is several sets of values by name, such as those of a service's
-// customers, one of them called "default". The zero value is empty and ready.
-// It may be used from any number of goroutines; an entry is replaced as a
+// Ledger is several sets of values by name, like those of a service's customers, one of them called "default".
+// The zero value is empty and ready. It may be used from any number of goroutines; an entry is replaced as a
 // whole, so that nothing of an earlier load is left in it.
 type Ledger struct {
 	entries atomic.Pointer[map[string]*Values]
 }
 
-// Load reads the sources into the entry, in place of what it held. If they
-// have a mistake the entry stays what it was.
+// Load reads the sources into the entry, in place of what it held. If they have a mistake the entry stays what it
+// was.
 func (l *Ledger) Load(entry string, layout *Layout, options ...Option) error {
 	v, err := layout.Load(options...)
 	if err != nil {
@@ -43,16 +42,16 @@ func (l *Ledger) Put(entry string, v *Values) {
 	}
 }
 
-// Entry gives an entry's values. The error suggests the nearest name there is.
+// Entry returns an entry's values. The error suggests the nearest name there is.
 func (l *Ledger) Entry(name string) (*Values, error) {
 	names := l.Names()
 	if !slices.Contains(names, name) {
-		return nil, &Error{Kind: KindUnknown, Path: name, Problem: "there is no such entry of settings", Suggestion: nearest(name, names)}
+		return nil, &Error{Kind: KindUnknown, Path: name, Problem: "there is no entry of that name", Suggestion: nearest(name, names)}
 	}
 	return (*l.entries.Load())[name], nil
 }
 
-// Default gives the entry "default".
+// Default returns the entry "default".
 func (l *Ledger) Default() (*Values, error) { return l.Entry(DefaultEntry) }
 
 // Names lists the entries in order.

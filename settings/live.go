@@ -2,11 +2,9 @@ package settings
 
 import "reflect"
 
-// Live returns old with what of new may change without a restart: the fields
-// that are tagged live, and all within one. Entries of a map are
-// compared by their keys; one that only one side has stays as it is in old,
-// unless the map itself is live. T is a struct that can be loaded; of another
-// old comes back. Neither argument is written.
+// Live returns old with what of new may change without a restart: the fields that are tagged live, and all within
+// one. Entries of a map are compared by their keys; one that only one side has stays as it is in old, unless the
+// map itself is live. T is a struct that can be loaded; of another old comes back. Neither argument is written.
 func Live[T any](old, new T) T {
 	c, err := codecOf(reflect.TypeFor[T]())
 	if err != nil || c.kind != structCodec {
@@ -17,8 +15,8 @@ func Live[T any](old, new T) T {
 	return out
 }
 
-// takeLive sets the live parts of into, which is the caller's own but for what
-// is behind its maps, lists and pointers: of those it makes copies.
+// takeLive sets the live parts of into, which is the caller's own but for what is behind its maps, lists and
+// pointers: of those it makes copies.
 func takeLive(c *codec, into, from reflect.Value) {
 	switch c.kind {
 	case structCodec:

@@ -10,7 +10,7 @@ import (
 
 // A file has limits: {EU: 1}; the variable MAIL_LIMITS__EU=2 is to change it for
 // one environment. It made a second entry, eu.
-func TestAVariableMakesASecondEntryBesideAnUpperCaseKey(t *testing.T) {
+func TestAVariableMakesASecondEntryForAnUpperCaseKey(t *testing.T) {
 	type limit struct{ Low, High int }
 	type config struct {
 		Limits map[string]int

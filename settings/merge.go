@@ -1,149 +1,110 @@
 package settings
 
-import "strings"
+import (
+	"slices"
+	"strings"
 
-// merge joins two values of one path, upper being of the stronger source.
-// Maps are joined key by key, lower taking the entries; what a layout or a tag
-// wants otherwise is found again in own and over. Neither may be in use elsewhere.
-func merge(lower, upper *node) *node {
+	"github.com/sambatech/chassis/settings/internal/source"
+)
+
+// merge joins two values of one path; upper is of the stronger source. Maps are joined key by key into lower.
+// What a layout or a tag wants otherwise is found again in Own and Over. Neither may be in use elsewhere.
+func merge(lower, upper *source.Node) *source.Node {
 	switch {
 	case lower == nil:
 		return upper
-	case upper.kind == mapNode && lower.kind == mapNode:
+	case upper.Kind == source.Map && lower.Kind == source.Map:
 		return mergeMaps(lower, upper)
-	case upper.kind == mapNode && lower.kind == listNode && byIndex(upper):
+	case upper.Kind == source.Map && lower.Kind == source.List && byIndex(upper):
 		return mergeElements(lower, upper)
-	case upper.kind == mapNode && isAlias(lower):
-		upper.edit().base = lower
+	case upper.Kind == source.Map && isAlias(lower):
+		upper.Edit().Base = lower
 	}
-	upper.over = lower
+	upper.Over = lower
 	return upper
 }
 
-func mergeMaps(lower, upper *node) *node {
-	lower.edit().own = upper
-	if upper.from.file != "" {
+func mergeMaps(lower, upper *source.Node) *source.Node {
+	lower.Edit().Own = upper
+	if upper.From.File != "" {
 		// A section stands where a file has it, not where a variable reaches in.
-		lower.from, lower.line, lower.col = upper.from, upper.line, upper.col
-		lower.edit().name = upper.more().name
+		lower.From, lower.Line, lower.Col = upper.From, upper.Line, upper.Col
+		lower.Edit().Name = upper.More().Name
 	}
-	index := indexOf(lower.kids)
-	for _, k := range upper.kids {
-		i := index(k.key)
+	var find source.Finder
+	for _, k := range upper.Kids {
+		i := find.Index(lower, k.Key)
 		if i < 0 {
-			lower.kids = append(lower.kids, k)
+			lower.Kids = append(lower.Kids, k)
 			continue
 		}
-		old := &lower.kids[i]
-		merged := merge(old.node, k.node)
-		if k.from.file == "" && merged.kind == mapNode {
-			old.node = merged
+		old := &lower.Kids[i]
+		merged := merge(old.Node, k.Node)
+		if k.From.File == "" && merged.Kind == source.Map {
+			old.Node = merged
 		} else {
-			k.node = merged
+			k.Node = merged
 			*old = k
 		}
 	}
 	return lower
 }
 
-// overlay is mergeMaps for a lower map that is in use elsewhere: it copies what
-// upper touches and shares the rest.
-func overlay(lower, upper *node) *node {
-	out := *lower
-	out.rare = &rare{own: upper, name: upper.more().name}
-	out.from, out.line, out.col = upper.from, upper.line, upper.col
-	out.kids = append([]kid(nil), lower.kids...)
-	index := indexOf(lower.kids)
-	for _, k := range upper.kids {
-		switch i := index(k.key); {
-		case i < 0:
-			out.kids = append(out.kids, k)
-		case k.kind == mapNode && out.kids[i].kind == mapNode:
-			k.node = overlay(out.kids[i].node, k.node)
-			out.kids[i] = k
-		default:
-			k.over = out.kids[i].node
-			out.kids[i] = k
+// overlay is mergeMaps for maps that are in use elsewhere: it copies what it changes.
+func overlay(lower, upper *source.Node) *source.Node {
+	out := *upper
+	out.Rare = &source.Rare{Own: upper, Name: upper.More().Name}
+	out.Over = nil
+	out.Kids = slices.Clone(lower.Kids)
+	var find source.Finder
+	for _, k := range upper.Kids {
+		i := find.Index(lower, k.Key)
+		if i < 0 {
+			out.Kids = append(out.Kids, k)
+			continue
 		}
+		if base := out.Kids[i].Node; k.Kind == source.Map && k.Over == nil && base.Kind == source.Map {
+			k.Node = overlay(base, k.Node)
+		} else {
+			k.Node = above(k.Node, base)
+		}
+		out.Kids[i] = k
 	}
 	return &out
 }
 
-// present is what the sources give a struct's section: a null gives it nothing
-// ("tasks:" with every line below it commented out), so what weaker sources
-// gave stays. It copies what it joins.
-func present(n *node) *node {
+// above returns a copy of n with base as the weakest of what it shadows.
+func above(n, base *source.Node) *source.Node {
+	out := *n
+	if out.Over == nil {
+		out.Over = base
+	} else {
+		out.Over = above(out.Over, base)
+	}
+	return &out
+}
+
+// present returns what the sources give a struct's section. A null gives it nothing ("tasks:" with every line
+// below it commented out), and what weaker sources gave stays.
+func present(n *source.Node) *source.Node {
 	switch {
-	case n == nil || n.over == nil:
-	case n.kind == nullNode:
-		return present(n.over)
-	case n.kind == mapNode && n.over.kind == nullNode:
-		if base := present(n.over); base.kind == mapNode {
-			return besides(base, n)
+	case n == nil || n.Over == nil:
+	case n.Kind == source.Null:
+		return present(n.Over)
+	case n.Kind == source.Map && n.Over.Kind == source.Null:
+		if base := present(n.Over); base.Kind == source.Map {
+			return overlay(base, n)
 		}
 	}
 	return n
 }
 
-// besides is overlay for maps that are both in use elsewhere.
-func besides(lower, upper *node) *node {
-	out := *upper
-	out.rare = &rare{own: upper, name: upper.more().name}
-	out.over = nil
-	out.kids = append([]kid(nil), lower.kids...)
-	index := indexOf(lower.kids)
-	for _, k := range upper.kids {
-		i := index(k.key)
-		switch {
-		case i < 0:
-			out.kids = append(out.kids, k)
-			continue
-		case k.kind == mapNode && k.over == nil && out.kids[i].kind == mapNode:
-			k.node = besides(out.kids[i].node, k.node)
-		case k.kind == nullNode && k.over == nil:
-			null := *k.node
-			null.over, k.node = out.kids[i].node, &null
-		}
-		out.kids[i] = k
-	}
-	return &out
-}
-
-// indexOf finds keys: by looking for small maps, by a table for large ones.
-func indexOf(kids []kid) func(string) int {
-	if len(kids) <= 24 {
-		return func(key string) int {
-			for i := range kids {
-				if kids[i].key == key {
-					return i
-				}
-			}
-			return -1
-		}
-	}
-	table := make(map[string]int, len(kids))
-	for i := range kids {
-		table[kids[i].key] = i
-	}
-	return func(key string) int {
-		if i, ok := table[key]; ok {
-			return i
-		}
-		return -1
-	}
-}
-
-// byIndex tells whether a map of variables (PREFIX_LIST__0) names elements.
-func byIndex(n *node) bool {
-	if n.from.file != "" && n.more().name == "" || len(n.kids) == 0 {
+// byIndex reports whether a map of variables (PREFIX_LIST__0) names elements.
+func byIndex(n *source.Node) bool {
+	if n.From.File != "" && n.More().Name == "" || len(n.Kids) == 0 {
 		return false
 	}
-	for _, k := range n.kids {
-		if _, ok := index(k.key); !ok {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(n.Kids, func(k source.Kid) bool { _, ok := index(k.Key); return !ok })
 }
 
 // index reads a list index without sign and without leading zeros.
@@ -161,38 +122,36 @@ func index(s string) (int, bool) {
 	return n, true
 }
 
-// mergeElements puts single elements into a list: those within it replace,
-// the next ones after it are added. An index past that leaves the map as it
-// is, for the layout to tell.
-func mergeElements(lower, upper *node) *node {
-	whole := *lower
-	out := &whole
-	out.kids = append([]kid(nil), lower.kids...)
-	out.rare = &rare{own: upper, name: lower.more().name}
-	out.over = lower
-	added := map[int]*node{}
-	for _, k := range upper.kids {
-		if i, _ := index(k.key); i < len(lower.kids) {
-			out.kids[i].node = merge(lower.kids[i].node, k.node)
+// mergeElements puts single elements into a list: those within it replace, the next ones after it are added. An
+// index past that leaves the map as it is, and the layout reports it.
+func mergeElements(lower, upper *source.Node) *source.Node {
+	out := *lower
+	out.Kids = slices.Clone(lower.Kids)
+	out.Rare = &source.Rare{Own: upper, Name: lower.More().Name}
+	out.Over = lower
+	added := map[int]*source.Node{}
+	for _, k := range upper.Kids {
+		if i, _ := index(k.Key); i < len(lower.Kids) {
+			out.Kids[i].Node = merge(lower.Kids[i].Node, k.Node)
 		} else {
-			added[i] = k.node
+			added[i] = k.Node
 		}
 	}
-	for next := added[len(out.kids)]; next != nil; next = added[len(out.kids)] {
-		delete(added, len(out.kids))
-		out.kids = append(out.kids, kid{node: next})
+	for next := added[len(out.Kids)]; next != nil; next = added[len(out.Kids)] {
+		delete(added, len(out.Kids))
+		out.Kids = append(out.Kids, source.Kid{Node: next})
 	}
 	if len(added) > 0 {
-		upper.over = lower
+		upper.Over = lower
 		return upper
 	}
-	return out
+	return &out
 }
 
-// isAlias tells whether a value is to be looked up: a string that begins with
-// a dot and is followed by something, and is no path.
-func isAlias(n *node) bool {
-	return (n.kind == stringNode || n.kind == textNode) && !n.literal && len(n.text) > 1 && n.text[0] == '.' && !isPath(n.text)
+// isAlias reports whether a value is to be looked up: a string that begins with a dot and is followed by
+// something, and is no path.
+func isAlias(n *source.Node) bool {
+	return (n.Kind == source.String || n.Kind == source.Text) && !n.Literal && len(n.Text) > 1 && n.Text[0] == '.' && !isPath(n.Text)
 }
 
 func isPath(s string) bool {

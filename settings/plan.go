@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 	"unicode"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 var (
@@ -20,7 +22,6 @@ var (
 	durationType  = reflect.TypeFor[time.Duration]()
 	timeType      = reflect.TypeFor[time.Time]()
 	urlType       = reflect.TypeFor[url.URL]()
-	byteSizeType  = reflect.TypeFor[ByteSize]()
 	slogLevel     = reflect.TypeFor[slog.Level]()
 	anyType       = reflect.TypeFor[any]()
 	ownPath       = reflect.TypeFor[Error]().PkgPath()
@@ -38,8 +39,7 @@ const (
 	anyCodec
 )
 
-// codec is the plan of a type, made once and kept: how a value of it is read
-// and what its parts are.
+// codec is the plan of a type, made once and kept: how a value of it is read and what its parts are.
 type codec struct {
 	typ    reflect.Type
 	kind   codecKind
@@ -77,7 +77,7 @@ var (
 	codecLock sync.Mutex
 )
 
-// codecOf gives the plan of a type. Its err tells every mistake in its tags.
+// codecOf returns the plan of a type. Its err holds every mistake in its tags.
 func codecOf(t reflect.Type) (*codec, error) {
 	if c, ok := codecs.Load(t); ok {
 		return c.(*codec), c.(*codec).err
@@ -97,8 +97,7 @@ type planner struct {
 	errs   []*Error
 }
 
-// planned is a type where it stands: every field below a field that is tagged
-// secret is secret.
+// planned is a type where it stands: every field below a field that is tagged secret is secret.
 type planned struct {
 	typ    reflect.Type
 	secret bool
@@ -115,6 +114,7 @@ func (b *planner) make(p planned) *codec {
 	t := p.typ
 	c := &codec{typ: t}
 	b.making[p] = c
+	expect, set := scalarOf(t)
 	of := func(t reflect.Type) *codec { return b.make(planned{t, p.secret}) }
 	switch {
 	case t.Kind() == reflect.Pointer:
@@ -124,7 +124,8 @@ func (b *planner) make(p planned) *codec {
 		c.kind, c.hasSecret = secretCodec, true
 		c.elem = b.make(planned{reflect.Zero(t).Interface().(secretType).elem(), true})
 		c.expect = c.elem.expect
-	case b.scalar(c, t):
+	case set != nil:
+		c.expect, c.set = expect, set
 	case t.Kind() == reflect.Struct:
 		c.kind, c.expect = structCodec, "a section"
 		c.validates = reflect.PointerTo(t).Implements(reflect.TypeFor[interface{ Validate() error }]())
@@ -149,58 +150,46 @@ func (b *planner) make(p planned) *codec {
 	return c
 }
 
-// isSecret tells a Secret from a struct that embeds one and so has its methods.
+// isSecret reports whether t is a Secret, and not a struct that embeds one and so has its methods.
 func isSecret(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.Implements(secretIface) && t.PkgPath() == ownPath && strings.HasPrefix(t.Name(), "Secret[")
 }
 
-func (b *planner) scalar(c *codec, t reflect.Type) bool {
+// scalarOf returns, for a type with single texts as values, what it expects and its scalarFunc; else nil.
+func scalarOf(t reflect.Type) (expect string, set scalarFunc) {
 	switch {
 	case t == durationType:
-		c.expect, c.set = "a duration such as 90s or 1m30s", setDuration
-	case t == byteSizeType:
-		c.expect, c.set = "a size such as 512, 64kB or 10MiB", setByteSize
+		return "a duration like 90s or 1m30s", setDuration
 	case t == timeType:
-		c.expect, c.set = "a time such as 2006-01-02T15:04:05Z", setTime
+		return "a time like 2006-01-02T15:04:05Z", setTime
 	case t == urlType:
-		c.expect, c.set = "a URL", setURL
-	case t == slogLevel:
-		c.expect, c.set = "a level: DEBUG, INFO, WARN or ERROR", setText
+		return "a URL", setURL
 	case reflect.PointerTo(t).Implements(textType):
-		c.expect, c.set = textExpect(t), setText
-	default:
-		switch k := t.Kind(); {
-		case k == reflect.String:
-			c.expect, c.set = "a string", setString
-		case k == reflect.Bool:
-			c.expect, c.set = "true or false", setBool
-		case k >= reflect.Int && k <= reflect.Int64:
-			c.expect, c.set = "a whole number", setInt
-		case k >= reflect.Uint && k <= reflect.Uint64:
-			c.expect, c.set = "a whole number", setUint
-		case k == reflect.Float32 || k == reflect.Float64:
-			c.expect, c.set = "a number", setFloat
-		case k == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && t.Elem().PkgPath() == "":
-			c.expect, c.set = "a string", setBytes
-		default:
-			return false
+		if expect = textExpects[t.String()]; expect == "" {
+			expect = "a " + t.String()
 		}
+		return expect, setText
 	}
-	return true
+	switch k := t.Kind(); {
+	case k == reflect.String, k == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && t.Elem().PkgPath() == "":
+		return "a string", setString
+	case k == reflect.Bool:
+		return "true or false", setBool
+	case k >= reflect.Int && k <= reflect.Uint64:
+		return "a whole number", setWhole
+	case k == reflect.Float32 || k == reflect.Float64:
+		return "a number", setFloat
+	}
+	return "", nil
 }
 
-func textExpect(t reflect.Type) string {
-	switch t.String() {
-	case "regexp.Regexp":
-		return "a regular expression"
-	case "netip.Addr", "net.IP":
-		return "an IP address"
-	case "netip.AddrPort":
-		return "an address and port"
-	case "netip.Prefix":
-		return "an IP network such as 10.0.0.0/8"
-	}
-	return "a " + t.String()
+var textExpects = map[string]string{
+	"slog.Level":     "a level: DEBUG, INFO, WARN or ERROR",
+	"regexp.Regexp":  "a regular expression",
+	"netip.Addr":     "an IP address",
+	"net.IP":         "an IP address",
+	"netip.AddrPort": "an address and port",
+	"netip.Prefix":   "an IP network like 10.0.0.0/8",
 }
 
 // fields adds a struct's fields, those of embedded structs in their place.
@@ -252,7 +241,7 @@ func (b *planner) field(c *codec, t reflect.Type, sf reflect.StructField, key st
 	where := t.String() + "." + sf.Name
 	f := field{key: key, name: sf.Name, index: index, doc: sf.Tag.Get("doc"), live: sf.Tag.Get("live") == "true"}
 	if old, twice := c.byKey[key]; twice {
-		b.fail(where, "the key %s is %s's already", quoteKey(key), c.fields[old].name)
+		b.fail(where, "the key %s is %s's already", source.QuoteKey(key), c.fields[old].name)
 		return
 	}
 	f.codec = b.make(planned{sf.Type, secret})
@@ -270,13 +259,16 @@ func (b *planner) field(c *codec, t reflect.Type, sf reflect.StructField, key st
 	c.hasSecret = c.hasSecret || f.secret
 }
 
-// within is the kind under pointers.
-func (c *codec) within() codecKind {
+// pointee is the codec under pointers.
+func (c *codec) pointee() *codec {
 	for c.kind == pointerCodec {
 		c = c.elem
 	}
-	return c.kind
+	return c
 }
+
+// within is the kind under pointers.
+func (c *codec) within() codecKind { return c.pointee().kind }
 
 func (c *codec) revealedType() reflect.Type {
 	for c.kind == pointerCodec || c.kind == secretCodec {
@@ -286,18 +278,17 @@ func (c *codec) revealedType() reflect.Type {
 }
 
 func parseMerge(tag string, kind codecKind) (Merge, error) {
-	m, ok := map[string]Merge{"": 0, "deep": Deep, "replace": Replace, "append": Append, "index": ByIndex}[tag]
+	m, ok := map[string]Merge{"": 0, "deep": Deep, "replace": Replace, "append": Append}[tag]
 	if !ok {
-		return 0, fmt.Errorf("there is no merge %q: it is deep, replace, append or index", tag)
+		return 0, fmt.Errorf("there is no merge %q: it is deep, replace or append", tag)
 	}
-	if (m == Append || m == ByIndex) && kind != listCodec || m == Deep && kind != mapCodec || m == Replace && kind != listCodec && kind != mapCodec {
-		return 0, fmt.Errorf("the merge %s does not fit this type: lists have replace, append, index; maps deep, replace", tag)
+	if m == Append && kind != listCodec || m == Deep && kind != mapCodec || m == Replace && kind != listCodec && kind != mapCodec {
+		return 0, fmt.Errorf("the merge %s does not fit this type: lists have replace, append; maps deep, replace", tag)
 	}
 	return m, nil
 }
 
-// spreadSecrets marks every type that a secret is somewhere within, recursive
-// types included.
+// spreadSecrets marks every type that a secret is somewhere within, recursive types included.
 func (b *planner) spreadSecrets() {
 	for changed := true; changed; {
 		changed = false
@@ -313,8 +304,7 @@ func (b *planner) spreadSecrets() {
 	}
 }
 
-// snake is the key of a field without a tag: MaxWorkers is max_workers,
-// HTTPPort http_port, SQSURL sqsurl.
+// snake is the key of a field without a tag: MaxWorkers is max_workers, HTTPPort http_port, SQSURL sqsurl.
 func snake(name string) string {
 	runes := []rune(name)
 	var b strings.Builder

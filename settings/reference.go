@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Reference is a markdown table of every setting, a row each: key, type and
-// rules, default, variable (if a prefix is given), what it is.
+// Reference is a markdown table of every setting, a row each: key, type and rules, default, variable (if a prefix
+// is given), what it is.
 func (l *Layout) Reference(prefix string) []byte {
 	var b strings.Builder
 	b.WriteString("| Setting | Type and rules | Default |")
@@ -19,32 +19,25 @@ func (l *Layout) Reference(prefix string) []byte {
 		b.WriteString("---|")
 	}
 	b.WriteString("---|---|\n")
-	referenceRows(&b, prefix, l.plan, l.defaults, nil, 0, true)
+	l.each(rows(&b, prefix, true))
 	return []byte(b.String())
 }
 
-func referenceRows(b *strings.Builder, prefix string, c *codec, v reflect.Value, path []string, depth int, named bool) {
-	for i := range c.fields {
-		f := &c.fields[i]
-		fv := v.FieldByIndex(f.index)
-		here := append(slices.Clone(path), f.key)
-		if inner, iv, _ := down(f, fv); inner != nil {
-			if depth < maxExample {
-				referenceRows(b, prefix, inner, iv, here, depth+1, named)
-			}
-			continue
+// rows returns a function that writes the row of a setting, and below it those of the sections that its list or
+// map holds. These have no variable: named is false.
+func rows(b *strings.Builder, prefix string, named bool) func(leaf) {
+	return func(l leaf) {
+		if l.section {
+			return
 		}
-		referenceRow(b, prefix, f, fv, here, named)
-		elem := f.codec
-		for elem.kind == pointerCodec {
-			elem = elem.elem
-		}
-		if (elem.kind == listCodec || elem.kind == mapCodec) && elem.elem.kind == structCodec && depth < maxExample {
-			inside := append(slices.Clone(here), "N")
+		referenceRow(b, prefix, l.field, l.value, l.path, named)
+		elem := l.field.codec.pointee()
+		if (elem.kind == listCodec || elem.kind == mapCodec) && elem.elem.kind == structCodec && len(l.path) <= maxExample {
+			inside := append(slices.Clone(l.path), "N")
 			if elem.kind == mapCodec {
 				inside[len(inside)-1] = "NAME"
 			}
-			referenceRows(b, prefix, elem.elem, reflect.Zero(elem.elem.typ), inside, depth+1, false)
+			eachLeaf(elem.elem, reflect.Zero(elem.elem.typ), inside, false, rows(b, prefix, false))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,16 +13,17 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Rules lists the rules that a rule tag, or an [Item]'s Rules, can hold,
-// divided by commas; what each is about and what it asks. Rules are checked on
-// defaults too. A nil pointer is checked for nothing but required.
+// Rules lists the rules that a rule tag, or an [Item]'s Rules, can hold, divided by commas; what each is about
+// and what it asks. Rules are checked on defaults too. A nil pointer is checked for nothing but required.
 //
 //	required     some source gives it, or its default is not the zero value
-//	min=V max=V  a number, duration, size or time within V; the length of a string, list or map
-//	positive     a number, duration or size above 0
-//	nonzero      a number, duration or size that is not 0
+//	min=V max=V  a number, duration or time within V; the length of a string, list or map
+//	positive     a number or duration above 0
+//	nonzero      a number or duration that is not 0
 //	oneof=A|B|C  a string, or a number as it is written, that is one of them
 //	nonempty     a string, list or map that is not empty
 //	lower upper  a string without letters of the other case
@@ -30,7 +32,7 @@ import (
 //	hostport     a string host:port, the host may be left out
 //	port         a number from 1 to 65535
 //	file dir     a string that names an existing file or directory
-//	unique       a list no element of which stands in it twice
+//	unique       a list without equal elements
 //	zero         the zero value passes whatever the other rules say: "not set"
 //	optional     a zero value that no source gives passes whatever the other rules
 //	             say; one that a source gives is judged like any other
@@ -99,103 +101,107 @@ func parseRules(tag string, t reflect.Type) (set ruleSet, err error) {
 	return set, nil
 }
 
+// newRule returns a rule for values of type t. holds stays nil where the rule does not fit the type.
 func newRule(name, arg string, t reflect.Type) (rule, error) {
 	r := rule{name: name, arg: arg}
-	var err error
+	is := func(path string, dir bool) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.IsDir() == dir
+	}
 	switch name {
 	case "min", "max":
-		err = r.bound(t)
+		r.bound(t)
+		name += "=" + arg
 	case "positive":
-		compare, ok := comparer(t, "0")
-		if !ok {
-			return r, fmt.Errorf("the rule positive does not fit a %s", t)
-		}
-		r.must, r.holds = "must be above 0", func(v reflect.Value) bool { return compare(v) > 0 }
+		r.must, r.holds = "must be above 0", compared(t, "0", func(c int) bool { return c > 0 })
 	case "nonzero":
-		compare, ok := comparer(t, "0")
-		if !ok {
-			return r, fmt.Errorf("the rule nonzero does not fit a %s", t)
-		}
-		r.must, r.holds = "must not be 0", func(v reflect.Value) bool { return compare(v) != 0 }
+		r.must, r.holds = "must not be 0", compared(t, "0", func(c int) bool { return c != 0 })
 	case "port":
-		compare, ok := comparer(t, "0")
-		most, _ := comparer(t, "65535")
-		if !ok || !isNumber(t) {
-			return r, fmt.Errorf("the rule port does not fit a %s", t)
+		r.must = "must be a port from 1 to 65535"
+		most := compared(t, "65535", func(c int) bool { return c <= 0 }) // nil where no value is larger
+		if above := compared(t, "0", func(c int) bool { return c > 0 }); above != nil && isNumber(t) {
+			r.holds = func(v reflect.Value) bool { return above(v) && (most == nil || most(v)) }
 		}
-		r.must, r.holds = "must be a port from 1 to 65535", func(v reflect.Value) bool { return compare(v) > 0 && most(v) <= 0 }
 	case "oneof":
 		r.near = strings.Split(arg, "|")
 		r.must = "must be one of " + strings.Join(r.near, ", ")
 		r.holds = func(v reflect.Value) bool { return slices.Contains(r.near, showValue(v)) }
 	case "nonempty":
-		if !hasLength(t) {
-			return r, fmt.Errorf("the rule nonempty does not fit a %s", t)
+		r.must = "must not be empty"
+		if hasLength(t) {
+			r.holds = func(v reflect.Value) bool { return v.Len() > 0 }
 		}
-		r.must, r.holds = "must not be empty", func(v reflect.Value) bool { return v.Len() > 0 }
 	case "unique":
-		if t.Kind() != reflect.Slice && t.Kind() != reflect.Array {
-			return r, fmt.Errorf("the rule unique does not fit a %s", t)
+		r.must = "must not hold an element twice"
+		if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
+			r.holds = isUnique
 		}
-		r.must, r.holds = "must not hold an element twice", isUnique
 	case "url":
-		r.must, r.holds = "must be an absolute URL with a host, such as https://example.org", isURL
-		if t != urlType && t.Kind() != reflect.String {
-			return r, fmt.Errorf("the rule url does not fit a %s", t)
+		r.must = "must be an absolute URL with a host, like https://example.org"
+		if t == urlType || t.Kind() == reflect.String {
+			r.holds = isURL
 		}
 	case "match":
-		re, reErr := regexp.Compile(`^(?:` + arg + `)$`)
-		if reErr != nil {
-			return r, fmt.Errorf("the rule match: %w", reErr)
+		re, err := regexp.Compile(`^(?:` + arg + `)$`)
+		if err != nil {
+			return r, fmt.Errorf("the rule match: %w", err)
 		}
-		err = r.text(t, "must match "+arg, re.MatchString)
+		r.must, r.holds = "must match "+arg, ofText(t, re.MatchString)
 	case "lower":
-		err = r.text(t, "must be all lower case", func(s string) bool {
-			return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsUpper(r) || unicode.IsTitle(r) })
-		})
+		r.must, r.holds = "must be all lower case", ofText(t, func(s string) bool { return !strings.ContainsFunc(s, isUpper) })
 	case "upper":
-		err = r.text(t, "must be all upper case", func(s string) bool {
-			return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLower(r) || unicode.IsTitle(r) })
-		})
+		r.must, r.holds = "must be all upper case", ofText(t, func(s string) bool { return !strings.ContainsFunc(s, isLower) })
 	case "trimmed":
-		err = r.text(t, "must not begin or end with a blank", func(s string) bool { return s == strings.TrimFunc(s, unicode.IsSpace) })
+		r.must, r.holds = "must not begin or end with a blank", ofText(t, func(s string) bool { return s == strings.TrimSpace(s) })
 	case "hostport":
-		err = r.text(t, "must be host:port", isHostPort)
+		r.must, r.holds = "must be host:port", ofText(t, isHostPort)
 	case "file":
-		err = r.text(t, "must name an existing file", func(s string) bool { info, err := os.Stat(s); return err == nil && !info.IsDir() })
+		r.must, r.holds = "must name an existing file", ofText(t, func(s string) bool { return is(s, false) })
 	case "dir":
-		err = r.text(t, "must name an existing directory", func(s string) bool { info, err := os.Stat(s); return err == nil && info.IsDir() })
+		r.must, r.holds = "must name an existing directory", ofText(t, func(s string) bool { return is(s, true) })
 	default:
-		err = fmt.Errorf("there is no rule %q", name)
 		if near := nearest(name, Rules); near != "" {
-			err = fmt.Errorf("there is no rule %q; did you mean %s?", name, near)
+			return r, fmt.Errorf("there is no rule %q; did you mean %s?", name, near)
 		}
+		return r, fmt.Errorf("there is no rule %q", name)
 	}
-	return r, err
+	if r.holds == nil {
+		return r, fmt.Errorf("the rule %s does not fit a %s", name, t)
+	}
+	return r, nil
 }
 
-func (r *rule) text(t reflect.Type, must string, holds func(string) bool) error {
+func isUpper(r rune) bool { return unicode.IsUpper(r) || unicode.IsTitle(r) }
+func isLower(r rune) bool { return unicode.IsLower(r) || unicode.IsTitle(r) }
+
+// ofText returns a check of strings, or nil if t is another type.
+func ofText(t reflect.Type, holds func(string) bool) func(reflect.Value) bool {
 	if t.Kind() != reflect.String {
-		return fmt.Errorf("the rule %s is about strings, the field is a %s", r.name, t)
+		return nil
 	}
-	r.must, r.holds = must, func(v reflect.Value) bool { return holds(v.String()) }
-	return nil
+	return func(v reflect.Value) bool { return holds(v.String()) }
 }
 
-func (r *rule) bound(t reflect.Type) error {
-	word := "at least "
-	sign := 1
+// compared returns a check of the comparison with a limit, or nil if the limit is no value of t.
+func compared(t reflect.Type, limit string, holds func(int) bool) func(reflect.Value) bool {
+	compare, ok := comparer(t, limit)
+	if !ok {
+		return nil
+	}
+	return func(v reflect.Value) bool { return holds(compare(v)) }
+}
+
+// bound makes a rule min or max: of the value, or of its length.
+func (r *rule) bound(t reflect.Type) {
+	word, sign := "at least ", 1
 	if r.name == "max" {
 		word, sign = "at most ", -1
 	}
-	if compare, ok := comparer(t, r.arg); ok {
-		r.must = "must be " + word + r.arg
-		r.holds = func(v reflect.Value) bool { return compare(v)*sign >= 0 }
-		return nil
-	}
+	r.must = "must be " + word + r.arg
+	r.holds = compared(t, r.arg, func(c int) bool { return c*sign >= 0 })
 	n, err := strconv.Atoi(r.arg)
-	if !hasLength(t) || err != nil || n < 0 {
-		return fmt.Errorf("the rule %s=%s does not fit a %s", r.name, r.arg, t)
+	if r.holds != nil || !hasLength(t) || err != nil || n < 0 {
+		return
 	}
 	unit := " elements"
 	if t.Kind() == reflect.String {
@@ -209,25 +215,20 @@ func (r *rule) bound(t reflect.Type) error {
 		}
 		return (length-n)*sign >= 0
 	}
-	return nil
 }
 
-// comparer gives a comparison of values of type t with the limit.
+// comparer returns a comparison of values of type t with the limit.
 func comparer(t reflect.Type, limit string) (func(reflect.Value) int, bool) {
 	bound := reflect.New(t).Elem()
-	n := &node{kind: textNode, text: limit}
+	n := &source.Node{Kind: source.Text, Text: limit}
 	var set scalarFunc
 	switch {
 	case t == timeType:
 		set = setTime
 	case t == durationType:
 		set = setDuration
-	case t == byteSizeType:
-		set = setByteSize
-	case bound.CanInt():
-		set = setInt
-	case bound.CanUint():
-		set = setUint
+	case bound.CanInt() || bound.CanUint():
+		set = setWhole
 	case bound.CanFloat():
 		set = setFloat
 	default:
@@ -242,23 +243,13 @@ func comparer(t reflect.Type, limit string) (func(reflect.Value) int, bool) {
 		return func(v reflect.Value) int { return v.Interface().(time.Time).Compare(at) }, true
 	case bound.CanInt():
 		b := bound.Int()
-		return func(v reflect.Value) int { return sign(v.Int() < b, v.Int() > b) }, true
+		return func(v reflect.Value) int { return cmp.Compare(v.Int(), b) }, true
 	case bound.CanUint():
 		b := bound.Uint()
-		return func(v reflect.Value) int { return sign(v.Uint() < b, v.Uint() > b) }, true
+		return func(v reflect.Value) int { return cmp.Compare(v.Uint(), b) }, true
 	}
 	b := bound.Float()
-	return func(v reflect.Value) int { return sign(v.Float() < b, v.Float() > b) }, true
-}
-
-func sign(less, more bool) int {
-	switch {
-	case less:
-		return -1
-	case more:
-		return 1
-	}
-	return 0
+	return func(v reflect.Value) int { return cmp.Compare(v.Float(), b) }, true
 }
 
 func isNumber(t reflect.Type) bool {
@@ -282,8 +273,8 @@ func isURL(v reflect.Value) bool {
 	return u.Scheme != "" && u.Host != ""
 }
 
-// hostPortPattern takes a name or an IPv4 address, or an IPv6 address in
-// brackets, either of which may be left out, and a port up to 65535.
+// hostPortPattern takes a name or an IPv4 address, or an IPv6 address in brackets, each may be left
+// out, and a port up to 65535.
 const hostPortPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:\[\]/\s]*):(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$`
 
 var isHostPort = regexp.MustCompile(hostPortPattern).MatchString

@@ -34,11 +34,11 @@ func TestAnExplicitZeroIsTakenForNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	example, err := layout.Example(settings.JSON, "")
+	example, err := layout.Example(settings.YAML, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := layout.Check(settings.Bytes("m.json", settings.JSON, example)); err != nil {
+	if err := layout.Check(settings.Bytes("m.yaml", settings.YAML, []byte(uncommented(example)))); err != nil {
 		t.Errorf("the example does not load: %v\n%s", err, example)
 	}
 	var schema struct {

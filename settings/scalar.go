@@ -12,43 +12,41 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// A scalarFunc puts a value's text into v, or says what is wrong. It must not
-// quote the text itself: the caller knows whether it is a secret.
-type scalarFunc func(n *node, v reflect.Value) *misfit
+// A scalarFunc puts a value's text into v, or returns what is wrong. It must not quote the text itself: the
+// caller knows whether it is a secret.
+type scalarFunc func(n *source.Node, v reflect.Value) *misfit
 
-// misfit is why a value does not fit; the zero fields are filled in from the
-// codec.
+// misfit is why a value does not fit its type.
 type misfit struct {
-	problem    string // instead of "expected …, found …"
-	hint       string // after it
+	problem    string // in place of "expected …, found"
+	hint       string // after what was found
 	suggestion string
 	err        error
 }
 
 var errNotThis = &misfit{}
 
-func parseInt(text string, bits int) (int64, error) {
-	if !numericOddity(text) {
-		return strconv.ParseInt(text, 10, bits)
+// numeral returns a number without underscores, and 0 for its base if it may not be decimal: 0x1f, 0o17, 017
+// (octal in yaml 1.1, and in the Python chassis), 0b11, 1_000.
+func numeral(text string) (string, int) {
+	if t := strings.TrimLeft(text, "+-"); len(t) > 1 && (t[0] == '0' || strings.Contains(t, "_")) {
+		return strings.ReplaceAll(text, "_", ""), 0
 	}
-	return strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, bits)
+	return text, 10
 }
 
-// numericOddity tells whether a yaml number may be written another way than in
-// decimal: 0x1f, 0o17, 017 (octal in yaml 1.1, and so in the Python chassis),
-// 0b11, 1_000.
-func numericOddity(text string) bool {
-	t := strings.TrimLeft(text, "+-")
-	return len(t) > 1 && (t[0] == '0' || strings.Contains(t, "_"))
+func parseInt(text string, bits int) (int64, error) {
+	text, base := numeral(text)
+	return strconv.ParseInt(text, base, bits)
 }
 
 func parseUint(text string, bits int) (uint64, error) {
-	if !numericOddity(text) {
-		return strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, bits)
-	}
-	return strconv.ParseUint(strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", ""), 0, bits)
+	text, base := numeral(strings.TrimPrefix(text, "+"))
+	return strconv.ParseUint(text, base, bits)
 }
 
 func parseFloat(text string, bits int) (float64, error) {
@@ -61,33 +59,31 @@ func parseFloat(text string, bits int) (float64, error) {
 	return strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), bits)
 }
 
-// number gives an int node's text, or that of a float without a fraction.
-func wholeText(n *node) (string, bool) {
-	switch n.kind {
-	case intNode:
-		if n.text == "-0" {
+// wholeText returns the text of an int, or that of a float without a fraction.
+func wholeText(n *source.Node) (string, bool) {
+	switch n.Kind {
+	case source.Int:
+		if n.Text == "-0" {
 			return "0", true
 		}
-		return n.text, true
-	case textNode:
-		t := decimal(strings.TrimSpace(n.text))
+		return n.Text, true
+	case source.Text:
+		t := decimal(strings.TrimSpace(n.Text))
 		return t, t != ""
-	case floatNode:
-		f, err := parseFloat(n.text, 64)
-		if err == nil && f == math.Trunc(f) && math.Abs(f) < 1e20 {
-			if f == 0 {
-				return "0", true // -0.0
-			}
-			if exact, ok := new(big.Rat).SetString(n.text); ok && exact.IsInt() {
-				return exact.Num().String(), true // a float64 holds 53 bits of it
-			}
-			return strconv.FormatFloat(f, 'f', 0, 64), true
+	case source.Float:
+		f, err := parseFloat(n.Text, 64)
+		if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1e20 {
+			return "", false
 		}
+		if exact, ok := new(big.Rat).SetString(n.Text); ok && exact.IsInt() {
+			return exact.Num().String(), true // a float64 holds 53 bits of it
+		}
+		return strconv.FormatFloat(f+0, 'f', 0, 64), true // -0.0 becomes 0
 	}
 	return "", false
 }
 
-// decimal takes leading zeros off: the 010 of a variable or a string is ten.
+// decimal removes leading zeros: the 010 of a variable or a string is ten.
 func decimal(text string) string {
 	digits := strings.TrimLeft(text, "+-")
 	if sign := text[:len(text)-len(digits)]; len(digits) > 1 && isDecimal(digits) {
@@ -100,63 +96,60 @@ func decimal(text string) string {
 }
 
 // bare is a value's text, a variable's without blanks around it.
-func bare(n *node) string {
-	if n.kind == textNode {
-		return strings.TrimSpace(n.text)
+func bare(n *source.Node) string {
+	if n.Kind == source.Text {
+		return strings.TrimSpace(n.Text)
 	}
-	return n.text
+	return n.Text
 }
 
-func setInt(n *node, v reflect.Value) *misfit {
+// setWhole sets an int or uint of any size.
+func setWhole(n *source.Node, v reflect.Value) *misfit {
 	text, ok := wholeText(n)
 	if !ok {
 		return quotedNumber(n)
 	}
-	i, err := parseInt(text, v.Type().Bits())
-	if err != nil {
-		if errors.Is(err, strconv.ErrRange) {
-			bits := v.Type().Bits()
-			return &misfit{problem: fmt.Sprintf("expected a whole number from %d to %d, found", int64(-1)<<(bits-1), int64(1)<<(bits-1)-1)}
+	bits, least, most := v.Type().Bits(), int64(0), uint64(math.MaxUint64)
+	most >>= 64 - bits
+	var err error
+	if v.CanInt() {
+		var i int64
+		if i, err = parseInt(text, bits); err == nil {
+			v.SetInt(i)
 		}
-		return quotedNumber(n)
+		least, most = int64(-1)<<(bits-1), most>>1
+	} else {
+		var u uint64
+		if u, err = parseUint(text, bits); err == nil {
+			v.SetUint(u)
+		}
 	}
-	v.SetInt(i)
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, strconv.ErrRange) || !v.CanInt() && strings.HasPrefix(text, "-") && n.Kind != source.Text:
+		return &misfit{problem: fmt.Sprintf("expected a whole number from %d to %d, found", least, most)}
+	}
+	return quotedNumber(n)
 }
 
-func setUint(n *node, v reflect.Value) *misfit {
-	text, ok := wholeText(n)
-	if !ok {
-		return quotedNumber(n)
-	}
-	u, err := parseUint(text, v.Type().Bits())
-	if err != nil {
-		if errors.Is(err, strconv.ErrRange) || strings.HasPrefix(text, "-") && n.kind != textNode {
-			return &misfit{problem: fmt.Sprintf("expected a whole number from 0 to %d, found", uint64(math.MaxUint64)>>(64-v.Type().Bits()))}
-		}
-		return quotedNumber(n)
-	}
-	v.SetUint(u)
-	return nil
-}
-
-// quotedNumber sees that a number stands in quotes.
-func quotedNumber(n *node) *misfit {
-	if n.kind == stringNode && !n.plain {
-		if _, err := strconv.ParseFloat(n.text, 64); err == nil {
+// quotedNumber is the misfit of a number's place, with a hint if a number stands there in quotes.
+func quotedNumber(n *source.Node) *misfit {
+	if n.Kind == source.String && !n.Plain {
+		if _, err := strconv.ParseFloat(n.Text, 64); err == nil {
 			return &misfit{hint: ": take the quotes off"}
 		}
 	}
 	return errNotThis
 }
 
-func setFloat(n *node, v reflect.Value) *misfit {
-	if n.kind != intNode && n.kind != floatNode && n.kind != textNode {
+func setFloat(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.Int && n.Kind != source.Float && n.Kind != source.Text {
 		return quotedNumber(n)
 	}
-	f, err := parseFloat(strings.TrimSpace(n.text), v.Type().Bits())
-	if n.kind == intNode && numericOddity(n.text) {
-		if i, intErr := parseInt(n.text, 64); intErr == nil {
+	f, err := parseFloat(strings.TrimSpace(n.Text), v.Type().Bits())
+	if _, base := numeral(n.Text); n.Kind == source.Int && base == 0 {
+		if i, intErr := parseInt(n.Text, 64); intErr == nil {
 			f, err = float64(i), nil
 		}
 	}
@@ -170,80 +163,70 @@ func setFloat(n *node, v reflect.Value) *misfit {
 	return nil
 }
 
-func setBool(n *node, v reflect.Value) *misfit {
-	text := strings.ToLower(strings.TrimSpace(n.text))
+// boolWords are what yaml 1.1, and the Python chassis, reads as a boolean.
+var boolWords = map[string]bool{"true": true, "yes": true, "on": true, "false": false, "no": false, "off": false}
+
+func setBool(n *source.Node, v reflect.Value) *misfit {
+	text := strings.ToLower(strings.TrimSpace(n.Text))
+	if n.Kind == source.Bool || n.Kind == source.Text || n.Kind == source.String && n.Plain {
+		if b, ok := boolWords[text]; ok {
+			v.SetBool(b)
+			return nil
+		}
+	}
 	switch {
-	case n.kind == boolNode:
-		v.SetBool(text == "true")
+	case n.Kind == source.Text && (text == "1" || text == "0"):
+		v.SetBool(text == "1")
 		return nil
-	case n.kind == textNode || n.kind == stringNode && n.plain:
-		// yaml 1.1, and so the Python chassis, reads yes and on as true.
-		switch text {
-		case "true", "yes", "on":
-			v.SetBool(true)
-			return nil
-		case "false", "no", "off":
-			v.SetBool(false)
-			return nil
-		case "1", "0":
-			if n.kind == textNode {
-				v.SetBool(text == "1")
-				return nil
-			}
-		}
+	case n.Kind != source.String && n.Kind != source.Text:
+		return errNotThis
+	case text == "true" || text == "false":
+		return &misfit{hint: ": take the quotes off"}
 	}
-	if n.kind == stringNode || n.kind == textNode {
-		if text == "true" || text == "false" {
-			return &misfit{hint: ": take the quotes off"}
-		}
-		return &misfit{suggestion: nearest(text, []string{"true", "false"})}
-	}
-	return errNotThis
+	return &misfit{suggestion: nearest(text, []string{"true", "false"})}
 }
 
-func setString(n *node, v reflect.Value) *misfit {
+// setString sets a string or a []byte.
+func setString(n *source.Node, v reflect.Value) *misfit {
 	text, m := stringText(n)
-	if m == nil {
+	switch {
+	case m != nil:
+		return m
+	case v.Kind() == reflect.String:
 		v.SetString(text)
+	default:
+		v.SetBytes([]byte(text))
 	}
-	return m
+	return nil
 }
 
-func stringText(n *node) (string, *misfit) {
-	switch n.kind {
-	case stringNode, textNode:
-		return n.text, nil
-	case boolNode, intNode, floatNode, timeNode:
-		if n.plain {
-			return n.text, nil
+func stringText(n *source.Node) (string, *misfit) {
+	switch n.Kind {
+	case source.String, source.Text:
+		return n.Text, nil
+	case source.Bool, source.Int, source.Float, source.Time:
+		if n.Plain {
+			return n.Text, nil
 		}
 		return "", &misfit{hint: ": put it in quotes"}
 	}
 	return "", errNotThis
 }
 
-func setBytes(n *node, v reflect.Value) *misfit {
-	text, m := stringText(n)
-	if m == nil {
-		v.SetBytes([]byte(text))
-	}
-	return m
-}
-
-func setDuration(n *node, v reflect.Value) *misfit {
-	if n.kind != intNode && n.kind != floatNode && n.kind != stringNode && n.kind != textNode {
+func setDuration(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.Int && n.Kind != source.Float && n.Kind != source.String && n.Kind != source.Text {
 		return errNotThis
 	}
 	text := bare(n)
 	parse := parseDuration
-	if n.kind != intNode && n.kind != floatNode {
+	if n.Kind != source.Int && n.Kind != source.Float {
 		if text = decimal(text); !isDecimal(text) {
 			parse = time.ParseDuration // 1e3 in quotes is no number
 		}
 	}
 	d, err := parse(text)
 	if err != nil {
-		m := &misfit{suggestion: nearDuration(n.text)}
+		m := &misfit{suggestion: nearDuration(n.Text)}
 		if errors.Is(err, strconv.ErrRange) {
 			m.problem = "expected a duration of at most 292 years, found"
 		}
@@ -268,11 +251,10 @@ func parseDuration(text string) (time.Duration, error) {
 		}
 		return time.Duration(math.Round(f)), nil
 	}
-	d, err := time.ParseDuration(text)
-	return d, err
+	return time.ParseDuration(text)
 }
 
-// isDecimal tells 90, -1.5 from whatever else strconv takes for a number.
+// isDecimal reports whether a number is written like 90 or -1.5; strconv reads other forms as well.
 func isDecimal(text string) bool { return text != "" && strings.Trim(text, "+-.0123456789") == "" }
 
 var (
@@ -317,26 +299,6 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-func setByteSize(n *node, v reflect.Value) *misfit {
-	if text, ok := wholeText(n); ok && n.kind != textNode {
-		i, err := parseInt(text, 64)
-		if err != nil {
-			return &misfit{problem: "expected at most 9223372036854775807 bytes, found"}
-		}
-		v.SetInt(i)
-		return nil
-	}
-	if n.kind != stringNode && n.kind != textNode {
-		return errNotThis
-	}
-	b, err := ParseByteSize(bare(n))
-	if err != nil {
-		return &misfit{hint: ": " + err.Error()}
-	}
-	v.SetInt(int64(b))
-	return nil
-}
-
 var timeLayouts = []string{
 	time.RFC3339Nano, "2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999Z07:00",
 	"2006-1-2T15:4:5.999999999", "2006-1-2 15:4:5.999999999", "2006-1-2",
@@ -352,8 +314,8 @@ func parseTime(text string) (time.Time, error) {
 	return time.Time{}, errors.New("not a time")
 }
 
-func setTime(n *node, v reflect.Value) *misfit {
-	if n.kind != timeNode && n.kind != stringNode && n.kind != textNode {
+func setTime(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.Time && n.Kind != source.String && n.Kind != source.Text {
 		return errNotThis
 	}
 	t, err := parseTime(bare(n))
@@ -364,11 +326,11 @@ func setTime(n *node, v reflect.Value) *misfit {
 	return nil
 }
 
-func setURL(n *node, v reflect.Value) *misfit {
-	if n.kind != stringNode && n.kind != textNode {
+func setURL(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind != source.String && n.Kind != source.Text {
 		return errNotThis
 	}
-	u, err := url.Parse(n.text)
+	u, err := url.Parse(n.Text)
 	if err != nil {
 		var inner *url.Error
 		if errors.As(err, &inner) {
@@ -388,16 +350,13 @@ func unquoted(msg string) string {
 	return msg
 }
 
-// setText is for encoding.TextUnmarshaler. Its error may quote the text, so it
-// is handed on as the cause, which is dropped for a secret.
-func setText(n *node, v reflect.Value) *misfit {
-	text, m := stringText(n)
-	if m != nil {
-		if n.kind == listNode || n.kind == mapNode || n.kind == nullNode {
-			return errNotThis
-		}
-		text = n.text // a number for a type of its own: let the type judge
+// setText is for encoding.TextUnmarshaler. Its error may quote the text: it becomes the cause, which is dropped
+// for a secret.
+func setText(n *source.Node, v reflect.Value) *misfit {
+	if n.Kind == source.List || n.Kind == source.Map || n.Kind == source.Null {
+		return errNotThis
 	}
+	text := n.Text // it may be a number: the type judges
 	err := guarded("UnmarshalText", func() error {
 		return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
 	})

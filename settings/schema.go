@@ -7,6 +7,8 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
 // object is a JSON object that keeps the order of its keys.
@@ -38,15 +40,12 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Schema is the layout as a JSON Schema (draft 2020-12), indented. In an
-// editor it completes and checks yaml, toml and json files; in yaml name it in
-// the first line: "# yaml-language-server: $schema=chassis.schema.json".
+// Schema is the layout as a JSON Schema (draft 2020-12), indented. In an editor it completes and checks yaml,
+// toml and json files; in yaml name it in the first line: "# yaml-language-server: $schema=chassis.schema.json".
 //
-// It accepts the JSON documents that load, but for what a schema cannot say: the
-// range of a duration or size that is written with a unit and of a map's number
-// keys, a value that must
-// exist outside (file, dir), calendar dates, the inner form of URLs, of network
-// addresses and of types with their own UnmarshalText, where an alias leads,
+// It accepts the JSON documents that load, but for what a schema cannot say: the range of a duration or size that
+// is written with a unit and of a map's number keys, a value that must exist outside (file, dir), calendar dates,
+// the inner form of URLs, of network addresses and of types with their own UnmarshalText, where an alias leads,
 // and checks written in Go.
 func (l *Layout) Schema() []byte {
 	s := &schemer{defs: map[reflect.Type]string{}}
@@ -96,8 +95,7 @@ func (s *schemer) section(c *codec, def reflect.Value, nullable bool) object {
 	return out
 }
 
-// missingLoads tells whether a field can be left out: whether its default
-// keeps its own rules.
+// missingLoads reports whether a field can be left out: whether its default keeps its own rules.
 func missingLoads(f *field, v reflect.Value) bool {
 	if f.codec.kind == structCodec {
 		for i := range f.codec.fields {
@@ -112,9 +110,9 @@ func missingLoads(f *field, v reflect.Value) bool {
 	return keepsRules(f, v)
 }
 
-// keepsRules asks the rules of a value without telling anybody.
+// keepsRules reports whether a default keeps the rules of its field.
 func keepsRules(f *field, v reflect.Value) bool {
-	d := &decoder{tree: &Tree{root: &node{kind: mapNode}}, config: &config{}}
+	d := &decoder{tree: &Tree{root: &source.Node{Kind: source.Map}}, config: &config{}}
 	saved := *f
 	saved.check = nil
 	d.rules(&saved, nil, Position{}, v)
@@ -171,7 +169,7 @@ func (s *schemer) value(c *codec, f *field, def reflect.Value) object {
 	return s.scalar(c, f)
 }
 
-// define gives a name to a struct that holds itself.
+// define returns a name to a struct that holds itself.
 func (s *schemer) define(c *codec) string {
 	if name, ok := s.defs[c.typ]; ok {
 		return name
@@ -226,7 +224,6 @@ func lengths(out object, f *field, what string) object {
 const (
 	numberPattern   = `[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)`
 	durationPattern = `^[-+]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|^` + numberPattern + `$`
-	sizePattern     = `^` + numberPattern + ` *([kKmMgGtTpP]([iI]?[bB])?|[kKmMgGtTpP][iI]|[bB])?$`
 	timePattern     = `^[0-9]{4}-(0?[1-9]|1[0-2])-(0?[1-9]|[12][0-9]|3[01])([Tt ]([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9](\.[0-9]+)?(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])?)?$`
 	urlPattern      = `^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+`
 )
@@ -237,9 +234,6 @@ func (s *schemer) scalar(c *codec, f *field) object {
 	case t == durationType:
 		number := bounds(object{{"type", "number"}, {"minimum", int64(-9223372036)}, {"maximum", int64(9223372036)}}, f, t)
 		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", durationPattern}}, aliasRef}}}, f, json.RawMessage("0"))
-	case t == byteSizeType:
-		number := bounds(object{{"type", "integer"}, {"minimum", int64(math.MinInt64)}, {"maximum", int64(math.MaxInt64)}}, f, t)
-		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", sizePattern}}, aliasRef}}}, f, json.RawMessage("0"))
 	case t == timeType:
 		return orAlias(object{{"type", "string"}, {"pattern", timePattern}})
 	case t == slogLevel:
@@ -326,15 +320,8 @@ func bounds(o object, f *field, t reflect.Type) object {
 }
 
 func limit(arg string, t reflect.Type) any {
-	switch t {
-	case durationType:
-		if d, err := parseDuration(arg); err == nil {
-			return json.RawMessage(strconv.FormatFloat(d.Seconds(), 'f', -1, 64))
-		}
-	case byteSizeType:
-		if b, err := ParseByteSize(arg); err == nil {
-			return int64(b)
-		}
+	if d, err := parseDuration(arg); err == nil && t == durationType {
+		return json.RawMessage(strconv.FormatFloat(d.Seconds(), 'f', -1, 64))
 	}
 	return json.RawMessage(arg)
 }

@@ -38,8 +38,7 @@ type schemaLayout struct {
 	On       bool
 	Wait     time.Duration
 	Bounded  time.Duration `rule:"min=1s,max=10s"`
-	Size     settings.ByteSize
-	Max      settings.ByteSize `rule:"max=1KiB"`
+	Max      int64         `rule:"max=1024"`
 	Link     *url.URL
 	List     []string `rule:"max=2,each,nonempty"`
 	Some     []int    `rule:"min=1,unique"`
@@ -167,7 +166,7 @@ func TestSchemaAcceptsWhatLoadsAndNothingElse(t *testing.T) {
 	t.Logf("%d accepted, %d refused, as Load does", accepted, refused)
 }
 
-func TestTheSchemaKnowsWhatIsRequired(t *testing.T) {
+func TestSchemaListsWhatIsRequired(t *testing.T) {
 	layout := items(t, settings.Item{Name: "a.b", Type: reflect.TypeFor[string]()}, settings.Item{Name: "c", Default: 0, Rules: "min=1"})
 	schema := newValidator(layout.Schema())
 	for text, want := range map[string]bool{`{}`: false, `{"a": {"b": "x"}}`: false, `{"a": {"b": "x"}, "c": 1}`: true, `{"a": {}, "c": 1}`: false, `{"a": null, "c": 1}`: false} {

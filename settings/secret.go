@@ -1,22 +1,19 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 )
 
-// Mask is what is shown in place of a secret. A source that gives it as the
-// value of a secret is refused, for it was printed by a program, not written
-// by somebody who knows the secret.
+// Mask is what is shown in place of a secret. A source that gives it as the value of a secret is refused, for it
+// was printed by a program, not written by a person who knows the secret.
 const Mask = "[secret]"
 
-// Secret holds a value that is shown by nothing but Reveal: fmt with any verb,
-// encoding/json, yaml, slog, the errors of this package, Explain, Schema and
-// Example all give [Mask], or "" if there is none. The value is kept behind a
-// pointer, so that even fmt on a struct with an unexported Secret field, whose
-// methods fmt cannot call, prints an address. The zero value holds T's zero value.
+// Secret holds a value that is shown by nothing but Reveal: fmt with any verb, encoding/json, yaml, slog, the
+// errors of this package, Explain, Schema and Example all give [Mask], or "" for the zero value. The value is kept
+// behind a pointer, so that even fmt on a struct with an unexported Secret field, where fmt cannot call methods,
+// prints an address. The zero value holds T's zero value.
 type Secret[T any] struct {
 	p *T
 }
@@ -24,7 +21,7 @@ type Secret[T any] struct {
 // NewSecret hides v.
 func NewSecret[T any](v T) Secret[T] { return Secret[T]{p: &v} }
 
-// Reveal gives the value itself.
+// Reveal returns the value itself.
 func (s Secret[T]) Reveal() T {
 	if s.p == nil {
 		var zero T
@@ -33,12 +30,12 @@ func (s Secret[T]) Reveal() T {
 	return *s.p
 }
 
-// IsZero tells whether the secret is T's zero value.
+// IsZero reports whether the secret is T's zero value.
 func (s Secret[T]) IsZero() bool {
 	return s.p == nil || reflect.ValueOf(s.p).Elem().IsZero()
 }
 
-// String gives the mask.
+// String returns the mask.
 func (s Secret[T]) String() string {
 	if s.IsZero() {
 		return ""
@@ -46,10 +43,10 @@ func (s Secret[T]) String() string {
 	return Mask
 }
 
-// GoString gives the mask, for %#v.
+// GoString returns the mask, for %#v.
 func (s Secret[T]) GoString() string { return fmt.Sprintf("settings.Secret(%q)", s.String()) }
 
-// Format gives the mask for every verb, %d and %x included.
+// Format returns the mask for every verb, %d and %x included.
 func (s Secret[T]) Format(f fmt.State, verb rune) {
 	text := s.String()
 	switch {
@@ -61,22 +58,14 @@ func (s Secret[T]) Format(f fmt.State, verb rune) {
 	_, _ = f.Write([]byte(text)) // a fmt.State keeps its own error
 }
 
-// MarshalText gives the mask; encoding/json uses it too.
+// MarshalText returns the mask; encoding/json uses it too.
 func (s Secret[T]) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// MarshalJSON gives the mask as a string, whatever T is.
+// MarshalJSON returns the mask as a string, whatever T is.
 func (s Secret[T]) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
 
-// MarshalYAML gives the mask; it is the interface of the yaml packages.
-func (s Secret[T]) MarshalYAML() (any, error) { return s.String(), nil }
-
-// LogValue gives the mask to slog.
+// LogValue returns the mask to slog.
 func (s Secret[T]) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// GobEncode refuses: gob would write the value in clear.
-func (s Secret[T]) GobEncode() ([]byte, error) {
-	return nil, errors.New("settings: a Secret cannot be encoded by gob: Reveal it and encode that, if it must travel")
-}
 
 // secretType lets the package reach into a Secret of any T.
 type secretType interface {

@@ -16,8 +16,8 @@ func TestSharedLeavesOthersKeysButNotMisspellings(t *testing.T) {
 	env := settings.Environ("APP", []string{"APP_TASK__WORKERS=1", "APP_OTHER__THING=1"})
 	_, err := settings.Load(tasksOnly{}, source, env, settings.Shared())
 	want := []string{
-		"APP_TASK__WORKERS: task.workers: no such setting; did you mean APP_TASKS__WORKERS?",
-		"a.yaml:1:1: taks: no such key; did you mean tasks?",
+		"APP_TASK__WORKERS: task.workers: unknown setting; did you mean APP_TASKS__WORKERS?",
+		"a.yaml:1:1: taks: unknown key; did you mean tasks?",
 	}
 	if got := mistakes(t, err); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q", got)
@@ -31,7 +31,7 @@ func TestSharedLeavesOthersKeysButNotMisspellings(t *testing.T) {
 	}
 }
 
-func TestUnclaimedTellsWhatNobodyAskedFor(t *testing.T) {
+func TestUnclaimedListsKeysThatNoLayoutKnows(t *testing.T) {
 	tree, err := settings.Open(settings.Bytes("a.yaml", settings.YAML, []byte("tasks: {workers: 4}\nrecipient: [a]\nother: 1\n")))
 	if err != nil {
 		t.Fatal(err)

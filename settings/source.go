@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,25 +8,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// rank orders sources: a value of a higher rank shadows one of a lower rank,
-// and within a rank the source that was given later wins.
-type rank uint8
-
-const (
-	rankDefault rank = iota
-	rankFile
-	rankProfile
-	rankDotEnv
-	rankEnv
-	rankEnvFile // PREFIX_NAME_FILE
-	rankFlag
-)
-
-// Source is one place that settings come from. In order of precedence, the
-// weakest first, whatever the order they are given in:
+// Source is one place that settings come from. In order of precedence, the weakest first, whatever the order they
+// are given in:
 //
 //	the defaults                        the struct, or a layout's items
 //	File, OptionalFile, OptionalYAML,   later over earlier
@@ -38,12 +26,11 @@ const (
 //	PREFIX_NAME_FILE                    of Env, Environ and DotEnv
 //	Flags, Set
 //
-// Maps are merged key by key and lists are replaced; see [MergeMaps],
-// [MergeLists] and the merge tag. A null clears a list, a map or a pointer, and
-// gives a struct's section nothing: what weaker sources gave it stays.
+// Maps are merged key by key and lists are replaced; see [MergeMaps], [MergeLists] and the merge tag. A null
+// clears a list, a map or a pointer, and gives a struct's section nothing: what weaker sources gave it stays.
 type Source struct {
-	rank    rank
-	read    func(*opening) []*node
+	rank    source.Rank
+	read    func(*opening) []*source.Node
 	file    string // of a file source, where profiles are looked for
 	twin    string // the file by its other name; one of the two may be there
 	fsys    fs.FS
@@ -55,8 +42,8 @@ type Source struct {
 	environ []string               // what Environ reads instead of the process' environment
 }
 
-// parses tells whether reading the source is parsing files.
-func (s Source) parses() bool { return s.rank == rankFile || s.rank == rankProfile }
+// parses reports whether reading the source is parsing files.
+func (s Source) parses() bool { return s.rank == source.File || s.rank == source.Profile }
 
 func (s Source) apply(c *config) {
 	c.sources = append(c.sources, s)
@@ -69,22 +56,34 @@ func (s Source) apply(c *config) {
 // opening is one Open under way: it collects what went wrong.
 type opening struct {
 	config *config
-	rank   rank
+	rank   source.Rank
 	errs   []*Error
 	dotted bool // some string begins with a dot, so aliases must be looked for
 }
 
-func (o *opening) fail(e *Error) { o.errs = tell(o.errs, e) }
+func (o *opening) fail(e *Error) { o.errs = report(o.errs, e) }
 
-// maxTold is how many mistakes one load tells of its sources, and how many of
-// what they hold. A file with more is not a settings file.
-const maxTold = 1000
-
-func tell(errs []*Error, e *Error) []*Error {
-	if len(errs) == maxTold {
-		e = &Error{Kind: e.Kind, Pos: e.Pos, Problem: "there are more than " + itoa(maxTold) + " mistakes: those from here on are not told"}
+// take adds what a text has given in addition to its tree.
+func (o *opening) take(r *source.Reading) {
+	o.dotted = o.dotted || r.Dotted
+	for _, m := range r.Mistakes {
+		o.fail(&Error{Kind: kindOf[m.Kind], Pos: Position{File: r.From.File, Line: m.Line, Column: m.Column}, Problem: m.Problem})
 	}
-	if len(errs) > maxTold {
+}
+
+var kindOf = map[source.MistakeKind]Kind{source.Syntax: KindSyntax, source.Unreadable: KindSource,
+	source.Duplicate: KindDuplicate, source.WrongType: KindType, source.Cycle: KindAlias}
+
+// maxReported is how many mistakes one load reports of its sources, and how many of what they hold. A file with
+// more is not a settings file.
+const maxReported = source.MaxMistakes
+
+// report adds a mistake to errs, up to the most that are reported.
+func report(errs []*Error, e *Error) []*Error {
+	if len(errs) == maxReported {
+		e = &Error{Kind: e.Kind, Pos: e.Pos, Problem: "there are more than " + strconv.Itoa(maxReported) + " mistakes: the rest is not reported"}
+	}
+	if len(errs) > maxReported {
 		return errs
 	}
 	e.Problem, e.Suggestion = Redacted(e.Problem), Redacted(e.Suggestion)
@@ -103,53 +102,42 @@ const (
 
 // String is the format's usual file extension.
 func (f Format) String() string {
-	switch f {
-	case YAML:
-		return "yaml"
-	case TOML:
-		return "toml"
-	case JSON:
-		return "json"
-	case ENV:
-		return "env"
+	if f < YAML || f > ENV {
+		return fmt.Sprintf("format %d", f)
 	}
-	return fmt.Sprintf("format %d", f)
+	return [...]string{YAML: "yaml", TOML: "toml", JSON: "json", ENV: "env"}[f]
 }
 
-// FormatOf tells a file's format by its extension: .yaml, .yml, .toml, .json, .env.
+// FormatOf returns a file's format by its extension: .yaml, .yml, .toml, .json, .env.
 func FormatOf(path string) (Format, error) {
 	base := filepath.Base(path)
-	switch ext := strings.ToLower(filepath.Ext(base)); {
-	case ext == ".yaml" || ext == ".yml":
-		return YAML, nil
-	case ext == ".toml":
-		return TOML, nil
-	case ext == ".json":
-		return JSON, nil
-	case ext == ".env" || strings.HasPrefix(base, ".env"):
+	format, ok := map[string]Format{".yaml": YAML, ".yml": YAML, ".toml": TOML, ".json": JSON, ".env": ENV}[strings.ToLower(filepath.Ext(base))]
+	switch {
+	case ok:
+		return format, nil
+	case strings.HasPrefix(base, ".env"):
 		return ENV, nil
 	}
-	return 0, errors.New("the extension tells no format: use .yaml, .yml, .toml or .json")
+	return 0, errors.New("the extension is that of no format: use .yaml, .yml, .toml or .json")
 }
 
-// File reads a yaml, toml or json file, told apart by its extension. That it
-// is missing is an error.
+// File reads a yaml, toml or json file; the extension says which. A missing file is an error.
 func File(path string) Source { return fileSource(nil, path, false) }
 
 // OptionalFile is File for a file that may be missing.
 func OptionalFile(path string) Source { return fileSource(nil, path, true) }
 
-// OptionalYAML reads the file stem.yaml, or stem.yml. Neither has to be there;
-// that both are is an error, and so it is of their profiles.
+// OptionalYAML reads the file stem.yaml, or stem.yml. Neither has to be there; that both are is an error, and so
+// it is of their profiles.
 func OptionalYAML(stem string) Source {
 	s := OptionalFile(stem + ".yaml")
 	s.twin = stem + ".yml"
 	first, second := s.read, OptionalFile(s.twin).read
-	s.read = func(o *opening) []*node {
-		if !exists(s.twin) {
+	s.read = func(o *opening) []*source.Node {
+		if !exists(nil, s.twin) {
 			return first(o)
 		}
-		if exists(s.file) {
+		if exists(nil, s.file) {
 			o.fail(both(s.file, s.twin))
 			return nil
 		}
@@ -158,8 +146,14 @@ func OptionalYAML(stem string) Source {
 	return s
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
+// exists reports whether fsys, or the system if that is nil, has a file.
+func exists(fsys fs.FS, path string) bool {
+	var err error
+	if fsys != nil {
+		_, err = fs.Stat(fsys, path)
+	} else {
+		_, err = os.Stat(path)
+	}
 	return err == nil
 }
 
@@ -169,40 +163,39 @@ func both(path, twin string) *Error {
 
 // otherYAML is the path with .yml for .yaml and the reverse, or "".
 func otherYAML(path string) string {
-	if stem, ok := strings.CutSuffix(path, ".yaml"); ok {
-		return stem + ".yml"
+	ext := filepath.Ext(path)
+	other := map[string]string{".yaml": ".yml", ".yml": ".yaml"}[ext]
+	if other == "" {
+		return ""
 	}
-	if stem, ok := strings.CutSuffix(path, ".yml"); ok {
-		return stem + ".yaml"
-	}
-	return ""
+	return strings.TrimSuffix(path, ext) + other
 }
 
-// FileFS is File for a file of fsys, such as an embedded one.
+// FileFS is File for a file of fsys, like an embedded one.
 func FileFS(fsys fs.FS, path string) Source { return fileSource(fsys, path, false) }
 
 // Bytes is a file's content that is at hand; name stands for it in messages.
 func Bytes(name string, format Format, data []byte) Source {
-	return Source{rank: rankFile, label: name, read: func(o *opening) []*node {
+	return Source{rank: source.File, label: name, read: func(o *opening) []*source.Node {
 		return one(parseFile(o, name, format, data))
 	}}
 }
 
 func fileSource(fsys fs.FS, path string, optional bool) Source {
-	return Source{rank: rankFile, file: path, label: path, fsys: fsys, read: func(o *opening) []*node {
+	return Source{rank: source.File, file: path, label: path, fsys: fsys, read: func(o *opening) []*source.Node {
 		return one(readFile(o, fsys, path, optional))
 	}}
 }
 
-func one(n *node) []*node {
+func one(n *source.Node) []*source.Node {
 	if n == nil {
 		return nil
 	}
-	return []*node{n}
+	return []*source.Node{n}
 }
 
-func readFile(o *opening, fsys fs.FS, path string, optional bool) *node {
-	data, err := slurp(fsys, path)
+func readFile(o *opening, fsys fs.FS, path string, optional bool) *source.Node {
+	data, err := source.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) && optional {
 		return nil
 	}
@@ -215,7 +208,7 @@ func readFile(o *opening, fsys fs.FS, path string, optional bool) *node {
 		return nil
 	}
 	if err != nil {
-		e := &Error{Kind: KindSource, Pos: Position{File: path}, Problem: "cannot be read: " + cause(err), Err: err}
+		e := unreadable(path, err)
 		if errors.Is(err, fs.ErrNotExist) {
 			if near := nearest(filepath.Base(path), siblings(fsys, path)); near != "" {
 				e.Suggestion = filepath.Join(filepath.Dir(path), near)
@@ -227,6 +220,10 @@ func readFile(o *opening, fsys fs.FS, path string, optional bool) *node {
 	return parseFile(o, path, format, data)
 }
 
+func unreadable(path string, err error) *Error {
+	return &Error{Kind: KindSource, Pos: Position{File: path}, Problem: "cannot be read: " + cause(err), Err: err}
+}
+
 // cause is what the system said, without the path that the message has already.
 func cause(err error) string {
 	var pathErr *fs.PathError
@@ -236,15 +233,15 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// siblings lists the names beside a path, to suggest one of them.
-func siblings(fsys fs.FS, path string) []string {
+// siblings lists the files in the directory of a path, to suggest one of them.
+func siblings(fsys fs.FS, path string) (names []string) {
+	dir := filepath.Dir(path)
 	var entries []fs.DirEntry
 	if fsys != nil {
-		entries, _ = fs.ReadDir(fsys, filepath.ToSlash(filepath.Dir(path)))
+		entries, _ = fs.ReadDir(fsys, filepath.ToSlash(dir))
 	} else {
-		entries, _ = os.ReadDir(filepath.Dir(path))
+		entries, _ = os.ReadDir(dir)
 	}
-	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		if !e.IsDir() {
 			names = append(names, e.Name())
@@ -253,67 +250,29 @@ func siblings(fsys fs.FS, path string) []string {
 	return names
 }
 
-// parseFile gives the file's sections, or nil with its mistakes noted. A file
-// with nothing in it is an empty section.
-func parseFile(o *opening, name string, format Format, data []byte) (root *node) {
-	from := &origin{file: name, rank: o.rank}
-	defer func() {
-		// A parser that panics on some input must cost a message, not the process.
-		if r := recover(); r != nil {
-			root = nil
-			o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name},
-				Problem: fmt.Sprintf("the %s parser gave up on this file", format)})
-		}
-	}()
-	before := len(o.errs)
-	data, ok := o.text(name, data)
+// parseFile returns the file's sections, or nil with its mistakes noted.
+func parseFile(o *opening, name string, format Format, data []byte) *source.Node {
+	r := &source.Reading{From: &source.Origin{File: name, Rank: o.rank}}
+	parse, ok := map[Format]func([]byte) *source.Node{YAML: r.YAML, TOML: r.TOML, JSON: r.JSON}[format]
 	if !ok {
+		o.fail(&Error{Kind: KindSource, Pos: Position{File: name}, Problem: "unknown format: " + format.String()})
 		return nil
 	}
-	if at := bytes.IndexByte(data, 0); at >= 0 {
-		line, col := lineColumn(data, at)
-		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: name, Line: line, Column: col}, Problem: "expected text, found a NUL byte: is the file UTF-16, or no text at all?"})
-		return nil
-	}
-	switch format {
-	case YAML:
-		root = parseYAML(o, from, data)
-	case TOML:
-		root = parseTOML(o, from, data)
-	case JSON:
-		root = parseJSON(o, from, data)
-	default:
-		o.fail(&Error{Kind: KindSource, Pos: Position{File: name}, Problem: "no such format: " + format.String()})
-		return nil
-	}
-	if root == nil {
-		if len(o.errs) > before {
-			return nil
-		}
-		return &node{kind: mapNode, from: from}
-	}
-	if root.kind == nullNode {
-		return &node{kind: mapNode, from: from}
-	}
-	if root.kind != mapNode {
-		o.fail(&Error{Kind: KindType, Pos: root.pos(), Problem: "expected sections (key: value) at the top, found " + root.what(true)})
-		return nil
-	}
+	root := r.Sections(format.String(), data, parse)
+	o.take(r)
 	return root
 }
 
-// Profiles reads, for each File, OptionalFile and OptionalYAML, the files of the profiles
-// beside it: chassis.prod.yaml beside chassis.yaml for Profiles("prod"), over
-// the plain file, a later profile over an earlier one. Empty names are left
-// out. A profile that no file has is an error.
+// Profiles reads, for each File, OptionalFile and OptionalYAML, the files of the profiles next to it:
+// chassis.prod.yaml next to chassis.yaml for Profiles("prod"), over the plain file, a later profile over an
+// earlier one. Empty names are left out. A profile that no file has is an error.
 func Profiles(names ...string) Source {
 	return profileSource(Position{Name: "profile"}, func(*config) []string { return names })
 }
 
-// ProfilesFromEnv is Profiles with the names, divided by commas, that the
-// variable holds: ProfilesFromEnv("CHASSIS_PROFILE"). Unset or empty means none.
-// [Env] does not take the variable for a setting, and one that only a .env file
-// has is an error.
+// ProfilesFromEnv is Profiles with the names, divided by commas, that the variable holds:
+// ProfilesFromEnv("CHASSIS_PROFILE"). Unset or empty means none. [Env] does not take the variable for a setting,
+// and one that only a .env file has is an error.
 func ProfilesFromEnv(variable string) Source {
 	s := profileSource(Position{Name: variable}, func(c *config) []string {
 		names := strings.Split(c.lookupEnv(variable), ",")
@@ -327,7 +286,7 @@ func ProfilesFromEnv(variable string) Source {
 }
 
 func profileSource(pos Position, names func(*config) []string) Source {
-	return Source{rank: rankProfile, names: names, read: func(o *opening) []*node { return readProfiles(o, pos, names(o.config)) }}
+	return Source{rank: source.Profile, names: names, read: func(o *opening) []*source.Node { return readProfiles(o, pos, names(o.config)) }}
 }
 
 // profiles are the names that a source of profiles gives.
@@ -338,8 +297,8 @@ func (s Source) profiles(c *config) []string {
 	return slices.DeleteFunc(slices.Clone(s.names(c)), func(name string) bool { return name == "" })
 }
 
-func readProfiles(o *opening, pos Position, names []string) []*node {
-	var out []*node
+func readProfiles(o *opening, pos Position, names []string) []*source.Node {
+	var out []*source.Node
 	for _, name := range names {
 		if name == "" {
 			continue
@@ -356,7 +315,7 @@ func readProfiles(o *opening, pos Position, names []string) []*node {
 				continue
 			}
 			found = true
-			if other := otherYAML(path); s.fsys == nil && other != "" && exists(other) {
+			if other := otherYAML(path); s.fsys == nil && other != "" && exists(nil, other) {
 				o.fail(both(path, other))
 				continue
 			}
@@ -375,20 +334,14 @@ func readProfiles(o *opening, pos Position, names []string) []*node {
 
 var extensions = []string{".yaml", ".yml", ".toml", ".json"}
 
-// profilePath finds the profile's file: with the extension of the plain file,
-// or with another that a file can have.
+// profilePath finds the profile's file: with the extension of the plain file, or with another that a file can
+// have.
 func profilePath(s Source, profile string) (string, bool) {
 	ext := filepath.Ext(s.file)
 	stem := strings.TrimSuffix(s.file, ext)
 	for _, e := range append([]string{ext}, extensions...) {
 		path := stem + "." + profile + e
-		var err error
-		if s.fsys != nil {
-			_, err = fs.Stat(s.fsys, path)
-		} else {
-			_, err = os.Stat(path)
-		}
-		if err == nil && profile != "" && !strings.ContainsAny(profile, `/\`) {
+		if profile != "" && !strings.ContainsAny(profile, `/\`) && exists(s.fsys, path) {
 			return path, true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -34,7 +35,7 @@ func files(t *testing.T, content map[string]string) string {
 	return dir
 }
 
-func TestPrecedenceIsTheSameInWhateverOrderSourcesAreGiven(t *testing.T) {
+func TestPrecedenceDoesNotDependOnTheOrderOfSources(t *testing.T) {
 	dir := files(t, map[string]string{
 		"c.yaml":      "{b: file, c: file, d: file, e: file, f: file, g: file}",
 		"c.prod.yaml": "{c: profile, d: profile, e: profile, f: profile, g: profile}",
@@ -166,7 +167,7 @@ func TestAMissingFile(t *testing.T) {
 	dir := files(t, map[string]string{"chassis.yml": "a: x"})
 	path := filepath.Join(dir, "chassis.yaml")
 	_, err := settings.Load(small{}, settings.File(path))
-	if got := mistakes(t, err); len(got) != 1 || got[0] != path+": cannot be read: no such file or directory; did you mean "+filepath.Join(dir, "chassis.yml")+"?" {
+	if got := mistakes(t, err); len(got) != 1 || got[0] != path+": cannot be read: "+syscall.ENOENT.Error()+"; did you mean "+filepath.Join(dir, "chassis.yml")+"?" {
 		t.Errorf("got %q", got)
 	}
 	if _, err := settings.Load(small{}, settings.OptionalFile(path)); err != nil {
@@ -181,7 +182,7 @@ func TestAMissingFile(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	_, err = settings.Load(small{}, settings.FileFS(fstest.MapFS{"c.ini": {Data: []byte(`x`)}}, "c.ini"))
-	if got := mistakes(t, err); !strings.Contains(got[0], "the extension tells no format") {
+	if got := mistakes(t, err); !strings.Contains(got[0], "the extension is that of no format") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -221,7 +222,7 @@ func TestAMountedSecret(t *testing.T) {
 		t.Errorf("got %q, %v", got.Token.Reveal(), err)
 	}
 	_, err = settings.Load(small{}, env("APP_TOKEN_FILE=/none/token"))
-	if got := mistakes(t, err); len(got) != 1 || got[0] != "APP_TOKEN_FILE: token: the file that it names cannot be read: no such file or directory" {
+	if got := mistakes(t, err); len(got) != 1 || got[0] != "APP_TOKEN_FILE: token: the file that it names cannot be read: "+syscall.ENOENT.Error() {
 		t.Errorf("got %q", got)
 	}
 	_, err = settings.Load(small{}, env("APP_TOKEN_FILE="+filepath.Join(dir, "token"), "APP_TOKEN=x"))
@@ -243,7 +244,7 @@ func TestAMountedSecret(t *testing.T) {
 		t.Errorf("a setting that is named so goes before: got %+v, %v", got, err)
 	}
 	_, err = settings.Load(small{}, yamlText("token_file: x"))
-	if got := mistakes(t, err); len(got) != 1 || !strings.HasPrefix(got[0], "a.yaml:1:1: token_file: no such key") {
+	if got := mistakes(t, err); len(got) != 1 || !strings.HasPrefix(got[0], "a.yaml:1:1: token_file: unknown key") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -289,7 +290,7 @@ func TestFlags(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	_, err = settings.Load(small{}, settings.Set("--set", []string{"m=1", "n", "map.k=v", "lsit=a"}))
-	want := []string{"--set: expected dotted.path=value, found n", "--set lsit: lsit: no such setting; did you mean list?", "--set m: m: no such setting"}
+	want := []string{"--set: expected dotted.path=value, found n", "--set lsit: lsit: unknown setting; did you mean list?", "--set m: m: unknown setting"}
 	if got := mistakes(t, err); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
@@ -298,22 +299,21 @@ func TestFlags(t *testing.T) {
 func TestMergingOfListsAndMaps(t *testing.T) {
 	type tagged struct {
 		L  []string `merge:"append"`
-		LI []string `merge:"index"`
 		R  []string
 		M  map[string]string
 		MR map[string]string `merge:"replace"`
 	}
-	low := settings.Bytes("low.yaml", settings.YAML, []byte("{l: [a, b], li: [a, b, c], r: [a, b], m: {x: '1', y: '1'}, mr: {x: '1', y: '1'}}"))
-	high := settings.Bytes("high.json", settings.JSON, []byte(`{"l": ["c"], "li": ["z"], "r": ["c"], "m": {"y": "2"}, "mr": {"y": "2"}}`))
+	low := settings.Bytes("low.yaml", settings.YAML, []byte("{l: [a, b], r: [a, b], m: {x: '1', y: '1'}, mr: {x: '1', y: '1'}}"))
+	high := settings.Bytes("high.json", settings.JSON, []byte(`{"l": ["c"], "r": ["c"], "m": {"y": "2"}, "mr": {"y": "2"}}`))
 	def := tagged{L: []string{"default"}, M: map[string]string{"d": "0"}, MR: map[string]string{"d": "0"}}
 	got, err := settings.Load(def, low, high)
-	want := tagged{L: []string{"a", "b", "c"}, LI: []string{"z", "b", "c"}, R: []string{"c"}, M: map[string]string{"d": "0", "x": "1", "y": "2"}, MR: map[string]string{"y": "2"}}
+	want := tagged{L: []string{"a", "b", "c"}, R: []string{"c"}, M: map[string]string{"d": "0", "x": "1", "y": "2"}, MR: map[string]string{"y": "2"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	type plain struct {
-		L, LI, R []string
-		M, MR    map[string]string
+		L, R  []string
+		M, MR map[string]string
 	}
 	p, err := settings.Load(plain{M: map[string]string{"d": "0"}}, low, high, settings.MergeLists(settings.Append), settings.MergeMaps(settings.Replace))
 	if err != nil || !slices.Equal(p.R, []string{"a", "b", "c"}) || !reflect.DeepEqual(p.M, map[string]string{"y": "2"}) {
@@ -330,5 +330,48 @@ func TestMergingOfListsAndMaps(t *testing.T) {
 	_, err = settings.Load(plain{}, low, settings.Environ("APP", []string{"APP_L__7=z", "APP_R=x", "APP_R__0=y"}))
 	if got := mistakes(t, err); len(got) != 2 || !strings.Contains(got[0], "without a gap") || got[1] != "APP_R__0: a part of what APP_R gives whole: set the one or the other" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// chassis.yml was not read; the Python chassis reads both names.
+func TestAFileThatEndsInYmlIsNotRead(t *testing.T) {
+	type config struct{ A, B int }
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"none":          {nil, "{0 0}"},
+		"yaml":          {map[string]string{"chassis.yaml": "a: 1"}, "{1 0}"},
+		"yml":           {map[string]string{"chassis.yml": "a: 1"}, "{1 0}"},
+		"both":          {map[string]string{"chassis.yaml": "a: 1", "chassis.yml": "a: 1"}, "both DIR/chassis.yaml and DIR/chassis.yml are there"},
+		"a profile":     {map[string]string{"chassis.yml": "a: 1", "chassis.prod.yml": "b: 2"}, "{1 2}"},
+		"mixed":         {map[string]string{"chassis.yml": "a: 1", "chassis.prod.yaml": "b: 2"}, "{1 2}"},
+		"both profiles": {map[string]string{"chassis.yml": "a: 1", "chassis.prod.yaml": "b: 2", "chassis.prod.yml": "b: 2"}, "both DIR/chassis.prod.yaml and DIR/chassis.prod.yml are there"},
+	} {
+		dir := t.TempDir()
+		profile := settings.Profiles()
+		for file, text := range c.files {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(file, "prod") {
+				profile = settings.Profiles("prod")
+			}
+		}
+		options := []settings.Option{settings.OptionalYAML(filepath.Join(dir, "chassis")), profile}
+		got, err := settings.Load(config{}, options...)
+		text := fmt.Sprint(got)
+		if err != nil {
+			text = err.Error()
+		}
+		if !strings.Contains(text, strings.ReplaceAll(c.want, "DIR", dir)) {
+			t.Errorf("%s: %s, want %s", name, text, c.want)
+		}
+		files := settings.Files(options...)
+		for file := range c.files {
+			if !slices.Contains(files, filepath.Join(dir, file)) {
+				t.Errorf("%s: %s is not watched: %q", name, file, files)
+			}
+		}
 	}
 }

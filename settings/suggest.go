@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// nearest gives the known name that unknown is most likely a misspelling of,
-// or "" if none is near: a case or separator written another way counts
-// nothing, then the fewest edits win, then the longest common beginning.
+// nearest returns the known name that unknown is most likely a misspelling of, or "" if none is near: a case or
+// separator written another way counts nothing, then the fewest edits win, then the longest common beginning.
 func nearest(unknown string, known []string) string {
 	best, bestScore := "", 1<<30
 	plain := squash(unknown)
@@ -24,7 +23,7 @@ func nearest(unknown string, known []string) string {
 				continue
 			}
 		}
-		score := d*64 - min(commonPrefix(unknown, k), 31) - min(commonSuffix(unknown, k), 31)
+		score := d*64 - common(unknown, k)
 		if len(k) == len(unknown) {
 			score-- // a swap or a wrong key is likelier than a lost letter
 		}
@@ -35,8 +34,8 @@ func nearest(unknown string, known []string) string {
 	return best
 }
 
-// editLimit is how many edits still make a misspelling: one for a short word,
-// for any two short words are near each other.
+// editLimit is how many edits still make a misspelling: one for a short word, for any two short words are near
+// each other.
 func editLimit(length int) int {
 	switch {
 	case length <= 1:
@@ -63,8 +62,8 @@ func squash(s string) string {
 	}, s)
 }
 
-// distance is the optimal string alignment distance (insert, delete, replace,
-// swap of neighbours), or limit+1 once it must be more.
+// distance is the optimal string alignment distance (insert, delete, replace, swap of neighbours), or limit+1
+// once it must be more.
 func distance(a, b string, limit int) int {
 	ra, rb := []rune(a), []rune(b)
 	if d := len(ra) - len(rb); d > limit || -d > limit {
@@ -94,17 +93,12 @@ func distance(a, b string, limit int) int {
 	return one[len(rb)]
 }
 
-func commonPrefix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
+// common counts the bytes that a and b share at their beginning and at their end, each up to 31.
+func common(a, b string) (n int) {
+	for i := 0; i < min(31, len(a), len(b)) && a[i] == b[i]; i++ {
 		n++
 	}
-	return n
-}
-
-func commonSuffix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+	for i := 1; i <= min(31, len(a), len(b)) && a[len(a)-i] == b[len(b)-i]; i++ {
 		n++
 	}
 	return n

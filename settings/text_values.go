@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -11,73 +12,65 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// fromText reads a variable's text as JSON if it begins with open, keeping the
-// variable as its place.
-func fromText(n *node, open byte) *node {
-	text := strings.TrimSpace(n.text)
-	if n.kind != textNode || text == "" || text[0] != open || !json.Valid([]byte(text)) {
+// fromText reads a variable's text as JSON if it begins with open, keeping the variable as its place.
+func fromText(n *source.Node, open byte) *source.Node {
+	text := strings.TrimSpace(n.Text)
+	if n.Kind != source.Text || text == "" || text[0] != open || !json.Valid([]byte(text)) {
 		return nil
 	}
-	o := &opening{}
-	root := parseJSON(o, n.from, []byte(text))
-	if root == nil || len(o.errs) > 0 {
+	r := &source.Reading{From: n.From}
+	root := r.JSON([]byte(text))
+	if root == nil || len(r.Mistakes) > 0 {
 		return nil
 	}
 	replace(root, n)
 	return root
 }
 
-func replace(n, place *node) {
-	n.from, n.line, n.col, n.literal = place.from, place.line, place.col, true
-	n.edit().name = place.more().name
-	for i := range n.kids {
-		n.kids[i].line, n.kids[i].col = place.line, place.col
-		replace(n.kids[i].node, place)
+func replace(n, place *source.Node) {
+	n.From, n.Line, n.Col, n.Literal = place.From, place.Line, place.Col, true
+	n.Edit().Name = place.More().Name
+	for i := range n.Kids {
+		n.Kids[i].Line, n.Kids[i].Col = place.Line, place.Col
+		replace(n.Kids[i].Node, place)
 	}
 }
 
-// fromCommas reads a,b,c. An empty text is an empty list.
-func fromCommas(n *node) *node {
+// parts divides a variable's text at its commas; read makes an element or entry of each part, or returns false.
+// An empty text has none.
+func parts(n *source.Node, kind source.Kind, read func(part string) (key, value string, ok bool)) *source.Node {
 	out := *n
-	out.kind = listNode
-	if strings.TrimSpace(n.text) == "" {
+	out.Kind = kind
+	if strings.TrimSpace(n.Text) == "" {
 		return &out
 	}
-	for part := range strings.SplitSeq(n.text, ",") {
-		elem := *n
-		elem.text = strings.TrimSpace(part)
-		out.kids = append(out.kids, kid{node: &elem})
-	}
-	return &out
-}
-
-// entries reads a map of a variable's text, or gives nil.
-func entries(n *node) *node {
-	if m := fromText(n, '{'); m != nil {
-		return m
-	}
-	return fromPairs(n)
-}
-
-// fromPairs reads k=v,k2=v2, or gives nil.
-func fromPairs(n *node) *node {
-	out := *n
-	out.kind = mapNode
-	if strings.TrimSpace(n.text) == "" {
-		return &out
-	}
-	for part := range strings.SplitSeq(n.text, ",") {
-		key, value, ok := strings.Cut(part, "=")
+	for part := range strings.SplitSeq(n.Text, ",") {
+		key, value, ok := read(part)
 		if !ok {
 			return nil
 		}
 		elem := *n
-		elem.text = strings.TrimSpace(value)
-		out.kids = append(out.kids, kid{key: strings.TrimSpace(key), line: n.line, col: n.col, node: &elem})
+		elem.Text = strings.TrimSpace(value)
+		out.Kids = append(out.Kids, source.Kid{Key: strings.TrimSpace(key), Line: n.Line, Col: n.Col, Node: &elem})
 	}
 	return &out
+}
+
+// fromCommas reads the list a,b,c.
+func fromCommas(n *source.Node) *source.Node {
+	return parts(n, source.List, func(part string) (string, string, bool) { return "", part, true })
+}
+
+// entries reads a map of a variable's text, k=v,k2=v2 or JSON, or returns nil.
+func entries(n *source.Node) *source.Node {
+	if m := fromText(n, '{'); m != nil {
+		return m
+	}
+	return parts(n, source.Map, func(part string) (string, string, bool) { return strings.Cut(part, "=") })
 }
 
 // showValue is a scalar as a settings file has it.
@@ -125,18 +118,16 @@ func found(v reflect.Value) string {
 			return fmt.Sprintf("%d elements", v.Len())
 		}
 	case reflect.String:
-		return strconv.Quote(clip(Redacted(v.String())))
+		return strconv.Quote(source.Clip(Redacted(v.String())))
 	}
-	return clip(Redacted(showValue(v)))
+	return source.Clip(Redacted(showValue(v)))
 }
 
 // appendScalar writes a value as JSON, strings by text.
 func appendScalar(b []byte, v reflect.Value, text func([]byte, string) []byte) []byte {
-	switch v.Type() {
-	case durationType, byteSizeType:
-		return appendString(b, showValue(v))
-	}
 	switch {
+	case v.Type() == durationType:
+		return appendString(b, showValue(v))
 	case v.Kind() == reflect.Bool:
 		return strconv.AppendBool(b, v.Bool())
 	case v.CanInt() && !isText(v):
@@ -151,8 +142,7 @@ func appendScalar(b []byte, v reflect.Value, text func([]byte, string) []byte) [
 
 func isText(v reflect.Value) bool { return reflect.PointerTo(v.Type()).Implements(textType) }
 
-// appendString quotes so that json, yaml (in double quotes) and toml (a basic
-// string) all read the same.
+// appendString quotes so that json, yaml (in double quotes) and toml (a basic string) all read the same.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for _, r := range s {
@@ -176,7 +166,7 @@ func sortedKeys(m reflect.Value) []reflect.Value {
 	keys := m.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int {
 		if a.CanInt() {
-			return sign(a.Int() < b.Int(), a.Int() > b.Int())
+			return cmp.Compare(a.Int(), b.Int())
 		}
 		return strings.Compare(showValue(a), showValue(b))
 	})

@@ -9,12 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Tree is the sources of a service, parsed and merged, before any layout has
-// said what they mean. It may be used from any number of goroutines.
+// Tree is the sources of a service, parsed and merged, before any layout has said what they mean. It may be used
+// from any number of goroutines.
 type Tree struct {
-	root     *node
+	root     *source.Node
 	config   *config
 	errs     []*Error // of the sources
 	warns    []*Error
@@ -26,9 +28,8 @@ type Tree struct {
 	claimed map[string]bool // top-level keys that layouts have asked for
 }
 
-// Open reads, merges and resolves the sources. Where some could not be read the
-// error is an [Errors], and the tree holds what could, so that Decode can tell
-// the other mistakes as well.
+// Open reads, merges and resolves the sources. Where some could not be read the error is an [Errors], and the
+// tree holds what could, and Decode finds the other mistakes as well.
 func Open(options ...Option) (*Tree, error) {
 	t := open(newConfig(options))
 	return t, join(t.errs)
@@ -56,7 +57,7 @@ func open(c *config) *Tree {
 		}
 	}
 	if t.root == nil {
-		t.root = &node{kind: mapNode, from: &origin{}}
+		t.root = &source.Node{Kind: source.Map, From: &source.Origin{}}
 	}
 	if o.dotted {
 		errs, warns := resolveAliases(t.root)
@@ -71,11 +72,10 @@ func open(c *config) *Tree {
 // part is what one source has given.
 type part struct {
 	opening
-	nodes []*node
+	nodes []*source.Node
 }
 
-// readAll reads the sources, files beside each other: parsing them is nearly
-// all that a load costs.
+// readAll reads the sources, files at the same time: parsing them is nearly all that a load costs.
 func readAll(c *config, sources []Source) []part {
 	parts := make([]part, len(sources))
 	var files sync.WaitGroup
@@ -99,40 +99,39 @@ func readAll(c *config, sources []Source) []part {
 	return parts
 }
 
-// Warnings is what is no mistake by the rules but looks like one: a string
-// that begins with a dot and nearly names something.
+// Warnings is what is no mistake by the rules but looks like one: a string that begins with a dot and nearly
+// names something.
 func (t *Tree) Warnings() []*Error { return slices.Clone(t.warns) }
 
-// Get gives the raw value at a dotted path, list elements by index: a bool, an
-// int64, a float64, a string, a time.Time, nil, a []any or a map[string]any. A
-// whole number beyond int64 is a uint64, and beyond that, as a number beyond
-// float64, a json.Number with every digit. A value of a variable or a flag is a
-// string, for no layout has said what it is.
+// Get returns the raw value at a dotted path, list elements by index: a bool, an int64, a float64, a string, a
+// time.Time, nil, a []any or a map[string]any. A whole number beyond int64 is a uint64, and beyond that, as a
+// number beyond float64, a json.Number with every digit. A value of a variable or a flag is a string, for no
+// layout has said what it is.
 func (t *Tree) Get(path string) (any, error) {
 	n, err := t.find(path)
 	if err != nil {
 		return nil, err
 	}
-	return n.raw(), nil
+	return raw(n), nil
 }
 
-// Position tells where the value at a path was given.
+// Position returns where the value at a path was given.
 func (t *Tree) Position(path string) (Position, error) {
 	n, err := t.find(path)
 	if err != nil {
 		return Position{}, err
 	}
-	return n.pos(), nil
+	return positionOf(n), nil
 }
 
-func (t *Tree) find(path string) (*node, error) {
+func (t *Tree) find(path string) (*source.Node, error) {
 	segments, err := splitPath(path)
 	if err != nil {
 		return nil, err
 	}
 	n := t.root
 	for i, s := range segments {
-		next := n.at(s)
+		next := n.At(s)
 		if next == nil {
 			return nil, missing(path, segments[:i], s, n)
 		}
@@ -141,32 +140,31 @@ func (t *Tree) find(path string) (*node, error) {
 	return n, nil
 }
 
-func missing(path string, before []string, segment string, n *node) error {
-	e := &Error{Kind: KindUnknown, Pos: n.pos(), Path: path}
-	switch n.kind {
-	case mapNode:
+func missing(path string, before []string, segment string, n *source.Node) error {
+	e := &Error{Kind: KindUnknown, Pos: positionOf(n), Path: path}
+	switch n.Kind {
+	case source.Map:
 		var known []string
-		for _, k := range n.kids {
-			known = append(known, k.key)
+		for _, k := range n.Kids {
+			known = append(known, k.Key)
 		}
-		e.Problem = "there is no " + quoteKey(segment)
+		e.Problem = "there is no " + source.QuoteKey(segment)
 		if len(before) > 0 {
 			e.Problem += " in " + joinPath(before)
 		}
 		if near := nearest(segment, known); near != "" {
 			e.Suggestion = joinPath(append(slices.Clone(before), near))
 		}
-	case listNode:
-		e.Problem = fmt.Sprintf("%s is a list of %d: expected an index below that, found %s", joinPath(before), len(n.kids), quoteKey(segment))
+	case source.List:
+		e.Problem = fmt.Sprintf("%s is a list of %d: expected an index below that, found %s", joinPath(before), len(n.Kids), source.QuoteKey(segment))
 	default:
 		e.Problem = joinPath(before) + " is a single value and has nothing below it"
 	}
 	return e
 }
 
-// Unclaimed gives an [Errors] with every top-level key, and every prefixed
-// variable, that no layout decoded from this tree knows. Call it once all have
-// been decoded.
+// Unclaimed returns an [Errors] with every top-level key, and every prefixed variable, that no layout decoded from
+// this tree knows. Call it once all have been decoded.
 func (t *Tree) Unclaimed() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -175,12 +173,12 @@ func (t *Tree) Unclaimed() error {
 		known = append(known, k)
 	}
 	var errs []*Error
-	for _, k := range t.root.kids {
-		if t.claimed[k.key] || k.from.open {
+	for _, k := range t.root.Kids {
+		if t.claimed[k.Key] || k.From.Open {
 			continue
 		}
-		e := &Error{Kind: KindUnknown, Pos: k.keyPos(), Path: k.key, Problem: "no layout knows this key", Suggestion: nearest(k.key, known)}
-		if name, ok := strings.CutPrefix(k.key, strayKey); ok {
+		e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: k.Key, Problem: "no layout knows this key", Suggestion: nearest(k.Key, known)}
+		if name, ok := strings.CutPrefix(k.Key, strayKey); ok {
 			e.Path, e.Problem, e.Suggestion = "", "no setting has the variable "+name, ""
 		}
 		errs = append(errs, e)
@@ -202,66 +200,56 @@ func (t *Tree) isClaimed(key string) bool {
 	return t.claimed[key]
 }
 
-// raw is the value as Go has it without a layout. Aliases of aliases can make a
-// few lines grow without end, so it stops at a million values.
-func (n *node) raw() any {
-	left := 10 * maxExpanded
-	return n.rawWithin(&left)
+// raw is the value as Go has it without a layout. Aliases of aliases can make a few lines grow without end, so it
+// stops at a million values.
+func raw(n *source.Node) any {
+	left := 10 * source.MaxExpanded
+	return rawWithin(n, &left)
 }
 
-func (n *node) rawWithin(left *int) any {
+func rawWithin(n *source.Node, left *int) any {
 	if *left--; *left < 0 {
 		return nil
 	}
-	switch n.kind {
-	case nullNode:
+	switch n.Kind {
+	case source.Null:
 		return nil
-	case boolNode:
-		return strings.EqualFold(n.text, "true")
-	case intNode:
-		if v, err := parseInt(n.text, 64); err == nil {
+	case source.Bool:
+		return strings.EqualFold(n.Text, "true")
+	case source.Int:
+		if v, err := parseInt(n.Text, 64); err == nil {
 			return v
 		}
-		if v, err := parseUint(n.text, 64); err == nil {
+		if v, err := parseUint(n.Text, 64); err == nil {
 			return v
 		}
-		if v, ok := new(big.Int).SetString(strings.ReplaceAll(n.text, "_", ""), 0); ok {
+		if v, ok := new(big.Int).SetString(strings.ReplaceAll(n.Text, "_", ""), 0); ok {
 			return json.Number(v.String())
 		}
-	case floatNode:
-		v, err := parseFloat(n.text, 64)
+	case source.Float:
+		v, err := parseFloat(n.Text, 64)
 		if err == nil {
 			return v
 		}
 		if errors.Is(err, strconv.ErrRange) {
-			return json.Number(strings.ReplaceAll(n.text, "_", ""))
+			return json.Number(strings.ReplaceAll(n.Text, "_", ""))
 		}
-	case timeNode:
-		if v, err := parseTime(n.text); err == nil {
+	case source.Time:
+		if v, err := parseTime(n.Text); err == nil {
 			return v
 		}
-	case listNode:
-		out := make([]any, len(n.kids))
-		for i := range n.kids {
-			out[i] = n.kids[i].rawWithin(left)
+	case source.List:
+		out := make([]any, len(n.Kids))
+		for i := range n.Kids {
+			out[i] = rawWithin(n.Kids[i].Node, left)
 		}
 		return out
-	case mapNode:
-		out := make(map[string]any, len(n.kids))
-		for _, k := range n.kids {
-			out[k.key] = k.rawWithin(left)
+	case source.Map:
+		out := make(map[string]any, len(n.Kids))
+		for _, k := range n.Kids {
+			out[k.Key] = rawWithin(k.Node, left)
 		}
 		return out
 	}
-	return n.text
-}
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
-// quoteKey shows a key so that a blank or a control character in it is seen.
-func quoteKey(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f }) {
-		return s
-	}
-	return strconv.Quote(s)
+	return n.Text
 }

@@ -88,7 +88,7 @@ func TestReferenceHasARowASetting(t *testing.T) {
 	}
 	text := string(layout.Reference("APP"))
 	for _, want := range []string{
-		"| `db.timeout` | duration such as 90s or 1m30s, must be at least 100ms, must be at most 1m | `1s` | `APP_DB__TIMEOUT` |  |  |",
+		"| `db.timeout` | duration like 90s or 1m30s, must be at least 100ms, must be at most 1m | `1s` | `APP_DB__TIMEOUT` |  |  |",
 		"| `db.password` | string, secret |  | `APP_DB__PASSWORD` |  | password |",
 		"| `peers.N.host` | string, required | required |  |  |  |",
 	} {
@@ -101,7 +101,7 @@ func TestReferenceHasARowASetting(t *testing.T) {
 	}
 }
 
-func TestMistakesInALayoutAreAllTold(t *testing.T) {
+func TestAllMistakesOfALayoutAreReported(t *testing.T) {
 	type bad struct {
 		A int    `rule:"mni=3"`
 		B string `rule:"min=x"`
@@ -166,7 +166,7 @@ func TestErrorsOfACheckKeepTheirTexts(t *testing.T) {
 }
 
 // A few lines must not ask for gigabytes, by yaml's anchors or by our aliases.
-func TestLaughsByTheBillionAreAnError(t *testing.T) {
+func TestAnchorsAndAliasesThatGrowWithoutEndAreAnError(t *testing.T) {
 	type tree struct {
 		Value int
 		Token settings.Secret[string]
@@ -195,7 +195,7 @@ func TestLaughsByTheBillionAreAnError(t *testing.T) {
 	}
 }
 
-func TestOneTreeServesManyGoroutines(t *testing.T) {
+func TestATreeIsReadByManyGoroutines(t *testing.T) {
 	tree, err := settings.Open(settings.File("testdata/python-settings.yml"))
 	if err != nil {
 		t.Fatal(err)

@@ -1,145 +1,115 @@
 package settings
 
 import (
+	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// unknown tells a key that the layout does not have, with the nearest that it
-// has: in this section, or the same key in another one.
-func (d *decoder) unknown(c *codec, k kid) {
-	if d.config.allowUnknown || k.from.open || k.bad || len(d.errs) > maxTold {
+// unknown reports a key that the layout does not have, with the nearest that it has: in this section, or the same
+// key in another one.
+func (d *decoder) unknown(c *codec, k source.Kid) {
+	if d.config.allowUnknown || k.From.Open || k.Bad || len(d.errs) > maxReported {
 		return
 	}
 	top := len(d.path) == 0
-	if k.from.file == "" || k.more().name != "" {
+	if k.From.File == "" || k.More().Name != "" {
 		d.unknownVariable(k, top)
 		return
 	}
-	near := nearest(k.key, c.keys)
+	near := nearest(k.Key, c.keys)
 	if top && d.config.shared {
-		if near == "" || slices.Contains(d.config.foreign, k.key) || d.tree.isClaimed(k.key) || !c.fields[c.byKey[near]].resembles(k.node) {
+		if near == "" || slices.Contains(d.config.foreign, k.Key) || d.tree.isClaimed(k.Key) || !c.fields[c.byKey[near]].resembles(k.Node) {
 			return
 		}
 	}
-	e := &Error{Kind: KindUnknown, Pos: k.keyPos(), Path: joinPath(append(slices.Clone(d.path), k.key)), Problem: "no such key"}
+	e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: joinPath(append(slices.Clone(d.path), k.Key)), Problem: "unknown key"}
 	if !top {
 		e.Problem += " in " + joinPath(d.path)
 	}
 	e.Suggestion = near
 	if near == "" {
-		if other := elsewhere(d.plan, nil, k.key, 0); other != nil {
+		if other := elsewhere(d.plan, k.Key); other != nil {
 			e.Suggestion = joinPath(other)
 		} else if len(c.keys) > 0 && len(c.keys) <= 12 {
 			e.Problem += "; known are " + strings.Join(c.keys, ", ")
 		}
 	}
-	d.errs = tell(d.errs, e)
+	d.errs = report(d.errs, e)
 }
 
-// resembles reports whether a value under a key that is nearly the field's may
-// be meant for it: a section must be empty, or have one of its keys.
-func (f *field) resembles(n *node) bool {
-	c := f.codec
-	for c.kind == pointerCodec {
-		c = c.elem
-	}
-	if c.kind != structCodec {
+// resembles reports whether a value under a key that is nearly the field's may be meant for it: a section must be
+// empty, or have one of its keys.
+func (f *field) resembles(n *source.Node) bool {
+	c := f.codec.pointee()
+	if c.kind != structCodec || len(n.Kids) == 0 && n.Kind == source.Map || n.Kind == source.Null {
 		return true
 	}
-	if len(n.kids) == 0 && n.kind == mapNode || n.kind == nullNode {
-		return true
-	}
-	return n.kind == mapNode && slices.ContainsFunc(n.kids, func(k kid) bool { _, has := c.byKey[k.key]; return has })
+	return n.Kind == source.Map && slices.ContainsFunc(n.Kids, func(k source.Kid) bool { _, has := c.byKey[k.Key]; return has })
 }
 
-// elsewhere finds a section that does have the key.
-func elsewhere(c *codec, path []string, key string, depth int) []string {
-	if depth > 4 {
-		return nil
-	}
-	for i := range c.fields {
-		f := &c.fields[i]
-		here := append(slices.Clone(path), f.key)
-		if f.key == key && len(path) > 0 {
-			return here
+// elsewhere returns the path of a setting or section of that name in another section.
+func elsewhere(c *codec, key string) (found []string) {
+	eachLeaf(c, reflect.Zero(c.typ), nil, false, func(l leaf) {
+		if found == nil && l.field.key == key && len(l.path) > 1 {
+			found = l.path
 		}
-		inner := f.codec
-		for inner.kind == pointerCodec {
-			inner = inner.elem
-		}
-		if inner.kind == structCodec {
-			if p := elsewhere(inner, here, key, depth+1); p != nil {
-				return p
-			}
-		}
-	}
-	return nil
+	})
+	return found
 }
 
-// unknownVariable tells each variable (or flag) below an unknown key by its
-// own name.
-func (d *decoder) unknownVariable(k kid, top bool) {
-	if k.kind == mapNode && k.more().own == nil && len(k.kids) > 0 {
-		d.path = append(d.path, k.key)
-		for _, inner := range k.kids {
+// unknownVariable reports each variable (or flag) below an unknown key by its own name.
+func (d *decoder) unknownVariable(k source.Kid, top bool) {
+	if k.Kind == source.Map && k.More().Own == nil && len(k.Kids) > 0 {
+		d.path = append(d.path, k.Key)
+		for _, inner := range k.Kids {
 			d.unknownVariable(inner, top)
 		}
 		d.path = d.path[:len(d.path)-1]
 		return
 	}
-	if k.kind == mapNode {
+	if k.Kind == source.Map {
 		return
 	}
-	first := k.key
+	first := k.Key
 	if len(d.path) > 0 {
 		first = d.path[0]
 	}
-	pos := k.keyPos()
-	path := joinPath(append(slices.Clone(d.path), k.key))
-	if strings.HasPrefix(k.key, strayKey) {
+	pos := keyPosition(k)
+	path := joinPath(append(slices.Clone(d.path), k.Key))
+	if strings.HasPrefix(k.Key, strayKey) {
 		path = ""
 	}
-	e := &Error{Kind: KindUnknown, Pos: pos, Path: path, Problem: "no such setting"}
-	if k.from.rank == rankFlag {
+	e := &Error{Kind: KindUnknown, Pos: pos, Path: path, Problem: "unknown setting"}
+	if k.From.Rank == source.Flag {
 		if d.vars == nil {
-			d.vars = leafPaths(d.plan, nil, 0, func(p []string) string { return joinPath(p) })
+			d.vars = leafPaths(d.plan, joinPath)
 		}
 		e.Suggestion = nearest(path, d.vars)
 	} else {
 		if d.vars == nil && len(d.tree.prefixes) > 0 {
 			for _, prefix := range d.tree.prefixes {
-				d.vars = append(d.vars, leafPaths(d.plan, nil, 0, func(p []string) string { return EnvName(prefix, p...) })...)
+				d.vars = append(d.vars, leafPaths(d.plan, func(p []string) string { return EnvName(prefix, p...) })...)
 			}
 		}
-		e.Suggestion = nearest(k.more().name, d.vars)
+		e.Suggestion = nearest(k.More().Name, d.vars)
 	}
 	if d.config.shared && top && d.plan.byKey != nil {
 		if _, ours := d.plan.byKey[first]; !ours && (e.Suggestion == "" || slices.Contains(d.config.foreign, first) || d.tree.isClaimed(first)) {
 			return
 		}
 	}
-	d.errs = tell(d.errs, e)
+	d.errs = report(d.errs, e)
 }
 
-// leafPaths names every setting of a layout that is no section.
-func leafPaths(c *codec, path []string, depth int, name func([]string) string) []string {
-	if depth > 8 {
-		return nil
-	}
-	var out []string
-	for i := range c.fields {
-		f := &c.fields[i]
-		here := append(slices.Clone(path), f.key)
-		inner := f.codec
-		for inner.kind == pointerCodec {
-			inner = inner.elem
+// leafPaths returns the name of every setting that is no section.
+func leafPaths(c *codec, name func([]string) string) (names []string) {
+	eachLeaf(c, reflect.Zero(c.typ), nil, false, func(l leaf) {
+		if !l.section {
+			names = append(names, name(l.path))
 		}
-		if inner.kind == structCodec {
-			out = append(out, leafPaths(inner, here, depth+1, name)...)
-			continue
-		}
-		out = append(out, name(here))
-	}
-	return out
+	})
+	return names
 }

@@ -5,19 +5,20 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+
+	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Values is what a [Layout] read from a set of sources. It is not changed
-// afterwards.
+// Values is what a [Layout] read from a set of sources. It is not changed afterwards.
 type Values struct {
 	tree   *Tree
 	layout *Layout
 	value  reflect.Value
 }
 
-// Get gives the value at a dotted path, list elements by index, as a T. A
-// number is converted if it loses nothing, but not to a time.Duration, for it has
-// no unit; a section comes as a map[string]any. A secret comes as the Secret it is.
+// Get returns the value at a dotted path, list elements by index, as a T. A number is converted if it loses
+// nothing, but not to a time.Duration, for it has no unit; a section comes as a map[string]any. A secret comes as
+// the Secret it is.
 func Get[T any](v *Values, path string) (T, error) {
 	var zero T
 	found, err := v.at(path)
@@ -80,11 +81,11 @@ func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, p
 		if i, ok := c.byKey[s]; ok {
 			return v.FieldByIndex(c.fields[i].index), c.fields[i].codec, "", ""
 		}
-		return v, c, "has no setting " + quoteKey(s), nearest(s, c.keys)
+		return v, c, "has no setting " + source.QuoteKey(s), nearest(s, c.keys)
 	case v.Kind() == reflect.Slice && c.kind != scalarCodec || v.Kind() == reflect.Array && c.kind == listCodec:
 		i, ok := index(s)
 		if !ok || i >= v.Len() {
-			return v, c, fmt.Sprintf("is a list of %d: expected an index below that, found %s", v.Len(), quoteKey(s)), ""
+			return v, c, fmt.Sprintf("is a list of %d: expected an index below that, found %s", v.Len(), source.QuoteKey(s)), ""
 		}
 		return v.Index(i), elemOf(c), "", ""
 	case v.Kind() == reflect.Map:
@@ -96,9 +97,9 @@ func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, p
 				known = append(known, text)
 			}
 		}
-		return v, c, "has no entry " + quoteKey(s), nearest(s, known)
+		return v, c, "has no entry " + source.QuoteKey(s), nearest(s, known)
 	}
-	return v, c, "is a single value: it has no " + quoteKey(s), ""
+	return v, c, "is a single value: it has no " + source.QuoteKey(s), ""
 }
 
 func elemOf(c *codec) *codec {
@@ -126,28 +127,10 @@ func convert(from, to reflect.Value) bool {
 		return to.Kind() == reflect.Interface
 	case from.Type().AssignableTo(to.Type()):
 		to.Set(from)
-		return true
-	case from.CanInt() && to.CanInt() && !to.OverflowInt(from.Int()) && from.Type() != durationType:
-		to.SetInt(from.Int())
-		return true
-	case from.CanUint() && to.CanUint() && !to.OverflowUint(from.Uint()):
-		to.SetUint(from.Uint())
-		return true
-	case from.CanUint() && to.CanInt() && from.Uint() < 1<<63 && !to.OverflowInt(int64(from.Uint())):
-		to.SetInt(int64(from.Uint()))
-		return true
-	case from.CanInt() && to.CanUint() && from.Int() >= 0 && !to.OverflowUint(uint64(from.Int())):
-		to.SetUint(uint64(from.Int()))
-		return true
-	case from.CanFloat() && to.CanFloat() && !to.OverflowFloat(from.Float()):
-		to.SetFloat(from.Float())
-		return true
-	case from.CanInt() && to.CanFloat() && int64(float64(from.Int())) == from.Int():
-		to.SetFloat(float64(from.Int()))
-		return true
 	case from.Kind() == reflect.String && to.Kind() == reflect.String:
 		to.SetString(from.String())
-		return true
+	case isNumber(from.Type()) && isNumber(to.Type()):
+		return convertNumber(from, to)
 	case from.Kind() == reflect.Slice && to.Kind() == reflect.Slice:
 		out := reflect.MakeSlice(to.Type(), from.Len(), from.Len())
 		for i := range from.Len() {
@@ -156,12 +139,32 @@ func convert(from, to reflect.Value) bool {
 			}
 		}
 		to.Set(out)
-		return true
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
-// sectionMap is a section of a layout of items, whose struct nobody can name.
+// convertNumber is convert for numbers: the value must survive the way there and back. A float becomes no whole
+// number, and a duration nothing else.
+func convertNumber(from, to reflect.Value) bool {
+	there := from.Convert(to.Type())
+	switch {
+	case from.Type() == durationType, from.CanFloat() && !to.CanFloat():
+		return false
+	case from.CanFloat():
+		to.Set(there)
+		return !to.OverflowFloat(from.Float())
+	case from.CanInt() && from.Int() < 0 && there.CanUint(), from.CanUint() && there.CanInt() && there.Int() < 0:
+		return false // two's complement comes back as it was
+	case !there.Convert(from.Type()).Equal(from):
+		return false
+	}
+	to.Set(there)
+	return true
+}
+
+// sectionMap is a section of a layout of items, which has a struct without a name.
 func sectionMap(v reflect.Value) map[string]any {
 	out := make(map[string]any, v.NumField())
 	for i := range v.NumField() {
@@ -186,8 +189,7 @@ func written(v reflect.Value) string {
 	return string(appendJSON(nil, v, appendLiteral))
 }
 
-// literal is a string as a file has it: a dot before one that begins with a
-// dot keeps it from being an alias.
+// literal is a string as a file has it: a dot before one that begins with a dot keeps it from being an alias.
 func literal(s string) string {
 	if len(s) > 1 && s[0] == '.' && !isPath(s) {
 		return "." + s

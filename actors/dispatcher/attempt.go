@@ -5,33 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sambatech/chassis/actors/internal/inline"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
+	"go.opentelemetry.io/otel/trace"
 )
-
-// The causes of a ctx that ends before its handler (context.Cause).
-var (
-	ErrDeadline  = errors.New("the attempt's deadline is over")
-	ErrLeaseLost = errors.New("the lease of the message is lost: another process may run it")
-	ErrLeaseEnd  = errors.New("the attempt has lasted as long as the queue hides or keeps its message (12 hours, or the end of its MessageRetentionPeriod)")
-	ErrDrained   = errors.New("the dispatcher stops and the time for running tasks is over")
-	ErrCancelled = errors.New("the execution was cancelled by an operator")
-	ErrSnoozed   = errors.New("the execution was snoozed by an operator")
-	ErrRestarted = errors.New("the dispatcher was restarted")
-)
-
-// ErrAbandoned is the failure of an attempt whose handler did not end though its
-// ctx had.
-var ErrAbandoned = errors.New("the handler ignored the end of its ctx and was abandoned")
-
-// ErrNoAnswer is the failure of an attempt whose task actor stopped.
-var ErrNoAnswer = errors.New("the task actor stopped without an answer")
 
 // The states of an attempt: whoever moves it out of underWay, its handler or
 // the dispatcher, decides the outcome.
@@ -46,6 +32,7 @@ const (
 // written by the one who moves it out of underWay, a handler before it moves it
 // on to answered.
 type attempt struct {
+	unlogged
 	exec    *execution
 	info    task.Info
 	ctx     context.Context
@@ -141,16 +128,9 @@ func (a *attempt) finish(err error, child *actor.PID) {
 }
 
 // returned says that an abandoned handler has ended after all.
-type returned struct{}
+type returned struct{ unlogged }
 
-// IgnoreDeadLetterLogging keeps late answers to a dispatcher that is gone out of
-// the log.
-func (*attempt) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging is as above.
-func (*returned) IgnoreDeadLetterLogging() {}
-
-// runner is the actor of a function task: the unit of life. The handler
+// runner is the actor of a function task: the unit of supervision. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit
 // leaves the actor able to stop.
 type runner struct{ crew scheduler }
@@ -199,3 +179,44 @@ func failure(err error) error {
 
 func (answerTo) SendSystemMessage(*actor.PID, any) {}
 func (answerTo) Stop(*actor.PID)                   {}
+
+// newAttempt makes the next attempt of e, with its ctx.
+func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSystem, now time.Time) *attempt {
+	a := &attempt{
+		exec: e, started: now, dispatcher: self, system: system, monitor: c.monitor,
+		handler: e.entry.chain, meter: e.entry.meter,
+		info: task.Info{
+			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
+			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
+			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
+		},
+	}
+	base := task.WithInfo(c.base, &a.info)
+	if e.span.IsValid() {
+		base = trace.ContextWithRemoteSpanContext(base, e.span)
+	}
+	if c.tracer != nil {
+		base = c.startSpan(base, e, &a.info, now)
+	}
+	a.ctx, a.cancel = context.WithCancelCause(base)
+	if !a.info.Deadline.IsZero() {
+		a.ctx, a.stop = context.WithDeadlineCause(a.ctx, a.info.Deadline, ErrDeadline)
+	}
+	a.execute = Execute{Ctx: a.ctx, Info: &a.info, Args: []byte(e.msg.Body), run: a}
+	return a
+}
+
+// cloneExtra returns a copy for one attempt: a handler that changes its own
+// changes no copy of the message that is sent on.
+func cloneExtra(extra map[string]types.MessageAttributeValue) map[string]types.MessageAttributeValue {
+	own := maps.Clone(extra)
+	for name, v := range own {
+		if v.StringValue != nil {
+			text := *v.StringValue
+			v.StringValue = &text
+		}
+		v.BinaryValue = slices.Clone(v.BinaryValue)
+		own[name] = v
+	}
+	return own
+}

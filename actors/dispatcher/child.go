@@ -1,7 +1,7 @@
 package dispatcher
 
 import (
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -70,58 +70,11 @@ func (d *dispatcher) dismiss(a *attempt) {
 	}
 }
 
-// overstayed is the tick of the oldest departure.
-type overstayed struct{}
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*overstayed) IgnoreDeadLetterLogging() {}
-
-// armDepartures sets the timer of the oldest departure, unless it is set.
-func (d *dispatcher) armDepartures() {
-	if d.departing != nil || d.departures.first == nil {
-		return
-	}
-	root, self := d.system.Root, d.self
-	wait := time.Until(d.departures.first.at.Add(d.graceTime()))
-	d.departing = time.AfterFunc(wait, func() { root.Send(self, &overstayed{}) })
-}
-
-// hurryDepartures sets the timer again: less time is left to the task actors that
-// are stopping.
-func (d *dispatcher) hurryDepartures() {
-	if d.departing != nil {
-		d.departing.Stop()
-		d.departing = nil
-	}
-	d.armDepartures()
-}
-
-// onOverstayed buries the task actors that have not ended in time.
-func (d *dispatcher) onOverstayed() {
-	d.departing = nil
-	now := time.Now()
-	for f := d.departures.first; f != nil && now.Sub(f.at) >= d.graceTime(); f = d.departures.first {
-		d.bury(f)
-		e := f.a.exec
-		e.entry.meter.abandoned.Add(1)
-		d.log.WarnContext(f.a.ctx, "task actor abandoned: it did not end within abandon_after of its stop; it blocks, or a child of it does",
-			"pid", f.a.child.Id, "stopping_for", now.Sub(f.at))
-		d.emit(Abandoned, e, nil)
-	}
-	d.armDepartures()
-	d.drainProgress()
-}
-
-// bury gives up on a task actor that does not end: nothing waits for it, and
-// what is sent to it is a dead letter.
-func (d *dispatcher) bury(f *departure) {
-	d.departures.bury(f)
-	d.monitor.actors.Delete(f.a.child.Id)
-	d.system.ProcessRegistry.Remove(f.a.child)
-}
-
 // endedChild is a Terminated that came a little early.
-type endedChild struct{ who *actor.PID }
+type endedChild struct {
+	unlogged
+	who *actor.PID
+}
 
 // onTerminated: a child has ended. One with its attempt under way was stopped by
 // a stranger, or stopped itself without an answer.
@@ -150,7 +103,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 			mine = a.forsake()
 		}
 		if !mine {
-			d.ctx.Send(d.self, &endedChild{m.Who}) // again, when its answer is written
+			d.ctx.Send(d.self, &endedChild{who: m.Who}) // again, when its answer is written
 			return
 		}
 		a.out, a.took = outcome{kind: outFailed, err: ErrNoAnswer}, time.Since(a.started)
@@ -213,69 +166,52 @@ func (d *dispatcher) onStopping(m *stopping) {
 	}
 }
 
-// watch has a looked at when its ctx's deadline is over.
-func (d *dispatcher) watch(a *attempt, limit time.Duration) {
-	root, self := d.system.Root, d.self
-	a.watch = time.AfterFunc(limit, func() { root.Send(self, &overdue{a}) })
-}
-
-// overdue says that an attempt's ctx is over and its handler was to end.
-type overdue struct{ a *attempt }
-
-// interrupt ends a's ctx; if the handler ignores it, a is abandoned.
-func (d *dispatcher) interrupt(a *attempt, cause error) {
-	if a.watch != nil {
-		a.watch.Stop()
-	}
-	a.cancel(cause)
-	d.grace(a)
-}
-
-// drainGrace is what AbandonAfter is cut to when a drain's time is over.
-const drainGrace = 500 * time.Millisecond
-
-// grace is the time that a handler gets to end after its ctx.
-func (d *dispatcher) grace(a *attempt) {
-	root, self := d.system.Root, d.self
-	a.graced = true
-	a.watch = time.AfterFunc(d.graceTime(), func() { root.Send(self, &overdue{a}) })
-}
-
-// graceTime is abandon_after, cut short when a drain's time is over.
-func (d *dispatcher) graceTime() time.Duration {
-	if d.drain != nil && d.drain.over {
-		return min(d.AbandonAfter, drainGrace)
-	}
-	return d.AbandonAfter
-}
-
-func (d *dispatcher) onOverdue(m *overdue) {
-	a := m.a
-	e := a.exec
-	if e.cur != a || d.execs[e.lease] != e {
+// HandleFailure implements actor.SupervisorStrategy: the failure of a child is
+// the failure of its attempt, decided by the task's budget. A child is never
+// restarted: the next attempt has a child of its own.
+func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, message any) {
+	if child == nil {
 		return
 	}
-	if !a.graced {
-		d.grace(a)
+	a := d.children[child.Id]
+	switch {
+	case a == nil:
+		d.ctx.Stop(child)
+		return
+	case a.leaves.a != nil:
+		d.logLateFailure(a, reason)
+		switch message.(type) {
+		case *actor.Stop, *actor.Terminated: // past the guard: it will never end
+			d.bury(&a.leaves)
+			d.drainProgress()
+		}
 		return
 	}
-	d.abandon(e, a)
-}
-
-// abandon gives up on a handler that goes on without a ctx.
-func (d *dispatcher) abandon(e *execution, a *attempt) {
-	if !a.forsake() {
-		return // its answer is on the way
+	if _, function := message.(*attempt); !function { // a panic of a task actor
+		if !a.state.CompareAndSwap(underWay, answered) {
+			d.logLateFailure(a, reason) // its answer is on the way
+			return
+		}
+		a.out, a.took = read(asError(reason), failed), time.Since(a.started)
 	}
-	e.entry.meter.abandoned.Add(1)
-	d.log.ErrorContext(a.ctx, "handler abandoned: it ignored the end of its ctx",
-		"running_for", time.Since(a.started), "stack", stackOf(a))
-	d.emit(Abandoned, e, nil)
-	a.hung = true
-	d.dismiss(a)
-	if a.props != nil && a.within.Load() { // a silent one can still be stopped
-		d.bury(&a.leaves)
-	}
-	a.out, a.took = outcome{kind: outFailed, err: fmt.Errorf("%w (%w)", ErrAbandoned, contextCause(a))}, time.Since(a.started)
 	d.onAnswered(a)
+}
+
+// logLateFailure logs a panic of a task actor that changes nothing: its attempt
+// is over.
+func (d *dispatcher) logLateFailure(a *attempt, reason any) {
+	err := read(asError(reason), failed).err
+	attrs := []any{"pid", a.child.Id, "error", err}
+	var p *task.PanicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	d.log.WarnContext(a.ctx, "task actor panicked after its attempt was over", attrs...)
+}
+
+func asError(reason any) error {
+	if err, ok := reason.(error); ok {
+		return err
+	}
+	return &task.PanicError{Value: reason}
 }

@@ -40,10 +40,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 	d.monitor.running.Add(-1)
 	e.entry.meter.running.Add(-1)
 	e.entry.meter.took.add(a.took)
-	if d.alone == e {
-		d.alone = nil
-		d.isolation.ended(a.took)
-	}
+	d.isolation.ended(e, a.took)
 	if d.permits.keeper != nil {
 		d.permits.back++
 	}
@@ -78,13 +75,6 @@ func (d *dispatcher) overruled(e *execution, a *attempt, cause error) outcome {
 	}
 	return out
 }
-
-// endedError adds to a handler's error why its ctx had ended.
-type endedError struct{ err, cause error }
-
-func (e *endedError) Error() string { return e.err.Error() + " (" + e.cause.Error() + ")" }
-
-func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
 
 // conclude does what follows from the end of an attempt, and names it.
 func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next string) {

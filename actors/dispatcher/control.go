@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
-	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -131,94 +129,4 @@ func (d *dispatcher) onInspect(m *Inspect) {
 		r.List = append(r.List, s)
 	}
 	respond(d, m.reply, r)
-}
-
-// unqueue takes e out of whichever queue it waits in.
-func (d *dispatcher) unqueue(e *execution) {
-	if d.ready.remove(e) {
-		if d.giveClaim(e); d.permits.keeper == nil {
-			d.unpark(e.entry, 1) // it may have been the one that was to start next
-		}
-		return
-	}
-	if i := slices.Index(d.suspects, e); i >= 0 {
-		d.suspects = slices.Delete(d.suspects, i, i+1)
-		e.disarm()
-		d.giveClaim(e)
-		return
-	}
-	if i := slices.Index(e.entry.parked, e); i >= 0 {
-		e.entry.parked = slices.Delete(e.entry.parked, i, i+1)
-		d.parked--
-	}
-}
-
-// countEvery bounds what scaling and postponing cost: one request in so long.
-const countEvery = 10 * time.Second
-
-// count asks for the queue's numbers, if that is not too soon.
-func (d *dispatcher) count() {
-	if d.counting || time.Since(d.counted) < countEvery {
-		return
-	}
-	d.counting, d.counted, d.hidesCounted = true, time.Now(), d.hides
-	d.ctx.Send(d.poller, &poller.Count{})
-}
-
-// crowded reports whether too much of what SQS allows in flight is used up: by
-// the last count, and by what was hidden here since.
-func (d *dispatcher) crowded() bool { return float64(d.inFlight+d.hides) > d.PostponedShare*inFlight }
-
-func (d *dispatcher) onCounted(m *poller.Counted) {
-	d.counting = false
-	if m.Err != nil {
-		d.log.Warn("the queue's length could not be read: the workers stay", "error", m.Err, "workers", d.slots.workers)
-		return
-	}
-	d.inFlight, d.hides = m.InFlight, d.hides-d.hidesCounted
-	if d.MaxWorkers > d.Workers {
-		n := scale(d.slots.workers, d.Workers, d.MaxWorkers, d.ScaleFactor, m.Visible)
-		if n != d.slots.workers {
-			d.log.Info("workers scaled", "from", d.slots.workers, "to", n, "waiting_messages", m.Visible)
-		}
-		d.slots.workers = n
-		d.monitor.workers.Store(int64(n))
-	}
-	d.pump()
-}
-
-// ticked is the dispatcher's slow clock; it stops while there is nothing to do.
-type ticked struct{}
-
-// The timers of a dispatcher that has stopped may still go off: nothing waits
-// for their messages then.
-
-func (*ticked) IgnoreDeadLetterLogging()       {}
-func (*wake) IgnoreDeadLetterLogging()         {}
-func (*drainOver) IgnoreDeadLetterLogging()    {}
-func (*deadlineOver) IgnoreDeadLetterLogging() {}
-func (*overdue) IgnoreDeadLetterLogging()      {}
-
-func (d *dispatcher) keepTicking() {
-	if d.ticking || len(d.execs) == 0 && d.slots.workers <= d.Workers || d.drain != nil {
-		return
-	}
-	d.ticking = true
-	root, self := d.system.Root, d.self
-	time.AfterFunc(countEvery, func() { root.Send(self, &ticked{}) })
-}
-
-func (d *dispatcher) onTick() {
-	d.ticking = false
-	now := time.Now()
-	for _, e := range d.execs {
-		if e.phase == running && now.Sub(e.received) > task.MaxAttempt && !e.cur.graced {
-			d.interrupt(e.cur, ErrLeaseEnd)
-		}
-	}
-	d.watchStalls(now)
-	if d.slots.workers > d.Workers {
-		d.count()
-	}
-	d.pump()
 }

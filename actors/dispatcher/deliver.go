@@ -96,7 +96,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 	}
 	e.ledger = e.ledger.presumed()
 	e.suspect = d.CrashSuspects == "alone" && e.ledger.suspect()
-	if e.suspect && (d.alone != nil || len(d.suspects) > 0) && d.part(e) {
+	if e.suspect && d.giveBackSuspect(e) {
 		return
 	}
 	if l := e.entry.spec.Lease; l > 0 {
@@ -116,12 +116,6 @@ func (d *dispatcher) timing(e *execution) timing {
 		canHold:   e.entry != d.stranger && (d.ordered || d.held < d.MaxHeld), // in order, what waits blocks its group alone
 		retention: d.retention(), crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
-}
-
-// silentEnds returns how many of e's earlier deliveries ended without a word.
-func (d *dispatcher) silentEnds(e *execution, now time.Time) int {
-	receives, age := d.timing(e).counted(now)
-	return deliveries{receives: receives, age: age, lease: e.asked, other: d.UnknownTasksDelay}.silentEnds()
 }
 
 // clockSlack is the difference of two clocks that is not worth a correction.
@@ -194,135 +188,5 @@ func (d *dispatcher) postpone(e *execution, p plan) {
 		d.sendCopy(e, 0)
 	case planDelay:
 		d.sendCopy(e, p.wait)
-	}
-}
-
-// enqueue makes e wait for a slot.
-func (d *dispatcher) enqueue(e *execution, now time.Time) {
-	e.enter(queued, now)
-	d.ready.push(e)
-}
-
-// pump starts what may start, and tells the poller the demand that is left.
-func (d *dispatcher) pump() {
-	d.reserve()
-	now := time.Time{}
-	for d.drain == nil && !d.paused && d.slots.free() && d.permitted() {
-		if now.IsZero() {
-			now = time.Now()
-		}
-		e := d.nextSuspect(now)
-		if e == nil {
-			e = d.ready.pop()
-		}
-		if e == nil {
-			break
-		}
-		switch {
-		case d.limited(e):
-			d.park(e, now)
-		case e.suspect && e != d.alone:
-			d.isolate(e)
-			d.reserve()
-		default:
-			d.usePermit()
-			d.start(e, now)
-		}
-	}
-	d.tellShares()
-	d.tellDemand()
-}
-
-func (d *dispatcher) tellDemand() {
-	choked := d.monitor.hung.Load() >= int64(d.MaxAbandoned)
-	d.noteChoked(choked)
-	blocked := choked || d.drain != nil || d.paused
-	free, ahead := d.permits.free, d.permits.ahead
-	now := time.Now()
-	if len(d.full) > 0 {
-		free = min(free, d.bearable(now))
-		ahead = min(ahead, free)
-	}
-	d.slots.soon = d.turnover.soon(now)
-	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
-		d.ctx.Send(d.poller, &poller.Want{Credits: n, Slots: d.slots.turning()})
-	}
-	d.monitor.queued.Store(int64(d.ready.len() + len(d.suspects) + d.parked))
-	if d.drain == nil && d.MaxWorkers > d.Workers && !d.slots.free() {
-		d.count()
-	}
-	d.keepTicking()
-}
-
-// noteChoked turns the status to ERROR while too many handlers are abandoned,
-// and back.
-func (d *dispatcher) noteChoked(choked bool) {
-	from, to := Running, Failing
-	if !choked {
-		from, to = Failing, Running
-	}
-	if d.monitor.status.CompareAndSwap(int32(from), int32(to)) && choked {
-		d.log.Error("no more tasks are taken: too many handlers were abandoned and still run", "max_abandoned", d.MaxAbandoned)
-	}
-}
-
-func (d *dispatcher) limited(e *execution) bool {
-	t := e.entry
-	switch {
-	case t.paused:
-		d.giveClaim(e)
-		return true
-	case t.spec.Concurrency == 0:
-		return false
-	case d.permits.keeper != nil:
-		return !e.claimed
-	}
-	return t.running >= t.spec.Concurrency
-}
-
-// park keeps e until its task may run; too many are given back.
-func (d *dispatcher) park(e *execution, now time.Time) {
-	if !d.ordered && len(e.entry.parked) >= d.capacity(e.entry, now) {
-		d.refuse(e, now)
-		return
-	}
-	e.parked = true
-	d.parked++
-	e.enter(queued, now)
-	e.entry.parked = append(e.entry.parked, e)
-	d.claim(e.entry)
-}
-
-// unpark lets n of t's parked executions compete for slots again.
-func (d *dispatcher) unpark(t *entry, n int) {
-	for ; n > 0 && len(t.parked) > 0; n-- {
-		e := t.parked[0]
-		t.parked = t.parked[1:]
-		d.parked--
-		d.ready.push(e)
-	}
-}
-
-// start begins the next attempt of e.
-func (d *dispatcher) start(e *execution, now time.Time) {
-	e.disarm()
-	a := newAttempt(e, d.core, d.self, d.system, now)
-	d.slots.running++
-	d.turnover.began(&a.stint, now)
-	e.entry.running++
-	if e.entry.spec.Concurrency > 0 {
-		e.entry.pace.add(now)
-	}
-	d.monitor.running.Add(1)
-	e.entry.meter.running.Add(1)
-	e.entry.meter.started.Add(1)
-	e.cur = a
-	e.until = time.Time{}
-	e.enter(running, now)
-	d.noteDelay(e, now)
-	d.emit(Started, e, nil)
-	d.sendToChild(e, a)
-	if limit := e.entry.spec.Deadline; limit > 0 {
-		d.watch(a, limit)
 	}
 }

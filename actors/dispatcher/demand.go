@@ -1,5 +1,12 @@
 package dispatcher
 
+import (
+	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
+)
+
 // Worker slots and the demand that they make: pure, no actor.
 
 // slots counts the workers of a pool.
@@ -49,4 +56,97 @@ func scale(workers, base, limit, factor, l int) int {
 		return max(workers-1, base)
 	}
 	return workers
+}
+
+func (d *dispatcher) tellDemand() {
+	choked := d.monitor.hung.Load() >= int64(d.MaxAbandoned)
+	d.noteChoked(choked)
+	blocked := choked || d.drain != nil || d.paused
+	free, ahead := d.permits.free, d.permits.ahead
+	now := time.Now()
+	if len(d.full) > 0 {
+		free = min(free, d.bearable(now))
+		ahead = min(ahead, free)
+	}
+	d.slots.soon = d.turnover.soon(now)
+	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
+		d.ctx.Send(d.poller, &poller.Want{Credits: n, Slots: d.slots.turning()})
+	}
+	d.monitor.queued.Store(int64(d.ready.len() + len(d.isolation.waiting) + d.parked))
+	if d.drain == nil && d.MaxWorkers > d.Workers && !d.slots.free() {
+		d.count()
+	}
+	d.keepTicking()
+}
+
+// noteChoked turns the status to ERROR while too many handlers are abandoned,
+// and back.
+func (d *dispatcher) noteChoked(choked bool) {
+	from, to := Running, Failing
+	if !choked {
+		from, to = Failing, Running
+	}
+	if d.monitor.status.CompareAndSwap(int32(from), int32(to)) && choked {
+		d.log.Error("no more tasks are taken: too many handlers were abandoned and still run", "max_abandoned", d.MaxAbandoned)
+	}
+}
+
+// countEvery bounds what scaling and postponing cost: one request in so long.
+const countEvery = 10 * time.Second
+
+// count asks for the queue's numbers, if that is not too soon.
+func (d *dispatcher) count() {
+	if d.counting || time.Since(d.counted) < countEvery {
+		return
+	}
+	d.counting, d.counted, d.hidesCounted = true, time.Now(), d.hides
+	d.ctx.Send(d.poller, &poller.Count{})
+}
+
+// crowded reports whether too much of what SQS allows in flight is used up: by
+// the last count, and by what was hidden here since.
+func (d *dispatcher) crowded() bool { return float64(d.inFlight+d.hides) > d.PostponedShare*inFlight }
+
+func (d *dispatcher) onCounted(m *poller.Counted) {
+	d.counting = false
+	if m.Err != nil {
+		d.log.Warn("the queue's length could not be read: the workers stay", "error", m.Err, "workers", d.slots.workers)
+		return
+	}
+	d.inFlight, d.hides = m.InFlight, d.hides-d.hidesCounted
+	if d.MaxWorkers > d.Workers {
+		n := scale(d.slots.workers, d.Workers, d.MaxWorkers, d.ScaleFactor, m.Visible)
+		if n != d.slots.workers {
+			d.log.Info("workers scaled", "from", d.slots.workers, "to", n, "waiting_messages", m.Visible)
+		}
+		d.slots.workers = n
+		d.monitor.workers.Store(int64(n))
+	}
+	d.pump()
+}
+
+// ticked is the dispatcher's slow clock; it stops while there is nothing to do.
+type ticked struct{ unlogged }
+
+func (d *dispatcher) keepTicking() {
+	if d.ticking || len(d.execs) == 0 && d.slots.workers <= d.Workers || d.drain != nil {
+		return
+	}
+	d.ticking = true
+	d.after(countEvery, &ticked{})
+}
+
+func (d *dispatcher) onTick() {
+	d.ticking = false
+	now := time.Now()
+	for _, e := range d.execs {
+		if e.phase == running && now.Sub(e.received) > task.MaxAttempt && !e.cur.graced {
+			d.interrupt(e.cur, ErrLeaseEnd)
+		}
+	}
+	d.watchStalls(now)
+	if d.slots.workers > d.Workers {
+		d.count()
+	}
+	d.pump()
 }

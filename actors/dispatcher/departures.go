@@ -1,6 +1,8 @@
 package dispatcher
 
-import "time"
+import (
+	"time"
+)
 
 // departure is the end of a task actor that was asked to stop. Its attempt holds
 // it: to list one costs no memory.
@@ -52,4 +54,50 @@ func (l *departures) bury(d *departure) {
 		l.last = d.prev
 	}
 	d.prev, d.next = nil, nil
+}
+
+// overstayed is the tick of the oldest departure.
+type overstayed struct{ unlogged }
+
+// armDepartures sets the timer of the oldest departure, unless it is set.
+func (d *dispatcher) armDepartures() {
+	if d.departing != nil || d.departures.first == nil {
+		return
+	}
+	wait := time.Until(d.departures.first.at.Add(d.graceTime()))
+	d.departing = d.after(wait, &overstayed{})
+}
+
+// hurryDepartures sets the timer again: less time is left to the task actors that
+// are stopping.
+func (d *dispatcher) hurryDepartures() {
+	if d.departing != nil {
+		d.departing.Stop()
+		d.departing = nil
+	}
+	d.armDepartures()
+}
+
+// onOverstayed buries the task actors that have not ended in time.
+func (d *dispatcher) onOverstayed() {
+	d.departing = nil
+	now := time.Now()
+	for f := d.departures.first; f != nil && now.Sub(f.at) >= d.graceTime(); f = d.departures.first {
+		d.bury(f)
+		e := f.a.exec
+		e.entry.meter.abandoned.Add(1)
+		d.log.WarnContext(f.a.ctx, "task actor abandoned: it did not end within abandon_after of its stop; it blocks, or a child of it does",
+			"pid", f.a.child.Id, "stopping_for", now.Sub(f.at))
+		d.emit(Abandoned, e, nil)
+	}
+	d.armDepartures()
+	d.drainProgress()
+}
+
+// bury gives up on a task actor that does not end: nothing waits for it, and
+// what is sent to it is a dead letter.
+func (d *dispatcher) bury(f *departure) {
+	d.departures.bury(f)
+	d.monitor.actors.Delete(f.a.child.Id)
+	d.system.ProcessRegistry.Remove(f.a.child)
 }

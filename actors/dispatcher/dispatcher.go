@@ -1,171 +1,33 @@
 package dispatcher
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
-	"strings"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
-	"go.opentelemetry.io/otel/trace"
 )
-
-// Config is what a dispatcher is made of.
-type Config struct {
-	Settings   Settings
-	Pool       string     // name of the queue; one that ends in .fifo keeps the order of its groups
-	Poller     *actor.PID // of the pool; the dispatcher subscribes to it
-	Logger     *slog.Logger
-	Tracer     trace.Tracer      // of a span for each attempt; nil: none
-	Monitor    *Monitor          // what the outside sees; nil: nothing
-	Tasks      []*Register       // known before the first message is asked for
-	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
-	Shares     *actor.PID        // of the process's executions, if there are other pools beside this one; see package shares
-	Share      shares.Share      // this pool's part of them
-	Create     bool              // make the queue of the dead letters if it is not there
-	// Permanent spawns the dispatcher again under its name when it is stopped
-	// before a [Drain]: by a task actor that stops its parent, for example.
-	Permanent bool
-	// EndlessAfter is the time after which an attempt without a Deadline that has
-	// reported no progress counts as stalled. 0: 20 minutes.
-	EndlessAfter time.Duration
-	Context      context.Context // parent of all handlers' ctxs, for its values; its end is not heeded
-}
-
-// New returns the props of a pool's dispatcher. They are for one actor: what
-// must survive its restarts, the registry above all, lives in them. Settings
-// out of their range are an error.
-func New(cfg Config) (*actor.Props, error) {
-	if err := errors.Join(cfg.Settings.Validate(), cfg.Share.Check()); err != nil {
-		return nil, err
-	}
-	c := newCore(cfg)
-	var errs []error
-	for _, t := range cfg.Tasks {
-		r := t.prepare(c)
-		c.early, errs = append(c.early, r), append(errs, r.err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		c.crew.Close()
-		return nil, err
-	}
-	c.props = actor.PropsFromProducer(func() actor.Actor { return &dispatcher{core: c} },
-		actor.WithDispatcher(c.crew), actor.WithMailbox(c.life.Mailbox))
-	return c.props, nil
-}
-
-// core is what survives a restart of the dispatcher. Only its current
-// incarnation touches it, but for the monitor.
-type core struct {
-	Settings
-	pool, deadPool string
-	ordered        bool // FIFO
-	poller         *actor.PID
-	log            *slog.Logger
-	monitor        *Monitor
-	tracer         trace.Tracer
-	middleware     []task.Middleware
-	logging        task.Middleware // the outermost of them; task actors have no other
-	base           context.Context
-	early          []*registration     // of Config, until the first start
-	registered     uint64              // registrations begun
-	children       map[string]*attempt // by the id of their actor, until that has ended
-	departures     departures          // task actors that are stopping
-	props          *actor.Props
-	permanent      bool
-	life           life.Restarts
-	subscribers    map[string]*subscriber // by the id of their PID
-	endlessAfter   time.Duration
-	departing      *time.Timer // of the oldest; nil: not set
-	registry       map[string]*entry
-	stranger       *entry // stands for all unknown names
-	unknownNames   unknownNames
-	crew           scheduler
-	runners        *actor.Props
-	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
-	skew           time.Duration                     // of the queue's clock against ours
-	memories       memories                          // by message id
-	paused         bool
-	drain          *drain
-	permits        permits
-	epoch          uint64          // of the subscription: the restarts before it
-	create         bool            // the queue of the dead letters, if it is not there
-	found          map[string]bool // of the queues' attributes, what was logged
-}
-
-func newCore(cfg Config) *core {
-	c := &core{
-		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
-		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
-		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
-		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
-		create: cfg.Create, found: map[string]bool{},
-	}
-	if c.deadPool == "" {
-		c.deadPool = DeadLetterPool(cfg.Pool)
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
-	if c.monitor == nil {
-		c.monitor = NewMonitor()
-	}
-	c.crew = scheduler{crew.New[job](2*max(c.Workers, c.MaxWorkers) + 16)}
-	c.runners = runnerProps(c.crew)
-	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
-	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
-		c.endlessAfter = defaultEndless
-	}
-	if cfg.Context != nil {
-		c.base = context.WithoutCancel(cfg.Context)
-	}
-	c.log = c.log.With("pool", cfg.Pool)
-	c.logging = task.Logging(c.log)
-	c.middleware = append([]task.Middleware{c.logging, task.Recovery}, cfg.Middleware...)
-	c.stranger = &entry{meter: c.monitor.meter("")}
-	return c
-}
-
-// entry is a registered task.
-type entry struct {
-	spec    task.Spec
-	chain   task.RawHandler // function tasks
-	actor   *taskProps      // of a user's own task actor; nil for a function
-	seq     uint64          // of the registration in force
-	meter   *meter
-	running int
-	paused  bool
-	parked  []*execution // over the task's limit, or paused
-	claims  int          // asked for and not answered, where the limit is the process's
-	pace    pace         // of its starts
-	full    time.Time    // since when messages go back for want of room here; zero: none do
-	outage  bool         // of those, since a breaker refuses them
-}
 
 // dispatcher owns the registry, the slots and the executions of one pool.
 type dispatcher struct {
 	*core
-	ctx      actor.Context
-	self     *actor.PID
-	system   *actor.ActorSystem
-	slots    slots
-	execs    map[poller.LeaseID]*execution
-	again    *life.Respawn // nil unless a stranger stops the dispatcher
-	parent   *life.Parent  // of task actors: this dispatcher
-	groups   map[string]*group
-	ready    ready
-	suspects []*execution // wait to run isolated
-	alone    *execution   // the suspect that runs
-	isolation
+	ctx          actor.Context
+	self         *actor.PID
+	system       *actor.ActorSystem
+	slots        slots
+	execs        map[poller.LeaseID]*execution
+	again        *life.Respawn // nil unless a stranger stops the dispatcher
+	parent       *life.Parent  // of task actors: this dispatcher
+	groups       map[string]*group
+	ready        ready
+	isolation    isolation
 	held         int
 	parked       int
 	settling     int
@@ -324,6 +186,20 @@ func (d *dispatcher) post(to *actor.PID, message any) {
 	d.crew.Run(job{f: func() { root.Send(to, message) }})
 }
 
+// after sends a message to the dispatcher itself after a time. The timer may outlive
+// it: the message embeds unlogged.
+func (d *dispatcher) after(wait time.Duration, message any) *time.Timer {
+	root, self := d.system.Root, d.self
+	return time.AfterFunc(wait, func() { root.Send(self, message) })
+}
+
+// unlogged is part of the messages that may reach a dispatcher after its end. They
+// are dead letters then, which nobody needs to see in a log.
+type unlogged struct{}
+
+// IgnoreDeadLetterLogging keeps the message out of the log of dead letters.
+func (unlogged) IgnoreDeadLetterLogging() {}
+
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
 	d.parent = life.Under(d.system, d.self)
@@ -380,4 +256,28 @@ func (d *dispatcher) leave(cause error) {
 	}
 	maps.DeleteFunc(d.children, func(_ string, a *attempt) bool { return a.props == nil }) // their ends come yet, and mean nothing
 	clear(d.execs)
+}
+
+// comesBack reports whether a stop is a stranger's.
+func (d *dispatcher) comesBack() bool { return d.permanent && d.drain == nil }
+
+// respawn spawns the dispatcher again, under its name and its supervisor.
+func (d *dispatcher) respawn(ctx actor.Context) {
+	d.log.Error("the dispatcher was stopped by a stranger, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
+	if err := d.again.Spawn(ctx, d.props); err != nil {
+		d.log.Error("the dispatcher cannot begin again: no more tasks are taken", "pid", d.self.Id, "error", err)
+		d.monitor.status.Store(int32(Stopped))
+	}
+}
+
+// keepStack gives the panic of a child its stack, if it has none: one outside
+// of the guard, as in a continuation of ReenterAfter.
+func keepStack(f *actor.Failure) {
+	if _, ok := f.Reason.(error); !ok {
+		f.Reason = &task.PanicError{Value: f.Reason, Stack: debug.Stack()}
+		return
+	}
+	if _, ok := f.Reason.(runtime.Error); ok {
+		f.Reason = &task.PanicError{Value: f.Reason, Stack: debug.Stack()}
+	}
 }

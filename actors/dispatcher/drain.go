@@ -23,7 +23,10 @@ type drain struct {
 }
 
 // drainOver is the tick of the deadline.
-type drainOver struct{ gen int }
+type drainOver struct {
+	unlogged
+	gen int
+}
 
 func (d *dispatcher) onDrain(m *Drain) {
 	deadline := m.Deadline
@@ -54,7 +57,7 @@ func (d *dispatcher) onDrain(m *Drain) {
 	d.armDrain()
 	if first {
 		d.monitor.status.Store(int32(Stopping))
-		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued", d.ready.len()+len(d.suspects)+d.parked)
+		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued", d.ready.len()+len(d.isolation.waiting)+d.parked)
 		d.tellDemand()
 		d.ctx.Send(d.poller, &poller.Drain{HandOver: true, Until: d.settleBy()})
 		d.giveBackWaiting()
@@ -77,8 +80,7 @@ func (d *dispatcher) armDrain() {
 		dr.timer.Stop()
 	}
 	dr.gen++
-	root, self, gen := d.system.Root, d.self, dr.gen
-	dr.timer = time.AfterFunc(time.Until(dr.deadline), func() { root.Send(self, &drainOver{gen}) })
+	dr.timer = d.after(time.Until(dr.deadline), &drainOver{gen: dr.gen})
 }
 
 // settleTime is what the queue gets after the deadline to answer the last settles.

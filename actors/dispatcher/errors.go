@@ -77,3 +77,32 @@ func count(n int, one, many string) string {
 	}
 	return fmt.Sprintf("%d %s", n, many)
 }
+
+// The causes of a ctx that ends before its handler (context.Cause).
+var (
+	ErrDeadline  = errors.New("the attempt's deadline is over")
+	ErrLeaseLost = errors.New("the lease of the message is lost: another process may run it")
+	ErrLeaseEnd  = errors.New("the attempt has lasted as long as the queue hides or keeps its message (12 hours, or the end of its MessageRetentionPeriod)")
+	ErrDrained   = errors.New("the dispatcher stops and the time for running tasks is over")
+	ErrCancelled = errors.New("the execution was cancelled by an operator")
+	ErrSnoozed   = errors.New("the execution was snoozed by an operator")
+	ErrRestarted = errors.New("the dispatcher was restarted")
+)
+
+// ErrAbandoned is the failure of an attempt whose handler did not end though its
+// ctx had.
+var ErrAbandoned = errors.New("the handler ignored the end of its ctx and was abandoned")
+
+// ErrNoAnswer is the failure of an attempt whose task actor stopped.
+var ErrNoAnswer = errors.New("the task actor stopped without an answer")
+
+// ErrSilent is the cause of a ctx that ended because its task actor was silent
+// for [SilenceLimit], and the task has no Deadline.
+var ErrSilent = errors.New("the task actor was silent for too long: it has neither answered the Execute nor got a message, and has no children")
+
+// endedError adds to a handler's error why its ctx had ended.
+type endedError struct{ err, cause error }
+
+func (e *endedError) Error() string { return e.err.Error() + " (" + e.cause.Error() + ")" }
+
+func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }

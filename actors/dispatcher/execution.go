@@ -3,12 +3,9 @@ package dispatcher
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
@@ -82,19 +79,6 @@ func (e *execution) disarm() {
 // may have been a run.
 func (e *execution) attempts() int { return e.before + e.ledger.silent + e.runs }
 
-// seen notes that a run of e has ended, with whatever result, and reports whether
-// that explains silent ends before it. Then it is to be written down by a copy, for
-// a crash would bring them back. On a FIFO pool they stay: they stand for failures.
-func (e *execution) seen() bool {
-	e.suspect = false
-	if e.ledger.ordered || e.ledger.silent == 0 {
-		return false
-	}
-	e.before += e.ledger.silent
-	e.ledger.silent = 0
-	return true
-}
-
 // lastError is the last failure as the message has it, or nil.
 func (e *execution) lastError() error {
 	if e.msg.LastError == "" {
@@ -141,45 +125,4 @@ func (e *execution) snapshot() Execution {
 		s.Until = e.cur.info.Deadline
 	}
 	return s
-}
-
-// newAttempt makes the next attempt of e, with its ctx.
-func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSystem, now time.Time) *attempt {
-	a := &attempt{
-		exec: e, started: now, dispatcher: self, system: system, monitor: c.monitor,
-		handler: e.entry.chain, meter: e.entry.meter,
-		info: task.Info{
-			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
-			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
-			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
-		},
-	}
-	base := task.WithInfo(c.base, &a.info)
-	if e.span.IsValid() {
-		base = trace.ContextWithRemoteSpanContext(base, e.span)
-	}
-	if c.tracer != nil {
-		base = c.startSpan(base, e, &a.info, now)
-	}
-	a.ctx, a.cancel = context.WithCancelCause(base)
-	if !a.info.Deadline.IsZero() {
-		a.ctx, a.stop = context.WithDeadlineCause(a.ctx, a.info.Deadline, ErrDeadline)
-	}
-	a.execute = Execute{Ctx: a.ctx, Info: &a.info, Args: []byte(e.msg.Body), run: a}
-	return a
-}
-
-// cloneExtra returns a copy for one attempt: a handler that changes its own
-// changes no copy of the message that is sent on.
-func cloneExtra(extra map[string]types.MessageAttributeValue) map[string]types.MessageAttributeValue {
-	own := maps.Clone(extra)
-	for name, v := range own {
-		if v.StringValue != nil {
-			text := *v.StringValue
-			v.StringValue = &text
-		}
-		v.BinaryValue = slices.Clone(v.BinaryValue)
-		own[name] = v
-	}
-	return own
 }

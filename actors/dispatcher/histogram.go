@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"math/bits"
 	"sync/atomic"
@@ -113,4 +114,13 @@ func (h *histogram) quantiles(qs ...float64) []time.Duration {
 		}
 	}
 	return out
+}
+
+func (d Durations) plus(o Durations) Durations {
+	d.Count, d.Sum, d.P50, d.P99 = d.Count+o.Count, d.Sum+o.Sum, max(d.P50, o.P50), max(d.P99, o.P99)
+	d.AtMost = maps.Clone(d.AtMost)
+	for bound, n := range o.AtMost {
+		d.AtMost[bound] += n
+	}
+	return d
 }

@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -96,48 +95,6 @@ type meter struct {
 	took, delay                                       histogram
 }
 
-// TaskStats are the numbers of one task name; the empty name stands for all
-// that are not registered. Counters are of attempts since
-// the start of the process; quantiles are exact to 19 %.
-type TaskStats struct {
-	Name        string    `json:"name"`
-	Registered  bool      `json:"registered"`
-	Paused      bool      `json:"paused"`
-	MaxFailures int       `json:"max_failures"`
-	Running     int64     `json:"running"`
-	Started     uint64    `json:"started"`
-	Succeeded   uint64    `json:"succeeded"`
-	Failed      uint64    `json:"failed"`   // errors and panics
-	Panicked    uint64    `json:"panicked"` // of the failed
-	Interrupted uint64    `json:"interrupted"`
-	Held        uint64    `json:"waits"`      // spent in place
-	GivenBack   uint64    `json:"given_back"` // waits and drains given back to the queue
-	Postponed   uint64    `json:"postponed"`  // before their time
-	GivenUp     uint64    `json:"given_up"`   // on_fail or dead letter
-	Abandoned   uint64    `json:"abandoned"`  // handlers, and task actors that did not end
-	Stalled     uint64    `json:"stalled"`    // silent task actors, and attempts without an end
-	Run         Durations `json:"run"`        // of an attempt
-	Delay       Durations `json:"delay"`      // from when it was due to its first attempt
-}
-
-// Stats are the numbers of a dispatcher at one time.
-type Stats struct {
-	Status       Status      `json:"status"`
-	Paused       bool        `json:"paused"`
-	Workers      int64       `json:"workers"`
-	Running      int64       `json:"running"`
-	Held         int64       `json:"waiting"`   // in place, between attempts
-	Queued       int64       `json:"queued"`    // for a slot, a limit, their group
-	Abandoned    int64       `json:"abandoned"` // abandoned handlers that still run
-	Stalled      int64       `json:"stalled"`   // attempts under way that do not move
-	Settling     int64       `json:"settling"`
-	LostLeases   int64       `json:"lost_leases"`
-	SettleFailed int64       `json:"settle_failed"`
-	Unhandled    int64       `json:"unhandled"` // messages to the actor that it does not know
-	Restarts     int64       `json:"restarts"`
-	Tasks        []TaskStats `json:"tasks"` // by name
-}
-
 // Status is the dispatcher's state.
 func (m *Monitor) Status() Status {
 	if len(m.parts) > 0 {
@@ -198,37 +155,6 @@ func (m *Monitor) Names() []string {
 // events. Close it when done.
 func (m *Monitor) Events(buffer int) *Subscription { return m.feed.add(buffer) }
 
-// Stats reads all numbers. It costs the dispatcher nothing.
-func (m *Monitor) Stats() *Stats {
-	if len(m.parts) > 0 {
-		return sum(m.parts)
-	}
-	s := &Stats{
-		Status: m.Status(), Paused: m.paused.Load(), Workers: m.workers.Load(), Running: m.running.Load(),
-		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.hung.Load(), Stalled: m.stalled.Load(), Settling: m.settling.Load(),
-		LostLeases: m.lost.Load(), SettleFailed: m.unsettl.Load(), Unhandled: m.strange.Load(), Restarts: m.restarts.Load(),
-	}
-	for name, t := range *m.tasks.Load() {
-		s.Tasks = append(s.Tasks, t.stats(name))
-	}
-	slices.SortFunc(s.Tasks, func(a, b TaskStats) int { return cmp.Compare(a.Name, b.Name) })
-	return s
-}
-
-func (t *meter) stats(name string) TaskStats {
-	s := TaskStats{
-		Name: name, Registered: t.registered.Load(), Paused: t.paused.Load(), Running: t.running.Load(),
-		Started: t.started.Load(), Succeeded: t.succeeded.Load(), Failed: t.failed.Load(), Panicked: t.panicked.Load(),
-		Interrupted: t.interrupted.Load(), Held: t.held.Load(), GivenBack: t.givenBack.Load(), Postponed: t.postponed.Load(),
-		GivenUp: t.givenUp.Load(), Abandoned: t.abandoned.Load(), Stalled: t.stalled.Load(),
-		Run: t.took.durations(), Delay: t.delay.durations(),
-	}
-	if spec := t.spec.Load(); spec != nil {
-		s.MaxFailures = spec.MaxFailures
-	}
-	return s
-}
-
 // meter returns the numbers of a task, made if there are none. Called by the
 // dispatcher alone.
 func (m *Monitor) meter(name string) *meter {
@@ -241,4 +167,40 @@ func (m *Monitor) meter(name string) *meter {
 	next[name] = t
 	m.tasks.Store(&next)
 	return t
+}
+
+// Job returns the attempt of the task actor at an address, the Id of its PID,
+// or nil. It is for the records of actors below it, which have no ctx.
+func (m *Monitor) Job(id string) *task.Info {
+	if a, ok := m.actors.Load(id); ok {
+		return &a.(*attempt).info
+	}
+	return nil
+}
+
+// Together returns what several dispatchers look like as one: numbers are
+// sums, quantiles those of the slowest, the status is RUNNING if all are, and
+// events are those of all. It is to be called before any of them starts.
+func Together(monitors ...*Monitor) *Monitor {
+	if len(monitors) == 1 {
+		return monitors[0]
+	}
+	m := NewMonitor()
+	m.parts = monitors
+	for _, p := range monitors {
+		p.feed = m.feed
+	}
+	return m
+}
+
+// worst is the status of the one that is least able to take tasks.
+func worst(parts []*Monitor) Status {
+	rank := []Status{Running, Stopping, Stopped, Failing}
+	status := Running
+	for _, p := range parts {
+		if s := p.Status(); slices.Index(rank, s) > slices.Index(rank, status) {
+			status = s
+		}
+	}
+	return status
 }

@@ -92,19 +92,52 @@ func (d *dispatcher) bearable(now time.Time) int {
 	n, again := d.throttle.credits(now)
 	if n == 0 && !d.refilling {
 		d.refilling = true
-		root, self := d.system.Root, d.self
-		time.AfterFunc(again, func() { root.Send(self, &refilled{}) })
+		d.after(again, &refilled{})
 	}
 	return room + n
 }
 
 // refilled says that the throttle may let messages in again.
-type refilled struct{}
-
-// IgnoreDeadLetterLogging keeps a timer that fires after the end out of the log.
-func (*refilled) IgnoreDeadLetterLogging() {}
+type refilled struct{ unlogged }
 
 func (d *dispatcher) onRefilled() {
 	d.refilling = false
 	d.pump()
+}
+
+func (d *dispatcher) limited(e *execution) bool {
+	t := e.entry
+	switch {
+	case t.paused:
+		d.giveClaim(e)
+		return true
+	case t.spec.Concurrency == 0:
+		return false
+	case d.permits.keeper != nil:
+		return !e.claimed
+	}
+	return t.running >= t.spec.Concurrency
+}
+
+// park keeps e until its task may run; too many are given back.
+func (d *dispatcher) park(e *execution, now time.Time) {
+	if !d.ordered && len(e.entry.parked) >= d.capacity(e.entry, now) {
+		d.refuse(e, now)
+		return
+	}
+	e.parked = true
+	d.parked++
+	e.enter(queued, now)
+	e.entry.parked = append(e.entry.parked, e)
+	d.claim(e.entry)
+}
+
+// unpark lets n of t's parked executions compete for slots again.
+func (d *dispatcher) unpark(t *entry, n int) {
+	for ; n > 0 && len(t.parked) > 0; n-- {
+		e := t.parked[0]
+		t.parked = t.parked[1:]
+		d.parked--
+		d.ready.push(e)
+	}
 }

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 
@@ -115,4 +116,56 @@ func (d *dispatcher) register(r *registration) *Registered {
 		d.lookAtOnFail(t.spec)
 	}
 	return &Registered{Replaced: replaced}
+}
+
+// taskProps are the props of a task actor, fit to be spawned by the dispatcher.
+type taskProps struct {
+	props *actor.Props
+	// foreign props have a mailbox, a dispatcher or a spawn function of their
+	// own: even to post a message runs user's code, so a crew member posts it.
+	foreign bool
+}
+
+// errGuardian refuses props that Proto.Actor spawns as root actors alone.
+var errGuardian = errors.New("the props have a guardian (actor.WithGuardian), which is for root actors alone: " +
+	"the supervisor of a task actor is the dispatcher; leave the option out")
+
+// errProducer refuses props that make no actor.
+var errProducer = errors.New("the props have no producer: make them with actor.PropsFromProducer")
+
+// checkProps returns why no task actor can be spawned from props, or nil.
+func checkProps(props *actor.Props) error {
+	switch {
+	case has(props, "guardianStrategy"):
+		return errGuardian
+	case !has(props, "producer") && !has(props, "spawner"):
+		return errProducer
+	}
+	return nil
+}
+
+// has reports whether an option of props is set. Proto.Actor shows none of
+// them; a test holds the names against the library.
+func has(props *actor.Props, option string) bool {
+	field := reflect.ValueOf(props).Elem().FieldByName(option)
+	return field.IsValid() && !field.IsNil()
+}
+
+// newTaskProps returns a copy of props with the guard of a task actor around
+// each message. It calls the user's receiver middleware builders, which may
+// panic.
+func newTaskProps(props *actor.Props, name string, c *core) *taskProps {
+	copied := *props
+	t := &taskProps{props: &copied, foreign: has(props, "dispatcher") || has(props, "mailboxProducer") || has(props, "spawner")}
+	if !has(props, "dispatcher") {
+		copied.Configure(actor.WithDispatcher(c.crew))
+	}
+	if !has(props, "mailboxProducer") {
+		copied.Configure(actor.WithMailbox(actor.UnboundedLockfree())) // half the memory, for a short life
+	}
+	g := &guard{task: name, log: c.log}
+	copied.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(ctx actor.ReceiverContext, env *actor.MessageEnvelope) { g.receive(next, ctx, env) }
+	}))
+	return t
 }

@@ -11,14 +11,14 @@ import (
 
 // wake ends a wait; of an older generation it is ignored.
 type wake struct {
+	unlogged
 	e   *execution
 	gen uint32
 }
 
 func (d *dispatcher) arm(e *execution, wait time.Duration) {
 	e.disarm()
-	root, self, w := d.system.Root, d.self, &wake{e: e, gen: e.gen}
-	e.timer = time.AfterFunc(wait, func() { root.Send(self, w) })
+	e.timer = d.after(wait, &wake{e: e, gen: e.gen})
 }
 
 // hold lets e wait in place: its lease kept, no slot held, no actor alive.

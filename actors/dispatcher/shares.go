@@ -58,7 +58,7 @@ func (d *dispatcher) startable() int {
 		return 0
 	}
 	ready := d.ready.len()
-	if d.alone == nil && len(d.suspects) > 0 && d.permits.solo {
+	if d.permits.solo && d.isolation.next() != nil {
 		ready++
 	}
 	return max(min(ready, d.slots.workers-d.slots.running), 0)
@@ -81,7 +81,7 @@ func (d *dispatcher) tellShares() {
 		p.asked += more
 		p.back = 0
 	}
-	if p.reserved && d.alone == nil && len(d.suspects) == 0 {
+	if p.reserved && !d.isolation.busy() {
 		p.reserved, p.solo = false, false
 		d.ctx.Send(p.keeper, &shares.Release{Pool: d.pool, Epoch: p.epoch})
 	}

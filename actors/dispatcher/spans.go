@@ -5,12 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/task"
 )
 
 // What the span of an attempt says beside OpenTelemetry's own attributes.
@@ -34,10 +33,6 @@ const (
 	nextGivenUp   = "given_up"   // on_fail, dead letter, or deleted
 	nextDropped   = "dropped"    // its lease is lost, or the dispatcher ends: it comes again
 )
-
-func (k outcomeKind) String() string {
-	return [...]string{"done", "failed", "refused", "snoozed", "cancelled", "undecodable", "interrupted"}[k]
-}
 
 // startSpan begins the span of an attempt. Its parent is the span that the
 // message was made in, which it links to as well, as the conventions ask: a job

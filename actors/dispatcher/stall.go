@@ -1,16 +1,11 @@
 package dispatcher
 
 import (
-	"errors"
 	"strings"
 	"time"
 )
 
 // Attempts that do not move: they hold a worker, and nothing says so.
-
-// ErrSilent is the cause of a ctx that ended because its task actor was silent
-// for [SilenceLimit], and the task has no Deadline.
-var ErrSilent = errors.New("the task actor was silent for too long: it has neither answered the Execute nor got a message, and has no children")
 
 const (
 	// SilenceLimit ends an attempt without a Deadline once its task actor has

@@ -2,6 +2,8 @@ package dispatcher
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -93,4 +95,87 @@ func (d *dispatcher) endSubscriptions() {
 		s.events.Close()
 	}
 	clear(d.subscribers)
+}
+
+// Subscription receives events. The dispatcher never waits for it: what does
+// not fit into its buffer is dropped and counted.
+type Subscription struct {
+	// C delivers the events; closed by Close.
+	C <-chan *Event
+
+	c       chan *Event
+	dropped atomic.Uint64
+	feed    *feed
+	actor   *subscriber // nil: it is read by a goroutine
+}
+
+// Dropped counts the events that found the buffer full.
+func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+
+// Close ends the subscription. It may be called more than once.
+func (s *Subscription) Close() { s.feed.remove(s) }
+
+// feed hands events to subscribers; an empty one costs one atomic load.
+type feed struct {
+	active atomic.Int32
+	mu     sync.Mutex // subscribers come and go from other goroutines
+	subs   []*Subscription
+}
+
+func (f *feed) add(buffer int) *Subscription { return f.addFor(nil, buffer) }
+
+func (f *feed) addFor(a *subscriber, buffer int) *Subscription {
+	c := make(chan *Event, max(buffer, 1))
+	s := &Subscription{C: c, c: c, feed: f, actor: a}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.subs = append(f.subs, s)
+	f.active.Add(1)
+	return s
+}
+
+func (f *feed) remove(s *Subscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, other := range f.subs {
+		if other == s {
+			f.subs = append(f.subs[:i:i], f.subs[i+1:]...)
+			f.active.Add(-1)
+			close(s.c)
+			return
+		}
+	}
+}
+
+// grant gives an actor's subscription credits.
+func (f *feed) grant(a *subscriber, credits int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a.credits += credits
+}
+
+func (f *feed) emit(e *Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.subs {
+		own := e
+		if s.actor != nil {
+			if s.actor.pool != e.Pool {
+				continue
+			}
+			if own = s.actor.take(e); own == nil {
+				s.dropped.Add(1)
+				continue
+			}
+		}
+		select {
+		case s.c <- own:
+		default:
+			s.dropped.Add(1)
+			if s.actor != nil {
+				s.actor.credits++
+				s.actor.missed += own.Missed + 1
+			}
+		}
+	}
 }

@@ -50,12 +50,18 @@ func TestTheFirstSilentEndMakesNoSuspect(t *testing.T) {
 
 func TestSuspectsComeAgainAtAboutTheirTurn(t *testing.T) {
 	var s isolation
+	run := func(took time.Duration) {
+		e := &execution{}
+		s.add(e, 0)
+		s.begin()
+		s.ended(e, took)
+	}
 	for i, want := range []time.Duration{5 * time.Second, 10 * time.Second} {
 		if got := s.pause(); got != want {
 			t.Errorf("the pause of suspect %d is %v before any has ended, want %v", i, got, want)
 		}
 	}
-	s.ended(2 * time.Minute)
+	run(2 * time.Minute)
 	for i, want := range []time.Duration{2 * time.Minute, 4 * time.Minute} {
 		if got := s.pause(); got != want {
 			t.Errorf("the pause of suspect %d is %v, want %v", i, got, want)
@@ -66,8 +72,100 @@ func TestSuspectsComeAgainAtAboutTheirTurn(t *testing.T) {
 			t.Fatalf("a pause of %v", got)
 		}
 	}
-	s.ended(0)
+	run(0)
 	if got := s.pause(); got != 5*time.Second {
 		t.Errorf("a pause of %v after a suspect that ended at once", got)
+	}
+}
+
+// TestSuspectsRunOneAtATime: each step is one event, and what is true after it.
+func TestSuspectsRunOneAtATime(t *testing.T) {
+	const none, a, b, other = 0, 1, 2, 3
+	name := map[*execution]int{nil: none}
+	execs := map[int]*execution{none: nil}
+	for _, k := range []int{a, b, other} {
+		execs[k] = &execution{}
+		name[execs[k]] = k
+	}
+	var s isolation
+	for i, step := range []struct {
+		event   string
+		of      int
+		next    int
+		running int
+		busy    bool
+	}{
+		{"", none, none, none, false},
+		{"add", a, a, none, true},
+		{"add", b, a, none, true}, // a FIFO pool's
+		{"remove", other, a, none, true},
+		{"begin", a, none, a, true},
+		{"ended", other, none, a, true}, // healthy work goes on
+		{"ended", a, b, none, true},
+		{"ended", a, b, none, true},
+		{"begin", b, none, b, true},
+		{"add", a, none, b, true},
+		{"remove", a, none, b, true}, // paused, or its lease is lost
+		{"ended", b, none, none, false},
+	} {
+		e := execs[step.of]
+		switch step.event {
+		case "add":
+			s.add(e, 0)
+		case "begin":
+			s.begin()
+		case "ended":
+			s.ended(e, time.Second)
+		case "remove":
+			if got := s.remove(e); got != (step.of != other) {
+				t.Errorf("step %d: removed %v", i, got)
+			}
+		}
+		if name[s.next()] != step.next || name[s.running] != step.running || s.busy() != step.busy {
+			t.Errorf("step %d, %s of %d: next %d, running %d, busy %v; want %+v", i, step.event, step.of, name[s.next()], name[s.running], s.busy(), step)
+		}
+	}
+}
+
+func TestASuspectWaitsForTheDeletesBeforeIt(t *testing.T) {
+	const limit = 30 * time.Second
+	begun := time.Now()
+	for _, c := range []struct {
+		mark, settled uint64
+		waited        time.Duration
+		want          bool
+	}{
+		{0, 0, 0, true},
+		{7, 7, 0, true},
+		{7, 8, 0, true},
+		{7, 6, 0, false},
+		{7, 6, limit - 1, false},
+		{7, 6, limit, true}, // the queue does not answer
+	} {
+		var s isolation
+		e := &execution{since: begun}
+		s.add(e, c.mark)
+		if got := s.clear(e, c.settled, begun.Add(c.waited), limit); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+func TestARunExplainsTheSilentEndsBeforeIt(t *testing.T) {
+	for _, c := range []struct {
+		silent  int
+		ordered bool
+		want    bool
+		before  int // attempts before this delivery, with those that are explained
+		left    int
+	}{
+		{0, false, false, 1, 0},
+		{2, false, true, 3, 0},
+		{2, true, false, 1, 2},
+	} {
+		e := &execution{suspect: true, before: 1, ledger: ledger{silent: c.silent, ordered: c.ordered}}
+		if got := e.seen(); got != c.want || e.suspect || e.before != c.before || e.ledger.silent != c.left {
+			t.Errorf("%+v: %v, %+v", c, got, e.ledger)
+		}
 	}
 }

@@ -2,10 +2,8 @@ package dispatcher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,58 +13,6 @@ import (
 
 // Task actors: all that their props bring along is user's code, and runs where
 // its panic and its time are its own.
-
-// taskProps are the props of a task actor, fit to be spawned by the dispatcher.
-type taskProps struct {
-	props *actor.Props
-	// foreign props have a mailbox, a dispatcher or a spawn function of their
-	// own: even to post a message runs user's code, so a crew member posts it.
-	foreign bool
-}
-
-// errGuardian refuses props that Proto.Actor spawns as root actors alone.
-var errGuardian = errors.New("the props have a guardian (actor.WithGuardian), which is for root actors alone: " +
-	"the supervisor of a task actor is the dispatcher; leave the option out")
-
-// errProducer refuses props that make no actor.
-var errProducer = errors.New("the props have no producer: make them with actor.PropsFromProducer")
-
-// checkProps returns why no task actor can be spawned from props, or nil.
-func checkProps(props *actor.Props) error {
-	switch {
-	case has(props, "guardianStrategy"):
-		return errGuardian
-	case !has(props, "producer") && !has(props, "spawner"):
-		return errProducer
-	}
-	return nil
-}
-
-// has reports whether an option of props is set. Proto.Actor shows none of
-// them; a test holds the names against the library.
-func has(props *actor.Props, option string) bool {
-	field := reflect.ValueOf(props).Elem().FieldByName(option)
-	return field.IsValid() && !field.IsNil()
-}
-
-// newTaskProps returns a copy of props with the guard of a task actor around
-// each message. It calls the user's receiver middleware builders, which may
-// panic.
-func newTaskProps(props *actor.Props, name string, c *core) *taskProps {
-	copied := *props
-	t := &taskProps{props: &copied, foreign: has(props, "dispatcher") || has(props, "mailboxProducer") || has(props, "spawner")}
-	if !has(props, "dispatcher") {
-		copied.Configure(actor.WithDispatcher(c.crew))
-	}
-	if !has(props, "mailboxProducer") {
-		copied.Configure(actor.WithMailbox(actor.UnboundedLockfree())) // half the memory, for a short life
-	}
-	g := &guard{task: name, log: c.log}
-	copied.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
-		return func(ctx actor.ReceiverContext, env *actor.MessageEnvelope) { g.receive(next, ctx, env) }
-	}))
-	return t
-}
 
 // The births of a task actor. The first to move it out of unborn, the goroutine
 // that spawns it or the dispatcher, decides which of them stops it.
@@ -87,7 +33,7 @@ func (a *attempt) hatch() {
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		if err != nil {
-			a.system.Root.Send(a.dispatcher, &stillborn{a})
+			a.system.Root.Send(a.dispatcher, &stillborn{a: a})
 			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
 		}
 	}()
@@ -104,23 +50,23 @@ func (a *attempt) hatch() {
 }
 
 // stillborn says that a task actor could not be spawned.
-type stillborn struct{ a *attempt }
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*stillborn) IgnoreDeadLetterLogging() {}
+type stillborn struct {
+	unlogged
+	a *attempt
+}
 
 // stopping says that a task actor stops although its attempt is under way.
-type stopping struct{ a *attempt }
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*stopping) IgnoreDeadLetterLogging() {}
+type stopping struct {
+	unlogged
+	a *attempt
+}
 
 // wedged says that a task actor's goroutine ended by Goexit: its mailbox will
 // never run again.
-type wedged struct{ who *actor.PID }
-
-// IgnoreDeadLetterLogging keeps a late one out of the log.
-func (*wedged) IgnoreDeadLetterLogging() {}
+type wedged struct {
+	unlogged
+	who *actor.PID
+}
 
 var attemptID = ctxext.NextContextExtensionID()
 
@@ -180,7 +126,7 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 		if a != nil {
 			a.ends = true
 			if a.state.Load() == underWay {
-				ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a})
+				ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a: a})
 			}
 		}
 	case *actor.Stopped:

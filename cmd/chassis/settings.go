@@ -171,21 +171,21 @@ func (a *app) settingsExample() *cobra.Command {
 				return err
 			}
 			f, err := settings.FormatOf("x." + format)
-			if err != nil {
-				return usage("--format is %q: want yaml, toml, json or env", format)
+			if err != nil || f != settings.YAML && f != settings.ENV {
+				return usage("--format is %q: want yaml or env", format)
 			}
 			text, err := l.Example(f, "CHASSIS")
 			if err != nil {
 				return err
 			}
-			if a.json && f != settings.JSON {
+			if a.json {
 				return a.printJSON(map[string]string{"format": format, "text": string(text)})
 			}
 			_, err = a.out.Write(text)
 			return err
 		}),
 	}
-	c.Flags().StringVar(&format, "format", "yaml", "yaml, toml, json or env")
+	c.Flags().StringVar(&format, "format", "yaml", "yaml or env")
 	return c
 }
 

@@ -78,7 +78,7 @@ func TestSettingsCheckAndExplain(t *testing.T) {
 // What is printed as an example loads.
 func TestSettingsAreDescribed(t *testing.T) {
 	emptyDir(t)
-	for _, format := range []string{"yaml", "toml", "json", "env"} {
+	for _, format := range []string{"yaml", "env"} {
 		text := does(t, "settings", "example", "--format", format)
 		if !strings.Contains(strings.ToLower(text), "task_timeout") {
 			t.Errorf("%s: %s", format, text)

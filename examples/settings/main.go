@@ -1,8 +1,8 @@
-// Settings gives a service a section of its own beside those of the chassis.
+// Settings returns a service a section of its own next to those of the chassis.
 //
 //	go run ./examples/settings
 //
-// See all mistakes of a file told at once, each at its place; then the values
+// It prints all mistakes of a file at once, each at its place; then the values
 // in force and where each came from, the secret not shown.
 package main
 

@@ -20,7 +20,7 @@ func Example() {
 		fmt.Println(err)
 	}
 	// Output:
-	// chassis.yaml:2:3: mail.form: no such key in mail; did you mean from?
+	// chassis.yaml:2:3: mail.form: unknown key in mail; did you mean from?
 	// chassis.yaml:2:3: mail.from: is required (a string) and nothing gives it
 	// chassis.yaml:3:10: mail.batch: must be at most 64, found 100
 	// chassis.yaml:5:12: tasks.workers: expected a whole number, found the string "many"

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,16 +9,15 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// look is what is watched: for each file its directory, and the directory that
-// links lead to.
+// look is what is watched: for each file its directory, and the directory that links lead to.
 type look struct {
 	fs    *fsnotify.Watcher
 	dirs  map[string]bool
-	files map[string]print // by absolute path, the ends of links included
+	files map[string]fingerprint // by absolute path, the ends of links included
 }
 
-// print tells a file's content from another's without reading it.
-type print struct {
+// fingerprint identifies a file's content without reading it.
+type fingerprint struct {
 	target string      // where links lead
 	mode   os.FileMode // for what could not be read may be readable now
 	size   int64
@@ -26,17 +26,17 @@ type print struct {
 }
 
 func newLook(fs *fsnotify.Watcher) *look {
-	return &look{fs: fs, dirs: map[string]bool{}, files: map[string]print{}}
+	return &look{fs: fs, dirs: map[string]bool{}, files: map[string]fingerprint{}}
 }
 
 // at takes the files as they are now for seen, and watches them and no others.
 func (l *look) at(files []string) {
-	l.files = prints(files)
+	l.files = fingerprints(files)
 	l.watch()
 }
 
-// watch watches the directories of the files that were seen. One that cannot
-// be watched, for it does not exist yet, is tried again the next time.
+// watch watches the directories of the files that were seen. One that cannot be watched, for it does not exist
+// yet, is tried again the next time.
 func (l *look) watch() {
 	dirs := map[string]bool{}
 	for name, p := range l.files {
@@ -46,7 +46,7 @@ func (l *look) watch() {
 		}
 	}
 	for d := range dirs {
-		// Adding again is free, and is needed where a directory was made anew.
+		// Adding again is free, and is needed where a directory was made again.
 		_ = l.fs.Add(d) // one that does not exist yet is looked for by its files
 	}
 	for d := range l.dirs {
@@ -57,7 +57,7 @@ func (l *look) watch() {
 	l.dirs = dirs
 }
 
-// concerns tells whether an event may have changed what a file says.
+// concerns reports whether an event may have changed what a file says.
 func (l *look) concerns(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod {
 		return false
@@ -73,26 +73,16 @@ func (l *look) concerns(e fsnotify.Event) bool {
 	return false
 }
 
-// changed tells whether some file looks another than when it was read.
+// changed reports whether some file looks different from when it was read.
 func (l *look) changed(files []string) bool {
-	now := prints(files)
-	if len(now) != len(l.files) {
-		return true
-	}
-	for name, p := range now {
-		was, ok := l.files[name]
-		if !ok || was != p {
-			return true
-		}
-	}
-	return false
+	return !maps.Equal(fingerprints(files), l.files)
 }
 
-func prints(files []string) map[string]print {
-	out := make(map[string]print, len(files))
+func fingerprints(files []string) map[string]fingerprint {
+	out := make(map[string]fingerprint, len(files))
 	for _, f := range files {
 		abs := absolute(f)
-		var p print
+		var p fingerprint
 		if target, err := filepath.EvalSymlinks(abs); err == nil {
 			p.target = target
 			if info, err := os.Stat(target); err == nil {
@@ -113,8 +103,8 @@ func absolute(file string) string {
 	return file
 }
 
-// endsLine reports whether the last byte of a file is a line break. It is true
-// of a file that cannot be read: loading it is an error.
+// endsLine reports whether the last byte of a file is a line break. It is true of a file that cannot be read:
+// loading it is an error.
 func endsLine(path string, size int64) bool {
 	f, err := os.Open(path)
 	if err != nil {

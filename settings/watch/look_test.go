@@ -9,7 +9,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// What no event tells is seen by looking again.
+// What events miss is seen by looking again.
 func TestLookSeesWhatEventsMiss(t *testing.T) {
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {

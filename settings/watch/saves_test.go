@@ -67,7 +67,7 @@ func TestASaveThatTakesTimePutsDefaultsOrAMixtureInForce(t *testing.T) {
 	for name, way := range map[string]struct {
 		save func(t *testing.T, path string)
 		want string // in the end
-		told bool   // a loss is
+		lost bool   // a loss is reported
 	}{
 		"vim": {func(t *testing.T, path string) { // backupcopy=no
 			must(t, os.Rename(path, path+"~"))
@@ -86,7 +86,7 @@ func TestASaveThatTakesTimePutsDefaultsOrAMixtureInForce(t *testing.T) {
 			pieces(t, path, now, "")
 		}, nowValue, true},
 		"emacs": {func(t *testing.T, path string) {
-			must(t, os.Symlink("somebody@host", filepath.Join(filepath.Dir(path), ".#a.yaml")))
+			must(t, os.Symlink("editor@host", filepath.Join(filepath.Dir(path), ".#a.yaml")))
 			must(t, os.Rename(path, path+"~"))
 			time.Sleep(pause)
 			pieces(t, path, now, "alpha: 2222\n")
@@ -150,7 +150,7 @@ func TestASaveThatTakesTimePutsDefaultsOrAMixtureInForce(t *testing.T) {
 				way.save(t, path)
 				w.await(way.want)
 				w.only(oldValue, way.want)
-				w.told(way.told)
+				w.reported(way.lost)
 			})
 		})
 	}
@@ -173,7 +173,7 @@ func TestASaveThatTakesTimePutsDefaultsOrAMixtureInForce(t *testing.T) {
 			publish("..3", strings.TrimSuffix(less, "\n")) // one step: nothing to wait for
 			w.await(lessValue)
 			w.only(oldValue, nowValue, lessValue)
-			w.told(false)
+			w.reported(false)
 		})
 	})
 }
@@ -252,8 +252,8 @@ func (s *savedWatch) only(allowed ...string) {
 	}
 }
 
-// told checks that a loss was reported, and not twice.
-func (s *savedWatch) told(want bool) {
+// reported checks that a loss was reported, and not twice.
+func (s *savedWatch) reported(want bool) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,15 +16,14 @@ import (
 
 // times are how long the watcher waits for what.
 type times struct {
-	// settle is how long files must not have changed before they are read. An
-	// editor's save is several steps, and a copy comes in pieces.
+	// settle is how long files must not have changed before they are read. An editor's save is several steps, and
+	// a copy comes in pieces.
 	settle time.Duration
-	// rest is how long, where they hold less than before. It is longer than the
-	// pauses of a slow copy (TCP's first retransmissions take 1 to 3 s), and
-	// short for an operator who has taken a line out.
+	// rest is how long, where they hold less than before. It is longer than the pauses of a slow copy (TCP's
+	// first retransmissions take 1 to 3 s), and short for an operator who has taken a line out.
 	rest time.Duration
-	// again is how often files are looked at without an event. The kubelet
-	// itself syncs a ConfigMap once a minute by default, so this adds little.
+	// again is how often files are looked at without an event. The kubelet itself syncs a ConfigMap once a minute
+	// by default, so this adds little.
 	again time.Duration
 }
 
@@ -38,7 +37,7 @@ type Update[T any] struct {
 	Err     error             `json:"-"`                 // why the old value stays: the sources' mistakes, or a [*Lost]
 }
 
-// NeedsRestart lists the changes whose settings are not live.
+// NeedsRestart lists the changes of settings that are not live.
 func (u Update[T]) NeedsRestart() []settings.Change {
 	return slices.DeleteFunc(slices.Clone(u.Changes), func(c settings.Change) bool { return c.Live })
 }
@@ -72,17 +71,15 @@ type Watcher[T any] struct {
 	last    string      // the situation that notify was last called for
 }
 
-// Start loads the sources as [settings.Load] does and then watches their
-// files. notify, which may be nil, is called for each reload that gives
-// another value, for each new error, and once an error is over. An error of
-// the first load is returned and nothing is started. The watcher ends with ctx.
+// Start loads the sources as [settings.Load] does and then watches their files. notify, which may be nil, is
+// called for each reload that gives another value, for each new error, and once an error is over. An error of the
+// first load is returned and nothing is started. The watcher ends with ctx.
 func Start[T any](ctx context.Context, defaults T, notify func(Update[T]), options ...settings.Option) (*Watcher[T], error) {
 	return start(ctx, usual, nil, defaults, notify, options)
 }
 
-// Follow is Start for a program that has read its sources before, into tree and
-// by the same options: what is in force is what tree gives, and what has
-// changed since is the first update.
+// Follow is Start for a program that has read its sources before, into tree and by the same options: what is in
+// force is what tree gives, and what has changed since is the first update.
 func Follow[T any](ctx context.Context, tree *settings.Tree, defaults T, notify func(Update[T]), options ...settings.Option) (*Watcher[T], error) {
 	return start(ctx, usual, tree, defaults, notify, options)
 }
@@ -119,8 +116,7 @@ func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T,
 	return w, nil
 }
 
-// load reads the sources. Its error lists all mistakes of the sources and of
-// what they hold.
+// load reads the sources. Its error lists all mistakes of the sources and of what they hold.
 func (w *Watcher[T]) load() (value T, tree *settings.Tree, err error) {
 	tree, err = settings.Open(w.options...)
 	if err == nil {
@@ -134,24 +130,22 @@ func (w *Watcher[T]) load() (value T, tree *settings.Tree, err error) {
 	return value, tree, err
 }
 
-// Current gives the value that was loaded last. It must not be written.
+// Current returns the value that was loaded last. It must not be written.
 func (w *Watcher[T]) Current() *T { return w.current.Load() }
 
-// Tree gives the sources that the current value was read from, for
-// [settings.Layout.ExplainTree]. It is a later one where they have changed and
-// the value has not.
+// Tree returns the sources that the current value was read from, for [settings.Layout.ExplainTree]. It is a later
+// one where they have changed and the value has not.
 func (w *Watcher[T]) Tree() *settings.Tree { return w.tree.Load() }
 
-// Stats gives the counts so far.
+// Stats returns the counts so far.
 func (w *Watcher[T]) Stats() Stats { return *w.stats.Load() }
 
 // Wait returns once the watcher has ended, which it does with its ctx.
 func (w *Watcher[T]) Wait() { <-w.done }
 
-// Reload loads at once and gives what came of it, after notify was called if
-// there was something to say. It does not wait for the files to be at rest, but
-// what no longer gives what it gave has to be. Its error is that of ctx, or that
-// the watcher has ended; that of the sources is in the update.
+// Reload loads at once and gives what came of it, after notify was called if there was something to say. It does
+// not wait for the files to be at rest, but what no longer gives what it gave has to be. Its error is that of
+// ctx, or that the watcher has ended; that of the sources is in the update.
 func (w *Watcher[T]) Reload(ctx context.Context) (Update[T], error) {
 	answer := make(chan Update[T], 1)
 	select {
@@ -204,8 +198,8 @@ func (w *Watcher[T]) stirred() {
 	w.quiet.Reset(w.times.settle)
 }
 
-// step loads once, and calls notify if there is something to say. Files that
-// change under the load are left for later, unless the load was ordered.
+// step loads once, and calls notify if there is something to say. Files that change under the load are left for
+// later, unless the load was ordered.
 func (w *Watcher[T]) step(ordered bool) Update[T] {
 	if w.look.changed(settings.Files(w.options...)) {
 		w.stirred()
@@ -258,8 +252,7 @@ func (w *Watcher[T]) step(ordered bool) Update[T] {
 
 var errDoubtful = errors.New("watch: not at rest yet")
 
-// wait says why what was seen is not to be in force yet, and has it looked at
-// again when it may be.
+// wait says why what was seen is not to be in force yet, and has it looked at again when it may be.
 func (w *Watcher[T]) wait(seen contents, ordered bool) error {
 	verdict, lost := judge(w.held, seen)
 	left := w.times.rest - time.Since(w.changed)

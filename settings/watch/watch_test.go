@@ -26,7 +26,7 @@ type layout struct {
 	Pair    [2]int
 }
 
-// started runs a watcher whose updates come by the channel.
+// started runs a watcher that sends its updates to the channel.
 func started(t *testing.T, options ...settings.Option) (*watch.Watcher[layout], chan watch.Update[layout]) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -77,7 +77,7 @@ func TestAFileThatChangesGivesANewValueAndWhatChanged(t *testing.T) {
 	}
 }
 
-func TestABadFileChangesNothingAndIsToldOnce(t *testing.T) {
+func TestABadFileChangesNothingAndIsReportedOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.yaml")
 	write(t, path, "workers: 2\n")
 	w, updates := started(t, settings.File(path))
@@ -93,14 +93,14 @@ func TestABadFileChangesNothingAndIsToldOnce(t *testing.T) {
 		}
 	}
 	if len(updates) != 0 {
-		t.Errorf("the same error was told again: %v", <-updates)
+		t.Errorf("the same error was reported again: %v", <-updates)
 	}
 	if s := w.Stats(); s.Failures < 6 || !strings.Contains(s.LastError, "did you mean workers?") {
 		t.Errorf("got %+v", s)
 	}
 	write(t, path, "workers: 2\n")
 	if u := next(t, updates); u.Err != nil || len(u.Changes) != 0 {
-		t.Errorf("an error that is mended is told: got %+v", u)
+		t.Errorf("an error that is over is not reported: got %+v", u)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -177,9 +177,9 @@ func TestReloadAfterTheEnd(t *testing.T) {
 	}
 }
 
-// TestAMillionReadsWhileReloading is for the race detector: each reader must
+// TestReadsWhileReloading is for the race detector: each reader must
 // see one value or another, whole, and never an older one after a newer.
-func TestAMillionReadsWhileReloading(t *testing.T) {
+func TestReadsWhileReloading(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.yaml")
 	write(t, path, "workers: 1\npair: [1, 1]\n")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -221,7 +221,7 @@ func TestAMillionReadsWhileReloading(t *testing.T) {
 	stop.Store(true)
 	reloads.Wait()
 	if s := w.Stats(); s.Changed == 0 {
-		t.Errorf("nothing was reloaded beside the reads: %+v", s)
+		t.Errorf("nothing was reloaded during the reads: %+v", s)
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 
 // contents is what the files hold at one time.
 type contents struct {
-	files map[string]print           // by absolute path
+	files map[string]fingerprint     // by absolute path
 	keys  map[string]map[string]bool // by absolute path: what a file gives
 }
 
-// newContents takes the keys from tree and the rest from the files' prints.
-func newContents(files map[string]print, tree *settings.Tree) contents {
+// newContents takes the keys from tree and the rest from the files' fingerprints.
+func newContents(files map[string]fingerprint, tree *settings.Tree) contents {
 	c := contents{files: files, keys: map[string]map[string]bool{}}
 	for name, keys := range tree.Given() {
 		set := make(map[string]bool, len(keys))
@@ -40,8 +40,8 @@ const (
 	gone                      // it gives nothing any more: never in force
 )
 
-// judge compares what the files hold with what they held when the values in
-// force were read. The second result says what is lost, if anything is.
+// judge compares what the files hold with what they held when the values in force were read. The second result
+// says what is lost, if anything is.
 func judge(held, seen contents) (wholeness, *Lost) {
 	for _, file := range slices.Sorted(maps.Keys(held.keys)) {
 		if len(held.keys[file]) > 0 && len(seen.keys[file]) == 0 {
@@ -81,9 +81,8 @@ func judge(held, seen contents) (wholeness, *Lost) {
 	return whole, nil
 }
 
-// Lost is the error of an update that leaves the values as they were, for a file
-// no longer gives what it gave when they were read: it is missing or empty, or is
-// being written.
+// Lost is the error of an update that leaves the values as they were, for a file no longer gives what it gave
+// when they were read: it is missing or empty, or is being written.
 type Lost struct {
 	File    string        // absolute path
 	Missing bool          // it is not there

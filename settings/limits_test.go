@@ -134,8 +134,8 @@ func TestHostileInputEndsSoon(t *testing.T) {
 			if (err == nil) != (explained == nil) {
 				t.Errorf("Load says %v, Explain %v", err, explained)
 			}
-			if told := settings.Mistakes(err); len(told) > 2002 {
-				t.Errorf("%d mistakes are told", len(told))
+			if reported := settings.Mistakes(err); len(reported) > 2002 {
+				t.Errorf("%d mistakes are reported", len(reported))
 			}
 			if want := c.want; want != "" && !strings.Contains(fmt.Sprint(err), want) {
 				t.Errorf("got %.300v, want %q", err, want)
@@ -146,7 +146,7 @@ func TestHostileInputEndsSoon(t *testing.T) {
 
 // nothing stops a file from being written in another encoding, or from being
 // no file.
-func TestFilesThatAreNone(t *testing.T) {
+func TestFilesThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -173,9 +173,9 @@ func TestFilesThatAreNone(t *testing.T) {
 		{settings.File(write("latin.yaml", "a: 1\nb: caf\xe9\n")), "latin.yaml:2:7: expected UTF-8 text"},
 		{settings.Environ("APP", []string{"APP_TOKEN_FILE=" + fifo}), "token: the file " + fifo + " cannot be read: is a pipe"},
 		{settings.Environ("APP", []string{"APP_TOKEN_FILE=" + dir}), "token: the file " + dir + " cannot be read: is a directory"},
-		{settings.Environ("APP", []string{"APP_TOKEN_FILE=" + missing}), "token: the file " + missing + " cannot be read: no such file"},
-		{settings.Environ("APP", []string{"APP_TOKEN_FILE=" + canary}), "token: the file that it names cannot be read: no such file"},
-		{settings.Environ("APP", []string{"APP_TOKEN_FILE=/" + canary}), "token: the file that it names cannot be read: no such file"},
+		{settings.Environ("APP", []string{"APP_TOKEN_FILE=" + missing}), "token: the file " + missing + " cannot be read: " + syscall.ENOENT.Error()},
+		{settings.Environ("APP", []string{"APP_TOKEN_FILE=" + canary}), "token: the file that it names cannot be read: " + syscall.ENOENT.Error()},
+		{settings.Environ("APP", []string{"APP_TOKEN_FILE=/" + canary}), "token: the file that it names cannot be read: " + syscall.ENOENT.Error()},
 		{settings.Environ("APP", []string{"APP_TOKEN_FILE=/dev/zero"}), "token: the file /dev/zero cannot be read: is a pipe, socket or device"},
 	} {
 		_, err := settings.Load(small{}, c.source)

@@ -2,13 +2,10 @@ package dispatcher
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
 )
-
-func isFIFO(pool string) bool { return strings.HasSuffix(pool, ".fifo") }
 
 // group is the messages of one FIFO group that are here, in their order. Only
 // the head runs; the next one comes when the head is settled.

@@ -1,4 +1,4 @@
-package settings
+package source
 
 import (
 	"bytes"
@@ -6,40 +6,32 @@ import (
 	"strings"
 )
 
-// tomlScan is the places of a toml file's keys and values. It follows the
-// grammar loosely: what is not toml is the parser's to tell, so a scan never
-// fails, it only loses places.
+// tomlScan is the places of a toml file's keys and values. It follows the grammar loosely: the parser reports what
+// is not toml, and a scan never fails, it only loses places.
 type tomlScan struct {
-	data      []byte
-	slab      slab
-	find      finder
-	col       columns
-	root      *node
-	doubles   []tomlDouble
-	i         int
-	line      int
-	lineStart int
-	depth     int
-	tooDeep   bool
-	headers   map[*node]kid // tables that a header [a.b] has opened
-	cut       *tomlDouble   // the doubled table whose body is being passed
+	data    []byte
+	slab    Slab
+	find    Finder
+	place   cursor
+	root    *Node
+	doubles []tomlDouble
+	i       int
+	depth   int
+	tooDeep bool
+	headers map[*Node]Kid // tables that a header [a.b] has opened
+	cut     *tomlDouble   // the doubled table with the body that is being passed
 }
 
 // tomlDouble is a statement that gives a key again: [start, end) of the file.
 type tomlDouble struct {
-	again, first kid
+	again, first Kid
 	start, end   int
 }
 
-type tomlKey struct {
-	text      string
-	line, col int32
-}
-
-func scanTOML(from *origin, data []byte) *tomlScan {
-	s := &tomlScan{data: data, col: columns{data: data}, slab: newSlab(from, data), line: 1, headers: map[*node]kid{}}
-	s.root = s.slab.new()
-	s.root.kind = mapNode
+func scanTOML(from *Origin, data []byte) *tomlScan {
+	s := &tomlScan{data: data, place: cursor{data: data}, slab: newSlab(from, data), headers: map[*Node]Kid{}}
+	s.root = s.slab.New()
+	s.root.Kind = Map
 	table := s.root
 	for s.skip(true); s.i < len(s.data) && !s.tooDeep; s.skip(true) {
 		start := s.i
@@ -69,30 +61,20 @@ func (s *tomlScan) endCut(at int) {
 func (s *tomlScan) skip(lines bool) {
 	for s.i < len(s.data) {
 		switch c := s.data[s.i]; {
-		case c == ' ' || c == '\t' || c == '\r':
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n' && lines:
 			s.i++
-		case c == '\n' && lines:
-			s.newline()
 		case c == '#':
-			for s.i < len(s.data) && s.data[s.i] != '\n' {
-				s.i++
-			}
+			s.toLineEnd()
 		default:
 			return
 		}
 	}
 }
 
-func (s *tomlScan) newline() {
-	s.i++
-	s.line++
-	s.lineStart = s.i
-}
-
 func (s *tomlScan) peek(text string) bool { return bytes.HasPrefix(s.data[s.i:], []byte(text)) }
 
 // header reads [a.b] or [[a.b]] and gives the table that the next pairs go to.
-func (s *tomlScan) header(start int) *node {
+func (s *tomlScan) header(start int) *Node {
 	list := s.peek("[[")
 	s.i++
 	if list {
@@ -103,33 +85,34 @@ func (s *tomlScan) header(start int) *node {
 		s.i++
 	}
 	if len(keys) == 0 {
-		return s.slab.new()
+		return s.slab.New()
 	}
 	parent := s.descend(s.root, keys[:len(keys)-1])
 	last := keys[len(keys)-1]
-	here := s.slab.new()
-	here.kind, here.line, here.col = mapNode, last.line, last.col
-	entry := kid{key: last.text, line: last.line, col: last.col, node: here}
-	old := s.find.get(parent, last.text)
+	here := s.slab.New()
+	here.Kind, here.Line, here.Col = Map, last.Line, last.Col
+	entry := last
+	entry.Node = here
+	old := s.find.Get(parent, last.Key)
 	switch {
 	case list && old == nil:
-		entry.node = s.slab.new()
-		entry.kind, entry.line, entry.col = listNode, last.line, last.col
-		entry.kids = []kid{{node: here}}
-		parent.kids = append(parent.kids, entry)
-		s.headers[entry.node] = entry
-	case list && old.kind == listNode && s.headers[old].node != nil:
-		old.kids = append(old.kids, kid{node: here})
+		entry.Node = s.slab.New()
+		entry.Kind, entry.Line, entry.Col = List, last.Line, last.Col
+		entry.Kids = []Kid{{Node: here}}
+		parent.Kids = append(parent.Kids, entry)
+		s.headers[entry.Node] = entry
+	case list && old.Kind == List && s.headers[old].Node != nil:
+		old.Kids = append(old.Kids, Kid{Node: here})
 	case old == nil:
-		parent.kids = append(parent.kids, entry)
+		parent.Kids = append(parent.Kids, entry)
 		s.headers[here] = entry
-	case !list && old.kind == mapNode && s.headers[old].node == nil && !old.literal:
+	case !list && old.Kind == Map && s.headers[old].Node == nil && !old.Literal:
 		s.headers[old] = entry // made by a deeper header: [a.b] before [a]
 		return old
 	default:
 		first := s.headers[old]
-		if first.node == nil {
-			first = kid{key: last.text, line: old.line, col: old.col, node: old}
+		if first.Node == nil {
+			first = Kid{Key: last.Key, Line: old.Line, Col: old.Col, Node: old}
 		}
 		s.cut = &tomlDouble{again: entry, first: first, start: start}
 	}
@@ -137,7 +120,7 @@ func (s *tomlScan) header(start int) *node {
 }
 
 // pair reads key = value into table.
-func (s *tomlScan) pair(table *node, start int) {
+func (s *tomlScan) pair(table *Node, start int) {
 	keys := s.keys()
 	s.skip(false)
 	if len(keys) == 0 || s.i >= len(s.data) || s.data[s.i] != '=' {
@@ -150,47 +133,49 @@ func (s *tomlScan) pair(table *node, start int) {
 	s.put(table, keys, value, start)
 }
 
-func (s *tomlScan) put(table *node, keys []tomlKey, value *node, start int) {
+func (s *tomlScan) put(table *Node, keys []Kid, value *Node, start int) {
 	parent := s.descend(table, keys[:len(keys)-1])
 	last := keys[len(keys)-1]
-	entry := kid{key: last.text, line: last.line, col: last.col, node: value}
-	if i := s.find.place(parent, last.text); i >= 0 {
+	entry := last
+	entry.Node = value
+	if i := s.find.Index(parent, last.Key); i >= 0 {
 		if s.cut == nil {
-			s.doubles = append(s.doubles, tomlDouble{again: entry, first: parent.kids[i], start: start, end: s.i})
+			s.doubles = append(s.doubles, tomlDouble{again: entry, first: parent.Kids[i], start: start, end: s.i})
 		}
 		return
 	}
-	parent.kids = append(parent.kids, entry)
+	parent.Kids = append(parent.Kids, entry)
 }
 
-func (s *tomlScan) descend(n *node, keys []tomlKey) *node {
+func (s *tomlScan) descend(n *Node, keys []Kid) *Node {
 	for _, k := range keys {
-		next := s.find.get(n, k.text)
+		next := s.find.Get(n, k.Key)
 		if next == nil {
-			next = s.slab.new()
-			next.kind, next.line, next.col = mapNode, k.line, k.col
-			n.kids = append(n.kids, kid{key: k.text, line: k.line, col: k.col, node: next})
+			next = s.slab.New()
+			next.Kind, next.Line, next.Col = Map, k.Line, k.Col
+			n.Kids = append(n.Kids, Kid{Key: k.Key, Line: k.Line, Col: k.Col, Node: next})
 		}
-		if next.kind == listNode && len(next.kids) > 0 {
-			next = next.kids[len(next.kids)-1].node
+		if next.Kind == List && len(next.Kids) > 0 {
+			next = next.Kids[len(next.Kids)-1].Node
 		}
 		n = next
 	}
 	return n
 }
 
-func (s *tomlScan) keys() []tomlKey {
-	var keys []tomlKey
+func (s *tomlScan) keys() []Kid {
+	var keys []Kid
 	for {
 		s.skip(false)
-		k := tomlKey{line: int32(s.line), col: s.col.at(s.lineStart, s.i)}
+		var k Kid
+		k.Line, k.Col = s.place.at(s.i)
 		start := s.i
 		switch {
 		case s.i >= len(s.data):
 			return keys
 		case s.data[s.i] == '"' || s.data[s.i] == '\'':
 			s.quoted()
-			k.text = unquoteTOML(s.data[start:s.i])
+			k.Key = unquoteTOML(s.data[start:s.i])
 		default:
 			for s.i < len(s.data) && isWord(rune(s.data[s.i])) {
 				s.i++
@@ -198,7 +183,7 @@ func (s *tomlScan) keys() []tomlKey {
 			if s.i == start {
 				return keys
 			}
-			k.text = string(s.data[start:s.i])
+			k.Key = string(s.data[start:s.i])
 		}
 		if keys = append(keys, k); len(keys) > maxNesting {
 			s.tooDeep = true
@@ -212,30 +197,30 @@ func (s *tomlScan) keys() []tomlKey {
 	}
 }
 
-func (s *tomlScan) value() *node {
-	n := s.slab.new()
-	n.line, n.col = int32(s.line), s.col.at(s.lineStart, s.i)
-	n.literal = true // written out: no header may open it again
+func (s *tomlScan) value() *Node {
+	n := s.slab.New()
+	n.Line, n.Col = s.place.at(s.i)
+	n.Literal = true // written out: no header may open it again
 	if s.i >= len(s.data) {
 		return n
 	}
 	switch s.data[s.i] {
 	case '"', '\'':
-		n.kind = stringNode
+		n.Kind = String
 		s.quoted()
 	case '[':
-		n.kind = listNode
-		s.inside(']', func() { n.kids = append(n.kids, kid{node: s.value()}) })
+		n.Kind = List
+		s.inside(']', func() { n.Kids = append(n.Kids, Kid{Node: s.value()}) })
 	case '{':
-		n.kind = mapNode
+		n.Kind = Map
 		s.inside('}', func() { s.pair(n, s.i) })
 	default:
-		n.kind = textNode
+		n.Kind = Text
 		for s.i < len(s.data) && !strings.ContainsRune(",]}#\n", rune(s.data[s.i])) {
 			s.i++
 		}
 	}
-	n.literal = n.kind == mapNode || n.kind == listNode
+	n.Literal = n.Kind == Map || n.Kind == List
 	return n
 }
 
@@ -282,8 +267,6 @@ func (s *tomlScan) quoted() {
 			}
 		case c == '\n' && !triple:
 			return
-		case c == '\n':
-			s.newline()
 		case c != q:
 			s.i++
 		case !triple:
@@ -306,8 +289,8 @@ func (s *tomlScan) toLineEnd() {
 	}
 }
 
-// unquoteTOML reads a quoted key. Its escapes are those of Go but \e and
-// surrogates, which make it only lose its place.
+// unquoteTOML reads a quoted key. Its escapes are those of Go but \e and surrogates, which make it only lose its
+// place.
 func unquoteTOML(raw []byte) string {
 	if len(raw) < 2 {
 		return string(raw)

@@ -13,8 +13,8 @@ import (
 const marker = "⟦"
 
 // A broken input is a file with a marker at each mistake's place and a line
-// "-> kind suggestion" for each mistake: kind "line" is a syntax mistake whose
-// line alone counts.
+// "-> kind suggestion" for each mistake: kind "line" is a syntax mistake with
+// a line that counts and a column that does not.
 type brokenInput struct {
 	name, text string
 	want       []wantedMistake
@@ -70,8 +70,8 @@ func brokenInputs(t *testing.T, file string) []brokenInput {
 }
 
 // TestBrokenInputs holds every mistake of every input to its exact line and
-// column, its kind, and the suggestion that was written beside it, and to
-// being all that is told.
+// column, its kind, and the suggestion that is written next to it, and to
+// being all that is reported.
 func TestBrokenInputs(t *testing.T) {
 	total := 0
 	for file, format := range map[string]settings.Format{"yaml.txt": settings.YAML, "json.txt": settings.JSON, "toml.txt": settings.TOML, "dotenv.txt": settings.ENV} {

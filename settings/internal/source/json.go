@@ -1,4 +1,4 @@
-package settings
+package source
 
 import (
 	"encoding/json"
@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// parseJSON reads one value. The standard decoder judges the text; what it has
-// found right is then walked again for the places, which it does not give.
-func parseJSON(o *opening, from *origin, data []byte) *node {
+// JSON reads one value. The standard decoder finds the mistakes; the valid text is then walked again for the
+// places of its values, which the decoder does not give.
+func (r *Reading) JSON(data []byte) *Node {
 	if len(strings.TrimSpace(string(data))) == 0 {
-		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: 1, Column: 1}, Problem: "expected a JSON object, found an empty file"})
+		r.fail(Syntax, 1, 1, "expected a JSON object, found an empty file")
 		return nil
 	}
 	var raw json.RawMessage
@@ -20,15 +20,14 @@ func parseJSON(o *opening, from *origin, data []byte) *node {
 		if errors.As(err, &syntax) && !strings.HasPrefix(syntax.Error(), "unexpected end") {
 			at = int(syntax.Offset) - 1
 		}
-		line, col := lineColumn(data, at)
-		o.fail(&Error{Kind: KindSyntax, Pos: Position{File: from.file, Line: line, Column: col}, Problem: jsonProblem(data, at, err)})
+		r.failAt(data, at, jsonProblem(data, at, err))
 		return nil
 	}
-	j := &jsonReader{o: o, data: data, col: columns{data: data}, slab: newSlab(from, data), line: 1}
+	j := &jsonReader{r: r, data: data, place: cursor{data: data}, slab: newSlab(r.From, data)}
 	return j.value()
 }
 
-// jsonProblem says the decoder's message in terms of what to do.
+// jsonProblem rewrites the decoder's message: what was expected, and what to do.
 func jsonProblem(data []byte, at int, err error) string {
 	msg := err.Error()
 	found := "the end of the file"
@@ -73,102 +72,75 @@ func jsonProblem(data []byte, at int, err error) string {
 
 // jsonReader walks text that is known to be valid JSON.
 type jsonReader struct {
-	o         *opening
-	data      []byte
-	slab      slab
-	col       columns
-	i         int
-	line      int
-	lineStart int
+	r     *Reading
+	data  []byte
+	slab  Slab
+	place cursor
+	i     int
 }
 
 func (j *jsonReader) space() {
-	for j.i < len(j.data) {
-		switch j.data[j.i] {
-		case '\n':
-			j.line++
-			j.lineStart = j.i + 1
-		case ' ', '\t', '\r':
-		default:
-			return
-		}
+	for j.i < len(j.data) && strings.IndexByte(" \t\r\n", j.data[j.i]) >= 0 {
 		j.i++
 	}
 }
 
-func (j *jsonReader) column() int32 { return j.col.at(j.lineStart, j.i) }
-
-func (j *jsonReader) value() *node {
+func (j *jsonReader) value() *Node {
 	j.space()
-	n := j.slab.new()
-	n.line, n.col = int32(j.line), j.column()
+	n := j.slab.New()
+	n.Line, n.Col = j.place.at(j.i)
 	switch c := j.data[j.i]; c {
 	case '{':
-		n.kind = mapNode
-		j.object(n)
+		n.Kind = Map
+		j.members(n, '}')
+		j.r.duplicates(n)
 	case '[':
-		n.kind = listNode
-		j.array(n)
+		n.Kind = List
+		j.members(n, ']')
 	case '"':
-		n.kind, n.text = stringNode, j.string()
-		if strings.HasPrefix(n.text, ".") {
-			j.o.dotted = true
-		}
+		n.Kind, n.Text = String, j.string()
+		j.r.noteDot(n.Text)
 	default:
 		start := j.i
-		for j.i < len(j.data) && !strings.ContainsRune(",]} \t\r\n", rune(j.data[j.i])) {
+		for j.i < len(j.data) && strings.IndexByte(",]} \t\r\n", j.data[j.i]) < 0 {
 			j.i++
 		}
-		n.text = string(j.data[start:j.i])
+		n.Text = string(j.data[start:j.i])
 		switch {
 		case c == 't' || c == 'f':
-			n.kind = boolNode
+			n.Kind = Bool
 		case c == 'n':
-			n.kind = nullNode
-		case strings.ContainsAny(n.text, ".eE"):
-			n.kind = floatNode
+			n.Kind = Null
+		case strings.ContainsAny(n.Text, ".eE"):
+			n.Kind = Float
 		default:
-			n.kind = intNode
+			n.Kind = Int
 		}
 	}
 	return n
 }
 
-func (j *jsonReader) object(n *node) {
-	j.i++ // {
-	for {
+// members reads the entries of an object or the elements of an array.
+func (j *jsonReader) members(n *Node, closing byte) {
+	for j.i++; ; {
 		j.space()
 		switch j.data[j.i] {
-		case '}':
-			j.i++
-			duplicates(n.kids, func(again, first kid) { j.o.failDuplicate(again, first) })
-			return
-		case ',':
-			j.i++
-			continue
-		}
-		k := kid{line: int32(j.line), col: j.column()}
-		k.key = j.string()
-		j.space()
-		j.i++ // :
-		k.node = j.value()
-		n.kids = append(n.kids, k)
-	}
-}
-
-func (j *jsonReader) array(n *node) {
-	j.i++ // [
-	for {
-		j.space()
-		switch j.data[j.i] {
-		case ']':
+		case closing:
 			j.i++
 			return
 		case ',':
 			j.i++
 			continue
 		}
-		n.kids = append(n.kids, kid{node: j.value()})
+		var k Kid
+		if closing == '}' {
+			k.Line, k.Col = j.place.at(j.i)
+			k.Key = j.string()
+			j.space()
+			j.i++ // :
+		}
+		k.Node = j.value()
+		n.Kids = append(n.Kids, k)
 	}
 }
 
@@ -181,12 +153,10 @@ func (j *jsonReader) string() string {
 		}
 	}
 	j.i++
-	if !escaped {
-		return string(j.data[start+1 : j.i-1])
-	}
+	raw := j.data[start:j.i]
 	var s string
-	if json.Unmarshal(j.data[start:j.i], &s) != nil {
-		return string(j.data[start+1 : j.i-1]) // cannot be: the text was judged valid
+	if !escaped || json.Unmarshal(raw, &s) != nil {
+		return string(raw[1 : len(raw)-1])
 	}
 	return s
 }

@@ -1,4 +1,4 @@
-package settings
+package source
 
 import (
 	"regexp"
@@ -7,33 +7,27 @@ import (
 	"strings"
 )
 
-// The yaml parser tells a line for some errors, often that of the section
-// around them, and never a column. The place is found by asking it again for
-// shorter and shorter beginnings of the file: where the complaint first comes
-// up is where the mistake is. It is done only for a file that is wrong.
+// The yaml parser names a line for some errors, often that of the section around them, and never a column. The
+// place is found by parsing shorter and shorter beginnings of the file: the mistake is where the error first
+// appears. This is done only for a file that is wrong.
 
 var (
 	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 	quotedName = regexp.MustCompile(`'[^']*' (referenced|value)`)
 )
 
-// maxPlaced bounds the bytes that are parsed again to find the place of one
-// mistake, to some tenths of a second. Past it, and so in a large file, the
-// parser's own line has to do.
+// maxPlaced bounds the bytes that are parsed again to find the place of one mistake, to some tenths of a second.
+// Past it, and so in a large file, the parser's own line has to do.
 const maxPlaced = 1 << 20
 
-func yamlSyntax(file string, data []byte, err error) *Error {
-	e := &Error{Kind: KindSyntax, Pos: Position{File: file}}
+func (r *Reading) failYAML(data []byte, err error) {
 	msg, line := splitYAML(err.Error())
-	e.Pos.Line = line
 	p := &yamlPlacer{text: string(data), msg: msg, left: maxPlaced}
 	if at, problem := p.place(); at >= 0 && p.left >= 0 {
-		e.Pos.Line, e.Pos.Column = lineColumn(data, at)
-		e.Problem = problem
-		return e
+		r.failAt(data, at, problem)
+		return
 	}
-	e.Problem = yamlProblem(msg, 0)
-	return e
+	r.fail(Syntax, line, 0, yamlProblem(msg, 0))
 }
 
 // splitYAML takes the line, and names that the file gave, out of a message.
@@ -51,7 +45,7 @@ type yamlPlacer struct {
 	left      int // bytes that may still be parsed
 }
 
-// place gives the offset of the mistake and what it is, or -1.
+// place returns the offset of the mistake and what it is, or -1.
 func (p *yamlPlacer) place() (int, string) {
 	whole := scanYAML(p.text)
 	if whole.quote >= 0 {
@@ -65,7 +59,7 @@ func (p *yamlPlacer) place() (int, string) {
 		return -1, ""
 	}
 	here := scanYAML(p.text[:end])
-	if n := len(here.open); n > 0 && !whole.closes(here.open[0].at) {
+	if n := len(here.open); n > 0 && !whole.closed[here.open[0].at] {
 		return here.open[n-1].at, "the " + here.open[n-1].text + " is never closed"
 	}
 	at := end - 1
@@ -81,8 +75,8 @@ func (p *yamlPlacer) place() (int, string) {
 	return at, yamlProblem(p.msg, p.text[at])
 }
 
-// first is the length of the shortest beginning that has the complaint, and
-// from which on all have it; -1 if even the whole has it only because it ends.
+// first is the length of the shortest beginning that has the complaint, and from which on all have it; -1 if even
+// the whole has it only because it ends.
 func (p *yamlPlacer) first() int {
 	if !p.complains(len(p.text)) {
 		return -1
@@ -110,9 +104,8 @@ func (p *yamlPlacer) first() int {
 	return chars[p.search(chars)]
 }
 
-// search gives the index of the first length from which on all complain. The
-// last is known to. It goes one by one where that is cheap, for a cut may make
-// complaints of its own.
+// search returns the index of the first length from which on all complain. The last is known to. It goes one by one
+// where that is cheap, for a cut may make complaints of its own.
 func (p *yamlPlacer) search(lengths []int) int {
 	if len(lengths)*len(p.text) > 1<<17 {
 		return min(sort.Search(len(lengths), func(i int) bool { return p.complains(lengths[i]) }), len(lengths)-1)
@@ -124,8 +117,8 @@ func (p *yamlPlacer) search(lengths []int) int {
 	return i
 }
 
-// complains tells whether the beginning of that length, with its brackets
-// closed, has the same complaint as the whole.
+// complains reports whether the beginning of that length, with its brackets closed, has the same error as the
+// whole.
 func (p *yamlPlacer) complains(length int) bool {
 	head := p.text[:length]
 	if p.left -= length + 64; p.left < 0 {
@@ -154,8 +147,6 @@ type yamlOpen struct {
 	text string
 	at   int
 }
-
-func (s *yamlScan) closes(at int) bool { return s.closed[at] }
 
 var blockScalar = regexp.MustCompile(`(^|[:\-?] +|^- )([&!][^ ]* +)*[|>][-+0-9]*[ \t]*(#.*)?$`)
 
@@ -189,7 +180,7 @@ func scanYAML(text string) *yamlScan {
 				return s
 			}
 			i = end
-			start = true // what follows a string begins anew
+			start = true // a new token begins after a string
 		case (c == '[' || c == '{') && (start || len(s.open) > 0):
 			s.token = i
 			s.open = append(s.open, yamlOpen{text[i : i+1], i})
@@ -212,8 +203,7 @@ func scanYAML(text string) *yamlScan {
 	return s
 }
 
-// skipBlock passes the lines of a block scalar (|, >) that the line ending at
-// i opens.
+// skipBlock passes the lines of a block scalar (|, >) that the line ending at i opens.
 func skipBlock(text string, i int) int {
 	begin := strings.LastIndexByte(text[:i], '\n') + 1
 	line := strings.TrimRight(text[begin:i], "\r")
@@ -250,48 +240,45 @@ func endOfQuote(text string, i int) int {
 	return -1
 }
 
-// yamlProblem says the parser's message in terms of what to do; c is the
-// character at the place.
+// yamlProblems are the parser's messages, each by a part of it, and what to do instead. The first that fits counts.
+var yamlProblems = []struct{ part, problem string }{
+	{"did not find expected key", "expected a key here: is the line indented as its neighbours are, or is something left over after a value?"},
+	{"mapping values are not allowed", "a key cannot stand here: is the line indented too far, or does the value hold a colon and need quotes?"},
+	{"could not find expected ':'", "expected a : after this key"},
+	{"tab character", tabIndents},
+	{"did not find expected '-'", "expected - and an element, as in the list above, or less indentation"},
+	{"block sequence entries", "an element (- ...) cannot stand here: the list goes below its key, on lines of its own"},
+	{"did not find expected ',' or ']'", "expected , or ] in the list"},
+	{"did not find expected ',' or '}'", "expected , or } in the section"},
+	{"did not find expected node content", "expected a value"},
+	{"exceeded max depth", "sections or lists are nested more than 10000 deep"},
+	{"anchor", "there is no anchor of that name above: a value that begins with * stands in quotes"},
+	{"found unknown escape", `unknown escape: in double quotes a backslash is written \\, or use single quotes`},
+	{"control characters", "a control character cannot stand here"},
+	{"did not find expected alphabetic", "expected a name after & or *: a value that begins with one of them stands in quotes"},
+	{"did not find expected comment or line break", "expected the end of the line after | or >: a value that begins with one of them stands in quotes"},
+	{"tag", "the tag is not known: a value that begins with ! stands in quotes"},
+	{"directive", strayDirective},
+	{"<document start>", strayDirective},
+}
+
+const (
+	tabIndents     = "a tab cannot indent in yaml: use blanks"
+	strayDirective = "expected a key: a line that begins with % is a directive, and --- or ... ends a document"
+)
+
+// yamlProblem rewrites the parser's message: what was expected, and what to do. c is the character at the place.
 func yamlProblem(msg string, c byte) string {
-	switch {
-	case c == '\t':
-		return "a tab cannot indent in yaml: use blanks"
-	case strings.HasPrefix(msg, "did not find expected key"):
-		return "expected a key here: is the line indented as its neighbours are, or is something left over after a value?"
-	case strings.HasPrefix(msg, "mapping values are not allowed"):
-		return "a key cannot stand here: is the line indented too far, or does the value hold a colon and need quotes?"
-	case strings.HasPrefix(msg, "could not find expected ':'"):
-		return "expected a : after this key"
-	case strings.HasPrefix(msg, "found character that cannot start"):
+	if c == '\t' {
+		return tabIndents
+	}
+	if strings.HasPrefix(msg, "found character that cannot start") {
 		return "a value cannot begin with " + string(c) + ": put it in quotes"
-	case strings.Contains(msg, "tab character"):
-		return "a tab cannot indent in yaml: use blanks"
-	case strings.HasPrefix(msg, "did not find expected '-'"):
-		return "expected - and an element, as in the list above, or less indentation"
-	case strings.HasPrefix(msg, "block sequence entries"):
-		return "an element (- ...) cannot stand here: the list goes below its key, on lines of its own"
-	case strings.HasPrefix(msg, "did not find expected ',' or ']'"):
-		return "expected , or ] in the list"
-	case strings.HasPrefix(msg, "did not find expected ',' or '}'"):
-		return "expected , or } in the section"
-	case strings.HasPrefix(msg, "did not find expected node content"):
-		return "expected a value"
-	case strings.HasPrefix(msg, "exceeded max depth"):
-		return "sections or lists are nested more than 10000 deep"
-	case strings.Contains(msg, "anchor"):
-		return "there is no such anchor above: a value that begins with * stands in quotes"
-	case strings.HasPrefix(msg, "found unknown escape"):
-		return `unknown escape: in double quotes a backslash is written \\, or use single quotes`
-	case strings.HasPrefix(msg, "control characters"):
-		return "a control character cannot stand here"
-	case strings.HasPrefix(msg, "did not find expected alphabetic"):
-		return "expected a name after & or *: a value that begins with one of them stands in quotes"
-	case strings.HasPrefix(msg, "did not find expected comment or line break"):
-		return "expected the end of the line after | or >: a value that begins with one of them stands in quotes"
-	case strings.Contains(msg, "undefined tag handle"), strings.Contains(msg, "tag"):
-		return "the tag is not known: a value that begins with ! stands in quotes"
-	case strings.Contains(msg, "directive"), strings.Contains(msg, "<document start>"):
-		return "expected a key: a line that begins with % is a directive, and --- or ... ends a document"
+	}
+	for _, p := range yamlProblems {
+		if strings.Contains(msg, p.part) {
+			return p.problem
+		}
 	}
 	return tomlProblem(msg)
 }

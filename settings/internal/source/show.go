@@ -1,13 +1,16 @@
-package settings
+package source
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // redaction stands for a password that is not shown, as in url.URL.Redacted.
 const redaction = "xxxxx"
 
-// Redacted returns text with xxxxx in place of the password of each URL in it.
-// It finds URLs that do not parse too: a mistake in a port must not show the
-// password before it. Text without a URL that has a user comes back as it is.
+// Redacted returns text with xxxxx in place of the password of each URL in it. It finds URLs that do not parse
+// too: a mistake in a port must not show the password before it. Text without a URL that has a user comes back as
+// it is.
 func Redacted(text string) string {
 	if !strings.Contains(text, "://") || !strings.Contains(text, "@") {
 		return text
@@ -29,8 +32,7 @@ func Redacted(text string) string {
 	}
 }
 
-// password returns the bounds of the password in what follows a "://"; they
-// are equal where there is no password.
+// password returns the bounds of the password in what follows a "://"; they are equal where there is no password.
 func password(rest string) (from, to int) {
 	if end := strings.IndexAny(rest, " \t\r\n\"'<>`"); end >= 0 {
 		rest = rest[:end]
@@ -51,4 +53,21 @@ func password(rest string) (from, to int) {
 		return 0, 0
 	}
 	return colon + 1, at
+}
+
+// Clip keeps a message readable when a setting holds the content of a file.
+func Clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// QuoteKey shows a key so that a blank or a control character in it is seen.
+func QuoteKey(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f }) {
+		return s
+	}
+	return strconv.Quote(s)
 }
