@@ -31,7 +31,8 @@ func (s *Server) answer(h handler) http.Handler {
 		}
 		done() // a client that does not read keeps no place
 		if err == nil && len(body) > maxAnswer {
-			err = fmt.Errorf("the answer would have %d bytes, more than %d: ask for less, by the parameter limit", len(body), maxAnswer)
+			err = fmt.Errorf("the answer would have %d bytes, more than %d: ask for less, by the parameter limit",
+				len(body), maxAnswer)
 		}
 		if err != nil {
 			fail(w, err)
@@ -242,7 +243,8 @@ func (s *Server) getTransitions(r *http.Request) (any, error) {
 	}
 	since, err := strconv.ParseUint(cmp.Or(q.Get("since"), "0"), 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the parameter since is %s: want the number of a transition", ErrInvalid, quote(q.Get("since")))
+		return nil, fmt.Errorf("%w: the parameter since is %s: want the number of a transition", ErrInvalid,
+			quote(q.Get("since")))
 	}
 	list, err := s.cfg.Breakers.Transitions(service, since)
 	if err != nil {
@@ -281,7 +283,8 @@ func number(q url.Values, name string, otherwise, least, most int) (int, error) 
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%w: the parameter %s is %s: want a number from %d to %d", ErrInvalid, name, quote(text), least, most)
+		return 0, fmt.Errorf("%w: the parameter %s is %s: want a number from %d to %d", ErrInvalid, name, quote(text),
+			least, most)
 	}
 	return n, nil
 }

@@ -77,7 +77,8 @@ func (a *audit) did(r *http.Request, done *act, err error) {
 		done.touched = 0
 	}
 	level, text := slog.LevelInfo, "operator's command"
-	attrs := []slog.Attr{slog.String("command", r.URL.Path), slog.String("by", who.Name), slog.String("scope", string(who.Scope)),
+	attrs := []slog.Attr{slog.String("command", r.URL.Path), slog.String("by", who.Name),
+		slog.String("scope", string(who.Scope)),
 		slog.String("address", r.RemoteAddr), slog.Int("touched", done.touched)}
 	if what, bad := json.Marshal(done.what); bad == nil && done.what != nil {
 		attrs = append(attrs, slog.String("what", clip.Line(string(what), 4<<10)))
@@ -97,7 +98,8 @@ func (a *audit) did(r *http.Request, done *act, err error) {
 		for i, id := range ids {
 			short[i] = clip.ID(id)
 		}
-		a.log.LogAttrs(ctx, level, text, append(slices.Clip(attrs), slog.Int("ids_from", from), slog.Int("ids_of", len(done.ids)), slog.Any("ids", short))...)
+		a.log.LogAttrs(ctx, level, text, append(slices.Clip(attrs), slog.Int("ids_from", from),
+			slog.Int("ids_of", len(done.ids)), slog.Any("ids", short))...)
 		from += len(ids)
 	}
 }

@@ -168,7 +168,8 @@ func boundEvent(event *dispatcher.Event) *dispatcher.Event {
 }
 
 func eventSize(e *dispatcher.Event) int {
-	return len(e.Task) + len(e.ExecID) + len(e.JobID) + len(e.JobName) + len(e.Reason) + len(e.Error) + 200 // the rest of its JSON
+	const rest = 200 // of its JSON
+	return len(e.Task) + len(e.ExecID) + len(e.JobID) + len(e.JobName) + len(e.Reason) + len(e.Error) + rest
 }
 
 // boundLetters returns the letters as they are shown, and whether some are left
@@ -184,7 +185,8 @@ func boundLetters(list []DeadLetter, bodies bool) (shown []DeadLetter, cut bool)
 			return shown, true
 		}
 		d.Task, d.ExecID, d.JobID, d.JobName = clip.ID(d.Task), clip.ID(d.ExecID), clip.ID(d.JobID), clip.ID(d.JobName)
-		d.Reason, d.LastError, d.Defects = clip.Line(d.Reason, clip.Text), clip.Line(d.LastError, clip.Text), clip.Line(d.Defects, clip.Text)
+		d.Reason, d.LastError, d.Defects = clip.Line(d.Reason, clip.Text), clip.Line(d.LastError, clip.Text),
+			clip.Line(d.Defects, clip.Text)
 		shown = append(shown, d)
 	}
 	return shown, false

@@ -18,7 +18,8 @@ import (
 
 var (
 	errMediaType = errors.New("the body must be sent as application/json")
-	errNoHeader  = errors.New("a command without a token needs the header " + CommandHeader + ", with any value: no form and no redirect can set it")
+	errNoHeader  = errors.New("a command without a token needs the header " + CommandHeader +
+		", with any value: no form and no redirect can set it")
 )
 
 // command is [Server.answer] for what changes something: it is logged with its
@@ -215,14 +216,17 @@ func (s *Server) deleteDead(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if c.Confirm != "delete" {
-		return nil, fmt.Errorf(`%w: deleting dead letters cannot be undone: confirm it with "confirm": "delete"`, ErrInvalid)
+		return nil, fmt.Errorf(`%w: deleting dead letters cannot be undone: confirm it with "confirm": "delete"`,
+			ErrInvalid)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
 	defer cancel()
 	return found(r, ctx, c.IDs, s.cfg.Dead.Delete)
 }
 
-func found(r *http.Request, ctx context.Context, ids []string, settle func(context.Context, []string) ([]string, error)) (any, error) {
+type settling func(ctx context.Context, ids []string) (done []string, err error)
+
+func found(r *http.Request, ctx context.Context, ids []string, settle settling) (any, error) {
 	ids, err := settle(ctx, ids)
 	actOf(r).ids, actOf(r).touched = ids, len(ids)
 	if err != nil && len(ids) > 0 {

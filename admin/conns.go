@@ -48,7 +48,10 @@ type peer struct {
 }
 
 func newConns(most, perPeer int) *conns {
-	return &conns{most: most, perPeer: perPeer, at: map[net.Conn]*place{}, peers: map[string]*peer{}, lost: map[net.Conn]bool{}}
+	return &conns{
+		most: most, perPeer: perPeer,
+		at: map[net.Conn]*place{}, peers: map[string]*peer{}, lost: map[net.Conn]bool{},
+	}
 }
 
 // watch is the server's ConnState.

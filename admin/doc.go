@@ -44,8 +44,9 @@
 //	GET  /api/v1/settings             every setting, its value and where it came from
 //
 // Errors are application/problem+json (RFC 9457), except for an unknown path or
-// method, which is plain text. A command that is refused has changed nothing. Durations are seconds in answers, and text like "1m30s"
-// or a number of seconds in commands.
+// method, which is plain text. A command that is refused has changed nothing.
+// Durations are seconds in answers, and text like "1m30s" or a number of seconds in
+// commands.
 //
 // # Who may do what
 //

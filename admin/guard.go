@@ -63,7 +63,8 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 			problem(w, http.StatusForbidden, "the request is addressed to the host "+quote(r.Host)+
 				", which is not this server's: use localhost or its IP address, or name the host in admin.hosts")
 		case !sameOrigin(r):
-			problem(w, http.StatusForbidden, "the request comes from another site: only this server's own page may send requests from a browser")
+			problem(w, http.StatusForbidden,
+				"the request comes from another site: only this server's own page may send requests from a browser")
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -152,11 +153,13 @@ func (g *guard) need(scope Scope, next http.Handler) http.Handler {
 		case how == noProof:
 			withoutBody(w)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="chassis admin"`)
-			problem(w, http.StatusUnauthorized, "this needs the token of the setting admin.token, or one of admin.tokens, as the header Authorization: Bearer …")
+			problem(w, http.StatusUnauthorized, "this needs the token of the setting admin.token, or one of "+
+				"admin.tokens, as the header Authorization: Bearer …")
 			return
 		case !id.Scope.allows(scope):
 			withoutBody(w)
-			problem(w, http.StatusForbidden, "this needs the scope "+string(scope)+"; "+quote(id.Name)+" has the scope "+string(id.Scope))
+			problem(w, http.StatusForbidden,
+				"this needs the scope "+string(scope)+"; "+quote(id.Name)+" has the scope "+string(id.Scope))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, client{id, how})))

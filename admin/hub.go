@@ -200,7 +200,8 @@ func (l *look) drop(v *viewer) {
 func (l *look) broadcast(event string, value any) {
 	f := frame(event, value)
 	if len(f) > maxFrame { // the bounds of what it is made of are wrong
-		l.hub.server.log.Error("a frame of the live page is too large to be sent", "event", event, "bytes", len(f), "most", maxFrame)
+		l.hub.server.log.Error("a frame of the live page is too large to be sent", "event", event, "bytes", len(f),
+			"most", maxFrame)
 		return
 	}
 	for v := range l.viewers {

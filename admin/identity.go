@@ -56,7 +56,8 @@ func newCredentials(s Settings) *credentials {
 		c.keys = append(c.keys, key{Identity{"admin.token", ScopeOperate}, sha256.Sum256([]byte(token))})
 	}
 	for name, t := range s.Tokens {
-		c.keys = append(c.keys, key{Identity{name, cmp.Or(t.Scope, ScopeRead)}, sha256.Sum256([]byte(t.Token.Reveal()))})
+		c.keys = append(c.keys, key{Identity{name, cmp.Or(t.Scope, ScopeRead)},
+			sha256.Sum256([]byte(t.Token.Reveal()))})
 	}
 	if s.TLS.ClientCAFile != "" {
 		c.cert = cmp.Or(s.TLS.ClientScope, ScopeRead)

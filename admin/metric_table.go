@@ -35,7 +35,8 @@ type by map[string]any
 // rows declares metrics of the things of one list. Each has labels with those
 // values. What a metric's value returns is a number, a bool, a time,
 // [dispatcher.Durations], by of these with a label more, or nil for none.
-func rows[T any](list func(*scrape) []T, values func(*T) []string, labels ...string) func(name, help string, kind prometheus.ValueType, value func(*T) any, label ...string) metric {
+func rows[T any](list func(*scrape) []T, values func(*T) []string, labels ...string) func(name, help string,
+	kind prometheus.ValueType, value func(*T) any, label ...string) metric {
 	return func(name, help string, kind prometheus.ValueType, value func(*T) any, label ...string) metric {
 		return metric{name, help, kind, slices.Concat(labels, label), func(s *scrape, put func(any, ...string)) {
 			list := list(s)
@@ -63,15 +64,20 @@ func metrics() []metric {
 	)
 	none := func(*scrape) []string { return nil }
 	itself := func(s *scrape) []scrape { return []scrape{*s} }
-	build := rows(itself, func(s *scrape) []string { return []string{s.info.Name, s.info.Version, s.info.GoVersion} }, "service", "version", "goversion")
+	build := rows(itself, func(s *scrape) []string { return []string{s.info.Name, s.info.Version, s.info.GoVersion} },
+		"service", "version", "goversion")
 	service := rows(itself, none)
 	workers := rows(func(s *scrape) []Workers { return s.workers }, func(*Workers) []string { return nil })
-	queues := rows(func(s *scrape) []Queue { return s.queues }, func(q *Queue) []string { return []string{q.Name, q.Role} }, "queue", "role")
+	queues := rows(func(s *scrape) []Queue { return s.queues },
+		func(q *Queue) []string { return []string{q.Name, q.Role} }, "queue", "role")
 	rights := rows((*scrape).rights, func(r *right) []string { return []string{r.action, r.queue} }, "action", "queue")
 	pools := rows((*scrape).pools, func(p *Pool) []string { return []string{p.Name} }, "pool")
-	tasks := rows(func(s *scrape) []task { return s.tasks }, func(t *task) []string { return []string{t.Name} }, "task")
-	breakers := rows(func(s *scrape) []Breaker { return s.breakers }, func(b *Breaker) []string { return []string{b.Service} }, "service")
-	outputs := rows(func(s *scrape) []output { return s.outputs }, func(o *output) []string { return []string{o.Name} }, "output")
+	tasks := rows(func(s *scrape) []task { return s.tasks }, func(t *task) []string { return []string{t.Name} },
+		"task")
+	breakers := rows(func(s *scrape) []Breaker { return s.breakers },
+		func(b *Breaker) []string { return []string{b.Service} }, "service")
+	outputs := rows(func(s *scrape) []output { return s.outputs },
+		func(o *output) []string { return []string{o.Name} }, "output")
 
 	return []metric{
 		build("chassis_build_info", "1, labelled with what runs.", gauge, func(*scrape) any { return 1 }),

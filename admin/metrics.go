@@ -47,7 +47,8 @@ func (s *Server) metricsHandler() (http.Handler, error) {
 		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, m.labels, nil))
 	}
 	registry := prometheus.NewRegistry()
-	for _, r := range []prometheus.Collector{c, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+	for _, r := range []prometheus.Collector{c, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		if err := registry.Register(r); err != nil {
 			return nil, err
 		}
@@ -152,7 +153,8 @@ func (s *Server) scrape() *scrape {
 	ctx, cancel := context.WithTimeout(s.hub.ctx, stateTimeout)
 	defer cancel()
 	c := &s.cfg
-	seen := &scrape{info: c.Service.Info(), ready: c.Service.Ready(ctx), logins: s.audit.logins(), restarts: by{}, leftOut: by{}}
+	seen := &scrape{info: c.Service.Info(), ready: c.Service.Ready(ctx), logins: s.audit.logins(), restarts: by{},
+		leftOut: by{}}
 	if c.Queues != nil {
 		seen.queues = c.Queues(ctx)
 	}
@@ -161,7 +163,8 @@ func (s *Server) scrape() *scrape {
 		seen.workers = []Workers{w}
 		seen.restarts["dispatcher"], seen.restarts["poller"] = w.Restarts, w.Poller.Restarts
 		// Registered names alone: others are whatever was sent.
-		list := slices.DeleteFunc(slices.Clone(w.Stats.Tasks), func(t dispatcher.TaskStats) bool { return !t.Registered })
+		list := slices.DeleteFunc(slices.Clone(w.Stats.Tasks),
+			func(t dispatcher.TaskStats) bool { return !t.Registered })
 		slices.SortFunc(list, func(a, b dispatcher.TaskStats) int { return cmp.Compare(a.Name, b.Name) })
 		seen.tasks, seen.leftOut["tasks"] = first(list, maxSeries)
 	}
@@ -202,7 +205,8 @@ func (s *scrape) rights() []right {
 	refused := map[[2]string]bool{}
 	for _, w := range s.workers {
 		for _, p := range w.Pools {
-			for _, action := range []string{poller.ActionReceive, poller.ActionDelete, poller.ActionHide, poller.ActionSend} {
+			for _, action := range []string{poller.ActionReceive, poller.ActionDelete, poller.ActionHide,
+				poller.ActionSend} {
 				refused[[2]string{action, clip.ID(p.Name)}] = false
 			}
 		}

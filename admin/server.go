@@ -216,7 +216,8 @@ func (s Settings) open() (net.Listener, error) {
 			return l, nil
 		}
 	}
-	return nil, fmt.Errorf("admin: listen on %s: %w; choose another address with admin.listen, or off", s.listen(), err)
+	return nil, fmt.Errorf("admin: listen on %s: %w; choose another address with admin.listen, or off", s.listen(),
+		err)
 }
 
 // URL is where the page is, or "" before [Server.Listen]. A listener on all

@@ -116,7 +116,7 @@ type Workers struct {
 	Tasks        hidden             `json:"tasks,omitzero"` // they have a field of their own in [State]
 	Poller       poller.Stats       `json:"poller"`
 	Sender       poller.SenderStats `json:"sender"`
-	TotalWorkers int                `json:"total_workers,omitempty"` // executions at once over all pools; 0: no limit but the pools' own
+	TotalWorkers int                `json:"total_workers,omitempty"` // of all pools; 0: each has its own limit only
 	Pools        []Pool             `json:"pools"`
 }
 

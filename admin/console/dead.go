@@ -39,7 +39,9 @@ func (d *dead) Delete(ctx context.Context, ids []string) ([]string, error) {
 	return d.settle(ctx, ids, (*pools.DeadLetter).Delete)
 }
 
-func (d *dead) settle(ctx context.Context, ids []string, how func(*pools.DeadLetter, context.Context) error) (done []string, err error) {
+func (d *dead) settle(
+	ctx context.Context, ids []string, how func(*pools.DeadLetter, context.Context) error,
+) (done []string, err error) {
 	wanted := map[string]bool{}
 	for _, id := range ids {
 		wanted[id] = true
@@ -77,8 +79,10 @@ func (d *dead) each(ctx context.Context, f func(*pools.DeadLetter) (bool, error)
 }
 
 func letter(l *pools.DeadLetter) admin.DeadLetter {
-	a := admin.DeadLetter{ID: l.MessageID, Task: l.Name, ExecID: l.ExecID, JobID: l.JobID, JobName: l.JobName, Pool: l.Pool,
-		Reason: l.Reason, LastError: l.LastError, Failures: l.Failures, Sent: l.Sent, Body: l.Body}
+	a := admin.DeadLetter{
+		ID: l.MessageID, Task: l.Name, ExecID: l.ExecID, JobID: l.JobID, JobName: l.JobName, Pool: l.Pool,
+		Reason: l.Reason, LastError: l.LastError, Failures: l.Failures, Sent: l.Sent, Body: l.Body,
+	}
 	if len(a.Body) > shownBody {
 		a.Body, a.Cut = strings.ToValidUTF8(a.Body[:shownBody], ""), true
 	}

@@ -27,7 +27,8 @@ const (
 
 func (d logs) SetLevel(name, level string) error {
 	if clip.ID(name) != name {
-		return fmt.Errorf("%w: the logger's name has %d bytes, or unprintable ones: want at most %d bytes of printable text", admin.ErrInvalid, len(name), maxLevelName)
+		return fmt.Errorf("%w: the logger's name has %d bytes, or unprintable ones: want at most %d bytes of "+
+			"printable text", admin.ErrInvalid, len(name), maxLevelName)
 	}
 	if strings.TrimSpace(level) == "" {
 		if name == "" {
@@ -42,7 +43,8 @@ func (d logs) SetLevel(name, level string) error {
 	}
 	levels := d.Levels()
 	if _, known := levels[name]; !known && len(levels) >= maxLevelNames {
-		return fmt.Errorf("%w: %d logger names have a level of their own already: give some back", admin.ErrNotNow, len(levels))
+		return fmt.Errorf("%w: %d logger names have a level of their own already: give some back", admin.ErrNotNow,
+			len(levels))
 	}
 	d.Logger.SetLevel(name, l)
 	return nil

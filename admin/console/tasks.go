@@ -29,7 +29,8 @@ func (d tasks) Workers() admin.Workers {
 	w.TotalWorkers = shares.Limit
 	for _, p := range d.pools.Each() {
 		set := p.Settings()
-		one := admin.Pool{Name: p.Name(), Stats: *p.Tasks().Stats(), Weight: max(set.Weight, 1), Priority: set.Priority}
+		one := admin.Pool{Name: p.Name(), Stats: *p.Tasks().Stats()}
+		one.Weight, one.Priority = max(set.Weight, 1), set.Priority
 		for _, t := range one.Stats.Tasks {
 			one.Started += t.Started
 		}
@@ -82,12 +83,16 @@ func (d tasks) Executions(ctx context.Context, limit int) ([]admin.Execution, in
 }
 
 func (d tasks) Pause(ctx context.Context, name string) error {
-	_, err := d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) { return 0, c.Pause(ctx, name) })
+	_, err := d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) {
+		return 0, c.Pause(ctx, name)
+	})
 	return err
 }
 
 func (d tasks) Resume(ctx context.Context, name string) error {
-	_, err := d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) { return 0, c.Resume(ctx, name) })
+	_, err := d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) {
+		return 0, c.Resume(ctx, name)
+	})
 	return err
 }
 
@@ -108,7 +113,8 @@ func (d tasks) Snooze(ctx context.Context, execID string, wait time.Duration) (i
 func (d tasks) command(ctx context.Context, give func(context.Context, *dispatcher.Client) (int, error)) (int, error) {
 	c := d.pools.Control()
 	if c == nil {
-		return 0, fmt.Errorf("%w: the service takes no tasks: it has none registered, or has not started", admin.ErrNotNow)
+		return 0, fmt.Errorf("%w: the service takes no tasks: it has none registered, or has not started",
+			admin.ErrNotNow)
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()

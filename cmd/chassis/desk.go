@@ -54,7 +54,8 @@ func (a *app) openDesk(at string, files []string) (*desk, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, usage("--admin is %q: want a URL like http://%s", at, admin.DefaultListen)
 	}
-	return &desk{url: strings.TrimSuffix(at, "/"), token: s.Admin.Token.Reveal(), client: &http.Client{Timeout: apiTimeout, CheckRedirect: noRedirect}}, nil
+	return &desk{url: strings.TrimSuffix(at, "/"), token: s.Admin.Token.Reveal(),
+		client: &http.Client{Timeout: apiTimeout, CheckRedirect: noRedirect}}, nil
 }
 
 // noRedirect refuses redirects: the API has none, and a token goes nowhere else.
@@ -69,9 +70,11 @@ func (a *app) trustAddress(s *chassis.Settings) error {
 		return nil //nolint:nilerr // with the files the settings are right; alone the environment need not be
 	}
 	at := printable(s.Admin.Listen)
-	question := fmt.Sprintf("The settings file of the working directory says that the service is at %s. Send the token of CHASSIS_ADMIN__TOKEN there?", at)
+	question := fmt.Sprintf("The settings file of the working directory says that the service is at %s. Send the "+
+		"token of CHASSIS_ADMIN__TOKEN there?", at)
 	if a.json || !isTerminal(a.in) {
-		return &coded{exitUnconfirmed, fmt.Errorf("%s Nothing was sent: give --admin http://%s, or name the file by --settings", question, at)}
+		return &coded{exitUnconfirmed, fmt.Errorf("%s Nothing was sent: give --admin http://%s, or name the file by "+
+			"--settings", question, at)}
 	}
 	return a.confirm(false, question)
 }

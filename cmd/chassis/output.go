@@ -110,9 +110,11 @@ func (a *app) progress(total int, what string) *progress {
 	if total < 1 {
 		total = -1
 	}
-	return &progress{progressbar.NewOptions(total, progressbar.OptionSetWriter(raw(a.err).(io.Writer)), progressbar.OptionSetDescription(what),
+	return &progress{progressbar.NewOptions(total, progressbar.OptionSetWriter(raw(a.err).(io.Writer)),
+		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetWidth(30),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionOnCompletion(func() { fmt.Fprintln(a.err) }))}
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionOnCompletion(func() { fmt.Fprintln(a.err) }))}
 }
 
 func (p *progress) add(n int) {
@@ -133,7 +135,8 @@ func (a *app) confirm(yes bool, question string) error {
 		return nil
 	}
 	if a.json || !isTerminal(a.in) {
-		return &coded{exitUnconfirmed, fmt.Errorf("%s Nothing was done: there is no terminal to ask on; give --yes", question)}
+		return &coded{exitUnconfirmed, fmt.Errorf("%s Nothing was done: there is no terminal to ask on; give --yes",
+			question)}
 	}
 	fmt.Fprintf(a.err, "%s Type yes: ", question)
 	answer, err := bufio.NewReader(a.in).ReadString('\n')

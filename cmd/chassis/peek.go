@@ -52,7 +52,8 @@ do it on a task pool that you care about. To look at dead letters, use
 		}),
 	}
 	c.Flags().IntVar(&limit, "max", 10, "messages to look at, 1 to 1000")
-	c.Flags().BoolVar(&receive, "receive", false, "where nothing else is possible: receive them, which counts as a delivery")
+	c.Flags().BoolVar(&receive, "receive", false,
+		"where nothing else is possible: receive them, which counts as a delivery")
 	return c
 }
 
@@ -64,7 +65,8 @@ func (a *app) showMessages(found []localsqs.Peeked) error {
 		return a.printJSON(found)
 	}
 	for _, m := range found {
-		fmt.Fprintf(a.out, "%s  %s, sent %s, received %d times\n", m.MessageID, m.State, m.Sent.Format(time.RFC3339), m.Receives)
+		fmt.Fprintf(a.out, "%s  %s, sent %s, received %d times\n", m.MessageID, m.State, m.Sent.Format(time.RFC3339),
+			m.Receives)
 		if !m.Visible.IsZero() {
 			fmt.Fprintf(a.out, "  visible at %s\n", m.Visible.Format(time.RFC3339))
 		}
@@ -91,7 +93,8 @@ func (q *queues) peek(ctx context.Context, name string, limit int, receive bool)
 		return found, err
 	}
 	if !receive {
-		return nil, usage("%s cannot show messages without receiving them, which counts as a delivery; if that does not matter, give --receive", q)
+		return nil, usage("%s cannot show messages without receiving them, which counts as a delivery; if that does "+
+			"not matter, give --receive", q)
 	}
 	return q.receive(ctx, queueURL, limit)
 }
@@ -106,7 +109,8 @@ func (q *queues) peekOver(ctx context.Context, queueURL, name string, limit int)
 		parts := strings.Split(queueURL, "/")
 		name = fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, parts[len(parts)-2], name)
 	}
-	at := strings.TrimSuffix(base, "/") + "/-/peek?" + url.Values{"queue": {name}, "max": {strconv.Itoa(limit)}}.Encode()
+	at := strings.TrimSuffix(base, "/") + "/-/peek?" + url.Values{"queue": {name},
+		"max": {strconv.Itoa(limit)}}.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, false, err
@@ -173,7 +177,8 @@ func (q *queues) receive(ctx context.Context, queueURL string, limit int) (found
 			return found, nil
 		}
 		for _, m := range out.Messages {
-			handles = append(handles, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(len(handles))), ReceiptHandle: m.ReceiptHandle})
+			id := aws.String(strconv.Itoa(len(handles)))
+			handles = append(handles, types.ChangeMessageVisibilityBatchRequestEntry{Id: id, ReceiptHandle: m.ReceiptHandle})
 			found = append(found, lookedAt(m))
 		}
 	}
@@ -181,7 +186,8 @@ func (q *queues) receive(ctx context.Context, queueURL string, limit int) (found
 }
 
 func lookedAt(m types.Message) localsqs.Peeked {
-	p := localsqs.Peeked{MessageID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), State: "visible", Attributes: map[string]string{}, Group: m.Attributes["MessageGroupId"]}
+	p := localsqs.Peeked{MessageID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), State: "visible",
+		Attributes: map[string]string{}, Group: m.Attributes["MessageGroupId"]}
 	for name, v := range m.MessageAttributes {
 		p.Attributes[name] = aws.ToString(v.StringValue)
 	}

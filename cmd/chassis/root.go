@@ -91,7 +91,8 @@ func (a *app) codeOf(ctx context.Context, err error) int {
 
 func (a *app) report(err error, code int) {
 	if a.json {
-		_ = json.NewEncoder(a.err).Encode(map[string]any{"error": err.Error(), "exit_code": code}) // stderr is the last resort
+		// stderr is the last resort: its error is ignored.
+		_ = json.NewEncoder(a.err).Encode(map[string]any{"error": err.Error(), "exit_code": code})
 		return
 	}
 	fmt.Fprintf(a.err, "chassis: %s\n", strings.TrimPrefix(err.Error(), "chassis: "))
@@ -110,7 +111,8 @@ func (a *app) command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON")
-	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(), a.newCommand())
+	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(),
+		a.newCommand())
 	return a.group(root)
 }
 

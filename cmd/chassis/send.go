@@ -191,7 +191,8 @@ func encode(name string, args []byte, where string, opts []task.Option) (*task.O
 // a request.
 const sendBatch = 100
 
-func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, pool, name string, opts []task.Option) error {
+func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, pool, name string,
+	opts []task.Option) error {
 	in, err := a.lines(s.lines)
 	if err != nil {
 		return err
@@ -250,7 +251,8 @@ func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, 
 	}
 	if err == nil {
 		if err = lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-			err = usage("line %d of %s is longer than %d bytes, the most that SQS takes", line+1, s.lines, task.MaxSize)
+			err = usage("line %d of %s is longer than %d bytes, the most that SQS takes", line+1, s.lines,
+				task.MaxSize)
 		}
 	}
 	if err == nil {

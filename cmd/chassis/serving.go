@@ -40,7 +40,8 @@ func (o *serving) open(ctx context.Context) (*queue.Queue, error) {
 	if (o.certificate == "") != (o.key == "") {
 		return nil, usage("--tls-cert and --tls-key belong together: give both or neither")
 	}
-	s := queue.Settings{Path: o.path, Server: queue.ServerSettings{Certificate: o.certificate, PrivateKey: o.key, Hosts: o.hosts}}
+	s := queue.Settings{Path: o.path, Server: queue.ServerSettings{Certificate: o.certificate, PrivateKey: o.key,
+		Hosts: o.hosts}}
 	return queue.Open(ctx, s, queue.WithServerOptions(opts...))
 }
 

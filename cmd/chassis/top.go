@@ -50,7 +50,8 @@ variable CHASSIS_ADMIN__TOKEN.`,
 			return a.top(ctx, d, interval, once)
 		}),
 	}
-	c.Flags().StringVar(&at, "admin", "", "URL of the service's admin server (default the settings' admin.listen, or http://"+admin.DefaultListen+")")
+	c.Flags().StringVar(&at, "admin", "",
+		"URL of the service's admin server (default the settings' admin.listen, or http://"+admin.DefaultListen+")")
 	c.Flags().StringArrayVar(&files, "settings", nil, "settings file of the service")
 	c.Flags().DurationVar(&interval, "interval", time.Second, "time between two looks")
 	c.Flags().BoolVar(&once, "once", false, "one picture")
