@@ -177,8 +177,9 @@ func (q *queues) receive(ctx context.Context, queueURL string, limit int) (found
 			return found, nil
 		}
 		for _, m := range out.Messages {
-			id := aws.String(strconv.Itoa(len(handles)))
-			handles = append(handles, types.ChangeMessageVisibilityBatchRequestEntry{Id: id, ReceiptHandle: m.ReceiptHandle})
+			handles = append(handles, types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(len(handles))), ReceiptHandle: m.ReceiptHandle,
+			})
 			found = append(found, lookedAt(m))
 		}
 	}
