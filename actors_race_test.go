@@ -3,8 +3,8 @@ package chassis_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -17,16 +17,17 @@ import (
 	"github.com/sambatech/chassis/actors/lifecycle"
 )
 
-var lives = flag.Int("lives", 10, "how often TestAServicesActorsWhileTheSystemStartsAndDrains starts a system")
-
 // TestAServicesActorsWhileTheSystemStartsAndDrains spawns, watches, asks and stops
-// actors of the service from several goroutines, meanwhile.
-//
-//	go test -race -run ServicesActorsWhile -lives 1000 .
+// actors of the service from several goroutines, while a system starts and drains:
+// 10 systems, or 1 000 with CHASSIS_SCALE=full.
 func TestAServicesActorsWhileTheSystemStartsAndDrains(t *testing.T) {
 	set := chassis.DefaultSettings()
 	set.Log.Level, set.Tasks.ReceiveWait = "critical", time.Second
-	for range *lives {
+	lives := 10
+	if os.Getenv("CHASSIS_SCALE") == "full" {
+		lives = 1000
+	}
+	for range lives {
 		sys, err := chassis.New("test", chassis.WithSettings(set), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
 		if err != nil {
 			t.Fatal(err)

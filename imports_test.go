@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
-	"actors/breaker":    {"actors", "internal/clip", "settings"},
+	"actors/breaker":    {"actors", "actors/internal/inline", "internal/clip", "settings"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip"},
 	"actors/logger":     {"actors", "internal/clip", "task"},
 	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "queue/sqsclient", "task"},

@@ -8,6 +8,8 @@ import (
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
+	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/settings/watch"
 )
 
 // The parts of [Settings] that other packages declare.
@@ -43,3 +45,9 @@ type SpawnOption = life.SpawnOption
 // strategy that panics or escalates, which would end the process, stops the
 // actor.
 func SupervisedBy(strategy actor.SupervisorStrategy) SpawnOption { return life.SupervisedBy(strategy) }
+
+// LiveSettings is a service's own settings in force: see [Live].
+type LiveSettings[T any] = watch.Live[T]
+
+// CheckSettingsFlag is the first argument by which a service checks its settings.
+const CheckSettingsFlag = settings.CheckFlag

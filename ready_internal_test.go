@@ -20,6 +20,7 @@ import (
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
+	"github.com/sambatech/chassis/settings/watch"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -266,17 +267,26 @@ func TestNoReplacementOutlivesTheStop(t *testing.T) {
 // unending is a source of settings with a load that does not end, as where a
 // Validate of the service's own waits for a lock.
 type unending struct {
-	inCode
+	source
 	free chan struct{}
 }
 
-func (u unending) follow(context.Context, *System) (func(), error) { return func() { <-u.free }, nil }
+func (u unending) Follow(func(context.Context, watch.Reload[Settings])) (func(context.Context) error, error) {
+	return func(ctx context.Context) error {
+		select {
+		case <-u.free:
+			return nil
+		case <-ctx.Done():
+			return errors.New("the load that is under way did not end")
+		}
+	}, nil
+}
 
 func TestAStopWaitedForEverForALoadOfTheSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProbed(t)
 		free := make(chan struct{})
-		p.sys.source = unending{inCode{p.sys}, free}
+		p.sys.source = unending{p.sys.source, free}
 		if err := p.sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}

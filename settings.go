@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/settings/watch"
 )
 
 // Settings is everything about a service that is not code. The zero value of
@@ -117,8 +117,7 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	if len(sources) == 0 {
 		sources = Sources()
 	}
-	layout, err := settings.LayoutOf(defaults)
-	if err != nil {
+	if _, err := settings.LayoutOf(defaults); err != nil {
 		return defaults, nil, err
 	}
 	tree, err := settings.Open(sources...)
@@ -130,15 +129,46 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 		_, all := settings.Load(defaults, sources...) // mistakes of the sources and of the values together
 		return cfg, nil, sectionTaken(cmp.Or(all, err))
 	}
-	ours, ok := partOf(reflect.ValueOf(cfg))
+	ours, ok := watch.PartOf[Settings](cfg)
 	if !ok {
 		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it", cfg)
 	}
 	return cfg, func(o *options) {
-		l := &loaded[T]{defaults: defaults, sources: sources, layout: layout, first: tree}
-		l.live.set(cfg)
-		o.settings, o.source = &ours, l
+		o.settings = &ours
+		o.source, _ = watch.NewPart[T, Settings](tree, defaults, cfg, sources...) // it was judged above
 	}, nil
+}
+
+// CheckSettings is for the first line of a service's main. If the program was
+// started with --check-settings as its first argument, it prints every mistake
+// in the service's settings, the chassis' and its own, to stdout and ends the
+// process: with 3 if there is one, else with 0. Otherwise it does nothing.
+//
+//	chassis.CheckSettings(defaults())
+//	cfg, use, err := chassis.Load(defaults())
+//
+// The arguments are those of [Load]. Files after the flag are read instead of
+// the sources, with the CHASSIS_ variables of the environment over them:
+//
+//	mailer --check-settings deploy/prod.yaml
+//
+// So CI sees what the service would refuse; the command chassis settings check
+// knows the sections of the chassis alone.
+func CheckSettings[T any](defaults T, sources ...settings.Option) {
+	settings.CheckByFlag("CHASSIS", func(sources ...settings.Option) error {
+		cfg, _, err := Load(defaults, sources...)
+		if err != nil {
+			return err
+		}
+		ours, _ := watch.PartOf[Settings](cfg)
+		return errors.Join(ours.check("service", false), ours.Log.Validate())
+	}, sources...)
+}
+
+// section is the top-level key that a setting is under.
+func section(path string) string {
+	name, _, _ := strings.Cut(path, ".")
+	return name
 }
 
 // check fills in what depends on the service and tells what does not fit

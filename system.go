@@ -26,6 +26,7 @@ import (
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
+	"github.com/sambatech/chassis/settings/watch"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -93,9 +94,11 @@ func New(name string, opts ...Option) (*System, error) {
 	first := s.settings
 	s.current.Store(&first)
 	if s.source = o.source; s.source == nil {
-		s.source = inCode{s}
+		if s.source, err = watch.NewPart[Settings, Settings](nil, DefaultSettings(), first); err != nil {
+			return nil, fmt.Errorf("chassis: the settings of service %q: %w", name, err)
+		}
 	}
-	s.source.took(first)
+	s.source.Set(first)
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}

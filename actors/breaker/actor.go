@@ -16,11 +16,11 @@ import (
 // owned is what the actor owns and what must outlive its restarts. Only the
 // actor touches it, save where a field says otherwise.
 type owned struct {
-	log      []record               // elements are never changed once appended
-	ending   sync.WaitGroup         // the actor itself, and the goroutines of listeners and calls
-	aloft    atomic.Pointer[flight] // callers push, newest first
-	sweeping atomic.Bool            // a sweep of flights is due
-	restarts atomic.Int32           // read by all
+	log      []record                  // elements are never changed once appended
+	ending   sync.WaitGroup            // the actor itself, and the goroutines of listeners and calls
+	watched  atomic.Pointer[hangWatch] // callers push, newest first
+	sweeping atomic.Bool               // a sweep of the watches is due
+	restarts atomic.Int32              // read by all
 	rest     *rest
 }
 
@@ -28,7 +28,7 @@ type owned struct {
 type rest struct {
 	listeners []*listener
 	watchers  []*actor.PID
-	flights   []*flight // taken from aloft
+	watches   []*hangWatch // taken from watched
 	health    HealthCheck
 	calls     context.Context // of the calls that messages asked for; nil before the first
 	cancel    context.CancelFunc
@@ -48,7 +48,7 @@ type record struct {
 	at int64
 }
 
-// state is one incarnation of the actor: what a restart makes anew.
+// state is one incarnation of the actor: a restart makes a new one.
 type state struct {
 	b       *Breaker
 	mailbox *mailbox
@@ -71,7 +71,7 @@ var guardian = actor.NewRestartingStrategy()
 // spawn makes the actor, as a root actor or, if parent is not nil, as its child:
 // then every stop is the parent's to order.
 func (b *Breaker) spawn(parent actor.Context, name string) (err error) {
-	m := &mailbox{}
+	m := newMailbox()
 	b.own.ending.Add(1)
 	props := actor.PropsFromProducer(func() actor.Actor { return &state{b: b, mailbox: m} },
 		actor.WithMailbox(func() actor.Mailbox { return m }))
@@ -79,7 +79,7 @@ func (b *Breaker) spawn(parent actor.Context, name string) (err error) {
 	if parent != nil {
 		pid, err = parent.SpawnNamed(props, name)
 	} else {
-		m.stays = func() bool { return !b.stopping.Load() }
+		m.Stays = func() bool { return !b.stopping.Load() }
 		pid, err = actor.NewRootContext(b.system, nil).SpawnNamed(props.Configure(actor.WithGuardian(guardian)), name)
 	}
 	if err != nil {
@@ -147,8 +147,7 @@ func (s *state) onStarted(c actor.Context) {
 // onStopped publishes the end.
 func (s *state) onStopped() {
 	b := s.b
-	s.mailbox.dead = true
-	s.mailbox.suspended.Store(false) // what still waits is answered, not kept
+	s.mailbox.Close() // what still waits is answered, not kept
 	if cancel := b.own.more().cancel; cancel != nil {
 		cancel()
 	}
@@ -184,25 +183,8 @@ func (s *state) commit(e *edit) {
 	}
 	if len(e.changes) > 0 {
 		s.tend(v)
-		s.tell(e.changes, e.now)
+		s.announce(e.changes, e.now)
 	}
-}
-
-func (s *state) admit(a *ask) {
-	e := s.begin()
-	a.slot, a.dec = e.admit(a.path, a.term)
-	a.result.gen = e.gen
-	if a.slot == 0 {
-		e.free()
-		return
-	}
-	s.commit(e)
-}
-
-func (s *state) report(a *ask) {
-	e := s.begin()
-	e.report(a.result)
-	s.commit(e)
 }
 
 func (s *state) onTick() {

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/sambatech/chassis/actors/internal/inline"
 )
 
 var (
@@ -78,4 +80,59 @@ func (a *ask) answer() {
 func (a *ask) free() {
 	*a = ask{}
 	asks.Put(a)
+}
+
+// mailbox runs the actor on the goroutine that posts. An ask that the actor left
+// unanswered, because it panicked or had stopped, is answered by the mailbox, so
+// that no caller ever hangs. A stop that is not the breaker's own is turned into
+// a restart: watchers of the actor get its real end alone.
+type mailbox struct {
+	inline.Mailbox
+	open *ask // the one in hand, until it is answered; the running goroutine's
+}
+
+func newMailbox() *mailbox {
+	m := &mailbox{}
+	m.Before = func(message any) { m.open, _ = message.(*ask) }
+	m.After = func(panicked bool) {
+		a := m.open
+		if a == nil {
+			return
+		}
+		m.open, a.fail = nil, errGone
+		if panicked {
+			a.fail = errCrashed
+		}
+		a.answer()
+	}
+	return m
+}
+
+// admit answers an ask for a slot.
+func (s *state) admit(a *ask) {
+	e := s.begin()
+	a.slot, a.dec = e.admit(a.path, a.term)
+	a.result.gen = e.gen
+	if a.slot == 0 {
+		e.free()
+		return
+	}
+	s.commit(e)
+}
+
+// report sends how a call ended to the actor, and waits until it has published
+// what follows from that. A stopped breaker wants no reports; an actor that
+// crashes over a report has lost it.
+func (b *Breaker) report(r result) {
+	a := asks.Get().(*ask)
+	a.do, a.result = (*state).report, r
+	_ = b.ask(a)
+	a.free()
+}
+
+// report answers an ask that says how a call ended.
+func (s *state) report(a *ask) {
+	e := s.begin()
+	e.report(a.result)
+	s.commit(e)
 }

@@ -10,7 +10,7 @@ func (w *body) Read(p []byte) (n int, err error) {
 	x := (*exchange)(w)
 	x.wait()
 	n, err = x.reader.Read(p)
-	if late := x.pause(); late && err == io.EOF {
+	if late := x.arrive(stagePaused); late && err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	if x.left > 0 {

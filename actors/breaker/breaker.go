@@ -11,8 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Breaker is the handle of one breaker actor. It is valid for ever: over
-// restarts of the actor, and after Stop, when every call gets [ErrStopped].
+// Breaker is the handle of one breaker actor. It stays valid over restarts of the
+// actor, and after Stop, when every call gets [ErrStopped].
 type Breaker struct {
 	view    atomic.Pointer[view]
 	mailbox atomic.Pointer[mailbox]
@@ -43,7 +43,8 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // Spawn starts the breaker of one service, scheme://host[:port], as an actor of
-// its own. It fails if the service is no such URL or the settings are wrong.
+// its own. It fails if the service is not
+// of that form, or the settings are wrong.
 func Spawn(system *actor.ActorSystem, service string, s Settings, opts ...Option) (*Breaker, error) {
 	if system == nil {
 		return nil, errors.New("breaker: Spawn: the actor system is nil")
@@ -79,7 +80,7 @@ func spawn(system *actor.ActorSystem, parent actor.Context, service string, s Se
 		}
 	}
 	if b.rules != nil && b.rules.limit != 0 && b.rules.classify == nil {
-		return nil, fmt.Errorf("breaker of %s: WithBodyPeek without WithClassifier: nobody would look at the body", service)
+		return nil, fmt.Errorf("breaker of %s: WithBodyPeek without WithClassifier: no function would look at the body", service)
 	}
 	t := tree{set: set, of: &b.origin, root: &node{}}
 	if set.Trip == "rate" {

@@ -76,8 +76,8 @@ const maxPeek = 1 << 20
 // bytes (1 to 1 MiB) of the body of each response for which which is true; nil
 // is all responses. which is asked at the headers and must not read the body.
 //
-// Nobody waits for those bytes: they are noted while the caller reads them, who
-// gets every byte when and as it would without. So the classifier is not called
+// The breaker waits for none of those bytes: they are noted while the caller reads
+// them, and the caller gets every byte when and as it would without. So the classifier is not called
 // at the headers but in the caller's Read that makes limit bytes complete, or
 // meets the end of the body (Whole). If the caller closes the body or cancels
 // before that, it is called with what was read until then, maybe nothing. Its
@@ -137,7 +137,7 @@ func holdOf(err error) time.Duration {
 	return 0
 }
 
-// delayer is an error that knows when to try again, such as that of [After].
+// delayer is an error that knows when to try again, like that of [After].
 type delayer interface {
 	error
 	RetryAfter() time.Duration

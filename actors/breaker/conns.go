@@ -31,16 +31,16 @@ func (x *exchange) queued() bool {
 
 // connect notes that the request has got a connection.
 func (x *exchange) connect() {
-	if e := x.extra; e != nil && e.conns != nil && !e.connects && x.stage < stageLate {
-		e.connects = true
+	if e := x.extra; e != nil && e.conn == nil && e.conns != nil && x.stage < stageLate {
+		e.conn = e.conns
 		e.conns.held.Add(1)
 	}
 }
 
 // disconnect notes that the connection is free again.
 func (x *exchange) disconnect() {
-	if e := x.extra; e != nil && e.connects {
-		e.connects = false
-		e.conns.held.Add(-1)
+	if e := x.extra; e != nil && e.conn != nil {
+		e.conn.held.Add(-1)
+		e.conn = nil
 	}
 }

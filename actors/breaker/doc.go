@@ -65,14 +65,14 @@
 // the answer comes after the new state is published: so a call that begins
 // after the tripping call has returned is refused. Because every report is
 // waited for, there is never one under way behind a caller's back, and no
-// counter of reports is needed beside the pointer.
+// counter of reports is needed.
 //
 // The actor's mailbox is run by whichever goroutine sends to it (Proto.Actor's
 // synchronized dispatcher), so asking costs no switch of goroutines, and an
 // idle breaker, open or not, has no goroutine. If the actor panics, or is
 // stopped by something else than Stop, it is restarted under the same PID and
-// goes on from the state that was published last; who watches it hears of
-// its real end alone.
+// goes on from the state that was published last; actors that watch it get its
+// real end alone.
 //
 // A *[Breaker], its [Permit]s, transports and clients are safe for use by
 // several goroutines at once.

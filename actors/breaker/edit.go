@@ -290,35 +290,3 @@ func (e *edit) expire(path string) {
 	}
 	e.put()
 }
-
-// override puts an operator's state on a node, or with Closed takes it off.
-func (e *edit) override(n *node, to State, end int64, reason string) {
-	before := n.shown()
-	e.forced += held(to) - held(n.over)
-	n.over, n.overEnd = to, end
-	if end != 0 {
-		e.dues = append(e.dues, due{end, n.path})
-	}
-	if n.shown() == before && end == 0 {
-		return
-	}
-	e.seq++
-	e.changes = append(e.changes, change{seq: e.seq, path: n.path, from: before, to: n.shown(), reason: reason, until: n.ends()})
-}
-
-// ordered notes an operator's order for n and all below it. Results of calls that were
-// admitted before it count for nothing there, and their slots are free.
-func (e *edit) ordered(n *node) {
-	e.gen++
-	n.order, n.last, n.probes = e.gen, e.now, nil
-	if n.path != "" {
-		e.dues = append(e.dues, due{e.lapse(n), n.path})
-	}
-}
-
-func held(s State) int {
-	if s == Closed {
-		return 0
-	}
-	return 1
-}

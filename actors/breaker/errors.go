@@ -11,7 +11,7 @@ var (
 	// ErrOpen is what every refusal is, by errors.Is. See [OpenError].
 	ErrOpen = errors.New("circuit breaker is open")
 	// ErrStopped is returned for every call after Stop: a stopped breaker
-	// refuses, since it can no longer tell whether it should.
+	// refuses, since it no longer knows whether it should.
 	ErrStopped = errors.New("circuit breaker is stopped")
 	// ErrTimeout is the cause (context.Cause) of a ctx that the breaker ended:
 	// by request_timeout, or by the deadline of a probe. It is a
@@ -77,9 +77,8 @@ func (e *OpenError) Error() string {
 // Is reports true for [ErrOpen].
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// BreakerOpen returns true. By this method those who must not import this
-// package, such as the tasks, know a refusal from other errors that have a
-// RetryAfter.
+// BreakerOpen returns true. By this method packages that must not import this
+// one, like the tasks, know a refusal from other errors with a RetryAfter.
 func (e *OpenError) BreakerOpen() bool { return true }
 
 // RetryAfter returns how long, from now, it makes no sense to try again: until

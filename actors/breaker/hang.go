@@ -2,39 +2,40 @@ package breaker
 
 import "sync/atomic"
 
-// flight is a call in flight, watched for hanging.
-type flight struct {
+// hangWatch is a call in flight that is watched for hanging.
+type hangWatch struct {
 	path   string
 	gen    uint64
 	begun  atomic.Int64 // since when the service is waited for, ns; never while it is not
 	status atomic.Int32
-	next   *flight
+	next   *hangWatch
 }
 
+// The status of a hangWatch.
 const (
-	flying int32 = iota
-	landed
-	hanging
+	callRuns int32 = iota
+	callEnded
+	callHangs
 )
 
-// land ends the flight. It returns false if the flight had been found hanging.
-func (f *flight) land() bool { return f.status.CompareAndSwap(flying, landed) }
+// end ends the watch. It returns false if the call had been found hanging.
+func (w *hangWatch) end() bool { return w.status.CompareAndSwap(callRuns, callEnded) }
 
-// takeOff begins to watch a call: one allocation, and no message unless it is
+// watchHang begins to watch a call: one allocation, and no message unless it is
 // the first after a pause.
-func (b *Breaker) takeOff(p Permit) *flight {
-	f := &flight{path: p.path, gen: p.gen}
-	f.begun.Store(b.now())
+func (b *Breaker) watchHang(p Permit) *hangWatch {
+	w := &hangWatch{path: p.path, gen: p.gen}
+	w.begun.Store(b.now())
 	for {
-		f.next = b.own.aloft.Load()
-		if b.own.aloft.CompareAndSwap(f.next, f) {
+		w.next = b.own.watched.Load()
+		if b.own.watched.CompareAndSwap(w.next, w) {
 			break
 		}
 	}
 	if !b.own.sweeping.Load() && b.own.sweeping.CompareAndSwap(false, true) {
 		b.mailbox.Load().PostUserMessage(tick{})
 	}
-	return f
+	return w
 }
 
 // sweepsPerHang is how finely a hanging call is found: at most an eighth late.
@@ -47,26 +48,26 @@ func (s *state) sweep(e *edit) {
 		return
 	}
 	more := o.more()
-	for f := o.aloft.Swap(nil); f != nil; f = f.next {
-		more.flights = append(more.flights, f)
+	for w := o.watched.Swap(nil); w != nil; w = w.next {
+		more.watches = append(more.watches, w)
 	}
-	still := more.flights[:0]
-	for _, f := range more.flights {
+	still := more.watches[:0]
+	for _, w := range more.watches {
 		switch {
-		case f.status.Load() != flying:
-		case e.now-f.begun.Load() < int64(e.set.HangTime):
-			f.next = nil
-			still = append(still, f)
-		case f.status.CompareAndSwap(flying, hanging):
-			e.report(result{path: f.path, gen: f.gen, kind: evHang})
+		case w.status.Load() != callRuns:
+		case e.now-w.begun.Load() < int64(e.set.HangTime):
+			w.next = nil
+			still = append(still, w)
+		case w.status.CompareAndSwap(callRuns, callHangs):
+			e.report(result{path: w.path, gen: w.gen, kind: evHang})
 		}
 	}
-	clear(more.flights[len(still):])
-	more.flights = still
+	clear(more.watches[len(still):])
+	more.watches = still
 	if len(still) == 0 {
-		more.flights = nil
+		more.watches = nil
 		o.sweeping.Store(false)
-		if o.aloft.Load() == nil || !o.sweeping.CompareAndSwap(false, true) {
+		if o.watched.Load() == nil || !o.sweeping.CompareAndSwap(false, true) {
 			return
 		}
 	}

@@ -76,13 +76,13 @@ func checkHealthURL(v string) error {
 		if at := strings.LastIndexByte(v, '@'); at >= 0 { // a password may stand before it
 			v = "…" + v[at:]
 		}
-		return fmt.Errorf("health_url must be a path such as /health or an http or https URL, got %q", v)
+		return fmt.Errorf("health_url must be a path like /health, or an http or https URL, got %q", v)
 	}
 	return nil
 }
 
 // prober is the child that makes the health calls. It may block in its own
-// Receive: nobody waits for it, and its ctx ends what it is at.
+// Receive: no other actor waits for it, and its ctx ends the call in hand.
 type prober struct {
 	check    HealthCheck
 	interval time.Duration

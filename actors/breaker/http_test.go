@@ -191,7 +191,7 @@ func TestEarlyCloseAndCancellationAreNoFailures(t *testing.T) {
 }
 
 // TestDecodedProbesClose: a JSON decoder closes a chunked body before it has
-// seen its end. Such probes must count all the same.
+// seen its end. Probes like that must count all the same.
 func TestDecodedProbesClose(t *testing.T) {
 	forHTTP(t, func(t *testing.T, http2 bool) {
 		s := breaker.Settings{ClosedFailLimit: 1, HalfSuccessLimit: 3, OpenTimeout: time.Millisecond}

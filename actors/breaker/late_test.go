@@ -86,20 +86,20 @@ func TestEntriesAreBounded(t *testing.T) {
 func TestATimerThatCameTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, Settings{})
-		x := &exchange{b: b, parent: t.Context(), permit: Permit{b: b, path: "/a"}, timed: true, patience: time.Minute}
+		x := &exchange{b: b, parent: t.Context(), permit: Permit{b: b, path: "/a"}, patience: time.Minute}
 		ctx := x.Done()
 		x.clock.timer.Stop() // as when it has gone off, and its function is on its way
-		if x.pause() {
+		if x.arrive(stagePaused) {
 			t.Fatal("late before the function ran")
 		}
 		x.wait()
 		x.giveUp()
-		if x.pause() || x.Err() != nil {
+		if x.arrive(stagePaused) || x.Err() != nil {
 			t.Error("the next piece was given up at once")
 		}
 		x.wait()
 		<-ctx
-		if !x.pause() || b.Snapshot().Entries[0].Failures != 1 {
+		if !x.arrive(stagePaused) || b.Snapshot().Entries[0].Failures != 1 {
 			t.Error("a piece that did not come was waited for in vain")
 		}
 		x.end(Neutral, 0)

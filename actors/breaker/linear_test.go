@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,14 +131,7 @@ func model(initial *tree) porcupine.Model {
 // TestLinearizable records concurrent calls, in rounds, and looks for an order
 // of them in which the machine alone would have given the same answers.
 func TestLinearizable(t *testing.T) {
-	total := 60_000
-	if v := os.Getenv("BREAKER_LINEAR_OPS"); v != "" { // 1000000 for the long run
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		total = n
-	}
+	total := scaled(20_000, 60_000, 1_000_000)
 	settings := Settings{ClosedFailLimit: 3, ClosedSuccessLimit: 2, HalfFailLimit: 2, HalfSuccessLimit: 3, HalfProbeLimit: 2,
 		OpenTimeout: time.Hour, OpenMax: time.Hour, RequestTimeout: time.Hour, ForgetAfter: 24 * time.Hour}
 	system := newSystem(t)
@@ -273,7 +264,7 @@ func describe(history []porcupine.Operation) string {
 // TestNothingPassesOnceTheTrippingCallHasReturned is the promise in words.
 func TestNothingPassesOnceTheTrippingCallHasReturned(t *testing.T) {
 	b := newBreaker(t, Settings{ClosedFailLimit: 1, OpenTimeout: time.Hour, OpenMax: time.Hour})
-	for range 3000 {
+	for range scaled(500, 3000, 3000) {
 		var group sync.WaitGroup
 		var tripped, wrong atomic.Bool
 		for range 4 {

@@ -16,7 +16,7 @@ import (
 
 // Listen calls f with every transition from now on, in order and one at a time,
 // on a goroutine that lives only while there are any to deliver. A slow f, or
-// one that panics, keeps nobody waiting: if it falls behind by more than the log
+// one that panics, holds up no other: if it falls behind by more than the log
 // holds, the Seq of the next transition shows the gap. f may use the breaker,
 // but not wait for its Stop. The returned function ends it; a call of f that is
 // under way goes on.
@@ -48,8 +48,8 @@ type listener struct {
 	off  atomic.Bool
 }
 
-// tell passes transitions on. It never waits for who is told.
-func (s *state) tell(changes []change, now int64) {
+// announce passes transitions on to listeners and watchers. It never waits for them.
+func (s *state) announce(changes []change, now int64) {
 	b := s.b
 	if b.own.rest == nil {
 		return
@@ -68,7 +68,7 @@ func (s *state) tell(changes []change, now int64) {
 	}
 }
 
-// deliver ends when there is nothing more to deliver. It waits for nobody but f.
+// deliver ends when there is nothing more to deliver. It waits for f alone.
 func (l *listener) deliver() {
 	over := false
 	defer func() {

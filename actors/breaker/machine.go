@@ -41,7 +41,7 @@ const (
 	evNeutral            // the call ended without a verdict: only its slot is given back
 	evAdmit              // a call takes a slot; the caller of step has seen that one is free
 	evHang               // a call is in flight longer than HangTime
-	evHangOver           // such a call has ended
+	evHangOver           // a call that hung has ended
 	evHealth             // the breaker's own health call succeeded
 	evSick               // the breaker's own health call failed
 	evTime               // now has come

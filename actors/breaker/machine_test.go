@@ -131,7 +131,7 @@ func TestStepBySettings(t *testing.T) {
 			func(m machine) bool { return m.begun == s && m.until == 11*s }, ""},
 		{"a late probe is the reason that is logged", Settings{}, machine{state: HalfOpen, probes: late}, event{kind: evTime, now: 5 * s},
 			func(m machine) bool { return m.state == Open }, "a probe did not end within 5s"},
-		{"a late probe that decides nothing is none", Settings{HalfFailLimit: 2}, machine{state: HalfOpen, probes: late}, event{kind: evTime, now: 5 * s},
+		{"a late probe that decides nothing is dropped", Settings{HalfFailLimit: 2}, machine{state: HalfOpen, probes: late}, event{kind: evTime, now: 5 * s},
 			func(m machine) bool { return m.state == HalfOpen && m.fails == 1 }, ""},
 		{"the third open time is four times the first", backoff, machine{state: HalfOpen, opens: 2}, event{kind: evFailure},
 			func(m machine) bool { return m.until == 4*s && m.opens == 3 }, "1 failures while half-open"},

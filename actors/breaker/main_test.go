@@ -4,12 +4,25 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/goleak"
 )
+
+// scaled returns the size of a test: few under the race detector, full with
+// CHASSIS_SCALE=full, usual otherwise.
+func scaled(few, usual, full int) int {
+	switch {
+	case os.Getenv("CHASSIS_SCALE") == "full":
+		return full
+	case raceEnabled:
+		return few
+	}
+	return usual
+}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

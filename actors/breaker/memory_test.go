@@ -3,9 +3,7 @@ package breaker
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -18,7 +16,7 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// TestHealthyPathsCostNothing makes a million calls to as many URLs.
+// TestHealthyPathsCostNothing makes up to a million calls to as many URLs.
 func TestHealthyPathsCostNothing(t *testing.T) {
 	b := newBreaker(t, Settings{})
 	call := func(i int) {
@@ -30,7 +28,7 @@ func TestHealthyPathsCostNothing(t *testing.T) {
 		call(i)
 	}
 	before := heapInUse()
-	for i := range 1_000_000 {
+	for i := range scaled(200_000, 1_000_000, 1_000_000) {
 		call(i)
 	}
 	if grown := int64(heapInUse()) - int64(before); grown > 64<<10 {
@@ -44,10 +42,7 @@ func TestHealthyPathsCostNothing(t *testing.T) {
 // TestManyOpenBreakers opens 100 000 breakers of as many services, each with an
 // actor and a timer of its own. The actor library takes about 800 bytes of each.
 func TestManyOpenBreakers(t *testing.T) {
-	n := 100_000
-	if testing.Short() || raceEnabled {
-		n = 10_000
-	}
+	n := scaled(5_000, 100_000, 100_000)
 	system := newSystem(t)
 	bs := make([]*Breaker, n)
 	before, goroutines := heapInUse(), runtime.NumGoroutine()
@@ -79,19 +74,10 @@ func TestManyOpenBreakers(t *testing.T) {
 	}
 }
 
-// TestManyOpenPaths opens many paths of one service. 100 000 (BREAKER_OPEN_PATHS)
+// TestManyOpenPaths opens many paths of one service. 100 000 (CHASSIS_SCALE=full)
 // take as much each.
 func TestManyOpenPaths(t *testing.T) {
-	n := 10_000
-	if testing.Short() || raceEnabled {
-		n = 2_000
-	}
-	if v := os.Getenv("BREAKER_OPEN_PATHS"); v != "" {
-		var err error
-		if n, err = strconv.Atoi(v); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n := scaled(2_000, 10_000, 100_000)
 	b := newBreaker(t, Settings{ClosedFailLimit: 2, MaxEntries: 200_000, OpenTimeout: time.Hour, OpenMax: time.Hour})
 	before := heapInUse()
 	for i := range n {

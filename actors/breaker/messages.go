@@ -222,7 +222,7 @@ func (s *state) onAdmit(m *Admit) *Admitted {
 		p.begun = max(1, e.now)
 	}
 	if e.set.HangLimit > 0 && slot == 0 && !d.forced {
-		p.flight = b.takeOff(p)
+		p.watch = b.watchHang(p)
 	}
 	if slot == 0 {
 		e.free()

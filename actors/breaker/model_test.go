@@ -98,7 +98,7 @@ func (m *entryModel) result(c modelCall, v Verdict, now time.Duration) {
 // inBubble hides Deadline, which a bubble does not have.
 type inBubble struct{ testing.TB }
 
-// TestAgainstTheContract drives the whole breaker, timers and all, beside the model.
+// TestAgainstTheContract drives the whole breaker, timers and all, along with the model.
 func TestAgainstTheContract(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		system := newSystem(t)

@@ -2,98 +2,185 @@ package breaker
 
 import (
 	"fmt"
-	"math"
-	"strings"
+	"time"
 )
 
-// force lays an operator's state over the entry of path, which is made even if
-// the service has no room for more entries: an operator's word counts.
-func (e *edit) force(path string, to State, end int64) error {
-	if depth := strings.Count(path, "/"); depth > e.set.MaxDepth {
-		return fmt.Errorf("breaker: %s%.100s has %d segments, entries have at most max_depth %d: name a shorter prefix",
-			e.of.service, path, depth, e.set.MaxDepth)
+// query runs f in the actor and returns its value and error.
+func query[T any](b *Breaker, f func(s *state) (T, error)) (T, error) {
+	a := asks.Get().(*ask)
+	var value T
+	var failed error
+	a.do = func(s *state, _ *ask) { value, failed = f(s) }
+	err := b.ask(a)
+	a.free()
+	if err != nil {
+		return value, err
 	}
-	if len(path) > maxEntryPath {
-		return fmt.Errorf("breaker: a path of %s has %d bytes, entries have at most %d: name a shorter prefix", e.of.service, len(path), maxEntryPath)
+	return value, failed
+}
+
+// ForceOpen refuses every call to path and below, for d (at most ten years) or
+// (0) until [Breaker.Reset].
+// The path "" is the whole service. Of several operator's states on a path the
+// deepest decides.
+func (b *Breaker) ForceOpen(path string, d time.Duration) error { return b.force(path, ForcedOpen, d) }
+
+// ForceClosed admits every call to path and below and counts none, for d or
+// (0) until [Breaker.Reset].
+func (b *Breaker) ForceClosed(path string, d time.Duration) error {
+	return b.force(path, ForcedClosed, d)
+}
+
+// MetricsOnly admits every call to path and below, for d or (0) until
+// [Breaker.Reset], while the states go on beneath: the log has the transitions
+// that would have been, as Shadow.
+func (b *Breaker) MetricsOnly(path string, d time.Duration) error {
+	return b.force(path, MetricsOnly, d)
+}
+
+// Reset closes the entries of path and below, clears their counts, and ends
+// operators' states there.
+func (b *Breaker) Reset(path string) error {
+	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, s.reset(path) })
+	return err
+}
+
+// SetSettings puts s in force without losing a state, count or time that has
+// begun. Wrong settings change nothing and are an error.
+func (b *Breaker) SetSettings(settings Settings) error {
+	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, s.change(settings) })
+	return err
+}
+
+// Follow puts in force what differs between from and to, their defaults filled
+// in; what SetSettings changed on this breaker alone stays otherwise. If that
+// makes wrong settings it changes nothing and is an error.
+func (b *Breaker) Follow(from, to Settings) error {
+	_, err := query(b, func(s *state) (struct{}, error) {
+		return struct{}{}, s.change(s.b.Settings().following(from.filled(), to.filled()))
+	})
+	return err
+}
+
+func (b *Breaker) force(path string, to State, d time.Duration) error {
+	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, s.force(path, to, d) })
+	return err
+}
+
+func (s *state) force(path string, to State, d time.Duration) error {
+	if d < 0 || d > maxTime {
+		return fmt.Errorf("breaker of %s%.100s: %v for %v: want 0 (until reset) to %v", s.b.service, path, to, d, maxTime)
 	}
-	chain := e.takeWithin(path, math.MaxInt)
-	n := chain[len(chain)-1]
-	e.override(n, to, end, "an operator's order")
-	e.ordered(n)
-	e.put()
-	for _, below := range e.paths(path) {
-		if chain := e.take(below, false); len(chain[len(chain)-1].probes) > 0 {
-			chain[len(chain)-1].probes = nil
-			e.put()
-		}
+	if to != ForcedOpen && to != ForcedClosed && to != MetricsOnly {
+		return fmt.Errorf("breaker of %s%s: %v is not a state to force: want %v, %v or %v", s.b.service, path, to, ForcedOpen, ForcedClosed, MetricsOnly)
+	}
+	e := s.begin()
+	end := int64(0)
+	if d > 0 {
+		end = e.now + int64(d)
+	}
+	if err := e.force(cleanPath(path), to, end); err != nil {
+		e.free()
+		return err
+	}
+	s.commit(e)
+	return nil
+}
+
+func (s *state) reset(path string) error {
+	e := s.begin()
+	e.reset(cleanPath(path))
+	s.commit(e)
+	return nil
+}
+
+func (s *state) change(settings Settings) error {
+	set, err := newConfig(settings)
+	if err != nil {
+		return fmt.Errorf("breaker of %s: %w", s.b.service, err)
+	}
+	e := s.begin()
+	e.configure(set)
+	s.commit(e)
+	return nil
+}
+
+// Settings returns the settings in force, with every default filled in.
+func (b *Breaker) Settings() Settings { return b.view.Load().set.Settings }
+
+// State returns the state of the service entry.
+func (b *Breaker) State() State { return b.view.Load().root.shown() }
+
+// StateOf returns the state of the entry for path itself, Closed if it has
+// none. A call to path may still be refused by a parent: see [Breaker.Check].
+func (b *Breaker) StateOf(path string) State {
+	n := b.view.Load().root
+	for seg, rest := nextSegment(path); n != nil && seg != ""; seg, rest = nextSegment(rest) {
+		n = n.kid(seg)
+	}
+	if n == nil {
+		return Closed
+	}
+	return n.shown()
+}
+
+// Check says, without making or counting a call, what a call to path would get
+// now: nil, an [*OpenError], or [ErrStopped]. It sends no message.
+func (b *Breaker) Check(path string) error {
+	v := b.view.Load()
+	if v.kind == viewStopped {
+		return ErrStopped
+	}
+	if d := v.decide(path); d.refusal != nil {
+		return d.refusal
 	}
 	return nil
 }
 
-// paths returns the paths of the entry of path and of all below it, parents first.
-func (e *edit) paths(path string) (paths []string) {
-	top := e.root
-	for rest := path; top != nil; {
-		var seg string
-		if seg, rest = nextSegment(rest); seg == "" {
-			break
+// Snapshot returns the state of every entry. It sends no message.
+func (b *Breaker) Snapshot() Snapshot {
+	v := b.view.Load()
+	now := b.now()
+	s := Snapshot{Service: b.service, State: v.root.shown(), Seq: v.seq, Stopped: v.kind == viewStopped,
+		Restarts: int(b.own.restarts.Load()), Settings: v.set.Settings, Entries: make([]EntryStatus, 0, 1+v.entries)}
+	v.root.walk(func(n *node) {
+		st := EntryStatus{Entry: n.path, State: n.shown(), Own: n.state, Failures: int(n.fails), Successes: int(n.succs),
+			Probes: len(n.probes), Hanging: int(n.hung), Opens: int(n.opens), Until: b.wall(n.ends()), Blamed: n.blamed}
+		if n.ramping() {
+			st.Ramp = n.share(now)
 		}
-		top = top.kid(seg)
-	}
-	if top != nil {
-		top.walk(func(n *node) { paths = append(paths, n.path) })
-	}
-	return paths
+		s.Entries = append(s.Entries, st)
+	})
+	return s
 }
 
-// reset closes the entry of path and all below it and takes operators' states off.
-func (e *edit) reset(path string) {
-	paths := e.paths(path)
-	if len(paths) == 0 { // calls to it may be under way all the same
-		e.gen++
-		e.forgot = e.gen
+// Transitions returns the transitions after number since, oldest first. The log
+// is bounded by log_size: if the first one's Seq is not since+1, those between
+// were dropped. Its end leads by [Replay] to the present states.
+func (b *Breaker) Transitions(since uint64) []Transition {
+	records, err := query(b, func(s *state) ([]record, error) { return s.b.own.log, nil })
+	if err != nil { // stopped: it does not change any more
+		records = b.own.log
 	}
-	for i := len(paths) - 1; i >= 0; i-- { // children first: an entry with children cannot go
-		chain := e.take(paths[i], false)
-		n := chain[len(chain)-1]
-		if n.over != Closed {
-			e.override(n, Closed, 0, "a reset")
-		}
-		e.step(n, event{kind: evReset})
-		n.tally = nil
-		if i == 0 {
-			e.ordered(n)
-		}
-		e.put()
-	}
+	return b.since(records, since)
 }
 
-// configure puts new settings in force. States, counts and times go on.
-func (e *edit) configure(s *config) {
-	old := e.set
-	e.set = s
-	same := old.Trip == s.Trip && old.Window == s.Window && old.WindowCalls == s.WindowCalls
-	var renew func(n *node) *node
-	renew = func(n *node) *node {
-		next := *n
-		if !same {
-			next.tally = nil
-		}
-		next.kids = make([]*node, len(n.kids))
-		for i, kid := range n.kids {
-			next.kids[i] = renew(kid)
-		}
-		if len(next.kids) == 0 {
-			next.kids = nil
-		}
-		e.seal(&next)
-		if next.path != "" && next.state == Closed {
-			e.dues = append(e.dues, due{e.lapse(&next), next.path})
-		}
-		return &next
+func (b *Breaker) since(records []record, since uint64) []Transition {
+	first := uint64(0)
+	if len(records) > 0 {
+		first = records[0].seq
 	}
-	e.root = renew(e.root)
-	if s.Trip == "rate" && e.root.tally == nil {
-		e.root.tally = newTally(&s.Settings)
+	if since >= first {
+		records = records[min(uint64(len(records)), since-first+1):]
 	}
+	log := make([]Transition, len(records))
+	for i, r := range records {
+		log[i] = b.transition(r)
+	}
+	return log
+}
+
+func (b *Breaker) transition(r record) Transition {
+	return Transition{Seq: r.seq, At: b.wall(r.at), Service: b.service, Entry: r.path, From: r.from, To: r.to,
+		Shadow: r.shadow, Reason: r.reason, Until: b.wall(r.until)}
 }

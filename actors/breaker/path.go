@@ -8,7 +8,7 @@ import (
 )
 
 // nextSegment cuts the first segment off a path. Empty segments are dropped;
-// the query and the fragment end the path. An empty seg says that there is none.
+// the query and the fragment end the path. An empty seg is the end of the path.
 func nextSegment(path string) (seg, rest string) {
 	i := 0
 	for i < len(path) && path[i] == '/' {
@@ -58,7 +58,7 @@ func ParseService(service string) (string, error) {
 // parseService checks a service and returns the parts of its one spelling.
 func parseService(service string) (scheme, host string, err error) {
 	fail := func(why string) (string, string, error) {
-		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], such as https://mail.internal", service, why)
+		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], like https://mail.internal", service, why)
 	}
 	u, err := url.Parse(service)
 	if err == nil && u.User != nil {
@@ -70,7 +70,7 @@ func parseService(service string) (scheme, host string, err error) {
 	case u.Scheme == "" || u.Host == "" || u.Hostname() == "":
 		return fail("no scheme or no host")
 	case len(u.Scheme) > maxScheme:
-		return fail("no such scheme")
+		return fail("the scheme is too long")
 	case u.User != nil:
 		return fail("it has a user")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":

@@ -15,23 +15,43 @@ const never = math.MaxInt64
 // patience is how long the service may keep one call waiting: for its headers,
 // and for each piece of its body.
 type patience struct {
-	limit time.Duration // 0 for without limit
-	asked bool          // limit was given for the call or its path: it holds for probes and event streams too
-	own   time.Duration // time left to a deadline of the caller's own that is later than the limit would be; 0 for none
-	near  bool          // the ctx ends by itself before the limit
+	limit    time.Duration // 0 for without limit
+	source   source        // of limit
+	deadline deadline
+	left     time.Duration // to the deadline, with deadlineLater; else 0
 }
+
+// source is where the limit of a wait comes from.
+type source uint8
+
+const (
+	fromSettings source = iota // request_timeout
+	fromCaller                 // given for the call or its path: it holds for probes and event streams too
+)
+
+// String returns the name of the source.
+func (s source) String() string { return [...]string{"settings", "caller"}[s] }
+
+// deadline is what the deadline of the caller's ctx means for a wait.
+type deadline uint8
+
+const (
+	deadlineNone   deadline = iota // the limit ends the wait
+	deadlineSooner                 // the ctx ends by itself before the limit
+	deadlineLater                  // it is the caller's own, and takes the place of a limit that ends earlier
+)
+
+// String returns the name of the deadline.
+func (d deadline) String() string { return [...]string{"none", "sooner", "later"}[d] }
 
 // clock returns the time at which a clock of ours would end the wait, or 0 if
 // none is needed.
 func (w patience) clock() time.Duration {
-	if w.near {
+	if w.deadline == deadlineSooner {
 		return 0
 	}
 	return w.limit
 }
-
-// ends reports whether the caller's ctx ends the wait.
-func (w patience) ends() bool { return w.near || w.own > 0 }
 
 type patienceKey struct{}
 
@@ -62,7 +82,7 @@ func WithAmbientDeadline(f func(ctx context.Context) time.Time) Option {
 // deadline if it is later than the settings' limit, else by the settings.
 func (b *Breaker) Patience(ctx context.Context, path string) time.Duration {
 	w := b.patience(ctx, path, b.view.Load().set)
-	return max(w.limit, w.own)
+	return max(w.limit, w.left)
 }
 
 // patience returns the patience of a call to path under ctx.
@@ -71,19 +91,19 @@ func (b *Breaker) patience(ctx context.Context, path string, set *config) patien
 	d, byCall := ctx.Value(patienceKey{}).(time.Duration)
 	switch {
 	case byCall:
-		w.limit, w.asked = d, true
+		w.limit, w.source = d, fromCaller
 	case set.patience != nil:
 		if d, ok := set.patienceOf(path); ok {
-			w.limit, w.asked = d, true
+			w.limit, w.source = d, fromCaller
 		}
 	}
 	if at, ok := ctx.Deadline(); ok && w.limit > 0 {
 		switch left := time.Until(at); {
 		case left <= w.limit:
-			w.near = true
+			w.deadline = deadlineSooner
 		case byCall:
 		case b.rules == nil || b.rules.ambient == nil || !b.rules.ambient(ctx).Equal(at):
-			w.limit, w.own = 0, left
+			w.limit, w.deadline, w.left = 0, deadlineLater, left
 		}
 	}
 	return w

@@ -16,8 +16,8 @@ type peek struct {
 // peekSize is how much room a peek begins with when the length is not known.
 const peekSize = 512
 
-// peekAt returns a peek if the classifier wants one, whose verdict over the
-// headers is v.
+// peekAt returns a peek if the classifier wants one. v is the verdict over the
+// headers.
 func (b *Breaker) peekAt(res *http.Response, v Verdict) *peek {
 	r := b.rules
 	if r == nil || r.limit == 0 || r.which != nil && !r.which(res) {
@@ -37,12 +37,12 @@ func (b *Breaker) peekAt(res *http.Response, v Verdict) *peek {
 // verdict; before, and when there is nothing to look for, it is Success: the
 // body is watched on.
 func (x *exchange) look(p []byte, over, enough bool) (Verdict, time.Duration) {
-	if !x.shows {
+	k := x.peek.Load()
+	if k == nil {
 		return Success, 0
 	}
 	x.mu.Lock()
-	k := x.peek
-	if k == nil {
+	if x.peek.Load() != k {
 		x.mu.Unlock()
 		return Success, 0
 	}
@@ -52,7 +52,7 @@ func (x *exchange) look(p []byte, over, enough bool) (Verdict, time.Duration) {
 		x.mu.Unlock()
 		return Success, 0
 	}
-	x.peek = nil
+	x.peek.Store(nil)
 	x.mu.Unlock()
 	return x.b.judgeBody(k, k.verdict, over && len(p) <= room)
 }
@@ -60,12 +60,8 @@ func (x *exchange) look(p []byte, over, enough bool) (Verdict, time.Duration) {
 // lookAtLeast is the verdict over a body that the caller has done with: def,
 // unless the classifier has yet to see it.
 func (x *exchange) lookAtLeast(def Verdict) (Verdict, time.Duration) {
-	if !x.shows {
-		return def, 0
-	}
 	x.mu.Lock()
-	k := x.peek
-	x.peek = nil
+	k := x.peek.Swap(nil)
 	x.mu.Unlock()
 	switch {
 	case k == nil:

@@ -97,7 +97,7 @@ func TestScenarios(t *testing.T) {
 		{"rate: successes between", rate, "FSSSFSSSFSSS[closed]"},
 		{"rate: the window slides", rate, "FFF" + tenSeconds + "+++++++F[closed]FF[closed]F[open]"},
 		{"rate: successes leave the window too", rate, "SSSSSSSS" + tenSeconds + "+++++++FFF[closed]F[open]"},
-		{"rate: closed again begins anew", rate, "FFFF[open]" + tenSeconds + "SSSSSSSSSS[closed]FFF[closed]F[open]"},
+		{"rate: closed again begins from zero", rate, "FFFF[open]" + tenSeconds + "SSSSSSSSSS[closed]FFF[closed]F[open]"},
 		{"last calls: half of them", calls, "SSSSSSSSSSSSFFF[closed]F[open]"},
 		{"last calls: old ones leave", calls, "FFFSSSSSSSSSFFF[closed]F[open]"},
 		{"slow calls", Settings{Trip: "rate", MinCalls: 4, SlowCall: time.Second, SlowRate: 0.5}, "SSLS[closed]LL[open]"},

@@ -258,7 +258,7 @@ func TestConnectionsOfARedirectHidTheSilenceOfTheFirstHost(t *testing.T) {
 			get("/new")
 		}
 		if first.State() != breaker.Open {
-			t.Errorf("the first host connects nobody, and its breaker is %v", first.State())
+			t.Errorf("the first host takes no connection, and its breaker is %v", first.State())
 		}
 		cancel()
 		<-old

@@ -16,7 +16,7 @@ import (
 // crash is a message that the actor panics over.
 func crash(s *state, _ *ask) { panic("crash") }
 
-// crashNow makes the actor panic, by a message that somebody waits for.
+// crashNow makes the actor panic, by a message that a caller waits for.
 func crashNow(t *testing.T, b *Breaker) {
 	t.Helper()
 	a := &ask{do: crash}

@@ -20,7 +20,7 @@ func TestRoute(t *testing.T) {
 		route, other := b.Route("/v1/a/b/c"), b.Route("/v1/x")
 		want := func(refused bool, state State, fails int) {
 			t.Helper()
-			for range 2 { // resolved anew, and as it was resolved
+			for range 2 { // looked up, and as remembered
 				err := route.Do(t.Context(), func(c context.Context) error { return Ignore(errBoom) })
 				if open, ok := errors.AsType[*OpenError](err); ok != refused || ok && open.Entry != "/v1/a" {
 					t.Errorf("%v", err)

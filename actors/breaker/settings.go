@@ -131,7 +131,8 @@ func (s Settings) following(from, to Settings) Settings {
 	return s
 }
 
-// Validate tells everything that [Spawn] and [Breaker.SetSettings] would refuse.
+// Validate returns an error with everything that [Spawn] and [Breaker.SetSettings]
+// would refuse.
 func (s Settings) Validate() error {
 	s = s.filled()
 	var errs []error
@@ -260,7 +261,7 @@ func parseStatuses(list string) (*statusSet, error) {
 		lo, err1 := strconv.Atoi(from)
 		hi, err2 := strconv.Atoi(to)
 		if err1 != nil || err2 != nil || lo < 100 || hi > 999 || lo > hi {
-			return nil, fmt.Errorf("fail_status: %q is no status: want a list such as 5xx,429,400-404, or none", part)
+			return nil, fmt.Errorf("fail_status: %q is not a status: want a list like 5xx,429,400-404, or none", part)
 		}
 		for i := lo; i <= hi; i++ {
 			set[i/64] |= 1 << (i % 64)

@@ -23,8 +23,8 @@ const slotGrace = time.Second
 func (b *Breaker) term(w patience, set *config, timed bool) term {
 	switch {
 	case timed:
-		return term{hold: set.ProbeTimeout + min(max(w.limit, w.own), set.OpenMax) + slotGrace, lenient: true}
-	case !w.asked:
+		return term{hold: set.ProbeTimeout + min(max(w.limit, w.left), set.OpenMax) + slotGrace, lenient: true}
+	case w.source == fromSettings:
 		return term{}
 	case w.limit == 0:
 		return term{hold: set.ProbeTimeout, lenient: true}
@@ -38,18 +38,15 @@ func (b *Breaker) term(w patience, set *config, timed bool) term {
 // sending, or a wait without a limit, is neutral.
 func (x *exchange) slotOver() {
 	x.mu.Lock()
-	headers := x.stage == stageHeaders
-	switch {
-	case x.settled:
-		x.mu.Unlock()
-		return
-	case x.waits() && (x.patience > 0 || x.ends):
-		x.extra.overdue = true
-		x.mu.Unlock()
-		return
+	if x.outcome == unsettled && (x.stage == stageJudging || x.waits() && x.bounded()) {
+		x.outcome = overdue
 	}
+	known, headers := x.outcome != unsettled, x.stage == stageHeaders
 	x.mu.Unlock()
-	if headers {
+	switch {
+	case known:
+		return
+	case headers:
 		x.settle(Neutral, 0)
 		return
 	}
@@ -69,14 +66,4 @@ func (x *exchange) slotOver() {
 func (x *exchange) shown() bool {
 	e := x.extra
 	return e != nil && e.half != 0 && x.b.now() >= e.half
-}
-
-// overdue reports whether the exchange is a probe that has used up its time.
-func (x *exchange) overdue() bool {
-	if x.extra == nil {
-		return false
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.extra.overdue
 }

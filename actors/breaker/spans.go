@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// What a span of a call says beside OpenTelemetry's own attributes.
+// Attributes of the span of a call, in addition to OpenTelemetry's own.
 const (
 	attrState   = attribute.Key("chassis.breaker.state")   // of the service when the call began, or of the entry that refused
 	attrEntry   = attribute.Key("chassis.breaker.entry")   // path prefix that refused; empty for the service
@@ -65,7 +65,7 @@ func (b *Breaker) traced(v *view) {
 // goroutines, as spans are.
 type callSpan struct{ trace.Span }
 
-// startSpan begins the span of a call that met v, of which the gate is viewTraced.
+// startSpan begins the span of a call that met v, with viewTraced as its gate.
 func (b *Breaker) startSpan(ctx context.Context, v *view) (context.Context, *callSpan) {
 	t := b.own.rest.tracing
 	ctx, span := t.tracer.Start(ctx, t.name, t.start...)

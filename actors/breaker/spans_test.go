@@ -113,7 +113,7 @@ func TestACallIsASpan(t *testing.T) {
 				text += kv.Value.String()
 			}
 			if len(s.Events()) > 0 || strings.Contains(text, "secret") {
-				t.Errorf("span %q tells a secret: %v %v", s.Name(), text, s.Events())
+				t.Errorf("span %q shows a secret: %v %v", s.Name(), text, s.Events())
 			}
 		}
 	})

@@ -33,7 +33,7 @@ func (s State) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (s State) MarshalText() ([]byte, error) {
 	if s >= numStates {
-		return nil, fmt.Errorf("breaker: state %d is none", uint8(s))
+		return nil, fmt.Errorf("breaker: there is no state %d", uint8(s))
 	}
 	return []byte(stateNames[s]), nil
 }
@@ -46,7 +46,7 @@ func (s *State) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("breaker: %q is no state: want one of %q", text, stateNames)
+	return fmt.Errorf("breaker: %q is not a state: want one of %q", text, stateNames)
 }
 
 // Transition is one change of the state of one entry: an event of the ordered
@@ -55,7 +55,7 @@ type Transition struct {
 	Seq     uint64    `json:"seq"` // 1, 2, 3 …
 	At      time.Time `json:"at"`
 	Service string    `json:"service"`
-	Entry   string    `json:"path"` // prefix such as /v1/send; empty for the service itself
+	Entry   string    `json:"path"` // prefix, as /v1/send; empty for the service itself
 	From    State     `json:"from"`
 	To      State     `json:"to"`
 	Shadow  bool      `json:"shadow,omitempty"` // beneath an operator's state: nothing changed for callers

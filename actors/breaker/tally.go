@@ -109,7 +109,7 @@ func (t *tally) push(kind eventKind) {
 	t.next = (t.next + 1) % len(t.last)
 }
 
-// tally counts an outcome in the window of n, beginning it if there is none.
+// tally counts an outcome in the window of n, and begins the window at the first.
 func (e *edit) tally(n *node, kind eventKind) tallied {
 	if n.tally == nil {
 		n.tally = newTally(&e.set.Settings)

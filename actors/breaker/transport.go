@@ -111,7 +111,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp == nil && err == nil {
 		err = errNoResponse
 	}
-	if late := x.answered(); late && err == nil {
+	if late := x.arrive(stageJudging); late && err == nil {
 		if resp.Body != nil {
 			_ = resp.Body.Close()
 		}
@@ -140,7 +140,7 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		verdict = Failure
 	}
 	x.span.status(resp.StatusCode)
-	none := resp.Body == nil || resp.Body == http.NoBody
+	empty := resp.Body == nil || resp.Body == http.NoBody
 	conn, writable := resp.Body.(io.ReadWriteCloser)
 	upgrade := writable && resp.StatusCode == http.StatusSwitchingProtocols
 	if b.rules != nil && b.rules.classify != nil {
@@ -148,17 +148,18 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		switch {
 		case peek == nil:
 			verdict = b.rules.classify(Outcome{Response: resp, Default: verdict})
-		case none || upgrade:
-			verdict = b.rules.classify(Outcome{Response: peek.res, Body: peek.seen, Whole: none, Default: verdict})
+		case empty || upgrade:
+			verdict = b.rules.classify(Outcome{Response: peek.res, Body: peek.seen, Whole: empty, Default: verdict})
 		default:
-			verdict, x.peek, x.shows = Success, peek, true
+			verdict = Success
+			x.peek.Store(peek)
 		}
 	}
 	hold := time.Duration(0)
 	if verdict == Failure {
 		hold = retryAfter(resp.Header)
 	}
-	if none {
+	if empty {
 		x.end(verdict, hold)
 		return
 	}
@@ -170,9 +171,10 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	if verdict == Success && isEventStream(resp) {
 		x.streams()
 	}
+	late := x.judged()
 	if verdict != Success {
 		x.settle(verdict, hold)
-	} else if x.overdue() {
+	} else if late {
 		x.settle(x.look(nil, false, true))
 	}
 	x.reader, x.left = resp.Body, resp.ContentLength
@@ -182,16 +184,27 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	}
 }
 
+// judged ends the judging of the headers, and reports whether the time of a probe
+// has passed.
+func (x *exchange) judged() (late bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.stage == stageJudging {
+		x.stage = stagePaused
+	}
+	return x.outcome == overdue
+}
+
 // streams lets the next piece of the body take as long as it likes, unless a
 // patience was given for the call or its path.
 func (x *exchange) streams() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.asked {
+	if x.source == fromCaller {
 		return
 	}
 	x.patience = 0
-	x.permit.ground()
+	x.permit.unwatch()
 	if e := x.extra; e != nil && e.half != 0 {
 		e.half = 1 // its first event shows enough
 	}

@@ -19,7 +19,7 @@ type node struct {
 }
 
 // tree is the state of one service: a value, and immutable below. Every change
-// (see edit) makes the nodes on one path anew and shares the rest.
+// (see edit) makes new nodes on one path and shares the rest.
 type tree struct {
 	set     *config
 	of      *origin
@@ -215,8 +215,8 @@ func (t *tree) view() *view {
 	return v
 }
 
-// meet returns the first entry on path that is not closed, or nil; and, if
-// there is none, whether a success changes nothing. It is for a simple view.
+// meet returns the first entry on path that is not closed, or nil and whether a
+// success changes nothing. It is for a simple view.
 func (v *view) meet(path string) (obstacle *node, free bool) {
 	free = true
 	for n := v.root; n != nil; n, path = n.next(path) {

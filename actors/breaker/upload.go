@@ -19,22 +19,24 @@ func watchesBody(req *http.Request) bool {
 func (x *exchange) watchBody(req *http.Request) {
 	size := req.ContentLength
 	most := new(int64)
-	req.Body = &upload{x: x, body: req.Body, size: size, most: most}
+	req.Body = &requestBody{x: x, body: req.Body, size: size, most: most}
 	if again := req.GetBody; again != nil {
 		req.GetBody = func() (io.ReadCloser, error) {
 			body, err := again()
 			if err != nil {
-				x.failOwn()
+				x.mu.Lock()
+				x.upload = uploadFailed
+				x.mu.Unlock()
 				return nil, err
 			}
-			return &upload{x: x, body: body, size: size, most: most}, nil
+			return &requestBody{x: x, body: body, size: size, most: most}, nil
 		}
 	}
 }
 
-// upload is the body of a request. While the base reads it the service is not
+// requestBody is the body of a request. While the base reads it the service is not
 // waited for, and with each piece the wait begins again.
-type upload struct {
+type requestBody struct {
 	x      *exchange
 	body   io.ReadCloser
 	size   int64 // that is announced; 0 or below if none is
@@ -44,31 +46,40 @@ type upload struct {
 }
 
 // Read implements io.Reader.
-func (u *upload) Read(p []byte) (n int, err error) {
+func (u *requestBody) Read(p []byte) (n int, err error) {
 	x := u.x
 	x.mu.Lock()
-	x.uploading = !u.closed
+	if !u.closed && x.upload != uploadFailed {
+		x.upload = uploadReading
+	}
 	x.halt()
-	overdue := x.extra != nil && x.extra.overdue && x.stage == stageHeaders
+	late := x.outcome == overdue && x.stage == stageHeaders
 	x.mu.Unlock()
-	if overdue { // the service has taken a piece, and waits for the caller now
+	if late { // the service has taken a piece, and waits for the caller now
 		x.settle(Neutral, 0)
 	}
 	n, err = u.body.Read(p)
 	u.sent += int64(n)
-	short := err == io.EOF && u.size > 0 && u.sent < u.size
 	x.mu.Lock()
-	if !u.closed && (err != nil && err != io.EOF || short || u.size > 0 && u.sent > u.size) {
-		x.own = true
-	}
 	u.giveBack()
+	if !u.closed && u.failed(err) {
+		x.upload = uploadFailed
+	}
 	x.mu.Unlock()
 	return n, err
 }
 
+// failed reports whether the body is broken, or not as long as announced.
+func (u *requestBody) failed(err error) bool {
+	if err != nil && err != io.EOF {
+		return true
+	}
+	return u.size > 0 && (u.sent > u.size || err == io.EOF && u.sent < u.size)
+}
+
 // Close implements io.Closer. The base closes a body that it wants no more of;
 // a read of it that still hangs is no part of the exchange.
-func (u *upload) Close() error {
+func (u *requestBody) Close() error {
 	u.x.mu.Lock()
 	u.closed = true
 	u.giveBack()
@@ -78,22 +89,19 @@ func (u *upload) Close() error {
 
 // giveBack notes that the base does not read the body any more: the service is
 // waited for, with all the time again if there was progress. Under the mutex.
-func (u *upload) giveBack() {
+func (u *requestBody) giveBack() {
 	x := u.x
-	was, progress := x.uploading, u.sent > *u.most
-	x.uploading, *u.most = false, max(*u.most, u.sent)
+	progress := u.sent > *u.most
+	*u.most = max(*u.most, u.sent)
+	if x.upload != uploadReading {
+		return
+	}
+	x.upload = uploadIdle
 	switch {
-	case !was || !x.waits():
+	case !x.waits():
 	case progress || x.clock == nil:
 		x.run()
 	default:
 		x.resume(x.clock.left)
 	}
-}
-
-// failOwn notes that the caller's own part has failed.
-func (x *exchange) failOwn() {
-	x.mu.Lock()
-	x.own = true
-	x.mu.Unlock()
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
-	"github.com/sambatech/chassis/settings"
 )
 
 // Config is what a [Console] is made of. All but Metrics and Wrap is required.
@@ -35,13 +34,8 @@ type Config struct {
 	Log      *logger.Logger
 	Actors   func() lifecycle.Counts
 
-	// Tree returns what the sources of the settings say now, nil if the program
-	// has made the settings. Explain lists what they say, and what is in force;
-	// it is called under Applying. Ours reports whether a section is the chassis'.
-	Tree     func() *settings.Tree
-	Explain  func() (said, inForce []settings.Entry)
-	Applying *sync.Mutex
-	Ours     map[string]bool
+	Source   Source
+	Applying *sync.Mutex // held while settings change
 
 	Metrics prometheus.Gatherer             // the service's own; nil: none
 	Wrap    func(http.Handler) http.Handler // around the admin server; nil: none

@@ -9,6 +9,17 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
+// Source is where the settings of the service were loaded from.
+type Source interface {
+	// Tree returns what the sources say now; nil if the program has made the settings.
+	Tree() *settings.Tree
+	// Explain lists what the sources say, and what is in force. It is called under
+	// [Config.Applying].
+	Explain() (said, inForce []settings.Entry)
+	// Owns reports whether a setting is the chassis'.
+	Owns(path string) bool
+}
+
 // origins lists each setting's value and where it came from.
 type origins struct {
 	cfg  *Config
@@ -18,7 +29,7 @@ type origins struct {
 
 // Settings returns the settings in force.
 func (o *origins) Settings() []admin.Setting {
-	if o.of.Load() != o.cfg.Tree() && o.cfg.Applying.TryLock() { // lines have moved, and no value has changed
+	if o.of.Load() != o.cfg.Source.Tree() && o.cfg.Applying.TryLock() { // lines have moved, and no value has changed
 		o.find()
 		o.cfg.Applying.Unlock()
 	}
@@ -32,12 +43,12 @@ func (o *origins) Settings() []admin.Setting {
 // chassis, like a name made of the service's.
 func (o *origins) find() {
 	otherwise := "the chassis"
-	tree := o.cfg.Tree()
+	tree := o.cfg.Source.Tree()
 	if tree == nil {
 		otherwise = "the program"
 	}
 	o.of.Store(tree)
-	said, inForce := o.cfg.Explain()
+	said, inForce := o.cfg.Source.Explain()
 	from := make(map[string]settings.Entry, len(said))
 	for _, e := range said {
 		from[e.Path] = e
@@ -56,7 +67,7 @@ func (o *origins) find() {
 		} else if was, known := before[e.Path]; known && was.Value == e.Value && was.From != otherwise {
 			s.From = strings.TrimSuffix(was.From, untilRestart) + untilRestart
 		}
-		if section, _, _ := strings.Cut(e.Path, "."); o.cfg.Ours[section] {
+		if o.cfg.Source.Owns(e.Path) {
 			chassis = append(chassis, s)
 		} else {
 			list = append(list, s)

@@ -1,5 +1,5 @@
-// Package actors measures what an actor costs beside a goroutine and a
-// channel, for whoever asks why there are actors on a path.
+// Package actors measures what an actor costs next to a goroutine and a
+// channel. It answers the question why there are actors on a path.
 package actors
 
 import (
@@ -32,7 +32,7 @@ func receiver(c actor.Context) {
 
 // BenchmarkTell is one message one way.
 func BenchmarkTell(b *testing.B) {
-	b.Run("ours", func(b *testing.B) { // Proto.Actor, as every actor of the chassis is told
+	b.Run("ours", func(b *testing.B) { // Proto.Actor, as the chassis sends to its own actors
 		s := system(b)
 		pid := s.Root.Spawn(actor.PropsFromFunc(receiver))
 		m, done := &plain{}, make(chan struct{})

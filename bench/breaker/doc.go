@@ -1,4 +1,4 @@
-// Package breaker measures our circuit breaker beside its peers in one run:
+// Package breaker measures our circuit breaker next to its peers in one run:
 // sony/gobreaker, failsafe-go and hystrix-go, and the bare limits of the
 // machine (a load and a call). The peers are configured alike: 10 consecutive
 // failures open, 10 s, one probe.

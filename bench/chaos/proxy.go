@@ -14,17 +14,17 @@ import (
 )
 
 // proxy stands between the fleet and the queue. It fails, answers late or in
-// part, and notes what the fleet has been told.
+// part, and notes what it answered the fleet.
 type proxy struct {
 	target string
 	client *http.Client
 	calm   atomic.Bool // no more faults
-	down   atomic.Bool // an outage: nobody answers
+	down   atomic.Bool // an outage: nothing answers
 
 	mu      sync.Mutex
 	message map[string]string // receipt handle → message id
 	deleted map[string]int64  // message id → when an acknowledged delete was answered
-	handed  map[string]int64  // message id → when it was last given to somebody
+	handed  map[string]int64  // message id → when a worker last received it
 	faults  map[string]int
 }
 

@@ -1,6 +1,6 @@
 // Compare holds our benchmarks against those of another commit, by benchstat.
 //
-//	go run ./compare                       # against the last tag, or HEAD~1 if there is none
+//	go run ./compare                       # against the last tag, or HEAD~1 without a tag
 //	go run ./compare -ref v0.3.0 -only main,breaker
 //
 // The other commit is checked out into a git worktree of its own, which is
@@ -28,14 +28,14 @@ import (
 	"github.com/sambatech/chassis/bench/internal/area"
 )
 
-// own stands for the benchmarks beside the code, in the main module.
+// own stands for the benchmarks next to the code, in the main module.
 const own = "main"
 
 func main() {
-	ref := flag.String("ref", "", "commit or tag to compare with; default the last tag, or HEAD~1 if there is none")
-	rounds := flag.Int("rounds", 6, "rounds; benchstat wants six at least to tell a difference from noise")
-	only := flag.String("only", "", "areas, separated by commas: main (the benchmarks beside the code) and those of bench; default all")
-	length := flag.String("time", "200ms", "-benchtime of the benchmarks beside the code")
+	ref := flag.String("ref", "", "commit or tag to compare with; default the last tag, or HEAD~1 without a tag")
+	rounds := flag.Int("rounds", 6, "rounds; benchstat needs at least six to separate a difference from noise")
+	only := flag.String("only", "", "areas, separated by commas: main (the benchmarks next to the code) and those of bench; default all")
+	length := flag.String("time", "200ms", "-benchtime of the benchmarks next to the code")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -35,19 +35,19 @@ type curve struct {
 
 var curves = []curve{
 	{"queue: send, receive, delete", "messages on the queue", "ns", []int{1e3, 1e4, 1e5, 1e6}, queueDepth,
-		"a message is found by its receipt in a map, the next one by a queue of the visible, the next deadline by a heap: the logarithm is in the heap alone; what grows is the misses of the processor's caches"},
+		"a map finds a message by its receipt, a queue of visible messages gives the next one, and a heap gives the next deadline. Only the heap costs a logarithm. What grows is the number of cache misses"},
 	{"queue: send", "queues", "ns", []int{1, 10, 100, 1000}, manyQueues,
-		"a queue is found by its name in a map, and queues share nothing but the lock"},
+		"a map finds a queue by its name, and queues share only the lock"},
 	{"breaker: call on another path", "open paths", "ns", []int{1, 10, 100, 1e3, 1e4, 1e5}, breakerTree,
-		"a call goes down its own path from the root of the tree, by a map at each level; what other paths there are is not looked at"},
+		"a call follows its own path from the root of the tree, by a map at each level. It does not look at other paths"},
 	{"breaker: a path opens or is reset", "open siblings", "ns", []int{1, 10, 100, 1e3, 1e4}, breakerTransition,
-		"a transition publishes a new tree that shares all but its own path with the old one; the list of siblings on that path is copied, 8 bytes each: a constant and some 10 ns a sibling, so the fitted exponent lies between 0 and the 1 that it tends to. Calls pay nothing for it; a service that has 10 000 bad paths side by side pays it at each transition, and max_entries (1 000 by default) bounds it"},
-	{"dispatcher: task beside blocked ones", "blocked executions", "ns", []int{1, 10, 100, 1e3, 1e4, 1e5}, besideBlocked,
-		"a blocked execution holds a slot and a lease of an hour, and is looked at by nobody; what grows is the garbage collector's share of marking them"},
+		"a transition publishes a new tree. It shares everything with the old one except its own path, and copies the list of siblings on that path, 8 bytes each. That is a constant and about 10 ns a sibling: the fitted exponent lies between 0 and 1, and tends to 1. Calls do not pay for it. A service with 10 000 bad paths side by side pays it at each transition; max_entries (1 000 by default) bounds it"},
+	{"dispatcher: task among blocked ones", "blocked executions", "ns", []int{1, 10, 100, 1e3, 1e4, 1e5}, besideBlocked,
+		"a blocked execution holds a slot and a lease of an hour, and nothing looks at it. What grows is the garbage collector's share of marking them"},
 	{"dispatcher: memory of a blocked task", "blocked executions", "B", []int{1e3, 1e4, 1e5}, blockedMemory,
-		"each has a goroutine, an actor, its message and its lease; the share of what is made once for all falls with n"},
+		"each has a goroutine, an actor, its message and its lease. The share of what exists once falls with n"},
 	{"logger: a record", "producers", "ns", []int{1, 2, 4, 8, 16, 32, 64}, producers,
-		"an encoder a call; the ring's lock is held for the copy of a record, so more producers than cores wait for their turn and cost no more"},
+		"each call has an encoder. The ring's lock is held while a record is copied: producers beyond the number of cores wait for their turn, and cost no more"},
 }
 
 func main() {
@@ -67,7 +67,7 @@ func run(rounds int, only, out string) error {
 		return err
 	}
 	var page strings.Builder
-	page.WriteString("# Growth\n\nMade by `go run ./growth` in `bench`. How the cost of one step grows with how much there is; medians of the rounds, on one machine. An exponent of 0 is a cost that does not grow, 1 one in proportion.\n\n| step | with n | cost at each n | exponent |\n|---|---|---|---:|\n")
+	page.WriteString("# Growth\n\nMade by `go run ./growth` in `bench`. This page shows how the cost of one step grows with the amount of work. Figures are medians of the rounds, on one machine. An exponent of 0 means that the cost does not grow, 1 that it grows in proportion.\n\n| step | with n | cost at each n | exponent |\n|---|---|---|---:|\n")
 	var charts strings.Builder
 	measured := 0
 	for i, c := range curves {

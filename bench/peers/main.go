@@ -3,7 +3,7 @@
 //	go run ./peers                        # everything, writes ../docs/benchmarks.md
 //	go run ./peers -only breaker,logger   # some areas, prints only
 //
-// Each area is a package of benchmarks beside this one. Its test binary is
+// Each area is a package of benchmarks next to this one. Its test binary is
 // built once and run several rounds; within a round every implementation has
 // its turn, so that a slow minute of the machine hits all alike. Of the rounds
 // the median counts. For each promise there is one line:

@@ -14,8 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// page is docs/benchmarks.md. What people wrote into the file below the mark
-// is kept: the profiles and their reasons.
+// page is docs/benchmarks.md. Writing it keeps what people wrote below the mark: the
+// reasons for the figures.
 type page struct {
 	results results
 	lines   []string
@@ -38,7 +38,7 @@ func writePage(path string, p page) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("# Benchmarks\n\nMade by `make peers`; every figure is the median of the rounds, in which all had their turn on one machine. A ratio above 1 is in our favour. Compare figures within a run, not between machines.\n\n")
+	b.WriteString("# Benchmarks\n\nMade by `make peers`. Every figure is the median of the rounds; in each round every implementation has its turn on the same machine. A ratio above 1 is in our favour. Compare figures within a run, not between machines.\n\n")
 	fmt.Fprintf(&b, "Machine: %s, %d cores, %s/%s, %s. %d rounds in %v.\n\n", cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, goVersion(), p.rounds, p.took.Round(time.Second))
 	b.WriteString("## Promises\n\n```\n" + strings.Join(p.lines, "\n") + "\n```\n")
 	last := ""
@@ -63,7 +63,7 @@ func writePage(path string, p page) error {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.bench, k.impl, figure(v), k.unit)
 	}
 	if len(p.tops) > 0 {
-		b.WriteString("\n## Profiles of ours\n\nTaken by `go tool pprof -top` after the rounds; what they mean stands below.\n")
+		b.WriteString("\n## Profiles of ours\n\nTaken by `go tool pprof -top` after the rounds. [What the profiles say](#what-the-profiles-say) explains them.\n")
 	}
 	for _, t := range p.tops {
 		b.WriteString("\n" + t.String())

@@ -57,7 +57,7 @@ func profile(ctx context.Context, a area.Area, dir string) (top, error) {
 	return t, take(&t.allocs, "mem", "-sample_index=alloc_space")
 }
 
-// table leaves pprof's head away, which tells of this machine and this minute.
+// table leaves out pprof's head, which describes this machine and this minute.
 func table(text string) string {
 	if i := strings.Index(text, "      flat  flat%"); i >= 0 {
 		text = text[i:]

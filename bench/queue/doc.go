@@ -1,4 +1,4 @@
-// Package queue measures localsqs beside fauxqs, the fastest local SQS that a
+// Package queue measures localsqs next to fauxqs, the fastest local SQS that a
 // registry has, both through the ordinary sqs.Client: bodies of 1 KB, batches
 // of ten, eight workers. An operation is one message.
 //

@@ -18,7 +18,7 @@ import (
 	"github.com/sambatech/chassis/settings/watch"
 )
 
-// What goes on beside the tasks.
+// What goes on next to the tasks.
 
 // call calls the remotes directly, and a function behind a breaker that is
 // always well.

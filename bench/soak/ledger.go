@@ -50,8 +50,8 @@ func (l *ledger) finish(id int) {
 	l.done++
 }
 
-// bury says that a task's dead letter is looked at, and whether to send it
-// back: once, where retrying can mend it.
+// bury notes a task's dead letter, and reports whether to send it back: once, if
+// a retry can succeed.
 func (l *ledger) bury(id int) (sendBack bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

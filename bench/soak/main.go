@@ -54,7 +54,7 @@ func main() {
 	rate := flag.Int("rate", 100, "tasks a second")
 	interval := flag.Duration("every", 15*time.Second, "time between two samples")
 	heap := flag.String("heap", "", "write heap profiles into this folder: half.pprof in the middle and end.pprof at the end, to be held against each other by go tool pprof -base")
-	out := flag.String("o", "", "write the page to this file, and its chart into images beside it")
+	out := flag.String("o", "", "write the page to this file, and its chart into the folder images next to it")
 	flag.Parse()
 	if *heap != "" {
 		runtime.MemProfileRate = 16 << 10 // a leak of a few bytes a task shows in minutes

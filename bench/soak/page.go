@@ -15,7 +15,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// writePage writes the table and, beside it in images, the curves.
+// writePage writes the table, and the curves into the folder images next to it.
 func writePage(path string, lasted time.Duration, samples []sample, trends []trend, lines []string) error {
 	images := filepath.Join(filepath.Dir(path), "images")
 	if err := os.MkdirAll(images, 0o755); err != nil {
@@ -25,9 +25,9 @@ func writePage(path string, lasted time.Duration, samples []sample, trends []tre
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Soak\n\nMade by `make soak`: %v of mixed work in one process, on %d cores of %s/%s with %s. Tasks that succeed, fail, panic, hang, are snoozed, postponed, abandoned and given up; two remote services that have a bad spell every %v, behind breakers; settings that change, sometimes to wrong ones; a log to a pipe whose reader stalls now and then; the admin server asked by a monitor, a probe and a browser; a durable queue.\n\n",
+	fmt.Fprintf(&b, "# Soak\n\nMade by `make soak`: %v of mixed work in one process, on %d cores of %s/%s with %s. Tasks succeed, fail, panic, hang, are snoozed, postponed, abandoned and given up. Two remote services behind breakers have a bad spell every %v. Settings change, sometimes to wrong ones. The log goes to a pipe, and its reader stalls now and then. A monitor, a probe and a browser ask the admin server. The queue is durable.\n\n",
 		lasted.Round(time.Second), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), cycle)
-	fmt.Fprintf(&b, "The slope is fitted over the second half (the median of the slopes between all pairs of %d samples). A rise of less than %.0f %% of the median, or of less than the floor of its quantity, is none.\n\n", len(samples)-len(samples)/2, share*100)
+	fmt.Fprintf(&b, "The slope is fitted over the second half (the median of the slopes between all pairs of %d samples). A rise of less than %.0f %% of the median, or of less than the floor of its quantity, counts as flat.\n\n", len(samples)-len(samples)/2, share*100)
 	b.WriteString("| | first | median of the second half | last | most | slope an hour | rise in the second half | allowed | |\n|---|---:|---:|---:|---:|---:|---:|---:|---|\n")
 	for i, t := range trends {
 		word := "flat"

@@ -25,7 +25,7 @@ type quantity struct {
 }
 
 // quantities in the order of a sample's figures. A rise within the second half
-// of the run is none if it is below the floor or below 5 % of the median.
+// of the run counts as flat if it is below the floor or below 5 % of the median.
 var quantities = []quantity{
 	{"resident memory", "MiB", 1 << 20, 4},
 	{"heap after a collection", "MiB", 1 << 20, 1},
@@ -76,8 +76,8 @@ func (s *soak) sample() (sample, error) {
 	}, nil
 }
 
-// queueSize is that of the queue's file and of what stands beside it under the
-// same name: its journal.
+// queueSize returns the size of the queue's file and of its journal, which has the
+// same name with an ending.
 func (s *soak) queueSize() (float64, error) {
 	files, err := filepath.Glob(s.queueFile() + "*")
 	if err != nil {

@@ -40,7 +40,8 @@ func run(out io.Writer) (err error) {
 
 	// An observer of the crashes of all actors, in the chassis' order of stopping.
 	crashes := make(chan string, 1)
-	if _, err := sys.Spawn(actor.PropsFromProducer(func() actor.Actor { return &observer{sys.PID("lifecycle"), crashes} }), "observer"); err != nil {
+	props := actor.PropsFromProducer(func() actor.Actor { return &observer{sys.PID("lifecycle"), crashes} })
+	if _, err := sys.Spawn(props, "observer"); err != nil {
 		return err
 	}
 

@@ -2,8 +2,8 @@
 //
 //	go run ./examples/actor-task
 //
-// See one execution spread its work over child actors, one of which fails; the
-// execution counts that as its one failure and is run again by a fresh actor.
+// One execution spreads its work over child actors. One child fails: that is one
+// failure of the execution, which a new actor runs again.
 package main
 
 import (
@@ -95,7 +95,8 @@ func main() {
 
 func run(out io.Writer) (err error) {
 	ctx := context.Background()
-	sys, err := chassis.New("reports", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard))
+	sys, err := chassis.New("reports",
+		chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard))
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,9 @@ func run(out io.Writer) (err error) {
 	}))
 	defer service.Close()
 
-	quiet := actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }) // Proto.Actor's own records
+	quiet := actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(slog.DiscardHandler) // Proto.Actor's own records
+	})
 	b, err := breaker.Spawn(actor.NewActorSystem(quiet), service.URL, breaker.Settings{
 		ClosedFailLimit: 3, OpenTimeout: 300 * time.Millisecond, HalfSuccessLimit: 2,
 	})

@@ -2,8 +2,8 @@
 //
 //	go run ./examples/fifo
 //
-// See the steps of one order run one after the other even though the first of
-// them fails once, while the other order goes on beside it.
+// The steps of one order run one after the other, although the first of them fails
+// once. The other order goes on meanwhile.
 package main
 
 import (

@@ -26,8 +26,9 @@ func main() {
 }
 
 func run(out io.Writer) error {
-	// The chassis gives every attempt such a ctx.
-	ctx := task.WithInfo(context.Background(), &task.Info{Task: "welcome", ExecID: "5f0c3c1e", JobID: "42", JobName: "sign-up", Attempt: 2})
+	// The chassis gives every attempt a ctx like this one.
+	ctx := task.WithInfo(context.Background(),
+		&task.Info{Task: "welcome", ExecID: "5f0c3c1e", JobID: "42", JobName: "sign-up", Attempt: 2})
 
 	for _, format := range []logger.Format{logger.FormatText, logger.FormatJSON, logger.FormatStackdriver} {
 		l, err := logger.New("mailer", logger.Settings{
@@ -40,8 +41,9 @@ func run(out io.Writer) error {
 		}
 		fmt.Fprintf(out, "--- %s\n", format)
 		l.Slog().InfoContext(ctx, "sending", "to", "zoë@example.org", "password", "hunter2")
-		l.Slog().Debug("nobody sees this: the level is info")
-		l.Named("mail/templates").Debug("this one has a level of its own", slog.Group("template", "name", "welcome", "lines", 12))
+		l.Slog().Debug("this is not shown: the level is info")
+		l.Named("mail/templates").Debug("this one has a level of its own",
+			slog.Group("template", "name", "welcome", "lines", 12))
 		l.Slog().ErrorContext(ctx, "not sent", "error", errors.New("connection refused"))
 		if err := l.Stop(context.Background()); err != nil {
 			return err

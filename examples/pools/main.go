@@ -2,9 +2,9 @@
 //
 //	go run ./examples/pools
 //
-// See both with more work than can be done: of ten starts nine are the mails',
-// whose weight is 9, and one is a report's. While one pool has no work the other
-// has all of the executions.
+// Both have more work than can be done. The mails have the weight 9 and get nine
+// starts out of ten; the reports get one. While one pool has no work, the other has
+// all of the executions.
 package main
 
 import (

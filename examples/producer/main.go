@@ -38,7 +38,8 @@ func run(out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
-	sys, err := chassis.New("shop", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithEmbedded(queue), chassis.WithLogOutput(io.Discard))
+	sys, err := chassis.New("shop", chassis.WithSettings(chassis.DefaultSettings()),
+		chassis.WithEmbedded(queue), chassis.WithLogOutput(io.Discard))
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,8 @@ func run(out io.Writer) (err error) {
 		return err
 	}
 	for _, m := range found {
-		fmt.Fprintf(out, "%s of %s, received %d times\n", m.Attributes["task_name"], m.Attributes["job_name"], m.Receives)
+		fmt.Fprintf(out, "%s of %s, received %d times\n",
+			m.Attributes["task_name"], m.Attributes["job_name"], m.Receives)
 	}
 	return nil
 }

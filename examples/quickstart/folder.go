@@ -36,7 +36,8 @@ func ownFolder(dir string) error {
 		return err
 	}
 	if !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s is %v: want a folder that other users cannot write to; choose another with -data", dir, info.Mode())
+		return fmt.Errorf("%s is %v: want a folder that other users cannot write to; choose another with -data",
+			dir, info.Mode())
 	}
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -44,7 +45,8 @@ func ownFolder(dir string) error {
 	}
 	for _, f := range files {
 		if !f.Type().IsRegular() {
-			return fmt.Errorf("%s holds %s, which is no plain file and of no earlier run: choose another folder with -data", dir, f.Name())
+			return fmt.Errorf("%s holds %s, which is no file of an earlier run: choose another folder with -data",
+				dir, f.Name())
 		}
 	}
 	return nil

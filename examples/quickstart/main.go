@@ -44,7 +44,8 @@ var Mail = task.Define[Recipient]("mail",
 )
 
 func main() {
-	dir := flag.String("data", "", "folder of the queue and the gateway's journal; removed at the end (default chassis-quickstart in the user's cache folder)")
+	dir := flag.String("data", "", "folder of the queue and the gateway's journal; removed at the end "+
+		"(default chassis-quickstart in the user's cache folder)")
 	fresh := flag.Bool("fresh", false, "start over: remove what an earlier run that was killed has left")
 	flag.Parse()
 	place, err := folder(*dir)
@@ -92,8 +93,9 @@ func run(ctx context.Context, dir string, fresh bool, out *os.File) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()                                                       // the logger has flushed
-	sys, err := chassis.New("mailer", chassis.WithSettings(cfg), chassis.WithLogOutput(log)) // a service's log goes to stdout
+	defer func() { _ = log.Close() }() // the logger has flushed
+	// A service's log goes to stdout; here stdout is for the report.
+	sys, err := chassis.New("mailer", chassis.WithSettings(cfg), chassis.WithLogOutput(log))
 	if err != nil {
 		return err
 	}
@@ -135,7 +137,7 @@ type mailing struct {
 func (m *mailing) mail(ctx context.Context, job task.Job[Recipient]) error {
 	to, err := job.Args.address()
 	if err != nil {
-		return task.Cancel(err) // no retry can mend it: a dead letter now
+		return task.Cancel(err) // no retry can help: a dead letter now
 	}
 	body, err := json.Marshal(letter{Row: job.Args.Row, To: to, Name: job.Args.Name, Language: job.Args.Language})
 	if err != nil {

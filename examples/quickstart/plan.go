@@ -14,14 +14,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// plan says which execution each row is sent as, and how far sending got. It
-// is written before the first task is sent, so that a program that was killed
-// and started again sends a row under the same exec_id as before: the gateway
-// takes each id once, so a row that was sent twice is mailed once.
+// plan holds the exec_id of each row, and how far sending got. It is written before
+// the first task is sent. A program that was killed and started again sends each row
+// under the exec_id that it had before; the gateway takes each id once, and mails
+// each row once even if it was sent twice.
 type plan struct {
 	ExecIDs []string `json:"exec_ids"` // by row, from row 1
 
-	sent *os.File // a line for each row whose task the queue has
+	sent *os.File // a line for each row that the queue has a task of
 	done map[int]bool
 }
 
@@ -44,7 +44,8 @@ func openPlan(dir string, rows int) (*plan, error) {
 			return nil, fmt.Errorf("plan: %s: %w", path, err)
 		}
 		if len(p.ExecIDs) != rows {
-			return nil, fmt.Errorf("plan: %s is for %d rows, recipients.csv has %d: remove %s to start over", path, len(p.ExecIDs), rows, dir)
+			return nil, fmt.Errorf("plan: %s is for %d rows, recipients.csv has %d: remove %s to start over",
+				path, len(p.ExecIDs), rows, dir)
 		}
 	}
 	return p, p.openSent(filepath.Join(dir, "sent.log"))
@@ -77,7 +78,7 @@ func (p *plan) openSent(path string) error {
 			p.done[row] = true
 		}
 	}
-	_, err = p.sent.WriteString("\n") // ends such a line
+	_, err = p.sent.WriteString("\n") // ends a line that was cut by a kill
 	return errors.Join(lines.Err(), err)
 }
 

@@ -45,11 +45,12 @@ func readRecipients(r io.Reader) ([]Recipient, error) {
 			line, _ := table.FieldPos(0)
 			return nil, fmt.Errorf("recipients: line %d: the id is %q, expected %d", line, fields[0], len(all)+1)
 		}
-		all = append(all, Recipient{Row: row, Name: strings.TrimSpace(fields[1]), Email: fields[2], Language: fields[3]})
+		name := strings.TrimSpace(fields[1])
+		all = append(all, Recipient{Row: row, Name: name, Email: fields[2], Language: fields[3]})
 	}
 }
 
-// address checks a recipient's address; what is wrong with it no retry mends.
+// address checks a recipient's address. No retry can help against its errors.
 func (r Recipient) address() (string, error) {
 	switch email := strings.TrimSpace(r.Email); {
 	case email == "":

@@ -109,7 +109,8 @@ func (m *mailing) missing(dead map[int]*chassis.DeadLetter) []int {
 // progress shows a bar on a terminal, and now and then a line elsewhere.
 func progress(out *os.File, total int) (show func(int), finish func()) {
 	if term.IsTerminal(int(out.Fd())) {
-		bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("mailing"),
+		bar := progressbar.NewOptions(total,
+			progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("mailing"),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("rows"),
 			progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
 		return func(n int) { _ = bar.Set(n) }, func() { _ = bar.Finish() }
@@ -155,13 +156,15 @@ func (m *mailing) report(out io.Writer, dead map[int]*chassis.DeadLetter, dir st
 	fmt.Fprintf(w, "took\t%v\n", took.Round(10*time.Millisecond))
 	fmt.Fprintf(w, "breaker\t\n")
 	for _, t := range m.breaker.Transitions(0) {
-		fmt.Fprintf(w, "  %6.2f s  %s -> %s\t%s\n", t.At.Sub(m.begun).Seconds(), t.From, t.To, orRoot(t.Entry)+": "+t.Reason)
+		fmt.Fprintf(w, "  %6.2f s  %s -> %s\t%s: %s\n",
+			t.At.Sub(m.begun).Seconds(), t.From, t.To, orRoot(t.Entry), t.Reason)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if missing := m.missing(dead); len(missing) > 0 || twice > 0 {
-		return fmt.Errorf("%d rows are not accounted for (%v), %d were delivered twice; the queue is kept in %s", len(missing), missing, twice, dir)
+		return fmt.Errorf("%d rows are not accounted for (%v), %d were delivered twice; the queue is kept in %s",
+			len(missing), missing, twice, dir)
 	}
 	fmt.Fprintln(out, "\nevery row is accounted for")
 	return os.RemoveAll(dir)

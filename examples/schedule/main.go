@@ -39,7 +39,8 @@ func main() {
 
 func run(out io.Writer) (err error) {
 	ctx := context.Background()
-	sys, err := chassis.New("notes", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard))
+	sys, err := chassis.New("notes",
+		chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard))
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,8 @@ func run(out io.Writer) (err error) {
 	if err := sys.Start(ctx); err != nil {
 		return err
 	}
-	if _, err := chassis.Send(ctx, sys, Remind, Note{"water the plants"}, task.At(time.Now().Add(3*time.Second))); err != nil {
+	soon := task.At(time.Now().Add(3 * time.Second))
+	if _, err := chassis.Send(ctx, sys, Remind, Note{"water the plants"}, soon); err != nil {
 		return err
 	}
 	if _, err := chassis.Send(ctx, sys, Poll, Note{}); err != nil {

@@ -15,7 +15,8 @@ import (
 // denied are words for which plain English has a plainer one. "so that" is fine;
 // "so small that" is not.
 var denied = regexp.MustCompile(`(?i)\b(tells?|told|telling|whoever|somebody|nobody|is\s+none|none\s+but|of\s+which|` +
-	`whose|such|anew|beside|amiss|mend(s|ed|ing)?|so(\s+\w+){1,3}\s+that)\b`)
+	`whose|such|anew|beside|amiss|mend(s|ed|ing)?|so\s+(much|many|few|little|long|large|big|small|often|fast|slow|bad|good|near|far|late|early|short)` +
+	`(\s+\w+)?\s+that)\b`)
 
 // deniedInTests are those that a comment in a test must not have either.
 var deniedInTests = regexp.MustCompile(`(?i)\b(told|whoever|somebody|is\s+none|none\s+but|anew|amiss|mend(s|ed|ing)?)\b`)

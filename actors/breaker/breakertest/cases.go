@@ -164,7 +164,7 @@ var tortures = []testCase{
 		_ = release()
 		return err
 	}},
-	{name: "a probe whose goroutine exits", torture: true, run: func(b *bench) error {
+	{name: "a probe that ends its goroutine", torture: true, run: func(b *bench) error {
 		if err := b.half(); err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ var tortures = []testCase{
 			_ = b.Do(b.ctx, func(context.Context) error { runtime.Goexit(); return nil })
 		}()
 		<-done
-		return b.recovers("after a probe whose goroutine exited")
+		return b.recovers("after a probe that ended its goroutine")
 	}},
 	{name: "a probe that panics", torture: true, run: func(b *bench) error {
 		if err := b.half(); err != nil {
@@ -197,7 +197,7 @@ var tortures = []testCase{
 			_ = release()
 			return err
 		}
-		if err := b.succeed(); err != nil { // surely half-open now, whoever notices the time late
+		if err := b.succeed(); err != nil { // half-open now, also for a breaker that notices the time late
 			_ = release()
 			return fmt.Errorf("the first probe: %w", err)
 		}
@@ -210,7 +210,7 @@ var tortures = []testCase{
 			_ = release()
 			return err
 		}
-		if err := b.succeed(); err != nil { // surely half-open now, whoever notices the time late
+		if err := b.succeed(); err != nil { // half-open now, also for a breaker that notices the time late
 			_ = release()
 			return fmt.Errorf("the first probe: %w", err)
 		}

@@ -12,7 +12,7 @@
 //		})
 //	}
 //
-// Any breaker takes part by such an adapter. Each case gets a breaker of its
+// Any breaker takes part by an adapter of this kind. Each case gets a breaker of its
 // own, and runs in a testing/synctest bubble, so that the suite takes no time
 // and a breaker that keeps time with the time package is checked to the
 // nanosecond. One case, a listener that reads the state, may block on a mutex

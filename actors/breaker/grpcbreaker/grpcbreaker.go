@@ -150,7 +150,7 @@ func Stream(b *breaker.Breaker) grpc.StreamClientInterceptor {
 	}
 }
 
-// stream is a stream whose end is registered, once.
+// stream registers the end of a stream, once.
 type stream struct {
 	grpc.ClientStream
 	b      *breaker.Breaker

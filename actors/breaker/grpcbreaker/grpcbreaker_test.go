@@ -44,7 +44,7 @@ func dial(t *testing.T, s breaker.Settings, answers <-chan answer) (*breaker.Bre
 			<-ctx.Done()
 			return status.FromContextError(ctx.Err()).Err()
 		}
-		return status.Error(a.code, "as told")
+		return status.Error(a.code, "as ordered")
 	}
 	server := grpc.NewServer()
 	server.RegisterService(&grpc.ServiceDesc{ServiceName: "test.Users", HandlerType: (*any)(nil),

@@ -6,7 +6,7 @@ package area
 type Area struct {
 	Name string
 	Runs []Run
-	// Profiled is our benchmark whose profiles the page shows.
+	// Profiled is the benchmark of ours that the page shows profiles of.
 	Profiled Run
 }
 
