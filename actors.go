@@ -1,9 +1,13 @@
 package chassis
 
 import (
+	"strings"
+
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/lifecycle"
+	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/internal/life"
 )
@@ -11,7 +15,7 @@ import (
 // newActors makes the actor system with the options of the service.
 func (s *System) newActors(opts []actor.ConfigOption) error {
 	config := actor.Configure(append([]actor.ConfigOption{actor.WithLoggerFactory(s.log.SystemLogger())}, opts...)...)
-	s.watch = lifecycle.New(lifecycle.Config{Logger: s.log.Unawaited("actors/lifecycle"), Muted: isTaskActor, Job: s.jobOf})
+	s.watch = lifecycle.New(lifecycle.Config{Logger: s.log.Unawaited("actors/lifecycle"), Muted: pools.IsTaskActor, Job: s.tasks.JobOf})
 	config.LoggerFactory = s.watch.Factory(config.LoggerFactory)
 	system := actor.NewActorSystemWithConfig(config)
 	s.actors = life.New(life.Config{System: system, Logger: s.Logger("chassis"), Props: s.watch.Props, Print: clip.Panic})
@@ -46,4 +50,29 @@ func (s *System) Lifecycle() *lifecycle.Watch { return s.watch }
 // not end is named in the error.
 func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*actor.PID, error) {
 	return s.actors.SpawnGuest(props, name, opts...)
+}
+
+// PID returns the address of an actor of the system by its name:
+//
+//	"breaker/https://mail.internal"   the breaker of that service
+//	"dispatcher/<pool>"               executions and the task registry of a pool
+//	"poller/<pool>"                   the conversation with the pool's queue
+//	"logger"                          the log
+//	"lifecycle"                       crashes, restarts and dead letters, as events
+//	"shares"                          what several pools run at once
+//	<name>                            an actor of [System.Spawn]
+//
+// The address is good before the actor is there. What is sent to it while it is
+// not is a dead letter, which is logged with the name; [actors.Ask] returns an
+// error at once.
+func (s *System) PID(name string) *actor.PID {
+	if service, ok := strings.CutPrefix(name, "breaker/"); ok {
+		if canonical, err := breaker.ParseService(service); err == nil {
+			service = canonical
+		}
+		if b := s.breakers.Find(service); b != nil {
+			return b.PID()
+		}
+	}
+	return s.Actors().NewLocalPID(name)
 }

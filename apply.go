@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
 )
@@ -57,7 +58,7 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 	defer s.applying.Unlock()
 	changes, err := s.apply(ctx, next)
 	if len(changes) > 0 {
-		s.explainAgain()
+		s.console.Explain()
 	}
 	return changes, err
 }
@@ -88,13 +89,8 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 
 	var errs []error
 	s.log.Follow(old.Log, now.Log)
-	errs = append(errs, s.breakers.Apply(now.CircuitBreaker))
-	for _, l := range s.tasks.lanes {
-		if r, t := l.actors(), l.now(); r != nil {
-			errs = append(errs, r.client.Resize(ctx, t.Workers, t.MaxWorkers, t.ScaleFactor))
-		}
-	}
-	errs = append(errs, s.console.apply(now.Admin))
+	errs = append(errs, s.breakers.Apply(now.CircuitBreaker), s.tasks.Resize(ctx))
+	errs = append(errs, s.console.Apply(now.Admin))
 	s.logChanges(changes)
 	return changes, errors.Join(errs...)
 }
@@ -106,13 +102,6 @@ func (s *System) logChanges(changes []settings.Change) {
 		} else {
 			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old, "to", c.New)
 		}
-	}
-}
-
-// explainAgain makes the live page show where the settings in force come from.
-func (s *System) explainAgain() {
-	if s.console.server.Load() != nil {
-		s.console.origins.find()
 	}
 }
 
@@ -142,7 +131,7 @@ func (s *System) reloaded(ctx context.Context, r watch.Reload[Settings]) {
 		log.Info("the settings can be read again, and have not changed")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -154,6 +143,6 @@ func (s *System) reloaded(ctx context.Context, r watch.Reload[Settings]) {
 		return
 	}
 	own := r.TakeRest()
-	s.explainAgain()
+	s.console.Explain()
 	s.logChanges(own)
 }

@@ -36,8 +36,8 @@ func attemptEnd(ctx context.Context) time.Time {
 // logged and not guarded. A redirect that a breaker's client follows to another
 // service is guarded by that service's breaker, if there is one.
 //
-// A service that is no such URL is a mistake in the program and panics, as
-// does a call after [System.Stop]; use [breaker.Spawn] to get an error instead.
+// Breaker panics if service is not a URL of this form, and after [System.Stop];
+// [breaker.Spawn] returns an error instead.
 func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breaker {
 	b, err := s.breakers.Breaker(service, opts...)
 	if errors.Is(err, breaker.ErrStopped) {

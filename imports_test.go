@@ -37,10 +37,14 @@ var allowed = map[string][]string{
 	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "internal/life"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
+	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/shares", "internal/life", "queue", "queue/sqsclient", "task"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
-	"admin":                  {"internal/clip", "settings"},
+	"admin": {"actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/poller", "actors/pools",
+		"internal/clip", "settings"},
+	"admin/console": {"admin", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
+		"internal/clip", "internal/life", "settings"},
 }
 
 // TestImportsGoOneWay holds the code against that picture. Tests are left

@@ -4,8 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors/breaker"
-	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
@@ -16,8 +15,10 @@ import (
 type (
 	BreakerSettings    = breaker.GroupSettings
 	ServiceLimits      = breaker.ServiceLimits
-	PollerSettings     = poller.Settings
-	DispatcherSettings = dispatcher.Settings
+	TaskSettings       = pools.Settings
+	PoolSettings       = pools.PoolSettings
+	PollerSettings     = pools.PollerSettings
+	DispatcherSettings = pools.DispatcherSettings
 	QueueSettings      = queue.Settings
 	QueueServer        = queue.ServerSettings
 	SQSSettings        = queue.SQSSettings
@@ -45,6 +46,33 @@ type SpawnOption = life.SpawnOption
 // strategy that panics or escalates, which would end the process, stops the
 // actor.
 func SupervisedBy(strategy actor.SupervisorStrategy) SpawnOption { return life.SupervisedBy(strategy) }
+
+// Task is one task for [System.SendMany], and Sent its result.
+type (
+	Task = pools.Task
+	Sent = pools.Sent
+)
+
+// Pool is one of the task pools of a system.
+type Pool = pools.Pool
+
+// Readiness says whether tasks flow: TASK_QUEUES and TASK_CONSUMER, each OK or
+// ERROR as the Python chassis has them, and the reasons of each ERROR. A reason
+// with an OK is that no worker gets free.
+type Readiness = pools.Readiness
+
+// DeadLetter is a message of the dead-letter pool: a task that was given up,
+// or a message that never was a task.
+type DeadLetter = pools.DeadLetter
+
+// ErrUnregistered says that a task was sent to the system's own pool under a
+// name that is not registered here: nothing could run it.
+var ErrUnregistered = pools.ErrUnregistered
+
+// ErrMoreDeadLetters says that not all dead letters were listed: those of a FIFO
+// group come ten at a time, the next ten after these are sent back or deleted,
+// and what others look at is hidden for 30 seconds.
+var ErrMoreDeadLetters = pools.ErrMoreDeadLetters
 
 // LiveSettings is a service's own settings in force: see [Live].
 type LiveSettings[T any] = watch.Live[T]

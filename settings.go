@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/actors/breaker"
-	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
-	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
@@ -19,8 +18,8 @@ import (
 )
 
 // Settings is everything about a service that is not code. The zero value of
-// every field means its default. A service's own settings stand beside it in
-// one file:
+// every field means its default. A service's own settings stand in
+// the same file:
 //
 //	type Config struct {
 //		chassis.Settings
@@ -36,26 +35,12 @@ type Settings struct {
 	Admin          admin.Settings  `key:"admin"`
 }
 
-// TaskSettings is the section tasks: the pool and its leases, the workers and
-// their rules.
-type TaskSettings struct {
-	TaskPool     string `key:"task_pool" rule:"lower" doc:"name of the queue, all lower case; with SQS required, with the embedded queue the service's name and -tasks"`
-	MissingQueue string `key:"missing_queue" rule:"oneof=create|error" doc:"what to do if a queue is not there: create it, or error; default create"`
-	PollerSettings
-	DispatcherSettings
-
-	TotalWorkers int                     `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
-	Weight       int                     `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
-	Priority     int                     `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
-	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
-}
-
 // DefaultSettings returns the settings with every default filled in.
 func DefaultSettings() Settings {
 	return Settings{
 		Log:            logger.DefaultSettings(),
 		CircuitBreaker: BreakerSettings{Settings: breaker.DefaultSettings()},
-		Tasks:          TaskSettings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()},
+		Tasks:          pools.DefaultSettings(),
 		Queue:          queue.DefaultSettings(),
 		Admin:          admin.DefaultSettings(),
 	}
@@ -79,7 +64,7 @@ func Sources() []settings.Option {
 
 // LoadSettings reads the chassis' own sections from sources and leaves other
 // top-level keys to the service, if they are not likely misspellings of one of
-// ours. All errors are told at once, with their places.
+// ours. The error lists all mistakes, with their places.
 func LoadSettings(sources ...settings.Option) (Settings, error) {
 	s, err := settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
 	return s, sectionTaken(err)
@@ -171,8 +156,8 @@ func section(path string) string {
 	return name
 }
 
-// check fills in what depends on the service and tells what does not fit
-// together. given says that the queue is a client of the caller's own.
+// check fills in what depends on the service and returns what does not fit
+// together. given means that the caller has made the queue's client or server.
 func (s *Settings) check(service string, given bool) error {
 	var errs []error
 	if given || s.Queue.Embedded() {
@@ -190,15 +175,15 @@ func (s *Settings) check(service string, given bool) error {
 	if err := s.CircuitBreaker.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))
 	}
-	return errors.Join(append(errs, s.Tasks.check(), s.Admin.Validate())...)
+	return errors.Join(append(errs, s.Tasks.Check(), s.Admin.Validate())...)
 }
 
 // embeddedWait is the longest long poll of the embedded queue. A stop waits
 // for one that is under way, and here an empty one costs next to nothing.
 const embeddedWait = time.Second
 
-// poolFor makes a task pool's name of a service's: lower case, and a hyphen
-// for what a queue's name cannot hold.
+// poolFor makes the name of a task pool from that of a service: lower case, with
+// a hyphen for what the name of a queue cannot hold.
 func poolFor(service string) string {
 	name := strings.Map(func(r rune) rune {
 		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' {

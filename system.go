@@ -21,7 +21,8 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
-	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/admin/console"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
@@ -40,10 +41,9 @@ type System struct {
 	watch    *lifecycle.Watch
 	tracer   trace.Tracer // nil: no spans
 	queue    *queue.Queue
-	sender   *poller.Sender
 	breakers *breaker.Group
-	tasks    *pools
-	console  *console
+	tasks    *pools.Pools
+	console  *console.Console
 
 	current    atomic.Pointer[Settings]    // in force
 	applying   sync.Mutex                  // one Apply at a time
@@ -66,8 +66,8 @@ var ErrStarted = errors.New("chassis: the system was started before")
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
-// and [Send] work from here on. Whoever does not call Run or Start must call
-// Stop in the end.
+// and [Send] work from here on. A program that calls neither Run nor Start must
+// call Stop in the end.
 func New(name string, opts ...Option) (*System, error) {
 	o := options{def: true}
 	for _, opt := range opts {
@@ -109,21 +109,26 @@ func New(name string, opts ...Option) (*System, error) {
 	if o.def {
 		slog.SetDefault(s.log.Slog())
 	}
-	if err = s.newActors(o.actors); err != nil {
-		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
-	}
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
+	s.tasks = pools.New(pools.Config{
+		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
+		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.halted,
+	})
+	if err = s.newActors(o.actors); err != nil {
+		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
+	}
 	s.breakers = s.newBreakers()
-	s.sender = poller.NewSender(s.queue.Client, poller.SenderEnsure(s.ensure))
-	s.tasks = newPools(s, o.around)
-	s.console = newConsole(s, &o)
+	s.console = console.New(console.Config{
+		Settings: s.settings.Admin, Name: name, Queue: s.queue.String(), State: s.State, Pools: s.tasks, Breakers: s.breakers,
+		Log: s.log, Actors: s.Lifecycle().Counts, Source: s.source, Applying: &s.applying, Metrics: o.metrics, Wrap: o.adminWrap,
+	})
 	return s, nil
 }
 
-// quiet keeps Proto.Actor's own records, which tell of every supervised
-// failure, to warnings, unless the settings say otherwise.
+// quiet limits Proto.Actor's own records, one for every supervised failure, to
+// warnings, unless the settings have a level for them.
 func quiet(levels map[string]logger.Level) map[string]logger.Level {
 	if _, ok := levels["actor"]; ok {
 		return levels
@@ -211,12 +216,11 @@ func (s *System) Run(ctx context.Context) error {
 		case <-s.ended:
 		}
 	}()
-	s.console.whole.Store(true)
-	err := s.Start(serving)
+	err := s.start(serving, true)
 	if err == nil {
 		select {
 		case <-serving.Done():
-		case <-s.halted.Done(): // somebody else stops it
+		case <-s.halted.Done(): // stopped elsewhere
 		}
 	}
 	err = errors.Join(err, s.Stop(stopping))
@@ -228,10 +232,13 @@ func (s *System) Run(ctx context.Context) error {
 }
 
 // Start checks that the queue can be used, and begins to take tasks if any are
-// registered or tasks.task_pool is set. What is wrong is told before the first
+// registered or tasks.task_pool is set. An error comes before the first
 // message is taken. A system that could not be started can only be stopped. A
 // [System.Stop] meanwhile ends it with [ErrStopped].
-func (s *System) Start(ctx context.Context) error {
+func (s *System) Start(ctx context.Context) error { return s.start(ctx, false) }
+
+// start is [System.Start]. A whole program has its page without asking for it.
+func (s *System) start(ctx context.Context, program bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.halted.Err() != nil {
@@ -251,27 +258,30 @@ func (s *System) Start(ctx context.Context) error {
 	if _, err := s.log.Start(s.Actors()); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
-	if err := s.openConsole(); err != nil {
+	if err := s.console.Open(program); err != nil {
 		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
 	log := s.Logger("chassis")
 	s.applying.Lock() // so that no pool misses an Apply while it starts
-	err := s.tasks.start(ctx)
+	err := s.tasks.Start(ctx, s.actors)
 	s.applying.Unlock()
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err) // requests tell that they were cancelled, not why
+		err = fmt.Errorf("%w: %w", cause, err) // a request does not know why it was cancelled
 	}
 	if err != nil {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
 	}
 	s.enter(Running)
 	s.follow()
-	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.poolNames(), ", "))
+	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
 	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
 		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
 }
+
+// AdminURL is where the live page is, or "" if there is no page (yet).
+func (s *System) AdminURL() string { return s.console.URL() }
 
 // Stop drains and stops the system in the order of doc.go and waits for it. It
 // may be called at any time and any number of times; all calls return the same
@@ -307,20 +317,17 @@ func (s *System) Stop(ctx context.Context) error {
 	return s.err
 }
 
-// stopTimeout bounds each stage of a stop after the drain, and all of them once
-// the drain was cut short: what does not end by then is named and left.
-const stopTimeout = 5 * time.Second
-
 // hurry is the least that a stage of a stop gets, however late it is.
 const hurry = 500 * time.Millisecond
 
-// stageLimit is how long a stage of a stop may take: once the drain was cut
-// short, what is left of one stopTimeout for all of them.
+// stageLimit is how long a stage of a stop after the drain may take. Once the drain
+// was cut short all stages share one [life.StopTimeout]. What does not end by then is
+// named and left.
 func stageLimit(cut *time.Time, now time.Time) time.Duration {
 	if cut == nil {
-		return stopTimeout
+		return life.StopTimeout
 	}
-	return max(cut.Add(stopTimeout).Sub(now), hurry)
+	return max(cut.Add(life.StopTimeout).Sub(now), hurry)
 }
 
 // stop runs once. drain ends when the drain is to be cut short.
@@ -345,9 +352,9 @@ func (s *System) stop(drain context.Context) {
 	if s.unfollow != nil {
 		stage("settings", s.unfollow)
 	}
-	stage("tasks", func(context.Context) error { return s.tasks.stop(drain) })
+	stage("tasks", func(context.Context) error { return s.tasks.Stop(drain) })
 	stage("actors", s.actors.StopGuests)
-	stage("sender", s.sender.Close)
+	stage("sender", s.tasks.Sender().Close)
 	stage("breakers", s.breakers.Stop)
 	stage("queue", s.queue.Close)
 	if err := errors.Join(errs...); err != nil {
@@ -356,17 +363,9 @@ func (s *System) stop(drain context.Context) {
 		log.Info("stopped")
 	}
 	stage("log", s.log.Stop)
-	stage("admin", s.console.close)
+	stage("admin", s.console.Close)
+	s.tasks.Close()
 
 	s.err = errors.Join(errs...)
 	s.enter(Stopped)
-}
-
-func (s *System) pool() string { return s.settings.Tasks.TaskPool }
-
-func (s *System) poolNames() (names []string) {
-	for _, l := range s.tasks.lanes {
-		names = append(names, l.pool())
-	}
-	return names
 }

@@ -1,28 +1,22 @@
 package chassis
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"time"
+	"iter"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/task"
 )
 
-// ErrUnregistered says that a task was sent to the system's own pool under a
-// name that is not registered here: nobody could run it.
-var ErrUnregistered = errors.New("chassis: the task is not registered in this system")
-
 // Handle registers handler for the tasks of definition def. Registering a name
-// again replaces it, with a warning. A mistake in the definition is told by
-// [System.Start], or at once if the system has started.
+// again replaces it, with a warning. A mistake in the definition is an error of
+// [System.Start], or is logged at once if the system has started.
 func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) {
-	s.register(&dispatcher.Register{Spec: def.Spec(), Handler: task.Erase(handler)})
+	s.tasks.Register(&dispatcher.Register{Spec: def.Spec(), Handler: task.Erase(handler)})
 }
 
 // Register registers a task that is run by an actor of the caller's own: for
@@ -36,20 +30,14 @@ func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) 
 // no message and has no children. Rules for names and mistakes are those of
 // [Handle]; props that cannot be spawned as a child are a mistake.
 func (s *System) Register(name string, props *actor.Props, policies ...task.Policy) {
-	s.register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
+	s.tasks.Register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }
 
 // Send sends the task of definition def with args and returns its exec_id. Sent
 // from inside a handler, whose ctx it must be given, it carries the job on.
 // See [System.Send] for errors.
 func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option) (execID string, err error) {
-	if err := def.Spec().Err(); err != nil {
-		return "", err
-	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
-	return s.Send(ctx, def.Name(), args, opts...)
+	return pools.Send(ctx, s.tasks, def, args, opts...)
 }
 
 // Send sends a task by name; args are anything that encoding/json takes, an
@@ -59,110 +47,47 @@ func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A
 // name goes. A FIFO pool takes no task that is due later than its queue keeps a
 // message ([dispatcher.ErrNotKept]). It returns once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
-	span := s.startSend(ctx, opts)
-	out, err := s.encode(span.around(ctx), Task{name, args, opts})
-	if err != nil {
-		span.end("", err)
-		return "", err
-	}
-	span.encoded(out)
-	id, err := s.sender.Send(ctx, *out)
-	span.end(id, err)
-	if err != nil {
-		return "", fmt.Errorf("send task %q: %w", name, err)
-	}
-	return out.ExecID, nil
+	return s.tasks.Send(ctx, name, args, opts...)
 }
 
-// Task is one task for [System.SendMany].
-type Task struct {
-	Name    string
-	Args    any
-	Options []task.Option
-}
-
-// Sent says what became of one task of [System.SendMany].
-type Sent struct {
-	ExecID string
-	Err    error // nil: the queue has it
-}
-
-// SendMany sends tasks in batches of ten, or 1 MiB, and says of each what
-// became of it, in their order. The error is not nil if any was not sent.
+// SendMany sends tasks in batches of ten, or 1 MiB, and returns the result of each,
+// in their order. The error is not nil if any was not sent.
 func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
-	sent := make([]Sent, len(tasks))
-	outs := make([]poller.Outgoing, 0, len(tasks))
-	index := make([]int, 0, len(tasks))
-	failed, first := 0, error(nil)
-	fail := func(i int, err error) {
-		sent[i].Err = err
-		if failed++; first == nil {
-			first = err
-		}
-	}
-	spans := s.startSends(ctx, tasks)
-	for i, t := range tasks {
-		var span *sendSpan
-		if spans != nil {
-			span = spans[i]
-		}
-		out, err := s.encode(span.around(ctx), t)
-		if err != nil {
-			fail(i, err)
-			continue
-		}
-		span.encoded(out)
-		sent[i].ExecID = out.ExecID
-		outs, index = append(outs, *out), append(index, i)
-	}
-	if len(outs) > 0 {
-		results, _ := s.sender.SendMany(ctx, outs)
-		for k, r := range results {
-			if r.Err != nil {
-				fail(index[k], fmt.Errorf("send task %q: %w", tasks[index[k]].Name, r.Err))
-			}
-		}
-	}
-	endSends(spans, sent)
-	if failed > 0 {
-		return sent, fmt.Errorf("%d of %d tasks were not sent, the first: %w", failed, len(tasks), first)
-	}
-	return sent, nil
+	return s.tasks.SendMany(ctx, tasks)
 }
 
-// encode makes the message of a task, with the pool filled in.
-func (s *System) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
-	opts := append([]task.Option{task.FromContext(ctx)}, t.Options...)
-	out, err := task.Encode(t.Name, t.Args, time.Now(), opts...)
-	if err != nil {
-		return nil, err
-	}
-	spec, known := s.tasks.spec(t.Name)
-	if out.Pool == "" {
-		out.Pool = cmp.Or(spec.Pool, s.pool())
-	}
-	switch {
-	case out.Pool == "":
-		return nil, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
-	case !known && s.tasks.lane(out.Pool) != nil:
-		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
-	}
-	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), s.tasks.retention(out.Pool)); err != nil {
-		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
-	}
-	return out, nil
+// DeadLetters goes through the dead letters of the system's pools, one pool
+// after the other. Each is hidden from others for 30 seconds; what the loop body
+// neither sends back nor deletes is made visible again at the end. The order is the
+// queue's; a standard queue keeps none. Where there may be more than could be listed
+// the last error is [ErrMoreDeadLetters].
+//
+//	for d, err := range sys.DeadLetters(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(d.Name, d.ExecID, d.Reason, d.LastError)
+//	}
+func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
+	return s.tasks.DeadLetters(ctx)
 }
 
-// retention is how long the queue of pool keeps a message: by its own attribute
-// once that was read, else by the setting; 0: not known.
-func (p *pools) retention(pool string) time.Duration {
-	l := p.lane(pool)
-	if l == nil {
-		return 0
-	}
-	var queue poller.QueueAttributes
-	if r := l.actors(); r != nil {
-		queue = r.queue.Attributes()
-	}
-	return cmp.Or(queue.Retention, l.settings.RetentionPeriod, dispatcher.DefaultSettings().RetentionPeriod)
-}
+// Pools are the task pools of the system, that of tasks.task_pool first.
+func (s *System) Pools() []Pool { return s.tasks.Each() }
+
+// Tasks is what can be seen of the tasks of all pools without asking an actor:
+// status, numbers, names, events.
+func (s *System) Tasks() *dispatcher.Monitor { return s.tasks.Tasks() }
+
+// Control is the typed way to pause, resume, inspect, cancel and snooze tasks,
+// in all pools. It is nil before [System.Start] and in a system without tasks.
+func (s *System) Control() *dispatcher.Client { return s.tasks.Control() }
+
+// Shares is what each pool has of the executions of this process, while there
+// is more than one pool or tasks.total_workers is set.
+func (s *System) Shares() *shares.Stats { return s.tasks.Shares() }
+
+// Ready says whether tasks flow, as it is now. It asks the dispatcher, and it
+// asks the queue too unless that has just answered the poller well. A service
+// without tasks is ready when it has started. It returns within two seconds.
+func (s *System) Ready(ctx context.Context) Readiness { return s.tasks.Ready(ctx, s.State()) }

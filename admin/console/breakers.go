@@ -31,9 +31,9 @@ func (d breakers) find(service string) (*breaker.Breaker, error) {
 	return nil, fmt.Errorf("%w: the service has no breaker of %q", admin.ErrNotFound, service)
 }
 
-// path returns the path of the entry that is shown as p: the page shows a long
+// entryPath returns the path of the entry that is shown as p: the page shows a long
 // one cut.
-func path(b *breaker.Breaker, p string) string {
+func entryPath(b *breaker.Breaker, p string) string {
 	if clip.IsCut(p) {
 		for _, e := range b.Snapshot().Entries {
 			if clip.ID(e.Entry) == p {
@@ -57,7 +57,7 @@ func (d breakers) Force(service, shown string, to breaker.State, wait time.Durat
 	if err != nil {
 		return err
 	}
-	path := path(b, shown)
+	path := entryPath(b, shown)
 	switch to {
 	case breaker.ForcedOpen:
 		err = b.ForceOpen(path, wait)
@@ -76,7 +76,7 @@ func (d breakers) Reset(service, shown string) error {
 	if err != nil {
 		return err
 	}
-	return refused(b.Reset(path(b, shown)))
+	return refused(b.Reset(entryPath(b, shown)))
 }
 
 func refused(err error) error {

@@ -18,17 +18,15 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // Config is what a [Console] is made of. All but Metrics and Wrap is required.
 type Config struct {
 	Settings admin.Settings
-	Name     string        // of the service
-	Queue    string        // what the queue is, for people
-	State    func() string // of the service, as [admin.Info] names it
-	Ready    func(context.Context) pools.Readiness
-	Live     func(context.Context) pools.Liveness
-
+	Name     string // of the service
+	Queue    string // what the queue is, for people
+	State    func() life.State
 	Pools    *pools.Pools
 	Breakers *breaker.Group
 	Log      *logger.Logger
@@ -139,13 +137,17 @@ func (s service) Info() admin.Info {
 	}
 	return admin.Info{
 		Name: s.cfg.Name, Version: version(), GoVersion: runtime.Version(), Host: host, PID: os.Getpid(),
-		State: s.cfg.State(), Queue: s.cfg.Queue, Started: s.began.UTC(),
+		State: s.cfg.State().String(), Queue: s.cfg.Queue, Started: s.began.UTC(),
 	}
 }
 
-func (s service) Live(ctx context.Context) pools.Liveness { return s.cfg.Live(ctx) }
+func (s service) Live(ctx context.Context) pools.Liveness {
+	return s.cfg.Pools.Alive(ctx, s.cfg.State())
+}
 
-func (s service) Ready(ctx context.Context) pools.Readiness { return s.cfg.Ready(ctx) }
+func (s service) Ready(ctx context.Context) pools.Readiness {
+	return s.cfg.Pools.Ready(ctx, s.cfg.State())
+}
 
 // version is that of the program's main module, or its commit.
 var version = sync.OnceValue(func() string {

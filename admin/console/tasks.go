@@ -4,20 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // tasks implements [admin.Tasks].
 type tasks struct {
 	pools *pools.Pools
-	state func() string
+	state func() life.State
 }
 
 func (d tasks) Workers() admin.Workers {
@@ -42,8 +43,7 @@ func (d tasks) Workers() admin.Workers {
 		w.Pools = append(w.Pools, one)
 		stats, started := p.Poller()
 		for i := range stats.Refused { // a URL names a queue by its last part
-			url := stats.Refused[i].Queue
-			stats.Refused[i].Queue = url[strings.LastIndexByte(url, '/')+1:]
+			stats.Refused[i].Queue = path.Base(stats.Refused[i].Queue)
 		}
 		switch {
 		case !started:
@@ -65,7 +65,7 @@ const (
 
 func (d tasks) Executions(ctx context.Context, limit int) ([]admin.Execution, int, error) {
 	c := d.pools.Control()
-	if c == nil || d.state() == admin.StateStopped {
+	if c == nil || d.state() == life.Stopped {
 		return nil, 0, nil
 	}
 	r, err := c.Inspect(ctx, "", limit)

@@ -22,7 +22,7 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-// place is the flags that say where the queue is.
+// place holds the flags for where the queue is.
 type place struct {
 	files                           []string
 	path, endpoint, region, profile string

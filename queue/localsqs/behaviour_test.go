@@ -250,7 +250,7 @@ func TestABodyOfUnknownLengthIsReadInProcess(t *testing.T) {
 	}
 }
 
-// The option makes the server as unkind as AWS; what is looked at is exact still.
+// The option makes the server behave as AWS at its worst; the pages stay exact.
 func TestAsAWSMakesTheServerUnkind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(t, localsqs.AsAWS(1))

@@ -10,15 +10,15 @@ import (
 
 // HTTPClient is an HTTP client that calls the server in process, whatever the
 // host of the request: give it to sqs.Options.HTTPClient. A cancelled ctx ends
-// a long poll; so does Close. Messages that such a poll was being given stay
-// invisible until their time-out, as with AWS.
+// a long poll; so does Close. Messages on their way to that poll stay invisible
+// until their time-out, as with AWS.
 func (s *Server) HTTPClient() *http.Client { return &http.Client{Transport: transport{s}} }
 
 type transport struct{ server *Server }
 
 // RoundTrip performs the request on the caller's goroutine.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.ContentLength == 0 && r.Body != nil && r.Body != http.NoBody { // unknown, of a client's request
+	if r.ContentLength == 0 && r.Body != nil && r.Body != http.NoBody { // the client does not know the length
 		r2 := *r
 		r2.ContentLength = -1
 		r = &r2

@@ -3,7 +3,6 @@ package localsqs_test
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -23,13 +22,14 @@ import (
 	"github.com/sambatech/chassis/queue/localsqs"
 )
 
-var kills = flag.Int("kills", 5, "how often TestNothingIsLostByKills kills the server")
+// kills is how often TestNothingIsLostByKills kills the server.
+var kills = atScale(5, 50)
 
 // crashFile makes this test binary a server under load that is to be killed.
 const crashFile = "LOCALSQS_CRASH_FILE"
 
-// told is what a killed process said before its end.
-type told struct {
+// acknowledged is what a killed process wrote before its end.
+type acknowledged struct {
 	sent, asked, deleted map[string]bool // acknowledged sends, deletes asked for, acknowledged deletes
 }
 
@@ -39,8 +39,8 @@ func TestNothingIsLostByKills(t *testing.T) {
 		return
 	}
 	path := filepath.Join(t.TempDir(), "queue.db")
-	all := told{map[string]bool{}, map[string]bool{}, map[string]bool{}}
-	for round := range *kills {
+	all := acknowledged{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	for round := range kills {
 		runUntilKilled(t, path, round, &all)
 		checkSound(t, path)
 		checkKept(t, path, &all)
@@ -48,13 +48,13 @@ func TestNothingIsLostByKills(t *testing.T) {
 			t.Fatalf("in round %d", round)
 		}
 	}
-	t.Logf("%d kills: %d sends and %d deletes were acknowledged, and all of them held", *kills, len(all.sent), len(all.deleted))
+	t.Logf("%d kills: %d sends and %d deletes were acknowledged, and all of them held", kills, len(all.sent), len(all.deleted))
 	if len(all.sent) == 0 || len(all.deleted) == 0 {
 		t.Error("the load did nothing")
 	}
 }
 
-func runUntilKilled(t *testing.T, path string, round int, all *told) {
+func runUntilKilled(t *testing.T, path string, round int, all *acknowledged) {
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestNothingIsLostByKills$", "-test.count", "1")
 	cmd.Env = append(os.Environ(), crashFile+"="+path, fmt.Sprintf("LOCALSQS_CRASH_ROUND=%d", round))
 	out, err := cmd.StdoutPipe()
@@ -112,7 +112,7 @@ func (ahead) Now() time.Time { return time.Now().Add(3 * time.Hour) }
 
 func (ahead) AfterFunc(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 
-func checkKept(t *testing.T, path string, all *told) {
+func checkKept(t *testing.T, path string, all *acknowledged) {
 	srv, err := localsqs.New(localsqs.Path(path), localsqs.Clock(ahead{}))
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func crashLoad(t *testing.T, path string) {
 	url := createQueue(t, client, "jobs", nil)
 	say := func(kind, body string) { _, _ = io.WriteString(os.Stdout, kind+" "+body+"\n") } // one write is one line
 	var wg sync.WaitGroup
-	end := time.Now().Add(20 * time.Second) // should nobody kill it
+	end := time.Now().Add(20 * time.Second) // if it is not killed
 	for w := range 4 {
 		wg.Go(func() {
 			for i := 0; time.Now().Before(end); i++ {

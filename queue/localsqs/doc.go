@@ -63,8 +63,8 @@
 //
 // # Durability
 //
-// While a server runs, its latest changes are in a journal of two files beside
-// its own (.journal-0, .journal-1): a copy for safekeeping needs all three, and
+// While a server runs, its latest changes are in a journal of two more files
+// (.journal-0, .journal-1): a copy for safekeeping needs all three, and
 // Close leaves one. Whatever changes something is answered after the fsync of its group,
 // except a receive, which rides along with the next one without being waited for:
 // after a crash its messages may be seen early, never lost.

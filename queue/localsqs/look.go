@@ -12,9 +12,9 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// serveLook serves the pages for people and monitoring. They only read. Once
-// the server has credentials they must be signed, but for the health, which says
-// nothing then but yes or no: a probe cannot sign.
+// serveLook serves the pages for people and monitoring. They only read. If the
+// server has credentials, requests for them must be signed, except for the health:
+// a probe cannot sign, and then gets no more than a yes or no.
 func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		http.Error(w, "this page can only be read: use GET", http.StatusMethodNotAllowed)
@@ -44,11 +44,11 @@ func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	case "/-/stats":
 		writeJSON(w, s.Stats())
 	case "/-/metrics":
-		s.prometheusHandler().ServeHTTP(w, r)
+		serveMetrics(w, r, s.Stats())
 	case "/-/peek":
 		s.servePeek(w, r)
 	default:
-		http.Error(w, "no such page; there are /-/health, /-/stats, /-/metrics and /-/peek?queue=NAME&max=10", http.StatusNotFound)
+		http.Error(w, "there is no page here; the pages are /-/health, /-/stats, /-/metrics and /-/peek?queue=NAME&max=10", http.StatusNotFound)
 	}
 }
 

@@ -5,55 +5,65 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sambatech/chassis/queue/localsqs/internal/store"
 )
 
-// prometheusHandler serves the stats for Prometheus.
-func (s *Server) prometheusHandler() http.Handler {
+// serveMetrics answers with st in a format of Prometheus.
+func serveMetrics(w http.ResponseWriter, r *http.Request, st Stats) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{s})
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	registry.MustRegister(exported(st))
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
-// collector shows the stats of a server.
-type collector struct{ server *Server }
+// exported collects the metrics of one snapshot.
+type exported Stats
 
-// Describe implements prometheus.Collector. What there is depends on the queues.
-func (collector) Describe(chan<- *prometheus.Desc) {}
+// Describe implements prometheus.Collector. The queues come and go, so nothing is
+// described beforehand.
+func (exported) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
-func (c collector) Collect(ch chan<- prometheus.Metric) {
-	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
-	type labels = prometheus.Labels
-	put := func(kind prometheus.ValueType, name, help string, n float64, l labels) {
-		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("localsqs_"+name, help, nil, l), kind, n)
+func (st exported) Collect(out chan<- prometheus.Metric) {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("localsqs_"+name, help, labels, nil)
 	}
-	st := c.server.Stats()
+	messages := desc("messages", "Messages of a queue by state.", "region", "queue", "state")
+	age := desc("oldest_message_age_seconds", "Age of the oldest message of a queue.", "region", "queue")
+	waiting := desc("waiting_receives", "Receive calls that wait for a message.", "region", "queue")
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	counter := func(d *prometheus.Desc, value int64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+	}
 	for _, q := range st.Queues {
-		of := labels{"region": q.Region, "queue": q.Name}
-		for state, n := range map[string]int{"visible": q.Visible, "in_flight": q.InFlight, "delayed": q.Delayed} {
-			put(gauge, "messages", "Messages of a queue by state.", float64(n), labels{"region": q.Region, "queue": q.Name, "state": state})
-		}
-		put(gauge, "oldest_message_age_seconds", "Age of the oldest message of a queue.", q.OldestAge.Seconds(), of)
-		put(gauge, "waiting_receives", "Receive calls that wait for a message.", float64(q.Waiting), of)
+		gauge(messages, float64(q.Visible), q.Region, q.Name, "visible")
+		gauge(messages, float64(q.InFlight), q.Region, q.Name, "in_flight")
+		gauge(messages, float64(q.Delayed), q.Region, q.Name, "delayed")
+		gauge(age, q.OldestAge.Seconds(), q.Region, q.Name)
+		gauge(waiting, float64(q.Waiting), q.Region, q.Name)
 	}
-	put(gauge, "connections", "Connections over sockets that are open.", float64(st.Connections.Open), nil)
-	put(counter, "connections_refused_total", "Connections that were closed because there were too many.", float64(st.Connections.Refused), nil)
+	gauge(desc("connections", "Connections over sockets that are open."), float64(st.Connections.Open))
+	counter(desc("connections_refused_total", "Connections that were closed because there were too many."), st.Connections.Refused)
+	requests := desc("requests_total", "Requests by operation.", "operation")
 	for operation, n := range st.Requests {
-		put(counter, "requests_total", "Requests by operation.", float64(n), labels{"operation": operation})
+		counter(requests, n, operation)
 	}
+	refusals := desc("errors_total", "Refusals by code.", "code")
 	for code, n := range st.Errors {
-		put(counter, "errors_total", "Refusals by code.", float64(n), labels{"code": code})
+		counter(refusals, n, code)
 	}
 	if st.File == "" {
 		return
 	}
-	put(gauge, "file_bytes", "Length of the queue file.", float64(st.Bytes), nil)
-	put(counter, "commit_failures_total", "Groups of changes that could not be written.", float64(st.Commits.Failures), nil)
-	buckets, sum := map[float64]uint64{}, uint64(0)
-	for i, bound := range CommitBounds() {
-		sum += uint64(st.Commits.Within[i])
-		buckets[bound.Seconds()] = sum
+	gauge(desc("file_bytes", "Length of the queue file."), float64(st.Bytes))
+	counter(desc("commit_failures_total", "Groups of changes that could not be written."), st.Commits.Failures)
+	within, sum := map[float64]uint64{}, int64(0)
+	for i, bound := range store.Bounds() {
+		sum += st.Commits.Within[i]
+		within[bound.Seconds()] = uint64(sum)
 	}
-	ch <- prometheus.MustNewConstHistogram(prometheus.NewDesc("localsqs_commit_seconds", "Time of a transaction, with its fsync.", nil, nil),
-		uint64(st.Commits.Count), st.Commits.Total.Seconds(), buckets)
+	out <- prometheus.MustNewConstHistogram(desc("commit_seconds", "Time of a transaction, with its fsync."),
+		uint64(st.Commits.Count), st.Commits.Total.Seconds(), within)
 }

@@ -2,7 +2,6 @@ package localsqs_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,10 +13,11 @@ import (
 	"time"
 )
 
-var polls = flag.Int("polls", 5_000, "how many receives TestLongPollsDoNotSlowASend lets wait in process; 100000 is what is promised")
+// polls is how many receives TestLongPollsDoNotSlowASend lets wait in process.
+var polls = atScale(5_000, 100_000)
 
 // socketPolls is how many wait over sockets. Each takes two descriptors here,
-// of which there may be 1024.
+// at most 1024.
 const socketPolls = 400
 
 // ask makes a request of the protocol.
@@ -82,7 +82,7 @@ func TestLongPollsDoNotSlowASend(t *testing.T) {
 			}
 		}()
 	}
-	for i := range *polls {
+	for i := range polls {
 		goOn(func(body string) bool {
 			serve(ctx, "ReceiveMessage", fmt.Sprintf(body, each(i)))
 			return ctx.Err() == nil
@@ -119,11 +119,11 @@ func TestLongPollsDoNotSlowASend(t *testing.T) {
 			time.Sleep(20 * time.Millisecond) // sockets are outside of a synctest bubble
 		}
 	}
-	awaitParked(*polls + socketPolls)
+	awaitParked(polls + socketPolls)
 	busyOwn := sends(own)
 	busyEach := sends(each)
 	t.Logf("a send takes %v to a queue of its own, %v with %d receives waiting on %d queues (%d of them over sockets); to a queue where some wait %v, where none do %v",
-		quietOwn, busyOwn, *polls+socketPolls, queues, socketPolls, busyEach, quietEach)
+		quietOwn, busyOwn, polls+socketPolls, queues, socketPolls, busyEach, quietEach)
 	if busyOwn > 3*quietOwn+50*time.Microsecond {
 		t.Errorf("waiting receives slow a send from %v to %v", quietOwn, busyOwn)
 	}

@@ -3,7 +3,6 @@ package localsqs_test
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,7 +21,8 @@ import (
 	"github.com/sambatech/chassis/queue/localsqs"
 )
 
-var most = flag.Int("messages", 10_000, "how many messages TestDepthCostsLittle goes up to; 1000000 is what is promised")
+// most is how many messages TestDepthCostsLittle goes up to.
+var most = atScale(10_000, 1_000_000)
 
 // samples is how many of each single operation are timed.
 var samples = 25
@@ -38,11 +38,11 @@ type costs struct {
 // and measures at each depth a restart, memory and single operations.
 func TestDepthCostsLittle(t *testing.T) {
 	var first costs
-	if *most == 1_000_000 {
+	if most == 1_000_000 {
 		samples = 200
 	}
 	t.Logf("%9s %10s %12s %10s %10s %10s %10s", "messages", "restart", "resident", "send", "receive", "change", "delete")
-	for n := 1000; n <= *most; n *= 10 {
+	for n := 1000; n <= most; n *= 10 {
 		c := atDepth(t, n)
 		t.Logf("%9d %10v %9d MB %10v %10v %10v %10v", n, c.restart.Round(time.Millisecond), c.resident>>20,
 			c.send.Round(time.Microsecond), c.receive.Round(time.Microsecond), c.change.Round(time.Microsecond), c.delete.Round(time.Microsecond))
@@ -50,7 +50,7 @@ func TestDepthCostsLittle(t *testing.T) {
 			first = c
 			continue
 		}
-		if *most < 1_000_000 { // these are promises for a machine and a process that do nothing else
+		if most < 1_000_000 { // these are promises for a machine and a process that do nothing else
 			continue
 		}
 		if c.restart > 2*time.Second {
@@ -145,8 +145,8 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// resident is this process's resident memory; the test is skipped where the
-// system does not tell.
+// resident returns the memory of this process without the pages of the queue file
+// that it has mapped: the kernel takes those back when it needs memory.
 func resident(t *testing.T) int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -154,10 +154,10 @@ func resident(t *testing.T) int64 {
 	}
 	for line := range bytes.Lines(status) {
 		var kb int64
-		if _, err := fmt.Sscanf(string(line), "VmRSS: %d kB", &kb); err == nil {
+		if _, err := fmt.Sscanf(string(line), "RssAnon: %d kB", &kb); err == nil {
 			return kb << 10
 		}
 	}
-	t.Error("there is no VmRSS in /proc/self/status")
+	t.Error("there is no RssAnon in /proc/self/status")
 	return 0
 }

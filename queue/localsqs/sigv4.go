@@ -65,7 +65,7 @@ func parseSignature(header string) (s signature, ok bool) {
 }
 
 // readSignature reads a request's signature (AWS Signature Version 4) and
-// refuses it if it is none of the access keys, of another time, or leaves open
+// refuses it if it is of an unknown access key, of another time, or leaves open
 // what must be signed.
 func readSignature(r *http.Request, keys map[string]string, now time.Time, signed []string) (*signature, *engine.Error) {
 	header, params := r.Header.Get("Authorization"), url.Values(nil)

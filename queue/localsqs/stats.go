@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/queue/localsqs/internal/engine"
-	"github.com/sambatech/chassis/queue/localsqs/internal/store"
 	"github.com/sambatech/chassis/queue/localsqs/internal/wire"
 )
 
@@ -60,7 +59,7 @@ type QueueStats struct {
 	Delayed   int           `json:"delayed"`
 	Groups    int           `json:"groups,omitempty"` // message groups that have messages
 	Waiting   int           `json:"waiting"`          // receive calls that wait
-	OldestAge time.Duration `json:"oldest_age_ns"`    // of the oldest message, 0 if there is none
+	OldestAge time.Duration `json:"oldest_age_ns"`    // of the oldest message, 0 without one
 }
 
 // Connections are those of Listen.
@@ -77,13 +76,10 @@ type Commits struct {
 	Last     time.Duration `json:"last_ns"`
 	Longest  time.Duration `json:"longest_ns"`
 	Total    time.Duration `json:"total_ns"`
-	// Within counts those that took no longer than CommitBounds of the same
-	// index, and not the bound before; the last counts the rest.
+	// Within counts transactions by their time: up to 1, 2, 5, 10, 20, 50, 100
+	// and 500 ms and 1 s, each without those before; the last counts the rest.
 	Within []int64 `json:"within"`
 }
-
-// CommitBounds are the bounds of Commits.Within.
-func CommitBounds() []time.Duration { return store.Bounds() }
 
 // Stats takes a snapshot.
 func (s *Server) Stats() Stats {

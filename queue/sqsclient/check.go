@@ -11,7 +11,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// What can be wrong with a client before its first message.
+// Errors of a client before its first message.
 var (
 	ErrEndpoint    = errors.New("sqsclient: the endpoint of the queue service is not a usable URL")
 	ErrRegion      = errors.New("sqsclient: there is no AWS region")
@@ -35,10 +35,10 @@ var refusals = map[string]bool{
 	"OptInRequired":               true,
 }
 
-// Check says whether the client can work at all: it has a region and finds
-// credentials, and somebody answers at the endpoint and accepts them. It makes
-// one request (ListQueues, at most one name); that the caller may not list
-// queues is no error, for nothing here needs to. Bound it by ctx.
+// Check returns nil if the client can work at all: it has a region and finds
+// credentials, and the service at the endpoint answers and accepts them. It makes
+// one request (ListQueues, at most one name). A caller that may not list queues is
+// no error: nothing here needs to. Bound it by ctx.
 func Check(ctx context.Context, client *sqs.Client) error {
 	o := client.Options()
 	if o.Region == "" {
@@ -53,7 +53,7 @@ func Check(ctx context.Context, client *sqs.Client) error {
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &api) && !refusals[api.ErrorCode()] && errors.As(err, &response) && response.HTTPStatusCode() < 500 {
-		return nil // an answer about the call, not about the caller
+		return nil // it answers about the call, not about the caller
 	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) { // it takes connections and says nothing
 		return unreachable(o, err)
@@ -61,9 +61,9 @@ func Check(ctx context.Context, client *sqs.Client) error {
 	return Explain(client, err)
 }
 
-// Explain returns err with the endpoint, the region and what to do, if it says
-// that the service cannot be reached or refuses the caller: it then is
-// [ErrUnreachable] or [ErrRefused] too. Any other error comes back as it is.
+// Explain returns err with the endpoint, the region and what to do, if the service
+// cannot be reached or refuses the caller: it then is [ErrUnreachable] or
+// [ErrRefused] too. It returns any other error as it is.
 func Explain(client *sqs.Client, err error) error {
 	if err == nil {
 		return nil
@@ -94,11 +94,11 @@ func where(o sqs.Options) string {
 	return "AWS's own endpoint of region " + o.Region
 }
 
-// told is a chain of credentials whose failure says what to do, wherever it
-// comes to light: in [Check] or in the first call.
-type told struct{ chain aws.CredentialsProvider }
+// explained is a chain of credentials with errors that say what to do, in [Check]
+// and in the first call alike.
+type explained struct{ chain aws.CredentialsProvider }
 
-func (t told) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (t explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := t.chain.Retrieve(ctx)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: none of the SDK's sources (environment, shared files, web identity, container or instance role) gave any; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run under a role: %w", ErrCredentials, err)
@@ -106,8 +106,8 @@ func (t told) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, err
 }
 
-// IsCredentialsProvider lets the SDK see what the chain is: anonymous
-// credentials mean that requests are not signed.
-func (t told) IsCredentialsProvider(target aws.CredentialsProvider) bool {
+// IsCredentialsProvider lets the SDK see what the chain is: with anonymous
+// credentials requests are not signed.
+func (t explained) IsCredentialsProvider(target aws.CredentialsProvider) bool {
 	return aws.IsCredentialsProvider(t.chain, target)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// Where requests to a queue in this very process go, as far as they go
-// anywhere: its HTTP client never opens a connection.
+// Region and endpoint of requests to a queue in this process. Its HTTP client
+// opens no connection.
 const (
 	embeddedRegion   = "local"
 	embeddedEndpoint = "http://sqs.local"
@@ -86,7 +86,7 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 		if s.Endpoint != "" {
 			so.BaseEndpoint = &s.Endpoint
 		}
-		so.Credentials = told{cfg.Credentials}
+		so.Credentials = explained{cfg.Credentials}
 		so.Retryer = retryer(s)
 		last(so)
 	}), nil
@@ -101,7 +101,7 @@ func (o options) road(doer Doer) (Doer, func(*sqs.Options)) {
 		for _, configure := range o.configure {
 			configure(so)
 		}
-		if len(o.configure) == 0 { // else the SDK may have been told what the shortcut does not know
+		if len(o.configure) == 0 { // else the SDK may have options that the shortcut does not know
 			short.options = *so
 			so.APIOptions = append(so.APIOptions, short.install)
 		}
@@ -131,8 +131,8 @@ func embedded(s Settings, o options) *sqs.Client {
 	return sqs.New(so, last)
 }
 
-// direct returns the round tripper of a plain http.Client: its cookies,
-// redirects and time-outs are nothing that a call within a process needs.
+// direct returns the round tripper of a plain http.Client: a call within a process
+// needs no cookies, redirects or time-outs.
 func direct(d Doer) Doer {
 	if c, ok := d.(*http.Client); ok && c.Transport != nil && c.Timeout == 0 && c.Jar == nil && c.CheckRedirect == nil {
 		return tripper{c.Transport}
@@ -170,8 +170,8 @@ func checkEndpoint(endpoint string) error {
 	}
 	u, err := url.Parse(endpoint)
 	switch {
-	case strings.Contains(endpoint, "@"): // whatever else is wrong, the errors below would show a password
-		return fmt.Errorf("%w: it holds an @, as before it a user name would stand; credentials come from the AWS chain", ErrEndpoint)
+	case strings.Contains(endpoint, "@"): // first: the errors below would show a password
+		return fmt.Errorf("%w: it holds an @, which ends a user name; credentials come from the AWS chain", ErrEndpoint)
 	case err != nil:
 		return fmt.Errorf("%w: %q: %w", ErrEndpoint, endpoint, err)
 	case u.Scheme != "http" && u.Scheme != "https":

@@ -213,7 +213,7 @@ func TestMaxAttempts(t *testing.T) {
 }
 
 // Forty requests at once, twice over, need no more than forty connections if
-// they are kept; with ten kept the second round dials thirty anew.
+// they are kept; with ten kept the second round dials thirty again.
 func TestIdleConnectionsAreKept(t *testing.T) {
 	bare(t)
 	const burst = 40

@@ -6,7 +6,7 @@
 //		return err // the endpoint is malformed, or there is no region
 //	}
 //	if err := sqsclient.Check(ctx, client); err != nil {
-//		return err // no credentials, refused, or nobody answers
+//		return err // no credentials, refused, or no answer
 //	}
 //
 // What it does beyond the SDK's own defaults:
@@ -29,8 +29,8 @@
 //     the SDK's as ever. A client with [WithOptions] takes the SDK's way alone,
 //     and so does whatever is not usual: after a refusal (401, 403) requests go the
 //     SDK's way until one succeeds. [StatsOf] counts both ways.
-//   - It tells early, and in words that say what to do, what is wrong: no
-//     region, no credentials, credentials refused, no such endpoint.
+//   - Its errors come early and say what to do: no region, no credentials,
+//     credentials refused, no service at the endpoint.
 //
 // Credentials are found by the SDK's own chain: environment, shared files,
 // web identity, container and instance roles. They are never a setting.

@@ -15,11 +15,11 @@ import (
 // protocol is the SDK's own, with a short way through the two answers that a
 // worker gets all the time: the messages of a receive, and a batch of deletes
 // that went well. The SDK's reader goes by the schema of any service, with two
-// closures and a call for each member, which was two thirds of a receive's cost.
+// closures and a call for each member: two thirds of the cost of a receive.
 //
-// The short way takes only what it knows: whatever else stands in an answer,
-// be it wrong or new, makes the SDK read it from the start. So what comes out
-// is always what the SDK would have made of it; a fuzz test holds both together.
+// The short way reads only what it knows. Anything else in an answer, wrong or
+// new, makes the SDK read it from the start. So the result is always that of the
+// SDK; a fuzz test compares both.
 type protocol struct {
 	smithyhttp.ClientProtocol
 	readers *sync.Pool // of *reader
@@ -62,12 +62,12 @@ func (p protocol) DeserializeResponse(ctx context.Context, op *smithy.OperationS
 		return nil
 	}
 	body := resp.Body
-	defer func() { resp.Body = body }() // it is the SDK's to close
+	defer func() { resp.Body = body }() // the SDK closes it
 	resp.Body = io.NopCloser(bytes.NewReader(r.answer))
 	return p.ClientProtocol.DeserializeResponse(ctx, op, registry, resp, out)
 }
 
-// fill reads the whole answer, whose length is size or, below zero, unknown.
+// fill reads the whole answer of size bytes; below zero the size is unknown.
 func (r *reader) fill(body io.Reader, size int64) error {
 	r.at, r.answer = 0, r.answer[:0]
 	if size >= 0 && size <= maxKept && int64(cap(r.answer)) <= size {

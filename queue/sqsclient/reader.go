@@ -8,13 +8,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// reader reads the JSON of the answers that [protocol] knows. Each of its
-// methods says by its last result whether it found what it reads; once one has
-// not, the answer is left to the SDK.
+// reader reads the JSON of the answers that [protocol] knows. The last result of
+// each method reports whether it found what it reads; if not, the answer is left
+// to the SDK.
 //
-// The texts of one message are gathered in text and become one string, of
-// which its fields are parts: one allocation, and a message that is kept keeps
-// no other's memory.
+// The texts of one message are gathered in text and become one string; the fields
+// of the message are parts of it. So there is one allocation, and a message that
+// is kept keeps the memory of no other.
 type reader struct {
 	answer []byte
 	at     int
@@ -75,7 +75,7 @@ func (r *reader) messages() ([]types.Message, bool) {
 	return list, r.next('}') && r.end()
 }
 
-// deleted reads the answer to a DeleteMessageBatch of which nothing failed.
+// deleted reads the answer to a DeleteMessageBatch without a failure.
 func (r *reader) deleted(out *sqs.DeleteMessageBatchOutput) bool {
 	r.text = r.text[:0]
 	var ids [10]span
@@ -208,7 +208,7 @@ func (r *reader) customAttributes() bool {
 	})
 }
 
-// pairs reads an object whose names are data.
+// pairs reads an object with names that are data.
 func (r *reader) pairs(value func(name span) bool) bool {
 	return r.entries(func() bool {
 		name, ok := r.string()
@@ -216,7 +216,7 @@ func (r *reader) pairs(value func(name span) bool) bool {
 	})
 }
 
-// object reads one whose names are known, each without an escape.
+// object reads an object with known names, each without an escape.
 func (r *reader) object(value func(key []byte) bool) bool {
 	return r.entries(func() bool {
 		key, ok := r.key()

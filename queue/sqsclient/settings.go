@@ -12,7 +12,7 @@ type Settings struct {
 
 	// Region is the AWS region. Empty: AWS_REGION, AWS_DEFAULT_REGION or the
 	// profile's.
-	Region string `key:"region" doc:"AWS region, such as eu-central-1; empty: from AWS_REGION or the shared profile"`
+	Region string `key:"region" doc:"AWS region, for example eu-central-1; empty: from AWS_REGION or the shared profile"`
 
 	// Profile is the name of a profile in the shared AWS files. Empty:
 	// AWS_PROFILE, or the default profile.

@@ -71,7 +71,7 @@ type shortcutKey struct{}
 // WithShortcut lets ReceiveMessage and DeleteMessageBatch be made by this
 // package where the SDK would make the same requests at several times the cost.
 // It is for a worker's loop: options of a single call (the last arguments of
-// the client's methods) are not heeded in such a ctx.
+// the client's methods) have no effect in that ctx.
 func WithShortcut(ctx context.Context) context.Context {
 	return context.WithValue(ctx, shortcutKey{}, true)
 }

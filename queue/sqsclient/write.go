@@ -8,7 +8,7 @@ import (
 )
 
 // The bodies of the two requests that the shortcut makes. nil leaves one to the
-// SDK: it holds text that is not UTF-8, or a member that nobody here sets.
+// SDK: it holds text that is not UTF-8, or a member that this project never sets.
 
 func appendReceive(b []byte, in *sqs.ReceiveMessageInput) []byte {
 	w := writer{append(b, '{'), true}

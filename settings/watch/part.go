@@ -11,8 +11,8 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-// Part is the settings T of a program in force, of which a library owns the part
-// P that is embedded in T. T may be P. The library decides by [Part.Set] what of
+// Part is the settings T of a program in force. A library owns the part P that is
+// embedded in T. T may be P. The library decides by [Part.Set] what of
 // its part is in force; what else is live in T follows the sources.
 type Part[T, P any] struct {
 	Live Live[T]

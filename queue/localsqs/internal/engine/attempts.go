@@ -25,8 +25,8 @@ type attempt struct {
 	given  []receipt
 }
 
-// repeat answers a repeated attempt with the messages of the first, whose
-// visibility begins anew, or takes the place of the first if that still waits.
+// repeat answers a repeated attempt with the messages of the first and restarts
+// their visibility, or takes the place of the first if that still waits.
 func (e *Engine) repeat(now int64, w *Waiter) bool {
 	if w.Attempt == "" {
 		return false

@@ -1,6 +1,6 @@
 package engine
 
-// ChangeKind tells what a [Change] does to the store.
+// ChangeKind is what a [Change] does to the store.
 type ChangeKind uint8
 
 // The kinds of changes and the fields of Change that each uses.
@@ -38,7 +38,7 @@ type Change struct {
 	message *Message
 }
 
-// Meta is what the store keeps of a message beside its content.
+// Meta is what the store keeps of a message apart from its content.
 type Meta struct {
 	ID                         [16]byte
 	Sent, First, Received, Due int64

@@ -7,7 +7,7 @@ type Config struct {
 	Salt     uint64          // marks this server's receipt handles
 	Durable  bool            // record changes
 	NewID    func() [16]byte // of messages that a task moves
-	AsAWS    bool            // be as unkind as AWS, by the draws of Seed
+	AsAWS    bool            // behave as AWS at its worst, by the draws of Seed
 	Seed     uint64
 	InFlight int // how many messages of a queue may be in flight; 0: MaxInFlight
 }
@@ -53,7 +53,7 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Advance performs everything whose time has come. Call it before an operation
+// Advance performs everything that is due. Call it before an operation
 // with the same time, and when NextTimer says so.
 func (e *Engine) Advance(now int64) {
 	e.now = now

@@ -176,7 +176,7 @@ func InvalidBatchID() *Error {
 	return prefixed("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 }
 
-// BatchTooLong refuses a batch whose messages are too long together.
+// BatchTooLong refuses a batch with messages that are too long together.
 func BatchTooLong(limit, size int) *Error {
 	return prefixed("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", limit, size)
 }

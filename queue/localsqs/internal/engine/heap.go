@@ -1,11 +1,11 @@
 package engine
 
 // minHeap is a 4-ary heap ordered by (key, tie). The keys stand in the slots,
-// so that a sift reads a cache line or two a level and not the items. Items are
-// told their place, so that one can be taken out from anywhere.
+// so that a sift reads a cache line or two a level and not the items. Items know
+// their place, so that one can be taken out from anywhere.
 type minHeap[T any] struct {
 	slots []slot[T]
-	place func(T, int32) // tells an item its index; -1 when it has left
+	place func(T, int32) // notes the index of an item; -1 when it has left
 }
 
 type slot[T any] struct {

@@ -9,7 +9,7 @@ type QueueStats struct {
 	Visible, InFlight, Delayed int
 	Groups                     int   // message groups that have messages
 	Waiting                    int   // receive calls that wait
-	Oldest                     int64 // when the oldest message was sent, 0 if there is none
+	Oldest                     int64 // when the oldest message was sent, 0 without one
 }
 
 // Stats are the numbers of all queues, by region and name.
@@ -47,8 +47,8 @@ type Peeked struct {
 // Peek looks at up to limit messages of a queue, those sent first.
 func (e *Engine) Peek(q *Queue, limit int) []Peeked {
 	var list []Peeked
-	// The smallest keys of a heap, best first: next holds the indexes whose
-	// parents were taken.
+	// The smallest keys of a heap, best first: next holds the children of the
+	// indexes that were taken.
 	next := minHeap[int]{place: func(int, int32) {}}
 	offer := func(i int) {
 		if i < q.ages.len() {

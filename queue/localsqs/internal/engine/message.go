@@ -5,8 +5,8 @@ import "math"
 // Message is the index entry of one message; its content is in memory or, with
 // a store, on disk once committed. It stays under 120 bytes.
 type Message struct {
-	ID       [16]byte // MessageId, kept for the message's whole life
-	Seq      uint64   // order of sending and key in the store, unique in a server; anew at each move
+	ID       [16]byte // MessageId, the same for the whole life of the message
+	Seq      uint64   // order of sending and key in the store, unique in a server; each move gives another
 	Sent     int64    // SentTimestamp
 	first    int64    // first receive, 0 before
 	received int64    // latest receive
@@ -178,7 +178,7 @@ func (g *group) turn() {
 		g.prev, g.next, q.turn = g, g, g
 		return
 	}
-	at := q.turn // before the one whose turn it is: last in line
+	at := q.turn // before the group that is next: last in line
 	g.prev, g.next = at.prev, at
 	at.prev.next, at.prev = g, g
 }

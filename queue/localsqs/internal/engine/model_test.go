@@ -179,7 +179,7 @@ func (m *model) deadLetter(q *Queue) {
 		m.n++
 		x.queue, x.receives, x.due, x.handles, x.order = dead, 0, m.now, nil, m.n
 		if dead.FIFO() {
-			x.sent = m.now // its retention begins anew
+			x.sent = m.now // its retention starts again
 		}
 	}
 }
@@ -341,7 +341,7 @@ func (m *model) compare(t *rapid.T, queues []*Queue) {
 
 // A dead letter stands in its group where it arrived: behind what was in the
 // dead-letter queue already, before what is sent there later. In a FIFO queue
-// its time of sending is that of its arrival, so that its retention begins anew.
+// its time of sending is that of its arrival, so that its retention starts again.
 func TestDeadLetterStandsInItsGroupWhereItArrived(t *testing.T) {
 	e := New(Config{Account: "000000000000"})
 	create := func(name string, attrs map[string]string) *Queue {

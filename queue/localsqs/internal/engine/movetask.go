@@ -163,7 +163,7 @@ func (e *Engine) redriveOne(now int64, t *MoveTask, m *Message) {
 	t.Moved++
 }
 
-// oldestUpto finds an available message whose Seq is not over limit, turning
+// oldestUpto finds an available message with a Seq of at most limit, turning
 // the groups until one has it.
 func (q *Queue) oldestUpto(limit uint64) *Message {
 	first := q.turn
@@ -196,7 +196,7 @@ func (g *group) upto(limit uint64) *Message {
 	return nil
 }
 
-// CancelMoveTask ends a running task and tells how many messages it has moved.
+// CancelMoveTask ends a running task and returns how many messages it has moved.
 func (e *Engine) CancelMoveTask(handle string) (moved int64, err *Error) {
 	if handle == "" {
 		return 0, MissingParameter("TaskHandle")

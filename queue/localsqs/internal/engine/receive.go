@@ -197,7 +197,7 @@ func (e *Engine) unpark(w *Waiter) {
 	}
 }
 
-// Cancel ends a wait whose caller has left. It reports false if w has already
+// Cancel ends the wait of a caller that has left. It reports false if w has already
 // been answered: its messages are in flight then.
 func (e *Engine) Cancel(w *Waiter) bool {
 	if !w.parked {
@@ -207,7 +207,7 @@ func (e *Engine) Cancel(w *Waiter) bool {
 	return true
 }
 
-// CancelAll answers all waiters with nothing, and from now on nobody waits.
+// CancelAll answers all waiters with nothing, and lets no other wait.
 func (e *Engine) CancelAll() {
 	e.ending = true
 	for _, q := range e.queues {

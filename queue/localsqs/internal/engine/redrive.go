@@ -1,7 +1,7 @@
 package engine
 
-// checkRedrive finds what is wrong with a redrive policy for the queue source,
-// whose attributes are a.
+// checkRedrive returns what is wrong with a redrive policy for the queue source
+// with the attributes a.
 func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
 	if r == nil {
 		return nil
@@ -26,8 +26,8 @@ func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
 }
 
 // move takes an available message to another queue: a new place in the order,
-// the same MessageId. Its receives are counted anew for to's own policy; a
-// receiver is told those of all queues (ApproximateReceiveCount in the API
+// the same MessageId. Its receives start at 0 for the policy of to; a
+// receiver sees those of all queues (ApproximateReceiveCount in the API
 // reference), until a move task makes it a new message. Its SentTimestamp, from which
 // its retention runs, stays in a standard queue and is reset in a FIFO queue
 // (SQS developer guide, "Setting-up dead-letter queue retention").

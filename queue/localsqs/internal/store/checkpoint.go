@@ -60,7 +60,6 @@ func (p *checkpointer) run(f *File, applied func([]engine.Change)) {
 		small := squash(b.changes)
 		for {
 			err := f.apply(small, b.number, true)
-			f.trim()
 			if err == nil {
 				applied(b.changes)
 			}

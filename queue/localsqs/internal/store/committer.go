@@ -52,10 +52,10 @@ type Group struct {
 type Stats struct {
 	Count, Changes, Failures int64
 	Last, Longest, Total     time.Duration
-	Within                   []int64 // by Bounds, and one for the rest
+	Within                   []int64 // by Bounds; the last counts the rest
 }
 
-// Bounds are those of Stats.Within.
+// Bounds returns the longest times of the counts of Stats.Within but the last.
 func Bounds() []time.Duration {
 	return []time.Duration{time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond,
 		20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
@@ -180,11 +180,11 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 	}
 	c.mu.Unlock()
 	close(g.done)
-	c.tell("the journal", before, g.err)
+	c.report("the journal", before, g.err)
 }
 
-// tell logs that something ceases to take writes, and that it takes them again.
-func (c *Committer) tell(what string, before, now error) {
+// report logs that something no longer takes writes, and that it takes them again.
+func (c *Committer) report(what string, before, now error) {
 	if before == nil && now != nil {
 		c.file.logger.Error(what+" of the queue file takes no writes; they are tried again until it does", "file", c.file.path, "error", now)
 	}
@@ -209,7 +209,7 @@ func (c *Committer) write(changes []engine.Change) error {
 		}
 		c.checkpointed(nil)
 	}
-	if !c.checkpoint.busy && (c.journal.length() > c.file.limit || c.file.read.Load() > readBeforeTrim) {
+	if !c.checkpoint.busy && c.journal.length() > c.file.limit {
 		c.checkpoint.start(batch{c.pending, c.journal.number})
 		c.pending = nil
 		c.journal.turn()
@@ -230,7 +230,7 @@ func (c *Committer) checkpointed(err error) {
 	before := c.late
 	c.late = err
 	c.mu.Unlock()
-	c.tell("the checkpoint", before, err)
+	c.report("the checkpoint", before, err)
 }
 
 // forget drops what was remembered of changes that are in the file now.
@@ -319,7 +319,7 @@ func (c *Committer) Close() error {
 	return err
 }
 
-// settle ends the journal. If the file does not take it, it stays beside it
+// settle ends the journal. If the file does not take it, the journal stays
 // and is read at the next start.
 func (c *Committer) settle() error {
 	err := c.checkpoint.stop()
@@ -331,7 +331,7 @@ func (c *Committer) settle() error {
 		err = e
 	}
 	if err != nil {
-		return fmt.Errorf("the journal could not be taken into the file and stays beside it: %w", err)
+		return fmt.Errorf("the journal could not be taken into the file and stays: %w", err)
 	}
 	for i, p := range journalPaths(c.file.path) {
 		if !own[i] {

@@ -13,7 +13,7 @@ const (
 	compactStep = 16 << 20 // bytes a transaction
 )
 
-// compact writes the file anew if more than half of it is free. If that cannot
+// compact rewrites the file if more than half of it is free. If that cannot
 // be done (no space), the file stays as it is.
 func (f *File) compact(o Options) error {
 	leftover := f.path + ".compact"

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -51,8 +50,7 @@ type File struct {
 	path    string
 	salt    uint64
 	noFsync bool
-	applied uint64       // the journal's latest group that is in the file
-	read    atomic.Int64 // bytes of contents read since the mapping was last dropped
+	applied uint64 // the journal's latest group that is in the file
 }
 
 // Options of Open.
@@ -115,7 +113,7 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrInUse
 	case !errors.Is(err, ErrInUse) && !errors.Is(err, ErrCorrupt) && !errors.As(err, &system):
-		return nil, fmt.Errorf("%w and was left as it is (%w); restore it from a copy, or move it away to begin anew", ErrCorrupt, err)
+		return nil, fmt.Errorf("%w and was left as it is (%w); restore it from a copy, or move it away to begin with an empty one", ErrCorrupt, err)
 	}
 	return nil, err
 }
@@ -149,7 +147,7 @@ func checkOpened(db *bbolt.DB, file *os.File, path string) error {
 		return fail(err)
 	}
 	if opened.Size() < pages {
-		return fail(fmt.Errorf("%w and was left as it is (it has %d bytes of %d); restore it from a copy, or move it away to begin anew", ErrCorrupt, opened.Size(), pages))
+		return fail(fmt.Errorf("%w and was left as it is (it has %d bytes of %d); restore it from a copy, or move it away to begin with an empty one", ErrCorrupt, opened.Size(), pages))
 	}
 	return nil
 }
@@ -161,7 +159,7 @@ func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(old)
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w and was left as it is (%v); restore it from a copy, or move it away to begin anew", ErrCorrupt, p)
+			err = fmt.Errorf("%w and was left as it is (%v); restore it from a copy, or move it away to begin with an empty one", ErrCorrupt, p)
 		}
 	}()
 	return f()
@@ -221,7 +219,7 @@ func (f *File) begin() error {
 func (f *File) replay() error {
 	for _, p := range journalPaths(f.path) {
 		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w: it was not closed, and its journal %s with the latest changes is missing; put it back beside the file, or make an empty file of that name to go on without them", ErrCorrupt, p)
+			return fmt.Errorf("%w: it was not closed, and its journal %s with the latest changes is missing; put it back next to the file, or make an empty file of that name to go on without them", ErrCorrupt, p)
 		}
 	}
 	changes, number, err := readJournal(f.path, f.salt, f.applied)
@@ -284,7 +282,6 @@ func (f *File) Content(queue int64, seq uint64) (c *engine.Content, err error) {
 			if v == nil {
 				return nil
 			}
-			f.read.Add(int64(len(v)))
 			var err error
 			c, err = parseContent(v)
 			return err

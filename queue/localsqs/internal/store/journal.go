@@ -13,7 +13,7 @@ import (
 	"github.com/sambatech/chassis/queue/localsqs/internal/engine"
 )
 
-// A journal is two files beside the queue file, written in turns: groups of
+// A journal is two files next to the queue file, written in turns: groups of
 // changes, each with one write and one fsync, that are not in the queue file
 // yet. While one is filled the other's groups are applied to the queue file.
 //
@@ -51,10 +51,10 @@ func journalPaths(path string) [2]string {
 	return [2]string{path + ".journal-0", path + ".journal-1"}
 }
 
-// openJournal makes the files anew: all their groups up to number are in the
-// queue file already. What an earlier server left in them must go, for beside a
-// queue file that was restored from a copy it may have the numbers of groups to
-// come, and would be taken for these after a kill.
+// openJournal empties the files: all their groups up to number are in the queue
+// file already. What an earlier server left in them must go: next to a queue file
+// that was restored from a copy it may have the numbers of groups to come, and
+// would be taken for these after a kill.
 func openJournal(path string, salt, number uint64, noFsync bool) (*journal, error) {
 	j := &journal{salt: salt, number: number, noFsync: noFsync}
 	for i, p := range journalPaths(path) {
@@ -96,8 +96,8 @@ func (j *journal) close() (err error) {
 	return err
 }
 
-// own says which of the files are still those at their paths: if somebody
-// removed them, there may be a later server's.
+// own reports which of the files are still those at their paths: if they were
+// removed, a later server's may stand there.
 func (j *journal) own(path string) (own [2]bool) {
 	for i, p := range journalPaths(path) {
 		ours, err := j.segments[i].file.Stat()
@@ -166,7 +166,7 @@ func (s *segment) reserve(end int64) error {
 // length is how much the groups of the active file take.
 func (j *journal) length() int64 { return j.segments[j.active].end }
 
-// turn goes over to the other file, whose groups must all be applied.
+// turn switches to the other file. All groups of that file must be applied.
 func (j *journal) turn() {
 	j.active = 1 - j.active
 	j.segments[j.active].end = 0

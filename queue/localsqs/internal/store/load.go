@@ -12,7 +12,7 @@ import (
 	"github.com/sambatech/chassis/queue/localsqs/internal/engine"
 )
 
-// Load gives all that is in the file to e.
+// Load gives everything in the file to e.
 func (f *File) Load(e *engine.Engine, now int64) error {
 	err := guard(func() error {
 		return f.db.View(func(tx *bbolt.Tx) error { return load(tx, e, now) })
@@ -20,7 +20,6 @@ func (f *File) Load(e *engine.Engine, now int64) error {
 	if err != nil {
 		return fmt.Errorf("queue file %s: %w", f.path, err)
 	}
-	f.dropMapping()
 	return nil
 }
 

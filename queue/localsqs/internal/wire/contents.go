@@ -2,7 +2,6 @@ package wire
 
 import (
 	"crypto/md5"
-	"encoding/binary"
 	"regexp"
 	"slices"
 	"strconv"
@@ -98,7 +97,7 @@ func (s *SendEntry) Delay() int64 {
 func scan(s string) (plain, valid bool) {
 	plain = true
 	for i := 0; i < len(s); {
-		if i+8 <= len(s) && plainASCII(binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(s[i:]), 8))) {
+		if len(s)-i >= 8 && plainASCII(word(s[i:i+8])) {
 			i += 8
 			continue
 		}
@@ -129,8 +128,14 @@ const (
 	highs = 0x8080808080808080
 )
 
+// word returns the eight bytes of s. The compiler makes one load of it.
+func word(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
 // plainASCII reports whether all eight bytes of x are ASCII characters from the
-// space on, and none is a quote or a backslash.
+// space on, without a quote or a backslash.
 func plainASCII(x uint64) bool {
 	quote, slash := x^('"'*ones), x^('\\'*ones)
 	return (x|(x-' '*ones)|(quote-ones)|(slash-ones))&highs == 0

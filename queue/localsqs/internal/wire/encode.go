@@ -60,7 +60,7 @@ func appendSequence(b []byte, seq uint64) []byte {
 
 func appendMillis(b []byte, ns int64) []byte { return strconv.AppendInt(b, ns/1e6, 10) }
 
-// SendResult is the part of an answer that tells of one sent message.
+// SendResult is the part of an answer for one sent message.
 type SendResult struct {
 	ID      string // the entry's, in a batch
 	Sent    engine.Sent
@@ -169,7 +169,7 @@ func AppendError(b []byte, err *engine.Error) []byte {
 	return append(b, '}')
 }
 
-// Selection is what a receive asks for beside the body.
+// Selection is what a receive asks for in addition to the body.
 type Selection struct {
 	system    systemSet
 	all       bool

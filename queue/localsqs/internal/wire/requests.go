@@ -1,7 +1,7 @@
 package wire
 
 // The requests of the service, one type an operation or family. Names are the
-// protocol's; a pointer tells absent from zero.
+// protocol's; a pointer keeps absent apart from zero.
 type (
 	// QueueRequest is DeleteQueue, PurgeQueue, ListQueueTags.
 	QueueRequest struct{ QueueUrl string }

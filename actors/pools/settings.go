@@ -1,4 +1,4 @@
-package chassis
+package pools
 
 import (
 	"cmp"
@@ -14,6 +14,26 @@ import (
 	"github.com/sambatech/chassis/actors/shares"
 )
 
+// The parts of [Settings] that other packages declare.
+type (
+	PollerSettings     = poller.Settings
+	DispatcherSettings = dispatcher.Settings
+)
+
+// Settings is the section tasks: the pool and its leases, the workers and
+// their rules.
+type Settings struct {
+	TaskPool     string `key:"task_pool" rule:"lower" doc:"name of the queue, all lower case; with SQS required, with the embedded queue the service's name and -tasks"`
+	MissingQueue string `key:"missing_queue" rule:"oneof=create|error" doc:"what to do if a queue is not there: create it, or error; default create"`
+	PollerSettings
+	DispatcherSettings
+
+	TotalWorkers int                     `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
+	Weight       int                     `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
+	Priority     int                     `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
+	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
+}
+
 // PoolSettings is one pool of tasks.pools. What is left out is as in the section
 // tasks, but for weight and priority, which have their own defaults, and the
 // dead-letter pool, of which each has its own.
@@ -27,40 +47,49 @@ type PoolSettings struct {
 	DeadLetterPool string        `key:"dead_letter_pool" rule:"optional,nonempty" doc:"queue of what cannot be run, default the pool's name with _dead"`
 }
 
+// DefaultSettings returns the settings with every default filled in.
+func DefaultSettings() Settings {
+	return Settings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()}
+}
+
 // EachPool returns the settings of each pool with those of the section tasks
 // filled in: first the pool task_pool, then those of pools by their names.
-func (t TaskSettings) EachPool() []TaskSettings {
-	all := []TaskSettings{t}
+func (t Settings) EachPool() []Settings {
+	all := []Settings{t}
 	all[0].Pools = nil
 	for _, name := range slices.Sorted(maps.Keys(t.Pools)) {
 		own, s := t.Pools[name], all[0]
 		s.TaskPool, s.DeadLetterPool, s.Weight, s.Priority = name, own.DeadLetterPool, own.Weight, own.Priority
-		override(&s.Workers, own.Workers)
-		override(&s.MaxWorkers, own.MaxWorkers)
-		override(&s.ScaleFactor, own.ScaleFactor)
-		override(&s.TaskTimeout, own.TaskTimeout)
+		s.Workers, s.MaxWorkers = cmp.Or(own.Workers, s.Workers), cmp.Or(own.MaxWorkers, s.MaxWorkers)
+		s.ScaleFactor, s.TaskTimeout = cmp.Or(own.ScaleFactor, s.ScaleFactor), cmp.Or(own.TaskTimeout, s.TaskTimeout)
 		all = append(all, s)
 	}
 	return all
 }
 
-func override[T comparable](into *T, v T) {
-	var none T
-	if v != none {
-		*into = v
+// OnlyPool returns the section tasks as it is for one pool, configured or not.
+func (t Settings) OnlyPool(name string) Settings {
+	for _, p := range t.EachPool() {
+		if p.TaskPool == name {
+			return p
+		}
 	}
+	t.TaskPool, t.Pools = name, nil
+	return t
 }
 
-func (t TaskSettings) share() shares.Share {
+func (t Settings) share() shares.Share {
 	return shares.Share{Weight: t.Weight, Priority: t.Priority}
 }
 
-func (t TaskSettings) deadPool() string {
+// DeadPool returns the name of the queue of the pool's dead letters.
+func (t Settings) DeadPool() string {
 	return cmp.Or(t.DeadLetterPool, dispatcher.DeadLetterPool(t.TaskPool))
 }
 
-// check is Validate once the service's name has given a pool to the embedded queue.
-func (t TaskSettings) check() error {
+// Check is [Settings.Validate] once the service's name has given a pool to the
+// embedded queue.
+func (t Settings) Check() error {
 	err := t.Validate()
 	if t.TaskPool == "" && len(t.Pools) > 0 {
 		err = errors.Join(err, errors.New("tasks.pools is set, but tasks.task_pool is not: name the pool that tasks are sent to if they name none"))
@@ -68,9 +97,9 @@ func (t TaskSettings) check() error {
 	return err
 }
 
-// Validate tells what is wrong with the section tasks, each pool for itself and
-// all of them together.
-func (t TaskSettings) Validate() error {
+// Validate returns what is wrong with the section tasks: with each pool by itself,
+// and with all of them together.
+func (t Settings) Validate() error {
 	errs := []error{t.PollerSettings.Validate(), t.DispatcherSettings.Validate()}
 	if t.TotalWorkers < 0 {
 		errs = append(errs, fmt.Errorf("tasks.total_workers is %d: must be 0 (no limit but the pools' own) or more", t.TotalWorkers))
@@ -91,7 +120,7 @@ func (t TaskSettings) Validate() error {
 		where := "tasks"
 		if i > 0 {
 			where = "tasks.pools." + p.TaskPool
-			if err := errors.Join(checkPoolName(p.TaskPool), p.PollerSettings.Validate(), p.DispatcherSettings.Validate()); err != nil {
+			if err := errors.Join(checkName(p.TaskPool), p.PollerSettings.Validate(), p.DispatcherSettings.Validate()); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			}
 		}
@@ -99,17 +128,17 @@ func (t TaskSettings) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 		}
 		if p.TaskPool != "" {
-			if err := poller.CheckQueueName(p.deadPool()); err != nil && poller.CheckQueueName(p.TaskPool) == nil {
+			if err := poller.CheckQueueName(p.DeadPool()); err != nil && poller.CheckQueueName(p.TaskPool) == nil {
 				errs = append(errs, fmt.Errorf("%s: the queue of its dead letters cannot be: %w: give the pool a shorter name, or set dead_letter_pool", where, err))
 			}
 			claim(p.TaskPool, where+" itself")
-			claim(p.deadPool(), "the dead letters of "+where)
+			claim(p.DeadPool(), "the dead letters of "+where)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func checkPoolName(name string) error {
+func checkName(name string) error {
 	if name != strings.ToLower(name) {
 		return fmt.Errorf("the name %q is not all lower case", name)
 	}

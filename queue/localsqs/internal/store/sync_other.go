@@ -4,9 +4,7 @@ package store
 
 import "os"
 
-func (f *File) dropMapping() {}
-
 func unlock(*os.File) {}
 
-// datasync makes what was written to file safe.
+// datasync makes the data written to file durable.
 func datasync(file *os.File) error { return file.Sync() }

@@ -1,4 +1,4 @@
-package chassis
+package pools
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// sendSpan is the span of sending messages to one pool; nil for none. Its
-// context is what the messages take along.
+// sendSpan is the span of sending messages to one pool; nil without tracing. The
+// messages take its context along.
 type sendSpan struct {
 	trace.Span
 	ctx    context.Context
@@ -23,20 +23,20 @@ type sendSpan struct {
 }
 
 // startSend begins the span of sending to the pool that opts name.
-func (s *System) startSend(ctx context.Context, opts []task.Option) *sendSpan {
-	if s.tracer == nil {
+func (p *Pools) startSend(ctx context.Context, opts []task.Option) *sendSpan {
+	if p.cfg.Tracer == nil {
 		return nil
 	}
-	pool := cmp.Or(task.PoolOf(opts...), s.pool())
+	pool := cmp.Or(task.PoolOf(opts...), p.main().name())
 	span := &sendSpan{}
-	span.ctx, span.Span = poller.StartSpan(ctx, s.tracer, poller.OpSend, pool, pool)
+	span.ctx, span.Span = poller.StartSpan(ctx, p.cfg.Tracer, poller.OpSend, pool, pool)
 	return span
 }
 
-// startSends begins a span for each pool that tasks go to, and returns for
-// each task its span; nothing without tracing.
-func (s *System) startSends(ctx context.Context, tasks []Task) []*sendSpan {
-	if s.tracer == nil {
+// startSends begins a span for each pool that tasks go to, and returns the span of
+// each task; nil without tracing.
+func (p *Pools) startSends(ctx context.Context, tasks []Task) []*sendSpan {
+	if p.cfg.Tracer == nil {
 		return nil
 	}
 	spans := make([]*sendSpan, len(tasks))
@@ -44,7 +44,7 @@ func (s *System) startSends(ctx context.Context, tasks []Task) []*sendSpan {
 	for i, t := range tasks {
 		pool := task.PoolOf(t.Options...)
 		if byPool[pool] == nil {
-			byPool[pool] = s.startSend(ctx, t.Options)
+			byPool[pool] = p.startSend(ctx, t.Options)
 		}
 		spans[i] = byPool[pool]
 		spans[i].count++
@@ -52,7 +52,7 @@ func (s *System) startSends(ctx context.Context, tasks []Task) []*sendSpan {
 	return spans
 }
 
-// around is the ctx to encode in: the span's, or without one ctx itself.
+// around returns the ctx to encode in: the span's, or without one ctx itself.
 func (s *sendSpan) around(ctx context.Context) context.Context {
 	if s == nil {
 		return ctx
@@ -60,8 +60,8 @@ func (s *sendSpan) around(ctx context.Context) context.Context {
 	return s.ctx
 }
 
-// encoded links to the trace context of out, if the caller has given it one of
-// its own.
+// encoded links to the trace context of out, if that is not the span's but one that
+// the caller has given.
 func (s *sendSpan) encoded(out *task.Outgoing) {
 	if s == nil {
 		return
@@ -82,7 +82,7 @@ func (s *sendSpan) end(messageID string, err error) {
 	poller.EndSpan(s.Span, err)
 }
 
-// endSends ends the spans of many messages, of which sent says what became.
+// endSends ends the spans of many messages with the results in sent.
 func endSends(spans []*sendSpan, sent []Sent) {
 	for i, s := range spans {
 		if err := sent[i].Err; err != nil {
@@ -102,14 +102,4 @@ func endSends(spans []*sendSpan, sent []Sent) {
 		}
 		s.End()
 	}
-}
-
-// pollerTracing is what the poller needs for its spans; nil for none.
-func (s *System) pollerTracing() *poller.Tracing {
-	if s.tracer == nil {
-		return nil
-	}
-	return &poller.Tracing{Tracer: s.tracer, Origin: func(d *poller.Delivered) trace.SpanContext {
-		return task.TraceOf(d.Attributes, d.TraceHeader)
-	}}
 }

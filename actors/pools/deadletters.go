@@ -1,4 +1,4 @@
-package chassis
+package pools
 
 import (
 	"context"
@@ -9,17 +9,17 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/task"
 )
 
-// deadLook is how long a dead letter is hidden from others while somebody
-// looks at it. Short, for that is how long a process that dies meanwhile hides
-// it; on a standard queue a letter can be settled also after that.
+// deadLook is how long a dead letter is hidden from others while it is looked at.
+// It is short because a process that dies meanwhile hides the letter for as long; on
+// a standard queue a letter can be settled also after that.
 const deadLook = 30 * time.Second
 
 // backTime is what sending a letter back may take, less than the time that it
@@ -35,7 +35,7 @@ type DeadLetter struct {
 	Sent      time.Time // when it became a dead letter
 	Defects   error     // what is wrong with the message itself, or nil
 
-	system  *System
+	pools   *Pools
 	url     string
 	receipt string
 	group   string
@@ -47,22 +47,14 @@ type DeadLetter struct {
 // and what others look at is hidden for 30 seconds.
 var ErrMoreDeadLetters = errors.New("chassis: there may be more dead letters")
 
-// DeadLetters goes through the dead letters of the system's pools, one pool
-// after the other. Each is hidden from
-// others for 30 seconds; what the loop body neither sends back nor deletes is
-// made visible again at the end. The order is the queue's; a standard
-// queue keeps none. Where there may be more than could be listed the last
-// error is [ErrMoreDeadLetters].
-//
-//	for d, err := range sys.DeadLetters(ctx) {
-//		if err != nil {
-//			return err
-//		}
-//		fmt.Println(d.Name, d.ExecID, d.Reason, d.LastError)
-//	}
-func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
+// DeadLetters goes through the dead letters of the pools, one pool after the other.
+// Each is hidden from others for 30 seconds; what the loop body neither sends back
+// nor deletes is made visible again at the end. The order is the queue's; a standard
+// queue keeps none. Where there may be more than could be listed the last error is
+// [ErrMoreDeadLetters].
+func (p *Pools) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 	return func(yield func(*DeadLetter, error) bool) {
-		for _, l := range s.tasks.lanes {
+		for _, l := range p.lanes {
 			more := true
 			for d, err := range l.deadLetters(ctx) {
 				if more = yield(d, err); !more {
@@ -77,20 +69,20 @@ func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] 
 }
 
 func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
-	s := l.sys
+	p := l.pools
 	return func(yield func(*DeadLetter, error) bool) {
-		url, err := poller.EnsureQueue(ctx, s.queue.Client, l.deadPool(), poller.EnsureOptions{})
+		url, err := poller.EnsureQueue(ctx, p.cfg.Queue.Client, l.settings.DeadPool(), poller.EnsureOptions{})
 		if errors.Is(err, poller.ErrNoQueue) {
 			return // nothing ever died
 		}
 		if err != nil {
-			yield(nil, fmt.Errorf("dead letters of pool %q: %w", l.pool(), err))
+			yield(nil, fmt.Errorf("dead letters of pool %q: %w", l.name(), err))
 			return
 		}
 		var kept []string // receipt handles; the letters themselves may be large, and many
-		defer func() { s.unhide(ctx, url, kept) }()
+		defer func() { p.unhide(ctx, url, kept) }()
 		seen, settled := map[string]bool{}, 0
-		for !s.queue.Empty(ctx, url) {
+		for !p.cfg.Queue.Empty(ctx, url) {
 			batch, err := l.receiveDead(ctx, url)
 			if err != nil {
 				yield(nil, err)
@@ -130,21 +122,19 @@ func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 // missed is nil, or [ErrMoreDeadLetters] if the queue holds more letters than
 // those that were listed and are still there.
 func (l *lane) missed(ctx context.Context, url string, listed, there int) error {
-	s := l.sys
-	var q admin.Queue
-	if err := s.console.census.attributes(ctx, url, &q); err != nil {
-		return fmt.Errorf("%w in %s: %d were listed, and how many there are is not known: %w", ErrMoreDeadLetters, l.deadPool(), listed, err)
+	var q Queue
+	if err := l.pools.count(ctx, url, &q); err != nil {
+		return fmt.Errorf("%w in %s: %d were listed, and how many there are is not known: %w", ErrMoreDeadLetters, l.settings.DeadPool(), listed, err)
 	}
 	if total := q.Visible + q.InFlight + q.Delayed; total > there {
 		return fmt.Errorf("%w in %s: %d were listed, about %d more are there: send back or delete those of a FIFO group to see its next, or look again in %v for what another looks at",
-			ErrMoreDeadLetters, l.deadPool(), listed, total-there, deadLook)
+			ErrMoreDeadLetters, l.settings.DeadPool(), listed, total-there, deadLook)
 	}
 	return nil
 }
 
 func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, error) {
-	s := l.sys
-	out, err := s.queue.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+	out, err := l.pools.cfg.Queue.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,
 		MaxNumberOfMessages:   10,
 		WaitTimeSeconds:       1, // a long poll asks all of SQS's servers
@@ -155,14 +145,14 @@ func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, erro
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("receive from the dead-letter pool %q: %w", l.deadPool(), err)
+		return nil, fmt.Errorf("receive from the dead-letter pool %q: %w", l.settings.DeadPool(), err)
 	}
 	letters := make([]*DeadLetter, len(out.Messages))
 	for i := range out.Messages {
 		m := &out.Messages[i]
-		d := &DeadLetter{MessageID: text(m.MessageId), Pool: l.pool(), system: s, url: url, receipt: text(m.ReceiptHandle),
+		d := &DeadLetter{MessageID: aws.ToString(m.MessageId), Pool: l.name(), pools: l.pools, url: url, receipt: aws.ToString(m.ReceiptHandle),
 			group: m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)]}
-		d.Message, d.Defects = task.Decode(text(m.Body), m.MessageAttributes)
+		d.Message, d.Defects = task.Decode(aws.ToString(m.Body), m.MessageAttributes)
 		if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
 			d.Sent = time.UnixMilli(ms).UTC()
 		}
@@ -173,7 +163,7 @@ func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, erro
 
 // unhide makes letters visible again by their receipts. Where that fails they are
 // visible by themselves when their time is over, and longer nobody tries.
-func (s *System) unhide(ctx context.Context, url string, receipts []string) {
+func (p *Pools) unhide(ctx context.Context, url string, receipts []string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadLook)
 	defer cancel()
 	for batch := range slices.Chunk(receipts, 10) {
@@ -185,9 +175,9 @@ func (s *System) unhide(ctx context.Context, url string, receipts []string) {
 			id := strconv.Itoa(i)
 			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: &id, ReceiptHandle: &batch[i]}
 		}
-		_, err := s.queue.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
+		_, err := p.cfg.Queue.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		if err != nil {
-			s.Logger("chassis").WarnContext(ctx, "dead letters stay hidden for a while", "time", deadLook, "count", len(batch), "error", err)
+			p.log().WarnContext(ctx, "dead letters stay hidden for a while", "time", deadLook, "count", len(batch), "error", err)
 		}
 	}
 }
@@ -203,7 +193,7 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTime)
 	defer cancel()
 	fresh := d.Message.Renewed()
-	_, err := d.system.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(), GroupID: d.group})
+	_, err := d.pools.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(), GroupID: d.group})
 	if err != nil {
 		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)
 	}
@@ -212,17 +202,10 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 
 // Delete removes the dead letter for good.
 func (d *DeadLetter) Delete(ctx context.Context) error {
-	_, err := d.system.queue.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.url, ReceiptHandle: &d.receipt})
+	_, err := d.pools.cfg.Queue.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.url, ReceiptHandle: &d.receipt})
 	if err != nil {
 		return fmt.Errorf("delete dead letter %s: %w", d.MessageID, err)
 	}
 	d.settled = true
 	return nil
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

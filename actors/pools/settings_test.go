@@ -1,4 +1,4 @@
-package chassis_test
+package pools_test
 
 import (
 	"io"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/settings"
 )
 
 // A pool with a name of 76 to 80 characters cannot have dead letters, for which
@@ -25,7 +26,7 @@ func TestAPoolWithALongNameHasNoDeadLetters(t *testing.T) {
 		{"tasks: {task_pool: p, pools: {" + name(76) + ": {}}}", false},
 		{"tasks: {task_pool: p, pools: {" + name(76) + ": {dead_letter_pool: dead}}}", true},
 	} {
-		_, err := chassis.LoadSettings(yaml(c.text))
+		_, err := chassis.LoadSettings(settings.Bytes("a.yaml", settings.YAML, []byte(c.text)))
 		if (err == nil) != c.ok || err != nil && (!strings.Contains(err.Error(), "dead_letter_pool") || strings.Count(err.Error(), "\n") > 0) {
 			t.Errorf("%s: %v", c.text, err)
 		}

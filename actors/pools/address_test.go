@@ -1,9 +1,6 @@
-package chassis
+package pools
 
-import (
-	"testing"
-	"time"
-)
+import "testing"
 
 func TestTaskActorsAreKnownByTheirAddress(t *testing.T) {
 	for id, want := range map[string]struct {
@@ -19,20 +16,5 @@ func TestTaskActorsAreKnownByTheirAddress(t *testing.T) {
 		if pool != want.pool && want.depth > 0 || of != want.of && want.depth > 0 || depth != want.depth {
 			t.Errorf("%s: pool %q, of %q, depth %d", id, pool, of, depth)
 		}
-	}
-}
-
-func TestStagesOfACutStopShareTheirTime(t *testing.T) {
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		since, want time.Duration
-	}{{0, 5 * time.Second}, {2 * time.Second, 3 * time.Second}, {time.Minute, hurry}} {
-		cut := now.Add(-c.since)
-		if got := stageLimit(&cut, now); got != c.want {
-			t.Errorf("%v after the cut: %v, want %v", c.since, got, c.want)
-		}
-	}
-	if got := stageLimit(nil, now); got != stopTimeout {
-		t.Errorf("not cut: %v", got)
 	}
 }

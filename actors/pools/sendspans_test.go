@@ -1,4 +1,4 @@
-package chassis
+package pools
 
 import (
 	"context"
@@ -8,9 +8,9 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// TestSendingWithoutSpansCostsNothing: no allocation, no look at the options.
+// Without a tracer there is no allocation and no look at the options.
 func TestSendingWithoutSpansCostsNothing(t *testing.T) {
-	s, ctx, tasks, sent := &System{}, context.Background(), make([]Task, 10), make([]Sent, 10)
+	s, ctx, tasks, sent := &Pools{}, context.Background(), make([]Task, 10), make([]Sent, 10)
 	opts := []task.Option{task.Pool("a")}
 	n := testing.AllocsPerRun(100, func() {
 		span := s.startSend(ctx, opts)

@@ -1,4 +1,4 @@
-package chassis
+package pools
 
 import (
 	"context"
@@ -13,10 +13,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis/actors/poller"
-	"github.com/sambatech/chassis/admin"
 )
 
-// The roles of a queue on the live page.
+// Queue is one queue as it was at At. Counts are approximate, as SQS gives them.
+type Queue struct {
+	Name      string    `json:"name"`
+	Role      string    `json:"role"` // tasks, dead
+	Visible   int       `json:"visible"`
+	InFlight  int       `json:"in_flight"`
+	Delayed   int       `json:"delayed"`
+	OldestAge *float64  `json:"oldest_age_seconds,omitempty"` // nil: the queue does not say
+	Missing   bool      `json:"missing,omitempty"`            // it does not exist (yet)
+	Error     string    `json:"error,omitempty"`
+	At        time.Time `json:"at,omitzero"`
+}
+
+// The roles of a queue.
 const (
 	roleTasks = "tasks"
 	roleDead  = "dead"
@@ -30,27 +42,29 @@ const (
 
 // census keeps the numbers of the queues, for all who ask.
 type census struct {
-	*background
-	sys *System
+	pools *Pools
 
 	mu    sync.Mutex // guards what follows
 	at    time.Time
-	last  []admin.Queue
-	under chan struct{} // closed when the look under way ends; nil if none is
+	last  []Queue
+	under chan struct{} // closed when the look under way ends; nil without one
 	urls  map[string]string
 }
 
-// Queues implements admin.Queues: the last numbers, and new ones if those are old
-// and the queue answers soon. The first time it waits as long as ctx allows.
-func (c *census) Queues(ctx context.Context) []admin.Queue {
+// Queues returns the numbers of the queues of all pools: the last ones, or new ones
+// if those are old and the queue answers soon. The first time it waits as long as
+// ctx allows.
+func (p *Pools) Queues(ctx context.Context) []Queue { return p.census.queues(ctx) }
+
+func (c *census) queues(ctx context.Context) []Queue {
 	c.mu.Lock()
-	if c.sys.pool() == "" || c.ctx.Err() != nil || time.Since(c.at) < censusEvery {
+	if c.pools.main().name() == "" || c.pools.background.ctx.Err() != nil || time.Since(c.at) < censusEvery {
 		defer c.mu.Unlock()
 		return slices.Clone(c.last)
 	}
 	if c.under == nil {
 		c.under = make(chan struct{})
-		c.work.Go(func() { c.look(c.under) })
+		c.pools.background.run(c.look)
 	}
 	under := c.under
 	if !c.at.IsZero() { // a queue that is slow, or full, holds up no page
@@ -68,25 +82,25 @@ func (c *census) Queues(ctx context.Context) []admin.Queue {
 	return slices.Clone(c.last)
 }
 
-func (c *census) look(done chan struct{}) {
-	defer close(done)
-	ctx, cancel := context.WithTimeout(c.ctx, censusTimeout)
+func (c *census) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
 	defer cancel()
-	var list []admin.Queue
-	for _, l := range c.sys.tasks.lanes {
-		list = append(list, c.count(ctx, l.pool(), roleTasks), c.count(ctx, l.deadPool(), roleDead))
+	var list []Queue
+	for _, l := range c.pools.lanes {
+		list = append(list, c.count(ctx, l.name(), roleTasks), c.count(ctx, l.settings.DeadPool(), roleDead))
 	}
 	c.ages(list)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	close(c.under)
 	c.at, c.last, c.under = time.Now(), list, nil
 }
 
-func (c *census) count(ctx context.Context, name, role string) admin.Queue {
-	q := admin.Queue{Name: name, Role: role, At: time.Now().UTC()}
+func (c *census) count(ctx context.Context, name, role string) Queue {
+	q := Queue{Name: name, Role: role, At: time.Now().UTC()}
 	url, err := c.url(ctx, name)
 	if err == nil {
-		err = c.attributes(ctx, url, &q)
+		err = c.pools.count(ctx, url, &q)
 	}
 	var gone *types.QueueDoesNotExist
 	switch {
@@ -100,10 +114,11 @@ func (c *census) count(ctx context.Context, name, role string) admin.Queue {
 	return q
 }
 
-func (c *census) attributes(ctx context.Context, url string, q *admin.Queue) error {
+// count puts the counts of the queue at url into q.
+func (p *Pools) count(ctx context.Context, url string, q *Queue) error {
 	visible, inFlight, delayed := types.QueueAttributeNameApproximateNumberOfMessages,
 		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible, types.QueueAttributeNameApproximateNumberOfMessagesDelayed
-	out, err := c.sys.queue.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
+	out, err := p.cfg.Queue.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
 		AttributeNames: []types.QueueAttributeName{visible, inFlight, delayed}})
 	if err != nil {
 		return err
@@ -118,12 +133,13 @@ func (c *census) attributes(ctx context.Context, url string, q *admin.Queue) err
 	return nil
 }
 
-// ages adds what the embedded queue tells beyond SQS.
-func (c *census) ages(list []admin.Queue) {
-	if c.sys.queue.Server == nil {
+// ages adds the age of the oldest message, which only the embedded queue says.
+func (c *census) ages(list []Queue) {
+	server := c.pools.cfg.Queue.Server
+	if server == nil {
 		return
 	}
-	for _, s := range c.sys.queue.Server.Stats().Queues {
+	for _, s := range server.Stats().Queues {
 		for i := range list {
 			if age := s.OldestAge.Seconds(); list[i].Name == s.Name {
 				list[i].OldestAge = &age
@@ -139,7 +155,7 @@ func (c *census) url(ctx context.Context, name string) (string, error) {
 	if url != "" {
 		return url, nil
 	}
-	url, err := poller.EnsureQueue(ctx, c.sys.queue.Client, name, poller.EnsureOptions{})
+	url, err := poller.EnsureQueue(ctx, c.pools.cfg.Queue.Client, name, poller.EnsureOptions{})
 	if err == nil {
 		c.keep(name, url)
 	}
