@@ -24,8 +24,8 @@ var (
 // answers, nearly all, then cost no watch; a stopped actor is noticed 5 ms late.
 const watchAfter = 5 * time.Millisecond
 
-// yields is how often a question gives the processor away before it waits. An
-// idle actor answers meanwhile, which saves the timer: a third of the time.
+// yields is how often a question yields the processor before it waits. An idle actor
+// answers meanwhile, which saves the timer: a third of the time.
 const yields = 2
 
 // Ask sends a message to an actor and waits for its answer, until ctx ends.
@@ -53,7 +53,7 @@ func Ask[R any](ctx context.Context, system *actor.ActorSystem, pid *actor.PID, 
 	return none, fmt.Errorf("actors: ask %s with a %T: %w", pid.Id, message, err)
 }
 
-// ask returns the first thing that was sent to the question's address.
+// ask returns the first message that comes to the question's address.
 func ask(ctx context.Context, system *actor.ActorSystem, pid *actor.PID, message any) (any, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -127,16 +127,16 @@ func convert[R any](answer any) (R, error) {
 
 var errorType = reflect.TypeFor[error]()
 
-// question is the address of one Ask. What comes after the first answer is
-// dropped, for an actor may keep the address.
+// question is the address of one Ask. It drops what comes after the first answer:
+// an actor may keep the address.
 type question struct{ answer chan any }
 
-// SendUserMessage takes an answer, or the word that no actor has the address.
+// SendUserMessage takes an answer, or the notice that no actor has the address.
 func (q *question) SendUserMessage(_ *actor.PID, message any) {
 	q.first(actor.UnwrapEnvelopeMessage(message))
 }
 
-// SendSystemMessage takes word of the actor's end.
+// SendSystemMessage takes the notice of the actor's end.
 func (q *question) SendSystemMessage(_ *actor.PID, message any) {
 	if _, ok := message.(*actor.Terminated); ok {
 		q.first(message)

@@ -104,11 +104,11 @@ func TestAskEndsAtOnceWithoutAnActor(t *testing.T) {
 		if _, err := actors.Ask[count](t.Context(), system, pid, 3.5); !errors.As(err, &unknown) || unknown.Message != 3.5 || unknown.By.Id != pid.Id {
 			t.Errorf("an unknown message: %v", err)
 		}
-		if _, err := actors.Ask[count](t.Context(), system, actor.NewPID(system.Address(), "nobody"), query{}); !errors.Is(err, actors.ErrDeadLetter) {
-			t.Errorf("no such actor: %v", err)
+		if _, err := actors.Ask[count](t.Context(), system, actor.NewPID(system.Address(), "missing"), query{}); !errors.Is(err, actors.ErrDeadLetter) {
+			t.Errorf("a missing actor: %v", err)
 		}
-		if _, err := actors.Ask[any](t.Context(), system, actor.NewPID(system.Address(), "nobody"), query{}); !errors.Is(err, actors.ErrDeadLetter) {
-			t.Errorf("no such actor, any answer: %v", err)
+		if _, err := actors.Ask[any](t.Context(), system, actor.NewPID(system.Address(), "missing"), query{}); !errors.Is(err, actors.ErrDeadLetter) {
+			t.Errorf("a missing actor, any answer: %v", err)
 		}
 		if _, err := actors.Ask[count](t.Context(), system, nil, query{}); err == nil {
 			t.Error("no error for a nil address")

@@ -14,7 +14,7 @@ func (s *System) AssertSucceeded(execIDs ...string) {
 	s.t.Helper()
 	for _, id := range execIDs {
 		if o := s.Outcome(id); o.State != Succeeded {
-			s.t.Errorf("task %s has not succeeded: %s", id, s.tell(o))
+			s.t.Errorf("task %s has not succeeded: %s", id, s.describe(o))
 		}
 	}
 }
@@ -24,7 +24,7 @@ func (s *System) AssertSucceeded(execIDs ...string) {
 func (s *System) AssertGivenUp(execID, reason string) {
 	s.t.Helper()
 	if o := s.Outcome(execID); o.State != GivenUp || o.Reason != reason {
-		s.t.Errorf("task %s was not given up as %s: %s", execID, reason, s.tell(o))
+		s.t.Errorf("task %s was not given up as %s: %s", execID, reason, s.describe(o))
 	}
 }
 
@@ -32,7 +32,7 @@ func (s *System) AssertGivenUp(execID, reason string) {
 func (s *System) AssertAttempts(execID string, n int) {
 	s.t.Helper()
 	if o := s.Outcome(execID); len(o.Started) != n {
-		s.t.Errorf("task %s was begun %d times, not %d: %s", execID, len(o.Started), n, s.tell(o))
+		s.t.Errorf("task %s was begun %d times, not %d: %s", execID, len(o.Started), n, s.describe(o))
 	}
 }
 
@@ -46,7 +46,7 @@ func (s *System) AssertDead(execID, reason string) *chassis.DeadLetter {
 			return d
 		}
 	}
-	s.t.Errorf("task %s is not among the dead letters as %s; those are: %s; the task: %s", execID, reason, list(letters), s.tell(s.Outcome(execID)))
+	s.t.Errorf("task %s is not among the dead letters as %s; those are: %s; the task: %s", execID, reason, list(letters), s.describe(s.Outcome(execID)))
 	return nil
 }
 
@@ -85,8 +85,8 @@ func list(letters []*chassis.DeadLetter) string {
 	return b.String()
 }
 
-// tell is an outcome in words, with the task's events.
-func (s *System) tell(o Outcome) string {
+// describe returns an outcome in words, with the task's events.
+func (s *System) describe(o Outcome) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, begun %d times, %d failures", o.State, len(o.Started), o.Failures)
 	if o.Reason != "" {

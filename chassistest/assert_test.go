@@ -56,13 +56,13 @@ func TestAssertionsFailWithWhatHappenedInstead(t *testing.T) {
 			want   []string
 		}{
 			"succeeded":      {func() { sys.AssertSucceeded(goodID, badID) }, []string{badID, "given up", "exhausted", errDown.Error()}},
-			"of no task":     {func() { sys.AssertSucceeded("nobody") }, []string{"nobody", "unseen"}},
+			"of no task":     {func() { sys.AssertSucceeded("t-0") }, []string{"t-0", "unseen"}},
 			"given up":       {func() { sys.AssertGivenUp(goodID, task.ReasonExhausted) }, []string{goodID, "succeeded"}},
 			"another reason": {func() { sys.AssertGivenUp(badID, task.ReasonCancelled) }, []string{badID, "cancelled", "exhausted"}},
 			"attempts":       {func() { sys.AssertAttempts(goodID, 2) }, []string{"1 times, not 2"}},
 			"dead":           {func() { sys.AssertDead(goodID, task.ReasonExhausted) }, []string{goodID, badID, errDown.Error()}},
 			"none dead":      {func() { sys.AssertNoneDead() }, []string{"1 dead", badID}},
-			"logged":         {func() { sys.AssertLogged("INFO", "no such words") }, []string{"no such words", "running", "DefaultLogger"}},
+			"logged":         {func() { sys.AssertLogged("INFO", "never logged") }, []string{"never logged", "running", "DefaultLogger"}},
 			"unregistered":   {func() { chassistest.Send(sys, task.Define[letter]("nope"), letter{}) }, []string{`"nope"`, "not registered"}},
 		} {
 			said := w.says(c.assert)
@@ -113,12 +113,12 @@ type hurried struct {
 
 func (h *hurried) Deadline() (time.Time, bool) { return h.at, true }
 
-// In real time the default limit of a year meant that go test ended the process
-// and nothing told what was waited for.
+// In real time the default limit of a year meant that go test ended the process,
+// and no text said what was waited for.
 func TestAWaitInRealTimeEndsBeforeTheTestIsEnded(t *testing.T) {
 	w := &hurried{witness: &witness{TB: t}, at: time.Now().Add(3 * time.Second)}
 	sys := chassistest.New(w)
-	said := w.says(func() { sys.WaitFor("nobody", dispatcher.Started) })
+	said := w.says(func() { sys.WaitFor("t-0", dispatcher.Started) })
 	if time.Now().After(w.at) || !strings.Contains(said, "not within 2") || !strings.Contains(said, "unseen") {
 		t.Errorf("%v after the deadline: %s", time.Since(w.at), said)
 	}

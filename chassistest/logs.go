@@ -61,7 +61,7 @@ func (s *System) Logs() []Record {
 }
 
 // AssertLogged fails the test unless a record of the level holds text in its
-// message, and returns the first such record. What a handler logs by slog's
+// message, and returns the first one that does. What a handler logs by slog's
 // default logger is the system's with [DefaultLogger] only.
 func (s *System) AssertLogged(level, text string) Record {
 	s.t.Helper()

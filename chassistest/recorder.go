@@ -40,7 +40,7 @@ type recorder struct {
 
 	mu      sync.Mutex
 	events  []*dispatcher.Event
-	changed chan struct{} // closed and made anew at each event
+	changed chan struct{} // closed and replaced at each event
 }
 
 // buffered is how many events may happen while the recorder has not had its

@@ -43,7 +43,7 @@ type options struct {
 	name    string
 	change  []func(*chassis.Settings)
 	chassis []chassis.Option
-	beside  *System
+	queueOf *System
 	def     bool
 	limit   time.Duration
 }
@@ -66,7 +66,7 @@ func Options(opts ...chassis.Option) Option {
 // Beside puts the system on the queue of another: for services that send to
 // one another, and for a service that is started again. The other must be of
 // the same test.
-func Beside(other *System) Option { return func(o *options) { o.beside = other } }
+func Beside(other *System) Option { return func(o *options) { o.queueOf = other } }
 
 // DefaultLogger makes the system's logger slog's default until the end of the
 // test, as chassis.New does, so that handlers that call slog.InfoContext are
@@ -90,7 +90,7 @@ func receiveWait(simulated bool) time.Duration {
 	return time.Second
 }
 
-// simulated says whether the caller is in a bubble, outside of which
+// simulated reports whether the caller is in a bubble: outside of one
 // synctest.Wait panics.
 func simulated() (yes bool) {
 	defer func() { yes = recover() == nil }()
@@ -110,8 +110,8 @@ func New(t testing.TB, opts ...Option) *System {
 		opt(&o)
 	}
 	s := &System{t: t, log: &logBuffer{}, limit: o.limit, simulated: simulated()}
-	if o.beside != nil {
-		s.Queue = o.beside.Queue
+	if o.queueOf != nil {
+		s.Queue = o.queueOf.Queue
 	} else {
 		s.Queue = newQueue(t)
 	}

@@ -38,7 +38,7 @@ func TestAGeometricWaitInSimulatedTime(t *testing.T) {
 		sys.AssertNoneDead()
 		o := sys.Outcome(id)
 		for i, want := range []time.Duration{10 * time.Second, 40 * time.Second, 90 * time.Second} { // w·n²
-			// The first is held in place, the others go by the queue, whose unit is the second.
+			// The first is held in place, the others go by the queue, which counts in seconds.
 			if got := o.Started[i+1].Sub(o.Started[i]); got < want || got > want+2*time.Second {
 				t.Errorf("wait %d took %v, want %v", i+1, got, want)
 			}

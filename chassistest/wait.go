@@ -26,8 +26,8 @@ func (s *System) RunUntilIdle() {
 	}); err != nil {
 		s.t.Fatalf("chassistest: RunUntilIdle: %v; left: %s", err, left)
 	}
-	// What the dispatchers were about to tell when their numbers said that
-	// nothing is left, they have told once they answer.
+	// The dispatchers may have had events to report when their numbers said that
+	// nothing is left. They have reported them once they answer.
 	if control := s.Control(); control != nil {
 		ctx, cancel := context.WithTimeout(s.t.Context(), s.patience())
 		defer cancel()
@@ -55,7 +55,7 @@ func (s *System) WaitFor(execID string, kind dispatcher.EventKind) *dispatcher.E
 		}
 		return false, nil
 	}); err != nil {
-		s.t.Fatalf("chassistest: WaitFor %q of task %q: %v; it is: %s", kind, execID, err, s.tell(s.Outcome(execID)))
+		s.t.Fatalf("chassistest: WaitFor %q of task %q: %v; it is: %s", kind, execID, err, s.describe(s.Outcome(execID)))
 	}
 	return found
 }
@@ -96,8 +96,8 @@ func (s *System) wait(done func([]*dispatcher.Event) (bool, error)) error {
 	}
 }
 
-// patience is how long to wait: in real time not until go test ends the process
-// and tells nothing but its goroutines.
+// patience is how long to wait. In real time that ends before go test ends the
+// process and shows nothing but its goroutines.
 func (s *System) patience() time.Duration {
 	t, ok := s.t.(interface{ Deadline() (time.Time, bool) })
 	if !ok || s.simulated { // where Deadline must not be called

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// WireError says what is wrong with a message on the queue. A fatal one can
-// not be run by anybody; the others are put right and worth a log record.
+// WireError says what is wrong with a message on the queue. After a fatal one no
+// process can run it; the others are corrected and worth a log record.
 type WireError struct {
 	Attribute string // the attribute, or "body"
 	Problem   string // what was found and what is done about it
@@ -47,11 +47,11 @@ func Decode(body string, attrs map[string]types.MessageAttributeValue) (Message,
 	}
 	d.msg.Attempts = max(d.msg.Attempts, d.msg.Failures)
 	if d.msg.Name == "" {
-		d.defect(AttrName, "there is none", false)
+		d.defect(AttrName, "is missing", false)
 	}
 	if d.msg.ExecID == "" {
 		d.msg.ExecID = uuid.NewString()
-		d.defect(AttrExecID, "there is none: a new one is "+d.msg.ExecID, false)
+		d.defect(AttrExecID, "is missing: a new one is "+d.msg.ExecID, false)
 	}
 	if len(d.errs) == 0 {
 		return d.msg, nil
@@ -59,8 +59,8 @@ func Decode(body string, attrs map[string]types.MessageAttributeValue) (Message,
 	return d.msg, errors.Join(d.errs...)
 }
 
-// Fatal returns the first defect in err that keeps the message from being run
-// by anybody, or nil.
+// Fatal returns the first defect in err after which no process can run the message,
+// or nil.
 func Fatal(err error) *WireError {
 	if err == nil {
 		return nil
@@ -78,7 +78,7 @@ func Fatal(err error) *WireError {
 	return nil
 }
 
-// CheckBody tells whether the body is one JSON value.
+// CheckBody returns an error unless the body is one JSON value.
 func (m *Message) CheckBody() error {
 	if json.Valid([]byte(m.Body)) {
 		return nil
@@ -149,7 +149,7 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 	}
 }
 
-// time reads one of our own times: the zero time if it is none.
+// time reads one of our own times. It returns the zero time for a defect.
 func (d *decoder) time(attr, s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
@@ -174,8 +174,8 @@ func (d *decoder) when(s string) {
 	d.msg.When = t
 }
 
-// parseWhen reads the usual form of a time between 2000 and 2068, of which
-// every message has one, without the cost of a general parser.
+// parseWhen reads the usual form of a time between 2000 and 2068, without the cost of
+// a general parser: every message has one.
 func parseWhen(s string) (time.Time, bool) {
 	if len(s) != len(WhenLayout) || s[2] != '/' || s[5] != '/' || s[8] != ' ' || s[11] != ':' || s[14] != ':' {
 		return time.Time{}, false
@@ -236,9 +236,9 @@ func (d *decoder) unfold(v types.MessageAttributeValue) {
 	}
 }
 
-// sound tells whether SQS takes f as an attribute of its own, as it took those
-// that the chassis folds. One that it does not would keep every copy of the
-// message, and its dead letter, from being sent.
+// sound reports whether SQS takes f as an attribute of its own, as it took those that
+// the chassis folds. With any other, no copy of the message and no dead letter could
+// be sent.
 func (f folded) sound(name string) bool {
 	lower := strings.ToLower(name)
 	if name == "" || len(name) > 256 || strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") ||

@@ -160,8 +160,8 @@ func (s *Spec) check(ok bool, format string, args ...any) {
 	}
 }
 
-// NewSpec returns the spec of a task with every default filled in. Its errors
-// are told by [Spec.Err].
+// NewSpec returns the spec of a task with every default filled in. [Spec.Err] returns
+// its errors.
 func NewSpec(name string, policies ...Policy) Spec {
 	s := Spec{Name: name}
 	s.check(name != "", "the name is empty")
@@ -186,7 +186,7 @@ func (s Spec) WithDefaults() Spec {
 	return s
 }
 
-// Err tells everything that is wrong with the definition, or nil.
+// Err returns everything that is wrong with the definition, or nil.
 func (s Spec) Err() error {
 	if len(s.errs) == 0 {
 		return nil
@@ -204,8 +204,8 @@ func (s Spec) String() string {
 // a package variable, shared by those who send and those who handle.
 type Definition[A any] struct{ spec Spec }
 
-// Define names a task and sets its policies. A mistake in them is kept and
-// told by Spec().Err(), when the task is registered or sent.
+// Define names a task and sets its policies. A mistake in them is an error when the
+// task is registered or sent; Spec().Err() returns it before.
 func Define[A any](name string, policies ...Policy) *Definition[A] {
 	return &Definition[A]{spec: NewSpec(name, policies...)}
 }

@@ -17,9 +17,9 @@
 // # The message
 //
 // Body: the arguments as one JSON value. Five string attributes are the
-// contract: task_name, exec_id, when, job_id, job_name. Ours beside them begin
-// with "chassis." and stand only where they are needed; a consumer that ignores
-// them still runs the message. All others (a traceparent, a user's own) are
+// contract: task_name, exec_id, when, job_id, job_name. Ours in addition begin with
+// "chassis." and stand only where they are needed; a consumer that ignores them
+// still runs the message. All others (a traceparent, a user's own) are
 // passed through. SQS takes ten attributes: where there would be more, those
 // beyond go into one, chassis.more, a JSON object of name to {"t": data type if
 // not String, "s": text, "b": binary}, and come back out of it in [Decode].
@@ -34,5 +34,5 @@
 //
 // [Decode] returns every defect of a message, each a [*WireError]. Messages
 // recorded from the Python chassis are in testdata. A handler is tested by
-// calling it with a [Job] whose Info you made, and a ctx of [WithInfo].
+// calling it with a [Job] and an Info of your own, and a ctx of [WithInfo].
 package task

@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Encode makes the message that runs the task name with args, of which the
-// body is the JSON, written as Python's json.dumps writes it. now is the when
-// of a message that is not scheduled.
+// Encode makes the message that runs the task name with args. The body is args as
+// JSON, written as Python's json.dumps writes it. now is the when of a message that
+// is not scheduled.
 func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, error) {
 	s := sending{out: Outgoing{Name: name, Room: Room}, msg: Message{Name: name, JobID: Unknown, JobName: Unknown, When: now}}
 	for _, o := range opts {

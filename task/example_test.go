@@ -90,5 +90,5 @@ func ExampleDecode() {
 	}
 	// Output:
 	// unknown true true
-	// task_name: there is none
+	// task_name: is missing
 }

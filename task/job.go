@@ -28,8 +28,8 @@ type Info struct {
 	Deadline    time.Time // end of this attempt; zero if it has none
 	LastError   string    // text of the last failure, cut to [MaxErrorText]; of an on_fail task, of the one that was given up
 
-	// Extra is all attributes of the message that are not the chassis' own, such
-	// as those that the sender gave by [Attribute]. It must not be changed.
+	// Extra is all attributes of the message that are not the chassis' own:
+	// those that the sender gave by [Attribute], for example. It must not be changed.
 	Extra map[string]types.MessageAttributeValue
 
 	progress atomic.Pointer[Progress]
@@ -43,7 +43,7 @@ type Progress struct {
 	At    time.Time `json:"at"`
 }
 
-// Report tells how far the attempt is, for the live state; with nothing new to
+// Report publishes how far the attempt is, for the live state; with nothing new to
 // say it is a heartbeat. It never blocks and costs no message.
 func (i *Info) Report(done, total int64, note string) {
 	i.progress.Store(&Progress{Done: done, Total: total, Note: note, At: time.Now()})
@@ -52,7 +52,7 @@ func (i *Info) Report(done, total int64, note string) {
 // Progress is the last report, or nil.
 func (i *Info) Progress() *Progress { return i.progress.Load() }
 
-// Report tells how far the task of ctx is; outside a task it does nothing. See
+// Report publishes how far the task of ctx is; outside a task it does nothing. See
 // [Info.Report].
 func Report(ctx context.Context, done, total int64, note string) {
 	if info := JobFrom(ctx); info != nil {

@@ -98,7 +98,7 @@ func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message str
 	log.LogAttrs(ctx, level, message, append(attrs, extra...)...)
 }
 
-// Timing tells observe how long each attempt took and how it ended.
+// Timing calls observe after each attempt with its duration and its error.
 func Timing(observe func(info *Info, took time.Duration, err error)) Middleware {
 	return func(next RawHandler) RawHandler {
 		return func(ctx context.Context, job Job[json.RawMessage]) error {

@@ -25,20 +25,18 @@ func Delay(d time.Duration) Option {
 	return func(s *sending) {
 		s.out.Delay = d
 		if d < 0 || d > MaxDelay || d%time.Second != 0 {
-			s.errs = append(s.errs, fmt.Errorf("Delay(%v): SQS takes whole seconds from 0 to %v; use At for longer", d, MaxDelay))
+			s.fail("Delay(%v): SQS takes whole seconds from 0 to %v; use At for longer", d, MaxDelay)
 		}
 	}
 }
 
-// At schedules the task for t, any time, a fraction of a second rounded up. It runs at t less the window of its
-// task at the earliest; see [Window].
+// At schedules the task for t, any time, a fraction of a second rounded up. It runs at
+// t less the window of its task at the earliest; see [Window].
 func At(t time.Time) Option {
 	return func(s *sending) {
-		if whole := t.Truncate(time.Second); t.After(whole) { // the message has whole seconds, and must not run before t
-			t = whole.Add(time.Second)
-		}
+		t = ceilSecond(t) // the message has whole seconds, and must not run before t
 		if t.IsZero() || t.Year() > 9999 {
-			s.errs = append(s.errs, fmt.Errorf("At(%v): no time to run at; its year must be at most 9999", t))
+			s.fail("At(%v): no time to run at; its year must be at most 9999", t)
 			return
 		}
 		s.msg.When = t
@@ -59,7 +57,7 @@ func ForJob(id, name string) Option {
 }
 
 // FromContext carries on what ctx belongs to: the job of the running task, and
-// the trace. Where it has none it does nothing. Options after it go before it.
+// the trace. Without them it does nothing. Later options override it.
 func FromContext(ctx context.Context) Option {
 	info, span := JobFrom(ctx), trace.SpanContextFromContext(ctx)
 	if info == nil && !span.IsValid() {
@@ -90,21 +88,22 @@ func ExecID(id string) Option {
 	return func(s *sending) {
 		s.msg.ExecID = id
 		if id == "" || id != clean(id) {
-			s.errs = append(s.errs, fmt.Errorf("ExecID(%q): must not be empty nor hold characters that SQS does not take", id))
+			s.fail("ExecID(%q): must not be empty nor hold characters that SQS does not take", id)
 		}
 	}
 }
 
-// Attribute adds a string attribute of the caller's own, which the handler finds
-// in [Info.Extra], and every copy of the message keeps. SQS takes ten attributes a message; five are taken.
+// Attribute adds a string attribute of the caller's own. The handler finds it in
+// [Info.Extra], and every copy of the message keeps it. SQS takes ten attributes a
+// message; five are taken.
 func Attribute(name, value string) Option {
 	return func(s *sending) {
 		if isReserved(name) {
-			s.errs = append(s.errs, fmt.Errorf("Attribute(%q): the name is reserved", name))
+			s.fail("Attribute(%q): the name is reserved", name)
 			return
 		}
 		if name == "" || value == "" {
-			s.errs = append(s.errs, fmt.Errorf("Attribute(%q, %q): name and value must not be empty", name, value))
+			s.fail("Attribute(%q, %q): name and value must not be empty", name, value)
 			return
 		}
 		if s.msg.Extra == nil {
@@ -134,12 +133,16 @@ func PoolOf(opts ...Option) string {
 	return s.out.Pool
 }
 
+func (s *sending) fail(format string, args ...any) {
+	s.errs = append(s.errs, fmt.Errorf(format, args...))
+}
+
 func (s *sending) validate(now time.Time) error {
 	if s.out.Name == "" {
-		s.errs = append(s.errs, errors.New("the name is empty"))
+		s.fail("the name is empty")
 	}
 	if s.out.Name != clean(s.out.Name) {
-		s.errs = append(s.errs, errors.New("the name holds characters that SQS does not take"))
+		s.fail("the name holds characters that SQS does not take")
 	}
 	if s.msg.When.IsZero() {
 		s.msg.When = now

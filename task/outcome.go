@@ -22,7 +22,7 @@ func (e *CancelError) Error() string {
 }
 func (e *CancelError) Unwrap() error { return e.Err }
 
-// Cancel is returned by a handler whose task can never succeed.
+// Cancel is returned by a handler when its task can never succeed.
 func Cancel(err error) error { return &CancelError{Err: err} }
 
 // SnoozeError asks for another run later, without a failure. Made by [Snooze].

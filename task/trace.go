@@ -12,14 +12,14 @@ import (
 
 // Trace context, by the OpenTelemetry API: the W3C headers traceparent and
 // tracestate travel as attributes of these names. SQS's system attribute
-// AWSTraceHeader says the same in X-Ray's form: it is written beside them, and
-// read where there is no traceparent.
+// AWSTraceHeader says the same in X-Ray's form. It is written as well, and read where
+// there is no traceparent.
 
-// AttrTraceState is the W3C tracestate, beside [AttrTraceParent].
+// AttrTraceState is the W3C tracestate, which goes with [AttrTraceParent].
 const AttrTraceState = "tracestate"
 
 // Trace is the context of the sender's span: of the traceparent attribute, else
-// of awsHeader, the message's AWSTraceHeader. It is invalid if there is none.
+// of awsHeader, the message's AWSTraceHeader. It is invalid if neither is there.
 func (m *Message) Trace(awsHeader string) trace.SpanContext {
 	if parent := m.TraceParent(); parent != "" {
 		carrier := propagation.MapCarrier{"traceparent": parent}
@@ -43,7 +43,7 @@ func TraceOf(attrs map[string]types.MessageAttributeValue, awsHeader string) tra
 	if awsHeader == "" && len(attrs) == 0 {
 		return trace.SpanContext{}
 	}
-	m, _ := Decode("", attrs) // defects are the receiver's to tell
+	m, _ := Decode("", attrs) // the receiver reports the defects
 	return m.Trace(awsHeader)
 }
 
@@ -66,7 +66,7 @@ func (m *Message) SetTrace(sc trace.SpanContext) {
 
 // ParseAWSTraceHeader reads "Root=1-5759e988-bd862e3fe1be46a994272793;
 // Parent=53995c3f42cd8ad8;Sampled=1", the form of X-Ray. The result is invalid
-// if the header is none, or names no parent.
+// if the header is malformed or names no parent.
 func ParseAWSTraceHeader(header string) trace.SpanContext {
 	var cfg trace.SpanContextConfig
 	for _, part := range strings.Split(header, ";") {

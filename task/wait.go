@@ -34,16 +34,6 @@ func (p Progression) String() string {
 	return fmt.Sprintf("Progression(%d)", uint8(p))
 }
 
-// ParseProgression reads a name as [Progression.String] writes it.
-func ParseProgression(s string) (Progression, error) {
-	for p := None; p <= Random; p++ {
-		if p.String() == s {
-			return p, nil
-		}
-	}
-	return 0, fmt.Errorf("wait progression %q: one of NONE, ARITHMETIC, GEOMETRIC, RANDOM", s)
-}
-
 // Backoff is the pause after a failure.
 type Backoff struct {
 	Base        time.Duration // default 10 s; 0 is the default unless set by the policy

@@ -22,7 +22,7 @@ const (
 	AttrFirst     = "chassis.first"      // first receive of the first copy, RFC 3339
 	AttrFar       = "chassis.when"       // the time first asked for, where when holds another or cannot hold it, RFC 3339
 	AttrNotBefore = "chassis.not_before" // earliest time of the next attempt, RFC 3339; or [NotBeforeDue]
-	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because nobody knew its name
+	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because no process knew its name
 	AttrSilent    = "chassis.silent"     // silent ends before this copy was sent, since the task was last seen to run, decimal
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
@@ -53,7 +53,7 @@ const (
 	ReasonExhausted   = "exhausted"   // its failures reached the task's max failures
 	ReasonCancelled   = "cancelled"   // its handler said never again
 	ReasonUndecodable = "undecodable" // its body is not JSON, does not fit its arguments, or its when is no time
-	ReasonUnknown     = "unknown"     // nobody knew its task's name for too long
+	ReasonUnknown     = "unknown"     // no process knew its task's name for too long
 	ReasonTooLate     = "too_late"    // FIFO: it cannot wait for its next run, for the queue drops or shows it before
 )
 
@@ -110,7 +110,7 @@ type Outgoing struct {
 	DedupID    string        // FIFO queues; empty: the sender makes one up
 
 	// TraceHeader is the trace context in X-Ray's form, for SQS's system
-	// attribute AWSTraceHeader; empty if there is none.
+	// attribute AWSTraceHeader; empty without one.
 	TraceHeader string
 
 	// Room is the number of bytes that stay free, of what the queue takes, for

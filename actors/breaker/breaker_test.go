@@ -3,7 +3,9 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +40,8 @@ func newBreaker(t testing.TB, s breaker.Settings, opts ...breaker.Option) *break
 	return b
 }
 
-func fail(context.Context) error    { return errBoom }
+func fail(context.Context) error { return errBoom }
+
 func succeed(context.Context) error { return nil }
 
 func TestTripsAndRecovers(t *testing.T) {
@@ -115,5 +118,40 @@ func BenchmarkFailure(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = br.Do(ctx, "/v1/send", fail)
+	}
+}
+
+func TestSpawnRefusesGarbage(t *testing.T) {
+	system := newSystem(t)
+	for _, service := range []string{"", "mail", "mail.internal", "://x", "http://", "http://a/b", "http://a?x", "http://u@a", "http:a", "http://[::1", "http://a:b:c"} {
+		if b, err := breaker.Spawn(system, service, breaker.Settings{}); err == nil {
+			t.Errorf("%q was taken as %s", service, b.Service())
+			_ = b.Stop(t.Context())
+		} else if !strings.Contains(err.Error(), fmt.Sprintf("%q", service)) {
+			t.Errorf("%q: the error does not say which: %v", service, err)
+		}
+	}
+	for service, want := range map[string]string{"HTTP://Mail.Internal:80/": "http://mail.internal", "https://a:443": "https://a", "https://a:8443": "https://a:8443", "http://[::1]:80": "http://[::1]"} {
+		b, err := breaker.Spawn(system, service, breaker.Settings{})
+		if err != nil {
+			t.Errorf("%s: %v", service, err)
+			continue
+		}
+		if b.Service() != want {
+			t.Errorf("%s became %s, want %s", service, b.Service(), want)
+		}
+		_ = b.Stop(t.Context())
+	}
+	if _, err := breaker.Spawn(nil, "http://a", breaker.Settings{}); err == nil {
+		t.Error("no system was taken")
+	}
+	for name, opt := range map[string]breaker.Option{"logger": breaker.WithLogger(nil), "classifier": breaker.WithClassifier(nil), "health": breaker.WithHealth(nil)} {
+		if _, err := breaker.Spawn(system, "http://a", breaker.Settings{}, opt); err == nil {
+			t.Errorf("a nil %s was taken", name)
+		}
+	}
+	if d := breaker.DefaultSettings(); d.RequestTimeout != 5*time.Second || d.OpenTimeout != 10*time.Second || d.ClosedFailLimit != 10 ||
+		d.ClosedSuccessLimit != 1 || d.HalfFailLimit != 1 || d.HalfSuccessLimit != 10 {
+		t.Errorf("the defaults are not those of the Python chassis: %+v", d)
 	}
 }

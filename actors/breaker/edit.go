@@ -3,6 +3,7 @@ package breaker
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 // edit is one change to a tree in the making. The tree that it began from stays
@@ -40,8 +41,8 @@ type result struct {
 	gen  uint64 // generation in which it was admitted
 	slot uint64 // 0 for none
 	kind eventKind
-	hold int64 // Retry-After, ns
-	hung bool  // evHang was reported for it
+	hold time.Duration // Retry-After
+	hung bool          // evHang was reported for it
 }
 
 // edits are too large to make one for each report, or to keep one a breaker.
@@ -246,7 +247,7 @@ func (e *edit) report(r result) {
 	}
 	marked := false // a half-open entry takes the failure: remember those below
 	for i, n := range chain {
-		ev := event{kind: r.kind, probe: r.slot, hold: duration(r.hold)}
+		ev := event{kind: r.kind, probe: r.slot, hold: r.hold}
 		switch {
 		case r.hung:
 			e.step(n, event{kind: evHangOver, probe: r.slot})

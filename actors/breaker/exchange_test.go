@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -164,4 +165,30 @@ func TestStagesHaveNames(t *testing.T) {
 	if len(seen) != int(stageEnded)+1 {
 		t.Errorf("%v", seen)
 	}
+}
+
+// TestATimerThatCameTooLate: a piece of a body may come at the very moment at
+// which the timer goes off, and the next one be waited for before the timer's
+// function runs. The next piece has all the time again.
+func TestATimerThatCameTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, Settings{})
+		x := &exchange{b: b, parent: t.Context(), permit: Permit{b: b, path: "/a"}, patience: time.Minute}
+		ctx := x.Done()
+		x.clock.timer.Stop() // as when it has gone off, and its function is on its way
+		if x.arrive(stagePaused) {
+			t.Fatal("late before the function ran")
+		}
+		x.wait()
+		x.giveUp()
+		if x.arrive(stagePaused) || x.Err() != nil {
+			t.Error("the next piece was given up at once")
+		}
+		x.wait()
+		<-ctx
+		if !x.arrive(stagePaused) || b.Snapshot().Entries[0].Failures != 1 {
+			t.Error("a piece that did not come was waited for in vain")
+		}
+		x.end(Neutral, 0)
+	})
 }

@@ -25,17 +25,17 @@ func (b *Breaker) Listen(f func(Transition)) (stop func(), err error) {
 		return nil, errors.New("breaker: Listen: the function is nil")
 	}
 	l := &listener{b: b, f: f}
-	_, err = query(b, func(s *state) (struct{}, error) {
+	err = b.order(func(s *state) error {
 		l.next = s.b.view.Load().seq
 		s.b.own.more().listeners = append(s.b.own.more().listeners, l)
-		return struct{}{}, nil
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("breaker of %s: listen: %w", b.service, err)
 	}
 	return func() {
 		l.off.Store(true)
-		_, _ = query(b, func(s *state) (struct{}, error) { s.drop(l); return struct{}{}, nil })
+		_ = b.order(func(s *state) error { s.drop(l); return nil })
 	}, nil
 }
 

@@ -19,6 +19,12 @@ func query[T any](b *Breaker, f func(s *state) (T, error)) (T, error) {
 	return value, failed
 }
 
+// order runs f in the actor and returns its error.
+func (b *Breaker) order(f func(s *state) error) error {
+	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, f(s) })
+	return err
+}
+
 // ForceOpen refuses every call to path and below, for d (at most ten years) or
 // (0) until [Breaker.Reset].
 // The path "" is the whole service. Of several operator's states on a path the
@@ -41,30 +47,26 @@ func (b *Breaker) MetricsOnly(path string, d time.Duration) error {
 // Reset closes the entries of path and below, clears their counts, and ends
 // operators' states there.
 func (b *Breaker) Reset(path string) error {
-	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, s.reset(path) })
-	return err
+	return b.order(func(s *state) error { return s.reset(path) })
 }
 
 // SetSettings puts s in force without losing a state, count or time that has
 // begun. Wrong settings change nothing and are an error.
 func (b *Breaker) SetSettings(settings Settings) error {
-	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, s.change(settings) })
-	return err
+	return b.order(func(s *state) error { return s.change(settings) })
 }
 
 // Follow puts in force what differs between from and to, their defaults filled
 // in; what SetSettings changed on this breaker alone stays otherwise. If that
 // makes wrong settings it changes nothing and is an error.
 func (b *Breaker) Follow(from, to Settings) error {
-	_, err := query(b, func(s *state) (struct{}, error) {
-		return struct{}{}, s.change(s.b.Settings().following(from.filled(), to.filled()))
+	return b.order(func(s *state) error {
+		return s.change(s.b.Settings().following(from.filled(), to.filled()))
 	})
-	return err
 }
 
 func (b *Breaker) force(path string, to State, d time.Duration) error {
-	_, err := query(b, func(s *state) (struct{}, error) { return struct{}{}, s.force(path, to, d) })
-	return err
+	return b.order(func(s *state) error { return s.force(path, to, d) })
 }
 
 func (s *state) force(path string, to State, d time.Duration) error {

@@ -115,10 +115,10 @@ func TestBodyPeek(t *testing.T) {
 	})
 }
 
-// TestBodyPeekKeepsNobodyWaiting: the caller of a stream has its headers and
+// TestBodyPeekHoldsNoReader: the caller of a stream has its headers and
 // each piece when they come, with less than limit bytes in them; and a byte a
 // read is as good as any.
-func TestBodyPeekKeepsNobodyWaiting(t *testing.T) {
+func TestBodyPeekHoldsNoReader(t *testing.T) {
 	forHTTP(t, func(t *testing.T, http2 bool) {
 		next := make(chan struct{})
 		var l looker

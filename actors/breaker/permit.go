@@ -163,7 +163,7 @@ func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report b
 	case verdict == Neutral:
 		return r, p.slot != 0
 	case verdict == Failure:
-		r.kind, r.hold = evFailure, int64(hold)
+		r.kind, r.hold = evFailure, hold
 		return r, true
 	}
 	r.kind = evSuccess

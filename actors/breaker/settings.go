@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -71,52 +72,33 @@ func DefaultSettings() Settings {
 }
 
 func (s Settings) filled() Settings {
-	duration := func(d *time.Duration, def time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-	}
-	number := func(n *int, def int) {
-		if *n == 0 {
-			*n = def
-		}
-	}
-	text := func(v *string, def string) {
-		if *v == "" {
-			*v = def
-		}
-	}
-	duration(&s.RequestTimeout, 5*time.Second)
-	duration(&s.OpenTimeout, 10*time.Second)
-	number(&s.ClosedFailLimit, 10)
-	number(&s.ClosedSuccessLimit, 1)
-	number(&s.HalfFailLimit, 1)
-	number(&s.HalfSuccessLimit, 10)
-	number(&s.HalfProbeLimit, 1)
-	duration(&s.ProbeTimeout, s.RequestTimeout)
-	text(&s.CallerDeadline, "failure")
-	text(&s.FailStatus, "5xx,429")
-	text(&s.Trip, "consecutive")
+	s.RequestTimeout = cmp.Or(s.RequestTimeout, 5*time.Second)
+	s.OpenTimeout = cmp.Or(s.OpenTimeout, 10*time.Second)
+	s.ClosedFailLimit = cmp.Or(s.ClosedFailLimit, 10)
+	s.ClosedSuccessLimit = cmp.Or(s.ClosedSuccessLimit, 1)
+	s.HalfFailLimit = cmp.Or(s.HalfFailLimit, 1)
+	s.HalfSuccessLimit = cmp.Or(s.HalfSuccessLimit, 10)
+	s.HalfProbeLimit = cmp.Or(s.HalfProbeLimit, 1)
+	s.ProbeTimeout = cmp.Or(s.ProbeTimeout, s.RequestTimeout)
+	s.CallerDeadline = cmp.Or(s.CallerDeadline, "failure")
+	s.FailStatus = cmp.Or(s.FailStatus, "5xx,429")
+	s.Trip = cmp.Or(s.Trip, "consecutive")
 	if s.WindowCalls == 0 {
-		duration(&s.Window, 30*time.Second)
+		s.Window = cmp.Or(s.Window, 30*time.Second)
 	}
-	number(&s.MinCalls, 20)
-	if s.FailureRate == 0 {
-		s.FailureRate = 0.5
-	}
-	if s.SlowRate == 0 {
-		s.SlowRate = 0.8
-	}
-	duration(&s.HangTime, s.RequestTimeout)
-	text(&s.OpenBackoff, "constant")
-	duration(&s.OpenMax, max(5*time.Minute, s.OpenTimeout))
-	text(&s.RetryAfter, "honor")
-	duration(&s.HealthInterval, time.Second)
-	text(&s.Blame, "deepest")
-	number(&s.MaxEntries, 1000)
-	number(&s.MaxDepth, 16)
-	duration(&s.ForgetAfter, 10*time.Minute)
-	number(&s.LogSize, 256)
+	s.MinCalls = cmp.Or(s.MinCalls, 20)
+	s.FailureRate = cmp.Or(s.FailureRate, 0.5)
+	s.SlowRate = cmp.Or(s.SlowRate, 0.8)
+	s.HangTime = cmp.Or(s.HangTime, s.RequestTimeout)
+	s.OpenBackoff = cmp.Or(s.OpenBackoff, "constant")
+	s.OpenMax = cmp.Or(s.OpenMax, max(5*time.Minute, s.OpenTimeout))
+	s.RetryAfter = cmp.Or(s.RetryAfter, "honor")
+	s.HealthInterval = cmp.Or(s.HealthInterval, time.Second)
+	s.Blame = cmp.Or(s.Blame, "deepest")
+	s.MaxEntries = cmp.Or(s.MaxEntries, 1000)
+	s.MaxDepth = cmp.Or(s.MaxDepth, 16)
+	s.ForgetAfter = cmp.Or(s.ForgetAfter, 10*time.Minute)
+	s.LogSize = cmp.Or(s.LogSize, 256)
 	return s
 }
 
@@ -223,14 +205,8 @@ func newConfig(s Settings) (*config, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	statuses, err := parseStatuses(s.FailStatus)
-	if err != nil {
-		return nil, err
-	}
-	patience, err := parsePatience(s.Patience)
-	if err != nil {
-		return nil, err
-	}
+	statuses, _ := parseStatuses(s.FailStatus) // checked by Validate, as the next
+	patience, _ := parsePatience(s.Patience)
 	c := &config{s, statuses, patience}
 	lastConfig.Store(c)
 	return c, nil

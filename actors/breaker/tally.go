@@ -1,9 +1,6 @@
 package breaker
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // tallySlots is how finely a sliding time window moves on.
 const tallySlots = 16
@@ -116,5 +113,3 @@ func (e *edit) tally(n *node, kind eventKind) tallied {
 	}
 	return n.tally.add(kind, e.now)
 }
-
-func duration(ns int64) time.Duration { return time.Duration(ns) }

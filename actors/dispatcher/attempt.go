@@ -19,8 +19,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The states of an attempt: whoever moves it out of underWay, its handler or
-// the dispatcher, decides the outcome.
+// The states of an attempt. Its handler or the dispatcher moves it out of underWay,
+// and thereby decides the outcome.
 const (
 	underWay  int32 = iota
 	answering       // its handler writes the answer
@@ -28,9 +28,9 @@ const (
 	abandoned
 )
 
-// attempt is one run of a handler. The dispatcher makes it; out and took are
-// written by the one who moves it out of underWay, a handler before it moves it
-// on to answered.
+// attempt is one run of a handler. The dispatcher makes it. The side that moves it
+// out of underWay writes out and took; a handler does so before it moves it on to
+// answered.
 type attempt struct {
 	unlogged
 	exec    *execution
@@ -52,41 +52,41 @@ type attempt struct {
 	meter      *meter
 	watch      *time.Timer // the dispatcher's: deadline, then abandonment
 	stint      stint       // the dispatcher's
-	graced     bool        // the dispatcher's: its ctx is over, it gets time to end
-	hung       bool        // the dispatcher's: it did not
+	inGrace    bool        // the dispatcher's: its ctx is over, it gets time to end
+	abandoned  bool        // the dispatcher's: it did not
 	stall      stall       // the dispatcher's: what is known of its moving
 
 	child *actor.PID // its actor
 	pid   actor.PID  // child of a task actor points to it
 
 	// Of task actors:
-	props  *taskProps
-	parent *life.Parent
-	reply  *actor.PID // where their answer goes
-	birth  atomic.Int32
-	within atomic.Bool   // being made, or in a Receive
-	moves  atomic.Uint32 // messages received
-	ends   bool          // the actor's own: it is stopping
-	leaves departure     // the dispatcher's: it was asked to stop
+	props     *taskProps
+	parent    *life.Parent
+	reply     *actor.PID // where their answer goes
+	spawned   atomic.Int32
+	within    atomic.Bool   // being made, or in a Receive
+	moves     atomic.Uint32 // messages received
+	ends      bool          // the actor's own: it is stopping
+	departure departure     // the dispatcher's: it was asked to stop
 }
 
-// forsake gives up on an attempt that is under way; false if it has answered.
-// It counts as abandoned for as long as it runs.
-func (a *attempt) forsake() bool {
+// abandon gives up on an attempt that is under way, and reports whether it was: it
+// may have answered. It counts as abandoned for as long as it runs.
+func (a *attempt) abandon() bool {
 	if !a.state.CompareAndSwap(underWay, abandoned) {
 		return false
 	}
-	a.monitor.hung.Add(1)
+	a.monitor.abandoned.Add(1)
 	if a.props != nil && !a.within.Load() { // an actor that went on to other things
-		a.gone()
+		a.noteReturn()
 	}
 	return true
 }
 
-// gone says that an attempt, if it was forsaken, runs no more.
-func (a *attempt) gone() {
+// noteReturn notes that an attempt runs no more, if it was abandoned.
+func (a *attempt) noteReturn() {
 	if a.state.CompareAndSwap(abandoned, answered) {
-		a.monitor.hung.Add(-1)
+		a.monitor.abandoned.Add(-1)
 		a.system.Root.Send(a.dispatcher, &returned{})
 	}
 }
@@ -98,7 +98,7 @@ func (a *attempt) gone() {
 func (a *attempt) run(child *actor.PID) {
 	err := a.execute.check()
 	defer func() {
-		if v := recover(); v != nil { // of a middleware outside of task.Recovery: a log that cannot tell the error
+		if v := recover(); v != nil { // of a middleware outside of task.Recovery, such as a log whose handler fails
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		a.finish(err, child)
@@ -115,7 +115,7 @@ func (a *attempt) run(child *actor.PID) {
 func (a *attempt) finish(err error, child *actor.PID) {
 	out, took := read(err, classify), time.Since(a.started)
 	if !a.state.CompareAndSwap(underWay, answering) {
-		a.gone()
+		a.noteReturn()
 		return
 	}
 	a.out, a.took = out, took
@@ -152,7 +152,7 @@ func runnerProps(c scheduler) *actor.Props {
 }
 
 // answerTo is the process behind the sender of an Execute to a task actor. So
-// whoever got the request, the actor or one it forwarded it to, may answer it.
+// the actor that got the request, or one that it forwarded it to, may answer it.
 type answerTo struct{ a *attempt }
 
 func (p answerTo) SendUserMessage(_ *actor.PID, message any) {

@@ -10,7 +10,7 @@ import (
 
 // ledger is what a message has spent of its budget. Failures are what was
 // written down, on the message or here. A silent end is a delivery that ended
-// without a word: a crash, a lost lease, or an answer of the queue that never
+// without an answer: a crash, a lost lease, or an answer of the queue that never
 // arrived. Silent ends are counted apart, in a row: a run that is seen to end
 // forgives those before it.
 type ledger struct {
@@ -35,10 +35,10 @@ func (l ledger) presumed() ledger {
 
 func (l ledger) exhausted() bool { return l.failures >= l.max }
 
-// worn reports whether silent ends alone have used up what the failures left of
-// the budget. On a FIFO pool they may all have been drains, so there they must
+// silentlySpent reports whether silent ends alone have used up what the failures left
+// of the budget. On a FIFO pool they may all have been drains, so there they must
 // exceed the whole of it.
-func (l ledger) worn() bool {
+func (l ledger) silentlySpent() bool {
 	if l.ordered {
 		return l.silent >= l.max+silentGrace
 	}
@@ -78,8 +78,8 @@ type room struct {
 }
 
 // openWait is the wait after a breaker's refusal that does not say for how
-// long, as of one that is forced open for good: without it such a task, which
-// spends no failure, would run again and again without a pause.
+// long, as one that is forced open for good. Without it a task that spends no
+// failure would run again and again without a pause.
 const openWait = time.Second
 
 // decide is the whole rule of what follows an attempt. It returns the ledger

@@ -180,9 +180,9 @@ func TestWhatFollowsAnAttempt(t *testing.T) {
 
 func TestWhenSilentEndsUseUpTheBudget(t *testing.T) {
 	for _, c := range []struct {
-		l         ledger
-		worn      bool
-		exhausted bool
+		l             ledger
+		silentlySpent bool
+		exhausted     bool
 	}{
 		{ledger{max: 1}, false, false},
 		{ledger{silent: 3, max: 1}, false, false}, // the grace
@@ -198,8 +198,8 @@ func TestWhenSilentEndsUseUpTheBudget(t *testing.T) {
 		{ledger{silent: 3, max: 1, ordered: true}, false, false}, // one more run, whatever the drains took
 		{ledger{failures: 1, silent: 3, max: 1, ordered: true}, false, true},
 	} {
-		if c.l.worn() != c.worn || c.l.exhausted() != c.exhausted {
-			t.Errorf("%+v: worn %v, exhausted %v", c.l, c.l.worn(), c.l.exhausted())
+		if c.l.silentlySpent() != c.silentlySpent || c.l.exhausted() != c.exhausted {
+			t.Errorf("%+v: silentlySpent %v, exhausted %v", c.l, c.l.silentlySpent(), c.l.exhausted())
 		}
 	}
 }

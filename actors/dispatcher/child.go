@@ -62,7 +62,7 @@ func (d *dispatcher) dismiss(a *attempt) {
 	d.departures.add(a, time.Now())
 	d.armDepartures()
 	switch {
-	case a.birth.CompareAndSwap(unborn, unwanted): // the one who spawns it stops it
+	case a.spawned.CompareAndSwap(notSpawned, dismissed): // the one who spawns it stops it
 	case a.props.foreign:
 		d.crew.Run(job{f: func() { a.system.Root.Stop(a.child) }})
 	default:
@@ -91,7 +91,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 	case a == nil:
 		d.unsubscribe(m.Who)
 		return
-	case a.leaves.a != nil:
+	case a.departure.a != nil:
 		d.departed(a)
 		return
 	}
@@ -100,7 +100,7 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 		if a.reply != nil {
 			mine = a.state.CompareAndSwap(underWay, answered)
 		} else { // the handler's goroutine goes on
-			mine = a.forsake()
+			mine = a.abandon()
 		}
 		if !mine {
 			d.ctx.Send(d.self, &endedChild{who: m.Who}) // again, when its answer is written
@@ -115,8 +115,8 @@ func (d *dispatcher) onTerminated(m *actor.Terminated) {
 // departed takes a task actor that was asked to stop out of the books.
 func (d *dispatcher) departed(a *attempt) {
 	delete(d.children, a.child.Id)
-	d.departures.bury(&a.leaves)
-	a.gone()
+	d.departures.remove(&a.departure)
+	a.noteReturn()
 	d.drainProgress()
 }
 
@@ -126,28 +126,28 @@ func (d *dispatcher) lose(a *attempt) {
 	a.exec.child = nil
 }
 
-// onStillborn: a task actor could not be spawned. Its attempt fails apart.
-func (d *dispatcher) onStillborn(m *stillborn) {
+// onSpawnFailed: a task actor could not be spawned. Its attempt fails apart.
+func (d *dispatcher) onSpawnFailed(m *spawnFailed) {
 	if d.children[m.a.child.Id] != m.a {
 		return
 	}
-	if m.a.leaves.a != nil {
+	if m.a.departure.a != nil {
 		d.departed(m.a)
 		return
 	}
 	d.lose(m.a)
 }
 
-// onWedged: a task actor ended its goroutine by Goexit. Its mailbox will never
+// onGoexited: a task actor ended its goroutine by Goexit. Its mailbox will never
 // run again, so it is taken out of the books by hand.
-func (d *dispatcher) onWedged(m *wedged) {
+func (d *dispatcher) onGoexited(m *goexited) {
 	d.system.ProcessRegistry.Remove(m.who)
 	d.monitor.actors.Delete(m.who.Id)
 	a := d.children[m.who.Id]
 	switch {
 	case a == nil:
 		return
-	case a.leaves.a != nil:
+	case a.departure.a != nil:
 		d.departed(a)
 		return
 	}
@@ -161,7 +161,7 @@ func (d *dispatcher) onWedged(m *wedged) {
 // onStopping: a task actor stops with its attempt under way. It may answer yet,
 // or end; if it does neither it is abandoned.
 func (d *dispatcher) onStopping(m *stopping) {
-	if e := m.a.exec; e.cur == m.a && d.execs[e.lease] == e && !m.a.graced {
+	if e := m.a.exec; e.cur == m.a && d.execs[e.lease] == e && !m.a.inGrace {
 		d.interrupt(m.a, ErrNoAnswer)
 	}
 }
@@ -178,11 +178,11 @@ func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, chi
 	case a == nil:
 		d.ctx.Stop(child)
 		return
-	case a.leaves.a != nil:
+	case a.departure.a != nil:
 		d.logLateFailure(a, reason)
 		switch message.(type) {
 		case *actor.Stop, *actor.Terminated: // past the guard: it will never end
-			d.bury(&a.leaves)
+			d.abandonActor(&a.departure)
 			d.drainProgress()
 		}
 		return

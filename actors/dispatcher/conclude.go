@@ -15,7 +15,7 @@ import (
 
 func contextCause(a *attempt) error { return context.Cause(a.ctx) }
 
-// onAnswered is the end of an attempt, whoever told it.
+// onAnswered ends an attempt that has an outcome.
 func (d *dispatcher) onAnswered(a *attempt) {
 	e := a.exec
 	if e.cur != a || d.execs[e.lease] != e {
@@ -67,7 +67,7 @@ func (d *dispatcher) overruled(e *execution, a *attempt, cause error) outcome {
 		e.forced = nil
 		return forced
 	}
-	if out.kind == outFailed && errors.Is(cause, ErrDrained) && !a.hung {
+	if out.kind == outFailed && errors.Is(cause, ErrDrained) && !a.abandoned {
 		return outcome{kind: outInterrupted, err: out.err}
 	}
 	if out.kind == outFailed && cause != nil && !errors.Is(out.err, cause) {
@@ -90,7 +90,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		return nextDropped
 	}
 	explains := e.runs > 0 && e.seen()
-	if a.hung && d.drain != nil && d.drain.over {
+	if a.abandoned && d.drain != nil && d.drain.over {
 		d.drain.released++
 		e.ledger.failures++
 		d.giveBackUnrun(e, 0)
@@ -103,7 +103,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
 		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),
-		canHold:   d.drain == nil && !a.hung && (d.held < d.MaxHeld && !explains || d.ordered),
+		canHold:   d.drain == nil && !a.abandoned && (d.held < d.MaxHeld && !explains || d.ordered),
 		spendOpen: d.spends(e.entry),
 	})
 	if out.kind == outFailed || out.kind == outRefused {
@@ -134,9 +134,9 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 }
 
 // spread lengthens the wait for an open breaker by up to a quarter, at most
-// 5 s. All that it refused would come back at one instant, of which a half-open
-// one lets a few in and sends the rest away for longer; so the first of them
-// close it for those behind.
+// 5 s. Otherwise all that it refused would come back at one instant. A half-open
+// breaker lets a few of them in and sends the rest away for longer. Spread out, the
+// first ones close it for those behind.
 func spread(wait time.Duration) time.Duration {
 	return wait + time.Duration(rand.Float64()*float64(min(wait/4, 5*time.Second)))
 }
@@ -155,7 +155,7 @@ func (d *dispatcher) logEnd(a *attempt, err error) {
 	_ = end(a.ctx, task.Job[json.RawMessage]{Info: &a.info}) // it is err
 }
 
-// note counts and tells how an attempt ended.
+// note counts, logs and publishes how an attempt ended.
 func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 	m := e.entry.meter
 	kind := Interrupted

@@ -26,7 +26,7 @@ type Config struct {
 	Monitor    *Monitor          // what the outside sees; nil: nothing
 	Tasks      []*Register       // known before the first message is asked for
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
-	Shares     *actor.PID        // of the process's executions, if there are other pools beside this one; see package shares
+	Shares     *actor.PID        // of the process's executions, if the process has other pools; see package shares
 	Share      shares.Share      // this pool's part of them
 	Create     bool              // make the queue of the dead letters if it is not there
 	// Permanent spawns the dispatcher again under its name when it is stopped
@@ -84,7 +84,7 @@ type core struct {
 	endlessAfter   time.Duration
 	departing      *time.Timer // of the oldest; nil: not set
 	registry       map[string]*entry
-	stranger       *entry // stands for all unknown names
+	unknownTask    *entry // stands for all unknown names
 	unknownNames   unknownNames
 	crew           scheduler
 	runners        *actor.Props
@@ -128,7 +128,7 @@ func newCore(cfg Config) *core {
 	c.log = c.log.With("pool", cfg.Pool)
 	c.logging = task.Logging(c.log)
 	c.middleware = append([]task.Middleware{c.logging, task.Recovery}, cfg.Middleware...)
-	c.stranger = &entry{meter: c.monitor.meter("")}
+	c.unknownTask = &entry{meter: c.monitor.meter("")}
 	return c
 }
 

@@ -19,7 +19,7 @@ func (j job) Do() {
 	case j.a == nil:
 		j.f()
 	case j.a.props != nil:
-		j.a.hatch()
+		j.a.spawn()
 	default:
 		j.a.run(j.child)
 	}

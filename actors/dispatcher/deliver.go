@@ -41,7 +41,7 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 	if e.entry = d.registry[e.msg.Name]; e.entry != nil {
 		e.ledger.max = e.entry.spec.MaxFailures
 	} else {
-		e.entry = d.stranger
+		e.entry = d.unknownTask
 	}
 	e.ledger.silent = e.msg.Silent + d.silentEnds(e, now)
 	known := d.recall(e, now)
@@ -55,7 +55,7 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 		return
 	case known == givenUp:
 		d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = e.reason, e.msg.LastError })
-		d.conclusion(e)
+		d.settleGivenUp(e)
 		return
 	case d.drain != nil:
 		d.giveBackUnrun(e, 0)
@@ -86,11 +86,11 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.postpone(e, p)
 		return
 	}
-	if e.entry == d.stranger {
+	if e.entry == d.unknownTask {
 		d.unknown(e)
 		return
 	}
-	if l := e.ledger; l.exhausted() || l.worn() {
+	if l := e.ledger; l.exhausted() || l.silentlySpent() {
 		d.giveUp(e, task.ReasonExhausted, &silentError{failures: l.failures, silent: l.silent, ran: e.before > 0, last: e.msg.LastError})
 		return
 	}
@@ -113,7 +113,7 @@ func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
 		receives: e.receives, lease: e.asked, holdLimit: d.HoldLimit, ordered: d.ordered,
-		canHold:   e.entry != d.stranger && (d.ordered || d.held < d.MaxHeld), // in order, what waits blocks its group alone
+		canHold:   e.entry != d.unknownTask && (d.ordered || d.held < d.MaxHeld), // in order, what waits blocks its group alone
 		retention: d.retention(), crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
 }
@@ -162,7 +162,7 @@ func (e *execution) due(window time.Duration) time.Time {
 	return e.msg.When.Add(-window)
 }
 
-// rejected deals with a message's defects: true if it can be run by nobody.
+// rejected handles a message's defects and reports whether no process can run it.
 func (d *dispatcher) rejected(e *execution, defects error) bool {
 	if fatal := task.Fatal(defects); fatal != nil {
 		d.giveUp(e, task.ReasonUndecodable, fatal)
@@ -172,7 +172,7 @@ func (d *dispatcher) rejected(e *execution, defects error) bool {
 	return false
 }
 
-// postpone gives a message back whose time has not come. It spends nothing.
+// postpone gives a message back because its time has not come. It spends nothing.
 func (d *dispatcher) postpone(e *execution, p plan) {
 	e.entry.meter.postponed.Add(1)
 	d.emit(Postponed, e, func(ev *Event) { ev.Wait = p.wait })

@@ -19,12 +19,11 @@ type slots struct {
 
 func (s *slots) free() bool { return s.running < s.workers }
 
-// credits is the change of demand to be told now, 0 for none. queued messages
-// wait for a slot already; free is how many permits there are for them, and
-// ahead how many of them there should be at least; blocked means that none are
-// wanted. Small changes
-// are told together while others are outstanding: a message to the poller for
-// each finished task would be one too many.
+// credits returns the change of demand to send now, 0 for none. queued messages
+// wait for a slot already; free is how many permits there are for them, and ahead
+// how many of them there should be at least; blocked means that none are wanted.
+// While others are outstanding, small changes are gathered: one message to the
+// poller for each finished task would be too many.
 func (s *slots) credits(queued, free, ahead int, blocked bool) int {
 	target := 0
 	if !blocked {
@@ -58,14 +57,14 @@ func scale(workers, base, limit, factor, l int) int {
 	return workers
 }
 
-func (d *dispatcher) tellDemand() {
-	choked := d.monitor.hung.Load() >= int64(d.MaxAbandoned)
-	d.noteChoked(choked)
-	blocked := choked || d.drain != nil || d.paused
+func (d *dispatcher) sendDemand() {
+	tooMany := d.monitor.abandoned.Load() >= int64(d.MaxAbandoned)
+	d.noteAbandoned(tooMany)
+	blocked := tooMany || d.drain != nil || d.paused
 	free, ahead := d.permits.free, d.permits.ahead
 	now := time.Now()
 	if len(d.full) > 0 {
-		free = min(free, d.bearable(now))
+		free = min(free, d.demandLimit(now))
 		ahead = min(ahead, free)
 	}
 	d.slots.soon = d.turnover.soon(now)
@@ -79,14 +78,14 @@ func (d *dispatcher) tellDemand() {
 	d.keepTicking()
 }
 
-// noteChoked turns the status to ERROR while too many handlers are abandoned,
+// noteAbandoned turns the status to ERROR while too many handlers are abandoned,
 // and back.
-func (d *dispatcher) noteChoked(choked bool) {
+func (d *dispatcher) noteAbandoned(tooMany bool) {
 	from, to := Running, Failing
-	if !choked {
+	if !tooMany {
 		from, to = Failing, Running
 	}
-	if d.monitor.status.CompareAndSwap(int32(from), int32(to)) && choked {
+	if d.monitor.status.CompareAndSwap(int32(from), int32(to)) && tooMany {
 		d.log.Error("no more tasks are taken: too many handlers were abandoned and still run", "max_abandoned", d.MaxAbandoned)
 	}
 }
@@ -140,7 +139,7 @@ func (d *dispatcher) onTick() {
 	d.ticking = false
 	now := time.Now()
 	for _, e := range d.execs {
-		if e.phase == running && now.Sub(e.received) > task.MaxAttempt && !e.cur.graced {
+		if e.phase == running && now.Sub(e.received) > task.MaxAttempt && !e.cur.inGrace {
 			d.interrupt(e.cur, ErrLeaseEnd)
 		}
 	}

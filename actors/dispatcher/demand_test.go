@@ -47,7 +47,7 @@ func (c crowd) rate(t *testing.T) (perSecond float64) {
 			}
 		}
 		time.Sleep(2 * time.Second) // all of it is here
-		n := min(max(100*c.free(), 300), 3000)
+		n := min(max(100*c.free(), 300), sized(3000, 1500, 1000))
 		if err := e.ctl.Pause(t.Context(), ""); err != nil {
 			t.Error(err)
 		}
@@ -107,7 +107,7 @@ func TestFewFreeWorkersDoNotWaitForTheOthers(t *testing.T) {
 func TestTasksThatWaitInPlaceDoNotStarveTheWorkers(t *testing.T) {
 	rate := func(snooze bool) (perSecond float64) {
 		synctest.Test(t, func(t *testing.T) {
-			const n = 3000
+			n := sized(3000, 3000, 1000)
 			system := newSystem()
 			e := newEmbeddedOf(t, system, 8)
 			var runs, left atomic.Int64
@@ -135,7 +135,7 @@ func TestTasksThatWaitInPlaceDoNotStarveTheWorkers(t *testing.T) {
 			}
 			want := int64(n)
 			if snooze {
-				want = n / 2
+				want = int64(n / 2)
 			}
 			for left.Load() < want { // until all that do not wait have run
 				time.Sleep(time.Millisecond)
@@ -169,7 +169,7 @@ func TestRequestsOfATaskUnderFullLoad(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d workers, %v", tc.workers, tc.task), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const n = 3000
+				n := sized(3000, 3000, 1500)
 				system := newSystem()
 				e := newEmbeddedOf(t, system, tc.workers)
 				var done atomic.Int64
@@ -188,13 +188,13 @@ func TestRequestsOfATaskUnderFullLoad(t *testing.T) {
 				if err := e.ctl.Resume(t.Context(), ""); err != nil {
 					t.Error(err)
 				}
-				for done.Load() < n {
+				for done.Load() < int64(n) {
 					time.Sleep(10 * time.Millisecond)
 				}
 				time.Sleep(time.Second)
 				s := e.poller.Stats()
 				// The polls that find the queue empty at the end are no task's.
-				per := float64(s.Receives-s.EmptyReceives-s.ReceivesUnderWay) / n
+				per := float64(s.Receives-s.EmptyReceives-s.ReceivesUnderWay) / float64(n)
 				if t.Logf("%d receives, %d deletes: %.4f receives a task", s.Receives, s.Requests.Delete, per); per > tc.receives {
 					t.Errorf("%.4f receives a task, want at most %v", per, tc.receives)
 				}

@@ -9,12 +9,12 @@ import (
 type departure struct {
 	a          *attempt // nil: it was not asked yet
 	at         time.Time
-	buried     bool // given up: nothing waits for it any more
+	removed    bool // given up: nothing waits for it any more
 	prev, next *departure
 }
 
 // departures lists the task actors that are stopping, the oldest first, without
-// those that are buried. Pure, no actor.
+// those that are removed. Pure, no actor.
 type departures struct {
 	first, last *departure
 	waiting     int
@@ -22,7 +22,7 @@ type departures struct {
 
 // add takes the actor of a in; a second time is ignored.
 func (l *departures) add(a *attempt, now time.Time) {
-	d := &a.leaves
+	d := &a.departure
 	if d.a != nil {
 		return
 	}
@@ -37,11 +37,11 @@ func (l *departures) add(a *attempt, now time.Time) {
 }
 
 // bury takes d out of those that are waited for: it has ended, or is given up.
-func (l *departures) bury(d *departure) {
-	if d.buried || d.a == nil {
+func (l *departures) remove(d *departure) {
+	if d.removed || d.a == nil {
 		return
 	}
-	d.buried = true
+	d.removed = true
 	l.waiting--
 	if d.prev != nil {
 		d.prev.next = d.next
@@ -56,8 +56,8 @@ func (l *departures) bury(d *departure) {
 	d.prev, d.next = nil, nil
 }
 
-// overstayed is the tick of the oldest departure.
-type overstayed struct{ unlogged }
+// departureOverdue is the tick of the oldest departure.
+type departureOverdue struct{ unlogged }
 
 // armDepartures sets the timer of the oldest departure, unless it is set.
 func (d *dispatcher) armDepartures() {
@@ -65,7 +65,7 @@ func (d *dispatcher) armDepartures() {
 		return
 	}
 	wait := time.Until(d.departures.first.at.Add(d.graceTime()))
-	d.departing = d.after(wait, &overstayed{})
+	d.departing = d.after(wait, &departureOverdue{})
 }
 
 // hurryDepartures sets the timer again: less time is left to the task actors that
@@ -78,12 +78,12 @@ func (d *dispatcher) hurryDepartures() {
 	d.armDepartures()
 }
 
-// onOverstayed buries the task actors that have not ended in time.
-func (d *dispatcher) onOverstayed() {
+// onDepartureOverdue abandons the task actors that have not ended in time.
+func (d *dispatcher) onDepartureOverdue() {
 	d.departing = nil
 	now := time.Now()
 	for f := d.departures.first; f != nil && now.Sub(f.at) >= d.graceTime(); f = d.departures.first {
-		d.bury(f)
+		d.abandonActor(f)
 		e := f.a.exec
 		e.entry.meter.abandoned.Add(1)
 		d.log.WarnContext(f.a.ctx, "task actor abandoned: it did not end within abandon_after of its stop; it blocks, or a child of it does",
@@ -96,8 +96,8 @@ func (d *dispatcher) onOverstayed() {
 
 // bury gives up on a task actor that does not end: nothing waits for it, and
 // what is sent to it is a dead letter.
-func (d *dispatcher) bury(f *departure) {
-	d.departures.bury(f)
+func (d *dispatcher) abandonActor(f *departure) {
+	d.departures.remove(f)
 	d.monitor.actors.Delete(f.a.child.Id)
 	d.system.ProcessRegistry.Remove(f.a.child)
 }

@@ -23,7 +23,7 @@ type dispatcher struct {
 	system       *actor.ActorSystem
 	slots        slots
 	execs        map[poller.LeaseID]*execution
-	again        *life.Respawn // nil unless a stranger stops the dispatcher
+	successor    *life.Respawn // nil unless the dispatcher was stopped from outside
 	parent       *life.Parent  // of task actors: this dispatcher
 	groups       map[string]*group
 	ready        ready
@@ -79,16 +79,16 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onRefilled()
 	case *ticked:
 		d.onTick()
-	case *wedged:
-		d.onWedged(m)
+	case *goexited:
+		d.onGoexited(m)
 	case *endedChild:
 		d.onTerminated(&actor.Terminated{Who: m.who})
-	case *stillborn:
-		d.onStillborn(m)
+	case *spawnFailed:
+		d.onSpawnFailed(m)
 	case *stopping:
 		d.onStopping(m)
-	case *overstayed:
-		d.onOverstayed()
+	case *departureOverdue:
+		d.onDepartureOverdue()
 	case *registration:
 		d.onPrepared(m)
 	case *poller.Drained:
@@ -138,13 +138,13 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		d.leaveFor(ErrRestarted)
 	case *actor.Stopping:
 		if d.comesBack() {
-			d.again = d.life.Respawn(ctx)
+			d.successor = d.life.Respawn(ctx)
 			d.leaveFor(ErrRestarted)
 		} else {
 			d.leave(ErrDrained)
 		}
 	case *actor.Stopped:
-		if d.again != nil {
+		if d.successor != nil {
 			d.respawn(ctx)
 			return
 		}
@@ -156,7 +156,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		if p := pointer(message); p != nil {
 			d.receiveCommand(ctx, p)
 		} else if actors.Refuse(ctx, hint) {
-			d.monitor.strange.Add(1)
+			d.monitor.unhandled.Add(1)
 			d.log.Warn("the dispatcher does not know this message", "type", fmt.Sprintf("%T", message))
 		}
 	}
@@ -194,7 +194,7 @@ func (d *dispatcher) after(wait time.Duration, message any) *time.Timer {
 }
 
 // unlogged is part of the messages that may reach a dispatcher after its end. They
-// are dead letters then, which nobody needs to see in a log.
+// are dead letters then, and not worth a log line.
 type unlogged struct{}
 
 // IgnoreDeadLetterLogging keeps the message out of the log of dead letters.
@@ -245,7 +245,7 @@ func (d *dispatcher) leave(cause error) {
 		if a := e.cur; a != nil {
 			d.release(a)
 			a.cancel(cause)
-			a.forsake()
+			a.abandon()
 			d.dismiss(a)
 			d.unstall(a)
 			d.monitor.running.Add(-1)
@@ -258,13 +258,13 @@ func (d *dispatcher) leave(cause error) {
 	clear(d.execs)
 }
 
-// comesBack reports whether a stop is a stranger's.
+// comesBack reports whether a stop came from outside.
 func (d *dispatcher) comesBack() bool { return d.permanent && d.drain == nil }
 
 // respawn spawns the dispatcher again, under its name and its supervisor.
 func (d *dispatcher) respawn(ctx actor.Context) {
-	d.log.Error("the dispatcher was stopped by a stranger, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
-	if err := d.again.Spawn(ctx, d.props); err != nil {
+	d.log.Error("the dispatcher was stopped from outside, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
+	if err := d.successor.Spawn(ctx, d.props); err != nil {
 		d.log.Error("the dispatcher cannot begin again: no more tasks are taken", "pid", d.self.Id, "error", err)
 		d.monitor.status.Store(int32(Stopped))
 	}

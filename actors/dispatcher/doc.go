@@ -1,6 +1,6 @@
-// Package dispatcher runs the tasks of one pool: it takes the messages that the
+// Package dispatcher runs the tasks of one pool. It takes the messages that the
 // pool's poller delivers, runs each in a supervised child actor of its own, and
-// tells the poller how each is to be settled.
+// settles it at the poller.
 //
 //	mon := dispatcher.NewMonitor()
 //	props, err := dispatcher.New(dispatcher.Config{
@@ -21,12 +21,12 @@
 //	     snooze, open breaker, drain → as after a failure, but nothing is spent
 //
 // The failure budget counts failures, which are written on the message, and apart
-// from them silent ends: deliveries that ended without a word. On a standard pool
+// from them silent ends: deliveries that ended without an answer. On a standard pool
 // a message is given back in one way only, by a fresh copy that carries both; it
-// is hidden only while it is postponed and has not run. So a receive beyond the
+// is hidden only while it is postponed and has not run. Therefore a receive beyond the
 // first of a copy that is due is a silent end, as far as the time that has passed
 // allows one. The pure rules are decide (budget.go), schedule (schedule.go),
-// silentEnds and suspect (suspects.go) and CheckKept (limits.go).
+// silentEnds and suspect (suspects.go) and CheckKept (queues.go).
 //
 // On FIFO pools there are no copies, for they would change the order: a failing
 // head waits in place with its lease kept, or hidden; what SQS cannot hide or keep
@@ -45,8 +45,8 @@
 //	spawned ── Started ── Execute ── … ── answer, panic, Stop, Deadline ── Stopping ── Stopped
 //	        the attempt is under way                                   it is over
 //
-// However the attempt ends, its actor is stopped at once, and its children with
-// it; the next attempt, after its wait, has an actor of its own, with a new PID and
+// When the attempt ends, its actor and its children are stopped at once. The next
+// attempt, after its wait, has an actor of its own, with a new PID and
 // fresh state. No actor of an execution lives while it waits.
 //
 // All that the props bring along runs away from the dispatcher: the producer, a
@@ -55,8 +55,8 @@
 // stops is logged and goes no further. What has not ended abandon_after after its
 // Stop is abandoned: nothing waits for it.
 //
-// An Execute of an attempt that is over does nothing, however it comes back: from
-// a stash, by a forward, or sent again. A task actor that neither answers nor gets
+// An Execute of an attempt that is over does nothing when it comes back: from a
+// stash, by a forward, or sent again. A task actor that neither answers nor gets
 // a message nor has children counts as stalled after a minute, and without a
 // Deadline its attempt ends after [SilenceLimit].
 //
@@ -101,14 +101,27 @@
 // The dispatcher actor owns the registry, the slots and all executions; leases
 // belong to the poller. [Monitor] and [Client] are safe from any goroutine, and
 // reading a monitor costs the actor nothing. A restart of the dispatcher keeps
-// the registry and subscribes again, upon which the poller releases what was held;
-// the task actors under way are stopped. With [Config.Permanent] it also comes back
+// the registry and subscribes again. The poller then releases what was held, and the
+// task actors under way are stopped. With [Config.Permanent] it also comes back
 // when it is stopped before its Drain.
+//
+// # Files
+//
+//	the actor          dispatcher (Receive, restarts), config, messages, client, registration,
+//	                   control (an operator's commands), drain, errors, settings
+//	a message arrives  deliver, schedule (its time), suspects, memory (it came back),
+//	                   unknown (its task is not here), fifo (its group)
+//	its turn           start (the queue for slots), parking and throttle (limited or paused tasks),
+//	                   demand and turnover (what the poller is asked for), shares (other pools)
+//	an attempt         execution, attempt, child, taskactor, crew, departures (actors that stop),
+//	                   interrupt (deadlines and abandonment), stall
+//	its end            outcome, conclude, budget, settle, giveback, queues (what they keep and take)
+//	what can be seen   events, subscriber, monitor, stats, histogram, spans
 //
 // # Debugging and testing
 //
 // [Monitor.Stats] has the numbers, [Client.Inspect] what is held now,
-// [Monitor.Events] tells all that happens in order. An abandoned handler's stack
+// [Monitor.Events] delivers all that happens in order. An abandoned handler's stack
 // is in the log. In tests give an attempt's ctx by task.WithInfo; for a dispatcher
 // in a synctest bubble see this package's own tests, which script the poller.
 package dispatcher

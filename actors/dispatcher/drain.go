@@ -58,7 +58,7 @@ func (d *dispatcher) onDrain(m *Drain) {
 	if first {
 		d.monitor.status.Store(int32(Stopping))
 		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued", d.ready.len()+len(d.isolation.waiting)+d.parked)
-		d.tellDemand()
+		d.sendDemand()
 		d.ctx.Send(d.poller, &poller.Drain{HandOver: true, Until: d.settleBy()})
 		d.giveBackWaiting()
 	}
@@ -162,8 +162,8 @@ func (d *dispatcher) onFlushed() {
 
 func (d *dispatcher) drainDone() {
 	dr := d.drain
-	for _, tell := range dr.waiters {
-		tell(&Drained{Finished: dr.finished, GivenBack: dr.givenBack, Released: dr.released, Unsettled: dr.unsettled})
+	for _, answer := range dr.waiters {
+		answer(&Drained{Finished: dr.finished, GivenBack: dr.givenBack, Released: dr.released, Unsettled: dr.unsettled})
 	}
 	dr.waiters = nil
 }

@@ -2,7 +2,6 @@ package dispatcher_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -194,10 +193,7 @@ func (e *embedded) down() {
 // TestBudgetAgainstModelOnTheEmbeddedQueue is TestBudgetAgainstModel with
 // nothing scripted.
 func TestBudgetAgainstModelOnTheEmbeddedQueue(t *testing.T) {
-	played, batch := 0, 2 // rapid draws 100 batches
-	if raceEnabled {
-		batch = 1
-	}
+	played, batch := 0, sized(10, 2, 1) // rapid draws 100 batches
 	rapid.Check(t, func(rt *rapid.T) {
 		list := rapid.SliceOfN(histories(), batch, batch).Draw(rt, "histories")
 		played += len(list)
@@ -227,15 +223,11 @@ func TestBudgetAgainstModelOnTheEmbeddedQueue(t *testing.T) {
 	t.Logf("%d histories", played)
 }
 
-var days = flag.Int("days", 400, "how far ahead TestScheduledFarAheadOnTheEmbeddedQueue schedules")
-
 // TestScheduledFarAheadOnTheEmbeddedQueue: a task with max failures 1 runs on
 // the second, however far ahead, after hundreds of restarts: every twelve hours
 // the service is up for some minutes, and then killed.
 func TestScheduledFarAheadOnTheEmbeddedQueue(t *testing.T) {
-	if raceEnabled {
-		*days = min(*days, 60)
-	}
+	days := sized(4000, 400, 60)
 	synctest.Test(t, func(t *testing.T) {
 		system := newSystem()
 		e := newEmbedded(t, system)
@@ -244,7 +236,7 @@ func TestScheduledFarAheadOnTheEmbeddedQueue(t *testing.T) {
 			e.handle("t", func(context.Context, raw) error { runs <- time.Now(); return nil }, task.MaxFailures(1), task.Window(0))
 		}
 		register()
-		when := time.Now().Truncate(time.Second).Add(time.Duration(*days)*24*time.Hour + 7*time.Minute)
+		when := time.Now().Truncate(time.Second).Add(time.Duration(days)*24*time.Hour + 7*time.Minute)
 		e.send("t", nil, task.At(when))
 		restarts := 0
 		for time.Until(when) > 12*time.Hour {
@@ -262,7 +254,7 @@ func TestScheduledFarAheadOnTheEmbeddedQueue(t *testing.T) {
 		} else if late := (<-runs).Sub(when); late < 0 || late >= 2*time.Second {
 			t.Errorf("ran %v after its time", late)
 		} else {
-			t.Logf("%d days ahead, %d restarts: ran %v after its time", *days, restarts, late)
+			t.Logf("%d days ahead, %d restarts: ran %v after its time", days, restarts, late)
 		}
 		e.down()
 		shutdown(system)

@@ -89,11 +89,10 @@ var (
 	ErrRestarted = errors.New("the dispatcher was restarted")
 )
 
-// ErrAbandoned is the failure of an attempt whose handler did not end though its
-// ctx had.
+// ErrAbandoned is the failure of an attempt: its handler did not end after its ctx had.
 var ErrAbandoned = errors.New("the handler ignored the end of its ctx and was abandoned")
 
-// ErrNoAnswer is the failure of an attempt whose task actor stopped.
+// ErrNoAnswer is the failure of an attempt: its task actor stopped without an answer.
 var ErrNoAnswer = errors.New("the task actor stopped without an answer")
 
 // ErrSilent is the cause of a ctx that ended because its task actor was silent

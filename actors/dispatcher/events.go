@@ -64,7 +64,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	}{fields(e), e.Wait.Seconds(), e.Took.Seconds()})
 }
 
-// emit tells an event, if anyone listens.
+// emit publishes an event, if there are subscribers.
 func (d *dispatcher) emit(kind EventKind, e *execution, fill func(*Event)) {
 	if d.monitor.feed.active.Load() == 0 {
 		return

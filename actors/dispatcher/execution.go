@@ -31,7 +31,7 @@ type execution struct {
 	groupID       string
 	group         *group            // FIFO pools
 	traceHeader   string            // AWSTraceHeader
-	span          trace.SpanContext // of the sender, if it told
+	span          trace.SpanContext // of the sender; invalid if the message has none
 	ran           *trace.Link       // to the span of the last attempt; nil without tracing
 	sent          time.Time
 	firstReceived time.Time

@@ -59,7 +59,7 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 	limit := d.maxSize("")
 	attrs, size := fitCopy(&e.msg, limit)
 	if size > limit {
-		d.keepWhole(e, wait, size, limit)
+		d.hideOversized(e, wait, size, limit)
 		return
 	}
 	e.fate = copied
@@ -78,8 +78,8 @@ func (d *dispatcher) fits(e *execution) bool {
 	return size <= d.maxSize("")
 }
 
-// keepWhole gives back a message that has no room for a copy.
-func (d *dispatcher) keepWhole(e *execution, wait time.Duration, size, limit int) {
+// hideOversized gives back a message that has no room for a copy.
+func (d *dispatcher) hideOversized(e *execution, wait time.Duration, size, limit int) {
 	now := time.Now()
 	left := min(hideLeft(e.received, now), d.timing(e).kept(now).Sub(now))
 	if left <= 0 {
@@ -101,11 +101,11 @@ func (d *dispatcher) giveUp(e *execution, reason string, err error) {
 		"silent_ends", e.ledger.silent, "error", err, "message_id", e.messageID)
 	d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = reason, err.Error() })
 	e.reason = reason
-	d.conclusion(e)
+	d.settleGivenUp(e)
 }
 
-// conclusion sends what a message that is given up leaves behind, and deletes it.
-func (d *dispatcher) conclusion(e *execution) {
+// settleGivenUp sends what a message that is given up leaves behind, and deletes it.
+func (d *dispatcher) settleGivenUp(e *execution) {
 	reason := e.reason
 	e.fate = givenUp
 	e.record()
@@ -139,8 +139,8 @@ func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller
 	attrs := fitEnd(m, d.maxSize(pool))
 	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader}
 	if fifo := isFIFO(pool) || pool == "" && d.ordered; fifo {
-		// By the message, not the exec_id: two messages may have the same, of
-		// which SQS would drop the second without a word.
+		// The message id, not the exec_id: two messages may have the same one, and SQS would
+		// silently drop the second.
 		out.DedupID = e.messageID
 		if out.GroupID == "" {
 			out.GroupID = e.messageID

@@ -35,7 +35,7 @@ const drainGrace = 500 * time.Millisecond
 
 // grace is the time that a handler gets to end after its ctx.
 func (d *dispatcher) grace(a *attempt) {
-	a.graced = true
+	a.inGrace = true
 	a.watch = d.after(d.graceTime(), &overdue{a: a})
 }
 
@@ -53,7 +53,7 @@ func (d *dispatcher) onOverdue(m *overdue) {
 	if e.cur != a || d.execs[e.lease] != e {
 		return
 	}
-	if !a.graced {
+	if !a.inGrace {
 		d.grace(a)
 		return
 	}
@@ -62,17 +62,17 @@ func (d *dispatcher) onOverdue(m *overdue) {
 
 // abandon gives up on a handler that goes on without a ctx.
 func (d *dispatcher) abandon(e *execution, a *attempt) {
-	if !a.forsake() {
+	if !a.abandon() {
 		return // its answer is on the way
 	}
 	e.entry.meter.abandoned.Add(1)
 	d.log.ErrorContext(a.ctx, "handler abandoned: it ignored the end of its ctx",
 		"running_for", time.Since(a.started), "stack", stackOf(a))
 	d.emit(Abandoned, e, nil)
-	a.hung = true
+	a.abandoned = true
 	d.dismiss(a)
 	if a.props != nil && a.within.Load() { // a silent one can still be stopped
-		d.bury(&a.leaves)
+		d.abandonActor(&a.departure)
 	}
 	a.out, a.took = outcome{kind: outFailed, err: fmt.Errorf("%w (%w)", ErrAbandoned, contextCause(a))}, time.Since(a.started)
 	d.onAnswered(a)
@@ -105,7 +105,7 @@ func (d *dispatcher) expire(a *attempt, after time.Duration) {
 }
 
 func (d *dispatcher) onDeadlineOver(m *deadlineOver) {
-	if a := m.a; a.exec.cur == a && d.execs[a.exec.lease] == a.exec && !a.graced {
+	if a := m.a; a.exec.cur == a && d.execs[a.exec.lease] == a.exec && !a.inGrace {
 		d.interrupt(a, ErrDeadline)
 	}
 }
@@ -123,7 +123,7 @@ func stackOf(a *attempt) string {
 		buf = buf[:runtime.Stack(buf, true)]
 	}
 	at := -1
-	for _, frame := range []string{"run", "receive", "hatch"} { // of a function, a task actor, one that is being made
+	for _, frame := range []string{"run", "receive", "spawn"} { // of a function, a task actor, one that is being made
 		at = max(at, bytes.Index(buf, fmt.Appendf(nil, "dispatcher.(*attempt).%s(%p", frame, a)))
 	}
 	if at < 0 {
@@ -149,7 +149,7 @@ func InAttempt() bool {
 	for {
 		frame, more := frames.Next()
 		switch strings.TrimPrefix(frame.Function, "github.com/sambatech/chassis/actors/") {
-		case "dispatcher.(*attempt).run", "dispatcher.(*attempt).receive", "dispatcher.(*attempt).hatch":
+		case "dispatcher.(*attempt).run", "dispatcher.(*attempt).receive", "dispatcher.(*attempt).spawn":
 			return true
 		}
 		if !more {

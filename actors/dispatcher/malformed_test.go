@@ -2,7 +2,6 @@ package dispatcher_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -15,8 +14,6 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/task"
 )
-
-var malformed = flag.Int("malformed", 20_000, "messages of TestMalformedMessagesNeverStopTheConsumer")
 
 // mutator makes messages out of sound ones.
 type mutator struct{ *rand.Rand }
@@ -90,17 +87,15 @@ func (m mutator) attributes() map[string]types.MessageAttributeValue {
 
 // TestMalformedMessagesNeverStopTheConsumer: each of very many broken messages
 // is acknowledged, dead-lettered with a reason, or postponed by the rule, and a
-// sound one behind them still runs. A million: -malformed=1000000.
+// sound one behind them still runs. CHASSIS_SCALE=full: a million.
 func TestMalformedMessagesNeverStopTheConsumer(t *testing.T) {
 	const batch = 2000
-	if raceEnabled {
-		*malformed = min(*malformed, 2*batch)
-	}
+	malformed := sized(1_000_000, 20_000, 2*batch)
 	seed := rand.Uint64()
-	t.Logf("seed %d, %d messages", seed, *malformed)
+	t.Logf("seed %d, %d messages", seed, malformed)
 	mut := mutator{rand.New(rand.NewPCG(seed, 0))}
 	var done, dead, left int
-	for sent := 0; sent < *malformed; sent += batch {
+	for sent := 0; sent < malformed; sent += batch {
 		synctest.Test(t, func(t *testing.T) {
 			system := newSystem()
 			r := newRig(t, system, "pool", dispatcher.Settings{Workers: 20, MaxWorkers: 20, UnknownTasksRetries: 3})

@@ -12,7 +12,7 @@ import (
 )
 
 // Between the dispatcher and a task actor. The dispatcher sends *Execute as a
-// request; the task actor, or whoever it forwards it to, ends the attempt by
+// request; the task actor, or one that it forwards it to, ends the attempt by
 // Respond with Done{}, or with an error or Failed{error}; a panic of the task
 // actor ends it too. Only the first answer counts. An actor that stops without an
 // answer has failed.
@@ -44,8 +44,8 @@ func (e *Execute) Decode(v any) error {
 	return nil
 }
 
-// check tells whether the body is JSON at all: of a message that was not, no
-// handler is to see anything.
+// check returns an error unless the body is JSON. No handler gets a message that is
+// not.
 func (e *Execute) check() error {
 	if json.Valid(e.Args) {
 		return nil
@@ -177,7 +177,7 @@ type (
 		Finished  int // attempts that ended by themselves
 		GivenBack int // messages given back, to be run elsewhere
 		Released  int // of those, executions that did not end in time
-		Unsettled int // messages whose end the queue did not acknowledge: they are delivered again
+		Unsettled int // messages that the queue did not settle: they are delivered again
 	}
 )
 

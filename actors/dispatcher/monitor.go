@@ -53,26 +53,26 @@ func (s *Status) UnmarshalText(text []byte) error {
 // status, its numbers, the names it knows, its events. Give one to [Config]. It
 // outlives restarts, and all its methods are safe from any goroutine.
 type Monitor struct {
-	status   atomic.Int32
-	paused   atomic.Bool
-	workers  atomic.Int64
-	running  atomic.Int64 // attempts under way
-	held     atomic.Int64 // waiting in place
-	queued   atomic.Int64 // waiting for a slot, a limit, their group
-	hung     atomic.Int64 // abandoned handlers that still run
-	stalled  atomic.Int64 // attempts under way that do not move
-	silent   atomic.Int64 // of those, silent task actors
-	settling atomic.Int64 // settled towards the poller, unanswered
-	lost     atomic.Int64 // leases lost
-	unsettl  atomic.Int64 // settles that failed
-	strange  atomic.Int64 // messages of an unknown type
-	restarts atomic.Int64
+	status       atomic.Int32
+	paused       atomic.Bool
+	workers      atomic.Int64
+	running      atomic.Int64 // attempts under way
+	held         atomic.Int64 // waiting in place
+	queued       atomic.Int64 // waiting for a slot, a limit, their group
+	abandoned    atomic.Int64 // abandoned handlers that still run
+	stalled      atomic.Int64 // attempts under way that do not move
+	silent       atomic.Int64 // of those, silent task actors
+	settling     atomic.Int64 // settled towards the poller, unanswered
+	lostLeases   atomic.Int64 // leases lost
+	settleFailed atomic.Int64 // settles that failed
+	unhandled    atomic.Int64 // messages of an unknown type
+	restarts     atomic.Int64
 
 	actors sync.Map // the task actors of users that run: PID id -> *attempt
 
 	tasks atomic.Pointer[map[string]*meter] // copied on write by the dispatcher
 	feed  *feed
-	parts []*Monitor // of [Together]
+	parts []*Monitor // of [MergeMonitors]
 }
 
 // NewMonitor returns a monitor of a dispatcher that has not started.
@@ -127,7 +127,7 @@ func (m *Monitor) Stalled() (silent, endless bool) {
 	return silent, !silent
 }
 
-// Registered tells whether a task of that name is known.
+// Registered reports whether a task of that name is known.
 func (m *Monitor) Registered(name string) bool {
 	if len(m.parts) > 0 {
 		return slices.ContainsFunc(m.parts, func(p *Monitor) bool { return p.Registered(name) })
@@ -178,10 +178,10 @@ func (m *Monitor) Job(id string) *task.Info {
 	return nil
 }
 
-// Together returns what several dispatchers look like as one: numbers are
+// MergeMonitors returns the monitors of several dispatchers as one: numbers are
 // sums, quantiles those of the slowest, the status is RUNNING if all are, and
-// events are those of all. It is to be called before any of them starts.
-func Together(monitors ...*Monitor) *Monitor {
+// events are those of all. Call it before any of them starts.
+func MergeMonitors(monitors ...*Monitor) *Monitor {
 	if len(monitors) == 1 {
 		return monitors[0]
 	}

@@ -58,7 +58,7 @@ func classify(err error) outcome {
 	case errors.As(err, &retry):
 		return outcome{kind: outFailed, wait: bounded(retry.Wait), own: true, err: err}
 	}
-	if errors.As(err, &later) { // the remote side told when to come back
+	if errors.As(err, &later) { // the remote side says when to come back
 		return outcome{kind: outFailed, wait: bounded(later.RetryAfter()), err: err}
 	}
 	return outcome{kind: outFailed, err: err}
@@ -72,9 +72,9 @@ func bounded(wait time.Duration) time.Duration { return min(max(wait, 0), longes
 
 func failed(err error) outcome { return outcome{kind: outFailed, err: err} }
 
-// read is classify, or another reading, of an error of a user's type, whose
-// methods may panic: those of a nil pointer, the most common of mistakes, do.
-// Such an error is a failure that says so, and safe to be asked from then on.
+// read returns classify of a user's error. The methods of its type may panic: those
+// of a nil pointer, a common mistake, do. Such an error becomes a failure that says
+// that, and is safe to use from then on.
 func read(err error, classify func(error) outcome) (o outcome) {
 	defer func() {
 		if v := recover(); v != nil {

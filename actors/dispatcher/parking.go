@@ -18,7 +18,7 @@ func (d *dispatcher) capacity(t *entry, now time.Time) int {
 // refuse gives back e, which may not run and finds no room here.
 func (d *dispatcher) refuse(e *execution, now time.Time) {
 	t := e.entry
-	d.pay(t, now)
+	d.noteRefusal(t, now)
 	lately := 0.0
 	if !t.paused {
 		lately = t.pace.value(now)
@@ -29,8 +29,8 @@ func (d *dispatcher) refuse(e *execution, now time.Time) {
 // outageMost is how long a message stays away at most since its service is down.
 const outageMost = 5 * time.Minute
 
-// pay notes that a message of t was received only to be given back.
-func (d *dispatcher) pay(t *entry, now time.Time) {
+// noteRefusal notes that a message of t was received only to be given back.
+func (d *dispatcher) noteRefusal(t *entry, now time.Time) {
 	if t.full.IsZero() {
 		t.full = now
 		d.full = append(d.full, t)
@@ -52,7 +52,7 @@ func (d *dispatcher) noteLimits(e *execution, out outcome, v verdict, now time.T
 			d.throttle.ran()
 		}
 	case v.kind == reissue && d.drain == nil:
-		d.pay(t, now)
+		d.noteRefusal(t, now)
 		t.outage = true
 		return max(v.wait, min(now.Sub(t.full)/2, outageMost))
 	}
@@ -68,9 +68,9 @@ func (d *dispatcher) budgetRequests() {
 	}
 }
 
-// bearable returns how many messages may be asked for while some tasks have
+// demandLimit returns how many messages may be asked for while some tasks have
 // enough of theirs here.
-func (d *dispatcher) bearable(now time.Time) int {
+func (d *dispatcher) demandLimit(now time.Time) int {
 	d.budgetRequests()
 	room, full := 0, d.full[:0]
 	for _, t := range d.full {
@@ -97,7 +97,7 @@ func (d *dispatcher) bearable(now time.Time) int {
 	return room + n
 }
 
-// refilled says that the throttle may let messages in again.
+// refilled is the tick of the throttle: it may let messages in again.
 type refilled struct{ unlogged }
 
 func (d *dispatcher) onRefilled() {

@@ -59,7 +59,7 @@ func (b *blocked) spent(f func()) int64 {
 // What was beyond max_held was received and sent again every ten seconds:
 // 148 000 requests an hour for 5 000 messages.
 func TestAPausedTaskIsNotReceivedAndSentAgainForEver(t *testing.T) {
-	for _, n := range []int{2500, 5000} {
+	for _, n := range []int{sized(2500, 2500, 1500), sized(5000, 5000, 2500)} {
 		limits(t, nil, func(b *blocked) {
 			b.pause("job")
 			b.fill("job", n)
@@ -88,7 +88,8 @@ func TestALimitedTaskIsNotReceivedAndSentAgainForEver(t *testing.T) {
 		})
 		return per
 	}
-	without, with := run(5000), run(5000, task.Concurrency(1))
+	n := sized(5000, 5000, 2000)
+	without, with := run(n), run(n, task.Concurrency(1))
 	if t.Logf("%.2f requests a task, %.2f with Concurrency(1)", without, with); with > without+2 {
 		t.Errorf("%.2f requests a task with Concurrency(1), %.2f without: want at most two more", with, without)
 	}
@@ -117,37 +118,38 @@ func TestALimitIsUsedInFull(t *testing.T) {
 func TestHealthyTasksRunBesideAPausedOne(t *testing.T) {
 	limits(t, nil, func(b *blocked) {
 		b.pause("")
-		for range 3000 {
+		n := sized(3000, 3000, 1500)
+		for range n {
 			b.send("job", nil)
 			b.send("healthy", nil)
 		}
 		b.pause("job")
 		b.resume("")
 		begun := time.Now()
-		for b.healthy.Load() < 2950 && time.Since(begun) < time.Hour {
+		for b.healthy.Load() < int64(n-50) && time.Since(begun) < time.Hour {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if took := time.Since(begun); took > 10*time.Second {
-			t.Errorf("%d of 3 000 healthy tasks among as many paused ones took %v", b.healthy.Load(), took)
+			t.Errorf("%d of %d healthy tasks among as many paused ones took %v", b.healthy.Load(), n, took)
 		} else {
-			t.Logf("2 950 healthy tasks among as many paused ones took %v", took)
+			t.Logf("%d healthy tasks among as many paused ones took %v", n-50, took)
 		}
 		time.Sleep(time.Hour) // now the others are away for 15 minutes at a time
-		if n := b.healthy.Load(); n != 3000 {
-			t.Errorf("%d of 3 000 healthy tasks have run within an hour", n)
+		if ran := b.healthy.Load(); ran != int64(n) {
+			t.Errorf("%d of %d healthy tasks have run within an hour", ran, n)
 		}
 		longest := time.Duration(0)
 		for i := range 60 {
 			sent := time.Now()
 			b.send("healthy", nil)
-			for b.healthy.Load() <= int64(3000+i) {
+			for b.healthy.Load() <= int64(n+i) {
 				time.Sleep(100 * time.Millisecond)
 			}
 			longest = max(longest, time.Since(sent))
 			time.Sleep(time.Minute)
 		}
-		if t.Logf("one a minute among 3 000 paused ones waits %v at most", longest); longest > 30*time.Second {
-			t.Errorf("a healthy task among 3 000 paused ones waited %v", longest)
+		if t.Logf("one a minute among %d paused ones waits %v at most", n, longest); longest > 30*time.Second {
+			t.Errorf("a healthy task among %d paused ones waited %v", n, longest)
 		}
 	})
 }
@@ -194,7 +196,7 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 				mails.Add(1)
 				return nil
 			})
-			const n = 5000
+			n := sized(5000, 5000, 2000)
 			for range n {
 				b.send("mail", nil)
 				b.send("healthy", nil)
@@ -204,7 +206,7 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 			b.latency.Store(int64(time.Millisecond))
 			begun := time.Now()
 			first := b.spent(func() {
-				for b.healthy.Load() < n*95/100 {
+				for b.healthy.Load() < int64(n*95/100) {
 					time.Sleep(10 * time.Millisecond)
 				}
 			})
@@ -212,7 +214,7 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 			if rate := float64(b.healthy.Load()) / time.Since(begun).Seconds(); rate < 0.6*8/0.0033/2 {
 				t.Errorf("%.0f healthy tasks a second while a service is down", rate)
 			}
-			if most := int64(2.25 * n); first > most {
+			if most := int64(2.25 * float64(n)); first > most {
 				t.Errorf("%d requests for them, want at most two more a task than without the others: %d", first, most)
 			}
 			rest := b.spent(func() { time.Sleep(time.Until(up)) })
@@ -220,11 +222,11 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 				t.Errorf("then %d requests in %v, want at most %d", rest, down, most)
 			}
 			b.latency.Store(int64(0))
-			for mails.Load() < n && time.Since(up) < time.Hour {
+			for mails.Load() < int64(n) && time.Since(up) < time.Hour {
 				time.Sleep(time.Second)
 			}
 			t.Logf("then %d requests; the tasks of the service were done %v after it was up", rest, time.Since(up))
-			if most := max(down/2, 30*time.Second) + 10*time.Second; mails.Load() < n || time.Since(up) > min(most, 6*time.Minute) {
+			if most := max(down/2, 30*time.Second) + 10*time.Second; mails.Load() < int64(n) || time.Since(up) > min(most, 6*time.Minute) {
 				t.Errorf("%d of %d tasks were done %v after the outage", mails.Load(), n, time.Since(up))
 			}
 		})

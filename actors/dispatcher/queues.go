@@ -108,7 +108,7 @@ const copyReceives = 3
 // leastReceives returns the least maxReceiveCount of a pool's queue with which
 // its RedrivePolicy takes no message that the failure budget leaves a run. On a
 // FIFO pool, where there are no copies, each receive up to the one that gives the
-// message up counts: see ledger.worn.
+// message up counts: see ledger.silentlySpent.
 func leastReceives(ordered bool, maxFailures int) int {
 	if ordered {
 		return maxFailures + silentGrace + 1

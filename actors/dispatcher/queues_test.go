@@ -67,7 +67,7 @@ func TestReview(t *testing.T) {
 
 // TestARedrivePolicyOfTheLeastReceivesTakesNoTaskThatMayRun: each delivery ends
 // in a crash, and those before its time in a hide, until the budget says that it
-// is worn. With one receive less that the review asks for a FIFO task is taken.
+// is silentlySpent. With one receive less that the review asks for a FIFO task is taken.
 func TestARedrivePolicyOfTheLeastReceivesTakesNoTaskThatMayRun(t *testing.T) {
 	const lease = 120 * time.Second
 	taken := func(maxReceives, maxFailures int, ordered bool, ahead time.Duration) bool {
@@ -94,7 +94,7 @@ func TestARedrivePolicyOfTheLeastReceivesTakesNoTaskThatMayRun(t *testing.T) {
 			case planRenew:
 				m, carried = copied(time.Time{}), l.silent
 			case planRun:
-				if l.worn() {
+				if l.silentlySpent() {
 					return false
 				}
 				now = now.Add(p.wait + lease)

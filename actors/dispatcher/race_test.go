@@ -2,6 +2,5 @@
 
 package dispatcher_test
 
-// raceEnabled cuts the size of the long tests, which the race detector makes
-// several times longer.
+// raceEnabled chooses the sizes of long tests; see sized.
 const raceEnabled = true

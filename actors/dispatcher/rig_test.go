@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -193,4 +194,16 @@ func (r *rig) sentTo(pool string) (list []task.Message) {
 		}
 	})
 	return list
+}
+
+// sized returns the size of a long test: full with CHASSIS_SCALE=full, quick
+// without, and race with the race detector, which makes it several times longer.
+func sized(full, quick, race int) int {
+	switch {
+	case os.Getenv("CHASSIS_SCALE") == "full":
+		return full
+	case raceEnabled:
+		return race
+	}
+	return quick
 }

@@ -205,14 +205,14 @@ func TestCrashesDuringAFirstWaitInPlaceDoNotEndATask(t *testing.T) {
 				}
 				now := sent
 				for ; m.receives < manyReceives && now.Before(m.due); now = now.Add(lease) {
-					if l := (ledger{silent: silent(now), max: 1, ordered: ordered}); l.worn() {
+					if l := (ledger{silent: silent(now), max: 1, ordered: ordered}); l.silentlySpent() {
 						t.Errorf("a lease of %v, a wait of %v: dead by %d silent ends at %v, before its time", lease, limit, l.silent, now.Sub(sent))
 					}
 				}
 				if m.receives == manyReceives {
 					continue // beyond, each receive counts, however it was spent
 				}
-				if l := (ledger{silent: silent(now), max: 1, ordered: ordered}); l.worn() { // crashed in the lease in which it was due
+				if l := (ledger{silent: silent(now), max: 1, ordered: ordered}); l.silentlySpent() { // crashed in the lease in which it was due
 					t.Errorf("a lease of %v, a wait of %v: dead by %d silent ends at its time", lease, limit, l.silent)
 				}
 				l := ledger{max: 1, ordered: ordered}
@@ -220,7 +220,7 @@ func TestCrashesDuringAFirstWaitInPlaceDoNotEndATask(t *testing.T) {
 					now = now.Add(lease)
 					l.silent = silent(now)
 				}
-				if !l.worn() {
+				if !l.silentlySpent() {
 					t.Errorf("a lease of %v, a wait of %v: 24 crashes at its time are %d silent ends", lease, limit, l.silent)
 				}
 			}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Settings of the dispatcher, in the section tasks beside the poller's. A zero
+// Settings of the dispatcher, in the section tasks, as the poller's. A zero
 // field is its default.
 type Settings struct {
 	Workers     int `key:"workers" rule:"min=1" live:"true" doc:"executions at once, default 3"`
@@ -62,8 +62,8 @@ func def[T comparable](p *T, v T) {
 	}
 }
 
-// Validate tells every value that is out of its range, joined; zero values are
-// in range.
+// Validate returns an error for every value that is out of its range, joined. Zero
+// values are in range.
 func (s Settings) Validate() error {
 	s = s.withDefaults()
 	var errs []error

@@ -77,7 +77,7 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 	d.settled++
 	d.monitor.settling.Add(-1)
 	if m.Err != nil {
-		d.monitor.unsettl.Add(1)
+		d.monitor.settleFailed.Add(1)
 		e.returned = true
 		if d.drain != nil {
 			d.drain.unsettled++
@@ -104,7 +104,7 @@ func (d *dispatcher) forget(e *execution) {
 	}
 }
 
-// drop forgets a message whose lease is lost.
+// drop forgets a message after its lease was lost.
 func (d *dispatcher) drop(e *execution) {
 	e.disarm()
 	d.forget(e)
@@ -121,7 +121,7 @@ func (d *dispatcher) onLeaseExpiring(m *poller.LeaseExpiring) {
 	}
 	switch e.phase {
 	case running:
-		if !e.cur.graced {
+		if !e.cur.inGrace {
 			d.interrupt(e.cur, ErrLeaseEnd)
 		}
 	case waiting:
@@ -153,7 +153,7 @@ func (d *dispatcher) onLeaseLost(m *poller.LeaseLost) {
 		return
 	}
 	e.lost = true
-	d.monitor.lost.Add(1)
+	d.monitor.lostLeases.Add(1)
 	d.log.WarnContext(e.logContext(), "lease lost: the message may be delivered to another process", "error", m.Err,
 		"phase", e.phase.String())
 	d.emit(LostLease, e, nil)

@@ -14,16 +14,17 @@ type permits struct {
 	share  shares.Share
 	epoch  uint64
 
-	have     int  // granted and not used
-	asked    int  // more than were granted
-	back     int  // to be returned with the next Ask
-	free     int  // more of them that there are for any pool
-	ahead    int  // messages that should be at hand beyond those that run, up to the workers
-	reserved bool // asked to run a suspect with no other in the process
-	solo     bool // and may
+	have      int  // granted and not used
+	asked     int  // more than were granted
+	back      int  // to be returned with the next Ask
+	free      int  // more of them that there are for any pool
+	ahead     int  // messages that should be at hand beyond those that run, up to the workers
+	reserving bool // asked to run a suspect with no other in the process
+	reserved  bool // and may
 }
 
-// joinShares begins anew with the keeper of the process's shares, if there is one.
+// joinShares joins the keeper of the process's shares, if there is one, without
+// anything from before.
 func (d *dispatcher) joinShares() {
 	p := &d.permits
 	*p = permits{keeper: p.keeper, share: p.share, epoch: p.epoch + 1}
@@ -58,14 +59,14 @@ func (d *dispatcher) startable() int {
 		return 0
 	}
 	ready := d.ready.len()
-	if d.permits.solo && d.isolation.next() != nil {
+	if d.permits.reserved && d.isolation.next() != nil {
 		ready++
 	}
 	return max(min(ready, d.slots.workers-d.slots.running), 0)
 }
 
-// tellShares returns what is not needed, and asks for what is.
-func (d *dispatcher) tellShares() {
+// updateShares returns what is not needed, and asks for what is.
+func (d *dispatcher) updateShares() {
 	p := &d.permits
 	if p.keeper == nil {
 		return
@@ -81,8 +82,8 @@ func (d *dispatcher) tellShares() {
 		p.asked += more
 		p.back = 0
 	}
-	if p.reserved && !d.isolation.busy() {
-		p.reserved, p.solo = false, false
+	if p.reserving && !d.isolation.busy() {
+		p.reserving, p.reserved = false, false
 		d.ctx.Send(p.keeper, &shares.Release{Pool: d.pool, Epoch: p.epoch})
 	}
 }
@@ -97,8 +98,8 @@ func (d *dispatcher) onGranted(m *shares.Granted) {
 }
 
 func (d *dispatcher) onReserved(m *shares.Reserved) {
-	if p := &d.permits; m.Epoch == p.epoch && p.reserved {
-		p.solo = true
+	if p := &d.permits; m.Epoch == p.epoch && p.reserving {
+		p.reserved = true
 		d.pump()
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// What the span of an attempt says beside OpenTelemetry's own attributes.
+// Attributes of the span of an attempt, in addition to OpenTelemetry's own.
 const (
 	attrTask     = attribute.Key("chassis.task")
 	attrExecID   = attribute.Key("chassis.exec_id")
@@ -64,7 +64,7 @@ func messageLink(sc trace.SpanContext, id string) *trace.Link {
 	return &trace.Link{SpanContext: sc, Attributes: []attribute.KeyValue{poller.MessageID(id)}}
 }
 
-// endSpan ends the span of a, of which next became.
+// endSpan ends the span of a. next is what became of its message.
 func (d *dispatcher) endSpan(a *attempt, out outcome, next string) {
 	if d.tracer == nil {
 		return

@@ -73,7 +73,7 @@ func (d *dispatcher) watchStalls(now time.Time) {
 	var parents map[string]bool // made at the first need, by going through all processes
 	for _, e := range d.execs {
 		a := e.cur
-		if a == nil || a.graced {
+		if a == nil || a.inGrace {
 			continue
 		}
 		seen := signs{

@@ -52,14 +52,14 @@ func TestDeparturesAreInTheirOrderAndLeaveWhenTheyEnd(t *testing.T) {
 		l.add(&list[i], time.Unix(int64(i), 0))
 		l.add(&list[i], time.Unix(99, 0)) // a second time
 	}
-	l.bury(&list[1].leaves)
-	l.bury(&list[1].leaves)
-	l.bury(&list[3].leaves)
-	if l.waiting != 2 || l.first != &list[0].leaves || l.first.next != &list[2].leaves || l.last != l.first.next || l.last.prev != l.first {
+	l.remove(&list[1].departure)
+	l.remove(&list[1].departure)
+	l.remove(&list[3].departure)
+	if l.waiting != 2 || l.first != &list[0].departure || l.first.next != &list[2].departure || l.last != l.first.next || l.last.prev != l.first {
 		t.Errorf("%+v", l)
 	}
-	l.bury(&list[0].leaves)
-	l.bury(&list[2].leaves)
+	l.remove(&list[0].departure)
+	l.remove(&list[2].departure)
 	if l.waiting != 0 || l.first != nil || l.last != nil {
 		t.Errorf("%+v", l)
 	}

@@ -105,7 +105,7 @@ func (d *dispatcher) unqueue(e *execution) {
 	}
 }
 
-// pump starts what may start, and tells the poller the demand that is left.
+// pump starts what may start, and sends the poller the demand that is left.
 func (d *dispatcher) pump() {
 	d.reserve()
 	now := time.Time{}
@@ -130,8 +130,8 @@ func (d *dispatcher) pump() {
 			d.start(e, now)
 		}
 	}
-	d.tellShares()
-	d.tellDemand()
+	d.updateShares()
+	d.sendDemand()
 }
 
 // start begins the next attempt of e.
@@ -164,8 +164,8 @@ const lateAfter = time.Minute
 // lateness bounds the records of late runs that were never scheduled: a backlog
 // makes every message late.
 type lateness struct {
-	told   time.Time
-	silent int
+	logged   time.Time
+	unlogged int
 }
 
 // noteDelay counts how long a message waited for its first attempt, and logs
@@ -187,11 +187,11 @@ func (d *dispatcher) noteDelay(e *execution, now time.Time) {
 	if wait <= lateAfter {
 		return
 	}
-	if !scheduled && now.Sub(d.late.told) < 10*time.Second {
-		d.late.silent++
+	if !scheduled && now.Sub(d.late.logged) < 10*time.Second {
+		d.late.unlogged++
 		return
 	}
 	d.log.WarnContext(e.logContext(), "task runs late", "when", e.msg.When, "late_by", wait,
-		"late_ones_not_logged", d.late.silent)
-	d.late = lateness{told: now}
+		"late_ones_not_logged", d.late.unlogged)
+	d.late = lateness{logged: now}
 }

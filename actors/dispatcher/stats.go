@@ -55,8 +55,8 @@ func (m *Monitor) Stats() *Stats {
 	}
 	s := &Stats{
 		Status: m.Status(), Paused: m.paused.Load(), Workers: m.workers.Load(), Running: m.running.Load(),
-		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.hung.Load(), Stalled: m.stalled.Load(), Settling: m.settling.Load(),
-		LostLeases: m.lost.Load(), SettleFailed: m.unsettl.Load(), Unhandled: m.strange.Load(), Restarts: m.restarts.Load(),
+		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.abandoned.Load(), Stalled: m.stalled.Load(), Settling: m.settling.Load(),
+		LostLeases: m.lostLeases.Load(), SettleFailed: m.settleFailed.Load(), Unhandled: m.unhandled.Load(), Restarts: m.restarts.Load(),
 	}
 	for name, t := range *m.tasks.Load() {
 		s.Tasks = append(s.Tasks, t.stats(name))

@@ -178,10 +178,10 @@ func (d *dispatcher) giveBackOthers() {
 // reserve asks for the turn of this pool's suspect, where there are other pools.
 func (d *dispatcher) reserve() {
 	p := &d.permits
-	if p.keeper == nil || p.reserved || d.isolation.next() == nil {
+	if p.keeper == nil || p.reserving || d.isolation.next() == nil {
 		return
 	}
-	p.reserved = true
+	p.reserving = true
 	d.ctx.Send(p.keeper, &shares.Reserve{Pool: d.pool, Epoch: p.epoch})
 }
 
@@ -197,7 +197,7 @@ func (d *dispatcher) nextSuspect(now time.Time) *execution {
 		return e
 	}
 	d.giveBackOthers()
-	if !d.isolation.clear(e, d.settled, now, d.HoldLimit) || d.permits.keeper != nil && !d.permits.solo {
+	if !d.isolation.clear(e, d.settled, now, d.HoldLimit) || d.permits.keeper != nil && !d.permits.reserved {
 		return nil
 	}
 	d.isolation.begin()

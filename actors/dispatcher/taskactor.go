@@ -14,26 +14,26 @@ import (
 // Task actors: all that their props bring along is user's code, and runs where
 // its panic and its time are its own.
 
-// The births of a task actor. The first to move it out of unborn, the goroutine
+// The births of a task actor. The first to move it out of notSpawned, the goroutine
 // that spawns it or the dispatcher, decides which of them stops it.
 const (
-	unborn int32 = iota
-	born
-	unwanted // dismissed before it was spawned
+	notSpawned int32 = iota
+	isSpawned
+	dismissed // dismissed before it was spawned
 )
 
-// hatch spawns the task actor of a and sends it the Execute. It runs in a
+// spawn spawns the task actor of a and sends it the Execute. It runs in a
 // goroutine of the crew: the producer may take its time, and may panic.
 //
 //go:noinline
-func (a *attempt) hatch() {
+func (a *attempt) spawn() {
 	err := task.ErrGoexit // unless it returns
 	defer func() {
 		if v := recover(); v != nil {
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		if err != nil {
-			a.system.Root.Send(a.dispatcher, &stillborn{a: a})
+			a.system.Root.Send(a.dispatcher, &spawnFailed{a: a})
 			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
 		}
 	}()
@@ -41,16 +41,16 @@ func (a *attempt) hatch() {
 	if err != nil {
 		return
 	}
-	if !a.birth.CompareAndSwap(unborn, born) {
-		a.gone()
+	if !a.spawned.CompareAndSwap(notSpawned, isSpawned) {
+		a.noteReturn()
 		a.system.Root.Stop(a.child)
 		return
 	}
 	a.system.Root.RequestWithCustomSender(a.child, &a.execute, a.reply)
 }
 
-// stillborn says that a task actor could not be spawned.
-type stillborn struct {
+// spawnFailed says that a task actor could not be spawned.
+type spawnFailed struct {
 	unlogged
 	a *attempt
 }
@@ -61,9 +61,9 @@ type stopping struct {
 	a *attempt
 }
 
-// wedged says that a task actor's goroutine ended by Goexit: its mailbox will
+// goexited says that a task actor's goroutine ended by Goexit: its mailbox will
 // never run again.
-type wedged struct {
+type goexited struct {
 	unlogged
 	who *actor.PID
 }
@@ -103,7 +103,7 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 			break
 		}
 		if m.run.state.Load() != underWay {
-			m.run.gone()
+			m.run.noteReturn()
 			return
 		}
 		if m.run.child.Equal(ctx.Self()) { // else another task actor has forwarded its own
@@ -115,7 +115,7 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 			ctx.ActorSystem().Root.Send(env.Sender, err)
 			return
 		}
-	case *actor.Restarting: // by a stranger: its Execute is lost
+	case *actor.Restarting: // from outside: its Execute is lost
 		leaving = true
 		if a != nil {
 			a.ends = true
@@ -140,14 +140,14 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 	defer func() {
 		if a != nil {
 			a.within.Store(false)
-			a.gone()
+			a.noteReturn()
 		}
 		if returned {
 			return
 		}
 		v := recover()
 		if v == nil {
-			ctx.ActorSystem().Root.Send(ctx.Parent(), &wedged{who: ctx.Self()})
+			ctx.ActorSystem().Root.Send(ctx.Parent(), &goexited{who: ctx.Self()})
 			return
 		}
 		p, ok := v.(*task.PanicError)

@@ -6,17 +6,18 @@ import (
 )
 
 // throttle bounds the requests that a pool spends on messages that it receives
-// only to give them back. It is a purse of requests, which time fills slowly
-// and each message that could run at once by [runShare]. Pure: the time is given.
+// only to give them back. It is a bucket of tokens, one a request: time adds
+// them slowly, and each message that could run at once adds [runShare]. Pure: the
+// time is given.
 //
-// So a message that runs costs at most two requests more than it would without
+// Thus a message that runs costs at most two requests more than it would without
 // the limit, however many it lies among, and a pool in which nothing runs
 // spends what the rate says.
 type throttle struct {
 	rate   float64   // requests a second that time adds
-	most   float64   // that the purse holds
-	purse  float64   // may be below zero
-	filled time.Time // when time was last added; zero: the purse is full
+	most   float64   // tokens that the bucket holds
+	tokens float64   // may be below zero
+	filled time.Time // when time was last added; zero: the bucket is full
 	batch  int       // messages given back in the batch that was paid last
 	paid   time.Time // when that batch began
 }
@@ -42,22 +43,22 @@ func pausedRate(waiting int) float64 { return max(2.2-float64(waiting)/750, limi
 
 func (t *throttle) fill(now time.Time) {
 	if t.filled.IsZero() {
-		t.purse = t.most
+		t.tokens = t.most
 	} else {
-		t.purse = min(t.purse+t.rate*max(now.Sub(t.filled), 0).Seconds(), t.most)
+		t.tokens = min(t.tokens+t.rate*max(now.Sub(t.filled), 0).Seconds(), t.most)
 	}
 	t.filled = now
 }
 
 // ran notes a message that could run at once.
-func (t *throttle) ran() { t.purse = min(t.purse+runShare, t.most) }
+func (t *throttle) ran() { t.tokens = min(t.tokens+runShare, t.most) }
 
 // gaveBack notes a message that could not, and went back.
 func (t *throttle) gaveBack(now time.Time) {
 	if t.batch++; t.batch > 10 || now.Sub(t.paid) > batchTime {
 		t.fill(now)
 		t.batch, t.paid = 1, now
-		t.purse -= batchPrice
+		t.tokens -= batchPrice
 	}
 }
 
@@ -65,10 +66,10 @@ func (t *throttle) gaveBack(now time.Time) {
 // that there is room for, and when to ask again if there are none.
 func (t *throttle) credits(now time.Time) (n int, again time.Duration) {
 	t.fill(now)
-	if t.purse >= batchPrice {
-		return 10 * int(t.purse/batchPrice), 0
+	if t.tokens >= batchPrice {
+		return 10 * int(t.tokens/batchPrice), 0
 	}
-	return 0, time.Duration((batchPrice-t.purse)/t.rate*float64(time.Second)) + time.Millisecond
+	return 0, time.Duration((batchPrice-t.tokens)/t.rate*float64(time.Second)) + time.Millisecond
 }
 
 // pace is a count of events in which each counts less as it gets older: about

@@ -15,7 +15,7 @@ func TestThrottle(t *testing.T) {
 		credits int
 		again   time.Duration // least, and at most 2 ms more
 	}{
-		{"a full purse at first", func(r *throttle) {}, 0, 100, 0},
+		{"a full tokens at first", func(r *throttle) {}, 0, 100, 0},
 		{"ten messages at once cost one price", func(r *throttle) {
 			for range 10 {
 				r.gaveBack(at(0))
@@ -28,7 +28,7 @@ func TestThrottle(t *testing.T) {
 		}, 0, 80, 0},
 		{"and so does one that comes later", func(r *throttle) { r.gaveBack(at(0)); r.gaveBack(at(0.011)) }, 0.011, 80, 0},
 		{"not one within 10 ms", func(r *throttle) { r.gaveBack(at(0)); r.gaveBack(at(0.01)) }, 0.01, 90, 0},
-		{"an empty purse fills with time", func(r *throttle) {
+		{"an empty tokens fills with time", func(r *throttle) {
 			for range 100 {
 				r.gaveBack(at(0))
 			}
@@ -51,7 +51,7 @@ func TestThrottle(t *testing.T) {
 			r.ran()
 			r.ran()
 		}, 0, 10, 0},
-		{"and not more than the purse holds", func(r *throttle) {
+		{"and not more than the tokens holds", func(r *throttle) {
 			r.gaveBack(at(0))
 			for range 100 {
 				r.ran()

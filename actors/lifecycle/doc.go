@@ -24,17 +24,17 @@
 // # How it works
 //
 // Proto.Actor calls its logger within the deferred function that recovers a
-// panic, so the panic's stack is still there: [Watch.Factory] puts a handler
-// in front of that logger, which takes it. It works for every actor, whatever
-// its props; a receiver middleware would see only those that have one.
+// panic, so the panic's stack is still there. [Watch.Factory] puts a handler in
+// front of that logger, which takes the stack. It works for every actor, with any
+// props; a receiver middleware would see only actors that have one.
 // Decisions of a supervisor are taken from Proto.Actor's SupervisorEvent, which
-// all its strategies publish. A strategy of one's own should publish it too.
+// all its strategies publish. Your own strategies should publish it too.
 //
 // # Who owns what
 //
 // The actor "lifecycle" owns the subscribers and calls the EventStream, for a
-// handler there may panic or block. Counters are atomic. Logging is done at
-// once, on the goroutine of the crash, by a logger that must not wait.
+// handler there may panic or block. Counters are atomic. The goroutine of the crash
+// logs at once, through a logger that must not wait.
 //
 // # Goroutines, debugging and tests
 //

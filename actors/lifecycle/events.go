@@ -20,8 +20,8 @@ type Event interface {
 
 // The events.
 type (
-	// Started says that an instance of an actor has begun: the first, or that
-	// of a restart. Only actors of [Watch.Props] publish it.
+	// Started says that an instance of an actor has begun: the first one, or one
+	// after a restart. Only actors of [Watch.Props] publish it.
 	Started struct {
 		PID *actor.PID
 		At  time.Time
@@ -33,8 +33,8 @@ type (
 		PID     *actor.PID
 		Reason  any    // the value of the panic, or the reason of the failure
 		Stack   string // of the panic, from the place that panicked on; "": it did not panic
-		Message string // type of the message that it was at, "" if not known
-		ExecID  string // of the task execution that the actor belongs to, "" if to none
+		Message string // type of the message that failed, "" if not known
+		ExecID  string // of the task execution that the actor belongs to, "" outside of one
 		Task    string
 		At      time.Time
 	}
@@ -47,7 +47,7 @@ type (
 	}
 
 	// Resumed says that a supervisor lets the actor go on with its state. The
-	// message that it failed at is lost.
+	// message that failed is lost.
 	Resumed struct {
 		PID    *actor.PID
 		Reason any
@@ -55,7 +55,7 @@ type (
 	}
 
 	// Stopped says that a supervisor stops the actor for good, by its limit of
-	// restarts or by its decider. A stop that is asked for publishes nothing.
+	// restarts or by its decider. A requested stop publishes nothing.
 	Stopped struct {
 		PID    *actor.PID
 		Reason any
@@ -93,10 +93,11 @@ func (e *Resumed) LogValue() slog.Value { return value("resumed", e.PID, e.Reaso
 // LogValue implements [slog.LogValuer].
 func (e *Stopped) LogValue() slog.Value { return value("stopped", e.PID, e.Reason) }
 
-// LogValue implements [slog.LogValuer]. It names the message's type, not what
-// is in it.
+// LogValue implements [slog.LogValuer]. It names the message's type, and leaves its
+// contents out.
 func (e *DeadLetter) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("event", "dead letter"), slog.String("to", id(e.To)), slog.String("message", fmt.Sprintf("%T", e.Message)))
+	return slog.GroupValue(slog.String("event", "dead letter"), slog.String("to", id(e.To)),
+		slog.String("message", fmt.Sprintf("%T", e.Message)))
 }
 
 func value(event string, pid *actor.PID, reason any) slog.Value {
@@ -107,7 +108,7 @@ func value(event string, pid *actor.PID, reason any) slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// id is a PID's id, or "" for nil.
+// id returns a PID's id, or "" for nil.
 func id(pid *actor.PID) string {
 	if pid == nil {
 		return ""
@@ -115,7 +116,7 @@ func id(pid *actor.PID) string {
 	return pid.Id
 }
 
-// asError is a reason as an error, so that a log shows it as one.
+// asError returns a reason as an error, so that a log shows it as one.
 func asError(reason any) error {
 	if err, ok := reason.(error); ok {
 		return err

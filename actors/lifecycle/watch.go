@@ -17,17 +17,16 @@ import (
 
 // Config is what a [Watch] is made of.
 type Config struct {
-	// Logger must not wait: it is called in the midst of a crash. nil: nothing
-	// is logged.
+	// Logger must not wait: it is called during a crash. nil: nothing is logged.
 	Logger *slog.Logger
 
-	// Muted reports whether the failures of an actor are logged elsewhere, as
-	// those of tasks are as attempts. They are neither counted nor published
-	// here. nil: none is.
+	// Muted reports whether the failures of an actor are logged elsewhere; those of
+	// tasks are logged as attempts. They are not counted and not published here.
+	// nil: no actor is muted.
 	Muted func(pid *actor.PID) bool
 
-	// Job returns the execution that an actor belongs to: its ctx, for the
-	// record, its exec_id and its task. nil, or a nil ctx: none.
+	// Job returns the execution that an actor belongs to: its ctx for the record, its
+	// exec_id and its task. A nil ctx means that there is no execution. May be nil.
 	Job func(pid *actor.PID) (ctx context.Context, execID, task string)
 }
 
@@ -46,8 +45,8 @@ type Watch struct {
 	rate rate
 }
 
-// address is the actor, and a context to send to it apart from the
-// service's Root.
+// address holds the actor, and a context of its own to send to it: the service may
+// change Root.
 type address struct {
 	root *actor.RootContext
 	pid  *actor.PID
@@ -60,11 +59,11 @@ type Counts struct {
 	Resumes     uint64 `json:"resumes"`
 	Stops       uint64 `json:"stops"` // by a supervisor
 	DeadLetters uint64 `json:"dead_letters"`
-	Dropped     uint64 `json:"dropped"` // events that were not published, for subscribers were too slow
+	Dropped     uint64 `json:"dropped"` // events that were not published, because subscribers were too slow
 }
 
-// maxQueued bounds the events that wait to be published: subscribers that are
-// slower than the crashes lose the newest.
+// maxQueued limits the events that wait to be published. Subscribers that are slower
+// than the crashes lose the newest events.
 const maxQueued = 4096
 
 // Name is the actor's address in its system.
@@ -119,9 +118,9 @@ func (w *Watch) Counts() Counts {
 	}
 }
 
-// Props returns props whose actors publish [Started], and end though they panic
-// at their end. In Proto.Actor such a panic is a failure like another, and the
-// restart that follows takes the stop back (asynkron/protoactor-go#214).
+// Props returns props for actors that publish [Started], and that end even if they
+// panic while they stop. Proto.Actor takes that panic for an ordinary failure, and the
+// restart that follows undoes the stop (asynkron/protoactor-go#214).
 func (w *Watch) Props(props *actor.Props) *actor.Props {
 	return props.Clone(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, m *actor.MessageEnvelope) {
@@ -183,7 +182,8 @@ func (w *Watch) onDecision(e *actor.SupervisorEvent) {
 		w.publish(&Resumed{PID: e.Child, Reason: e.Reason, At: now})
 	case actor.StopDirective:
 		w.stops.Add(1)
-		w.log.ErrorContext(ctx, "an actor is stopped for good by its supervisor: nothing restarts it, and what is sent to it is lost", attrs...)
+		w.log.ErrorContext(ctx, "an actor is stopped for good by its supervisor: nothing restarts it, "+
+			"and messages to it are lost", attrs...)
 		w.publish(&Stopped{PID: e.Child, Reason: e.Reason, At: now})
 	}
 }
@@ -243,7 +243,7 @@ func (w *Watch) logDeadLetter(e *actor.DeadLetterEvent) {
 	w.log.Warn(what, attrs...)
 }
 
-// publish hands an event to the actor, which calls what the user gave.
+// publish hands an event to the actor, which calls the user's handlers.
 func (w *Watch) publish(e Event) {
 	to := w.to.Load()
 	if to == nil {

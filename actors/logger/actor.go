@@ -13,8 +13,8 @@ import (
 // mailbox again.
 const drainBurst = 64
 
-// restart never gives an actor of the logger up: what it works on is outside
-// it, and a logger that is gone would make every caller write.
+// restart restarts an actor of the logger without limit: what it works on is
+// outside it, and without an actor every caller would write.
 var restart = actor.NewRestartingStrategy()
 
 // loggerActor is the parent of the output actors; it stands for the logger
@@ -92,7 +92,7 @@ func (a *recordActor) onWrite(c actor.Context, m *Write) {
 	}
 }
 
-// outputActor writes to one output. It may block in a write: nobody waits for
+// outputActor writes to one output. It may block in a write: no other actor waits for
 // its mailbox.
 type outputActor struct {
 	o     *output

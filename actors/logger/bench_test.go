@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkEncode is a call without its output: the front of slog, the
-// encoding, and the copy into the ring, whose chunks go nowhere.
+// encoding, and the copy into a ring that drops its chunks.
 func BenchmarkEncode(b *testing.B) {
 	job := task.WithInfo(context.Background(), &task.Info{JobID: "8e6b1c9e-5f1c-4a7e-9d2a-3f5f7d0c1b2a", JobName: "nightly import"})
 	for _, format := range []Format{FormatJSON, FormatStackdriver, FormatText} {

@@ -1,13 +1,13 @@
-// Package logger is a log/slog handler whose callers never wait for an
-// output, with an actor behind it that owns the output.
+// Package logger is a log/slog handler that keeps no caller waiting for an
+// output. The actor behind it owns the output.
 //
 // A call encodes its record on the caller's side, once, into a bounded ring
 // of 64 KiB chunks, and returns. The actor is woken when the ring goes from
 // empty to not empty and writes whole chunks. Nothing is lost by default: a
 // full ring makes callers wait ([PolicyBlock]), and a record at ERROR or
 // above is in the kernel before its call returns. Only while an output has
-// failed for longer than about 1.5 s does nobody wait for it: the oldest
-// records are dropped then, counted, and told.
+// failed for longer than about 1.5 s do callers not wait for it: the oldest
+// records are dropped then, counted, and reported.
 //
 // What is in the ring is lost when the process ends without Stop, Flush or
 // Guard, by os.Exit or log.Fatal for instance.
@@ -71,7 +71,7 @@
 //
 // # Debugging
 //
-// [Logger.Stats] tells accepted, written, dropped and pending records of each
+// [Logger.Stats] has the accepted, written, dropped and pending records of each
 // output, whether it is stalled or failing and since when; accepted = written
 // + dropped + pending always, and pending is 0 after a Flush. What an output
 // could not take is reported by a record in that same output once it works

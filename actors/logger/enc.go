@@ -67,7 +67,7 @@ func (e *enc) inherit(s *special) {
 	}
 }
 
-// inheritError takes the error of With if there is none that came later.
+// inheritError takes the error of With, unless one came later.
 func (e *enc) inheritError(s *special) {
 	if s != nil && e.special.err == nil {
 		e.special.err = s.err
@@ -147,8 +147,8 @@ func (e *enc) key(k string) {
 	e.fields = append(e.fields, f)
 }
 
-// hashKey need only tell most keys of one record apart. It is taken of the
-// encoded key: two that differ may be written alike.
+// hashKey differs for most keys of one record. It is taken of the encoded key:
+// two keys that differ may be written alike.
 func hashKey(k []byte) uint32 {
 	n := uint32(len(k)) // 1 at least, 2 in JSON: the quotes
 	h := n*0x9E3779B1 ^ uint32(k[n/3])*0x85EBCA77 ^ uint32(k[n/2])*0xC2B2AE3D ^ uint32(k[n-n/4-1])*0x27D4EB2F

@@ -59,7 +59,7 @@ func Example() {
 func ExampleLogger_SetLevel() {
 	l, _ := logger.New("mailer", logger.Settings{Level: "warning"}, logger.WithOutput(withoutTime{}))
 	log := l.Named("actors/breaker")
-	log.Info("nobody sees this")
+	log.Info("below the level")
 	l.SetLevel("actors", slog.LevelInfo)
 	log.Info("closed")
 	// Output:

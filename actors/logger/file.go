@@ -26,7 +26,7 @@ func openFile(path string) (*fileWriter, error) {
 // Write implements [io.Writer].
 func (w *fileWriter) Write(b []byte) (int, error) { return w.f.Write(b) }
 
-// Reopen opens the path anew. If it cannot be opened the old file is kept.
+// Reopen opens the path again. If it cannot be opened the old file is kept.
 func (w *fileWriter) Reopen() error {
 	f, err := openFile(w.path)
 	if err != nil {
@@ -98,7 +98,7 @@ func isTerminal(w io.Writer) (is bool) {
 	return is
 }
 
-// watchSignals makes files anew on SIGHUP. The function that it returns ends
+// watchSignals reopens files on SIGHUP. The function that it returns ends
 // the watch.
 func (l *Logger) watchSignals() func() {
 	files := false

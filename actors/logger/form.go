@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"reflect"
@@ -35,7 +36,7 @@ type form struct {
 
 	servicePart []byte // encoded: the service
 	jobs        jobCache
-	nobodyPart  []byte // encoded: the service, and the job of a call outside any task
+	idlePart    []byte // encoded: the service, and the job of a call outside any task
 }
 
 func (f *form) init() {
@@ -48,7 +49,7 @@ func (f *form) init() {
 	f.servicePart = append([]byte(nil), e.b[1:]...)
 	e.rawField("job_id", task.Unknown)
 	e.rawField("job_name", task.Unknown)
-	f.nobodyPart = append([]byte(nil), e.b[1:]...)
+	f.idlePart = append([]byte(nil), e.b[1:]...)
 }
 
 // rawField writes a field of the head: a reserved name, a string.
@@ -68,11 +69,11 @@ func (e *enc) rawField(name, value string) {
 	e.str(value)
 }
 
-// identity writes whose record it is: service, job, attempt.
+// identity writes the service, the job and the attempt of a record.
 func (e *enc) identity(ctx context.Context) {
 	info := task.JobFrom(ctx)
 	if info == nil {
-		e.b = append(e.b, e.form.nobodyPart...)
+		e.b = append(e.b, e.form.idlePart...)
 		return
 	}
 	e.b = append(e.b, e.form.jobs.part(e.form, info)...)
@@ -96,8 +97,8 @@ func (c *jobCache) part(f *form, info *task.Info) []byte {
 	e := newEnc(f)
 	defer e.free()
 	e.b = append(e.b, f.servicePart...)
-	e.rawField("job_id", or(info.JobID, task.Unknown))
-	e.rawField("job_name", or(info.JobName, task.Unknown))
+	e.rawField("job_id", cmp.Or(info.JobID, task.Unknown))
+	e.rawField("job_name", cmp.Or(info.JobName, task.Unknown))
 	if info.ExecID != "" {
 		e.rawField("exec_id", info.ExecID)
 	}

@@ -96,7 +96,7 @@ func (s *source) attr(depth int) slog.Attr {
 }
 
 // FuzzLine: whatever is logged, every line is one JSON object on one line, no
-// longer than it may be, with no key twice, and says whose it is.
+// longer than it may be, with no key twice, and with its service and job.
 func FuzzLine(f *testing.F) {
 	f.Add([]byte("seed"))
 	f.Add([]byte{3, 1, 14, 3, 1, 0, 1, 1, 0, 2, 1, 0, 3, 255, 'a', 'b', 9, 9, 9})

@@ -77,18 +77,7 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 	if sampled > 0 {
 		e.uintField("sampled", sampled)
 	}
-	base := uint32(len(e.b))
-	e.b = append(e.b, p.pre...)
-	for _, f := range p.fields {
-		f.start += base
-		f.key += base
-		f.end += base
-		e.fields = append(e.fields, f)
-	}
-	e.mask = p.mask
-	e.lost += p.lost
-	e.prefix = append(e.prefix, p.prefix...)
-	e.depth = p.opened
+	e.restore(p)
 	opened, closed := p.opened, p.closed
 	if len(p.pending) > 0 && !closed && !emptyRecord(r) {
 		var n int
@@ -113,8 +102,24 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 	}
 }
 
-// begin opens groups and says how many. One whose name is redacted is written
-// as a redacted value, and nothing belongs into it.
+// restore goes on after what With has encoded.
+func (e *enc) restore(p *part) {
+	base := uint32(len(e.b))
+	e.b = append(e.b, p.pre...)
+	for _, f := range p.fields {
+		f.start += base
+		f.key += base
+		f.end += base
+		e.fields = append(e.fields, f)
+	}
+	e.mask = p.mask
+	e.lost += p.lost
+	e.prefix = append(e.prefix, p.prefix...)
+	e.depth = p.opened
+}
+
+// begin opens groups and returns how many. A group with a redacted name is
+// written as a redacted value, and closed: nothing belongs into it.
 func (e *enc) begin(groups []string) (opened int, closed bool) {
 	for i, g := range groups {
 		if e.form.mustRedact(g) {
@@ -196,17 +201,7 @@ func (p part) with(f *form, attrs []slog.Attr) part {
 	defer e.free()
 	const base = 1
 	e.b = append(e.b, ' ') // something for the first field to follow
-	e.b = append(e.b, p.pre...)
-	for _, fd := range p.fields {
-		fd.start += base
-		fd.key += base
-		fd.end += base
-		e.fields = append(e.fields, fd)
-	}
-	e.mask = p.mask
-	e.lost += p.lost
-	e.prefix = append(e.prefix, p.prefix...)
-	e.depth = p.opened
+	e.restore(&p)
 	e.inherit(p.special)
 	opened, closed := e.begin(p.pending)
 	if !closed {

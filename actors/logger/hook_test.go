@@ -3,7 +3,9 @@ package logger
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,9 +15,12 @@ import (
 // handlerFunc is a hook.
 type handlerFunc func(context.Context, slog.Record) error
 
-func (f handlerFunc) Enabled(context.Context, slog.Level) bool              { return true }
-func (f handlerFunc) WithAttrs([]slog.Attr) slog.Handler                    { return f }
-func (f handlerFunc) WithGroup(string) slog.Handler                         { return f }
+func (f handlerFunc) Enabled(context.Context, slog.Level) bool { return true }
+
+func (f handlerFunc) WithAttrs([]slog.Attr) slog.Handler { return f }
+
+func (f handlerFunc) WithGroup(string) slog.Handler { return f }
+
 func (f handlerFunc) Handle(ctx context.Context, r slog.Record) (err error) { return f(ctx, r) }
 
 // A hook that logs by its own logger went round until the stack overflowed
@@ -129,5 +134,38 @@ func TestAHookWithAQueueLogsWithoutHooks(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "is not delivered") {
 		t.Errorf("not written: %s", out)
+	}
+}
+
+// hook is a handler that keeps what it gets.
+type hook struct {
+	slog.Handler
+	panics bool
+}
+
+func (h hook) Handle(ctx context.Context, r slog.Record) error {
+	if h.panics {
+		panic("hook's own")
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func TestHooks(t *testing.T) {
+	out, hooked := &sink{}, &sink{}
+	l := newLogger(t, Settings{}, out,
+		WithHook(hook{panics: true, Handler: slog.NewTextHandler(io.Discard, nil)}),
+		WithHook(slog.NewJSONHandler(hooked, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	log := l.Slog().With("a", 1).WithGroup("g").With("b", 2)
+	log.Info("below the hook's level")
+	log.Warn("m", "c", 3)
+	if got := hooked.lines(t); len(got) != 1 || got[0]["a"] != 1.0 || !reflect.DeepEqual(got[0]["g"], map[string]any{"b": 2.0, "c": 3.0}) {
+		t.Errorf("the hook got %v", got)
+	}
+	if got := out.lines(t); len(got) != 2 {
+		t.Errorf("%d lines, want 2", len(got))
+	}
+	l.Slog().Warn("again") // a handler made by With is a plain one again
+	if n := l.Stats().HookErrors; n != 1 {
+		t.Errorf("hook_errors is %d, want 1", n)
 	}
 }

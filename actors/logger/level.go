@@ -18,7 +18,7 @@ const (
 
 // Level is a level as a settings file names it: debug, info, notice, warning
 // (or warn), error, critical, alert, emergency, in any case, or a slog form
-// such as "INFO+1", or a number of slog's scale. The empty Level means the
+// like "INFO+1", or a number of slog's scale. The empty Level means the
 // default of the setting that holds it.
 type Level string
 
@@ -53,7 +53,7 @@ func (l Level) Parse(def slog.Level) (slog.Level, error) {
 	}
 	var sl slog.Level
 	if err := sl.UnmarshalText([]byte(s)); err != nil {
-		return def, fmt.Errorf("level %q is not known: use debug, info, notice, warning, error, critical, alert, emergency, or a form such as INFO+1", s)
+		return def, fmt.Errorf("level %q is not known: use debug, info, notice, warning, error, critical, alert, emergency, or a form like INFO+1", s)
 	}
 	return sl, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // cutLine makes a line fit into f.maxLine bytes. JSON stays JSON: values are
-// cut, the longest first, and marked; "truncated" tells the length that the
+// cut, the longest first, and marked; "truncated" is the length that the
 // line would have had. Only when that is not enough are fields left out, from
 // the end.
 // lost is what was left out of it so far.

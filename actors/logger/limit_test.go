@@ -5,12 +5,11 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sambatech/chassis/task"
 )
 
-// The marks of a cut told too little: not what was left out before the line was
+// The marks of a cut counted too little: not what was left out before the line was
 // encoded, and in the text form the length of what was kept as well.
 func TestWhatIsCutIsCountedRight(t *testing.T) {
 	const size = 50_000
@@ -66,18 +65,47 @@ func TestShortValuesAreNotCut(t *testing.T) {
 	}
 }
 
-// A record with a time of tomorrow, from another machine's clock, made today
-// one interval: all records like it were left out until then.
-func TestSamplingOutlivesARecordFromTheFuture(t *testing.T) {
-	out := &sink{}
-	l := newLogger(t, Settings{Sampling: Sampling{First: 1}}, out)
-	now := time.Now()
-	for _, at := range []time.Time{now.Add(24 * time.Hour), now, now.Add(2 * time.Second), now.Add(4 * time.Second)} {
-		if err := l.Handler().Handle(t.Context(), slog.NewRecord(at, slog.LevelInfo, "m", 0)); err != nil {
-			t.Fatal(err)
+func TestLineLimitCutsInsideValues(t *testing.T) {
+	for _, format := range []Format{FormatJSON, FormatStackdriver} {
+		out := &sink{}
+		l := newLogger(t, Settings{Format: format, MaxLine: 2048}, out)
+		long := strings.Repeat("é\"\n😀", 5000)
+		l.Slog().With("before", "kept").Info("short", "long", long, "after", 7,
+			slog.Group("g", slog.String("x", strings.Repeat("y", 1500)), slog.Int("n", 1)),
+			"list", make([]int, 3000))
+		line := out.String()
+		m := out.last(t)
+		if len(line) > 2048 {
+			t.Errorf("%s: %d bytes", format, len(line))
+		}
+		g, _ := m["g"].(map[string]any)
+		if m["before"] != "kept" || m["after"] != 7.0 || g == nil || g["n"] != 1.0 || m["service"] != "mailer" {
+			t.Errorf("%s: fields next to the long ones are gone: %s", format, line)
+		}
+		if v := m["long"].(string); !strings.HasPrefix(long, v[:strings.Index(v, "…")]) || !strings.Contains(v, "[cut ") {
+			t.Errorf("%s: long is %q", format, v)
+		}
+		if n, _ := m["truncated"].(float64); n <= 2048 {
+			t.Errorf("%s: truncated is %v", format, m["truncated"])
 		}
 	}
-	if n := len(out.lines(t)); n != 4 {
-		t.Errorf("%d of 4 records, each in an interval of its own", n)
+	// So many fields that cutting values is not enough: the last are left out.
+	out := &sink{}
+	l := newLogger(t, Settings{MaxLine: 1024}, out)
+	var many []any
+	for i := range 500 {
+		many = append(many, fmt.Sprintf("k%d", i), i)
+	}
+	l.Slog().Info("m", many...)
+	m := out.last(t)
+	if len(out.String()) > 1024 || m["k0"] != 0.0 || m["k499"] != nil || m["truncated"] == nil {
+		t.Errorf("%d bytes: %v", len(out.String()), m)
+	}
+	// Text, in colours.
+	out = &sink{}
+	l = newLogger(t, Settings{MaxLine: 1024, Format: FormatText}, out)
+	l.Slog().Info("m", "long", strings.Repeat("é", 5000), "z", 1)
+	if s := out.String(); len(s) > 1024 || !strings.HasSuffix(s, " bytes]\n") || strings.Contains(s, "\ufffd") {
+		t.Errorf("%d bytes: %q", len(s), s)
 	}
 }

@@ -128,8 +128,8 @@ func spawn(system *actor.ActorSystem, props *actor.Props) (*actor.PID, error) {
 	return pid, nil
 }
 
-// Stop writes what is accepted, stops the actor, and leaves a logger whose
-// callers write directly. It gives up when ctx ends, with an error that tells
+// Stop writes what is accepted, stops the actor, and leaves a logger that its
+// callers write with directly. It gives up when ctx ends, with an error that says
 // what is not written. It may be called twice, and before Start.
 func (l *Logger) Stop(ctx context.Context) error {
 	l.mu.Lock()
@@ -161,7 +161,7 @@ func (l *Logger) Stop(ctx context.Context) error {
 	return errors.Join(err, l.Flush(ctx))
 }
 
-// goDirect is the end of the actor, whoever stopped it.
+// goDirect is the end of the actor, by Stop or by another.
 func (l *Logger) goDirect(gone chan struct{}) {
 	defer close(gone)
 	for _, o := range l.outputs {
@@ -215,14 +215,14 @@ func (l *Logger) Guard() {
 	}
 }
 
-// Panicked is [Logger.Guard] for one who recovers himself: it logs r, writes
+// Panicked is [Logger.Guard] for a function that recovers by itself: it logs r, writes
 // what is accepted, for at most 5 s in all, and panics with r again.
 func (l *Logger) Panicked(r any) {
 	stack := debug.Stack()
 	ctx, cancel := context.WithTimeout(context.Background(), guardWait)
 	defer cancel()
 	flushed := make(chan error, 1)
-	go func() { // beside, for a write into a stalled pipe ends for no ctx
+	go func() { // on its own goroutine: a write into a stalled pipe ends for no ctx
 		l.root.logPanic(r, stack)
 		flushed <- l.Flush(ctx)
 	}()
@@ -249,7 +249,7 @@ func (h *handler) logPanic(r any, stack []byte) {
 	_ = h.Handle(context.Background(), rec)
 }
 
-// Reopen makes the descriptors of file outputs anew.
+// Reopen opens the files of all outputs again.
 func (l *Logger) Reopen() error {
 	l.mu.Lock()
 	pid, system := l.pid, l.system

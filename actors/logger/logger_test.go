@@ -1,13 +1,9 @@
 package logger
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -146,8 +142,8 @@ func TestStopFlushesAndLaterRecordsAreWrittenDirectly(t *testing.T) {
 	balanced(t, l)
 }
 
-// TestSomebodyElseStopsTheActor: the handler must notice that it is alone.
-func TestSomebodyElseStopsTheActor(t *testing.T) {
+// TestTheActorIsStoppedByAnother: the handler must notice that it is alone.
+func TestTheActorIsStoppedByAnother(t *testing.T) {
 	out := &sink{}
 	l := newLogger(t, Settings{}, out)
 	system := newSystem(t, l)
@@ -300,60 +296,38 @@ func TestSiblingsShareNoTail(t *testing.T) {
 	}
 }
 
-func TestLevelsByNameLive(t *testing.T) {
-	out := &sink{}
-	l := newLogger(t, Settings{Level: "warn", Levels: map[string]Level{"actors/breaker": "debug"}}, out)
-	breaker, tree, poller := l.Named("actors/breaker"), l.Named("actors/breaker/tree"), l.Named("actors/poller")
-	ctx := context.Background()
-	check := func(log *slog.Logger, level slog.Level, want bool) {
-		t.Helper()
-		if got := log.Enabled(ctx, level); got != want {
-			t.Errorf("enabled at %v is %v, want %v", level, got, want)
-		}
+// TestSystemRecordsDoNotRecurse sends dead letters while the output is stalled: the
+// system's records go through the logger, and its wake-ups go through the system.
+func TestSystemRecordsDoNotRecurse(t *testing.T) {
+	out := newGate()
+	l := newLogger(t, Settings{Buffer: minBuffer}, out)
+	l.SetLevel("actor", LevelEmergency) // until an actor takes the gate's writes
+	system := actor.NewActorSystem(actor.WithLoggerFactory(l.SystemLogger()),
+		actor.WithDeadLetterThrottleInterval(time.Millisecond), actor.WithDeadLetterThrottleCount(1<<30))
+	defer system.Shutdown()
+	pid, err := l.Start(system)
+	if err != nil {
+		t.Fatal(err)
 	}
-	check(breaker, slog.LevelDebug, true)
-	check(tree, slog.LevelDebug, true)
-	check(poller, slog.LevelInfo, false)
-	l.SetLevel("actors", slog.LevelInfo)
-	check(poller, slog.LevelInfo, true)
-	check(breaker, slog.LevelDebug, true)
-	l.UnsetLevel("actors/breaker")
-	check(tree, slog.LevelDebug, false)
-	check(tree, slog.LevelInfo, true)
-	l.SetLevel("", slog.LevelError)
-	check(l.Slog(), slog.LevelWarn, false)
-	poller.Info("named")
-	if got := out.last(t)["logger"]; got != "actors/poller" {
-		t.Errorf("logger = %v", got)
+	l.SetLevel("actor", slog.LevelDebug)
+	missing := actor.NewPID(system.Address(), "missing")
+	for range 5000 { // more than fits: none of these waits, though the output is stalled
+		system.Root.Send(missing, "hello")
+		system.Logger().Error("an error of the system's own")
 	}
-}
-
-func TestFileIsReopened(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "app.log")
-	l := newLogger(t, Settings{Files: []string{path}}, io.Discard)
-	start(t, l)
-	l.Slog().Info("one")
+	balanced(t, l)
+	close(out.open)
 	flush(t, l)
-	if err := os.Rename(path, path+".1"); err != nil {
+	if err := system.Root.PoisonFuture(pid).Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Reopen(); err != nil {
-		t.Fatal(err)
-	}
-	// Stopping the actors may overtake the message; the file is new all the same.
-	l.Slog().Info("two")
+	system.Root.Send(pid, &Reopen{}) // a dead letter that names the logger
 	stop(t, l)
-	l.Slog().Info("three")
-	rotated, _ := os.ReadFile(path + ".1")
-	current, _ := os.ReadFile(path)
-	if !bytes.Contains(rotated, []byte(`"one"`)) || !bytes.Contains(current, []byte(`"three"`)) {
-		t.Errorf("rotated: %s\ncurrent: %s", rotated, current)
+	got := out.String()
+	if !strings.Contains(got, `"logger":"actor"`) || !strings.Contains(got, "[DeadLetter]") || l.Stats().Outputs[0].Dropped == 0 {
+		t.Errorf("dead letters: %.300s, stats %+v", got, l.Stats().Outputs[0])
 	}
-	if n := bytes.Count(append(rotated, current...), []byte(`"two"`)); n != 1 {
-		t.Errorf("the record around the rotation stands %d times", n)
-	}
-	if err := l.Close(); err != nil {
-		t.Error(err)
+	if n := strings.Count(got, "[DeadLetter]"); n > 5001 {
+		t.Errorf("%d dead letters are logged, 5001 were sent", n)
 	}
 }

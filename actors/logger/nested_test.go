@@ -32,7 +32,7 @@ func TestErrorsWithinValuesAreTheirTexts(t *testing.T) {
 		value any
 		want  string
 	}{
-		"list":             {[]error{refused, fmt.Errorf("no such host: %w", refused)}, `["<refused>","no such host: <refused>"]`},
+		"list":             {[]error{refused, fmt.Errorf("unknown host: %w", refused)}, `["<refused>","unknown host: <refused>"]`},
 		"list of anything": {[]any{refused, 1, nil, map[string]any{"e": refused}}, `["<refused>",1,null,{"e":"<refused>"}]`},
 		"array":            {[1]error{refused}, `["<refused>"]`},
 		"map":              {map[string]error{"b": refused, "a": nil}, `{"a":null,"b":"<refused>"}`},

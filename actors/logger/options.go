@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +66,7 @@ func WithExtraOutput(name string, w io.Writer, opts ...OutputOption) Option {
 	return func(c *config) { c.extra = append(c.extra, *newOutputConfig(name, w, opts)) }
 }
 
-// WithFile adds a file, appended to and made anew on SIGHUP and
+// WithFile adds a file, appended to, and opened again on SIGHUP and
 // [Logger.Reopen], as an extra output.
 func WithFile(path string, opts ...OutputOption) Option {
 	return func(c *config) {
@@ -112,7 +113,7 @@ func WithProps(opts ...actor.PropsOption) Option {
 	return func(c *config) { c.props = append(c.props, opts...) }
 }
 
-// WithErrorReport sets where the outage of an output is told: one line for
+// WithErrorReport sets where the outage of an output is reported: one line for
 // each outage. The default, also for nil, is stderr.
 func WithErrorReport(report func(line string)) Option {
 	return func(c *config) {
@@ -143,15 +144,15 @@ func (c *config) build() (*Logger, error) {
 	if len(c.hooks) > 0 {
 		hookedLoggers.Add(1)
 	}
-	c.main.policy = or(c.main.policy, c.Policy)
+	c.main.policy = cmp.Or(c.main.policy, c.Policy)
 	all := []outputConfig{*c.main}
 	for _, path := range c.Files {
 		all = append(all, outputConfig{name: path, path: path, min: slog.Level(-1 << 20)})
 	}
 	all = append(all, c.extra...)
 	for i, oc := range all {
-		oc.policy = or(oc.policy, PolicyDropOldest)
-		oc.buffer = or(oc.buffer, c.Buffer)
+		oc.policy = cmp.Or(oc.policy, PolicyDropOldest)
+		oc.buffer = cmp.Or(oc.buffer, c.Buffer)
 		if err := c.addOutput(l, oc, i == 0); err != nil {
 			for _, o := range l.outputs {
 				_ = o.close()
@@ -212,7 +213,7 @@ func (c *config) addOutput(l *Logger, oc outputConfig, first bool) error {
 
 // form finds or makes the form of an output.
 func (c *config) form(l *Logger, oc outputConfig, w io.Writer) *form {
-	format := or(oc.format, c.Format)
+	format := cmp.Or(oc.format, c.Format)
 	term := isTerminal(w)
 	if oc.path != "" && oc.format == "" && format != FormatStackdriver {
 		format = FormatJSON
@@ -232,7 +233,7 @@ func (c *config) form(l *Logger, oc outputConfig, w io.Writer) *form {
 	f := &form{
 		format:  format,
 		service: c.service,
-		project: or(c.project, os.Getenv("GOOGLE_CLOUD_PROJECT")),
+		project: cmp.Or(c.project, os.Getenv("GOOGLE_CLOUD_PROJECT")),
 		maxLine: c.MaxLine,
 		source:  c.Source == "on" || c.Source == "auto" && format != FormatJSON,
 	}

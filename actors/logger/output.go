@@ -15,7 +15,7 @@ import (
 )
 
 // Back-off of a failing output: the waits double from the first to the last.
-// After reportAfter failures in a row the outage is told on stderr, once, and
+// After reportAfter failures in a row the outage is reported on stderr, once, and
 // callers no longer wait for that output.
 const (
 	firstRetry  = 50 * time.Millisecond
@@ -32,21 +32,21 @@ type output struct {
 	min       slog.Level
 	await     bool          // calls at ERROR and above wait for it
 	errorWait time.Duration // at most so long; 0: as long as it takes
-	stderr    func(string)  // where an outage is told
+	stderr    func(string)  // where an outage is reported
 	tail      *tail
 
 	to       atomic.Pointer[address] // the actor, while there is one
-	outdated atomic.Bool             // the descriptor is to be made anew
+	outdated atomic.Bool             // the file is to be opened again
 
 	// The descriptor and what follows are used with writing held: by the
-	// actor, and by callers while there is none.
+	// actor, and by callers without an actor.
 	writing  sync.Mutex
 	w        io.Writer
 	failures int // in a row
 	retryAt  time.Time
 	since    time.Time // of the outage
 	lastErr  string
-	told     bool
+	outage   bool      // reported, and not over
 	reported time.Time // when dropped records were last reported
 
 	health  atomic.Pointer[health]
@@ -121,8 +121,8 @@ func (o *output) written(seq uint64, limit time.Duration) bool {
 }
 
 // drainDirect writes what is in the ring on the calling goroutine. One that
-// must not wait leaves it to whoever is writing: that one looks again before
-// it goes.
+// must not wait leaves it to the goroutine that is writing: that one looks again
+// before it goes.
 func (o *output) drainDirect(nowait bool) {
 	for {
 		if nowait {
@@ -210,8 +210,8 @@ func (o *output) failed(err error) time.Duration {
 	wait := min(firstRetry<<min(o.failures-1, 10), lastRetry)
 	o.retryAt = time.Now().Add(wait)
 	o.health.Store(&health{Err: o.lastErr, Since: o.since})
-	if o.failures >= reportAfter && !o.told {
-		o.told = true
+	if o.failures >= reportAfter && !o.outage {
+		o.outage = true
 		o.ring.setLossy(true)
 		o.stderr(fmt.Sprintf("logger: output %s of service %s cannot be written since %s: %s; it is tried again every %v, the oldest records are dropped when its buffer is full\n",
 			o.name, o.form.service, o.since.Format(time.RFC3339), o.lastErr, lastRetry))
@@ -224,20 +224,20 @@ func (o *output) recovered() {
 		return
 	}
 	lost := time.Since(o.since)
-	if o.told {
+	if o.outage {
 		o.ring.setLossy(false)
 		o.note(slog.LevelWarn, "log output works again",
 			slog.String("output", o.name), slog.Duration("outage", lost), slog.String("error", o.lastErr))
 	}
-	o.failures, o.told, o.lastErr = 0, false, ""
+	o.failures, o.outage, o.lastErr = 0, false, ""
 	o.health.Store(nil)
 }
 
-// reportInterval is the longest that a drop stays untold once the output takes
-// records again.
+// reportInterval is the longest time until a drop is reported, once the output
+// takes records again.
 const reportInterval = time.Second
 
-// reportDropped tells in the output how many records it has not got: when it
+// reportDropped writes into the output how many records it has not got: when it
 // has caught up, and in a long run of drops once a second.
 func (o *output) reportDropped(idle bool) bool {
 	if !o.ring.hasDrops() {
@@ -289,10 +289,10 @@ func (o *output) flush(ctx context.Context) bool {
 	return o.ring.out(seq)
 }
 
-// reopener is an output whose descriptor can be made anew.
+// reopener is an output that can be opened again.
 type reopener interface{ Reopen() error }
 
-// reopen makes the descriptor anew. A record that was cut by it is written
+// reopen opens the output again. A record that was cut by it is written
 // again from its start.
 func (o *output) reopen() error {
 	o.writing.Lock()

@@ -98,20 +98,20 @@ func TestPolicyDropBelow(t *testing.T) {
 	}
 }
 
-// report checks that the output itself tells how many records it has not got.
+// report checks that the output itself says how many records it has not got.
 func report(t *testing.T, l *Logger, out *gate, lost uint64) {
 	t.Helper()
 	if s := l.Stats().Outputs[0]; s.Dropped != lost {
 		t.Errorf("dropped %d, want %d", s.Dropped, lost)
 	}
-	var told float64
+	var reported float64
 	for _, m := range out.lines(t) {
 		if m["msg"] == "log records were dropped" {
-			told += m["dropped"].(float64)
+			reported += m["dropped"].(float64)
 		}
 	}
-	if told != float64(lost) {
-		t.Errorf("the output tells of %v dropped records, there were %d", told, lost)
+	if reported != float64(lost) {
+		t.Errorf("the output reports %v dropped records, there were %d", reported, lost)
 	}
 }
 
@@ -167,8 +167,8 @@ func TestErrorWaitIsBoundedUnderADropPolicy(t *testing.T) {
 	close(out.open)
 }
 
-// TestAnExtraOutputHoldsNobody: its ring overflows, the main output has all.
-func TestAnExtraOutputHoldsNobody(t *testing.T) {
+// TestAnExtraOutputHoldsNoCaller: its ring overflows, the main output has all.
+func TestAnExtraOutputHoldsNoCaller(t *testing.T) {
 	main, extra := &sink{}, newGate()
 	l := newLogger(t, Settings{Buffer: minBuffer}, main, WithExtraOutput("slow", extra))
 	start(t, l)
@@ -251,7 +251,7 @@ func TestFailingOutputIsRetriedThenReportedOnce(t *testing.T) {
 			out := &flaky{}
 			var mu sync.Mutex
 			var lines []string
-			told := func() []string {
+			reports := func() []string {
 				mu.Lock()
 				defer mu.Unlock()
 				return lines
@@ -267,12 +267,12 @@ func TestFailingOutputIsRetriedThenReportedOnce(t *testing.T) {
 			out.fail(syscall.ENOSPC, panics)
 			l.Slog().Info("during")
 			synctest.Wait()
-			if len(told()) != 0 || l.Stats().Outputs[0].Error == "" {
-				t.Errorf("after one failure: told %q, stats %+v", told(), l.Stats().Outputs[0])
+			if len(reports()) != 0 || l.Stats().Outputs[0].Error == "" {
+				t.Errorf("after one failure: reported %q, stats %+v", reports(), l.Stats().Outputs[0])
 			}
 			time.Sleep(time.Minute)
-			if len(told()) != 1 || !panics && !strings.Contains(told()[0], "no space left") {
-				t.Errorf("told %q, want one line", told())
+			if len(reports()) != 1 || !panics && !strings.Contains(reports()[0], "no space left") {
+				t.Errorf("reported %q, want one line", reports())
 			}
 			out.mu.Lock()
 			calls := out.calls
@@ -309,10 +309,10 @@ func TestFailingOutputIsRetriedThenReportedOnce(t *testing.T) {
 				}
 			}
 			if !recovered || dropped != float64(s.Dropped) {
-				t.Errorf("the output tells of %v of %d dropped records, recovered %v", dropped, s.Dropped, recovered)
+				t.Errorf("the output reports %v of %d dropped records, recovered %v", dropped, s.Dropped, recovered)
 			}
-			if len(told()) != 1 {
-				t.Errorf("told %q", told())
+			if len(reports()) != 1 {
+				t.Errorf("reported %q", reports())
 			}
 		})
 	}
@@ -324,7 +324,7 @@ func TestClosedPipe(t *testing.T) {
 	r, w := io.Pipe()
 	l := newLogger(t, Settings{}, w)
 	r.Close()
-	l.Slog().Info("nobody reads") // directly: returns with the failure noted
+	l.Slog().Info("without a reader") // directly: returns with the failure noted
 	if s := l.Stats().Outputs[0]; !strings.Contains(s.Error, io.ErrClosedPipe.Error()) || s.Pending != 1 {
 		t.Errorf("stats: %+v", s)
 	}

@@ -62,14 +62,14 @@ func runChild() bool {
 
 const childRecords = 20000
 
-// childWithoutReader logs to a stdout that nobody reads any more, and tells on
+// childWithoutReader logs to a stdout without a reader, and says on
 // descriptor 3 that it lives and what its logger says of it.
 func childWithoutReader(l *Logger) {
 	control := os.NewFile(3, "control")
 	if _, err := control.Read(make([]byte, 1)); err != nil { // until the reader is gone
 		panic(err)
 	}
-	l.Slog().Info("nobody reads this")
+	l.Slog().Info("without a reader")
 	for {
 		l.Slog().Info("nor this")
 		if s := l.Stats().Outputs[0]; s.Error != "" {
@@ -109,7 +109,7 @@ func childCmd(t *testing.T, mode string, policy Policy) *exec.Cmd {
 	return cmd
 }
 
-// TestKilledProcessHasWrittenEveryError: a record at ERROR whose call has
+// TestKilledProcessHasWrittenEveryError: a record at ERROR, after its call has
 // returned is in the kernel, so no way for the process to end can lose it.
 func TestKilledProcessHasWrittenEveryError(t *testing.T) {
 	rounds := 12

@@ -19,7 +19,7 @@ func TestRedactionHasNoWayAround(t *testing.T) {
 		for name, log := range map[string]func(*slog.Logger){
 			"a key that is not ASCII":        func(l *slog.Logger) { l.Info("m", "SENHA_DA_AÇÃO", "hush") },
 			"its other case":                 func(l *slog.Logger) { l.Info("m", "senha_da_ação", "hush") },
-			"such a key in JSON":             func(l *slog.Logger) { l.Info("m", "a", map[string]string{"Senha_Da_Ação": "hush"}) },
+			"the key in JSON":                func(l *slog.Logger) { l.Info("m", "a", map[string]string{"Senha_Da_Ação": "hush"}) },
 			"a long key":                     func(l *slog.Logger) { l.Info("m", long, "hush") },
 			"a type":                         func(l *slog.Logger) { l.Info("m", "a", pin{"hush"}) },
 			"a pointer to a type":            func(l *slog.Logger) { l.Info("m", "a", &pin{"hush"}) },
@@ -49,6 +49,30 @@ func TestRedactionHasNoWayAround(t *testing.T) {
 			if !strings.Contains(out.String(), "before") {
 				t.Errorf("%s: %s: %s", format, name, out)
 			}
+		}
+	}
+}
+
+type secret string
+
+func TestRedaction(t *testing.T) {
+	for _, format := range []Format{FormatJSON, FormatStackdriver, FormatText} {
+		out := &sink{}
+		l := newLogger(t, Settings{Format: format, Redact: []string{"Password", "api_key"}}, out, WithRedactType(secret("")))
+		log := l.Slog().With("password", "hush1")
+		log.Info("m", "PASSWORD", "hush2", "token", secret("hush3"),
+			slog.Group("g", slog.String("api_key", "hush4"), slog.Group("password", slog.String("x", "hush5"))),
+			"req", map[string]any{"user": "u1", "Password": "hush6", "list": []any{map[string]string{"api_key": "hush7"}}},
+			"struct", struct {
+				Password string
+				User     string
+			}{"hush8", "u2"})
+		line := out.String()
+		if strings.Contains(line, "hush") {
+			t.Errorf("%s: a secret is in %s", format, line)
+		}
+		if !strings.Contains(line, "u1") || !strings.Contains(line, "u2") || strings.Count(line, redacted) < 7 {
+			t.Errorf("%s: %s", format, line)
 		}
 	}
 }

@@ -34,12 +34,12 @@ type ring struct {
 	held    int // capacity of cur, queue and writing
 
 	direct bool // the callers write, no actor does
-	busy   bool // the actor has been told and has not yet found the ring empty
+	busy   bool // the actor has been woken and has not yet found the ring empty
 	lossy  bool // the output has failed for long: drop the oldest rather than wait
 
 	accepted, written, dropped uint64
 	bytes                      uint64
-	unreported                 uint64 // dropped and not yet told in the output
+	unreported                 uint64 // dropped and not yet reported in the output
 	blocked                    int    // callers waiting for room now
 	stalls                     uint64 // calls that had to wait for room
 	peak                       int    // highest held
@@ -62,10 +62,10 @@ func newRing(limit int, policy Policy, dropBelow slog.Level) *ring {
 	return r
 }
 
-// verdict tells the caller what its append asks of it.
+// verdict is what an append asks of its caller.
 type verdict struct {
 	seq    uint64 // of the record; 0 if it was dropped
-	wake   bool   // the ring was idle: tell the actor
+	wake   bool   // the ring was idle: wake the actor
 	direct bool   // no actor: the caller must drain
 	full   bool   // no actor and no room: not taken, the caller must drain first
 }
@@ -85,7 +85,7 @@ func (r *ring) append(line []byte, level slog.Level, nowait bool) verdict {
 			r.accepted++
 			r.dropped++
 			r.unreported++
-			v := r.told()
+			v := r.next()
 			r.mu.Unlock()
 			return v
 		}
@@ -96,13 +96,14 @@ func (r *ring) append(line []byte, level slog.Level, nowait bool) verdict {
 	}
 	c.n++
 	c.data = append(c.data, line...)
-	v := r.told()
+	v := r.next()
 	v.seq = r.accepted
 	r.mu.Unlock()
 	return v
 }
 
-func (r *ring) told() verdict {
+// next returns what the caller has to do after its append.
+func (r *ring) next() verdict {
 	if r.direct {
 		return verdict{direct: true}
 	}
@@ -250,7 +251,7 @@ func (r *ring) oldest() uint64 {
 	return r.accepted + 1
 }
 
-// settle wakes the calls whose records are out.
+// settle wakes the calls that wait for records that are out.
 func (r *ring) settle() {
 	if len(r.waiters) == 0 {
 		return
@@ -277,7 +278,7 @@ func (r *ring) out(seq uint64) bool {
 
 // await blocks until every record up to seq is out. It gives up, with false,
 // when limit (0: never) has passed, when done is closed, or while the output
-// is known to fail. direct tells that no actor writes: the caller must drain.
+// is known to fail. direct says that no actor writes: the caller must drain.
 func (r *ring) await(seq uint64, limit time.Duration, done <-chan struct{}) (out, direct bool) {
 	var expired <-chan time.Time
 	if limit > 0 {
@@ -323,7 +324,7 @@ func (r *ring) forget(w waiter) {
 }
 
 // setDirect says who writes from now on. It reports whether records are held
-// that nobody has been told of.
+// that wait for a wake-up.
 func (r *ring) setDirect(direct bool) (pending bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -381,7 +382,7 @@ func (r *ring) takeDrops() uint64 {
 }
 
 // force takes a record of the logger's own, over the limit if need be, and
-// wakes nobody: its caller is the writer.
+// wakes no actor: its caller is the writer.
 func (r *ring) force(line []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

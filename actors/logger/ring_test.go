@@ -21,7 +21,7 @@ func TestRingAgainstAModel(t *testing.T) {
 		var out []byte     // what the output has, whole and cut lines
 		var cut []byte     // of the record that a reopened output has the start of
 		var taken *chunk   // being written
-		var awaited uint64 // the highest record that a waiter was told is out
+		var awaited uint64 // the highest record that a waiter knows to be out
 		line := func() []byte {
 			in++
 			pad := rapid.SampledFrom([]int{1, 100, 5000, chunkSize - 100, chunkSize + 1000}).Draw(t, "pad")

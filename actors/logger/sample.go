@@ -21,7 +21,7 @@ type sampler struct {
 
 type sampleSlot struct {
 	mu    sync.Mutex
-	hash  uint64 // whose slot it is now
+	hash  uint64 // of the records that it counts now
 	until time.Time
 	n     uint64 // records in this interval
 	left  uint64 // records left out since one was kept

@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,7 +60,7 @@ type Settings struct {
 	ErrorWait time.Duration `rule:"min=1ms,max=1h" doc:"with a drop policy: how long a call at error or above waits for a stalled output; default 5s. With policy block it waits as long as it takes"`
 
 	Source   string   `rule:"oneof=auto|on|off" doc:"file and line of the call: on, off or auto (on for stackdriver and text, off for json); default auto"`
-	Redact   []string `doc:"attribute and JSON keys whose values are replaced by [REDACTED], at any depth, in any case; default none"`
+	Redact   []string `doc:"attribute and JSON keys; their values are replaced by [REDACTED], at any depth, in any case; default none"`
 	Sampling Sampling `doc:"leave out repeated records; default off"`
 	Files    []string `doc:"files to write as well, JSON (or stackdriver, if that is the format), reopened on SIGHUP; default none"`
 	InsertID bool     `doc:"stackdriver: give each record a unique insertId, so that an agent's retry is not shown twice; default false"`
@@ -68,9 +69,9 @@ type Settings struct {
 
 // Sampling keeps the first records with one level and message in each
 // interval and then every n-th. Records at ERROR and above are always kept.
-// How many were left out is told by the next record that is kept ("sampled").
+// The next record that is kept says how many were left out ("sampled").
 type Sampling struct {
-	Interval   time.Duration `rule:"min=1ms,max=1h" doc:"how often counting begins anew; default 1s"`
+	Interval   time.Duration `rule:"min=1ms,max=1h" doc:"length of an interval; default 1s"`
 	First      int           `rule:"min=0" doc:"records kept in each interval; 0 turns sampling off"`
 	Thereafter int           `rule:"min=0" doc:"after the first ones every n-th is kept; 0 keeps none"`
 }
@@ -81,25 +82,17 @@ func DefaultSettings() Settings {
 }
 
 func (s Settings) withDefaults() Settings {
-	s.Level = or(s.Level, "info")
-	s.Format = or(s.Format, FormatAuto)
-	s.MaxLine = or(s.MaxLine, defaultMaxLine)
-	s.Buffer = or(s.Buffer, defaultBuffer)
-	s.Policy = or(s.Policy, PolicyBlock)
-	s.DropBelow = or(s.DropBelow, "warning")
-	s.ErrorWait = or(s.ErrorWait, defaultErrorWait)
-	s.Source = or(s.Source, "auto")
-	s.Sampling.Interval = or(s.Sampling.Interval, time.Second)
-	s.Tail = or(s.Tail, defaultTail)
+	s.Level = cmp.Or(s.Level, "info")
+	s.Format = cmp.Or(s.Format, FormatAuto)
+	s.MaxLine = cmp.Or(s.MaxLine, defaultMaxLine)
+	s.Buffer = cmp.Or(s.Buffer, defaultBuffer)
+	s.Policy = cmp.Or(s.Policy, PolicyBlock)
+	s.DropBelow = cmp.Or(s.DropBelow, "warning")
+	s.ErrorWait = cmp.Or(s.ErrorWait, defaultErrorWait)
+	s.Source = cmp.Or(s.Source, "auto")
+	s.Sampling.Interval = cmp.Or(s.Sampling.Interval, time.Second)
+	s.Tail = cmp.Or(s.Tail, defaultTail)
 	return s
-}
-
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // Validate reports everything that is wrong, in one error.

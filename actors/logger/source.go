@@ -57,8 +57,8 @@ func newPlace(pc uintptr) *place {
 	b = append(b, `,"line":`+line+`}`...)
 	p.json = b
 
-	// The original's file and line, and LogEntrySourceLocation, whose line is
-	// an int64 and therefore a string in JSON.
+	// The original's file and line, and LogEntrySourceLocation. Its line is an int64,
+	// and therefore a string in JSON.
 	b = append([]byte(nil), `,"file":`...)
 	b = appendString(b, frame.File)
 	b = append(b, `,"line":`+line+`,"logging.googleapis.com/sourceLocation":{"file":`...)

@@ -105,7 +105,7 @@ func (e *enc) failure(s *special, r *slog.Record) {
 	e.str(what + "\n\n" + stack)
 }
 
-// exceptionLines tells an error and what it wraps, a line each, outermost
+// exceptionLines returns an error and what it wraps, a line each, outermost
 // first.
 func exceptionLines(err error) []string {
 	var lines []string

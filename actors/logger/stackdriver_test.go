@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // golden is one case of testdata/stackdriver.json: what is logged, where the
 // fields are documented, and the line that Google's agents get.
@@ -95,7 +96,7 @@ func TestStackdriverGolden(t *testing.T) {
 		s := c.opts
 		s.Format = FormatStackdriver
 		s.Level = "debug"
-		s.Source = or(s.Source, "off")
+		s.Source = cmp.Or(s.Source, "off")
 		l := newLogger(t, s, out, WithProject("p1"))
 		pc, _, _, _ := runtime.Caller(0)
 		r := slog.NewRecord(at, c.level, c.msg, pc+1)
@@ -235,7 +236,7 @@ func TestLatencyIsADuration(t *testing.T) {
 }
 
 // A logger kept the caller's own map: what it was changed to was logged, and a
-// change beside a call ended the process.
+// change during a call ended the process.
 func TestLabelsOfWithAreTheCallersNoMore(t *testing.T) {
 	out := &sink{}
 	l := newLogger(t, Settings{Format: FormatStackdriver}, out)

@@ -180,7 +180,7 @@ const cutMark, cutMarkEnd = "…[cut ", " bytes]"
 // an id of 36 or a trace's name of 64 bytes is of no use cut.
 const cutSlack = 32
 
-// appendCutMark tells within a value how much of it is missing.
+// appendCutMark writes into a value how much of it is missing.
 func appendCutMark(b []byte, n int) []byte {
 	b = append(b, cutMark...)
 	b = strconv.AppendInt(b, int64(n), 10)

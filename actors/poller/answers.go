@@ -12,9 +12,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// BatchError is why SQS refused one entry of a batch request.
+// BatchError says why SQS refused one entry of a batch request.
 type BatchError struct {
-	Code        string // such as InternalError or ReceiptHandleIsInvalid
+	Code        string // for example InternalError or ReceiptHandleIsInvalid
 	Message     string
 	SenderFault bool // trying again cannot help
 }
@@ -45,15 +45,15 @@ func deref(s *string) string {
 
 var throttles = retry.IsErrorThrottles(retry.DefaultThrottles)
 
-// isThrottle tells whether the service asks for fewer requests.
+// isThrottle reports whether the service asks for fewer requests.
 func isThrottle(err error) bool {
 	var api smithy.APIError
 	return throttles.IsErrorThrottle(err).Bool() ||
 		errors.As(err, &api) && (api.ErrorCode() == "OverLimit" || api.ErrorCode() == "KmsThrottled" || api.ErrorCode() == "KMS.ThrottlingException")
 }
 
-// badHandles are the codes by which the service says that a receipt handle is
-// worth nothing any more: the message is gone, or with somebody else.
+// badHandles are the service's codes for a receipt handle that is worth nothing
+// any more: the message is gone, or another consumer has it.
 var badHandles = map[string]bool{
 	"ReceiptHandleIsInvalid":                    true,
 	"MessageNotInflight":                        true,
@@ -62,7 +62,7 @@ var badHandles = map[string]bool{
 	"AWS.SimpleQueueService.MessageNotInflight": true,
 }
 
-// isBadHandle tells whether a request, or an entry of one, was refused because
+// isBadHandle reports whether a request, or an entry of one, was refused because
 // of a receipt handle. SQS refuses the entry; some services, and SQS for some
 // handles, refuse the whole batch for one of them.
 func isBadHandle(err error) bool {
@@ -88,8 +88,8 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
-// isRefusal tells whether the service answered, and that the request as it is
-// will never be taken: a 4xx that is no throttle.
+// isRefusal reports whether the service will never take the request as it is: its
+// answer is a 4xx, and no throttle.
 func isRefusal(err error) bool {
 	var response *smithyhttp.ResponseError
 	return errors.As(err, &response) && response.HTTPStatusCode() >= 400 && response.HTTPStatusCode() < 500 &&

@@ -35,8 +35,8 @@ func (b *batch[T]) sizeOf(entry T) int {
 
 func (b *batch[T]) len() int { return len(b.waiting) }
 
-// due tells whether a request should go now. company says that more entries
-// can be expected soon; without, nothing lingers.
+// due reports whether a request should go now. company says that more entries
+// can be expected soon; without it nothing lingers.
 func (b *batch[T]) due(now time.Time, company bool) bool {
 	switch {
 	case len(b.waiting) == 0:

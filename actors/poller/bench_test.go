@@ -97,7 +97,7 @@ func BenchmarkRoad(b *testing.B) {
 			b.ReportAllocs()
 			began := cpu()
 			b.ResetTimer()
-			r.tell(&poller.Subscribe{To: sub})
+			r.cast(&poller.Subscribe{To: sub})
 			r.want(tc.credits)
 			<-done
 			b.StopTimer()

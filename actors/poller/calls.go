@@ -17,7 +17,7 @@ import (
 )
 
 // kind is what a batch request does to its leases.
-type kind int
+type kind uint8
 
 const (
 	deletion kind = iota
@@ -64,7 +64,7 @@ func (m *called) of(i int) error {
 
 // call begins a request about leases, at most ten.
 func (w *worker) call(k kind, leases []*lease) {
-	leases = slices.DeleteFunc(leases, func(l *lease) bool { return w.ledger.leases[l.id] != l })
+	leases = slices.DeleteFunc(leases, func(l *lease) bool { return l.stage == closed })
 	if len(leases) == 0 {
 		return // all were lost while they waited
 	}
@@ -83,7 +83,7 @@ func (w *worker) call(k kind, leases []*lease) {
 			c.hide[i] = max(min(l.settling.visibleAt.Sub(w.now), l.limit().Sub(w.now).Truncate(time.Second)), 0)
 			fallthrough
 		case deletion:
-			l.settling.queued, l.settling.call = false, c
+			l.settling.stage, l.settling.call = requested, c
 			if link := l.settling.link; link != nil {
 				c.links = append(c.links, *link)
 			}
@@ -203,21 +203,21 @@ func (w *worker) onCalled(m *called) {
 		w.complain("a request about leases failed; it is made again", m.err, "kind", c.kind.String(), "leases", len(c.leases))
 	}
 	w.noteDeletes(m)
-	blamed := len(c.leases) > 1 && m.err != nil && isBadHandle(m.err)
+	spoilt := len(c.leases) > 1 && isBadHandle(m.err)
 	for i, l := range c.leases {
 		err := m.of(i)
-		if blamed { // one of them spoils the batch: each goes alone now, to find out which
+		if spoilt { // one of them spoils the batch: each goes alone now, to find out which
 			l.alone, err = true, errSpoilt
 		}
 		if err != nil && m.err == nil {
 			w.counts.entryFailures.Add(1)
 		}
 		switch {
-		case w.ledger.leases[l.id] != l:
+		case l.stage == closed:
 		case c.kind == extension:
 			w.onExtended(l, c, i, err)
 		case l.settling != nil && l.settling.call == c:
-			w.onSettleAnswer(l, err, again)
+			w.perform(l, l.settling.afterRequest(err, again, l.over(), w.drain != nil))
 		}
 	}
 }
@@ -288,8 +288,4 @@ var countAttributes = []types.QueueAttributeName{
 	types.QueueAttributeNameApproximateNumberOfMessages,
 	types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
 	types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
-}
-
-func (w *worker) onFlush(asker *actor.PID) {
-	w.flushes = append(w.flushes, flush{serial: w.settles, asker: func() { w.answer(asker, &Flushed{}) }})
 }

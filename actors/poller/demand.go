@@ -2,16 +2,16 @@ package poller
 
 import "time"
 
-// demand decides how many receives are to be under way and for how many
-// messages each asks. It is pure.
+// demand decides how many receives are under way, and how many messages each
+// asks for. It is pure.
 //
-// There is one receive while there is little to do: a long poll of 20 s, so
-// that an idle pool costs 4 320 requests a day. Each that comes back full
-// doubles how many may be under way, each that does not takes that back.
+// There is one receive while there is little to do: a long poll of 20 s, 4 320
+// requests a day for an idle pool. Each that comes back full doubles how many may
+// be under way, each that does not takes that back.
 //
-// No receive asks for more than is wanted. As a receive costs as much for one
-// message as for ten, few credits wait for more to come from executions that
-// are about to end, but only as long as few slots stand idle by it.
+// No receive asks for more than is wanted. A receive costs as much for one
+// message as for ten: few credits wait for more, from executions that are about
+// to end, as long as few slots stand idle meanwhile.
 type demand struct {
 	maxReceives int
 	wait        time.Duration  // of a long poll
@@ -130,8 +130,8 @@ func (d *demand) received(now time.Time, asked, got int, elapsed time.Duration) 
 		d.empties = 0
 		return
 	}
-	// An answer without messages before its time: no long poll, whoever is to
-	// blame. Without a pause it would be a loop as fast as the queue answers.
+	// An answer without messages came before its time, so it was no long poll.
+	// Without a pause receives would follow as fast as the queue answers.
 	d.empties++
 	d.pause(now, minBackoff, d.wait, d.empties)
 }
@@ -156,8 +156,8 @@ func (d *demand) ended(asked int) {
 	d.underWay--
 }
 
-// pause waits least, doubled by each time in a row, up to most, of which half
-// is jitter.
+// pause waits least, doubled by each time in a row, up to most. Half of it is
+// jitter.
 func (d *demand) pause(now time.Time, least, most time.Duration, times int) {
 	wait := min(least<<min(times-1, 16), most)
 	d.notBefore = now.Add(wait/2 + time.Duration(float64(wait/2)*d.random()))

@@ -1,6 +1,6 @@
 // Package poller is the conversation with one SQS queue: it receives what its
 // subscriber has room for, keeps every lease, and deletes or releases what was
-// settled. No one else touches a receipt handle.
+// settled. Nothing else touches a receipt handle.
 //
 //	url, err := poller.EnsureQueue(ctx, client, "mailer-tasks", poller.EnsureOptions{Create: true})
 //	...
@@ -18,13 +18,13 @@
 //   - It receives no more than is wanted, with several receives under way
 //     while they come back full, one long poll while there is nothing to do,
 //     and none while nothing is wanted.
-//   - A receive that is under way is never aborted, for SQS would hide its
-//     messages and give them to nobody: a [Drain] lets it end.
+//   - A receive that is under way is never aborted: SQS would hide its messages
+//     from all consumers. A [Drain] lets it end.
 //   - A lease is extended in good time, at 5/8 of its length or earlier if a
-//     request for others has room, until it is settled. If that fails it is tried again, faster as the end comes
-//     near; a lease that cannot be kept is [LeaseLost] a little before it ends.
-//     A message of whose lease too little is left to start on is extended
-//     before it is handed over.
+//     request for others has room, until it is settled. If that fails it is
+//     tried again, faster as the end comes near; a lease that cannot be kept is
+//     [LeaseLost] a little before it ends. A message with too little of its lease
+//     left to start on is extended before it is handed over.
 //   - Deletes and releases share requests; entries that fail are tried again,
 //     one by one, as long as the lease holds.
 //   - It survives every error of the queue, with back-off and jitter.
@@ -54,10 +54,10 @@
 // # State
 //
 // The actor alone owns the leases, the demand and the requests that are under
-// way; the pure parts are ledger (leases), demand (receives) and batch (who
-// shares a request), none of which knows the time or the network. Requests run
-// in goroutines, have copies of what they need, and come back as messages; no
-// request is made with a ctx that a drain or a stop of the subscriber cancels.
+// way. The pure parts are ledger (leases), settlement (how one ends), demand
+// (receives) and batch (who shares a request); they know neither time nor network.
+// Requests run in goroutines, have copies of what they need, and come back as
+// messages. Neither a drain nor a stop of the subscriber cancels their ctx.
 // All of it survives a restart of the actor and, with [Config.Permanent], a stop
 // before its Drain.
 //

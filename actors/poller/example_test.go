@@ -12,7 +12,7 @@ import (
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
-// A subscriber with ten slots that greets whoever is named in a message.
+// A subscriber with ten slots that greets the name that a message holds.
 func Example() {
 	ctx := context.Background()
 	queue, err := localsqs.New()

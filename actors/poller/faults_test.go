@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
 )
 
 // refuse answers a batch request as SQS does that refuses those entries which
@@ -56,7 +59,7 @@ func refuse(body []byte, next func([]byte) (*http.Response, error), senderFault 
 	return respond(http.StatusOK, string(answer)), nil
 }
 
-// isBatch tells the batch operations.
+// isBatch reports whether op is a batch operation.
 func isBatch(op string) bool {
 	return slices.Contains([]string{"DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"}, op)
 }
@@ -105,3 +108,28 @@ func (c counting) Enabled(context.Context, slog.Level) bool  { return true }
 func (c counting) Handle(context.Context, slog.Record) error { c.n.Add(1); return nil }
 func (c counting) WithAttrs([]slog.Attr) slog.Handler        { return c }
 func (c counting) WithGroup(string) slog.Handler             { return c }
+
+func timeout(d time.Duration) rigOption {
+	return with(func(s *poller.Settings) { s.TaskTimeout = d })
+}
+
+// only lets a fault see one operation.
+func only(op string, f fault) fault {
+	return func(o string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error) {
+		if o != op {
+			return next(body)
+		}
+		return f(o, body, next)
+	}
+}
+
+func down(string, []byte, func([]byte) (*http.Response, error)) (*http.Response, error) {
+	return unavailable()
+}
+
+// Operations of the queue.
+const (
+	changes = "ChangeMessageVisibilityBatch"
+	deletes = "DeleteMessageBatch"
+	receive = "ReceiveMessage"
+)

@@ -64,7 +64,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 
 func (w *wire) breakBy(f fault)                                 { w.fault.Store(&f) }
 func (w *wire) hangBy(f func(r *http.Request, op string) error) { w.hang.Store(&f) }
-func (w *wire) mend()                                           { w.fault.Store(nil) }
+func (w *wire) restore()                                        { w.fault.Store(nil) }
 
 func (w *wire) count(op string) int {
 	w.mu.Lock()
@@ -194,7 +194,7 @@ func (q *queue) start(opts ...rigOption) *rig {
 	r.system = newSystem()
 	r.sub = r.subscriber(func(m any) { r.inbox <- m })
 	r.pid = r.system.Root.Spawn(r.poller.Props(actor.WithSupervisor(actor.NewOneForOneStrategy(10, 0, actor.DefaultDecider))))
-	r.tell(&poller.Subscribe{To: r.sub})
+	r.cast(&poller.Subscribe{To: r.sub})
 	q.t.Cleanup(r.retire)
 	return r
 }
@@ -231,9 +231,9 @@ func (r *rig) retire() {
 	}
 }
 
-func (r *rig) tell(m any)               { r.system.Root.Send(r.pid, m) }
-func (r *rig) want(n int)               { r.tell(&poller.Want{Credits: n}) }
-func (r *rig) done(d *poller.Delivered) { r.tell(&poller.Settle{Lease: d.Lease}) }
+func (r *rig) cast(m any)               { r.system.Root.Send(r.pid, m) }
+func (r *rig) want(n int)               { r.cast(&poller.Want{Credits: n}) }
+func (r *rig) done(d *poller.Delivered) { r.cast(&poller.Settle{Lease: d.Lease}) }
 
 // next returns the next message to the subscriber, which must be a T.
 func next[T any](r *rig) T {
@@ -265,7 +265,22 @@ func (r *rig) bodies(n int) (ds []*poller.Delivered) {
 	return ds
 }
 
-// inBubble tells by the date: a bubble's clock begins with the year 2000.
+// inBubble goes by the date: a bubble's clock begins with the year 2000.
 func inBubble() bool { return time.Now().Year() < 2020 }
 
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
+
+// nextOf returns the next T and collects deliveries that come before it.
+func nextOf[T any](r *rig, ds *[]*poller.Delivered) T {
+	r.t.Helper()
+	for {
+		switch m := (<-r.inbox).(type) {
+		case T:
+			return m
+		case *poller.Delivered:
+			*ds = append(*ds, m)
+		default:
+			r.t.Fatalf("got %T", m)
+		}
+	}
+}

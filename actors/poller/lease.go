@@ -1,14 +1,86 @@
 package poller
 
 import (
-	"container/heap"
+	"fmt"
 	"time"
 )
 
+// leaseStage says who has a delivery.
+//
+//	stage      event                                next
+//	-          a receive brings the message         delivered
+//	delivered  too little is left of it to start    heldBack
+//	heldBack   its extension is carried out         delivered
+//	           its lease is lost                    closed (the message comes again)
+//	delivered  its settle comes                     settling
+//	           its lease is lost                    lost
+//	settling   its settle is answered, or given up  closed
+//	           its messages cannot be sent          delivered, not to be extended
+//	           its lease is lost                    late, if its delete may still work; else closed
+//	lost       a late delete comes                  late
+//	           another settle comes                 closed
+//	late       its delete is answered               closed
+//	lost, late MaxLease is over                     closed
+type leaseStage uint8
+
+const (
+	delivered   leaseStage = iota // the subscriber has it, or is about to get it
+	heldBack                      // it is extended before it is handed over
+	settling                      // its settlement is under way
+	lost                          // it ended without a settle; kept for a late one
+	late                          // it has ended; its delete goes on by the old handle
+	closed                        // it is in the ledger no more
+	leaseStages int        = iota
+)
+
+func (s leaseStage) String() string {
+	return [...]string{"delivered", "held back", "settling", "lost", "late", "closed"}[s]
+}
+
+// renewal says how a lease is extended.
+//
+//	stage     event                      next
+//	planned   extendAt has come          underWay
+//	          it is not to be extended   stopped
+//	underWay  the queue has answered     planned
+//	          it is not to be extended   final
+//	final     the queue has answered     stopped
+type renewal uint8
+
+const (
+	planned  renewal = iota // the next extension is due at extendAt
+	underWay                // an extension is under way
+	final                   // an extension is under way; no other follows
+	stopped                 // not to be extended any more
+)
+
+func (r renewal) String() string { return [...]string{"planned", "under way", "final", "stopped"}[r] }
+
+// requested reports whether an extension is under way.
+func (r renewal) requested() bool { return r == underWay || r == final }
+
+// answered returns the stage after the answer to an extension.
+func (r renewal) answered() renewal {
+	switch r {
+	case underWay:
+		return planned
+	case final:
+		return stopped
+	}
+	return r
+}
+
+// ended returns the stage of a lease that is not to be extended any more.
+func (r renewal) ended() renewal {
+	if r.requested() {
+		return final
+	}
+	return stopped
+}
+
 // lease is what the poller knows of one delivery. Time is counted against
 // ourselves: from the start of the request that got or extended it, never from
-// its answer, so that the queue always holds the message for longer than we
-// believe.
+// its answer. The queue thus always holds the message for longer than we believe.
 type lease struct {
 	id       LeaseID
 	handle   string
@@ -20,24 +92,28 @@ type lease struct {
 	extendAt time.Time     // next extension
 	cause    error         // of the last extension, if it failed
 
-	extending bool        // an extension is under way
-	fading    bool        // not to be extended any more
-	noticed   bool        // told to be expiring
-	alone     bool        // goes in requests of its own
-	lost      bool        // told to be lost; kept for a late settle
-	settling  *settlement // nil: not settled yet
-	waiting   *Delivered  // not handed over before it was extended: too little was left of it
+	stage    leaseStage
+	renewal  renewal
+	noticed  bool        // its end was announced
+	alone    bool        // goes in requests of its own: a batch with it was refused
+	settling *settlement // in the stages settling and late, and of a lease that a loss has closed
+	waiting  *Delivered  // in the stage heldBack
 
 	due   time.Time // next thing to do; the key in the ledger's heap
 	index int       // in the ledger's heap
 }
 
+// MaxLease is how long SQS keeps a message invisible after it was received, in
+// all: 12 hours, however often that is extended (SQS developer guide,
+// "Visibility timeout").
+const MaxLease = 12 * time.Hour
+
 // limitSlack is kept from the 12 hours: SQS counts them by its own clock and
 // refuses an extension beyond them.
 const limitSlack = 10 * time.Second
 
-// guard is how long before its end a lease is given up, so that its execution
-// is cancelled before another one can begin: an eighth of it, at most 2 s.
+// guard is how long before its end a lease is given up: an eighth of it, at
+// most 2 s. Its execution is cancelled in that time, before another can begin.
 func guard(length time.Duration) time.Duration { return min(length/8, 2*time.Second) }
 
 // limit is when the lease ends however often it is extended. A message that is
@@ -50,15 +126,18 @@ func (l *lease) limit() time.Time {
 	return limit
 }
 
-// unsettled reports whether the lease's settle may still come.
-func (l *lease) unsettled() bool { return l.settling == nil && !l.lost }
+// over reports whether the lease has ended, and its message may be elsewhere.
+func (l *lease) over() bool { return l.stage == lost || l.stage == late }
 
 func (l *lease) lostAt() time.Time { return l.end.Add(-guard(l.length)) }
 
-// extensible reports whether an extension would gain anything.
+// extensible reports whether an extension may begin, and would gain anything.
 func (l *lease) extensible() bool {
-	return !l.fading && !l.lost && l.limit().Sub(l.end) >= time.Second && (l.settling == nil || !l.settling.release)
+	return l.renewal == planned && !l.over() && l.limit().Sub(l.end) >= time.Second && !l.releasing()
 }
+
+// releasing reports whether the message is about to be made visible.
+func (l *lease) releasing() bool { return l.settling != nil && l.settling.kind == release }
 
 // startable reports whether what is left of the lease covers the start of an
 // execution: a quarter of it.
@@ -74,7 +153,7 @@ func (l *lease) hold(start time.Time, d time.Duration) {
 }
 
 // retry plans the next try of an extension that failed: after a quarter of
-// what is left, 50 ms to 5 s, so that tries come faster as the end comes near.
+// what is left, 50 ms to 5 s. Tries come faster as the end comes near.
 func (l *lease) retry(now time.Time) {
 	l.extendAt = now.Add(max(50*time.Millisecond, min(5*time.Second, l.lostAt().Sub(now)/4)))
 }
@@ -86,11 +165,11 @@ func (l *lease) extension(now time.Time) time.Duration {
 
 // next is when something is to be done about the lease.
 func (l *lease) next(notice time.Duration) time.Time {
-	if l.lost {
+	if l.over() {
 		return l.received.Add(MaxLease) // forget it: its handle is worth nothing any more
 	}
 	at := l.lostAt()
-	if !l.extending && l.extensible() && l.extendAt.Before(at) {
+	if l.extensible() && l.extendAt.Before(at) {
 		at = l.extendAt
 	}
 	if n := l.noticeAt(notice); !l.noticed && n.Before(at) {
@@ -106,205 +185,15 @@ func (l *lease) noticeAt(notice time.Duration) time.Time {
 	return limit.Add(-min(notice, max(limit.Sub(l.received), 0)/4))
 }
 
-// ledger holds every lease and says what is due. It is pure: it makes no
-// request, sends no message and has no clock.
-type ledger struct {
-	notice    time.Duration
-	retention time.Duration // of the queue; 0: not known
-	leases    map[LeaseID]*lease
-	due       leaseHeap
-	last      LeaseID
-	first     LeaseID // no lease before it is open
-	unsettled int     // leases whose settle may still come
-	lost      int     // leases that are lost and only kept for a late settle
-}
-
-func newLedger(notice time.Duration) *ledger {
-	return &ledger{notice: notice, leases: map[LeaseID]*lease{}}
-}
-
-// open enters a lease got by a receive that began at start, of a message that
-// was sent at sent; zero: not known.
-func (b *ledger) open(handle string, start, sent time.Time, length time.Duration) *lease {
-	b.last++
-	l := &lease{id: b.last, handle: handle, received: start, sent: sent, length: length}
-	l.kept = b.keptUntil(sent)
-	l.hold(start, length)
-	b.leases[l.id] = l
-	b.enter(l)
-	b.unsettled++
-	return l
-}
-
-func (b *ledger) enter(l *lease) {
-	l.due = l.next(b.notice)
-	heap.Push(&b.due, l)
-}
-
-// retentionMargin is how long before the end of the queue's retention a message
-// is carried on by a fresh copy: time for the request, and for clocks that
-// differ. A short retention has a shorter one, an eighth of it.
-const retentionMargin = 15 * time.Minute
-
-func (b *ledger) keptUntil(sent time.Time) time.Time {
-	if sent.IsZero() || b.retention <= 0 {
-		return time.Time{}
+// loss returns why the lease is lost.
+func (l *lease) loss() error {
+	switch {
+	case l.limit().Sub(l.end) < time.Second:
+		return ErrLeaseLimit
+	case l.cause != nil:
+		return fmt.Errorf("%w: it could not be extended: %w", ErrLeaseLost, l.cause)
+	case l.renewal == final, l.renewal == stopped:
+		return fmt.Errorf("%w: it was not to be extended after its settle failed", ErrLeaseLost)
 	}
-	return sent.Add(b.retention - min(retentionMargin, b.retention/8))
-}
-
-// keep notes the queue's retention, which counts for all leases that are held.
-func (b *ledger) keep(retention time.Duration) {
-	b.retention = retention
-	for _, l := range b.leases {
-		l.kept = b.keptUntil(l.sent)
-		b.update(l)
-	}
-}
-
-// update puts a lease that was changed back in its place.
-func (b *ledger) update(l *lease) {
-	if due := l.next(b.notice); !due.Equal(l.due) {
-		l.due = due
-		heap.Fix(&b.due, l.index)
-	}
-}
-
-// settle notes that the lease's settle has come.
-func (b *ledger) settle(l *lease, s *settlement) {
-	if l.unsettled() {
-		b.unsettled--
-	}
-	l.settling = s
-	b.update(l)
-}
-
-// unsettle takes back the settle of a lease that is not lost. The subscriber
-// gets another chance, for as long as the lease lasts without extension.
-func (b *ledger) unsettle(l *lease) {
-	b.unsettled++
-	l.settling, l.fading = nil, true
-	b.update(l)
-}
-
-func (b *ledger) lose(l *lease) {
-	if l.unsettled() {
-		b.unsettled--
-	}
-	if !l.lost {
-		b.lost++
-	}
-	l.lost = true
-	b.update(l)
-}
-
-// close removes a lease that is over.
-func (b *ledger) close(l *lease) {
-	if b.leases[l.id] != l {
-		return
-	}
-	if l.unsettled() {
-		b.unsettled--
-	}
-	if l.lost {
-		b.lost--
-	}
-	delete(b.leases, l.id)
-	heap.Remove(&b.due, l.index)
-}
-
-// oldest returns the lease that has been held for longest, or nil.
-func (b *ledger) oldest() *lease {
-	for ; b.first <= b.last; b.first++ {
-		if l := b.leases[b.first]; l != nil && !l.lost {
-			return l
-		}
-	}
-	return nil
-}
-
-// wake is when something is due next; false if nothing ever is.
-func (b *ledger) wake() (time.Time, bool) {
-	if len(b.due) == 0 {
-		return time.Time{}, false
-	}
-	return b.due[0].due, true
-}
-
-// dueWork is what [ledger.collect] found to be done.
-type dueWork struct {
-	extend   []*lease // marked as extending
-	expiring []*lease // marked as noticed
-	lost     []*lease // marked as lost
-}
-
-// collect returns what is due at now and marks it as being done. Extensions
-// go out in tens: what room the last ten has is filled with leases whose time
-// has not come, but of which an eighth is over. So leases fall into step, and
-// each ten of them costs one request in 5/8 of their length.
-func (b *ledger) collect(now time.Time) dueWork {
-	var w dueWork
-	for len(b.due) > 0 && !b.due[0].due.After(now) {
-		l := b.due[0]
-		switch {
-		case l.lost:
-			if l.settling != nil { // a late delete that never worked
-				l.settling.over = true
-			}
-			b.close(l)
-		case !now.Before(l.lostAt()):
-			b.lose(l)
-			w.lost = append(w.lost, l)
-		case !l.noticed && !now.Before(l.noticeAt(b.notice)):
-			l.noticed = true
-			w.expiring = append(w.expiring, l)
-			b.update(l)
-		default:
-			b.extend(&w)
-		}
-	}
-	for len(w.extend)%maxBatchEntries != 0 && len(b.due) > 0 {
-		l := b.due[0]
-		early := l.extendAt.Add(-l.length / 2)
-		if l.extending || !l.extensible() || early.After(now) {
-			break
-		}
-		b.extend(&w)
-	}
-	for _, l := range w.extend {
-		b.enter(l)
-	}
-	return w
-}
-
-// extend takes the first lease out of the heap until the work is collected: what
-// is next of it would hide those that may come along.
-func (b *ledger) extend(w *dueWork) {
-	l := heap.Pop(&b.due).(*lease)
-	l.extending = true
-	w.extend = append(w.extend, l)
-}
-
-// leaseHeap orders leases by when they are due.
-type leaseHeap []*lease
-
-func (h leaseHeap) Len() int           { return len(h) }
-func (h leaseHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h leaseHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-func (h *leaseHeap) Push(x any) {
-	l := x.(*lease)
-	l.index = len(*h)
-	*h = append(*h, l)
-}
-
-func (h *leaseHeap) Pop() any {
-	last := len(*h) - 1
-	l := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	return l
+	return fmt.Errorf("%w: no extension was answered in time", ErrLeaseLost)
 }

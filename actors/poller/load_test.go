@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,17 +14,13 @@ import (
 	"github.com/sambatech/chassis/actors/poller"
 )
 
-// scale is the number of tasks of the long tests: a tenth or less of what
-// CHASSIS_SCALE=1 makes of it, so that a plain run stays short.
-func scale(t testing.TB, plain, full int) int {
-	if os.Getenv("CHASSIS_SCALE") == "" {
-		return plain
+// scale is the number of tasks of the long tests: plain, or full with
+// CHASSIS_SCALE=full in the environment.
+func scale(plain, full int) int {
+	if os.Getenv("CHASSIS_SCALE") == "full" {
+		return full
 	}
-	f, err := strconv.ParseFloat(os.Getenv("CHASSIS_SCALE"), 64)
-	if err != nil {
-		t.Fatal("CHASSIS_SCALE:", err)
-	}
-	return int(f * float64(full))
+	return plain
 }
 
 // floor is what all processes of a test know together: who runs what. It finds
@@ -76,8 +71,8 @@ func (f *floor) settled(d *poller.Delivered, err error) {
 	}
 }
 
-// process is one process of a fleet: a poller and a subscriber whose every
-// task takes as long as duration says.
+// process is one process of a fleet: a poller and a subscriber. Each of its
+// tasks takes as long as duration says.
 func (f *floor) process(r *rig, slots int, duration func(*poller.Delivered) time.Duration) {
 	type run struct {
 		d     *poller.Delivered
@@ -121,7 +116,7 @@ func (f *floor) process(r *rig, slots int, duration func(*poller.Delivered) time
 			c.Send(r.pid, &poller.Want{Credits: 1})
 		}
 	}))
-	r.tell(&poller.Subscribe{To: sub})
+	r.cast(&poller.Subscribe{To: sub})
 	r.want(slots)
 	r.t.Cleanup(func() {
 		if err := r.system.Root.StopFuture(sub).Wait(); err != nil {
@@ -136,10 +131,10 @@ func (f *floor) finished() int {
 	return len(f.done)
 }
 
-// Tasks of up to twenty leases, over a queue of whose calls one in a hundred
-// fails and of whose batches one in twenty fails in part.
+// Tasks last for up to twenty leases. Of the calls to the queue one in a hundred
+// fails, and of the batches one in twenty fails in part.
 func TestLongTasksOverAFlakyQueueNeverOverlap(t *testing.T) {
-	n := scale(t, 1000, 100_000)
+	n := scale(1000, 100_000)
 	bubble(t, func(t *testing.T) {
 		q := newQueue(t, "tasks")
 		q.send("m", n)
@@ -182,7 +177,7 @@ func TestLongTasksOverAFlakyQueueNeverOverlap(t *testing.T) {
 		if f.lost > 0 || f.runs != n {
 			t.Errorf("%d runs of %d tasks, %d leases lost", f.runs, n, f.lost)
 		}
-		q.wire.mend()
+		q.wire.restore()
 		time.Sleep(time.Minute)
 		if left := q.left(); left != none {
 			t.Error("left:", left)
@@ -197,7 +192,7 @@ func TestRequestsUnderLoad(t *testing.T) {
 		task  time.Duration
 	}{{20, 0}, {100, 0}, {1000, 0}, {200, 50 * time.Millisecond}, {1000, time.Second}} {
 		t.Run(fmt.Sprintf("%d slots, %v a task", tc.slots, tc.task), func(t *testing.T) {
-			n := scale(t, 3000, 40_000)
+			n := scale(3000, 40_000)
 			bubble(t, func(t *testing.T) {
 				q := newQueue(t, "tasks")
 				q.send("m", n)
@@ -248,7 +243,7 @@ func TestRequestsOfAnIdleDay(t *testing.T) {
 // A thousand stops while a thousand messages a second come in: none is left
 // invisible, and none takes longer than the long poll.
 func TestNothingIsLeftInvisibleByAStop(t *testing.T) {
-	stops := scale(t, 40, 1000)
+	stops := scale(40, 1000)
 	bubble(t, func(t *testing.T) {
 		q := newQueue(t, "tasks")
 		stop := make(chan struct{})
@@ -323,7 +318,7 @@ func TestNothingIsLeftInvisibleByAStop(t *testing.T) {
 		close(stop)
 		load.Wait()
 		synctest.Wait()
-		q.wire.mend()
+		q.wire.restore()
 		left := len(q.all())
 		t.Logf("%d stops, the longest %v; %d sent, %d done, %d left", stops, longest, sent, done, left)
 		if done+left != sent {

@@ -20,12 +20,12 @@ type LeaseID uint64
 type (
 	// Subscribe makes To the receiver of [Delivered], [LeaseLost] and
 	// [Settled]. It begins a new epoch: demand starts at zero, and what an
-	// earlier subscriber had not settled is released at once, for whoever
-	// subscribes anew has lost the executions behind those leases.
+	// earlier subscriber had not settled is released at once: the executions
+	// behind those leases are gone.
 	//
-	// Epoch is the subscriber's number for it and comes back on each
-	// [Delivered]: by it one who was restarted tells what is still in its
-	// mailbox from before, and released, from what it holds.
+	// Epoch is the subscriber's number for it and comes back on each [Delivered].
+	// A subscriber that was restarted recognizes by it what is in its mailbox
+	// from before, and released.
 	Subscribe struct {
 		To    *actor.PID
 		Epoch uint64
@@ -73,9 +73,9 @@ type (
 	// in a [Settle]) so that the delivery is not taken for a crash.
 	//
 	// Settles that wait for their next try are tried at once. While a drain
-	// lasts, one whose right is refused again ends with that error, and so does
-	// at Until every settle that has no answer by then: the message stays on
-	// the queue and comes back when its lease ends. A zero Until is no limit.
+	// lasts, a settle ends with the error when its right is refused again, and at
+	// Until when it has no answer by then: the message stays on the queue and
+	// comes back when its lease ends. A zero Until is no limit.
 	// A second Drain with an earlier Until shortens the first.
 	Drain struct {
 		HandOver bool
@@ -156,8 +156,7 @@ func pointer(message any) any {
 
 // Messages that a poller sends, all as pointers. [Delivered], [LeaseLost],
 // [LeaseExpiring], [Settled], [QueueRead] and [Slept] go to the subscriber; an
-// answer goes to the sender of what it
-// answers or, if that has none, to the subscriber.
+// answer goes to the asker or, if the question has no sender, to the subscriber.
 type (
 	// Delivered hands one message over. Its lease is held and extended
 	// until [Settle], [LeaseLost] or the end of the poller.
@@ -187,9 +186,8 @@ type (
 	// LeaseExpiring says that SQS will end the lease at At, because it holds
 	// no message for more than 12 hours after it was received ([MaxLease]), or
 	// because the queue's retention ends and the message with it.
-	// It comes once, lease_notice before At. Whoever wants to carry on ends
-	// the execution and settles with a fresh copy in Send: that one gets 12
-	// hours of its own. What is not settled by At is [LeaseLost] with
+	// It comes once, lease_notice before At. To carry on, end the execution and
+	// settle with a fresh copy in Send: that one gets 12 hours of its own. What is not settled by At is [LeaseLost] with
 	// [ErrLeaseLimit].
 	LeaseExpiring struct {
 		Lease LeaseID

@@ -25,29 +25,3 @@ func TestQuestionsAreTakenAsPointersAndAsValues(t *testing.T) {
 		}
 	})
 }
-
-func TestAPollerThatAStrangerStopsComesBackWithItsLeases(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newQueue(t, "tasks").start(func(c *poller.Config) { c.Permanent = true })
-		r.send("m", 20)
-		r.tell(poller.Want{Credits: 10})
-		ds := r.bodies(10)
-		r.system.Root.Stop(r.pid)
-		r.tell(poller.Want{Credits: 10})
-		ds = append(ds, r.bodies(10)...)
-		for _, d := range ds {
-			r.tell(poller.Settle{Lease: d.Lease})
-		}
-		for range 20 {
-			if s := next[*poller.Settled](r); s.Err != nil {
-				t.Error(s.Err)
-			}
-		}
-		if left := r.left(); left != [3]string{"0", "0", "0"} {
-			t.Error("left:", left)
-		}
-		if s := r.poller.Stats(); s.Restarts != 1 {
-			t.Errorf("%+v", s)
-		}
-	})
-}

@@ -16,14 +16,13 @@ import (
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
-// ErrOrder says that a message to a FIFO queue was refused for a passing
-// reason after a later one of its group had been taken: sending it again would
-// break the group's order, so that is left to the caller.
+// ErrOrder says that a message to a FIFO queue was refused for a passing reason
+// after a later one of its group had been taken. Sending it again would break the
+// group's order: that is left to the caller.
 var ErrOrder = errors.New("poller: a later message of the group was sent before this one")
 
 // maxTries bounds how often an entry is tried after SQS refused it for a
-// passing reason; the waits between grow from 50 ms, so that all are made
-// within about 2 s.
+// passing reason; the waits between grow from 50 ms: all are made within about 2 s.
 const maxTries = 5
 
 // outbox holds what is on its way to one queue.
@@ -244,7 +243,7 @@ func (b *outbox) failed(letters []*letter, err error, url string) {
 	for _, l := range letters {
 		l.tries++
 		switch {
-		case lookUp && l.tries == 1: // the queue was made anew, or a pool's is to be
+		case lookUp && l.tries == 1: // the queue was made again, or a pool's is to be
 			again = append(again, l)
 		case !gone && isRefusal(err) && !isDenied(err) && len(letters) > 1: // one of them spoils the batch: find out which
 			l.single = true
@@ -379,8 +378,8 @@ func (b *outbox) forget(url string) bool {
 	return true
 }
 
-// pause is the wait before the next try: 50 ms doubled by each up to 5 s, of
-// which half is jitter, so that many who failed together do not come together.
+// pause is the wait before the next try: 50 ms doubled by each up to 5 s. Half of
+// it is jitter: what failed together does not come back together.
 func pause(tries int) time.Duration {
 	d := min(50*time.Millisecond<<min(max(tries-1, 0), 7), 5*time.Second)
 	return d/2 + rand.N(d/2+1)

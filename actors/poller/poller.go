@@ -100,7 +100,7 @@ func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
 type shell struct {
 	poller *Poller
 	*worker
-	again *life.Respawn // nil unless a stranger stops the actor
+	again *life.Respawn // nil unless another actor stops this one
 }
 
 // Receive is called by the actor system.
@@ -136,13 +136,13 @@ func (s *shell) Receive(ctx actor.Context) {
 	}
 }
 
-// comesBack reports whether a stop is a stranger's.
+// comesBack reports whether a stop was ordered by another actor, not by a Drain.
 func (s *shell) comesBack() bool { return s.poller.cfg.Permanent && s.drain == nil }
 
 // respawn spawns the actor again, under its name and its supervisor. It claims
 // the worker as after a restart.
 func (s *shell) respawn(ctx actor.Context) {
-	s.log.Error("the poller was stopped by a stranger: it begins again", "pid", s.self.Id)
+	s.log.Error("another actor stopped the poller: it begins again", "pid", s.self.Id)
 	s.poller.mu.Lock()
 	props := s.poller.props
 	s.poller.mu.Unlock()

@@ -25,7 +25,7 @@ const fifoSuffix = ".fifo"
 
 // EnsureOptions say what [EnsureQueue] may do. The zero value looks only.
 type EnsureOptions struct {
-	// Create makes the queue if there is none.
+	// Create makes the queue where it is missing.
 	Create bool
 	// Visibility is the visibility time-out that a new queue gets: 0 to 12 h,
 	// whole seconds. Zero means 120 s. Receives of a poller name their own.
@@ -41,7 +41,7 @@ type EnsureOptions struct {
 var ErrQueueName = errors.New("poller: not a name for a task pool")
 
 // ErrNoQueue says that a queue is not there and was not to be created.
-var ErrNoQueue = errors.New("poller: there is no such queue")
+var ErrNoQueue = errors.New("poller: the queue does not exist")
 
 // CheckQueueName applies the rules of SQS (1 to 80 letters, digits, hyphens
 // and underscores, and ".fifo" at the end of a FIFO queue's name, which counts
@@ -72,7 +72,7 @@ func isQueueRune(c rune) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
-// isFIFO tells from a queue's name or URL whether it is a FIFO queue.
+// isFIFO reports whether a queue's name or URL is that of a FIFO queue.
 func isFIFO(queue string) bool { return strings.HasSuffix(queue, fifoSuffix) }
 
 // EnsureQueue returns the URL of the queue of a task pool, creating it if

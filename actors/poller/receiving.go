@@ -204,7 +204,7 @@ func (w *worker) noteReceive(m *received) {
 	w.demand.received(w.now, r.asked, m.got, m.ended.Sub(r.start))
 }
 
-// enter opens the lease of a message and hands it over, unless nobody wants it.
+// enter opens the lease of a message and hands it over, or releases what has no taker.
 func (w *worker) enter(in incoming, start time.Time) {
 	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
 	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout
@@ -213,10 +213,7 @@ func (w *worker) enter(in incoming, start time.Time) {
 		w.demand.credits++
 		w.giveBack(l)
 	case !l.startable(w.now):
-		l.waiting = in.delivered
-		l.extendAt = w.now
-		w.heldBack++
-		w.ledger.update(l)
+		w.ledger.holdBack(l, in.delivered, w.now)
 	default:
 		w.deliver(in.delivered)
 	}

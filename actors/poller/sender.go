@@ -250,7 +250,7 @@ func (s *Sender) begin(n int) bool {
 
 // Close takes no more messages, sends what was taken, and waits for the
 // answers until ctx ends; then it cancels what is under way and says how much
-// was not sent. Each sender is told in either case. A second Close waits too.
+// was not sent. Each message is answered in either case. A second Close waits too.
 func (s *Sender) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

@@ -98,11 +98,11 @@ func TestConcurrentSendersShareRequests(t *testing.T) {
 				began := time.Now()
 				wg.Wait()
 				// 50 ms for the look-up, 50 ms for the request; the others
-				// linger beside that.
+				// linger on top of that.
 				if took := time.Since(began); took > 120*time.Millisecond {
 					t.Error("took", took)
 				}
-				q.wire.mend()
+				q.wire.restore()
 				if n := q.wire.count("SendMessageBatch"); n != tc.want {
 					t.Errorf("%d requests for 100 messages, want %d", n, tc.want)
 				}
@@ -137,7 +137,7 @@ func TestRequestsUnderWayAreBounded(t *testing.T) {
 		if _, err := s.SendMany(t.Context(), outgoings("tasks", 200)); err != nil {
 			t.Fatal(err)
 		}
-		q.wire.mend()
+		q.wire.restore()
 		if most != 3 {
 			t.Error("requests at once:", most)
 		}
@@ -176,7 +176,7 @@ func TestBatchesKeepToTheSizeOfARequest(t *testing.T) {
 	})
 }
 
-func TestBadMessagesAreToldWithoutARequest(t *testing.T) {
+func TestBadMessagesAreRefusedWithoutARequest(t *testing.T) {
 	q := newQueue(t, "tasks")
 	s := q.sender()
 	text, none, empty := "String", "", ""
@@ -242,7 +242,7 @@ func TestResultsAreOfEachMessage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := newQueue(t, "tasks")
 		outs := outgoings("tasks", 25)
-		outs[3].Body, outs[17].Pool = "", "no such pool"
+		outs[3].Body, outs[17].Pool = "", "not a pool"
 		results, err := q.sender().SendMany(t.Context(), outs)
 		if err == nil || !strings.Contains(err.Error(), "2 of 25") {
 			t.Error(err)
@@ -295,7 +295,7 @@ func TestRefusedEntriesAreTriedAgainOneByOne(t *testing.T) {
 		if tries["third"] != 3 || tries["0"] != 1 || tries["never"] != 5 {
 			t.Error("tries:", tries)
 		}
-		q.wire.mend()
+		q.wire.restore()
 		if n := len(q.all()); n != 4 {
 			t.Error("arrived:", n)
 		}
@@ -364,7 +364,7 @@ func TestGroupsKeepTheirOrder(t *testing.T) {
 			outs = append(outs, poller.Outgoing{Pool: "tasks.fifo", Body: fmt.Sprint(i), GroupID: fmt.Sprint("g", i%7)})
 		}
 		results, _ := s.SendMany(t.Context(), outs)
-		q.wire.mend()
+		q.wire.restore()
 		sent := 0
 		for i, r := range results {
 			switch {
@@ -422,7 +422,7 @@ func TestACtxThatEnds(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(time.Minute)
-		q.wire.mend()
+		q.wire.restore()
 		if n := len(q.all()); n != 11 {
 			t.Error("arrived:", n)
 		}
@@ -456,7 +456,7 @@ func TestCloseSendsWhatWasTaken(t *testing.T) {
 		if err := s.Close(t.Context()); err != nil {
 			t.Error("second close:", err)
 		}
-		q.wire.mend()
+		q.wire.restore()
 		if n := len(q.all()); n != 35 {
 			t.Error("arrived:", n)
 		}
@@ -489,7 +489,7 @@ func TestCloseGivesUpWithItsCtx(t *testing.T) {
 	})
 }
 
-func TestAQueueThatIsMadeAnewIsFoundAgain(t *testing.T) {
+func TestAQueueThatIsMadeAgainIsFound(t *testing.T) {
 	q := newQueue(t, "tasks")
 	s := q.sender(poller.SenderEnsure(func(string) poller.EnsureOptions { return poller.EnsureOptions{Create: true} }))
 	for range 2 {
@@ -595,5 +595,22 @@ func TestSenderStats(t *testing.T) {
 	_, _ = s.SendMany(t.Context(), slices.Concat(outgoings("tasks", 12), []poller.Outgoing{{Pool: "tasks"}}))
 	if got := s.Stats(); got.Sent != 12 || got.Refused != 1 || got.Pending != 0 || got.Requests < 2 || got.Failures != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestABatchToAQueueThatIsMadeAgain(t *testing.T) {
+	q := newQueue(t, "tasks")
+	s := q.sender(poller.SenderEnsure(func(string) poller.EnsureOptions { return poller.EnsureOptions{Create: true} }))
+	for range 2 {
+		if _, err := s.SendMany(t.Context(), outgoings("tasks", 10)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: &q.url}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none := q.sender()
+	if _, err := none.SendMany(t.Context(), outgoings("tasks", 2)); err == nil || !strings.Contains(err.Error(), "2 of 2") || none.Stats().Requests != 0 {
+		t.Errorf("%v, %+v", err, none.Stats())
 	}
 }

@@ -40,8 +40,8 @@ type Settings struct {
 	// tries. Zero means 10 s. A receive gets ReceiveWait and twice this.
 	RequestTimeout time.Duration `key:"queue_request_timeout" rule:"optional,min=1ms,max=1m" doc:"longest time of a request to the queue, long polls aside; default 10s"`
 
-	// LeaseNotice is how long before SQS's limit of 12 hours the subscriber is
-	// told, by LeaseExpiring. Zero means 5 min.
+	// LeaseNotice is how long before SQS's limit of 12 hours LeaseExpiring comes.
+	// Zero means 5 min.
 	LeaseNotice time.Duration `key:"lease_notice" rule:"optional,min=1ms,max=6h" doc:"warning before the 12 hours of a message are over; default 5m"`
 }
 

@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// What OpenTelemetry's conventions for messaging spans (semantic conventions
-// 1.43, docs/messaging) call what we tell.
+// Attributes of OpenTelemetry's conventions for messaging spans (semantic
+// conventions 1.43, docs/messaging).
 const (
 	attrSystem      = attribute.Key("messaging.system")
 	attrDestination = attribute.Key("messaging.destination.name")
@@ -24,7 +24,7 @@ const (
 	attrError       = attribute.Key("error.type")
 )
 
-// Our own beside them.
+// Attributes of our own.
 const (
 	attrSettlement = attribute.Key("chassis.settlement")   // how messages are settled: delete or release
 	attrUnsettled  = attribute.Key("chassis.batch.failed") // entries of a batch that the queue refused
@@ -39,16 +39,16 @@ const (
 )
 
 // Tracing makes spans of what a poller receives, settles and sends. A receive
-// that brought nothing is none. Spans of batches are roots: their messages are
-// of many traces, to which they link.
+// that brought nothing gets no span. Spans of batches are roots: their messages
+// are of many traces, and they link to those.
 type Tracing struct {
 	Tracer trace.Tracer                       // required
 	Origin func(*Delivered) trace.SpanContext // reads in which context a message was made; required
 }
 
 // StartSpan begins a span of an operation on a queue, which may be given by its
-// URL, by the conventions for messaging. It is named by the operation and
-// target, of which there must be few, such as queues and tasks.
+// URL, by the conventions for messaging. Its name is the operation and the target:
+// a queue or a task, for names of spans must be few.
 func StartSpan(ctx context.Context, t trace.Tracer, operation, target, queue string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	kind := trace.SpanKindClient
 	switch operation {
@@ -64,9 +64,8 @@ func StartSpan(ctx context.Context, t trace.Tracer, operation, target, queue str
 	return t.Start(ctx, operation+" "+target, append(start, opts...)...)
 }
 
-// EndSpan ends a span of an operation that ended by err. The text of err is not
-// told, for nobody knows what of a message or of credentials is in it; the log
-// has it.
+// EndSpan ends a span of an operation that ended by err. The span does not get the
+// text of err, which may quote a message or credentials; the log has it.
 func EndSpan(span trace.Span, err error) {
 	if err != nil {
 		span.SetAttributes(ErrorOf(err))
@@ -136,7 +135,7 @@ func (t *Tracing) settling(ctx context.Context, queue string, c *call) (context.
 		trace.WithAttributes(attrSettlement.String(c.kind.String()), MessageCount(len(c.handles))))
 }
 
-// settled ends it. What the queue refused of single entries is told by its first.
+// settled ends it. Its error is that of the first entry that the queue refused.
 func (m *called) settled(span trace.Span) {
 	if span == nil {
 		return

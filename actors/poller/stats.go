@@ -144,7 +144,7 @@ func (w *worker) inspect() *Stats {
 func (w *worker) publish() {
 	w.counts.wanted.Store(int64(w.demand.credits))
 	w.counts.underWay.Store(int64(len(w.receives)))
-	w.counts.leases.Store(int64(len(w.ledger.leases) - w.ledger.lost))
+	w.counts.leases.Store(int64(w.ledger.held()))
 	if len(w.refusals.all) > 0 || w.counts.refused.Load() != nil {
 		w.publishRefusals()
 	}
@@ -166,12 +166,12 @@ func (w *worker) publishRefusals() {
 func (w *worker) onInspectLeases(m *InspectLeases) {
 	ends := make(map[LeaseID]time.Time, len(w.ledger.leases))
 	for id, l := range w.ledger.leases {
-		if !l.lost {
+		if !l.over() {
 			ends[id] = l.end
 		}
 	}
 	select {
 	case m.Reply <- ends:
-	default: // no room: whoever asked is told by nothing, and nobody waits here
+	default: // no room: the asker gets no answer, and nothing waits here
 	}
 }

@@ -27,10 +27,9 @@ type worker struct {
 	demand     demand
 	patience   patience
 	ledger     *ledger
-	deletes    batch[*lease] // settled by deletion
-	changes    batch[*lease] // settled by release
-	later      []postponed   // settlements that wait for their next try
-	laterAt    time.Time     // the first of them
+	batches    [2]batch[*lease] // what waits for a deletion, and for a release
+	later      []postponement
+	laterAt    time.Time // the first of them
 	calls      map[*call]bool
 	ongoing    [kinds]int // calls under way of each kind
 
@@ -38,7 +37,6 @@ type worker struct {
 	recall    chan struct{} // closed by a drain
 	paused    bool
 	drain     *draining
-	heldBack  int // leases that wait for an extension before they are handed over
 	flushes   []flush
 	unflushed []*settlement // in order of their coming; those that are over leave from the front
 	settles   uint64
@@ -90,7 +88,9 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	if isFIFO(p.cfg.QueueURL) {
 		linger = min(linger, fifoLinger)
 	}
-	w.deletes.linger, w.changes.linger = linger, linger
+	for k := range w.batches {
+		w.batches[k].linger = linger
+	}
 	return w
 }
 
@@ -189,7 +189,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 				ctx.Watch(m.Who)
 				return
 			}
-			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled)
+			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled())
 			w.onSubscribe(ctx, nil)
 		}
 	default:
@@ -234,7 +234,7 @@ func (w *worker) onTick() {
 // arm sets the one timer for the next thing that time alone brings about.
 func (w *worker) arm() {
 	wake := w.now.Add(heartbeat)
-	if w.ledger.unsettled > 0 {
+	if w.ledger.unsettled() > 0 {
 		wake = w.now.Add(clockEvery)
 	}
 	earlier := func(t time.Time, ok bool) {
@@ -246,11 +246,10 @@ func (w *worker) arm() {
 	if w.receiving() {
 		earlier(w.demand.wake(w.now))
 	}
-	if w.deletes.len() > 0 && w.ongoing[deletion] < w.set.MaxRequests {
-		earlier(w.deletes.deadline(), true)
-	}
-	if w.changes.len() > 0 && w.ongoing[release] < w.set.MaxRequests {
-		earlier(w.changes.deadline(), true)
+	for k := range w.batches {
+		if w.batches[k].len() > 0 && w.ongoing[k] < w.set.MaxRequests {
+			earlier(w.batches[k].deadline(), true)
+		}
 	}
 	earlier(w.laterAt, len(w.later) > 0)
 	if w.drain != nil && !w.drain.overdue && len(w.receives) > 0 {
@@ -279,14 +278,13 @@ func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
 	w.subscriber = to
 	w.demand.begin()
 	if to != nil {
-		w.demand.credits = -w.heldBack // they are handed to the new subscriber
+		w.demand.credits = -w.ledger.count[heldBack] // they are handed to the new subscriber
 	}
 	for _, l := range w.ledger.leases {
 		switch {
-		case l.settling != nil || l.waiting != nil && to != nil:
-		case l.lost:
+		case l.stage == lost:
 			w.ledger.close(l)
-		default:
+		case l.stage == delivered, l.stage == heldBack && to == nil:
 			w.giveBack(l)
 		}
 	}
@@ -309,9 +307,9 @@ func (w *worker) onDrain(asker *actor.PID, m *Drain) {
 	w.drain.waiting = append(w.drain.waiting, asker)
 }
 
-// conclude answers drains and flushes whose time has come.
+// conclude answers drains and flushes that have nothing to wait for any more.
 func (w *worker) conclude() {
-	if w.drain != nil && len(w.drain.waiting) > 0 && len(w.receives) == 0 && w.heldBack == 0 {
+	if w.drain != nil && len(w.drain.waiting) > 0 && len(w.receives) == 0 && w.ledger.count[heldBack] == 0 {
 		for _, pid := range w.drain.waiting {
 			w.answer(pid, &Drained{})
 		}
@@ -338,35 +336,4 @@ func (w *worker) answer(to *actor.PID, m any) {
 	default:
 		w.crew.Run(func() { w.root.Send(to, m) })
 	}
-}
-
-// recover puts the state in order after a panic: what was to happen when the
-// requests that are no longer known end is planned anew from the leases, and
-// the message that was in hand is tried once more. If that fails too the lease
-// it was about is given up, for nobody would ever settle it.
-func (w *worker) recover(ctx actor.Context) {
-	w.counts.restarts.Add(1)
-	m, again := w.current, !w.retried
-	w.current = nil
-	w.armed = time.Time{}
-	w.replan()
-	settle, isSettle := m.(*Settle)
-	var l *lease
-	if isSettle {
-		l = w.ledger.leases[settle.Lease]
-	}
-	switch {
-	case m == nil, l != nil && l.settling != nil:
-	case again:
-		w.current, w.retried = m, true
-		w.dispatch(ctx, m)
-		w.current = nil
-	default:
-		if l != nil {
-			w.ledger.close(l)
-		}
-		w.retried = false
-		w.log.Error("a message failed twice and is dropped", "type", fmt.Sprintf("%T", m))
-	}
-	w.retried = false
 }

@@ -63,7 +63,7 @@ func New(cfg Config) *Pools {
 		l := &lane{pools: p, settings: set, monitor: dispatcher.NewMonitor()}
 		p.lanes, monitors = append(p.lanes, l), append(monitors, l.monitor)
 	}
-	p.monitor = dispatcher.Together(monitors...)
+	p.monitor = dispatcher.MergeMonitors(monitors...)
 	return p
 }
 

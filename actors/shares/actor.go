@@ -38,7 +38,7 @@ func New(cfg Config) (*actor.Props, error) {
 	return actor.PropsFromProducer(func() actor.Actor { return k }, actor.WithMailbox(new(life.Restarts).Mailbox)), nil
 }
 
-// Check tells what is wrong with a share.
+// Check returns everything that is wrong with a share.
 func (s Share) Check() error {
 	var errs []error
 	if s.Weight < 0 || s.Weight > MaxWeight {
@@ -88,18 +88,20 @@ func (k *keeper) Receive(ctx actor.Context) {
 		}
 		return
 	}
-	k.tell(ctx)
+	k.perform(ctx)
 	k.publish()
 }
 
-// of does f for a pool that has joined; what comes of an earlier epoch is late.
+// of does f for a pool that has joined. A message of an earlier epoch is late and
+// changes nothing.
 func (k *keeper) of(name string, epoch uint64, f func(*pool)) {
 	if p := k.table.find(name, epoch); p != nil {
 		f(p)
 	}
 }
 
-func (k *keeper) tell(ctx actor.Context) {
+// perform sends what the table has decided.
+func (k *keeper) perform(ctx actor.Context) {
 	for _, e := range k.table.take() {
 		to := k.to[e.to.name]
 		switch {

@@ -5,14 +5,13 @@
 //	...
 //	dispatcher.New(dispatcher.Config{Pool: "reports", Shares: pid, Share: shares.Share{Weight: 9}, ...})
 //
-// Each start of an attempt takes a permit, of which there are as many as the
-// limit says. A free permit goes to a pool that has something to run: of those
-// of the highest priority to the one that has had the least of what its weight
-// entitles it to. So
+// Each start of an attempt takes a permit; the limit is the number of permits. A
+// free permit goes to a pool that has something to run: among those of the highest
+// priority, to the one that has had the least of what its weight entitles it to. So
 //
 //   - no permit is idle while any pool could use it: an idle pool's share is
-//     lent to the others;
-//   - it comes back with the next execution that ends, whosever it was;
+//     used by the others;
+//   - it comes back with the next execution that ends, of any pool;
 //   - of two pools with work and weights 1 and 9 the first gets one start in
 //     ten, at whatever speed;
 //   - time without work earns nothing for later.
@@ -20,9 +19,9 @@
 // Pools of a higher priority are always served first, and so may starve the
 // others: that is what a priority is.
 //
-// Two more things are of the whole process and therefore decided here: how many
-// executions of one task run at once (task.Concurrency), and which pool may run
-// a crash suspect: one at a time.
+// Two more things concern the whole process and are decided here: how many
+// executions of one task run at once (task.Concurrency), and which pool may run a
+// crash suspect: one at a time.
 //
 // # Ownership and concurrency
 //

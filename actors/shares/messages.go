@@ -13,8 +13,8 @@ const MaxWeight = 1000
 
 // Messages of a pool's dispatcher, as pointers or as values, immutable once
 // sent. Any other message is answered with [*actors.Unhandled].
-// Epoch is that of the sender's last [Join]: what comes of an earlier one is
-// not heeded, on either side.
+// Epoch is that of the sender's last [Join]. Both sides ignore messages of an
+// earlier one.
 type (
 	// Join makes a pool known, or starts it over: what it had before is free
 	// again. To gets the answers.
@@ -57,7 +57,7 @@ type (
 	}
 
 	// Claim asks for one of the Limit executions of a task that may run at
-	// once in the process. The last Limit told is the one that holds. Answer:
+	// once in the process. The last Limit is the one that holds. Answer:
 	// [Claimed], in the order of asking.
 	Claim struct {
 		Pool  string

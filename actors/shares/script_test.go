@@ -62,7 +62,7 @@ func (b *bench) play(t *testing.T, line string) string {
 
 // Scripts of what pools say, and what each is to hear for it. Numbers after ask
 // are permits returned and more permits wanted; after join weight and priority.
-func TestWhatPoolsHear(t *testing.T) {
+func TestWhatPoolsAreSent(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		limit int

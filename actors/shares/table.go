@@ -35,10 +35,10 @@ type pool struct {
 	held   int // permits
 	wanted int // asked for and not granted, may be below zero
 	starts uint64
-	free   int // last told
-	ahead  int // last told
-	given  int // to be told, as are those if tell
-	tell   bool
+	free   int  // as the pool knows it
+	ahead  int  // as the pool knows it
+	given  int  // permits that the pool does not know of yet
+	answer bool // the pool waits for an answer
 }
 
 // quota is one task's limit.
@@ -48,7 +48,7 @@ type quota struct {
 	waiting []*pool
 }
 
-// effect is something to be told to a pool.
+// effect is a message to a pool.
 type effect struct {
 	to      *pool
 	granted int
@@ -75,7 +75,7 @@ func (t *table) find(name string, epoch uint64) *pool {
 
 func (t *table) join(name string, epoch uint64, s Share) *pool {
 	s.Weight = min(max(s.Weight, 1), MaxWeight)
-	p := &pool{name: name, epoch: epoch, share: s, tag: t.now[s.Priority], free: -1, tell: true}
+	p := &pool{name: name, epoch: epoch, share: s, tag: t.now[s.Priority], free: -1, answer: true}
 	if i := t.index(name); i >= 0 {
 		p.starts = t.pools[i].starts
 		t.forget(t.pools[i])
@@ -115,7 +115,7 @@ func (t *table) ask(p *pool, returned, more int) {
 			p.tag = max(p.tag, t.now[p.share.Priority]-t.arrears(p))
 		}
 	}
-	p.tell = true
+	p.answer = true
 	t.settle()
 }
 
@@ -198,7 +198,7 @@ func (t *table) free() int {
 	return t.limit - t.held()
 }
 
-// settle grants what can be granted, and tells it.
+// settle grants what can be granted, and says so.
 func (t *table) settle() {
 	for t.free() > 0 {
 		p := t.next()
@@ -215,15 +215,15 @@ func (t *table) settle() {
 	free := t.free()
 	for _, p := range t.pools {
 		ahead := t.ahead(p)
-		if p.given > 0 || p.tell && free != p.free || ahead != p.ahead || (free > 0) != (p.free > 0) {
+		if p.given > 0 || p.answer && free != p.free || ahead != p.ahead || (free > 0) != (p.free > 0) {
 			p.free, p.ahead = free, ahead
 			t.out = append(t.out, effect{to: p, granted: p.given, free: free, ahead: ahead})
 		}
-		p.tell, p.given = false, 0
+		p.answer, p.given = false, 0
 	}
 }
 
-// next is whose turn it is of those that want a permit.
+// next returns the pool that gets the next permit, or nil if none wants one.
 func (t *table) next() (best *pool) {
 	for _, p := range t.pools {
 		if p.wanted > 0 && (best == nil || cmp.Or(cmp.Compare(best.share.Priority, p.share.Priority), cmp.Compare(p.tag, best.tag)) < 0) {
@@ -245,9 +245,9 @@ func (t *table) fair(p *pool) int {
 	return (t.limit*p.share.Weight + sum - 1) / sum
 }
 
-// ahead is what p should have at hand beyond what it runs. One that has work
-// while the others have none needs nothing, for a message that waits here might
-// be run elsewhere. One that has nothing must look for work, or nobody would know.
+// ahead is what p should have at hand beyond what it runs. A pool that has work
+// while the others have none needs nothing: a message that waits here might be run
+// elsewhere. A pool that has nothing must look for work, or it would never find any.
 func (t *table) ahead(p *pool) int {
 	if p.held == 0 {
 		return t.fair(p)
@@ -260,7 +260,7 @@ func (t *table) ahead(p *pool) int {
 	return 0
 }
 
-// take returns what is to be told, and forgets it.
+// take returns the messages to be sent, and forgets them.
 func (t *table) take() []effect {
 	out := t.out
 	t.out = nil

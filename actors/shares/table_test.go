@@ -8,17 +8,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-// bench is a table whose pools have as much work as a test says.
+// bench is a table of pools that have as much work as a test says.
 type bench struct {
 	*table
 	pools  []*pool
-	told   map[*pool]effect
+	last   map[*pool]effect
 	solo   *pool
 	claims map[string]int
 }
 
 func newBench(limit int, shares ...Share) *bench {
-	b := &bench{table: newTable(limit), told: map[*pool]effect{}, claims: map[string]int{}}
+	b := &bench{table: newTable(limit), last: map[*pool]effect{}, claims: map[string]int{}}
 	for i, s := range shares {
 		b.pools = append(b.pools, b.join(fmt.Sprint("pool", i), 1, s))
 	}
@@ -34,12 +34,12 @@ func (b *bench) hear() {
 		case e.claimed != "":
 			b.claims[e.claimed+"/"+e.to.name]++
 		default:
-			b.told[e.to] = e
+			b.last[e.to] = e
 		}
 	}
 }
 
-// backlog keeps a pool asking for n permits, none of which it returns.
+// backlog keeps a pool asking for n permits, and returns none.
 func (b *bench) backlog(p *pool, n int) {
 	b.ask(p, 0, n-p.wanted)
 	b.hear()
@@ -151,7 +151,7 @@ func TestNoPermitIsIdleWhileOneIsWanted(t *testing.T) {
 	})
 }
 
-func TestALentShareComesBackWithTheNextEnds(t *testing.T) {
+func TestAShareThatOthersUseComesBackWithTheNextEnds(t *testing.T) {
 	b := newBench(10, Share{Weight: 9}, Share{Weight: 1})
 	owner, borrower := b.pools[0], b.pools[1]
 	b.backlog(borrower, 1000)
@@ -198,24 +198,24 @@ func TestMessagesAreAtHandOnlyWhileOthersCompete(t *testing.T) {
 	b := newBench(10, Share{Weight: 9}, Share{Weight: 1}, Share{Priority: 1})
 	p := b.pools[0]
 	b.backlog(p, 4)
-	if e := b.told[p]; e.free != 6 || e.ahead != 0 {
+	if e := b.last[p]; e.free != 6 || e.ahead != 0 {
 		t.Errorf("alone with 4 of 10 permits: %d free, %d ahead; want 6 and 0", e.free, e.ahead)
 	}
 	b.backlog(b.pools[1], 100)
 	b.backlog(p, 100)
-	if e := b.told[p]; e.free != 0 || e.ahead != 9 { // 9 of 11, rounded up
-		t.Errorf("beside others: %d free, %d ahead; want 0 and 9", e.free, e.ahead)
+	if e := b.last[p]; e.free != 0 || e.ahead != 9 { // 9 of 11, rounded up
+		t.Errorf("with others: %d free, %d ahead; want 0 and 9", e.free, e.ahead)
 	}
-	if e := b.told[b.pools[1]]; e.ahead != 1 {
+	if e := b.last[b.pools[1]]; e.ahead != 1 {
 		t.Errorf("the lesser has %d ahead; want 1", e.ahead)
 	}
-	if e := b.told[b.pools[2]]; e.ahead != 10 || e.free != 0 {
+	if e := b.last[b.pools[2]]; e.ahead != 10 || e.free != 0 {
 		t.Errorf("the idle pool of the highest priority has %d ahead; want all 10", e.ahead)
 	}
 	none := newBench(0, Share{}, Share{})
 	none.backlog(none.pools[0], 5)
 	none.backlog(none.pools[1], 5)
-	if e := none.told[none.pools[1]]; e.free != math.MaxInt32 || e.ahead != 0 && e.to.held > 0 || none.pools[1].held != 5 {
+	if e := none.last[none.pools[1]]; e.free != math.MaxInt32 || e.ahead != 0 && e.to.held > 0 || none.pools[1].held != 5 {
 		t.Errorf("without a limit: %+v", e)
 	}
 }

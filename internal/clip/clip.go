@@ -1,4 +1,4 @@
-// Package clip bounds and cleans text that strangers wrote: ids, names, hosts,
+// Package clip bounds and cleans text from outside the service: ids, names, hosts,
 // paths and error texts of messages, requests and answers. The admin server, its
 // metrics and the command line show it only through this package.
 //

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestTextOfStrangersIsShortAndHarmless(t *testing.T) {
+func TestTextFromOutsideIsShortAndHarmless(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, c := range []struct{ in, want string }{
 		{"", ""},

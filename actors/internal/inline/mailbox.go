@@ -88,7 +88,7 @@ func (m *Mailbox) PostSystemMessage(message any) {
 }
 
 // Close drops every later message, for an actor that has stopped for good. A
-// message that was under way, such as a restart, would begin the actor again.
+// message that was under way, a restart for example, would begin the actor again.
 // User messages still pass Before and After, those that were suspended as well.
 func (m *Mailbox) Close() {
 	m.closed = true

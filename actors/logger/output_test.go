@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// broken fails with err until it is mended.
+// broken fails with err until it works.
 type broken struct {
 	sink
-	err    error
-	mended atomic.Bool
+	err   error
+	works atomic.Bool
 }
 
 func (b *broken) Write(p []byte) (int, error) {
-	if b.mended.Load() {
+	if b.works.Load() {
 		return b.sink.Write(p)
 	}
 	return 0, b.err
@@ -43,7 +43,7 @@ func TestAPanicInTheWriterKeepsNoLock(t *testing.T) {
 		if s := l.Stats().Outputs[0]; s.Error != "<nil>" || s.Errors < reportAfter {
 			t.Errorf("stats: %+v", s)
 		}
-		out.mended.Store(true)
+		out.works.Store(true)
 		time.Sleep(lastRetry)
 		l.Slog().Error("second")
 		if got := out.String(); strings.Count(got, `"first"`) != 1 || strings.Count(got, `"second"`) != 1 {
@@ -53,14 +53,14 @@ func TestAPanicInTheWriterKeepsNoLock(t *testing.T) {
 }
 
 // With no actor running, callers that found the buffer of a failing output
-// full waited for room that nobody made.
-func TestAFullBufferWithoutAnActorHoldsNobodyForEver(t *testing.T) {
+// full waited for room that no actor made.
+func TestAFullBufferWithoutAnActorHoldsNoCallerForEver(t *testing.T) {
 	pad := strings.Repeat("x", 300)
 	t.Run("an outage that ends loses nothing", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			out := &broken{err: errFull}
 			l := newLogger(t, Settings{Buffer: minBuffer}, out)
-			time.AfterFunc(500*time.Millisecond, func() { out.mended.Store(true) })
+			time.AfterFunc(500*time.Millisecond, func() { out.works.Store(true) })
 			const n = 2000
 			for range n {
 				l.Slog().Info("m", "pad", pad)
@@ -108,7 +108,7 @@ func TestAFullBufferWithoutAnActorHoldsNobodyForEver(t *testing.T) {
 			}
 			l.system.Root.Poison(pid)
 			synctest.Wait()
-			out.mended.Store(true)
+			out.works.Store(true)
 			<-ended
 			stop(t, l)
 			if got := len(out.lines(t)); got != n {
@@ -125,8 +125,8 @@ func TestAPanicIsNotHeldUpByAStalledOutput(t *testing.T) {
 	for _, running := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			out := newGate()
-			var told string
-			l := newLogger(t, Settings{}, out, WithErrorReport(func(line string) { told = line }))
+			var report string
+			l := newLogger(t, Settings{}, out, WithErrorReport(func(line string) { report = line }))
 			if running {
 				start(t, l)
 			}
@@ -143,8 +143,8 @@ func TestAPanicIsNotHeldUpByAStalledOutput(t *testing.T) {
 			if d := time.Since(began); d != guardWait {
 				t.Errorf("running=%v: held up for %v, want %v", running, d, guardWait)
 			}
-			if !strings.Contains(told, "at a panic: ") {
-				t.Errorf("running=%v: told %q", running, told)
+			if !strings.Contains(report, "at a panic: ") {
+				t.Errorf("running=%v: reported %q", running, report)
 			}
 			close(out.open)
 		})
@@ -162,7 +162,7 @@ func TestStopWritesWhatAnOutageHasLeft(t *testing.T) {
 		}
 		l.Slog().Info("kept")
 		time.Sleep(time.Minute + time.Millisecond) // an outage, and just after an attempt
-		out.mended.Store(true)
+		out.works.Store(true)
 		if err := l.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -173,7 +173,7 @@ func TestStopWritesWhatAnOutageHasLeft(t *testing.T) {
 }
 
 // Stop says why, when the output does not work again.
-func TestStopTellsWhatAnOutageHasTaken(t *testing.T) {
+func TestStopReportsWhatAnOutageHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogger(t, Settings{}, &broken{err: errFull})
 		if _, err := l.Start(newSystem(t, l)); err != nil {
@@ -196,7 +196,7 @@ func TestAnErrorThatIsNotWrittenDirectlyIsCounted(t *testing.T) {
 	if n := l.Stats().Outputs[0].NotAwaited; n != 1 {
 		t.Errorf("not_awaited is %d, want 1", n)
 	}
-	out.mended.Store(true)
+	out.works.Store(true)
 	flush(t, l)
 	l.Slog().Error("at once")
 	if n := l.Stats().Outputs[0].NotAwaited; n != 1 {
@@ -214,7 +214,7 @@ func TestNoReportOfAnOutageIsTheDefault(t *testing.T) {
 	}
 }
 
-// A file whose descriptor cannot even be closed was reported as kept, though
+// A file with a descriptor that cannot be closed was reported as kept, though
 // the new one was in use, and got the second half of a record.
 func TestReopenWritesWhatTheOldFileDidNotTake(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")

@@ -217,9 +217,9 @@ func TestStopWhileCallsRun(t *testing.T) {
 	}
 }
 
-// TestWatchersHearOfTheRealEndAlone: a breaker lives on when something else stops
+// TestWatchersGetTheRealEndAlone: a breaker lives on when something else stops
 // or suspends its actor.
-func TestWatchersHearOfTheRealEndAlone(t *testing.T) {
+func TestWatchersGetTheRealEndAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, Settings{}, WithHealth(func(context.Context) error { return errBoom }))
 		ended := 0
@@ -300,5 +300,24 @@ func TestABreakerUnderAParent(t *testing.T) {
 	})
 	if _, err := SpawnUnder(nil, "https://mail.internal", Settings{}); err == nil {
 		t.Error("no parent is taken")
+	}
+}
+
+// TestRestartThatComesAfterTheStop: a restart and a stop may cross each other.
+func TestRestartThatComesAfterTheStop(t *testing.T) {
+	b := newBreaker(t, Settings{})
+	old := b.mailbox.Load()
+	if err := b.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	old.PostSystemMessage(&actor.SuspendMailbox{})
+	old.PostSystemMessage(&actor.Restart{})
+	if b.Snapshot().Restarts != 0 {
+		t.Fatal("a stopped actor has risen from the dead")
+	}
+	a := &ask{do: func(*state, *ask) { t.Error("a dead actor took a message") }, mailbox: old}
+	old.PostUserMessage(a)
+	if a.wait(); a.fail != errGone {
+		t.Errorf("%v", a.fail)
 	}
 }

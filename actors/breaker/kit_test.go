@@ -3,9 +3,12 @@ package breaker_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -149,3 +152,25 @@ func (w *bufferedConn) deliver() {
 		}
 	}
 }
+
+// serve starts a loopback server and a breaker for it.
+func serve(t *testing.T, http2 bool, s breaker.Settings, h http.HandlerFunc, opts ...breaker.Option) (*breaker.Breaker, *http.Client, string) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.EnableHTTP2 = http2
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	b, err := breaker.Spawn(newSystem(t), server.URL, s, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Stop(context.Background()) })
+	base := server.Client().Transport.(*http.Transport)
+	client := &http.Client{Transport: b.Transport(base)}
+	t.Cleanup(client.CloseIdleConnections)
+	return b, client, server.URL
+}
+
+// failures returns the failures counted for the service.
+func failures(b *breaker.Breaker) int { return b.Snapshot().Entries[0].Failures }

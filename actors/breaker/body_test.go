@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -429,5 +431,69 @@ func TestASlowCallerDoesNotFailTheProbeOfAHealthyService(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestBrokenBodiesAreFailures(t *testing.T) {
+	const rounds = 20
+	part := []byte(strings.Repeat("x", 4096))
+	broken := map[string]http.HandlerFunc{
+		"truncated": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(2*len(part)))
+			_, _ = w.Write(part)
+		},
+		"reset": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write(part)
+			w.(http.Flusher).Flush()
+			if hj, ok := w.(http.Hijacker); ok {
+				conn, _, err := hj.Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if tcp, ok := conn.(interface{ NetConn() net.Conn }).NetConn().(*net.TCPConn); ok {
+					_ = tcp.SetLinger(0)
+				}
+				_ = conn.Close()
+				return
+			}
+			panic(http.ErrAbortHandler) // RST_STREAM
+		},
+		"stalled": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write(part)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		},
+		"no headers": func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"503":        func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) },
+		"429":        func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(429) },
+	}
+	for name, handler := range broken {
+		for _, http2 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/http2=%v", name, http2), func(t *testing.T) {
+				slow := name == "stalled" || name == "no headers"
+				s := breaker.Settings{ClosedFailLimit: 1000}
+				if slow {
+					s.RequestTimeout = 50 * time.Millisecond
+				}
+				b, client, url := serve(t, http2, s, handler)
+				for i := range rounds {
+					res, err := client.Get(url + "/a/b")
+					if err == nil {
+						if want := map[bool]int{true: 2, false: 1}[http2]; res.ProtoMajor != want {
+							t.Fatalf("HTTP/%d, want %d", res.ProtoMajor, want)
+						}
+						_, err = io.Copy(io.Discard, res.Body)
+						_ = res.Body.Close()
+					}
+					if slow != errors.Is(err, breaker.ErrTimeout) {
+						t.Fatalf("round %d: %v", i, err)
+					}
+				}
+				if got := failures(b); got != rounds {
+					t.Errorf("%d of %d counted", got, rounds)
+				}
+			})
+		}
 	}
 }

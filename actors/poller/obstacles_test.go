@@ -35,7 +35,7 @@ func TestASettleThatNeedsARefusedRightIsTriedEverMoreRarely(t *testing.T) {
 		for time.Since(begun) < 24*time.Hour {
 			d := next[*poller.Delivered](r)
 			r.want(1)
-			r.tell(&poller.Settle{Lease: d.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
+			r.cast(&poller.Settle{Lease: d.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
 			s := next[*poller.Settled](r)
 			var refused *poller.RefusedError
 			if !errors.As(s.Err, &refused) || refused.Action != poller.ActionSend {
@@ -48,9 +48,9 @@ func TestASettleThatNeedsARefusedRightIsTriedEverMoreRarely(t *testing.T) {
 		if n := r.wire.count("SendMessageBatch") - sends; n > 150 {
 			t.Errorf("%d tries in a day", n)
 		}
-		r.wire.mend()
+		r.wire.restore()
 		d := next[*poller.Delivered](r)
-		r.tell(&poller.Settle{Lease: d.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
+		r.cast(&poller.Settle{Lease: d.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
 		if s := next[*poller.Settled](r); s.Err != nil {
 			t.Error("the right is there again:", s.Err)
 		}
@@ -91,7 +91,7 @@ func TestNoCopyIsSentOfAMessageThatCannotBeDeleted(t *testing.T) {
 						case *poller.Delivered:
 							seen++
 							r.want(1)
-							r.tell(&poller.Settle{Lease: m.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
+							r.cast(&poller.Settle{Lease: m.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
 						case *poller.Settled:
 							if seen > 3 && !errors.Is(m.Err, poller.ErrDeletesFail) && !errors.Is(m.Err, poller.ErrLeaseLost) {
 								t.Fatalf("delivery %d is settled with %v", seen, m.Err)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -291,4 +292,70 @@ func TestNothingPassesOnceTheTrippingCallHasReturned(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestRoute: a route follows the state of its path through every change.
+func TestRoute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, Settings{ClosedFailLimit: 3, ClosedSuccessLimit: 2, HalfSuccessLimit: 1})
+		route, other := b.Route("/v1/a/b/c"), b.Route("/v1/x")
+		want := func(refused bool, state State, fails int) {
+			t.Helper()
+			for range 2 { // looked up, and as remembered
+				err := route.Do(t.Context(), func(c context.Context) error { return Ignore(errBoom) })
+				if open, ok := errors.AsType[*OpenError](err); ok != refused || ok && open.Entry != "/v1/a" {
+					t.Errorf("%v", err)
+				}
+			}
+			if got := b.StateOf("/v1/a"); got != state {
+				t.Errorf("%v, want %v", got, state)
+			}
+			if got := b.view.Load().root.fails; int(got) != fails {
+				t.Errorf("%d failures, want %d", got, fails)
+			}
+		}
+		want(false, Closed, 0)
+		_ = route.Do(t.Context(), fail)
+		want(false, Closed, 1)
+		_ = route.Do(t.Context(), succeed) // counts, for there is a failure
+		_ = route.Do(t.Context(), fail)
+		want(false, Closed, 2)
+		_ = other.Do(t.Context(), succeed)
+		_ = other.Do(t.Context(), succeed)
+		want(false, Closed, 0)
+		if err := b.ForceOpen("/v1/a", 0); err != nil {
+			t.Fatal(err)
+		}
+		want(true, ForcedOpen, 0)
+		if err := b.Reset("/v1/a"); err != nil {
+			t.Fatal(err)
+		}
+		want(false, Closed, 0)
+		for range 3 {
+			_ = b.Do(t.Context(), "/v1/a", fail)
+			_ = b.Do(t.Context(), "/v1", succeed)
+			_ = b.Do(t.Context(), "/v1", succeed)
+		}
+		want(true, Open, 0)
+		if err := other.Do(t.Context(), succeed); err != nil {
+			t.Error("a neighbour is refused", err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if err := route.Do(t.Context(), succeed); err != nil {
+			t.Error(err)
+		}
+		want(false, Closed, 0)
+		func() {
+			defer func() { _ = recover() }()
+			_ = route.Do(t.Context(), func(context.Context) error { panic("fn") })
+		}()
+		want(false, Closed, 1)
+		if err := b.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := route.Do(t.Context(), succeed); err != ErrStopped {
+			t.Error(err)
+		}
+	})
 }
