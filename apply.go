@@ -38,7 +38,8 @@ func Live[T any](s *System, cfg T) *LiveSettings[T] {
 	}
 	p, ok := s.source.(*watch.Part[T, Settings])
 	if !ok {
-		panic(fmt.Sprintf("chassis: Live: the settings of service %q were loaded as %s, not as %T: give the option of chassis.Load[%T] to chassis.New", s.name, s.source.Type(), cfg, cfg))
+		panic(fmt.Sprintf("chassis: Live: the settings of service %q were loaded as %s, not as %T: give the "+
+			"option of chassis.Load[%T] to chassis.New", s.name, s.source.Type(), cfg, cfg))
 	}
 	return &p.Live
 }
@@ -100,7 +101,8 @@ func (s *System) logChanges(changes []settings.Change) {
 		if c.Live {
 			s.Logger("chassis").Info("a setting has changed", "setting", c.Path, "from", c.Old, "to", c.New)
 		} else {
-			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old, "to", c.New)
+			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old,
+				"to", c.New)
 		}
 	}
 }

@@ -80,13 +80,16 @@ func sectionTaken(err error) error {
 	said := map[string]bool{}
 	for _, m := range settings.Mistakes(err) {
 		name := section(m.Path)
-		unknown := m.Kind == settings.KindUnknown && (m.Suggestion == "" || section(m.Suggestion) != name && strings.Contains(m.Suggestion, "."))
-		if said[name] || m.Pos.File == "" || !slices.Contains(newSections, name) || !unknown && (m.Kind != settings.KindType || m.Path != name) {
+		unknown := m.Kind == settings.KindUnknown &&
+			(m.Suggestion == "" || section(m.Suggestion) != name && strings.Contains(m.Suggestion, "."))
+		if said[name] || m.Pos.File == "" || !slices.Contains(newSections, name) || !unknown &&
+			(m.Kind != settings.KindType || m.Path != name) {
 			continue
 		}
 		said[name] = true
 		m.Suggestion = ""
-		m.Problem += "; the section " + name + " is the chassis': if this one is the service's own, give it another name, for example own_" + name +
+		m.Problem += "; the section " + name +
+			" is the chassis': if this one is the service's own, give it another name, for example own_" + name +
 			", in the file and where it is read, or give the Go service a file of its own"
 	}
 	return err
@@ -116,7 +119,8 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	}
 	ours, ok := watch.PartOf[Settings](cfg)
 	if !ok {
-		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it", cfg)
+		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it",
+			cfg)
 	}
 	return cfg, func(o *options) {
 		o.settings = &ours

@@ -102,7 +102,8 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
-	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client), queue.WithServer(o.server),
+	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client),
+		queue.WithServer(o.server),
 		queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
@@ -275,7 +276,8 @@ func (s *System) start(ctx context.Context, program bool) error {
 	s.follow()
 	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
 	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
-		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
+		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
+			"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
 }

@@ -68,7 +68,8 @@ func Open(ctx context.Context, s Settings, opts ...Option) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	return &Queue{Client: client, name: "SQS at " + cmp.Or(s.Endpoint, "AWS") + ", region " + client.Options().Region}, nil
+	return &Queue{Client: client, name: "SQS at " + cmp.Or(s.Endpoint, "AWS") + ", region " +
+		client.Options().Region}, nil
 }
 
 func openEmbedded(ctx context.Context, s Settings, o options) (*Queue, error) {
@@ -84,7 +85,8 @@ func openEmbedded(ctx context.Context, s Settings, o options) (*Queue, error) {
 	}
 	server, err := localsqs.New(opts...)
 	if errors.Is(err, localsqs.ErrInUse) {
-		err = fmt.Errorf("%w; only one process can open a file: let that process listen (queue.listen), and set queue.endpoint to its address here", err)
+		err = fmt.Errorf("%w; only one process can open a file: let that process listen (queue.listen), and set "+
+			"queue.endpoint to its address here", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("queue: the embedded queue cannot start: %w", err)
@@ -139,6 +141,7 @@ func (q *Queue) Empty(ctx context.Context, url string) bool {
 		return false
 	}
 	const visible = types.QueueAttributeNameApproximateNumberOfMessages
-	out, err := q.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{visible}})
+	out, err := q.Client.GetQueueAttributes(ctx,
+		&sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{visible}})
 	return err == nil && out.Attributes[string(visible)] == "0"
 }

@@ -49,7 +49,8 @@ func (s Settings) inMemory() bool { return s.Embedded() && s.Path == "" }
 // Validate reports values that contradict each other.
 func (s Settings) Validate() error {
 	if !s.Embedded() && (s.Path != "" || s.Listen != "") {
-		return errors.New("path and listen are of the embedded queue, but endpoint, region or profile choose SQS: leave out one or the other")
+		return errors.New("path and listen are of the embedded queue, but endpoint, region or profile choose SQS: " +
+			"leave out one or the other")
 	}
 	if s.Listen == "" && !s.Server.empty() {
 		return errors.New("server is of the address listen, which is empty: set it, or leave out server")
@@ -64,7 +65,8 @@ func (s Settings) Validate() error {
 // forbids that.
 func (s Settings) CheckMemory() error {
 	if s.inMemory() && s.Memory == "forbid" {
-		return errors.New("in_memory is forbid, and nothing else is chosen: set queue.region for SQS, or queue.path for a file")
+		return errors.New("in_memory is forbid, and nothing else is chosen: set queue.region for SQS, or " +
+			"queue.path for a file")
 	}
 	return nil
 }
@@ -103,7 +105,8 @@ func (s ServerSettings) Validate() error {
 }
 
 func (s ServerSettings) empty() bool {
-	return s.AccessKey == "" && s.SecretKey.Reveal() == "" && s.Certificate == "" && s.PrivateKey == "" && len(s.Hosts) == 0
+	return s.AccessKey == "" && s.SecretKey.Reveal() == "" && s.Certificate == "" && s.PrivateKey == "" &&
+		len(s.Hosts) == 0
 }
 
 // options returns the options of the embedded queue's server.
@@ -117,7 +120,8 @@ func (s ServerSettings) options() ([]localsqs.Option, error) {
 		if err != nil {
 			return nil, fmt.Errorf("load the certificate %s with the key %s: %w", s.Certificate, s.PrivateKey, err)
 		}
-		opts = append(opts, localsqs.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}))
+		opts = append(opts, localsqs.TLS(&tls.Config{Certificates: []tls.Certificate{pair},
+			MinVersion: tls.VersionTLS12}))
 	}
 	return opts, nil
 }

@@ -118,7 +118,8 @@ func (g *Group) Find(service string) *Breaker {
 func (g *Group) Breakers() []*Breaker {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.SortedFunc(maps.Values(g.each), func(a, b *Breaker) int { return strings.Compare(a.service, b.service) })
+	return slices.SortedFunc(maps.Values(g.each),
+		func(a, b *Breaker) int { return strings.Compare(a.service, b.service) })
 }
 
 // Apply puts new settings in force, for later breakers and by [Breaker.Follow]

@@ -32,8 +32,9 @@ type place struct {
 
 func (p *place) flags(c *cobra.Command) {
 	f := c.PersistentFlags()
-	f.StringArrayVar(&p.files, "settings", nil, "settings file of the service (default chassis.yaml or .yml, "+
-		".toml, .json of the working directory, and CHASSIS_...)")
+	f.StringArrayVar(&p.files, "settings", nil,
+		"settings file of the service (default chassis.yaml or .yml, .toml, .json of the working directory, and "+
+			"CHASSIS_...)")
 	f.StringVar(&p.path, "path", "", "file of an embedded queue that no service has open")
 	f.StringVar(&p.endpoint, "endpoint", "", "URL of anything that speaks SQS, for example a service's queue.listen")
 	f.StringVar(&p.region, "region", "", "AWS region")
@@ -71,8 +72,8 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 	}
 	q := &s.Queue
 	if p.path != "" && (p.endpoint != "" || p.region != "" || p.profile != "") {
-		return nil, usage("--path is a file on this machine, --endpoint, --region and --profile are a service: give " +
-			"one or the other")
+		return nil, usage("--path is a file on this machine, --endpoint, --region and --profile are a service: " +
+			"give one or the other")
 	}
 	q.Listen, q.Server = "", queue.ServerSettings{} // only the service listens
 	if p.path != "" {
@@ -86,8 +87,8 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 	}
 	if q.Embedded() {
 		if q.Path == "" {
-			return nil, usage("no queue is named: give --path FILE, --endpoint URL or --region NAME, or a settings " +
-				"file with a section queue; a queue in memory can be seen by its own process only")
+			return nil, usage("no queue is named: give --path FILE, --endpoint URL or --region NAME, or a " +
+				"settings file with a section queue; a queue in memory can be seen by its own process only")
 		}
 		if _, err := os.Stat(q.Path); errors.Is(err, fs.ErrNotExist) && !p.create {
 			return nil, notFound("there is no queue file %s", q.Path)

@@ -50,13 +50,14 @@ then, and so must looks at the pages but /-/health.`,
 	f.StringArrayVar(&o.create, "create", nil, "queue to create, if it is not there; may be given again")
 	f.StringVar(&o.account, "account", "000000000000", "account of queue URLs and ARNs, twelve digits")
 	f.StringArrayVar(&o.hosts, "host", nil, "name under which requests may address the server; may be given again")
-	f.StringVar(&o.credentials, "credentials", "",
-		"file of access keys, ID:SECRET a line (default the lines of "+credentialsVariable+")")
+	f.StringVar(&o.credentials, "credentials", "", "file of access keys, ID:SECRET a line (default the lines of "+
+		credentialsVariable+")")
 	f.StringVar(&o.certificate, "tls-cert", "", "PEM file of the TLS certificate; with --tls-key it serves HTTPS")
 	f.StringVar(&o.key, "tls-key", "", "PEM file of the certificate's private key")
 	f.BoolVar(&o.strict, "strict", false, "make names of deleted queues and purges wait for 60 s, as AWS does")
-	f.BoolVar(&o.asAWS, "as-aws", false, "behave as AWS at its worst: somewhat out of order, now and then twice, " +
-		"short polls that miss messages, late counts and attributes")
+	f.BoolVar(&o.asAWS, "as-aws", false,
+		"behave as AWS at its worst: somewhat out of order, now and then twice, short polls that miss messages, "+
+			"late counts and attributes")
 	return c
 }
 
@@ -90,8 +91,9 @@ func (a *app) served(ctx context.Context, q *queue.Queue, o *serving) error {
 		if o.path != "" {
 			kept = "in " + o.path
 		}
-		fmt.Fprintf(a.out, "SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  aws --endpoint-url %s sqs " +
-			"list-queues\n  curl %s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url, url)
+		fmt.Fprintf(a.out,
+			"SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  aws --endpoint-url %s sqs list-queues\n  curl "+
+				"%s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url, url)
 	}
 	<-ctx.Done()
 	return nil
@@ -125,8 +127,8 @@ func (a *app) queueLs(p *place) *cobra.Command {
 				var table [][]string
 				for _, r := range rows {
 					table = append(table, []string{r.Name, strconv.Itoa(r.Visible), strconv.Itoa(r.InFlight),
-						strconv.Itoa(r.Delayed), (time.Duration(r.Visibility) * time.Second).String(),
-							(time.Duration(r.Retention) * time.Second).String()})
+						strconv.Itoa(r.Delayed),
+						(time.Duration(r.Visibility) * time.Second).String(), (time.Duration(r.Retention) * time.Second).String()})
 				}
 				return a.table("QUEUE\tVISIBLE\tIN FLIGHT\tDELAYED\tVISIBILITY\tRETENTION", table)
 			})
@@ -171,9 +173,8 @@ func (q *queues) list(ctx context.Context, prefix string) ([]queueRow, error) {
 }
 
 func (q *queues) row(ctx context.Context, url string) (queueRow, error) {
-	out, err := q.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"},
-	})
+	out, err := q.Client.GetQueueAttributes(ctx,
+		&sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil {
 		return queueRow{}, fmt.Errorf("attributes of %s: %w", url, sqsclient.Explain(q.Client, err))
 	}

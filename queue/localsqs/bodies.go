@@ -111,7 +111,8 @@ func (s *Server) receiveBody(w http.ResponseWriter, r *http.Request) (body []byt
 	room := min(size, maxBody)
 	if !s.bodies.acquire(ctx, room) {
 		discard(w, r, refusedRead)
-		return nil, release, &engine.Error{Shape: "ServiceUnavailable", Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable,
+		return nil, release, &engine.Error{Shape: "ServiceUnavailable", Code: "ServiceUnavailable",
+			Status:  http.StatusServiceUnavailable,
 			Message: "Too many large requests are under way; try again."}
 	}
 	release = sync.OnceFunc(func() { s.bodies.release(room) })

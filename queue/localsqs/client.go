@@ -57,8 +57,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p.code != "" {
 		h["X-Amzn-Query-Error"] = []string{p.code}
 	}
-	return &http.Response{Status: http.StatusText(p.status), StatusCode: p.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: h, Body: io.NopCloser(bytes.NewReader(p.body)), ContentLength: int64(len(p.body)), Request: r}, nil
+	return &http.Response{Status: http.StatusText(p.status), StatusCode: p.status, Proto: "HTTP/1.1", ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     h, Body: io.NopCloser(bytes.NewReader(p.body)), ContentLength: int64(len(p.body)), Request: r}, nil
 }
 
 var jsonType = []string{contentType}

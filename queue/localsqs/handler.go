@@ -121,13 +121,15 @@ func readBody(r *http.Request) ([]byte, *engine.Error) {
 }
 
 func tooLarge() *engine.Error {
-	return &engine.Error{Shape: "RequestEntityTooLarge", Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge,
+	return &engine.Error{Shape: "RequestEntityTooLarge", Code: "RequestEntityTooLarge",
+		Status:  http.StatusRequestEntityTooLarge,
 		Message: "A request's body may be at most 8388608 bytes long."}
 }
 
 // perform finds the operation and carries it out. release, if not nil, gives
 // back the body's memory.
-func (s *Server) perform(r *http.Request, query bool, body []byte, release func()) (op string, answer []byte, err *engine.Error) {
+func (s *Server) perform(r *http.Request, query bool, body []byte, release func()) (op string, answer []byte,
+	err *engine.Error) {
 	if query {
 		op, body, err = queryCall(r, body)
 	} else {
@@ -136,7 +138,8 @@ func (s *Server) perform(r *http.Request, query bool, body []byte, release func(
 	if err != nil {
 		return op, nil, err
 	}
-	c := &call{ctx: r.Context(), op: op, body: body, release: release, host: "http://" + r.Host, region: s.cfg.region, sender: s.cfg.account}
+	c := &call{ctx: r.Context(), op: op, body: body, release: release, host: "http://" + r.Host, region: s.cfg.region,
+		sender: s.cfg.account}
 	if r.TLS != nil {
 		c.host = "https://" + r.Host
 	}
@@ -149,7 +152,8 @@ func (s *Server) perform(r *http.Request, query bool, body []byte, release func(
 // target is the operation of a request of the JSON protocol.
 func target(r *http.Request) (string, *engine.Error) {
 	if r.Method != http.MethodPost {
-		return "", &engine.Error{Shape: "UnsupportedOperation", Code: "AWS.SimpleQueueService.UnsupportedOperation", Status: http.StatusMethodNotAllowed,
+		return "", &engine.Error{Shape: "UnsupportedOperation", Code: "AWS.SimpleQueueService.UnsupportedOperation",
+			Status:  http.StatusMethodNotAllowed,
 			Message: "The protocol is POST with the header X-Amz-Target; the method was " + r.Method + "."}
 	}
 	op, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
@@ -166,7 +170,8 @@ func target(r *http.Request) (string, *engine.Error) {
 
 func unknownTarget(target string) *engine.Error {
 	if target == "" {
-		return engine.UnsupportedOperation("The request has no X-Amz-Target header; it should be %s and the name of an operation.", targetPrefix)
+		return engine.UnsupportedOperation("The request has no X-Amz-Target header; it should be %s and the name "+
+			"of an operation.", targetPrefix)
 	}
 	return engine.UnsupportedOperation("The operation %s is not one of SQS.", target)
 }

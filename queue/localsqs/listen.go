@@ -37,7 +37,8 @@ func (s *Server) Listen(addr string) (url string, err error) {
 		return "", fmt.Errorf("localsqs: listen on %q: want host:port: %w", addr, err)
 	}
 	if !loopback(host) && len(s.cfg.keys) == 0 {
-		return "", fmt.Errorf("localsqs: listen on %q: not a loopback address, and no credentials to check requests by; use 127.0.0.1 or set Credentials", addr)
+		return "", fmt.Errorf("localsqs: listen on %q: not a loopback address, and no credentials to check "+
+			"requests by; use 127.0.0.1 or set Credentials", addr)
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", addr) // the ctx is of the look-up alone
@@ -58,7 +59,8 @@ func (s *Server) Listen(addr string) (url string, err error) {
 		c.NextProtos = []string{"http/1.1"}
 		l = tls.NewListener(l, c)
 	} else if !loopback(host) {
-		s.cfg.logger.Warn("the embedded queue listens off loopback without TLS: messages travel in the clear", "addr", l.Addr().String())
+		s.cfg.logger.Warn("the embedded queue listens off loopback without TLS: messages travel in the clear", "addr",
+			l.Addr().String())
 	}
 	s.listeners.mu.Lock()
 	defer s.listeners.mu.Unlock()

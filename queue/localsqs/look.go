@@ -37,7 +37,9 @@ func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := s.signedPage(r); err != nil {
 		discard(w, r, refusedRead)
-		http.Error(w, err.Error()+"; sign the request with one of the server's access keys, as by curl --aws-sigv4 aws:amz:us-east-1:sqs", err.Status)
+		http.Error(w, err.Error()+
+			"; sign the request with one of the server's access keys, as by curl --aws-sigv4 "+
+			"aws:amz:us-east-1:sqs", err.Status)
 		return
 	}
 	switch r.URL.Path {
@@ -48,7 +50,9 @@ func (s *Server) serveLook(w http.ResponseWriter, r *http.Request) {
 	case "/-/peek":
 		s.servePeek(w, r)
 	default:
-		http.Error(w, "there is no page here; the pages are /-/health, /-/stats, /-/metrics and /-/peek?queue=NAME&max=10", http.StatusNotFound)
+		http.Error(w,
+			"there is no page here; the pages are /-/health, /-/stats, /-/metrics and "+
+				"/-/peek?queue=NAME&max=10", http.StatusNotFound)
 	}
 }
 

@@ -75,7 +75,8 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	if err := c.checkBatch(len(r.Entries), r.Entries != nil, "SendMessageBatchRequestEntry", func(i int) string { return r.Entries[i].Id }); err != nil {
+	if err := c.checkBatch(len(r.Entries), r.Entries != nil, "SendMessageBatchRequestEntry",
+		func(i int) string { return r.Entries[i].Id }); err != nil {
 		return err
 	}
 	var (
@@ -118,7 +119,8 @@ func (s *Server) sendBatch(c *call) *engine.Error {
 			batch.Failed(r.Entries[i].Id, errs[i].InBatch())
 			continue
 		}
-		results[i].ID, results[i].Content, results[i].Traced = r.Entries[i].Id, inputs[i].Content, len(r.Entries[i].MessageSystemAttributes) > 0
+		results[i].ID, results[i].Content = r.Entries[i].Id, inputs[i].Content
+		results[i].Traced = len(r.Entries[i].MessageSystemAttributes) > 0
 		batch.Sent(&results[i])
 	}
 	c.answer = batch.Bytes()
@@ -172,12 +174,14 @@ func (s *Server) changeVisibilityBatch(c *call) *engine.Error {
 	return s.receiptBatch(c, "ChangeMessageVisibilityBatchRequestEntry", true, changeOne)
 }
 
-func (s *Server) receiptBatch(c *call, entry string, changes bool, one func(int64, *engine.Engine, *engine.Queue, *wire.ReceiptEntry) *engine.Error) *engine.Error {
+func (s *Server) receiptBatch(c *call, entry string, changes bool,
+	one func(int64, *engine.Engine, *engine.Queue, *wire.ReceiptEntry) *engine.Error) *engine.Error {
 	var r wire.ReceiptBatch
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
 	}
-	if err := c.checkBatch(len(r.Entries), r.Entries != nil, entry, func(i int) string { return r.Entries[i].Id }); err != nil {
+	if err := c.checkBatch(len(r.Entries), r.Entries != nil, entry,
+		func(i int) string { return r.Entries[i].Id }); err != nil {
 		return err
 	}
 	var errs [maxBatch]*engine.Error
@@ -228,19 +232,24 @@ func (s *Server) receive(c *call) *engine.Error {
 	w := &engine.Waiter{Attempt: c.attempt, Retry: c.retry}
 	if id := r.ReceiveRequestAttemptId; id != "" {
 		if len(id) > 128 {
-			return engine.InvalidParameter(id, "ReceiveRequestAttemptId", "ReceiveRequestAttemptId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+			return engine.InvalidParameter(id, "ReceiveRequestAttemptId",
+				"ReceiveRequestAttemptId can only include alphanumeric and punctuation characters. 1 to 128 in "+
+					"length.")
 		}
 		w.Attempt, w.Explicit = "ReceiveRequestAttemptId "+id, true
 	}
-	most, err := within(r.MaxNumberOfMessages, 1, 1, maxBatch, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
+	most, err := within(r.MaxNumberOfMessages, 1, 1, maxBatch, "MaxNumberOfMessages",
+		"Must be between 1 and 10, if provided.")
 	if err != nil {
 		return err
 	}
 	w.Max = int(most)
-	if w.Visibility, err = within(r.VisibilityTimeout, -1, 0, engine.MaxVisibility, "VisibilityTimeout", "Must be >= 0 and <= 43200, if provided."); err != nil {
+	if w.Visibility, err = within(r.VisibilityTimeout, -1, 0, engine.MaxVisibility, "VisibilityTimeout",
+		"Must be >= 0 and <= 43200, if provided."); err != nil {
 		return err
 	}
-	if w.Wait, err = within(r.WaitTimeSeconds, -1, 0, engine.MaxWait, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided."); err != nil {
+	if w.Wait, err = within(r.WaitTimeSeconds, -1, 0, engine.MaxWait, "WaitTimeSeconds",
+		"Must be >= 0 and <= 20, if provided."); err != nil {
 		return err
 	}
 	if err := s.writable(); err != nil {
@@ -249,7 +258,8 @@ func (s *Server) receive(c *call) *engine.Error {
 	if err := s.lookAt(c, r.QueueUrl, func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error {
 		w.Queue = q
 		if w.Explicit && !q.FIFO() {
-			return engine.InvalidParameter(r.ReceiveRequestAttemptId, "ReceiveRequestAttemptId", "The request include parameter that is not valid for this queue type.")
+			return engine.InvalidParameter(r.ReceiveRequestAttemptId, "ReceiveRequestAttemptId",
+				"The request include parameter that is not valid for this queue type.")
 		}
 		if !e.Receive(now, w) {
 			w.Ready = make(chan struct{})

@@ -45,7 +45,8 @@ func (st exported) Collect(out chan<- prometheus.Metric) {
 		gauge(waiting, float64(q.Waiting), q.Region, q.Name)
 	}
 	gauge(desc("connections", "Connections over sockets that are open."), float64(st.Connections.Open))
-	counter(desc("connections_refused_total", "Connections that were closed because there were too many."), st.Connections.Refused)
+	counter(desc("connections_refused_total", "Connections that were closed because there were too many."),
+		st.Connections.Refused)
 	requests := desc("requests_total", "Requests by operation.", "operation")
 	for operation, n := range st.Requests {
 		counter(requests, n, operation)

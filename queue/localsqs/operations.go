@@ -91,7 +91,8 @@ func (c *call) queue(e *engine.Engine, url string) (*engine.Queue, *engine.Error
 }
 
 // with runs op, which changes something, on the queue of a URL.
-func (s *Server) with(c *call, url string, op func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error) *engine.Error {
+func (s *Server) with(c *call, url string,
+	op func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error) *engine.Error {
 	return s.do(func(now int64, e *engine.Engine) *engine.Error {
 		q, err := c.queue(e, url)
 		if err != nil {
@@ -102,7 +103,8 @@ func (s *Server) with(c *call, url string, op func(now int64, e *engine.Engine, 
 }
 
 // lookAt runs op on the queue of a URL without waiting for the store.
-func (s *Server) lookAt(c *call, url string, op func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error) *engine.Error {
+func (s *Server) lookAt(c *call, url string,
+	op func(now int64, e *engine.Engine, q *engine.Queue) *engine.Error) *engine.Error {
 	return s.look(func(now int64, e *engine.Engine) *engine.Error {
 		q, err := c.queue(e, url)
 		if err != nil {
@@ -151,14 +153,16 @@ func (s *Server) getQueueURL(c *call) *engine.Error {
 const maxList = 1000
 
 func (s *Server) listQueues(c *call) *engine.Error {
-	return s.list(c, "QueueUrls", func(e *engine.Engine, r *wire.ListQueues, after string, limit int) ([]string, bool, *engine.Error) {
+	return s.list(c, "QueueUrls", func(e *engine.Engine, r *wire.ListQueues, after string, limit int) ([]string, bool,
+		*engine.Error) {
 		names, more := e.ListQueues(c.region, r.QueueNamePrefix, after, limit)
 		return names, more, nil
 	})
 }
 
 func (s *Server) listSources(c *call) *engine.Error {
-	return s.list(c, "queueUrls", func(e *engine.Engine, r *wire.ListQueues, after string, limit int) ([]string, bool, *engine.Error) {
+	return s.list(c, "queueUrls", func(e *engine.Engine, r *wire.ListQueues, after string, limit int) ([]string, bool,
+		*engine.Error) {
 		q, err := c.queue(e, r.QueueUrl)
 		if err != nil {
 			return nil, false, err
@@ -170,7 +174,8 @@ func (s *Server) listSources(c *call) *engine.Error {
 
 // list answers with a page of queue URLs. A token is the last name of the page
 // before; without MaxResults there is one page of up to 1000 and no token.
-func (s *Server) list(c *call, member string, names func(*engine.Engine, *wire.ListQueues, string, int) ([]string, bool, *engine.Error)) *engine.Error {
+func (s *Server) list(c *call, member string, names func(*engine.Engine, *wire.ListQueues, string, int) ([]string,
+	bool, *engine.Error)) *engine.Error {
 	var r wire.ListQueues
 	if err := wire.Decode(c.body, &r); err != nil {
 		return err
@@ -178,7 +183,8 @@ func (s *Server) list(c *call, member string, names func(*engine.Engine, *wire.L
 	limit, after := maxList, ""
 	if r.MaxResults != nil {
 		if limit = int(*r.MaxResults); limit < 1 || limit > maxList {
-			return engine.InvalidParameterValue("Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 and 1000.")
+			return engine.InvalidParameterValue("Value for parameter MaxResults is invalid. Reason: MaxResults " +
+				"must be an integer between 1 and 1000.")
 		}
 	}
 	if r.NextToken != "" {

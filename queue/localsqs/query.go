@@ -37,10 +37,13 @@ func isQuery(r *http.Request) bool {
 // server without credentials: a form needs no preflight, and a link none either.
 // No page can set the header Authorization unasked.
 func (s *Server) checkPage(r *http.Request) *engine.Error {
-	if len(s.cfg.keys) > 0 || strings.HasPrefix(r.Header.Get("Authorization"), sigAlgorithm+" ") && r.Header.Get("Origin") == "" {
+	if len(s.cfg.keys) > 0 || strings.HasPrefix(r.Header.Get("Authorization"), sigAlgorithm+" ") &&
+		r.Header.Get("Origin") == "" {
 		return nil
 	}
-	return forbidden("MissingAuthenticationToken", "A request of the query protocol must have the header Authorization of Signature Version 4, with any key where the server has no credentials.")
+	return forbidden("MissingAuthenticationToken",
+		"A request of the query protocol must have the header Authorization of Signature Version 4, with any key "+
+			"where the server has no credentials.")
 }
 
 // queryCall makes the operation and JSON body of a query request.
@@ -81,7 +84,8 @@ func newReply(query bool, op, requestID string, answer []byte, err *engine.Error
 	if query && err == nil {
 		var failed error
 		if p.body, failed = wire.QueryAnswer(op, answer, requestID); failed != nil {
-			err = &engine.Error{Shape: "InternalFailure", Code: "InternalFailure", Status: http.StatusInternalServerError, Message: failed.Error()}
+			err = &engine.Error{Shape: "InternalFailure", Code: "InternalFailure",
+				Status: http.StatusInternalServerError, Message: failed.Error()}
 		}
 	}
 	if query {

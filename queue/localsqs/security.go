@@ -29,7 +29,8 @@ func (s *Server) checkHost(hostport string) *engine.Error {
 	if slices.Contains(s.cfg.hosts, host) || slices.Contains(s.listeners.hosts, host) {
 		return nil
 	}
-	return forbidden("AccessDenied", "The host "+hostport+" is not one of this server's names; add it by the option Hosts.")
+	return forbidden("AccessDenied", "The host "+hostport+
+		" is not one of this server's names; add it by the option Hosts.")
 }
 
 // authenticate reads a request's signature if the server has credentials; nil

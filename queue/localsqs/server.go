@@ -46,7 +46,8 @@ type Server struct {
 
 // New makes a server, in memory or, with [Path], on its file.
 func New(opts ...Option) (*Server, error) {
-	cfg := config{maxConnections: 1024, account: "000000000000", region: "us-east-1", clock: wallClock{}, logger: slog.New(slog.DiscardHandler)}
+	cfg := config{maxConnections: 1024, account: "000000000000", region: "us-east-1", clock: wallClock{},
+		logger: slog.New(slog.DiscardHandler)}
 	for _, o := range opts {
 		o(&cfg)
 	}
@@ -85,14 +86,16 @@ func (c *config) check() error {
 	}
 	for id, secret := range c.keys {
 		if id == "" || secret == "" {
-			errs = append(errs, fmt.Errorf("localsqs: credentials %q: neither the access key id nor the secret may be empty", id))
+			errs = append(errs,
+				fmt.Errorf("localsqs: credentials %q: neither the access key id nor the secret may be empty", id))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 func (s *Server) open() error {
-	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != "", AsAWS: s.cfg.asAWS, Seed: s.cfg.seed,
+	cfg := engine.Config{Account: s.cfg.account, Strict: s.cfg.strict, Durable: s.cfg.path != "", AsAWS: s.cfg.asAWS,
+		Seed:  s.cfg.seed,
 		NewID: func() [16]byte { return uuid.New() }}
 	if !cfg.Durable {
 		var salt [8]byte
@@ -103,7 +106,8 @@ func (s *Server) open() error {
 		s.engine = engine.New(cfg)
 		return nil
 	}
-	file, err := store.Open(s.cfg.path, store.Options{NoFsync: s.cfg.noFsync, Logger: s.cfg.logger, CheckpointFrom: s.cfg.checkpointFrom})
+	file, err := store.Open(s.cfg.path, store.Options{NoFsync: s.cfg.noFsync, Logger: s.cfg.logger,
+		CheckpointFrom: s.cfg.checkpointFrom})
 	if err != nil {
 		return fmt.Errorf("localsqs: %w", err)
 	}
@@ -259,5 +263,6 @@ func (s *Server) stop() error {
 }
 
 func errClosed() *engine.Error {
-	return &engine.Error{Shape: "ServiceUnavailable", Code: "ServiceUnavailable", Message: "The server is closed.", Status: http.StatusServiceUnavailable}
+	return &engine.Error{Shape: "ServiceUnavailable", Code: "ServiceUnavailable", Message: "The server is closed.",
+		Status: http.StatusServiceUnavailable}
 }

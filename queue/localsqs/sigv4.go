@@ -67,7 +67,8 @@ func parseSignature(header string) (s signature, ok bool) {
 // readSignature reads a request's signature (AWS Signature Version 4) and
 // refuses it if it is of an unknown access key, of another time, or leaves open
 // what must be signed.
-func readSignature(r *http.Request, keys map[string]string, now time.Time, signed []string) (*signature, *engine.Error) {
+func readSignature(r *http.Request, keys map[string]string, now time.Time, signed []string) (*signature,
+	*engine.Error) {
 	header, params := r.Header.Get("Authorization"), url.Values(nil)
 	if r.Method == http.MethodGet && header == "" {
 		params = r.URL.Query()
@@ -92,20 +93,24 @@ func readSignature(r *http.Request, keys map[string]string, now time.Time, signe
 	}
 	at, err := time.Parse(sigTime, date)
 	if err != nil {
-		return nil, forbidden("SignatureDoesNotMatch", "The request needs the header X-Amz-Date, like 20261123T130500Z.")
+		return nil, forbidden("SignatureDoesNotMatch",
+			"The request needs the header X-Amz-Date, like 20261123T130500Z.")
 	}
 	if skew := now.Sub(at); skew > maxSkew || skew < -maxSkew {
-		return nil, forbidden("SignatureDoesNotMatch", "Signature expired: "+r.Header.Get("X-Amz-Date")+" is more than 15 minutes from "+now.UTC().Format(sigTime)+".")
+		return nil, forbidden("SignatureDoesNotMatch", "Signature expired: "+r.Header.Get("X-Amz-Date")+
+			" is more than 15 minutes from "+now.UTC().Format(sigTime)+".")
 	}
 	if sig.date != at.Format("20060102") || sig.service != "sqs" {
-		return nil, forbidden("SignatureDoesNotMatch", "Credential should be scoped to the date of X-Amz-Date and to the service sqs.")
+		return nil, forbidden("SignatureDoesNotMatch",
+			"Credential should be scoped to the date of X-Amz-Date and to the service sqs.")
 	}
 	for _, name := range signed {
 		if sig.inQuery && name == "x-amz-date" {
 			continue // all parameters are signed
 		}
 		if !slices.Contains(sig.headers, name) {
-			return nil, forbidden("SignatureDoesNotMatch", "The headers "+strings.Join(signed, ", ")+" must be signed.")
+			return nil, forbidden("SignatureDoesNotMatch", "The headers "+strings.Join(signed, ", ")+
+				" must be signed.")
 		}
 	}
 	sig.secret, sig.at = secret, at
@@ -115,7 +120,9 @@ func readSignature(r *http.Request, keys map[string]string, now time.Time, signe
 // check recomputes the signature over the request.
 func (s *signature) check(r *http.Request, body []byte) *engine.Error {
 	if !hmac.Equal([]byte(s.sum), []byte(s.expected(r, body))) {
-		return forbidden("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+		return forbidden("SignatureDoesNotMatch",
+			"The request signature we calculated does not match the signature you provided. Check your AWS Secret "+
+				"Access Key and signing method.")
 	}
 	return nil
 }
@@ -152,7 +159,8 @@ func canonicalPath(u *url.URL) string {
 	var b strings.Builder
 	for i := range len(path) {
 		c := path[i]
-		if c == '/' || c == '-' || c == '_' || c == '.' || c == '~' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
+		if c == '/' || c == '-' || c == '_' || c == '.' || c == '~' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
+			c >= '0' && c <= '9' {
 			b.WriteByte(c)
 		} else {
 			b.WriteString("%" + strings.ToUpper(hex.EncodeToString([]byte{c})))

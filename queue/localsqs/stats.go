@@ -93,8 +93,9 @@ func (s *Server) Stats() Stats {
 	s.leave()
 	st.Queues = make([]QueueStats, len(queues))
 	for i, q := range queues {
-		st.Queues[i] = QueueStats{Name: q.Name, Region: q.Region, FIFO: q.FIFO, Visible: q.Visible, InFlight: q.InFlight,
-			Delayed: q.Delayed, Groups: q.Groups, Waiting: q.Waiting}
+		st.Queues[i] = QueueStats{Name: q.Name, Region: q.Region, FIFO: q.FIFO, Visible: q.Visible,
+			InFlight: q.InFlight,
+			Delayed:  q.Delayed, Groups: q.Groups, Waiting: q.Waiting}
 		if q.Oldest != 0 {
 			st.Queues[i].OldestAge = time.Duration(max(0, now-q.Oldest)) // the clock may have been set back
 		}

@@ -83,7 +83,8 @@ func view(t *engine.TaskView) object {
 		"Status": t.Status, "SourceArn": t.SourceARN, "StartedTimestamp": t.Started / 1e6,
 		"ApproximateNumberOfMessagesMoved": t.Moved, "ApproximateNumberOfMessagesToMove": t.ToMove,
 	}
-	for name, text := range map[string]string{"TaskHandle": t.Handle, "DestinationArn": t.DestinationARN, "FailureReason": t.Reason} {
+	for name, text := range map[string]string{"TaskHandle": t.Handle, "DestinationArn": t.DestinationARN,
+		"FailureReason": t.Reason} {
 		if text != "" {
 			o[name] = text
 		}

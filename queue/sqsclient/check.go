@@ -52,7 +52,8 @@ func Check(ctx context.Context, client *sqs.Client) error {
 	_, err := client.ListQueues(ctx, &sqs.ListQueuesInput{MaxResults: aws.Int32(1)})
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
-	if errors.As(err, &api) && !refusals[api.ErrorCode()] && errors.As(err, &response) && response.HTTPStatusCode() < 500 {
+	if errors.As(err, &api) && !refusals[api.ErrorCode()] && errors.As(err, &response) &&
+		response.HTTPStatusCode() < 500 {
 		return nil // it answers about the call, not about the caller
 	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) { // it takes connections and says nothing
@@ -72,7 +73,8 @@ func Explain(client *sqs.Client, err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		if refusals[api.ErrorCode()] {
-			return fmt.Errorf("%w at %s: check the keys, their session token, the region and the clock of this machine: %w", ErrRefused, where(o), err)
+			return fmt.Errorf("%w at %s: check the keys, their session token, the region and the clock of this "+
+				"machine: %w", ErrRefused, where(o), err)
 		}
 		return err
 	}
@@ -84,7 +86,8 @@ func Explain(client *sqs.Client, err error) error {
 }
 
 func unreachable(o sqs.Options, err error) error {
-	return fmt.Errorf("%w at %s: check the endpoint setting, the network and that the service runs: %w", ErrUnreachable, where(o), err)
+	return fmt.Errorf("%w at %s: check the endpoint setting, the network and that the service runs: %w",
+		ErrUnreachable, where(o), err)
 }
 
 func where(o sqs.Options) string {
@@ -101,7 +104,9 @@ type explained struct{ chain aws.CredentialsProvider }
 func (t explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := t.chain.Retrieve(ctx)
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w: none of the SDK's sources (environment, shared files, web identity, container or instance role) gave any; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run under a role: %w", ErrCredentials, err)
+		err = fmt.Errorf("%w: none of the SDK's sources (environment, shared files, web identity, container or "+
+			"instance role) gave any; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "+
+			"under a role: %w", ErrCredentials, err)
 	}
 	return c, err
 }

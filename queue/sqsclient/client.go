@@ -75,10 +75,12 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
-		return nil, fmt.Errorf("sqsclient: the AWS configuration could not be read (profile %q, region %q): %w", s.Profile, s.Region, err)
+		return nil, fmt.Errorf("sqsclient: the AWS configuration could not be read (profile %q, region %q): %w",
+			s.Profile, s.Region, err)
 	}
 	if cfg.Region == "" {
-		return nil, fmt.Errorf("%w: set the region setting, AWS_REGION, or a region in the shared profile%s", ErrRegion, inProfile(s.Profile))
+		return nil, fmt.Errorf("%w: set the region setting, AWS_REGION, or a region in the shared profile%s",
+			ErrRegion, inProfile(s.Profile))
 	}
 	client, last := o.road(httpClient(s))
 	cfg.HTTPClient = client
@@ -134,7 +136,8 @@ func embedded(s Settings, o options) *sqs.Client {
 // direct returns the round tripper of a plain http.Client: a call within a process
 // needs no cookies, redirects or time-outs.
 func direct(d Doer) Doer {
-	if c, ok := d.(*http.Client); ok && c.Transport != nil && c.Timeout == 0 && c.Jar == nil && c.CheckRedirect == nil {
+	if c, ok := d.(*http.Client); ok && c.Transport != nil && c.Timeout == 0 && c.Jar == nil &&
+		c.CheckRedirect == nil {
 		return tripper{c.Transport}
 	}
 	return d
@@ -171,11 +174,13 @@ func checkEndpoint(endpoint string) error {
 	u, err := url.Parse(endpoint)
 	switch {
 	case strings.Contains(endpoint, "@"): // first: the errors below would show a password
-		return fmt.Errorf("%w: it holds an @, which ends a user name; credentials come from the AWS chain", ErrEndpoint)
+		return fmt.Errorf("%w: it holds an @, which ends a user name; credentials come from the AWS chain",
+			ErrEndpoint)
 	case err != nil:
 		return fmt.Errorf("%w: %q: %w", ErrEndpoint, endpoint, err)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%w: %q has scheme %q; write http://host:port or https://host", ErrEndpoint, endpoint, u.Scheme)
+		return fmt.Errorf("%w: %q has scheme %q; write http://host:port or https://host", ErrEndpoint,
+			endpoint, u.Scheme)
 	case u.Hostname() == "":
 		return fmt.Errorf("%w: %q names no host; write http://host:port or https://host", ErrEndpoint, endpoint)
 	case u.RawQuery != "" || u.Fragment != "":

@@ -33,7 +33,8 @@ func withShortWay(o *sqs.Options) {
 // maxKept bounds the memory that a reader takes along to the next answer.
 const maxKept = 256 << 10
 
-func (p protocol) DeserializeResponse(ctx context.Context, op *smithy.OperationSchema, registry *smithy.TypeRegistry, resp *smithyhttp.Response, out smithy.Deserializable) error {
+func (p protocol) DeserializeResponse(ctx context.Context, op *smithy.OperationSchema, registry *smithy.TypeRegistry,
+	resp *smithyhttp.Response, out smithy.Deserializable) error {
 	switch out.(type) {
 	case *sqs.ReceiveMessageOutput, *sqs.DeleteMessageBatchOutput:
 	default:

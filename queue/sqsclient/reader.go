@@ -153,7 +153,8 @@ func (r *reader) message(m *types.Message) bool {
 		block = append(block, text[s.from:s.to])
 		return &block[len(block)-1]
 	}
-	for i, field := range [members]**string{&m.MessageId, &m.ReceiptHandle, &m.MD5OfBody, &m.Body, &m.MD5OfMessageAttributes} {
+	for i, field := range [members]**string{&m.MessageId, &m.ReceiptHandle, &m.MD5OfBody, &m.Body,
+		&m.MD5OfMessageAttributes} {
 		if has[i] {
 			*field = part(found[i])
 		}

@@ -85,7 +85,8 @@ type model struct {
 }
 
 // perRequest are the headers that a request has for itself.
-var perRequest = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Content-Length", "X-Amz-Target"}
+var perRequest = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "Amz-Sdk-Invocation-Id",
+	"Amz-Sdk-Request", "Content-Length", "X-Amz-Target"}
 
 // learn takes the model from a request of the SDK's.
 func (s *shortcut) learn(r *http.Request) {
@@ -142,13 +143,16 @@ type operation struct {
 
 var (
 	receiveTarget = []string{"AmazonSQS.ReceiveMessage"}
-	receiveSchema = smithy.NewOperationSchema(schemas.ReceiveMessage, schemas.ReceiveMessageRequest, schemas.ReceiveMessageResult)
-	deleteTarget  = []string{"AmazonSQS.DeleteMessageBatch"}
-	deleteSchema  = smithy.NewOperationSchema(schemas.DeleteMessageBatch, schemas.DeleteMessageBatchRequest, schemas.DeleteMessageBatchResult)
+	receiveSchema = smithy.NewOperationSchema(schemas.ReceiveMessage, schemas.ReceiveMessageRequest,
+		schemas.ReceiveMessageResult)
+	deleteTarget = []string{"AmazonSQS.DeleteMessageBatch"}
+	deleteSchema = smithy.NewOperationSchema(schemas.DeleteMessageBatch, schemas.DeleteMessageBatchRequest,
+		schemas.DeleteMessageBatchResult)
 )
 
 // HandleInitialize implements middleware.InitializeMiddleware.
-func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
+func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.InitializeInput,
+	next middleware.InitializeHandler) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
 	if ctx.Value(shortcutKey{}) == nil {
 		return next.HandleInitialize(ctx, in)
 	}
@@ -159,11 +163,13 @@ func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.Initializ
 	switch input := in.Parameters.(type) {
 	case *sqs.ReceiveMessageInput:
 		if taken {
-			op = operation{receiveTarget, receiveSchema, appendReceive(make([]byte, 0, 512), input), new(sqs.ReceiveMessageOutput)}
+			op = operation{receiveTarget, receiveSchema, appendReceive(make([]byte, 0, 512), input),
+				new(sqs.ReceiveMessageOutput)}
 		}
 	case *sqs.DeleteMessageBatchInput:
 		if taken {
-			op = operation{deleteTarget, deleteSchema, appendDelete(make([]byte, 0, 256+128*len(input.Entries)), input), new(sqs.DeleteMessageBatchOutput)}
+			op = operation{deleteTarget, deleteSchema,
+				appendDelete(make([]byte, 0, 256+128*len(input.Entries)), input), new(sqs.DeleteMessageBatchOutput)}
 		}
 	default:
 		return next.HandleInitialize(ctx, in)
@@ -184,7 +190,8 @@ func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.Initializ
 }
 
 // leave leaves a call to the SDK.
-func (s *shortcut) leave(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+func (s *shortcut) leave(ctx context.Context, in middleware.InitializeInput,
+	next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	s.counts.sdk.Add(1)
 	out, metadata, err := next.HandleInitialize(ctx, in)
 	if err == nil {
@@ -202,7 +209,8 @@ func (s *shortcut) perform(ctx context.Context, m *model, op *operation, term ui
 	most := s.options.Retryer.MaxAttempts()
 	for attempt := 1; ; attempt++ {
 		requestID, err = s.try(ctx, m, op, term, http.Header{
-			"Amz-Sdk-Invocation-Id": invocation, "Amz-Sdk-Request": {"attempt=" + strconv.Itoa(attempt) + "; max=" + strconv.Itoa(most)}})
+			"Amz-Sdk-Invocation-Id": invocation, "Amz-Sdk-Request": {"attempt=" + strconv.Itoa(attempt) + "; max=" +
+				strconv.Itoa(most)}})
 		if err == nil || !s.options.Retryer.IsErrorRetryable(err) {
 			return requestID, err
 		}
@@ -224,11 +232,13 @@ func (s *shortcut) perform(ctx context.Context, m *model, op *operation, term ui
 }
 
 // try makes one request and reads its answer.
-func (s *shortcut) try(ctx context.Context, m *model, op *operation, term uint64, header http.Header) (requestID string, err error) {
+func (s *shortcut) try(ctx context.Context, m *model, op *operation, term uint64,
+	header http.Header) (requestID string, err error) {
 	maps.Copy(header, m.header)
 	header["X-Amz-Target"] = op.target
 	u := m.url // the signer writes into it
-	req := (&http.Request{Method: http.MethodPost, URL: &u, Host: m.host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	req := (&http.Request{Method: http.MethodPost, URL: &u, Host: m.host, Header: header, Proto: "HTTP/1.1",
+		ProtoMajor: 1, ProtoMinor: 1,
 		ContentLength: int64(len(op.body)), Body: io.NopCloser(bytes.NewReader(op.body)),
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(op.body)), nil },
 	}).WithContext(ctx)
@@ -238,7 +248,8 @@ func (s *shortcut) try(ctx context.Context, m *model, op *operation, term uint64
 			return "", errUnsure
 		}
 		sum := sha256.Sum256(op.body)
-		if err := s.options.HTTPSignerV4.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), m.service, m.region, time.Now().Add(time.Duration(s.skew.Load()))); err != nil {
+		if err := s.options.HTTPSignerV4.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), m.service,
+			m.region, time.Now().Add(time.Duration(s.skew.Load()))); err != nil {
 			return "", errUnsure
 		}
 	}
@@ -259,7 +270,8 @@ func (s *shortcut) try(ctx context.Context, m *model, op *operation, term uint64
 	requestID = resp.Header.Get("X-Amzn-Requestid")
 	answer := &smithyhttp.Response{Response: resp}
 	if err := s.options.Protocol.DeserializeResponse(ctx, op.schema, sqs.TypeRegistry, answer, op.output); err != nil {
-		return requestID, &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{Response: answer, Err: err}, RequestID: requestID}
+		return requestID, &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{Response: answer, Err: err},
+			RequestID: requestID}
 	}
 	return requestID, nil
 }

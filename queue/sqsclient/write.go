@@ -12,7 +12,7 @@ import (
 
 func appendReceive(b []byte, in *sqs.ReceiveMessageInput) []byte {
 	w := writer{append(b, '{'), true}
-	if in.AttributeNames != nil { //nolint:staticcheck // deprecated for MessageSystemAttributeNames, but a caller may still use it
+	if in.AttributeNames != nil { //nolint:staticcheck // deprecated, but a caller may still use it
 		return nil
 	}
 	w.number("MaxNumberOfMessages", in.MaxNumberOfMessages)

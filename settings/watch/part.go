@@ -67,7 +67,8 @@ func (p *Part[T, P]) Explain() (said, inForce []settings.Entry) {
 // a key tag of P names.
 func (p *Part[T, P]) Owns(path string) bool {
 	section, _, _ := strings.Cut(path, ".")
-	return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[P]()), func(f reflect.StructField) bool { return f.Tag.Get("key") == section })
+	return slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[P]()),
+		func(f reflect.StructField) bool { return f.Tag.Get("key") == section })
 }
 
 // Set puts the part of the library in force. Calls of Set and of [Reload.TakeRest]
@@ -98,7 +99,8 @@ func (p *Part[T, P]) Follow(notify func(context.Context, Reload[P])) (stop func(
 	}
 	ctx, end := context.WithCancel(context.Background())
 	w, err := Follow(ctx, p.first, p.defaults, func(u Update[T]) {
-		r := Reload[P]{Changes: u.Changes, Err: u.Err, TakeRest: func() []settings.Change { return p.takeRest(*u.New) }}
+		r := Reload[P]{Changes: u.Changes, Err: u.Err,
+			TakeRest: func() []settings.Change { return p.takeRest(*u.New) }}
 		r.Part, _ = PartOf[P](*u.New)
 		notify(ctx, r)
 	}, p.sources...)

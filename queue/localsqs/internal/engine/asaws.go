@@ -49,7 +49,8 @@ type counts struct {
 // counts are the queue's numbers as they are shown.
 func (q *Queue) counts() counts {
 	e := q.engine
-	if now := (counts{e.now, q.visible, q.inflight, q.delayed}); e.unkind == nil || q.sampled == nil || e.now-q.sampled.at >= countsAge {
+	if now := (counts{e.now, q.visible, q.inflight, q.delayed}); e.unkind == nil || q.sampled == nil ||
+		e.now-q.sampled.at >= countsAge {
 		q.sampled = &now
 		return now
 	}

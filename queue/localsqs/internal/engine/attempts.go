@@ -48,7 +48,8 @@ func (e *Engine) repeat(now int64, w *Waiter) bool {
 		}
 	}
 	if w.Explicit && len(live) < len(a.given) {
-		w.Err = InvalidParameter(w.Attempt, "ReceiveRequestAttemptId", "The receiveRequestAttemptId is not valid anymore since the receive call is not retryable.")
+		w.Err = InvalidParameter(w.Attempt, "ReceiveRequestAttemptId",
+			"The receiveRequestAttemptId is not valid anymore since the receive call is not retryable.")
 		return true
 	}
 	for _, m := range live {

@@ -83,10 +83,12 @@ func parseAttributes(raw map[string]string, fifo bool) (attributes, *Error) {
 		}
 	}
 	if raw["FifoThroughputLimit"] == "perMessageGroupId" && raw["DeduplicationScope"] != "messageGroup" {
-		return a, unsuitable("The perMessageGroupId value is allowed only when the value for DeduplicationScope is messageGroup")
+		return a, unsuitable("The perMessageGroupId value is allowed only when the value for DeduplicationScope " +
+			"is messageGroup")
 	}
 	if raw["SqsManagedSseEnabled"] == "true" && raw["KmsMasterKeyId"] != "" {
-		return a, invalidAttribute("You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
+		return a, invalidAttribute("You can use one type of server-side encryption (SSE) at one time. You can " +
+			"either enable KMS SSE or SQS SSE.")
 	}
 	return a, nil
 }
@@ -166,7 +168,8 @@ func parseRedrive(value string) (*redrive, *Error) {
 	}
 	n, err := strconv.Atoi(strings.Trim(string(p.Max), `"`)) // AWS takes a number or its string
 	if err != nil || n < 1 || n > 1000 {
-		return invalid("Invalid value for maxReceiveCount: " + string(p.Max) + ", valid values are from 1 to 1000 both inclusive.")
+		return invalid("Invalid value for maxReceiveCount: " + string(p.Max) +
+			", valid values are from 1 to 1000 both inclusive.")
 	}
 	key, ok := ParseARN(*p.Target)
 	if !ok {

@@ -113,7 +113,8 @@ func (e *Engine) recordQueue(q *Queue) {
 
 func (e *Engine) recordPut(m *Message, due int64) {
 	if e.cfg.Durable {
-		e.record(Change{Kind: MessagePut, Queue: m.group.queue.ID, Seq: m.Seq, Meta: m.meta(due), Content: m.content, message: m})
+		e.record(Change{Kind: MessagePut, Queue: m.group.queue.ID, Seq: m.Seq, Meta: m.meta(due), Content: m.content,
+			message: m})
 	}
 }
 

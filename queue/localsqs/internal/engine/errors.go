@@ -77,7 +77,8 @@ func MissingEntryParameter(entry string, n int, name string) *Error {
 
 // NoSuchQueue says that the queue does not exist.
 func NoSuchQueue() *Error {
-	return &Error{Shape: "QueueDoesNotExist", Code: legacy + "NonExistentQueue", Message: "The specified queue does not exist.", Status: 400}
+	return &Error{Shape: "QueueDoesNotExist", Code: legacy + "NonExistentQueue",
+		Message: "The specified queue does not exist.", Status: 400}
 }
 
 func queueExists(attribute string) *Error {
@@ -86,7 +87,8 @@ func queueExists(attribute string) *Error {
 }
 
 func queueDeletedRecently() *Error {
-	return prefixed("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
+	return prefixed("QueueDeletedRecently",
+		"You must wait 60 seconds after deleting a queue before you can create another with the same name.")
 }
 
 func purgeInProgress(name string) *Error {
@@ -158,7 +160,8 @@ func UnsupportedOperation(format string, args ...any) *Error {
 
 // TooManyEntries refuses a batch of more than 10.
 func TooManyEntries(n int) *Error {
-	return prefixed("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent %d.", n)
+	return prefixed("TooManyEntriesInBatchRequest",
+		"Maximum number of entries per request are 10. You have sent %d.", n)
 }
 
 // EmptyBatch refuses a batch without entries; entry names their type.
@@ -173,15 +176,19 @@ func RepeatedID(id string) *Error {
 
 // InvalidBatchID refuses a batch entry's id.
 func InvalidBatchID() *Error {
-	return prefixed("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
+	return prefixed("InvalidBatchEntryId",
+		"A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 "+
+			"letters long.")
 }
 
 // BatchTooLong refuses a batch with messages that are too long together.
 func BatchTooLong(limit, size int) *Error {
-	return prefixed("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", limit, size)
+	return prefixed("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.",
+		limit, size)
 }
 
-const invalidCharacters = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
+const invalidCharacters = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to " +
+	"#xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
 
 // InvalidContents refuses a body with characters that XML 1.0 has no place for.
 func InvalidContents() *Error { return generic("InvalidMessageContents", invalidCharacters) }

@@ -62,7 +62,8 @@ func (e *Engine) StartMoveTask(now int64, source, destination string, rate *int6
 	}
 	if rate != nil {
 		if t.Rate = *rate; t.Rate < 1 || t.Rate > maxRate {
-			return "", InvalidParameterValue("Value for parameter MaxNumberOfMessagesPerSecond is invalid. Reason: You must enter a number that's between 1 and 500.")
+			return "", InvalidParameterValue("Value for parameter MaxNumberOfMessagesPerSecond is invalid. " +
+				"Reason: You must enter a number that's between 1 and 500.")
 		}
 	}
 	if sources, _ := e.Sources(from, "", 1); len(sources) == 0 {
@@ -70,7 +71,8 @@ func (e *Engine) StartMoveTask(now int64, source, destination string, rate *int6
 	}
 	for _, other := range from.tasks {
 		if other.Status == taskRunning {
-			return "", InvalidParameterValue("There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
+			return "", InvalidParameterValue("There is already a task running. Only one active task is allowed " +
+				"for a source queue arn at a given time.")
 		}
 	}
 	e.lastTask++
@@ -97,7 +99,8 @@ func (e *Engine) resolve(parameter, arn string) (*Queue, *Error) {
 	}
 	key, ok := ParseARN(arn)
 	if !ok {
-		return nil, InvalidParameterValue("You must use this format to specify the %s: arn:<partition>:<service>:<region>:<account-id>:<resource-id>", parameter)
+		return nil, InvalidParameterValue("You must use this format to specify the %s: "+
+			"arn:<partition>:<service>:<region>:<account-id>:<resource-id>", parameter)
 	}
 	q := e.queues[key]
 	if q == nil || e.ARN(q) != arn {

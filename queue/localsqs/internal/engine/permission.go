@@ -77,7 +77,8 @@ func (e *Engine) AddPermission(now int64, q *Queue, label string, accounts, acti
 	case label == "":
 		return MissingParameter("Label")
 	case len(label) > 80 || !ValidName(label):
-		return InvalidParameter(label, "Label", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+		return InvalidParameter(label, "Label",
+			"Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	case len(accounts) == 0:
 		return MissingParameter("AWSAccountIds")
 	case len(actions) == 0:

@@ -58,10 +58,12 @@ func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) 
 	base, fifo := strings.CutSuffix(key.Name, ".fifo")
 	raw := (&attributes{}).merge(attrs)
 	if raw["FifoQueue"] == "true" && (!fifo || !ValidName(base) || len(key.Name) > 80) {
-		return nil, InvalidParameterValue("The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
+		return nil, InvalidParameterValue("The name of a FIFO queue can only include alphanumeric characters, " +
+			"hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
 	}
 	if raw["FifoQueue"] != "true" && !ValidName(key.Name) {
-		return nil, InvalidParameterValue("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+		return nil, InvalidParameterValue("Can only include alphanumeric characters, hyphens, or underscores. 1 " +
+			"to 80 in length")
 	}
 	a, err := parseAttributes(raw, fifo)
 	if err != nil {
@@ -83,7 +85,8 @@ func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) 
 		return nil, err
 	}
 	e.lastQueue++
-	q := e.addQueue(&Queue{Key: key, ID: e.lastQueue, created: now, modified: now, attrs: a, dedupByGroup: a.dedupByGroup, tags: maps.Clone(tags)})
+	q := e.addQueue(&Queue{Key: key, ID: e.lastQueue, created: now, modified: now, attrs: a,
+		dedupByGroup: a.dedupByGroup, tags: maps.Clone(tags)})
 	e.recordQueue(q)
 	return q, nil
 }
@@ -245,7 +248,8 @@ func (e *Engine) SetAttributes(now int64, q *Queue, changes map[string]string) *
 		case readOnly[name]:
 			return unknownAttribute(name)
 		case name == "FifoQueue" && q.attrs.fifo && normal(name, value) != "true":
-			return unsuitable("Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.")
+			return unsuitable("Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not " +
+				"supported.")
 		}
 	}
 	a, err := parseAttributes(q.shown().merge(changes), q.attrs.fifo)

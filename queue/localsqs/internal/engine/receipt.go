@@ -90,7 +90,8 @@ func (e *Engine) ChangeVisibility(now int64, q *Queue, handle string, timeout in
 	}
 	due := now + timeout*second
 	if due > m.received+MaxVisibility*second {
-		return InvalidParameter(timeout, "VisibilityTimeout", "Total VisibilityTimeout for the message is beyond the limit [43200 seconds].")
+		return InvalidParameter(timeout, "VisibilityTimeout",
+			"Total VisibilityTimeout for the message is beyond the limit [43200 seconds].")
 	}
 	e.timers.heap.remove(m.pos)
 	if timeout == 0 {

@@ -155,7 +155,8 @@ func (e *Engine) deliver(now int64, m *Message, w *Waiter) {
 
 func (m *Message) delivery() Received {
 	q := m.group.queue
-	return Received{ID: m.ID, Queue: q.ID, Seq: m.Seq, Receives: m.receives, Before: m.before, Sent: m.Sent, First: m.first,
+	return Received{ID: m.ID, Queue: q.ID, Seq: m.Seq, Receives: m.receives, Before: m.before, Sent: m.Sent,
+		First: m.first,
 		Group: m.group.name, Origin: m.origin, Content: m.content, FIFO: q.attrs.fifo}
 }
 

@@ -20,7 +20,8 @@ func (e *Engine) checkRedrive(source Key, a *attributes, r *redrive) *Error {
 	case target.attrs.fifo != a.fifo:
 		return refuse("Dead-letter queue must be same type of queue as the source.")
 	case !target.attrs.allow.allows(e.arn(source)):
-		return refuse("Queue " + e.arn(source) + " is not allowed by the RedriveAllowPolicy of the dead letter target.")
+		return refuse("Queue " + e.arn(source) +
+			" is not allowed by the RedriveAllowPolicy of the dead letter target.")
 	}
 	return nil
 }

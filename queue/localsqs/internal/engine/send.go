@@ -36,19 +36,23 @@ func (q *Queue) CheckSend(in *SendInput) *Error {
 		return InvalidParameter(in.Delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
 	}
 	if in.Group != "" && !validToken(in.Group) {
-		return InvalidParameter(in.Group, "MessageGroupId", "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		return InvalidParameter(in.Group, "MessageGroupId",
+			"MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
 	}
 	if c.DedupID != "" && !validToken(c.DedupID) {
-		return InvalidParameter(c.DedupID, "MessageDeduplicationId", "MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		return InvalidParameter(c.DedupID, "MessageDeduplicationId",
+			"MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
 	}
 	if !q.attrs.fifo {
 		if c.DedupID != "" {
-			return InvalidParameter(c.DedupID, "MessageDeduplicationId", "The request include parameter that is not valid for this queue type.")
+			return InvalidParameter(c.DedupID, "MessageDeduplicationId",
+				"The request include parameter that is not valid for this queue type.")
 		}
 		return nil
 	}
 	if in.Delay > 0 {
-		return InvalidParameter(in.Delay, "DelaySeconds", "The request include parameter that is not valid for this queue type.")
+		return InvalidParameter(in.Delay, "DelaySeconds",
+			"The request include parameter that is not valid for this queue type.")
 	}
 	return q.CheckFIFO(in.Group, c.DedupID)
 }
@@ -62,7 +66,8 @@ func (q *Queue) CheckFIFO(group, dedupID string) *Error {
 	case group == "":
 		return missingGroup()
 	case dedupID == "" && !q.attrs.contentDedup:
-		return InvalidParameterValue("The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")
+		return InvalidParameterValue("The queue should either have ContentBasedDeduplication enabled or " +
+			"MessageDeduplicationId provided explicitly")
 	}
 	return nil
 }
@@ -99,7 +104,8 @@ func (e *Engine) Send(now int64, q *Queue, in *SendInput) Sent {
 		}
 	}
 	e.lastSeq++
-	m := &Message{ID: in.ID, Seq: e.lastSeq, Sent: now, content: in.Content, size: uint32(in.Content.Size()), pos: -1, agePos: -1}
+	m := &Message{ID: in.ID, Seq: e.lastSeq, Sent: now, content: in.Content, size: uint32(in.Content.Size()), pos: -1,
+		agePos: -1}
 	sent := Sent{ID: in.ID}
 	if q.attrs.fifo {
 		sent.Seq = m.Seq

@@ -25,7 +25,8 @@ type batch struct {
 }
 
 func newCheckpointer(f *File, applied func([]engine.Change)) *checkpointer {
-	p := &checkpointer{done: make(chan error), work: make(chan batch, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+	p := &checkpointer{done: make(chan error), work: make(chan batch, 1), quit: make(chan struct{}),
+		ended: make(chan struct{})}
 	go p.run(f, applied)
 	return p
 }

@@ -186,7 +186,8 @@ func (c *Committer) commit(g *Group, changes []engine.Change) {
 // report logs that something no longer takes writes, and that it takes them again.
 func (c *Committer) report(what string, before, now error) {
 	if before == nil && now != nil {
-		c.file.logger.Error(what+" of the queue file takes no writes; they are tried again until it does", "file", c.file.path, "error", now)
+		c.file.logger.Error(what+" of the queue file takes no writes; they are tried again until it does", "file",
+			c.file.path, "error", now)
 	}
 	if before != nil && now == nil {
 		c.file.logger.Info(what+" of the queue file takes writes again", "file", c.file.path)

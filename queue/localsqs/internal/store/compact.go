@@ -25,7 +25,8 @@ func (f *File) compact(o Options) error {
 	}
 	if err := guard(func() error { return f.copyTo(leftover) }); err != nil {
 		_ = os.Remove(leftover)
-		o.Logger.Warn("the queue file could not be compacted and stays as it is", "file", f.path, "bytes", size, "free", free, "error", err)
+		o.Logger.Warn("the queue file could not be compacted and stays as it is", "file", f.path, "bytes", size,
+			"free", free, "error", err)
 		return nil
 	}
 	if err := os.Rename(leftover, f.path); err != nil {

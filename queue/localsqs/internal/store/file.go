@@ -73,7 +73,8 @@ func Open(path string, o Options) (f *File, err error) {
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
 	}
 	ownerOnly(path, o.Logger)
-	f = &File{db: db, path: path, logger: o.Logger, noFsync: o.NoFsync, limit: cmp.Or(o.CheckpointFrom, checkpointFrom)}
+	f = &File{db: db, path: path, logger: o.Logger, noFsync: o.NoFsync,
+		limit: cmp.Or(o.CheckpointFrom, checkpointFrom)}
 	if err := guard(f.begin); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("queue file %s: %w", path, err)
@@ -113,7 +114,8 @@ func openDB(path string, o Options) (db *bbolt.DB, err error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrInUse
 	case !errors.Is(err, ErrInUse) && !errors.Is(err, ErrCorrupt) && !errors.As(err, &system):
-		return nil, fmt.Errorf("%w and was left as it is (%w); restore it from a copy, or move it away to begin with an empty one", ErrCorrupt, err)
+		return nil, fmt.Errorf("%w and was left as it is (%w); restore it from a copy, or move it away to begin "+
+			"with an empty one", ErrCorrupt, err)
 	}
 	return nil, err
 }
@@ -147,7 +149,8 @@ func checkOpened(db *bbolt.DB, file *os.File, path string) error {
 		return fail(err)
 	}
 	if opened.Size() < pages {
-		return fail(fmt.Errorf("%w and was left as it is (it has %d bytes of %d); restore it from a copy, or move it away to begin with an empty one", ErrCorrupt, opened.Size(), pages))
+		return fail(fmt.Errorf("%w and was left as it is (it has %d bytes of %d); restore it from a copy, or move "+
+			"it away to begin with an empty one", ErrCorrupt, opened.Size(), pages))
 	}
 	return nil
 }
@@ -159,7 +162,8 @@ func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(old)
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w and was left as it is (%v); restore it from a copy, or move it away to begin with an empty one", ErrCorrupt, p)
+			err = fmt.Errorf("%w and was left as it is (%v); restore it from a copy, or move it away to begin "+
+				"with an empty one", ErrCorrupt, p)
 		}
 	}()
 	return f()
@@ -179,7 +183,8 @@ func (f *File) begin() error {
 		}
 		got := b.Get(formatKey)
 		if old = string(got) == formatBefore; !old && !bytes.Equal(got, []byte(format)) {
-			return fmt.Errorf("%w: its format is %q and this server reads %q; it was left as it is", ErrCorrupt, got, format)
+			return fmt.Errorf("%w: its format is %q and this server reads %q; it was left as it is", ErrCorrupt,
+				got, format)
 		}
 		f.salt = binary.BigEndian.Uint64(append(b.Get(saltKey), make([]byte, 8)...))
 		f.applied, open = parseJournalRecord(b.Get(journalKey))
@@ -219,7 +224,8 @@ func (f *File) begin() error {
 func (f *File) replay() error {
 	for _, p := range journalPaths(f.path) {
 		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w: it was not closed, and its journal %s with the latest changes is missing; put it back next to the file, or make an empty file of that name to go on without them", ErrCorrupt, p)
+			return fmt.Errorf("%w: it was not closed, and its journal %s with the latest changes is missing; put "+
+				"it back next to the file, or make an empty file of that name to go on without them", ErrCorrupt, p)
 		}
 	}
 	changes, number, err := readJournal(f.path, f.salt, f.applied)

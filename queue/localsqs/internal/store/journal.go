@@ -232,7 +232,8 @@ func readGroups(b []byte, salt, applied uint64) (run []group, err error) {
 	last = max(last, applied)
 	for ; at < len(b); at += groupAlign {
 		if g, n := readGroup(b[at:], salt); n > 0 && g.number > last {
-			return nil, fmt.Errorf("%w: group %d of its journal is whole and one before it is not", ErrCorrupt, g.number)
+			return nil, fmt.Errorf("%w: group %d of its journal is whole and one before it is not",
+				ErrCorrupt, g.number)
 		}
 	}
 	return run, nil

@@ -97,7 +97,8 @@ func (w *writer) meta(c *engine.Change) []byte {
 }
 
 func (w *writer) content(c *engine.Content) []byte {
-	return w.piece(128+len(c.Sender)+len(c.Trace)+len(c.DedupID)+c.Size(), func(b []byte) []byte { return appendContent(b, c) })
+	return w.piece(128+len(c.Sender)+len(c.Trace)+len(c.DedupID)+c.Size(),
+		func(b []byte) []byte { return appendContent(b, c) })
 }
 
 // piece is what f appends, some size of bytes, in a buffer that it shares.

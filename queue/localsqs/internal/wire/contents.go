@@ -34,12 +34,14 @@ func (s *SendEntry) Content(sender, trace string) (*engine.Content, *engine.Erro
 		BodyMD5: md5.Sum(unsafe.Slice(unsafe.StringData(s.MessageBody), len(s.MessageBody)))}
 	if s.MessageDeduplicationId != nil {
 		if *s.MessageDeduplicationId == "" {
-			return nil, engine.InvalidParameter("", "MessageDeduplicationId", "MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+			return nil, engine.InvalidParameter("", "MessageDeduplicationId",
+				"MessageDeduplicationId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
 		}
 		c.DedupID = *s.MessageDeduplicationId
 	}
 	if s.MessageGroupId != nil && *s.MessageGroupId == "" {
-		return nil, engine.InvalidParameter("", "MessageGroupId", "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		return nil, engine.InvalidParameter("", "MessageGroupId",
+			"MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
 	}
 	if len(s.MessageAttributes) > 0 {
 		attrs, err := attributes(s.MessageAttributes)
@@ -53,7 +55,8 @@ func (s *SendEntry) Content(sender, trace string) (*engine.Content, *engine.Erro
 			return nil, engine.InvalidParameterValue("Message system attribute name '%s' is invalid.", name)
 		}
 		if v.DataType != "String" || v.StringValue == nil || *v.StringValue == "" {
-			return nil, engine.InvalidParameterValue("Message system attribute 'AWSTraceHeader' must be a non-empty String.")
+			return nil, engine.InvalidParameterValue("Message system attribute 'AWSTraceHeader' must be a " +
+				"non-empty String.")
 		}
 		if _, ok := scan(*v.StringValue); !ok {
 			return nil, engine.InvalidAttributeContents()
@@ -143,7 +146,8 @@ func plainASCII(x uint64) bool {
 
 func attributes(in map[string]AttributeValue) ([]engine.Attribute, *engine.Error) {
 	if len(in) > maxAttributes {
-		return nil, engine.InvalidParameterValue("Number of message attributes [%d] exceeds the allowed maximum [%d].", len(in), maxAttributes)
+		return nil, engine.InvalidParameterValue("Number of message attributes [%d] exceeds the allowed maximum [%d].",
+			len(in), maxAttributes)
 	}
 	out := make([]engine.Attribute, 0, len(in))
 	for name, v := range in {
@@ -168,15 +172,18 @@ func checkAttributeName(name string) *engine.Error {
 		return engine.InvalidParameterValue("Message (user) attribute name must be shorter than 256 bytes.")
 	}
 	if lower := strings.ToLower(name); strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
-		return engine.InvalidParameterValue("You can't use message attribute names beginning with 'AWS.' or 'Amazon'. These strings are reserved for internal use.")
+		return engine.InvalidParameterValue("You can't use message attribute names beginning with 'AWS.' or " +
+			"'Amazon'. These strings are reserved for internal use.")
 	}
 	for _, c := range name {
 		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '-' && c != '_' && c != '.' {
-			return engine.InvalidParameterValue("Invalid attribute name '%s': it can only contain alphanumeric characters, hyphens, underscores and periods.", name)
+			return engine.InvalidParameterValue("Invalid attribute name '%s': it can only contain alphanumeric "+
+				"characters, hyphens, underscores and periods.", name)
 		}
 	}
 	if name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, "..") {
-		return engine.InvalidParameterValue("Invalid attribute name '%s': it must not begin or end with a period or have periods in succession.", name)
+		return engine.InvalidParameterValue("Invalid attribute name '%s': it must not begin or end with a period "+
+			"or have periods in succession.", name)
 	}
 	return nil
 }
@@ -187,25 +194,30 @@ var number = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$`)
 func attributeValue(name string, v *AttributeValue) (string, *engine.Error) {
 	kind, _, _ := strings.Cut(v.DataType, ".")
 	if len(v.StringListValues) > 0 || len(v.BinaryListValues) > 0 {
-		return "", engine.UnsupportedOperation("Message attribute list values in SendMessage operation are not supported.")
+		return "", engine.UnsupportedOperation("Message attribute list values in SendMessage operation are not " +
+			"supported.")
 	}
 	if v.DataType == "" && v.StringValue == nil && v.BinaryValue == nil {
-		return "", engine.InvalidParameterValue("The message (user) attribute '%s' must contain a non-empty message attribute value.", name)
+		return "", engine.InvalidParameterValue("The message (user) attribute '%s' must contain a non-empty "+
+			"message attribute value.", name)
 	}
 	if v.DataType == "" {
-		return "", engine.InvalidParameterValue("The message (user) attribute '%s' must contain a non-empty message attribute type.", name)
+		return "", engine.InvalidParameterValue("The message (user) attribute '%s' must contain a non-empty "+
+			"message attribute type.", name)
 	}
 	if len(v.DataType) > maxAttributeName {
 		return "", engine.InvalidParameterValue("Message (user) attribute type must be shorter than 256 bytes.")
 	}
 	if kind != "String" && kind != "Number" && kind != "Binary" || strings.HasSuffix(v.DataType, ".") {
-		return "", engine.InvalidParameterValue("The type of message (user) attribute '%s' is invalid. You must use only the following supported type prefixes: Binary, Number, String.", name)
+		return "", engine.InvalidParameterValue("The type of message (user) attribute '%s' is invalid. You must "+
+			"use only the following supported type prefixes: Binary, Number, String.", name)
 	}
 	if _, ok := scan(v.DataType); !ok {
 		return "", engine.InvalidAttributeContents()
 	}
 	if v.StringValue != nil && len(v.BinaryValue) > 0 {
-		return "", engine.InvalidParameterValue("Message attribute '%s' has two values: only one of StringValue and BinaryValue can be given.", name)
+		return "", engine.InvalidParameterValue("Message attribute '%s' has two values: only one of StringValue "+
+			"and BinaryValue can be given.", name)
 	}
 	if kind == "Binary" {
 		if len(v.BinaryValue) == 0 {
@@ -221,15 +233,18 @@ func attributeValue(name string, v *AttributeValue) (string, *engine.Error) {
 	}
 	if kind == "Number" {
 		if !number.MatchString(*v.StringValue) {
-			return "", engine.InvalidParameterValue("Can't cast the value of message (user) attribute '%s' to a number.", name)
+			return "", engine.InvalidParameterValue("Can't cast the value of message (user) attribute '%s' to a "+
+				"number.", name)
 		}
 		if digits := strings.Count(*v.StringValue, "") - 1; digits > 45 {
-			return "", engine.InvalidParameterValue("The value of message (user) attribute '%s' has more than 38 digits of precision (%s characters).", name, strconv.Itoa(digits))
+			return "", engine.InvalidParameterValue("The value of message (user) attribute '%s' has more than 38 "+
+				"digits of precision (%s characters).", name, strconv.Itoa(digits))
 		}
 	}
 	return *v.StringValue, nil
 }
 
 func emptyValue(name, kind string) *engine.Error {
-	return engine.InvalidParameterValue("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", name, kind)
+	return engine.InvalidParameterValue("Message (user) attribute '%s' must contain a non-empty value of type '%s'.",
+		name, kind)
 }

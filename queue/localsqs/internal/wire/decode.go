@@ -17,7 +17,8 @@ func Decode(body []byte, into any) *engine.Error {
 		return nil
 	}
 	if err := json.Unmarshal(body, into, jsontext.AllowDuplicateNames(true)); err != nil {
-		return &engine.Error{Shape: "SerializationException", Code: "SerializationException", Message: reason(err), Status: 400}
+		return &engine.Error{Shape: "SerializationException", Code: "SerializationException", Message: reason(err),
+			Status: 400}
 	}
 	return nil
 }

@@ -206,7 +206,8 @@ func (r *ReceiveMessage) Selection() (s Selection, err *engine.Error) {
 		for _, name := range list {
 			bits, ok := systemNames[name]
 			if !ok {
-				return s, &engine.Error{Shape: "InvalidAttributeName", Code: "InvalidAttributeName", Message: "Unknown Attribute " + name + ".", Status: 400}
+				return s, &engine.Error{Shape: "InvalidAttributeName", Code: "InvalidAttributeName",
+					Message: "Unknown Attribute " + name + ".", Status: 400}
 			}
 			s.system |= bits
 		}

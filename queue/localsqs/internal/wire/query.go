@@ -23,7 +23,8 @@ type pairs struct{ member, key string }
 var (
 	queryPairs = map[string]pairs{
 		"Attribute": {"Attributes", "Name"}, "Tag": {"Tags", "Key"}, "Tags": {"Tags", "Key"},
-		"MessageAttribute": {"MessageAttributes", "Name"}, "MessageSystemAttribute": {"MessageSystemAttributes", "Name"},
+		"MessageAttribute": {"MessageAttributes",
+			"Name"}, "MessageSystemAttribute": {"MessageSystemAttributes", "Name"},
 	}
 	queryLists = map[string]string{
 		"AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames", "MessageSystemAttributeName": "MessageSystemAttributeNames",

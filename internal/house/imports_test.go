@@ -1,4 +1,4 @@
-package chassis_test
+package house
 
 import (
 	"go/parser"
@@ -14,9 +14,9 @@ import (
 
 const module = "github.com/sambatech/chassis"
 
-// allowed says which packages of ours a package may import: the arrows of the
-// picture in doc.go. A folder stands for itself and what lies below it; what
-// is not named here may import nothing of ours but its own folder.
+// allowed holds the packages of ours that a package may import: the arrows of the
+// picture in doc.go. A folder stands for itself and what lies below it. A folder
+// that is not named here may import only itself.
 var allowed = map[string][]string{
 	"":                  {"*"}, // the root composes
 	"cmd":               {"*"},
@@ -47,27 +47,31 @@ var allowed = map[string][]string{
 		"internal/clip", "internal/life", "settings"},
 }
 
-// TestImportsGoOneWay holds the code against that picture. Tests are left
-// out: an external test may use what stands above its package.
+// TestImportsGoOneWay compares the code with that picture. Tests are left out: an
+// external test may use what stands above its package.
 func TestImportsGoOneWay(t *testing.T) {
 	seen := map[string]bool{}
-	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.IsDir() {
-			if name := d.Name(); file != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bench") {
+			if slices.Contains(skipped, d.Name()) || d.Name() == "bench" {
 				return fs.SkipDir
 			}
 			return nil
+		}
+		file, err := filepath.Rel(top, name)
+		if err != nil {
+			return err
 		}
 		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 			return nil
 		}
 		from := path.Dir(filepath.ToSlash(file))
-		room := roomOf(from)
+		room := lineOf(from)
 		seen[room] = true
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
 		if err != nil {
 			return err
 		}
@@ -85,7 +89,7 @@ func TestImportsGoOneWay(t *testing.T) {
 				checkOutside(t, file, room, imported)
 				continue
 			}
-			to := roomOf(imported)
+			to := lineOf(imported)
 			may := allowed[room]
 			if to != room && !slices.Contains(may, to) && !slices.Contains(may, "*") {
 				t.Errorf("%s imports %s/%s; %q may import only itself and %q (see doc.go)", file, module, imported, room, may)
@@ -106,8 +110,8 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
-// checkOutside holds the two rules on others' modules: Proto.Actor's remote
-// and cluster stay out of every binary, and yaml has one door.
+// checkOutside holds the two rules on modules of others: no binary has Proto.Actor's
+// remote and cluster, and one package imports yaml.
 func checkOutside(t *testing.T, file, room, imported string) {
 	t.Helper()
 	switch {
@@ -119,8 +123,8 @@ func checkOutside(t *testing.T, file, room, imported string) {
 	}
 }
 
-// roomOf is the longest line of the picture that a package folder is under.
-func roomOf(dir string) string {
+// lineOf returns the longest line of the picture that a package folder is under.
+func lineOf(dir string) string {
 	if dir == "." {
 		return ""
 	}

@@ -139,7 +139,7 @@ func TestOneServiceHasLimitsOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestWrongLimitsOfAServiceAreToldAtStart(t *testing.T) {
+func TestWrongLimitsOfAServiceAreMistakesOfTheFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"{mail.internal: {request_timeout: 1s}}":                 `"mail.internal"`,
 		"{https://mail.internal: {open_max: 1s}}":                "open_max must be at least open_timeout",

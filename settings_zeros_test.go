@@ -15,8 +15,8 @@ func yaml(text string) settings.Option {
 	return settings.Bytes("chassis.yaml", settings.YAML, []byte(text))
 }
 
-// A file says 0 where 0 means nothing: the default was in force, and no word of it.
-func TestAZeroForABreakersLimitIsTakenForTheDefault(t *testing.T) {
+// A file says 0 where 0 means nothing: the file is refused.
+func TestAZeroForABreakersLimitIsAMistake(t *testing.T) {
 	for _, key := range []string{
 		"request_timeout", "open_timeout", "closed_fail_limit", "closed_success_limit", "half_fail_limit", "half_success_limit",
 		"half_probe_limit", "max_entries", "max_depth", "log_size", "open_max", "health_interval", "forget_after", "failure_rate", "slow_rate", "min_calls",
@@ -36,7 +36,7 @@ func TestAZeroForABreakersLimitIsTakenForTheDefault(t *testing.T) {
 }
 
 // The same of the other sections.
-func TestAZeroOfASectionIsTakenForTheDefault(t *testing.T) {
+func TestAZeroOfASectionIsAMistake(t *testing.T) {
 	for _, text := range []string{
 		"tasks: {task_timeout: 0}", "tasks: {receive_wait: 0}", "tasks: {max_receives: 0}", "tasks: {max_requests: 0}", "tasks: {settle_linger: 0}",
 		"tasks: {queue_request_timeout: 0}", "tasks: {lease_notice: 0}", "tasks: {hold_limit: 0}", "tasks: {weight: 0}", `tasks: {dead_letter_pool: ""}`,
@@ -56,7 +56,7 @@ func TestAZeroOfASectionIsTakenForTheDefault(t *testing.T) {
 }
 
 // A service sets false, 0s, 0 and "" over what the section gives for all.
-func TestAServiceCannotSetALimitBackToZero(t *testing.T) {
+func TestAServiceSetsALimitBackToZero(t *testing.T) {
 	const file = `circuit_breaker:
   bound_calls: true
   ramp: 30s
@@ -99,7 +99,7 @@ func TestAServiceCannotSetALimitBackToZero(t *testing.T) {
 }
 
 // A service is added to circuit_breaker.services while the system runs.
-func TestAnAddedServiceIsToldAsABareStruct(t *testing.T) {
+func TestAnAddedServiceIsAChangeOfEachOfItsLimits(t *testing.T) {
 	before, after := chassis.DefaultSettings(), chassis.DefaultSettings()
 	after.CircuitBreaker.Services = map[string]chassis.ServiceLimits{"https://a.internal": {RequestTimeout: 30 * time.Second}}
 	got := fmt.Sprint(settings.Diff(before, after))
