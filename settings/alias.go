@@ -87,11 +87,7 @@ func (a *aliases) follow(n *source.Node) *source.Node {
 		return n
 	}
 	if a.state[target] == walking {
-		a.fail(n, "the alias "+source.QuoteKey(n.Text)+" names a section that it stands in")
-		out := *n
-		out.Kind, out.Bad = source.Null, true
-		a.solved[n] = &out
-		return &out
+		return a.fail(n, "the alias "+source.QuoteKey(n.Text)+" names a section that it stands in")
 	}
 	a.expand(target)
 	out := *target
@@ -139,14 +135,16 @@ func (a *aliases) cycle(chain []*source.Node) {
 	}
 	for _, n := range chain {
 		a.fail(n, "the alias leads back to itself: "+b.String()+chain[0].Text)
-		out := *n
-		out.Kind, out.Bad = source.Null, true
-		a.solved[n] = &out
 	}
 }
 
-func (a *aliases) fail(n *source.Node, problem string) {
+// fail reports an alias and returns the null that stands in its place.
+func (a *aliases) fail(n *source.Node, problem string) *source.Node {
 	a.errs = append(a.errs, &Error{Kind: KindAlias, Pos: positionOf(n), Problem: problem})
+	out := *n
+	out.Kind, out.Bad = source.Null, true
+	a.solved[n] = &out
+	return &out
 }
 
 // stays notes a string that looks like an alias of something near, which by the rules it is not. It is a warning
@@ -170,7 +168,8 @@ func (a *aliases) stays(n *source.Node, path []string) {
 			if near := nearest(segment, known); near != "" {
 				fixed := append(append(append([]string(nil), path[:i]...), near), path[i+1:]...)
 				a.warns = append(a.warns, &Error{Kind: KindAlias, Pos: positionOf(n),
-					Problem: "the string begins with a dot but names nothing, so it is taken as it is", Suggestion: "." + strings.Join(fixed, ".")})
+					Problem:    "the string begins with a dot but names nothing, so it is taken as it is",
+					Suggestion: "." + strings.Join(fixed, ".")})
 			}
 			return
 		}

@@ -37,7 +37,7 @@ func (d *decoder) rules(f *field, n *source.Node, at Position, v reflect.Value) 
 			if f.secret || d.hidden(n) {
 				e.Problem, e.Err = "its check refused it", nil
 			}
-			_ = d.fail(e)
+			d.fail(e)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func (d *decoder) rule(r *rule, f *field, n *source.Node, at Position, v reflect
 	if n != nil && n.More().Alias != "" {
 		e.Problem += " by the alias " + source.QuoteKey(n.More().Alias)
 	}
-	_ = d.fail(e)
+	d.fail(e)
 }
 
 func (d *decoder) each(f *field, n *source.Node, v reflect.Value) {
@@ -128,7 +128,7 @@ func (d *decoder) required(f *field, section Position) {
 			section.Name = "settings"
 		}
 	}
-	_ = d.fail(&Error{Kind: KindRequired, Pos: section, Path: path, Problem: problem})
+	d.fail(&Error{Kind: KindRequired, Pos: section, Path: path, Problem: problem})
 }
 
 // checked reports the error of a check function, at the setting that it names.
@@ -164,7 +164,7 @@ func (d *decoder) checked(err error) {
 		}
 	}
 	e.Pos = positionOf(n)
-	_ = d.fail(e)
+	d.fail(e)
 }
 
 // joined are the errors of an errors.Join; nil for any other error, also one that adds text.

@@ -23,29 +23,28 @@ func (d *decoder) list(c *codec, f *field, n *source.Node, v reflect.Value, hide
 	case n.Kind == source.Map && byIndex(n):
 		var ok bool
 		if kids, ok = inOrder(n.Kids); !ok {
-			_ = d.fail(&Error{Kind: KindType, Pos: positionOf(n), Problem: "expected the elements 0, 1, 2 and so on without a gap"})
-			return false
+			return d.fail(&Error{Kind: KindType, Pos: positionOf(n),
+				Problem: "expected the elements 0, 1, 2 and so on without a gap"})
 		}
 	case n.Kind == source.Text:
 		m := fromText(n, '[')
 		if m == nil {
 			if strings.HasPrefix(strings.TrimSpace(n.Text), "[") {
-				d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: put each element in double quotes, or give one element a variable (" + n.More().Name + "__0)"}, hide || c.hasSecret)
-				return false
+				return d.misfit(c, n, &misfit{hint: ": it begins with [ but is not JSON: " +
+					"put each element in double quotes, " +
+					"or give one element a variable (" + n.More().Name + "__0)"}, hide || c.hasSecret)
 			}
 			m = fromCommas(n)
 		}
 		kids = m.Kids
 	default:
-		d.misfit(c, n, errNotThis, hide || c.hasSecret)
-		return false
+		return d.misfit(c, n, errNotThis, hide || c.hasSecret)
 	}
 	out := v
 	if v.Kind() == reflect.Slice {
 		out = reflect.MakeSlice(v.Type(), len(kids), len(kids))
 	} else if len(kids) != v.Len() {
-		d.misfit(c, n, errNotThis, hide || c.hasSecret)
-		return false
+		return d.misfit(c, n, errNotThis, hide || c.hasSecret)
 	}
 	ok := true
 	for i := range kids {
@@ -102,14 +101,12 @@ func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, h
 	if n.Kind == source.Text {
 		m := entries(n)
 		if m == nil {
-			d.misfit(c, n, &misfit{hint: ": write key=value,key=value or JSON"}, hide || c.hasSecret)
-			return false
+			return d.misfit(c, n, &misfit{hint: ": write key=value,key=value or JSON"}, hide || c.hasSecret)
 		}
 		n = m
 	}
 	if n.Kind != source.Map {
-		d.misfit(c, n, errNotThis, hide || c.hasSecret)
-		return false
+		return d.misfit(c, n, errNotThis, hide || c.hasSecret)
 	}
 	n, ok := d.cased(n, v)
 	out := reflect.MakeMapWithSize(v.Type(), len(n.Kids))
@@ -126,7 +123,8 @@ func (d *decoder) mapping(c *codec, f *field, n *source.Node, v reflect.Value, h
 		d.path = append(d.path, k.Key)
 		key := reflect.New(c.key.typ).Elem()
 		if m := c.key.set(&source.Node{Kind: source.Text, Text: k.Key}, key); m != nil {
-			_ = d.fail(&Error{Kind: KindType, Pos: keyPosition(k), Problem: "expected " + c.key.expect + " as key, found " + source.QuoteKey(k.Key)})
+			d.fail(&Error{Kind: KindType, Pos: keyPosition(k),
+				Problem: "expected " + c.key.expect + " as key, found " + source.QuoteKey(k.Key)})
 			ok = false
 		} else {
 			elem := reflect.New(c.elem.typ).Elem()
@@ -149,8 +147,9 @@ func (d *decoder) cased(n *source.Node, v reflect.Value) (*source.Node, bool) {
 	for _, k := range unclear {
 		meant := meantBy(k.Key, n.Kids, mapKeys(v))
 		path := append(slices.Clone(d.path), meant[0])
-		_ = d.fail(&Error{Kind: KindDuplicate, Pos: keyPosition(k), Problem: "could be the entry " + strings.Join(meant, " or ") +
-			", which differ in case alone: write " + EnvName("", path...) + " after the prefix for " + meant[0]})
+		d.fail(&Error{Kind: KindDuplicate, Pos: keyPosition(k),
+			Problem: "could be the entry " + strings.Join(meant, " or ") +
+				", which differ in case alone: write " + EnvName("", path...) + " after the prefix for " + meant[0]})
 	}
 	return out, len(unclear) == 0
 }

@@ -101,12 +101,13 @@ func (d *decoder) layout(v reflect.Value) {
 	d.tree.claim(d.plan.keys)
 }
 
-func (d *decoder) fail(e *Error) *Error {
+// fail reports a mistake and returns false.
+func (d *decoder) fail(e *Error) bool {
 	if e.Path == "" {
 		e.Path = joinPath(d.path)
 	}
 	d.errs = report(d.errs, e)
-	return e
+	return false
 }
 
 // value reads n into v as c says. hide keeps its text out of messages.
@@ -115,15 +116,13 @@ func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hid
 		return false
 	}
 	if d.visited++; d.visited > 10*source.MaxExpanded {
-		d.tooMuch(n)
-		return false
+		return d.tooMuch(n)
 	}
 	hide = hide || d.hidden(n)
 	switch c.kind {
 	case scalarCodec:
 		if m := c.set(n, v); m != nil {
-			d.misfit(c, n, m, hide)
-			return false
+			return d.misfit(c, n, m, hide)
 		}
 		return true
 	case structCodec:
@@ -150,8 +149,8 @@ func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hid
 			return false
 		}
 		if inner.Kind() == reflect.String && inner.String() == Mask {
-			_ = d.fail(&Error{Kind: KindType, Pos: positionOf(n), Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
-			return false
+			return d.fail(&Error{Kind: KindType, Pos: positionOf(n),
+				Problem: "found " + Mask + ", which is printed in place of a secret: give the secret itself"})
 		}
 		v.Set(reflect.ValueOf(v.Interface().(secretType).hide(inner)))
 		return true
@@ -159,8 +158,7 @@ func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hid
 	left := 10*source.MaxExpanded - d.visited
 	raw := rawWithin(n, &left)
 	if d.visited = 10*source.MaxExpanded - left; left < 0 {
-		d.tooMuch(n)
-		return false
+		return d.tooMuch(n)
 	}
 	if raw != nil {
 		v.Set(reflect.ValueOf(raw))
@@ -171,14 +169,17 @@ func (d *decoder) value(c *codec, f *field, n *source.Node, v reflect.Value, hid
 }
 
 // tooMuch reports, once, that aliases of aliases make the settings grow.
-func (d *decoder) tooMuch(n *source.Node) {
+func (d *decoder) tooMuch(n *source.Node) bool {
 	if !d.stopped {
 		d.stopped = true
-		_ = d.fail(&Error{Kind: KindAlias, Pos: positionOf(n), Problem: "the settings grow to more than a million values by their aliases"})
+		d.fail(&Error{Kind: KindAlias, Pos: positionOf(n),
+			Problem: "the settings grow to more than a million values by their aliases"})
 	}
+	return false
 }
 
-func (d *decoder) misfit(c *codec, n *source.Node, m *misfit, hide bool) {
+// misfit reports a value that does not fit its type and returns false.
+func (d *decoder) misfit(c *codec, n *source.Node, m *misfit, hide bool) bool {
 	e := &Error{Kind: KindType, Pos: positionOf(n)}
 	problem := m.problem
 	if problem == "" {
@@ -194,7 +195,7 @@ func (d *decoder) misfit(c *codec, n *source.Node, m *misfit, hide bool) {
 			e.Problem += ": " + m.err.Error()
 		}
 	}
-	_ = d.fail(e)
+	return d.fail(e)
 }
 
 // section reads a struct from a map, or from the JSON of a variable.
@@ -209,8 +210,7 @@ func (d *decoder) section(c *codec, n *source.Node, v reflect.Value, hide bool) 
 			n = m
 			break
 		}
-		d.misfit(c, n, errNotThis, hide || c.hasSecret)
-		return false
+		return d.misfit(c, n, errNotThis, hide || c.hasSecret)
 	}
 	before := len(d.errs)
 	d.structure(c, n, at, v)

@@ -56,8 +56,8 @@ func (d *differ) value(c *codec, old, new reflect.Value, path []string, live, hi
 		d.value(c.elem, old.Elem(), new.Elem(), path, live, hide)
 		return
 	case c.kind == pointerCodec && old.IsNil() != new.IsNil() && c.within() == structCodec:
-		d.whole(c, old, path, live, hide, func(text string) Change { return Change{Old: text} })
-		d.whole(c, new, path, live, hide, func(text string) Change { return Change{New: text} })
+		d.whole(c, old, path, live, hide, gone)
+		d.whole(c, new, path, live, hide, added)
 		return
 	case c.kind == structCodec:
 		d.section(c, old, new, path, live)
@@ -94,13 +94,16 @@ func (d *differ) entries(c *codec, old, new reflect.Value, path []string, live, 
 			case a.IsValid() && b.IsValid():
 				d.value(c.elem, a, b, here, live, hide)
 			case a.IsValid():
-				d.whole(c.elem, a, here, live, hide, func(text string) Change { return Change{Old: text} })
+				d.whole(c.elem, a, here, live, hide, gone)
 			default:
-				d.whole(c.elem, b, here, live, hide, func(text string) Change { return Change{New: text} })
+				d.whole(c.elem, b, here, live, hide, added)
 			}
 		}
 	}
 }
+
+func gone(text string) Change  { return Change{Old: text} }
+func added(text string) Change { return Change{New: text} }
 
 // whole lists what is given by a value that is there in the old or the new settings alone: of a section the
 // fields that are not zero, each by its name. They are as live as the map or pointer that it comes to.

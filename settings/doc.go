@@ -45,7 +45,7 @@
 //
 //	Layout.Check, Layout.Explain         what a set of sources gives, and from where
 //	Layout.Schema                        JSON Schema (draft 2020-12) for editors
-//	Layout.Example                       a commented yaml, toml, json or .env file
+//	Layout.Example                       a commented yaml or .env file
 //	Layout.Reference                     a markdown table
 //
 // [Diff] lists what differs between two values of a layout; package settings/watch reloads with it.
@@ -67,7 +67,7 @@
 // Unknown keys are errors. Where a file is shared by layouts that do not know each other, as the chassis'
 // sections and a service's own keys are, each layout is decoded from one [Tree] with [Shared]: a top-level key
 // that it does not know is left to the others, unless it is a likely misspelling of a key that it does know. Once
-// all have been decoded, [Tree.Unclaimed] gives an error for each key that none of them asked for.
+// all have been decoded, [Tree.Unclaimed] returns an error for each key that none of them asked for.
 //
 // # Aliases
 //
@@ -79,8 +79,8 @@
 // # Ownership
 //
 // A Tree, a Layout, Values and every loaded struct are made once and not changed afterwards; all may be read from
-// any number of goroutines. The package starts no goroutine, keeps no global state but a cache of struct plans by
-// type, and never writes to the environment.
+// any number of goroutines. No goroutine outlives a call. The package keeps no global state but a cache of struct
+// plans by type, and never writes to the environment.
 //
 // # Debugging and tests
 //

@@ -80,16 +80,17 @@ func variables(o *opening, from *source.Origin, prefix string, vars []source.Var
 	names := make([]source.Rare, len(vars))
 	var find source.Finder
 	for i, v := range vars {
+		add := func(n *source.Node, key string, value *source.Node) {
+			n.Kids = append(n.Kids, source.Kid{Key: key, Line: int32(v.Line), Col: int32(v.Col), Node: value})
+		}
 		leaf := slab.New()
 		leaf.Kind, leaf.Text, leaf.Rare = source.Text, v.Value, &names[i]
 		names[i].Name = v.Name
 		leaf.Line, leaf.Col = int32(v.ValueLine), int32(v.ValueCol)
-		if strings.HasPrefix(v.Value, ".") {
-			o.dotted = true
-		}
+		o.dotted = o.dotted || strings.HasPrefix(v.Value, ".")
 		path, ok := EnvPath(prefix, v.Name)
 		if !ok {
-			root.Kids = append(root.Kids, source.Kid{Key: strayKey + v.Name, Line: int32(v.Line), Col: int32(v.Col), Node: leaf})
+			add(root, strayKey+v.Name, leaf)
 			continue
 		}
 		n := root
@@ -99,14 +100,15 @@ func variables(o *opening, from *source.Origin, prefix string, vars []source.Var
 					o.failBothWays(old, leaf, v)
 					break
 				}
-				n.Kids = append(n.Kids, source.Kid{Key: name, Line: int32(v.Line), Col: int32(v.Col), Node: leaf})
+				add(n, name, leaf)
 				break
 			}
 			next := find.Get(n, name)
 			if next == nil {
 				next = slab.New()
-				next.Kind, next.Rare, next.Line, next.Col = source.Map, &source.Rare{Name: v.Name}, int32(v.Line), int32(v.Col)
-				n.Kids = append(n.Kids, source.Kid{Key: name, Line: int32(v.Line), Col: int32(v.Col), Node: next})
+				next.Kind, next.Rare, next.Line, next.Col = source.Map, &source.Rare{Name: v.Name}, int32(v.Line),
+					int32(v.Col)
+				add(n, name, next)
 			} else if next.Kind != source.Map {
 				o.failBothWays(next, leaf, v)
 				break
@@ -127,7 +129,8 @@ func (o *opening) failBothWays(old, leaf *source.Node, v source.Variable) {
 	if v.Line > 0 {
 		pos.Line, pos.Column = v.Line, v.Col
 	}
-	o.fail(&Error{Kind: KindDuplicate, Pos: pos, Problem: "a part of what " + old.More().Name + " gives whole: set the one or the other"})
+	o.fail(&Error{Kind: KindDuplicate, Pos: pos,
+		Problem: "a part of what " + old.More().Name + " gives whole: set the one or the other"})
 }
 
 // DotEnv reads the variables of a .env file that begin with prefix and "_", as [Env] reads the environment's, and
@@ -155,7 +158,8 @@ func readDotEnv(o *opening, prefix, path string, data []byte) *source.Node {
 	vars := slices.DeleteFunc(r.Variables(data), func(v source.Variable) bool {
 		if slices.Contains(o.config.reserved, v.Name) {
 			if v.Value != "" && o.config.lookupEnv(v.Name) == "" {
-				o.fail(&Error{Kind: KindSource, Pos: Position{File: path, Name: v.Name, Line: v.Line, Column: v.Col}, Problem: "says which files are read, and is looked for in the environment only: set it there"})
+				o.fail(&Error{Kind: KindSource, Pos: Position{File: path, Name: v.Name, Line: v.Line, Column: v.Col},
+					Problem: "says which files are read, and is looked for in the environment only: set it there"})
 			}
 			return true
 		}

@@ -23,7 +23,8 @@ const (
 	KindLayout                    // a mistake in the layout: a bad tag, an unsupported type
 )
 
-var kindNames = [...]string{"", "syntax", "source", "unknown", "duplicate", "type", "rule", "required", "alias", "layout"}
+var kindNames = [...]string{"", "syntax", "source", "unknown", "duplicate", "type", "rule", "required", "alias",
+	"layout"}
 
 // String returns the kind's name, like "unknown".
 func (k Kind) String() string {

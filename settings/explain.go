@@ -124,7 +124,8 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *source.No
 			x.sparse = outer
 		}
 		return
-	case c.kind == listCodec && v.Len() > 0 && c.elem.within() == structCodec && n != nil && n.Kind == source.List && len(n.Kids) == v.Len():
+	case c.kind == listCodec && v.Len() > 0 && c.elem.within() == structCodec && n != nil && n.Kind == source.List &&
+		len(n.Kids) == v.Len():
 		for i := range v.Len() {
 			segment := strconv.Itoa(i)
 			x.value(f, c.elem, v.Index(i), reflect.Value{}, n.At(segment), append(slices.Clone(path), segment), hide)

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,33 +41,20 @@ func Files(options ...Option) []string {
 			}
 		}
 	}
-	var mounted []string // files that the variables of .env files name
-	for _, s := range c.sources {
-		if s.rank != source.DotEnv {
-			continue
-		}
-		add(s.path)
-		for _, n := range s.read(&opening{config: c}) {
-			mounted = appendMounted(mounted, n)
+	var mounted []string // files that variables name
+	for _, rank := range []source.Rank{source.DotEnv, source.Env} {
+		for _, s := range c.sources {
+			if s.rank != rank {
+				continue
+			}
+			add(s.path)
+			for _, n := range s.read(&opening{config: c}) {
+				mounted = appendMounted(mounted, n)
+			}
 		}
 	}
 	for _, path := range mounted {
 		add(path)
-	}
-	for _, s := range c.sources {
-		if s.rank != source.Env {
-			continue
-		}
-		env := s.environ
-		if env == nil {
-			env = os.Environ()
-		}
-		for _, entry := range env {
-			name, value, _ := strings.Cut(entry, "=")
-			if prefixed(name, s.prefix) && strings.HasSuffix(name, "_FILE") {
-				add(value)
-			}
-		}
 	}
 	return out
 }

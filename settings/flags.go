@@ -11,55 +11,54 @@ import (
 // Set is settings given as "dotted.path=value", like the arguments of a program's --set; origin, here "--set",
 // names them in messages. They go over everything else.
 func Set(origin string, assignments []string) Source {
-	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {
-		slab := source.NewSlab(&origin0, 8)
-		root := slab.New()
-		root.Kind = source.Map
+	return flagSource(func(o *opening, give func(name string, path []string, value string)) {
 		for _, a := range assignments {
 			path, value, ok := strings.Cut(a, "=")
 			segments, err := splitPath(path)
 			if !ok || err != nil {
-				o.fail(&Error{Kind: KindSyntax, Pos: Position{Name: origin}, Problem: "expected dotted.path=value, found " + source.QuoteKey(source.Clip(path))})
+				o.fail(&Error{Kind: KindSyntax, Pos: Position{Name: origin},
+					Problem: "expected dotted.path=value, found " + source.QuoteKey(source.Clip(path))})
 				continue
 			}
-			assign(o, &slab, root, origin+" "+path, segments, value)
+			give(origin+" "+path, segments, value)
 		}
-		return one(root)
-	}}
-}
-
-var origin0 = source.Origin{Rank: source.Flag}
-
-func assign(o *opening, s *source.Slab, root *source.Node, name string, path []string, value string) {
-	if strings.HasPrefix(value, ".") {
-		o.dotted = true
-	}
-	leaf := s.New()
-	leaf.Kind, leaf.Text, leaf.Rare = source.Text, value, &source.Rare{Name: name}
-	n := root
-	for _, key := range path[:len(path)-1] {
-		next := n.Get(key)
-		if next == nil || next.Kind != source.Map {
-			next = s.New()
-			next.Kind, next.Rare = source.Map, &source.Rare{Name: name}
-			n.Set(key, next)
-		}
-		n = next
-	}
-	n.Set(path[len(path)-1], leaf)
+	})
 }
 
 // Flags reads the flags that [Layout.Flags] has put into fs and that were given on the command line. Parse fs
 // first. Other flags of fs are not looked at.
 func Flags(fs *flag.FlagSet) Source {
-	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {
-		slab := source.NewSlab(&origin0, 8)
-		root := slab.New()
-		root.Kind = source.Map
+	return flagSource(func(_ *opening, give func(name string, path []string, value string)) {
 		fs.Visit(func(f *flag.Flag) {
 			if v, ok := f.Value.(*settingFlag); ok {
-				assign(o, &slab, root, "-"+f.Name, v.path, v.text)
+				give("-"+f.Name, v.path, v.text)
 			}
+		})
+	})
+}
+
+// flagSource is a source of single values; a later one goes over an earlier one of the same path.
+func flagSource(values func(o *opening, give func(name string, path []string, value string))) Source {
+	return Source{rank: source.Flag, read: func(o *opening) []*source.Node {
+		slab := source.NewSlab(&source.Origin{Rank: source.Flag}, 8)
+		node := func(kind source.Kind, name, text string) *source.Node {
+			n := slab.New()
+			n.Kind, n.Text, n.Rare = kind, text, &source.Rare{Name: name}
+			return n
+		}
+		root := node(source.Map, "", "")
+		values(o, func(name string, path []string, value string) {
+			o.dotted = o.dotted || strings.HasPrefix(value, ".")
+			n, last := root, len(path)-1
+			for _, key := range path[:last] {
+				next := n.Get(key)
+				if next == nil || next.Kind != source.Map {
+					next = node(source.Map, name, "")
+					n.Set(key, next)
+				}
+				n = next
+			}
+			n.Set(path[last], node(source.Text, name, value))
 		})
 		return one(root)
 	}}
@@ -93,7 +92,8 @@ func splitPath(path string) ([]string, error) {
 		segments := strings.Split(path, ".")
 		for _, s := range segments {
 			if s == "" {
-				return nil, fmt.Errorf("settings: the path %q has an empty name: put it in double quotes if it is one", path)
+				return nil, fmt.Errorf("settings: the path %q has an empty name: put it in double quotes if it is one",
+					path)
 			}
 		}
 		return segments, nil

@@ -124,7 +124,8 @@ func (n *itemNode) structType() reflect.Type {
 		} else {
 			f.Type = k.item.typ()
 			tag += " rule:" + strconv.Quote(k.item.Rules) + " doc:" + strconv.Quote(k.item.Doc) +
-				" secret:" + strconv.Quote(strconv.FormatBool(k.item.Secret)) + " live:" + strconv.Quote(strconv.FormatBool(k.item.Live))
+				" secret:" + strconv.Quote(strconv.FormatBool(k.item.Secret)) + " live:" +
+				strconv.Quote(strconv.FormatBool(k.item.Live))
 		}
 		f.Tag = reflect.StructTag(tag)
 		fields[i] = f
@@ -221,7 +222,8 @@ func (l *Layout) Flags(fs *flag.FlagSet) {
 		if !e.field.secret && !isUnset(e.value) {
 			shown = Redacted(flagText(e.value))
 		}
-		fs.Var(&settingFlag{path: slices.Clone(e.path), shown: shown, boolean: e.field.codec.typ.Kind() == reflect.Bool}, name, e.field.doc)
+		fs.Var(&settingFlag{path: slices.Clone(e.path), shown: shown,
+			boolean: e.field.codec.typ.Kind() == reflect.Bool}, name, e.field.doc)
 	})
 }
 

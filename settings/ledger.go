@@ -1,9 +1,8 @@
 package settings
 
 import (
-	"maps"
 	"slices"
-	"sync/atomic"
+	"sync"
 )
 
 // DefaultEntry is the entry that Ledger.Default gives.
@@ -12,9 +11,7 @@ const DefaultEntry = "default"
 // Ledger is several sets of values by name, like those of a service's customers, one of them called "default".
 // The zero value is empty and ready. It may be used from any number of goroutines; an entry is replaced as a
 // whole, so that nothing of an earlier load is left in it.
-type Ledger struct {
-	entries atomic.Pointer[map[string]*Values]
-}
+type Ledger struct{ entries sync.Map } // string → *Values
 
 // Load reads the sources into the entry, in place of what it held. If they have a mistake the entry stays what it
 // was.
@@ -28,37 +25,26 @@ func (l *Ledger) Load(entry string, layout *Layout, options ...Option) error {
 }
 
 // Put sets an entry.
-func (l *Ledger) Put(entry string, v *Values) {
-	for {
-		old := l.entries.Load()
-		next := map[string]*Values{}
-		if old != nil {
-			next = maps.Clone(*old)
-		}
-		next[entry] = v
-		if l.entries.CompareAndSwap(old, &next) {
-			return
-		}
-	}
-}
+func (l *Ledger) Put(entry string, v *Values) { l.entries.Store(entry, v) }
 
 // Entry returns an entry's values. The error suggests the nearest name there is.
 func (l *Ledger) Entry(name string) (*Values, error) {
-	names := l.Names()
-	if !slices.Contains(names, name) {
-		return nil, &Error{Kind: KindUnknown, Path: name, Problem: "there is no entry of that name", Suggestion: nearest(name, names)}
+	if v, ok := l.entries.Load(name); ok {
+		return v.(*Values), nil
 	}
-	return (*l.entries.Load())[name], nil
+	return nil, &Error{Kind: KindUnknown, Path: name,
+		Problem: "there is no entry of that name", Suggestion: nearest(name, l.Names())}
 }
 
 // Default returns the entry "default".
 func (l *Ledger) Default() (*Values, error) { return l.Entry(DefaultEntry) }
 
 // Names lists the entries in order.
-func (l *Ledger) Names() []string {
-	m := l.entries.Load()
-	if m == nil {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(*m))
+func (l *Ledger) Names() (names []string) {
+	l.entries.Range(func(name, _ any) bool {
+		names = append(names, name.(string))
+		return true
+	})
+	slices.Sort(names)
+	return names
 }

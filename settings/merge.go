@@ -151,7 +151,8 @@ func mergeElements(lower, upper *source.Node) *source.Node {
 // isAlias reports whether a value is to be looked up: a string that begins with a dot and is followed by
 // something, and is no path.
 func isAlias(n *source.Node) bool {
-	return (n.Kind == source.String || n.Kind == source.Text) && !n.Literal && len(n.Text) > 1 && n.Text[0] == '.' && !isPath(n.Text)
+	return (n.Kind == source.String || n.Kind == source.Text) && !n.Literal && len(n.Text) > 1 && n.Text[0] == '.' &&
+		!isPath(n.Text)
 }
 
 func isPath(s string) bool {

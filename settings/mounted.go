@@ -31,23 +31,27 @@ func (d *decoder) fromFile(f *field, k *source.Kid, n *source.Node) *source.Node
 			return nil // a flag goes before
 		}
 		if other.From.Rank == k.From.Rank && other.Kind != source.Map {
-			_ = d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "is given by " + other.More().Name + " already: set the one or the other"})
+			d.fail(&Error{Kind: KindDuplicate, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)),
+				Problem: "is given by " + other.More().Name + " already: set the one or the other"})
 			return nil
 		}
 	}
 	path := mountedPath(k.Node)
 	data, err := source.ReadFile(nil, path)
 	if err != nil {
-		e := &Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)), Problem: "the file " + source.QuoteKey(source.Clip(path)) + " cannot be read: " + cause(err), Err: err}
+		e := &Error{Kind: KindSource, Pos: pos, Path: joinPath(append(slices.Clone(d.path), f.key)),
+			Problem: "the file " + source.QuoteKey(source.Clip(path)) + " cannot be read: " + cause(err), Err: err}
 		if f.secret && !likelyPath(path) {
 			// The path is shown only where it is one: the secret itself may stand here.
 			e.Problem, e.Err = "the file that it names cannot be read: "+cause(err), nil
 		}
-		_ = d.fail(e)
+		d.fail(e)
 		return &source.Node{Bad: true, From: k.From}
 	}
 	text := strings.TrimRight(strings.TrimPrefix(string(data), source.ByteOrderMark), "\r\n")
-	out := &source.Node{Kind: source.Text, Literal: true, Text: text, From: &source.Origin{File: path, Rank: source.MountedFile}, Rare: &source.Rare{Name: k.More().Name}, Over: n.Get(f.key)}
+	out := &source.Node{Kind: source.Text, Literal: true, Text: text,
+		From: &source.Origin{File: path, Rank: source.MountedFile}, Rare: &source.Rare{Name: k.More().Name},
+		Over: n.Get(f.key)}
 	if d.secrets != nil && f.secret {
 		d.secrets[out] = true
 	}

@@ -90,6 +90,7 @@ func MergeMaps(how Merge) Option { return optionFunc(func(c *config) { c.maps = 
 // several. A struct of the layout may have a method Validate() error instead.
 func Check[T any](check func(*T) error) Option {
 	return optionFunc(func(c *config) {
-		c.checks = append(c.checks, typedCheck{of: reflect.TypeFor[T](), run: func(v any) error { return check(v.(*T)) }})
+		c.checks = append(c.checks, typedCheck{of: reflect.TypeFor[T](),
+			run: func(v any) error { return check(v.(*T)) }})
 	})
 }

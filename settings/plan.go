@@ -152,7 +152,8 @@ func (b *planner) make(p planned) *codec {
 
 // isSecret reports whether t is a Secret, and not a struct that embeds one and so has its methods.
 func isSecret(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && t.Implements(secretIface) && t.PkgPath() == ownPath && strings.HasPrefix(t.Name(), "Secret[")
+	return t.Kind() == reflect.Struct && t.Implements(secretIface) && t.PkgPath() == ownPath &&
+		strings.HasPrefix(t.Name(), "Secret[")
 }
 
 // scalarOf returns, for a type with single texts as values, what it expects and its scalarFunc; else nil.
@@ -216,7 +217,8 @@ func (b *planner) fields(c *codec, p planned, prefix []int) {
 				continue
 			}
 			if inner.Kind() == reflect.Pointer && inner.Elem().Kind() == reflect.Struct {
-				b.fail(t.String()+"."+sf.Name, "an embedded pointer cannot be flattened: embed the struct, or give it a key tag")
+				b.fail(t.String()+"."+sf.Name,
+					"an embedded pointer cannot be flattened: embed the struct, or give it a key tag")
 				continue
 			}
 		}
@@ -282,8 +284,10 @@ func parseMerge(tag string, kind codecKind) (Merge, error) {
 	if !ok {
 		return 0, fmt.Errorf("there is no merge %q: it is deep, replace or append", tag)
 	}
-	if m == Append && kind != listCodec || m == Deep && kind != mapCodec || m == Replace && kind != listCodec && kind != mapCodec {
-		return 0, fmt.Errorf("the merge %s does not fit this type: lists have replace, append; maps deep, replace", tag)
+	if m == Append && kind != listCodec || m == Deep && kind != mapCodec || m == Replace && kind != listCodec &&
+		kind != mapCodec {
+		return 0, fmt.Errorf("the merge %s does not fit this type: lists have replace, append; maps deep, replace",
+			tag)
 	}
 	return m, nil
 }

@@ -10,45 +10,57 @@ import (
 // is given), what it is.
 func (l *Layout) Reference(prefix string) []byte {
 	var b strings.Builder
-	b.WriteString("| Setting | Type and rules | Default |")
-	if prefix != "" {
-		b.WriteString(" Variable |")
+	row := func(cells ...string) {
+		if prefix == "" {
+			cells = slices.Delete(cells, 3, 4) // no variables
+		}
+		for _, cell := range cells {
+			b.WriteString("| " + strings.NewReplacer("|", `\|`, "\n", " ").Replace(cell) + " ")
+		}
+		b.WriteString("|\n")
 	}
-	b.WriteString(" Live | What it is |\n|---|---|---|")
-	if prefix != "" {
-		b.WriteString("---|")
-	}
-	b.WriteString("---|---|\n")
-	l.each(rows(&b, prefix, true))
+	row("Setting", "Type and rules", "Default", "Variable", "Live", "What it is")
+	b.WriteString(strings.Repeat("|---", strings.Count(b.String(), "|")-1) + "|\n")
+	l.each(rows(row, prefix, true))
 	return []byte(b.String())
 }
 
 // rows returns a function that writes the row of a setting, and below it those of the sections that its list or
 // map holds. These have no variable: named is false.
-func rows(b *strings.Builder, prefix string, named bool) func(leaf) {
+func rows(row func(cells ...string), prefix string, named bool) func(leaf) {
 	return func(l leaf) {
 		if l.section {
 			return
 		}
-		referenceRow(b, prefix, l.field, l.value, l.path, named)
+		variable := ""
+		if named {
+			variable = "`" + EnvName(prefix, l.path...) + "`"
+		}
+		live := ""
+		if l.field.live {
+			live = "yes"
+		}
+		row(append(cells(l), variable, live, l.field.doc)...)
 		elem := l.field.codec.pointee()
-		if (elem.kind == listCodec || elem.kind == mapCodec) && elem.elem.kind == structCodec && len(l.path) <= maxExample {
+		if (elem.kind == listCodec || elem.kind == mapCodec) && elem.elem.kind == structCodec &&
+			len(l.path) <= maxExample {
 			inside := append(slices.Clone(l.path), "N")
 			if elem.kind == mapCodec {
 				inside[len(inside)-1] = "NAME"
 			}
-			eachLeaf(elem.elem, reflect.Zero(elem.elem.typ), inside, false, rows(b, prefix, false))
+			eachLeaf(elem.elem, reflect.Zero(elem.elem.typ), inside, false, rows(row, prefix, false))
 		}
 	}
 }
 
-func referenceRow(b *strings.Builder, prefix string, f *field, v reflect.Value, path []string, named bool) {
-	def := ""
+// cells are a setting's path, its type and rules, and its default.
+func cells(l leaf) []string {
+	f, def := l.field, ""
 	switch {
-	case f.secret && !isUnset(v):
+	case f.secret && !isUnset(l.value):
 		def = Mask
-	case !isUnset(v):
-		def = "`" + strings.ReplaceAll(show(v, f.codec.hasSecret), "`", "'") + "`"
+	case !isUnset(l.value):
+		def = "`" + strings.ReplaceAll(show(l.value, f.codec.hasSecret), "`", "'") + "`"
 	case f.rules.required || f.must:
 		def = "required"
 	}
@@ -56,21 +68,5 @@ func referenceRow(b *strings.Builder, prefix string, f *field, v reflect.Value, 
 	if f.secret {
 		kind += ", secret"
 	}
-	cells := []string{"`" + joinPath(path) + "`", kind, def}
-	if prefix != "" {
-		variable := ""
-		if named {
-			variable = "`" + EnvName(prefix, path...) + "`"
-		}
-		cells = append(cells, variable)
-	}
-	live := ""
-	if f.live {
-		live = "yes"
-	}
-	cells = append(cells, live, f.doc)
-	for _, cell := range cells {
-		b.WriteString("| " + strings.NewReplacer("|", `\|`, "\n", " ").Replace(cell) + " ")
-	}
-	b.WriteString("|\n")
+	return []string{"`" + joinPath(l.path) + "`", kind, def}
 }

@@ -29,9 +29,11 @@ func RequireEnv[T any](name string, def *T, rules ...string) (T, error) {
 	text, set := os.LookupEnv(name)
 	switch {
 	case set:
-		n = &source.Node{Kind: source.Text, Literal: true, Text: text, From: &source.Origin{Rank: source.Env}, Rare: &source.Rare{Name: name}}
+		n = &source.Node{Kind: source.Text, Literal: true, Text: text, From: &source.Origin{Rank: source.Env},
+			Rare: &source.Rare{Name: name}}
 	case def == nil:
-		return out, &Error{Kind: KindRequired, Pos: Position{Name: name}, Problem: "the variable is required (" + c.expect + ") and is not set"}
+		return out, &Error{Kind: KindRequired, Pos: Position{Name: name},
+			Problem: "the variable is required (" + c.expect + ") and is not set"}
 	default:
 		out = *def
 	}

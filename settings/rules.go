@@ -39,7 +39,8 @@ import (
 //	each         the rules after it are about each element of a list or map
 //	match=RE     a string that the regular expression matches in whole; takes the
 //	             rest of the tag, commas included
-var Rules = []string{"required", "min", "max", "positive", "nonzero", "oneof", "nonempty", "lower", "upper", "trimmed", "url",
+var Rules = []string{"required", "min", "max", "positive", "nonzero", "oneof", "nonempty", "lower", "upper", "trimmed",
+	"url",
 	"hostport", "port", "file", "dir", "unique", "zero", "optional", "each", "match"}
 
 type rule struct {
@@ -69,8 +70,10 @@ func parseRules(tag string, t reflect.Type) (set ruleSet, err error) {
 			rest = strings.TrimSpace(rest)
 		}
 		name, arg, hasArg := strings.Cut(strings.TrimSpace(part), "=")
-		if needs := name == "min" || name == "max" || name == "oneof" || name == "match"; needs != hasArg && slices.Contains(Rules, name) {
-			return set, fmt.Errorf("the rule %s %s", name, map[bool]string{true: "needs a value: " + name + "=...", false: "takes no value"}[needs])
+		if needs := name == "min" || name == "max" || name == "oneof" || name == "match"; needs != hasArg &&
+			slices.Contains(Rules, name) {
+			return set, fmt.Errorf("the rule %s %s", name,
+				map[bool]string{true: "needs a value: " + name + "=...", false: "takes no value"}[needs])
 		}
 		switch name {
 		case "required":
@@ -148,11 +151,14 @@ func newRule(name, arg string, t reflect.Type) (rule, error) {
 		}
 		r.must, r.holds = "must match "+arg, ofText(t, re.MatchString)
 	case "lower":
-		r.must, r.holds = "must be all lower case", ofText(t, func(s string) bool { return !strings.ContainsFunc(s, isUpper) })
+		r.must, r.holds = "must be all lower case", ofText(t,
+			func(s string) bool { return !strings.ContainsFunc(s, isUpper) })
 	case "upper":
-		r.must, r.holds = "must be all upper case", ofText(t, func(s string) bool { return !strings.ContainsFunc(s, isLower) })
+		r.must, r.holds = "must be all upper case", ofText(t,
+			func(s string) bool { return !strings.ContainsFunc(s, isLower) })
 	case "trimmed":
-		r.must, r.holds = "must not begin or end with a blank", ofText(t, func(s string) bool { return s == strings.TrimSpace(s) })
+		r.must, r.holds = "must not begin or end with a blank", ofText(t,
+			func(s string) bool { return s == strings.TrimSpace(s) })
 	case "hostport":
 		r.must, r.holds = "must be host:port", ofText(t, isHostPort)
 	case "file":
@@ -275,7 +281,8 @@ func isURL(v reflect.Value) bool {
 
 // hostPortPattern takes a name or an IPv4 address, or an IPv6 address in brackets, each may be left
 // out, and a port up to 65535.
-const hostPortPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:\[\]/\s]*):(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$`
+const hostPortPattern = `^(\[[0-9A-Fa-f:.%A-Za-z]+\]|[^:\[\]/\s]*):` +
+	`(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$`
 
 var isHostPort = regexp.MustCompile(hostPortPattern).MatchString
 

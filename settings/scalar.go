@@ -261,8 +261,10 @@ var (
 	wordedDuration = regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)\s*([a-zµ]+)`)
 	durationUnits  = map[string]time.Duration{
 		"ms": time.Millisecond, "msec": time.Millisecond, "millis": time.Millisecond, "millisecond": time.Millisecond,
-		"s": time.Second, "sec": time.Second, "second": time.Second, "m": time.Minute, "min": time.Minute, "minute": time.Minute,
-		"h": time.Hour, "hr": time.Hour, "hour": time.Hour, "d": 24 * time.Hour, "day": 24 * time.Hour, "w": 168 * time.Hour, "week": 168 * time.Hour,
+		"s": time.Second, "sec": time.Second, "second": time.Second, "m": time.Minute, "min": time.Minute,
+		"minute": time.Minute,
+		"h":      time.Hour, "hr": time.Hour, "hour": time.Hour, "d": 24 * time.Hour, "day": 24 * time.Hour,
+		"w": 168 * time.Hour, "week": 168 * time.Hour,
 	}
 )
 
@@ -300,7 +302,8 @@ func shortDuration(d time.Duration) string {
 }
 
 var timeLayouts = []string{
-	time.RFC3339Nano, "2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999Z07:00",
+	time.RFC3339Nano, "2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00",
+	"2006-1-2 15:4:5.999999999Z07:00",
 	"2006-1-2T15:4:5.999999999", "2006-1-2 15:4:5.999999999", "2006-1-2",
 }
 

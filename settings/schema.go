@@ -51,7 +51,8 @@ func (l *Layout) Schema() []byte {
 	s := &schemer{defs: map[reflect.Type]string{}}
 	root := object{{"$schema", "https://json-schema.org/draft/2020-12/schema"}}
 	root = append(root, s.section(l.plan, l.defaults, false)...)
-	defs := object{{"alias", object{{"type", "string"}, {"pattern", `^\.[^./]`}, {"description", "the value at this dotted path"}}}}
+	defs := object{{"alias", object{{"type", "string"}, {"pattern", `^\.[^./]`},
+		{"description", "the value at this dotted path"}}}}
 	root = root.with("$defs", append(defs, s.out...))
 	raw, err := json.Marshal(root)
 	if err != nil {
@@ -152,13 +153,15 @@ func (s *schemer) value(c *codec, f *field, def reflect.Value) object {
 	case secretCodec:
 		return s.value(c.elem, f, reflect.Zero(c.elem.typ))
 	case listCodec:
-		out := object{{"type", nullable("array", f, c)}, {"items", s.value(c.elem, eachOf(f), reflect.Zero(c.elem.typ))}}
+		out := object{{"type", nullable("array", f, c)},
+			{"items", s.value(c.elem, eachOf(f), reflect.Zero(c.elem.typ))}}
 		if c.typ.Kind() == reflect.Array {
 			out = out.with("minItems", c.typ.Len()).with("maxItems", c.typ.Len())
 		}
 		return orAlias(lengths(out, f, "Items"))
 	case mapCodec:
-		out := object{{"type", nullable("object", f, c)}, {"additionalProperties", s.value(c.elem, eachOf(f), reflect.Zero(c.elem.typ))}}
+		out := object{{"type", nullable("object", f, c)},
+			{"additionalProperties", s.value(c.elem, eachOf(f), reflect.Zero(c.elem.typ))}}
 		if isNumber(c.key.typ) {
 			out = out.with("propertyNames", object{{"pattern", `^[-+]?[0-9]+$`}})
 		}
@@ -194,7 +197,8 @@ func eachOf(f *field) *field {
 
 // nullable adds null where null loads: a list or map that may be empty.
 func nullable(typ string, f *field, c *codec) any {
-	if c.typ.Kind() == reflect.Array || f != nil && !keepsRules(&field{codec: c, rules: f.rules}, reflect.Zero(c.typ)) {
+	if c.typ.Kind() == reflect.Array || f != nil &&
+		!keepsRules(&field{codec: c, rules: f.rules}, reflect.Zero(c.typ)) {
 		return typ
 	}
 	return []string{typ, "null"}
@@ -232,12 +236,16 @@ func (s *schemer) scalar(c *codec, f *field) object {
 	t := c.typ
 	switch {
 	case t == durationType:
-		number := bounds(object{{"type", "number"}, {"minimum", int64(-9223372036)}, {"maximum", int64(9223372036)}}, f, t)
-		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", durationPattern}}, aliasRef}}}, f, json.RawMessage("0"))
+		number := bounds(object{{"type", "number"}, {"minimum", int64(-9223372036)}, {"maximum", int64(9223372036)}},
+			f, t)
+		return zeroToo(object{{"anyOf", []any{number, object{{"type", "string"}, {"pattern", durationPattern}},
+			aliasRef}}}, f, json.RawMessage("0"))
 	case t == timeType:
 		return orAlias(object{{"type", "string"}, {"pattern", timePattern}})
 	case t == slogLevel:
-		return orAlias(object{{"type", "string"}, {"pattern", `^([dD][eE][bB][uU][gG]|[iI][nN][fF][oO]|[wW][aA][rR][nN]|[eE][rR][rR][oO][rR])([-+][0-9]+)?$`}})
+		return orAlias(object{{"type", "string"},
+			{"pattern", `^([dD][eE][bB][uU][gG]|[iI][nN][fF][oO]|` +
+				`[wW][aA][rR][nN]|[eE][rR][rR][oO][rR])([-+][0-9]+)?$`}})
 	case t == urlType:
 		out := object{{"type", "string"}, {"format", "uri-reference"}}
 		if f != nil && hasRule(f, "url") {
@@ -326,6 +334,10 @@ func limit(arg string, t reflect.Type) any {
 	return json.RawMessage(arg)
 }
 
+// textPatterns are the rules of a string that a pattern says.
+var textPatterns = map[string]string{"lower": `^[^\p{Lu}\p{Lt}]*$`, "upper": `^[^\p{Ll}\p{Lt}]*$`,
+	"trimmed": `^(\S([\s\S]*\S)?)?$`, "url": urlPattern, "hostport": hostPortPattern}
+
 func (s *schemer) text(f *field) object {
 	out := object{{"type", "string"}}
 	if f == nil {
@@ -333,7 +345,7 @@ func (s *schemer) text(f *field) object {
 	}
 	var all []any // several patterns cannot stand in one object
 	for _, r := range f.rules.own {
-		pattern := ""
+		pattern := textPatterns[r.name]
 		switch r.name {
 		case "min", "max":
 			n, _ := strconv.Atoi(r.arg)
@@ -342,16 +354,6 @@ func (s *schemer) text(f *field) object {
 			out = out.with("minLength", 1)
 		case "oneof":
 			out = out.with("enum", r.near)
-		case "lower":
-			pattern = `^[^\p{Lu}\p{Lt}]*$`
-		case "upper":
-			pattern = `^[^\p{Ll}\p{Lt}]*$`
-		case "trimmed":
-			pattern = `^(\S([\s\S]*\S)?)?$`
-		case "url":
-			pattern = urlPattern
-		case "hostport":
-			pattern = hostPortPattern
 		case "match":
 			pattern = `^(?:` + r.arg + `)$`
 		}

@@ -67,7 +67,8 @@ func (o *opening) fail(e *Error) { o.errs = report(o.errs, e) }
 func (o *opening) take(r *source.Reading) {
 	o.dotted = o.dotted || r.Dotted
 	for _, m := range r.Mistakes {
-		o.fail(&Error{Kind: kindOf[m.Kind], Pos: Position{File: r.From.File, Line: m.Line, Column: m.Column}, Problem: m.Problem})
+		o.fail(&Error{Kind: kindOf[m.Kind], Pos: Position{File: r.From.File, Line: m.Line, Column: m.Column},
+			Problem: m.Problem})
 	}
 }
 
@@ -81,7 +82,8 @@ const maxReported = source.MaxMistakes
 // report adds a mistake to errs, up to the most that are reported.
 func report(errs []*Error, e *Error) []*Error {
 	if len(errs) == maxReported {
-		e = &Error{Kind: e.Kind, Pos: e.Pos, Problem: "there are more than " + strconv.Itoa(maxReported) + " mistakes: the rest is not reported"}
+		e = &Error{Kind: e.Kind, Pos: e.Pos,
+			Problem: "there are more than " + strconv.Itoa(maxReported) + " mistakes: the rest is not reported"}
 	}
 	if len(errs) > maxReported {
 		return errs
@@ -111,7 +113,8 @@ func (f Format) String() string {
 // FormatOf returns a file's format by its extension: .yaml, .yml, .toml, .json, .env.
 func FormatOf(path string) (Format, error) {
 	base := filepath.Base(path)
-	format, ok := map[string]Format{".yaml": YAML, ".yml": YAML, ".toml": TOML, ".json": JSON, ".env": ENV}[strings.ToLower(filepath.Ext(base))]
+	format, ok := map[string]Format{".yaml": YAML, ".yml": YAML, ".toml": TOML, ".json": JSON,
+		".env": ENV}[strings.ToLower(filepath.Ext(base))]
 	switch {
 	case ok:
 		return format, nil
@@ -158,7 +161,8 @@ func exists(fsys fs.FS, path string) bool {
 }
 
 func both(path, twin string) *Error {
-	return &Error{Kind: KindSource, Pos: Position{File: twin}, Problem: "both " + path + " and " + twin + " are there: leave one of them"}
+	return &Error{Kind: KindSource, Pos: Position{File: twin},
+		Problem: "both " + path + " and " + twin + " are there: leave one of them"}
 }
 
 // otherYAML is the path with .yml for .yaml and the reverse, or "".
@@ -286,7 +290,8 @@ func ProfilesFromEnv(variable string) Source {
 }
 
 func profileSource(pos Position, names func(*config) []string) Source {
-	return Source{rank: source.Profile, names: names, read: func(o *opening) []*source.Node { return readProfiles(o, pos, names(o.config)) }}
+	return Source{rank: source.Profile, names: names,
+		read: func(o *opening) []*source.Node { return readProfiles(o, pos, names(o.config)) }}
 }
 
 // profiles are the names that a source of profiles gives.
@@ -319,14 +324,18 @@ func readProfiles(o *opening, pos Position, names []string) []*source.Node {
 				o.fail(both(path, other))
 				continue
 			}
-			if slices.ContainsFunc(read, func(r Source) bool { return r.path == path && reflect.DeepEqual(r.fsys, s.fsys) }) {
+			if slices.ContainsFunc(read, func(r Source) bool {
+				return r.path == path &&
+					reflect.DeepEqual(r.fsys, s.fsys)
+			}) {
 				continue
 			}
 			read = append(read, Source{path: path, fsys: s.fsys})
 			out = append(out, one(readFile(o, s.fsys, path, false))...)
 		}
 		if !found {
-			o.fail(&Error{Kind: KindSource, Pos: pos, Problem: fmt.Sprintf("no file has the profile %q", name), Suggestion: nearest(name, near)})
+			o.fail(&Error{Kind: KindSource, Pos: pos,
+				Problem: fmt.Sprintf("no file has the profile %q", name), Suggestion: nearest(name, near)})
 		}
 	}
 	return out

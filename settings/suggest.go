@@ -50,17 +50,9 @@ func editLimit(length int) int {
 }
 
 // squash drops what people vary: case, and what stands between words.
-func squash(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '_' || r == '-' || r == ' ' || r == '.':
-			return -1
-		case 'A' <= r && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
-}
+func squash(s string) string { return strings.ToLower(betweenWords.Replace(s)) }
+
+var betweenWords = strings.NewReplacer("_", "", "-", "", " ", "", ".", "")
 
 // distance is the optimal string alignment distance (insert, delete, replace, swap of neighbours), or limit+1
 // once it must be more.

@@ -156,7 +156,8 @@ func missing(path string, before []string, segment string, n *source.Node) error
 			e.Suggestion = joinPath(append(slices.Clone(before), near))
 		}
 	case source.List:
-		e.Problem = fmt.Sprintf("%s is a list of %d: expected an index below that, found %s", joinPath(before), len(n.Kids), source.QuoteKey(segment))
+		e.Problem = fmt.Sprintf("%s is a list of %d: expected an index below that, found %s", joinPath(before),
+			len(n.Kids), source.QuoteKey(segment))
 	default:
 		e.Problem = joinPath(before) + " is a single value and has nothing below it"
 	}
@@ -177,7 +178,8 @@ func (t *Tree) Unclaimed() error {
 		if t.claimed[k.Key] || k.From.Open {
 			continue
 		}
-		e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: k.Key, Problem: "no layout knows this key", Suggestion: nearest(k.Key, known)}
+		e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: k.Key,
+			Problem: "no layout knows this key", Suggestion: nearest(k.Key, known)}
 		if name, ok := strings.CutPrefix(k.Key, strayKey); ok {
 			e.Path, e.Problem, e.Suggestion = "", "no setting has the variable "+name, ""
 		}

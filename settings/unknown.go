@@ -21,11 +21,13 @@ func (d *decoder) unknown(c *codec, k source.Kid) {
 	}
 	near := nearest(k.Key, c.keys)
 	if top && d.config.shared {
-		if near == "" || slices.Contains(d.config.foreign, k.Key) || d.tree.isClaimed(k.Key) || !c.fields[c.byKey[near]].resembles(k.Node) {
+		if near == "" || slices.Contains(d.config.foreign, k.Key) || d.tree.isClaimed(k.Key) ||
+			!c.fields[c.byKey[near]].resembles(k.Node) {
 			return
 		}
 	}
-	e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: joinPath(append(slices.Clone(d.path), k.Key)), Problem: "unknown key"}
+	e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: joinPath(append(slices.Clone(d.path), k.Key)),
+		Problem: "unknown key"}
 	if !top {
 		e.Problem += " in " + joinPath(d.path)
 	}
@@ -47,7 +49,8 @@ func (f *field) resembles(n *source.Node) bool {
 	if c.kind != structCodec || len(n.Kids) == 0 && n.Kind == source.Map || n.Kind == source.Null {
 		return true
 	}
-	return n.Kind == source.Map && slices.ContainsFunc(n.Kids, func(k source.Kid) bool { _, has := c.byKey[k.Key]; return has })
+	return n.Kind == source.Map && slices.ContainsFunc(n.Kids,
+		func(k source.Kid) bool { _, has := c.byKey[k.Key]; return has })
 }
 
 // elsewhere returns the path of a setting or section of that name in another section.
@@ -97,7 +100,8 @@ func (d *decoder) unknownVariable(k source.Kid, top bool) {
 		e.Suggestion = nearest(k.More().Name, d.vars)
 	}
 	if d.config.shared && top && d.plan.byKey != nil {
-		if _, ours := d.plan.byKey[first]; !ours && (e.Suggestion == "" || slices.Contains(d.config.foreign, first) || d.tree.isClaimed(first)) {
+		if _, ours := d.plan.byKey[first]; !ours &&
+			(e.Suggestion == "" || slices.Contains(d.config.foreign, first) || d.tree.isClaimed(first)) {
 			return
 		}
 	}

@@ -85,7 +85,8 @@ func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, p
 	case v.Kind() == reflect.Slice && c.kind != scalarCodec || v.Kind() == reflect.Array && c.kind == listCodec:
 		i, ok := index(s)
 		if !ok || i >= v.Len() {
-			return v, c, fmt.Sprintf("is a list of %d: expected an index below that, found %s", v.Len(), source.QuoteKey(s)), ""
+			return v, c, fmt.Sprintf("is a list of %d: expected an index below that, found %s", v.Len(),
+				source.QuoteKey(s)), ""
 		}
 		return v.Index(i), elemOf(c), "", ""
 	case v.Kind() == reflect.Map:

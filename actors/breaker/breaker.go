@@ -63,7 +63,9 @@ func SpawnUnder(c actor.Context, service string, s Settings, opts ...Option) (*B
 	return spawn(c.ActorSystem(), c, service, s, opts)
 }
 
-func spawn(system *actor.ActorSystem, parent actor.Context, service string, s Settings, opts []Option) (*Breaker, error) {
+func spawn(
+	system *actor.ActorSystem, parent actor.Context, service string, s Settings, opts []Option,
+) (*Breaker, error) {
 	scheme, host, err := parseService(service)
 	if err != nil {
 		return nil, err
@@ -80,7 +82,8 @@ func spawn(system *actor.ActorSystem, parent actor.Context, service string, s Se
 		}
 	}
 	if b.rules != nil && b.rules.limit != 0 && b.rules.classify == nil {
-		return nil, fmt.Errorf("breaker of %s: WithBodyPeek without WithClassifier: no function would look at the body", service)
+		return nil, fmt.Errorf("breaker of %s: WithBodyPeek without WithClassifier: nothing would look at the body",
+			service)
 	}
 	t := tree{set: set, of: &b.origin, root: &node{}}
 	if set.Trip == "rate" {

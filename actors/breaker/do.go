@@ -59,8 +59,11 @@ func Execute[T any](ctx context.Context, b *Breaker, path string, fn func(ctx co
 	return value, err
 }
 
+// guarded is the function of a call.
+type guarded = func(ctx context.Context) error
+
 // doOther handles Do outside the quiet state. It is kept small so that it is inlined.
-func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) error {
+func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn guarded) error {
 	if v.gate == viewRefuses {
 		return v.refusal
 	}
@@ -69,7 +72,7 @@ func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn func(ctx
 
 // doMixed handles Do when an entry is not healthy, or the settings want more. It
 // has no deferred function, which a refusal would pay for.
-func (b *Breaker) doMixed(ctx context.Context, v *view, path string, fn func(ctx context.Context) error) error {
+func (b *Breaker) doMixed(ctx context.Context, v *view, path string, fn guarded) error {
 	switch {
 	case v.gate == viewTraced:
 		return b.doTraced(ctx, v, path, fn)
@@ -82,7 +85,7 @@ func (b *Breaker) doMixed(ctx context.Context, v *view, path string, fn func(ctx
 
 // doMet handles a call under a simple view. Its path leads to obstacle, the first
 // entry that is not closed, or to none; if it is free, a success changes nothing.
-func (b *Breaker) doMet(ctx context.Context, v *view, path string, obstacle *node, free bool, fn func(ctx context.Context) error) error {
+func (b *Breaker) doMet(ctx context.Context, v *view, path string, obstacle *node, free bool, fn guarded) error {
 	switch {
 	case obstacle != nil && obstacle.refuses():
 		return obstacle.refusal
@@ -92,7 +95,7 @@ func (b *Breaker) doMet(ctx context.Context, v *view, path string, obstacle *nod
 	return b.doAsked(ctx, v, path, fn, nil)
 }
 
-func (b *Breaker) doClosed(ctx context.Context, v *view, path string, free bool, fn func(ctx context.Context) error) (err error) {
+func (b *Breaker) doClosed(ctx context.Context, v *view, path string, free bool, fn guarded) (err error) {
 	err = ended{}
 	defer func() {
 		if err != nil || !free || b.view.Load() != v {
@@ -120,7 +123,7 @@ func (b *Breaker) quietEnd(ctx context.Context, gen uint64, path string, err err
 	p.finish(ctx, err)
 }
 
-func (b *Breaker) doTraced(ctx context.Context, v *view, path string, fn func(context.Context) error) (err error) {
+func (b *Breaker) doTraced(ctx context.Context, v *view, path string, fn guarded) (err error) {
 	ctx, span := b.startSpan(ctx, v)
 	err = ended{}
 	defer func() { span.end(err) }()
@@ -129,7 +132,7 @@ func (b *Breaker) doTraced(ctx context.Context, v *view, path string, fn func(co
 }
 
 // doAsked is Do with every question asked; span is nil for a call without one.
-func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn func(context.Context) error, span *callSpan) (err error) {
+func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn guarded, span *callSpan) (err error) {
 	if v.kind == viewRefuses {
 		span.refused(v.refusal)
 		return v.refusal

@@ -59,7 +59,9 @@ type outgoing struct {
 // newExchange begins an exchange under the caller's ctx, which carries span, and
 // returns the request for it: a copy with the exchange as its ctx or, where
 // neither clock nor body needs that, req itself.
-func newExchange(ctx context.Context, req *http.Request, p *Permit, span *callSpan, set *config, conns *connLimit) (*exchange, *http.Request) {
+func newExchange(
+	ctx context.Context, req *http.Request, p *Permit, span *callSpan, set *config, conns *connLimit,
+) (*exchange, *http.Request) {
 	w := p.b.patience(ctx, p.path, set)
 	if w.limit == 0 {
 		p.unwatch()

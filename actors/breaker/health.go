@@ -154,7 +154,9 @@ func (s *state) relieve() {
 }
 
 // HandleFailure implements actor.SupervisorStrategy for the prober.
-func (s *state) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, _, _ any) {
+func (s *state) HandleFailure(
+	_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, _, _ any,
+) {
 	supervisor.RestartChildren(child)
 }
 

@@ -110,7 +110,8 @@ func (l *listener) call(t Transition) {
 }
 
 func (s *state) drop(l *listener) {
-	s.b.own.more().listeners = slices.DeleteFunc(s.b.own.more().listeners, func(have *listener) bool { return have == l })
+	more := s.b.own.more()
+	more.listeners = slices.DeleteFunc(more.listeners, func(have *listener) bool { return have == l })
 }
 
 func (s *state) watch(c actor.Context, pid *actor.PID) {

@@ -14,7 +14,7 @@ type machine struct {
 	blamed bool   // closed: made a parent open again, by one of fails: takes the next failure there alone
 	sick   bool   // open, and the last health call failed
 	fails  int32  // closed: counted failures; half-open: failures since the beginning
-	succs  int32  // closed: successes since the first of fails; half-open: successes; open: health calls that succeeded
+	succs  int32  // closed: since the first of fails; half-open: successes; open: good health calls
 	opens  int32  // times opened since it was last closed
 	hung   int32  // calls in flight longer than HangTime
 	since  uint64 // generation that began with the last transition
@@ -53,7 +53,7 @@ type event struct {
 	kind  eventKind
 	now   int64         // ns
 	probe uint64        // slot that the call holds, or takes; 0 for none
-	hold  time.Duration // failure: how long the service asked to be left alone; evAdmit: how long the slot may be held, 0 for probe_timeout
+	hold  time.Duration // failure: Retry-After; evAdmit: longest hold of the slot, 0 for probe_timeout
 	blame bool          // failure: this entry takes it for its parents
 	rnd   float64       // 0 to 1, for jitter
 	seen  tallied       // what the sliding window holds, this call included
@@ -210,7 +210,8 @@ func (m machine) open(c *Settings, e event) machine {
 		d = max(d, e.hold)
 	}
 	d = min(d, c.OpenMax)
-	return machine{state: Open, opens: increased(m.opens), hung: m.hung, begun: e.now, until: e.now + int64(d), last: e.now}
+	return machine{state: Open, opens: increased(m.opens), hung: m.hung,
+		begun: e.now, until: e.now + int64(d), last: e.now}
 }
 
 func (m machine) half() machine {

@@ -190,7 +190,7 @@ func (s *state) onMessage(c actor.Context, message any) {
 		s.unwatch(c, m.Who)
 	default:
 		if actors.Refuse(c, "takes the messages of package breaker") && s.b.logger != nil {
-			s.b.logger.Warn("a circuit breaker got a message that it does not know: want one of the messages of package breaker",
+			s.b.logger.Warn("a circuit breaker got a message that it does not know: want one of package breaker",
 				slog.String("service", s.b.service), slog.String("type", fmt.Sprintf("%T", message)))
 		}
 	}
@@ -236,7 +236,7 @@ func (s *state) onReport(m *Report) {
 	p := m.Permit
 	if p == nil || p.b != s.b {
 		if s.b.logger != nil {
-			s.b.logger.Warn("a circuit breaker got the report of a permit that is settled already, or another breaker's",
+			s.b.logger.Warn("a circuit breaker got the report of a permit that is settled, or another breaker's",
 				slog.String("service", s.b.service))
 		}
 		return

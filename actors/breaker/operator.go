@@ -71,10 +71,12 @@ func (b *Breaker) force(path string, to State, d time.Duration) error {
 
 func (s *state) force(path string, to State, d time.Duration) error {
 	if d < 0 || d > maxTime {
-		return fmt.Errorf("breaker of %s%.100s: %v for %v: want 0 (until reset) to %v", s.b.service, path, to, d, maxTime)
+		return fmt.Errorf("breaker of %s%.100s: %v for %v: want 0 (until reset) to %v",
+			s.b.service, path, to, d, maxTime)
 	}
 	if to != ForcedOpen && to != ForcedClosed && to != MetricsOnly {
-		return fmt.Errorf("breaker of %s%s: %v is not a state to force: want %v, %v or %v", s.b.service, path, to, ForcedOpen, ForcedClosed, MetricsOnly)
+		return fmt.Errorf("breaker of %s%s: %v is not a state to force: want %v, %v or %v",
+			s.b.service, path, to, ForcedOpen, ForcedClosed, MetricsOnly)
 	}
 	e := s.begin()
 	end := int64(0)
@@ -146,7 +148,8 @@ func (b *Breaker) Snapshot() Snapshot {
 	s := Snapshot{Service: b.service, State: v.root.shown(), Seq: v.seq, Stopped: v.kind == viewStopped,
 		Restarts: int(b.own.restarts.Load()), Settings: v.set.Settings, Entries: make([]EntryStatus, 0, 1+v.entries)}
 	v.root.walk(func(n *node) {
-		st := EntryStatus{Entry: n.path, State: n.shown(), Own: n.state, Failures: int(n.fails), Successes: int(n.succs),
+		st := EntryStatus{Entry: n.path, State: n.shown(), Own: n.state,
+			Failures: int(n.fails), Successes: int(n.succs),
 			Probes: len(n.probes), Hanging: int(n.hung), Opens: int(n.opens), Until: b.wall(n.ends()), Blamed: n.blamed}
 		if n.ramping() {
 			st.Ramp = n.share(now)

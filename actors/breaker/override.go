@@ -10,11 +10,13 @@ import (
 // the service has no room for more entries: an operator's word counts.
 func (e *edit) force(path string, to State, end int64) error {
 	if depth := strings.Count(path, "/"); depth > e.set.MaxDepth {
-		return fmt.Errorf("breaker: %s%.100s has %d segments, entries have at most max_depth %d: name a shorter prefix",
+		return fmt.Errorf(
+			"breaker: %s%.100s has %d segments, entries have at most max_depth %d: name a shorter prefix",
 			e.of.service, path, depth, e.set.MaxDepth)
 	}
 	if len(path) > maxEntryPath {
-		return fmt.Errorf("breaker: a path of %s has %d bytes, entries have at most %d: name a shorter prefix", e.of.service, len(path), maxEntryPath)
+		return fmt.Errorf("breaker: a path of %s has %d bytes, entries have at most %d: name a shorter prefix",
+			e.of.service, len(path), maxEntryPath)
 	}
 	chain := e.takeWithin(path, math.MaxInt)
 	n := chain[len(chain)-1]
@@ -110,7 +112,9 @@ func (e *edit) override(n *node, to State, end int64, reason string) {
 		return
 	}
 	e.seq++
-	e.changes = append(e.changes, change{seq: e.seq, path: n.path, from: before, to: n.shown(), reason: reason, until: n.ends()})
+	e.changes = append(e.changes, change{
+		seq: e.seq, path: n.path, from: before, to: n.shown(), reason: reason, until: n.ends(),
+	})
 }
 
 // ordered notes an operator's order for n and all below it. Results of calls that were

@@ -58,7 +58,8 @@ func ParseService(service string) (string, error) {
 // parseService checks a service and returns the parts of its one spelling.
 func parseService(service string) (scheme, host string, err error) {
 	fail := func(why string) (string, string, error) {
-		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], like https://mail.internal", service, why)
+		return "", "", fmt.Errorf("breaker: service %q: %s: want scheme://host[:port], like https://mail.internal",
+			service, why)
 	}
 	u, err := url.Parse(service)
 	if err == nil && u.User != nil {

@@ -152,7 +152,8 @@ func parsePatience(list string) (all []pathPatience, err error) {
 			}
 		}
 		if !found || !strings.HasPrefix(strings.TrimSpace(path), "/") {
-			return nil, fmt.Errorf("patience: %q is no path with a time: want a list like /events=none,/reports=2m, each time above 0 and at most %v", part, maxTime)
+			return nil, fmt.Errorf("patience: %q is no path with a time: want a list like /events=none,/reports=2m, "+
+				"each time above 0 and at most %v", part, maxTime)
 		}
 		all = append(all, p)
 	}

@@ -27,7 +27,9 @@ type redirects struct {
 // credentialWords mark a header by its name, in lower case, as one that a request
 // to another host never keeps: X-Api-Key and X-Auth-Token, but not Idempotency-Key.
 // http.Client itself takes off Authorization and Cookie alone.
-var credentialWords = []string{"authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "credential"}
+var credentialWords = []string{
+	"authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "credential",
+}
 
 // WithFinder gives a breaker a function that returns the breaker of another
 // service (see [Breaker.Service] for its form), or nil. A request that a redirect
@@ -114,7 +116,8 @@ func (b *Breaker) foreign(u *url.URL) bool {
 	if u == nil || b.serves(u) {
 		return false
 	}
-	upgrade := strings.EqualFold(u.Scheme, "https") && b.scheme() == "http" && canonicalHost("https", u.Host) == b.host()
+	upgrade := strings.EqualFold(u.Scheme, "https") && b.scheme() == "http" &&
+		canonicalHost("https", u.Host) == b.host()
 	return !upgrade
 }
 

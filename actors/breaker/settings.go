@@ -154,7 +154,8 @@ func (s Settings) Validate() error {
 	bad(s.WindowCalls >= 0 && s.WindowCalls <= 10_000, "window_calls", "0 to 10000", s.WindowCalls)
 	if s.WindowCalls > 0 {
 		bad(s.Window == 0, "window", "0 when window_calls is set", s.Window)
-		bad(s.MinCalls <= s.WindowCalls, "min_calls", fmt.Sprintf("at most window_calls (%d), or no rate could ever open", s.WindowCalls), s.MinCalls)
+		bad(s.MinCalls <= s.WindowCalls, "min_calls",
+			fmt.Sprintf("at most window_calls (%d), or no rate could ever open", s.WindowCalls), s.MinCalls)
 	}
 	bad(s.FailureRate > 0 && s.FailureRate <= 1, "failure_rate", "above 0 and at most 1", s.FailureRate)
 	bad(s.SlowRate > 0 && s.SlowRate <= 1, "slow_rate", "above 0 and at most 1", s.SlowRate)

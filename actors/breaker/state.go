@@ -66,7 +66,8 @@ type Transition struct {
 // LogValue implements slog.LogValuer.
 func (t Transition) LogValue() slog.Value {
 	return slog.GroupValue(slog.Uint64("seq", t.Seq), slog.String("service", t.Service), slog.String("entry", t.Entry),
-		slog.String("from", t.From.String()), slog.String("to", t.To.String()), slog.Bool("shadow", t.Shadow), slog.String("reason", t.Reason))
+		slog.String("from", t.From.String()), slog.String("to", t.To.String()),
+		slog.Bool("shadow", t.Shadow), slog.String("reason", t.Reason))
 }
 
 // Replay folds transitions, in order, into the states that they lead to from

@@ -64,7 +64,8 @@ func (n *node) next(path string) (*node, string) {
 		path = path[1:]
 	}
 	for _, kid := range n.kids {
-		if rest, ok := strings.CutPrefix(path, kid.seg); ok && (rest == "" || rest[0] == '/' || rest[0] == '?' || rest[0] == '#') {
+		rest, ok := strings.CutPrefix(path, kid.seg)
+		if ok && (rest == "" || rest[0] == '/' || rest[0] == '?' || rest[0] == '#') {
 			return kid, rest
 		}
 	}

@@ -12,7 +12,10 @@ const inMemory = 16 << 10
 
 // watchesBody reports whether the body of req must be watched.
 func watchesBody(req *http.Request) bool {
-	return req.Body != nil && req.Body != http.NoBody && (req.GetBody == nil || req.ContentLength > inMemory || req.ContentLength <= 0)
+	if req.Body == nil || req.Body == http.NoBody {
+		return false
+	}
+	return req.GetBody == nil || req.ContentLength > inMemory || req.ContentLength <= 0
 }
 
 // watchBody replaces the body of req, a copy, by one that the exchange watches.

@@ -53,7 +53,8 @@ func (l Level) Parse(def slog.Level) (slog.Level, error) {
 	}
 	var sl slog.Level
 	if err := sl.UnmarshalText([]byte(s)); err != nil {
-		return def, fmt.Errorf("level %q is not known: use debug, info, notice, warning, error, critical, alert, emergency, or a form like INFO+1", s)
+		return def, fmt.Errorf("level %q is not known: use debug, info, notice, warning, error, critical, alert, "+
+			"emergency, or a form like INFO+1", s)
 	}
 	return sl, nil
 }

@@ -51,7 +51,8 @@ func New(service string, s Settings, opts ...Option) (*Logger, error) {
 		return nil, errors.New("logger: the service has no name: give New the name that stands on every record")
 	}
 	if len(service) > maxService {
-		return nil, fmt.Errorf("logger: the service's name has %d bytes: use at most %d, for it stands on every record", len(service), maxService)
+		return nil, fmt.Errorf("logger: the service's name has %d bytes: use at most %d, "+
+			"for it stands on every record", len(service), maxService)
 	}
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("logger: settings of service %s: %w", service, err)
@@ -195,7 +196,8 @@ func (l *Logger) Flush(ctx context.Context) error {
 			if err == nil {
 				continue // it works again since
 			}
-			errs = append(errs, fmt.Errorf("logger: flush output %s: %d records are not written: %w", o.name, o.ring.pending(), err))
+			errs = append(errs, fmt.Errorf("logger: flush output %s: %d records are not written: %w",
+				o.name, o.ring.pending(), err))
 			break
 		}
 	}

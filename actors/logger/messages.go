@@ -46,7 +46,9 @@ type (
 
 var wakeUp = &wake{}
 
-var _ = []Message{&Reopen{}, &Describe{}, &Write{}, &Written{}, &mark{}, &wake{}, &retry{}, Reopen{}, Describe{}, Write{}}
+var _ = []Message{
+	&Reopen{}, &Describe{}, &Write{}, &Written{}, &mark{}, &wake{}, &retry{}, Reopen{}, Describe{}, Write{},
+}
 
 // IgnoreDeadLetterLogging keeps the dead letter of a wake-up, sent while the
 // actor stops, from being logged and so from waking it again.

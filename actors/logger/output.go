@@ -213,7 +213,8 @@ func (o *output) failed(err error) time.Duration {
 	if o.failures >= reportAfter && !o.outage {
 		o.outage = true
 		o.ring.setLossy(true)
-		o.stderr(fmt.Sprintf("logger: output %s of service %s cannot be written since %s: %s; it is tried again every %v, the oldest records are dropped when its buffer is full\n",
+		o.stderr(fmt.Sprintf("logger: output %s of service %s cannot be written since %s: %s; "+
+			"it is tried again every %v, the oldest records are dropped when its buffer is full\n",
 			o.name, o.form.service, o.since.Format(time.RFC3339), o.lastErr, lastRetry))
 	}
 	return wait

@@ -62,7 +62,7 @@ func (a *app) settingsCheck() *cobra.Command {
 				}
 			}
 			if len(mistakes) == 0 || !a.json {
-				if err := a.tellOthers(others(files, mistakes)); err != nil {
+				if err := a.reportOthers(others(files, mistakes)); err != nil {
 					return err
 				}
 			}
@@ -93,9 +93,9 @@ func others(files []string, mistakes []*settings.Error) []string {
 	return keys
 }
 
-// tellOthers says what was not looked at, in JSON on stderr: stdout has the
+// reportOthers says what was not looked at, in JSON on stderr: stdout has the
 // mistakes. Of a file with some, stderr has the error instead.
-func (a *app) tellOthers(keys []string) error {
+func (a *app) reportOthers(keys []string) error {
 	switch {
 	case len(keys) == 0:
 		return nil
@@ -155,60 +155,48 @@ func (a *app) settingsExplain() *cobra.Command {
 }
 
 func (a *app) settingsSchema() *cobra.Command {
-	return &cobra.Command{
-		Use: "schema", Short: "Print a JSON Schema, for editors", Args: cobra.NoArgs,
-		RunE: runs(func(context.Context, []string) error {
-			l, err := layout()
-			if err != nil {
-				return err
-			}
-			_, err = a.out.Write(append(l.Schema(), '\n'))
-			return err
-		}),
-	}
+	return a.describes("schema", "Print a JSON Schema, for editors", func(l *settings.Layout) (string, []byte, error) {
+		return "json", append(l.Schema(), '\n'), nil
+	})
 }
 
 func (a *app) settingsExample() *cobra.Command {
 	var format string
-	c := &cobra.Command{
-		Use: "example", Short: "Print a file with every setting, its default and what it is", Args: cobra.NoArgs,
-		RunE: runs(func(context.Context, []string) error {
-			l, err := layout()
-			if err != nil {
-				return err
-			}
-			f, err := settings.FormatOf("x." + format)
-			if err != nil || f != settings.YAML && f != settings.ENV {
-				return usage("--format is %q: want yaml or env", format)
-			}
-			text, err := l.Example(f, "CHASSIS")
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(map[string]string{"format": format, "text": string(text)})
-			}
-			_, err = a.out.Write(text)
-			return err
-		}),
-	}
+	c := a.describes("example", "Print a file with every setting, its default and what it is", func(l *settings.Layout) (string, []byte, error) {
+		f, err := settings.FormatOf("x." + format)
+		if err != nil || f != settings.YAML && f != settings.ENV {
+			return "", nil, usage("--format is %q: want yaml or env", format)
+		}
+		text, err := l.Example(f, "CHASSIS")
+		return format, text, err
+	})
 	c.Flags().StringVar(&format, "format", "yaml", "yaml or env")
 	return c
 }
 
 func (a *app) settingsReference() *cobra.Command {
+	return a.describes("reference", "Print a markdown table of every setting", func(l *settings.Layout) (string, []byte, error) {
+		return "markdown", l.Reference("CHASSIS"), nil
+	})
+}
+
+// describes is a command that prints a text about all settings, with --json as a field of an object.
+func (a *app) describes(use, short string, text func(*settings.Layout) (format string, text []byte, err error)) *cobra.Command {
 	return &cobra.Command{
-		Use: "reference", Short: "Print a markdown table of every setting", Args: cobra.NoArgs,
+		Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: runs(func(context.Context, []string) error {
 			l, err := layout()
 			if err != nil {
 				return err
 			}
-			text := l.Reference("CHASSIS")
-			if a.json {
-				return a.printJSON(map[string]string{"format": "markdown", "text": string(text)})
+			format, out, err := text(l)
+			if err != nil {
+				return err
 			}
-			_, err = a.out.Write(text)
+			if a.json && format != "json" {
+				return a.printJSON(map[string]string{"format": format, "text": string(out)})
+			}
+			_, err = a.out.Write(out)
 			return err
 		}),
 	}

@@ -33,8 +33,8 @@ var usual = times{settle: time.Second, rest: 5 * time.Second, again: 10 * time.S
 type Update[T any] struct {
 	Old     *T                `json:"-"`
 	New     *T                `json:"-"`                 // Old where Err is set
-	Changes []settings.Change `json:"changes,omitempty"` // in the order of the layout; none after an error that is over
-	Err     error             `json:"-"`                 // why the old value stays: the sources' mistakes, or a [*Lost]
+	Changes []settings.Change `json:"changes,omitempty"` // in the layout's order; none where an error is over
+	Err     error             `json:"-"`                 // why the old value stays: mistakes, or a [*Lost]
 }
 
 // NeedsRestart lists the changes of settings that are not live.
@@ -46,7 +46,7 @@ func (u Update[T]) NeedsRestart() []settings.Change {
 type Stats struct {
 	Loads     int       `json:"loads"`                // the first one included
 	Changed   int       `json:"changed"`              // loads that gave another value
-	Failures  int       `json:"failures"`             // loads after which the old value stayed: mistakes, and files that were not whole
+	Failures  int       `json:"failures"`             // loads that left the old value: mistakes, half files
 	LastError string    `json:"last_error,omitempty"` // of the last load; empty if it was good
 	LastLoad  time.Time `json:"last_load"`
 }
@@ -74,21 +74,26 @@ type Watcher[T any] struct {
 // Start loads the sources as [settings.Load] does and then watches their files. notify, which may be nil, is
 // called for each reload that gives another value, for each new error, and once an error is over. An error of the
 // first load is returned and nothing is started. The watcher ends with ctx.
-func Start[T any](ctx context.Context, defaults T, notify func(Update[T]), options ...settings.Option) (*Watcher[T], error) {
+func Start[T any](ctx context.Context, defaults T, notify func(Update[T]), options ...settings.Option) (*Watcher[T],
+	error) {
 	return start(ctx, usual, nil, defaults, notify, options)
 }
 
 // Follow is Start for a program that has read its sources before, into tree and by the same options: what is in
 // force is what tree gives, and what has changed since is the first update.
-func Follow[T any](ctx context.Context, tree *settings.Tree, defaults T, notify func(Update[T]), options ...settings.Option) (*Watcher[T], error) {
+func Follow[T any](ctx context.Context, tree *settings.Tree, defaults T, notify func(Update[T]),
+	options ...settings.Option) (*Watcher[T], error) {
 	return start(ctx, usual, tree, defaults, notify, options)
 }
 
-func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T, notify func(Update[T]), options []settings.Option) (*Watcher[T], error) {
-	w := &Watcher[T]{defaults: defaults, options: options, notify: notify, times: t, reload: make(chan chan Update[T]), done: make(chan struct{})}
+func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T, notify func(Update[T]),
+	options []settings.Option) (*Watcher[T], error) {
+	w := &Watcher[T]{defaults: defaults, options: options, notify: notify, times: t, reload: make(chan chan Update[T]),
+		done: make(chan struct{})}
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("watch: the system gives no watcher (is fs.inotify.max_user_instances used up?): %w", err)
+		return nil, fmt.Errorf("watch: the system gives no watcher (is fs.inotify.max_user_instances used up?): %w",
+			err)
 	}
 	// The files are watched before they are read, so that no change falls between.
 	w.look = newLook(fs)

@@ -45,7 +45,8 @@ const (
 func judge(held, seen contents) (wholeness, *Lost) {
 	for _, file := range slices.Sorted(maps.Keys(held.keys)) {
 		if len(held.keys[file]) > 0 && len(seen.keys[file]) == 0 {
-			return gone, &Lost{File: file, Missing: seen.files[file].target == "", Keys: slices.Sorted(maps.Keys(held.keys[file])), forGood: true}
+			return gone, &Lost{File: file, Missing: seen.files[file].target == "",
+				Keys: slices.Sorted(maps.Keys(held.keys[file])), forGood: true}
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(held.files)) {
@@ -104,7 +105,8 @@ func (l *Lost) Error() string {
 	if more := len(l.Keys) - 1; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%s no longer gives %s: the settings in force stay; if that is meant, they follow once the file has not changed for %v", l.File, text, l.Rest)
+	return fmt.Sprintf("%s no longer gives %s: the settings in force stay; "+
+		"if that is meant, they follow once the file has not changed for %v", l.File, text, l.Rest)
 }
 
 // situation is what notify is called for once: the same file in the same state.

@@ -13,6 +13,11 @@ import (
 // cases are the basic rules first, the ten situations after.
 var cases = append(basics, tortures...)
 
+var (
+	twoProbes = Config{Successes: 2, Probes: 2}
+	shortOpen = Config{OpenFor: time.Millisecond}
+)
+
 var basics = []testCase{
 	{name: "a new breaker is closed and passes results through", run: func(b *bench) error {
 		if err := b.is("closed", "at first"); err != nil {
@@ -191,38 +196,40 @@ var tortures = []testCase{
 		}
 		return b.is("open", "after %d panics", b.FailLimit)
 	}},
-	{name: "a success of an earlier state arrives in half-open", torture: true, config: Config{Successes: 2, Probes: 2}, run: func(b *bench) error {
-		release := b.started(nil)
-		if err := b.half(); err != nil {
+	{name: "a success of an earlier state arrives in half-open",
+		torture: true, config: twoProbes, run: func(b *bench) error {
+			release := b.started(nil)
+			if err := b.half(); err != nil {
+				_ = release()
+				return err
+			}
+			if err := b.succeed(); err != nil { // half-open now, also for a breaker that notices the time late
+				_ = release()
+				return fmt.Errorf("the first probe: %w", err)
+			}
 			_ = release()
-			return err
-		}
-		if err := b.succeed(); err != nil { // half-open now, also for a breaker that notices the time late
+			return b.is("half-open", "after 1 probe of %d and a late success", b.Successes)
+		}},
+	{name: "a failure of an earlier state arrives in half-open",
+		torture: true, config: twoProbes, run: func(b *bench) error {
+			release := b.started(errService)
+			if err := b.half(); err != nil {
+				_ = release()
+				return err
+			}
+			if err := b.succeed(); err != nil { // half-open now, also for a breaker that notices the time late
+				_ = release()
+				return fmt.Errorf("the first probe: %w", err)
+			}
 			_ = release()
-			return fmt.Errorf("the first probe: %w", err)
-		}
-		_ = release()
-		return b.is("half-open", "after 1 probe of %d and a late success", b.Successes)
-	}},
-	{name: "a failure of an earlier state arrives in half-open", torture: true, config: Config{Successes: 2, Probes: 2}, run: func(b *bench) error {
-		release := b.started(errService)
-		if err := b.half(); err != nil {
-			_ = release()
-			return err
-		}
-		if err := b.succeed(); err != nil { // half-open now, also for a breaker that notices the time late
-			_ = release()
-			return fmt.Errorf("the first probe: %w", err)
-		}
-		_ = release()
-		if err := b.is("half-open", "after the late failure"); err != nil {
-			return err
-		}
-		if err := b.succeed(); err != nil {
-			return fmt.Errorf("the second probe, after the late failure: %w", err)
-		}
-		return b.is("closed", "after %d probes that succeeded", b.Successes)
-	}},
+			if err := b.is("half-open", "after the late failure"); err != nil {
+				return err
+			}
+			if err := b.succeed(); err != nil {
+				return fmt.Errorf("the second probe, after the late failure: %w", err)
+			}
+			return b.is("closed", "after %d probes that succeeded", b.Successes)
+		}},
 	{name: "a success of an earlier state arrives in open", torture: true, run: func(b *bench) error {
 		release := b.started(nil)
 		if err := b.trip(); err != nil {
@@ -249,15 +256,16 @@ var tortures = []testCase{
 		}
 		return b.is("closed", "after %d calls that their callers cancelled", 3*b.FailLimit)
 	}},
-	{name: "reading the state inside a listener", torture: true, listener: true, config: Config{OpenFor: time.Millisecond}, run: func(b *bench) error {
-		for range b.FailLimit {
-			_ = b.fail()
-		}
-		if err := b.is("open", "after %d failures", b.FailLimit); err != nil && b.State() != "half-open" {
-			return err
-		}
-		return nil
-	}},
+	{name: "reading the state inside a listener",
+		torture: true, listener: true, config: shortOpen, run: func(b *bench) error {
+			for range b.FailLimit {
+				_ = b.fail()
+			}
+			if err := b.is("open", "after %d failures", b.FailLimit); err != nil && b.State() != "half-open" {
+				return err
+			}
+			return nil
+		}},
 }
 
 // panics makes a call that panics with value and returns what it recovered.

@@ -25,7 +25,8 @@ func DialOptions(b *breaker.Breaker) []grpc.DialOption {
 // is neutral. Every other code is an answer that the server gave as it should.
 func Verdict(err error) breaker.Verdict {
 	switch status.Code(err) {
-	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Internal, codes.Unknown, codes.DataLoss:
+	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded,
+		codes.Internal, codes.Unknown, codes.DataLoss:
 		return breaker.Failure
 	case codes.Canceled:
 		return breaker.Neutral
@@ -64,7 +65,10 @@ func refused(err error) error {
 
 // Unary guards unary RPCs.
 func Unary(b *breaker.Breaker) grpc.UnaryClientInterceptor {
-	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return func(
+		ctx context.Context, method string, req, reply any,
+		cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+	) error {
 		if err := ctx.Err(); err != nil {
 			return status.FromContextError(err).Err()
 		}
@@ -112,8 +116,10 @@ func callersFault(err error) bool {
 		return false
 	}
 	text := status.Convert(err).Message()
-	for _, own := range []string{"grpc: error while marshaling", "trying to send message larger than max", "grpc: received message larger than max",
-		"grpc: error while compressing", "header list size to send violates the maximum size"} {
+	for _, own := range []string{
+		"grpc: error while marshaling", "trying to send message larger than max", "grpc: received message larger than max",
+		"grpc: error while compressing", "header list size to send violates the maximum size",
+	} {
 		if strings.Contains(text, own) {
 			return true
 		}
@@ -123,7 +129,10 @@ func callersFault(err error) bool {
 
 // Stream guards streaming RPCs.
 func Stream(b *breaker.Breaker) grpc.StreamClientInterceptor {
-	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return func(
+		ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+		open grpc.Streamer, opts ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, status.FromContextError(err).Err()
 		}

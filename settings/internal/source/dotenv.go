@@ -48,9 +48,12 @@ func (d *dotEnv) at() (line, col int) {
 	return int(l), int(c)
 }
 
-func (d *dotEnv) fail(problem string) {
+// fail reports a mistake here, passes the line and returns false.
+func (d *dotEnv) fail(problem string) bool {
 	line, col := d.at()
 	d.r.fail(Syntax, line, col, problem)
+	d.endLine()
+	return false
 }
 
 func (d *dotEnv) blanks() {
@@ -85,14 +88,11 @@ func (d *dotEnv) statement() (v Variable, ok bool) {
 	}
 	v.Name = d.text[start:d.i]
 	d.blanks()
-	if v.Name == "" || d.i >= len(d.text) || d.text[d.i] != '=' {
-		if v.Name == "" {
-			d.fail("expected a variable's name (letters, digits and _)")
-		} else {
-			d.fail("expected = after the variable's name")
-		}
-		d.endLine()
-		return v, false
+	switch {
+	case v.Name == "":
+		return v, d.fail("expected a variable's name (letters, digits and _)")
+	case d.i >= len(d.text) || d.text[d.i] != '=':
+		return v, d.fail("expected = after the variable's name")
 	}
 	d.i++
 	d.blanks()
@@ -103,9 +103,7 @@ func (d *dotEnv) statement() (v Variable, ok bool) {
 		}
 		d.blanks()
 		if d.i < len(d.text) && d.text[d.i] != '\n' && d.text[d.i] != '#' {
-			d.fail("expected the end of the line after the closing quote")
-			d.endLine()
-			return v, false
+			return v, d.fail("expected the end of the line after the closing quote")
 		}
 		d.endLine()
 		return v, true
@@ -135,27 +133,17 @@ func (d *dotEnv) quoted() (string, bool) {
 			return b.String(), true
 		case c == '\\' && q == '"' && d.i+1 < len(d.text):
 			d.i++
-			switch e := d.text[d.i]; e {
-			case 'n':
-				b.WriteByte('\n')
-			case 'r':
-				b.WriteByte('\r')
-			case 't':
-				b.WriteByte('\t')
-			case '"', '\\', '$':
-				b.WriteByte(e)
-			default:
+			if e := strings.IndexByte(`nrt"\$`, d.text[d.i]); e >= 0 {
+				b.WriteByte("\n\r\t\"\\$"[e])
+				d.i++
+			} else {
 				b.WriteByte('\\')
-				continue
 			}
-			d.i++
 		default:
 			b.WriteByte(c)
 			d.i++
 		}
 	}
 	*d = open
-	d.fail("the quote is never closed")
-	d.endLine()
-	return "", false
+	return "", d.fail("the quote is never closed")
 }

@@ -41,33 +41,34 @@ func jsonProblem(data []byte, at int, err error) string {
 		return "the file ends too early: a quote, ] or } is missing"
 	case found == "/" || found == "#":
 		return "JSON has no comments: take it out, or use yaml or toml"
-	case strings.Contains(msg, "looking for beginning of object key string"):
-		if found == "}" {
-			return "expected a key, found }: the comma before it is one too many"
-		}
-		return "expected a key in double quotes, found " + found
-	case strings.Contains(msg, "after object key:value pair"):
-		return "expected , or } after the value, found " + found
-	case strings.Contains(msg, "after object key"):
-		return "expected : after the key, found " + found
-	case strings.Contains(msg, "after array element"):
-		return "expected , or ] after the element, found " + found
-	case strings.Contains(msg, "after top-level value"):
-		return "expected the end of the file, found " + found
-	case strings.Contains(msg, "looking for beginning of value"):
-		if found == "]" {
-			return "expected a value, found ]: the comma before it is one too many"
-		}
-		if found == "'" {
-			return "expected a value, found ': strings are in double quotes"
-		}
-		return "expected a value, found " + found
 	case strings.Contains(msg, "in string literal"):
 		return "a string cannot hold a line break or control character: write \\n"
 	case strings.Contains(msg, "in string escape code"):
-		return "expected one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u after the backslash"
+		return `expected one of \" \\ \/ \b \f \n \r \t \u after the backslash`
+	}
+	for _, p := range jsonProblems {
+		if strings.Contains(msg, p.part) {
+			return "expected " + p.expected + ", found " + found + jsonHints[p.part+found]
+		}
 	}
 	return "not JSON from here on"
+}
+
+// jsonProblems are the decoder's messages, each by a part of it, and what it expected. The first that fits counts.
+var jsonProblems = []struct{ part, expected string }{
+	{"beginning of object key", "a key in double quotes"},
+	{"after object key:value pair", ", or } after the value"},
+	{"after object key", ": after the key"},
+	{"after array element", ", or ] after the element"},
+	{"after top-level value", "the end of the file"},
+	{"beginning of value", "a value"},
+}
+
+// jsonHints are what to do, by the message and what was found.
+var jsonHints = map[string]string{
+	"beginning of object key}": ": the comma before it is one too many",
+	"beginning of value]":      ": the comma before it is one too many",
+	"beginning of value'":      ": strings are in double quotes",
 }
 
 // jsonReader walks text that is known to be valid JSON.
@@ -153,10 +154,11 @@ func (j *jsonReader) string() string {
 		}
 	}
 	j.i++
-	raw := j.data[start:j.i]
-	var s string
-	if !escaped || json.Unmarshal(raw, &s) != nil {
-		return string(raw[1 : len(raw)-1])
+	if escaped {
+		var s string
+		if json.Unmarshal(j.data[start:j.i], &s) == nil {
+			return s
+		}
 	}
-	return s
+	return string(j.data[start+1 : j.i-1])
 }

@@ -96,7 +96,8 @@ func (r *Reading) Sections(name string, data []byte, parse func([]byte) *Node) (
 	case root == nil || root.Kind == Null:
 		return &Node{Kind: Map, From: r.From}
 	case root.Kind != Map:
-		r.fail(WrongType, int(root.Line), int(root.Col), "expected sections (key: value) at the top, found "+root.What(true))
+		r.fail(WrongType, int(root.Line), int(root.Col),
+			"expected sections (key: value) at the top, found "+root.What(true))
 		return nil
 	}
 	return root

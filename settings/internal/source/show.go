@@ -46,7 +46,8 @@ func password(rest string) (from, to int) {
 	}
 	at := strings.LastIndexByte(authority, '@')
 	colon := strings.IndexByte(authority, ':')
-	if at < 0 && colon >= 0 && strings.Trim(authority[colon+1:], "0123456789") != "" && !strings.HasPrefix(authority, "[") {
+	if at < 0 && colon >= 0 && strings.Trim(authority[colon+1:], "0123456789") != "" &&
+		!strings.HasPrefix(authority, "[") {
 		at = strings.LastIndexByte(rest, '@') // no port: a password with a slash in it
 	}
 	if colon < 0 || at <= colon {

@@ -251,35 +251,24 @@ func (s *tomlScan) inside(closing byte, item func()) {
 
 // quoted passes a string of any of the four kinds.
 func (s *tomlScan) quoted() {
-	q := s.data[s.i]
-	triple := s.peek(strings.Repeat(string(q), 3))
-	if triple {
-		s.i += 3
-	} else {
-		s.i++
+	q, end := s.data[s.i], `"""`
+	if q == '\'' {
+		end = "'''"
 	}
-	for s.i < len(s.data) {
+	if !s.peek(end) {
+		end = end[:1]
+	}
+	for s.i += len(end); s.i < len(s.data) && !s.peek(end); s.i++ {
 		switch c := s.data[s.i]; {
-		case c == '\\' && q == '"':
-			s.i++
-			if s.i < len(s.data) && s.data[s.i] != '\n' {
-				s.i++
-			}
-		case c == '\n' && !triple:
+		case c == '\n' && len(end) == 1:
 			return
-		case c != q:
-			s.i++
-		case !triple:
-			s.i++
-			return
-		case s.peek(strings.Repeat(string(q), 3)):
-			for n := 0; n < 5 && s.i < len(s.data) && s.data[s.i] == q; n++ {
-				s.i++ // up to two quotes may stand before the closing three
-			}
-			return
-		default:
+		case c == '\\' && q == '"' && s.i+1 < len(s.data) && s.data[s.i+1] != '\n':
 			s.i++
 		}
+	}
+	s.i = min(s.i+len(end), len(s.data))
+	for n := 0; n < 2 && len(end) == 3 && s.i < len(s.data) && s.data[s.i] == q; n++ {
+		s.i++ // up to two quotes may stand before the closing three
 	}
 }
 

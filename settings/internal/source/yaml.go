@@ -178,7 +178,8 @@ func (y *yamlReader) merge(m *yaml.Node, out *Node) {
 
 func (y *yamlReader) scalar(n *yaml.Node, out *Node) {
 	out.Text = n.Value
-	out.Plain = n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) == 0
+	const quoted = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	out.Plain = n.Style&(quoted|yaml.TaggedStyle) == 0
 	switch n.Tag {
 	case "!!null":
 		out.Kind = Null
@@ -212,7 +213,8 @@ func (y *yamlReader) scalar(n *yaml.Node, out *Node) {
 		out.Text = string(raw)
 	default:
 		out.Kind, out.Bad = String, true
-		y.fail(n, Syntax, "a value that begins with ! has a tag, and this tag is not known: put the value in quotes, or use !!str, !!int, !!float, !!bool, !!null or !!binary")
+		y.fail(n, Syntax, "a value that begins with ! has a tag, and this tag is not known: "+
+			"put the value in quotes, or use !!str, !!int, !!float, !!bool, !!null or !!binary")
 	}
 }
 

@@ -78,20 +78,16 @@ func (p *yamlPlacer) place() (int, string) {
 // first is the length of the shortest beginning that has the complaint, and from which on all have it; -1 if even
 // the whole has it only because it ends.
 func (p *yamlPlacer) first() int {
-	if !p.complains(len(p.text)) {
+	if len(p.text) == 0 || !p.complains(len(p.text)) {
 		return -1
 	}
 	var ends []int // of the lines
-	for i := 0; i < len(p.text); i++ {
-		if p.text[i] == '\n' {
+	for i := range len(p.text) {
+		if p.text[i] == '\n' || i+1 == len(p.text) {
 			ends = append(ends, i+1)
 		}
 	}
-	if len(ends) == 0 || ends[len(ends)-1] != len(p.text) {
-		ends = append(ends, len(p.text))
-	}
-	line := p.search(ends)
-	start := 0
+	line, start := p.search(ends), 0
 	if line > 0 {
 		start = ends[line-1]
 	}
@@ -163,12 +159,7 @@ func scanYAML(text string) *yamlScan {
 			}
 		case c == ' ' || c == '\t' || c == '\r':
 			start = start || i > 0 && strings.IndexByte(":-?,", text[i-1]) >= 0
-			if i+1 < len(text) && text[i+1] == '#' {
-				for i+1 < len(text) && text[i+1] != '\n' {
-					i++
-				}
-			}
-		case c == '#' && (i == 0 || text[i-1] == '\n'):
+		case c == '#' && (i == 0 || strings.IndexByte(" \t\r\n", text[i-1]) >= 0):
 			for i+1 < len(text) && text[i+1] != '\n' {
 				i++
 			}
