@@ -46,7 +46,8 @@ func (s *System) AssertDead(execID, reason string) *chassis.DeadLetter {
 			return d
 		}
 	}
-	s.t.Errorf("task %s is not among the dead letters as %s; those are: %s; the task: %s", execID, reason, list(letters), s.describe(s.Outcome(execID)))
+	s.t.Errorf("task %s is not among the dead letters as %s; those are: %s; the task: %s",
+		execID, reason, list(letters), s.describe(s.Outcome(execID)))
 	return nil
 }
 

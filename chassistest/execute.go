@@ -105,7 +105,10 @@ func Execute(t testing.TB, props *actor.Props, args any, opts ...ExecuteOption) 
 	}
 	r.cancel = cancel
 	began := time.Now()
-	parent := &executor{run: r, props: props, began: began, execute: &dispatcher.Execute{Ctx: ctx, Info: &e.info, Args: body}, spawned: make(chan error, 1)}
+	parent := &executor{
+		run: r, props: props, began: began, spawned: make(chan error, 1),
+		execute: &dispatcher.Execute{Ctx: ctx, Info: &e.info, Args: body},
+	}
 	pid := e.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return parent }))
 	if err := <-parent.spawned; err != nil {
 		t.Fatalf("chassistest: Execute: %v", err)
@@ -135,7 +138,8 @@ func (r *Run) Answer() Answer {
 		case a := <-r.answers:
 			r.answer = &a
 		case <-time.After(r.limit):
-			r.t.Fatalf("chassistest: the task actor has not answered within %v: it must Respond with dispatcher.Done{}, an error or dispatcher.Failed, once", r.limit)
+			r.t.Fatalf("chassistest: the task actor has not answered within %v: "+
+				"it must Respond with dispatcher.Done{}, an error or dispatcher.Failed, once", r.limit)
 		}
 	}
 	return *r.answer
@@ -188,7 +192,8 @@ func (e *executor) Receive(c actor.Context) {
 	case error:
 		e.end(Answer{Err: m})
 	default:
-		e.end(Answer{Err: fmt.Errorf("the task actor answered with a %T: answer with dispatcher.Done{} or an error", m)})
+		err := fmt.Errorf("the task actor answered with a %T: answer with dispatcher.Done{} or an error", m)
+		e.end(Answer{Err: err})
 	}
 }
 
@@ -220,7 +225,9 @@ func (e *executor) end(a Answer) {
 }
 
 // HandleFailure implements actor.SupervisorStrategy: a panic ends the attempt.
-func (e *executor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+func (e *executor) HandleFailure(
+	_ *actor.ActorSystem, by actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any,
+) {
 	err, ok := reason.(error)
 	if !ok {
 		err = &task.PanicError{Value: reason}

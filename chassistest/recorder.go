@@ -48,7 +48,10 @@ type recorder struct {
 const buffered = 1 << 16
 
 func record(m *dispatcher.Monitor) *recorder {
-	r := &recorder{sub: m.Events(buffered), asked: make(chan chan struct{}), done: make(chan struct{}), changed: make(chan struct{})}
+	r := &recorder{
+		sub: m.Events(buffered), asked: make(chan chan struct{}),
+		done: make(chan struct{}), changed: make(chan struct{}),
+	}
 	go r.run()
 	return r
 }

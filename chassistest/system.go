@@ -116,7 +116,8 @@ func New(t testing.TB, opts ...Option) *System {
 		s.Queue = newQueue(t)
 	}
 	var err error
-	if s.client, err = sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(s.Queue.HTTPClient())); err != nil {
+	inProcess := sqsclient.WithHTTPClient(s.Queue.HTTPClient())
+	if s.client, err = sqsclient.New(t.Context(), sqsclient.Settings{}, inProcess); err != nil {
 		t.Fatalf("chassistest: %v", err)
 	}
 	settings := chassis.DefaultSettings()

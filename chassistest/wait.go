@@ -55,7 +55,8 @@ func (s *System) WaitFor(execID string, kind dispatcher.EventKind) *dispatcher.E
 		}
 		return false, nil
 	}); err != nil {
-		s.t.Fatalf("chassistest: WaitFor %q of task %q: %v; it is: %s", kind, execID, err, s.describe(s.Outcome(execID)))
+		s.t.Fatalf("chassistest: WaitFor %q of task %q: %v; it is: %s",
+			kind, execID, err, s.describe(s.Outcome(execID)))
 	}
 	return found
 }
@@ -118,12 +119,14 @@ func (s *System) left() string {
 	for _, p := range s.Pools() {
 		for _, q := range queues {
 			if q.Name == p.Name() && q.Visible+q.InFlight+q.Delayed > 0 {
-				left = append(left, fmt.Sprintf("on queue %q %d visible, %d in flight or hidden, %d delayed", q.Name, q.Visible, q.InFlight, q.Delayed))
+				left = append(left, fmt.Sprintf("on queue %q %d visible, %d in flight or hidden, %d delayed",
+					q.Name, q.Visible, q.InFlight, q.Delayed))
 			}
 		}
 	}
 	if st := s.Tasks().Stats(); len(left) > 0 || st.Running+st.Held+st.Queued+st.Settling > 0 {
-		left = append(left, fmt.Sprintf("in the system %d running, %d waiting, %d settling", st.Running, st.Held+st.Queued, st.Settling))
+		left = append(left, fmt.Sprintf("in the system %d running, %d waiting, %d settling",
+			st.Running, st.Held+st.Queued, st.Settling))
 	}
 	return strings.Join(left, "; ")
 }

@@ -45,11 +45,13 @@ func deref(s *string) string {
 
 var throttles = retry.IsErrorThrottles(retry.DefaultThrottles)
 
+// throttleCodes are those that the SDK does not know.
+var throttleCodes = map[string]bool{"OverLimit": true, "KmsThrottled": true, "KMS.ThrottlingException": true}
+
 // isThrottle reports whether the service asks for fewer requests.
 func isThrottle(err error) bool {
 	var api smithy.APIError
-	return throttles.IsErrorThrottle(err).Bool() ||
-		errors.As(err, &api) && (api.ErrorCode() == "OverLimit" || api.ErrorCode() == "KmsThrottled" || api.ErrorCode() == "KMS.ThrottlingException")
+	return throttles.IsErrorThrottle(err).Bool() || errors.As(err, &api) && throttleCodes[api.ErrorCode()]
 }
 
 // badHandles are the service's codes for a receipt handle that is worth nothing

@@ -48,7 +48,8 @@ func ReadQueue(ctx context.Context, client *sqs.Client, url string) (QueueAttrib
 		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 	})
 	if err != nil {
-		return QueueAttributes{}, fmt.Errorf("poller: reading the attributes of %s: %w", url, sqsclient.Explain(client, err))
+		err = sqsclient.Explain(client, err)
+		return QueueAttributes{}, fmt.Errorf("poller: reading the attributes of %s: %w", url, err)
 	}
 	return parseAttributes(out.Attributes), nil
 }

@@ -110,66 +110,57 @@ func (w *worker) call(k kind, leases []*lease) {
 // its lease is left.
 const minExtendTimeout = 250 * time.Millisecond
 
+// request makes the call, and returns the error of each lease; nil if all went
+// well. An entry that the queue does not mention has failed for a passing reason.
 func (w *worker) request(ctx context.Context, c *call) ([]error, error) {
+	client, url := w.cfg.Client, &w.cfg.QueueURL
+	var done []*string
+	var failed []types.BatchResultErrorEntry
 	if c.kind == deletion {
 		entries := make([]types.DeleteMessageBatchRequestEntry, len(c.handles))
 		for i := range c.handles {
 			entries[i] = types.DeleteMessageBatchRequestEntry{Id: entryID(i), ReceiptHandle: &c.handles[i]}
 		}
-		out, err := w.cfg.Client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &w.cfg.QueueURL, Entries: entries})
+		out, err := client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
 		if err != nil || len(out.Successful) == len(entries) {
 			return nil, err
 		}
-		a := unanswered(len(entries))
 		for _, ok := range out.Successful {
-			a.succeeded(ok.Id)
+			done = append(done, ok.Id)
 		}
-		a.failed(out.Failed)
-		return a, nil
+		failed = out.Failed
+	} else {
+		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(c.handles))
+		for i := range c.handles {
+			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: entryID(i), ReceiptHandle: &c.handles[i], VisibilityTimeout: wholeSeconds(c.hide[i]),
+			}
+		}
+		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: entries}
+		out, err := client.ChangeMessageVisibilityBatch(ctx, in)
+		if err != nil || len(out.Successful) == len(entries) {
+			return nil, err
+		}
+		for _, ok := range out.Successful {
+			done = append(done, ok.Id)
+		}
+		failed = out.Failed
 	}
-	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(c.handles))
-	for i := range c.handles {
-		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: entryID(i), ReceiptHandle: &c.handles[i], VisibilityTimeout: wholeSeconds(c.hide[i])}
+	errs := slices.Repeat([]error{errNotMentioned}, len(c.handles))
+	for _, id := range done {
+		if i, ok := entryIndex(id, len(errs)); ok {
+			errs[i] = nil
+		}
 	}
-	out, err := w.cfg.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &w.cfg.QueueURL, Entries: entries})
-	if err != nil || len(out.Successful) == len(entries) {
-		return nil, err
+	for _, f := range failed {
+		if i, ok := entryIndex(f.Id, len(errs)); ok {
+			errs[i] = entryError(f)
+		}
 	}
-	a := unanswered(len(entries))
-	for _, ok := range out.Successful {
-		a.succeeded(ok.Id)
-	}
-	a.failed(out.Failed)
-	return a, nil
+	return errs, nil
 }
-
-// answers are the errors of a batch's entries. One that the queue did not
-// mention at all has failed for a passing reason.
-type answers []error
 
 var errNotMentioned = errors.New("poller: the service did not mention the entry in its answer")
-
-func unanswered(n int) answers {
-	a := make(answers, n)
-	for i := range a {
-		a[i] = errNotMentioned
-	}
-	return a
-}
-
-func (a answers) succeeded(id *string) {
-	if i, ok := entryIndex(id, len(a)); ok {
-		a[i] = nil
-	}
-}
-
-func (a answers) failed(entries []types.BatchResultErrorEntry) {
-	for _, f := range entries {
-		if i, ok := entryIndex(f.Id, len(a)); ok {
-			a[i] = entryError(f)
-		}
-	}
-}
 
 var entryIDs = func() (ids [maxBatchEntries]string) {
 	for i := range ids {
@@ -200,7 +191,8 @@ func (w *worker) onCalled(m *called) {
 		again = w.deny(c.kind.action(), w.cfg.QueueURL, m.err)
 	default:
 		w.failedCall(m.err)
-		w.complain("a request about leases failed; it is made again", m.err, "kind", c.kind.String(), "leases", len(c.leases))
+		w.complain("a request about leases failed; it is made again", m.err,
+			"kind", c.kind.String(), "leases", len(c.leases))
 	}
 	w.noteDeletes(m)
 	spoilt := len(c.leases) > 1 && isBadHandle(m.err)
@@ -263,13 +255,15 @@ func (w *worker) onCount(asker *actor.PID) {
 		ctx, cancel := context.WithTimeout(w.ctx, w.set.RequestTimeout)
 		defer cancel()
 		w.counts.counted.Add(1)
+		in := &sqs.GetQueueAttributesInput{QueueUrl: &w.cfg.QueueURL, AttributeNames: countAttributes}
 		var out *sqs.GetQueueAttributesOutput
 		err := safely(func() (err error) {
-			out, err = w.cfg.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &w.cfg.QueueURL, AttributeNames: countAttributes})
+			out, err = w.cfg.Client.GetQueueAttributes(ctx, in)
 			return err
 		})
 		if err != nil {
-			w.answer(asker, &Counted{Err: fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, sqsclient.Explain(w.cfg.Client, err))})
+			err = sqsclient.Explain(w.cfg.Client, err)
+			w.answer(asker, &Counted{Err: fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, err)})
 			return
 		}
 		count := func(name types.QueueAttributeName) int {

@@ -121,7 +121,8 @@ type (
 type Outgoing = task.Outgoing
 
 // hint names what a poller takes, for the sender of something else.
-const hint = "takes *Subscribe, *Want, *Settle, *Lengthen, *Pause, *Resume, *Drain, *Count, *Flush, *Look, *Inspect and *InspectLeases"
+const hint = "takes *Subscribe, *Want, *Settle, *Lengthen, *Pause, *Resume, *Drain, *Count, *Flush, *Look, " +
+	"*Inspect and *InspectLeases"
 
 // pointer returns a pointer to a message that was sent as a value, or nil.
 func pointer(message any) any {
@@ -187,8 +188,8 @@ type (
 	// no message for more than 12 hours after it was received ([MaxLease]), or
 	// because the queue's retention ends and the message with it.
 	// It comes once, lease_notice before At. To carry on, end the execution and
-	// settle with a fresh copy in Send: that one gets 12 hours of its own. What is not settled by At is [LeaseLost] with
-	// [ErrLeaseLimit].
+	// settle with a fresh copy in Send: that one gets 12 hours of its own. What is
+	// not settled by At is [LeaseLost] with [ErrLeaseLimit].
 	LeaseExpiring struct {
 		Lease LeaseID
 		At    time.Time
@@ -229,7 +230,8 @@ type (
 
 // LogValue leaves out the body and the attributes, which may be private.
 func (d *Delivered) LogValue() slog.Value {
-	return slog.GroupValue(slog.Uint64("lease", uint64(d.Lease)), slog.String("message_id", d.MessageID), slog.String("group_id", d.GroupID),
+	return slog.GroupValue(slog.Uint64("lease", uint64(d.Lease)),
+		slog.String("message_id", d.MessageID), slog.String("group_id", d.GroupID),
 		slog.Int("receive_count", d.ReceiveCount), slog.Time("sent", d.Sent), slog.Int("bytes", len(d.Body)))
 }
 

@@ -20,7 +20,7 @@ func (w *worker) obstacle(s *settlement) obstacle {
 			o := obstacle{err: ErrDeletesFail, brief: w.now.Sub(w.deletesFail) < deletesLost}
 			o.at = w.now.Add(min(w.now.Sub(w.deletesFail), refusalMost))
 			if f := w.refusals.barred(ActionDelete, w.cfg.QueueURL, w.now); f != nil {
-				o.at, o.err = f.Next, fmt.Errorf("%w: %w", ErrDeletesFail, &RefusedError{Action: f.Action, Queue: f.Queue, Away: f.Away})
+				o.at, o.err = f.Next, fmt.Errorf("%w: %w", ErrDeletesFail, f.because(nil))
 			}
 			return o
 		}
@@ -28,7 +28,7 @@ func (w *worker) obstacle(s *settlement) obstacle {
 	}
 	for _, out := range s.unsent {
 		if f := w.refusals.barred(ActionSend, out.Pool, w.now); f != nil {
-			return obstacle{at: f.Next, err: &RefusedError{Action: f.Action, Queue: f.Queue, Away: f.Away, Err: errors.New(f.Error)}}
+			return obstacle{at: f.Next, err: f.because(errors.New(f.Error))}
 		}
 	}
 	return obstacle{}

@@ -37,7 +37,8 @@ func (e *TooLargeError) Error() string {
 	if e.Room > 0 {
 		text += fmt.Sprintf(" and %d to be kept free for those of a later copy", e.Room)
 	}
-	return text + fmt.Sprintf("; the queue takes %d (MaximumMessageSize): raise that, or put the data elsewhere and send where it is", e.Most)
+	return text + fmt.Sprintf("; the queue takes %d (MaximumMessageSize): "+
+		"raise that, or put the data elsewhere and send where it is", e.Most)
 }
 
 // Is makes it an [ErrInvalidMessage].
@@ -124,7 +125,9 @@ func badCharacter(s string) int {
 
 // batchEntry returns o as an entry of a batch request.
 func batchEntry(o *Outgoing, id string) types.SendMessageBatchRequestEntry {
-	e := types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &o.Body, MessageAttributes: o.Attributes, DelaySeconds: wholeSeconds(o.Delay)}
+	e := types.SendMessageBatchRequestEntry{
+		Id: &id, MessageBody: &o.Body, MessageAttributes: o.Attributes, DelaySeconds: wholeSeconds(o.Delay),
+	}
 	if o.GroupID != "" {
 		e.MessageGroupId = &o.GroupID
 	}
@@ -133,9 +136,9 @@ func batchEntry(o *Outgoing, id string) types.SendMessageBatchRequestEntry {
 	}
 	if o.TraceHeader != "" {
 		stringType := "String"
-		e.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
-			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: &stringType, StringValue: &o.TraceHeader},
-		}
+		name := string(types.MessageSystemAttributeNameForSendsAWSTraceHeader)
+		value := types.MessageSystemAttributeValue{DataType: &stringType, StringValue: &o.TraceHeader}
+		e.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{name: value}
 	}
 	return e
 }

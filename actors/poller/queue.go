@@ -62,7 +62,8 @@ func CheckQueueName(name string) error {
 	}
 	for _, c := range base {
 		if !isQueueRune(c) {
-			return fmt.Errorf("%w: %q holds %q; SQS allows letters, digits, - and _, and the suffix %s", ErrQueueName, name, c, fifoSuffix)
+			return fmt.Errorf("%w: %q holds %q; SQS allows letters, digits, - and _, and the suffix %s",
+				ErrQueueName, name, c, fifoSuffix)
 		}
 	}
 	return nil
@@ -88,8 +89,8 @@ func EnsureQueue(ctx context.Context, client *sqs.Client, name string, o EnsureO
 		return url, err
 	}
 	if !o.Create {
-		return "", fmt.Errorf("%w: %q in region %s, or these credentials may not see it; create it, or allow its creation by the settings: %w",
-			ErrNoQueue, name, client.Options().Region, err)
+		return "", fmt.Errorf("%w: %q in region %s, or these credentials may not see it; "+
+			"create it, or allow its creation by the settings: %w", ErrNoQueue, name, client.Options().Region, err)
 	}
 	made, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: o.attributes(name)})
 	var exists *types.QueueNameExists

@@ -183,7 +183,8 @@ func (w *worker) noteReceive(m *received) {
 		}
 		if isUnanswered(m.err) && w.patience.unanswered(w.now, r.wait) {
 			w.demand.wait = w.patience.wait
-			w.log.Warn("no answer came to a receive: something between here and the queue may forget connections that are silent for so long. Receives wait for less from now on; set receive_wait to what passes",
+			w.log.Warn("no answer came to a receive: something between here and the queue may forget connections "+
+				"that are silent for so long. Receives wait for less from now on; set receive_wait to what passes",
 				"waited", r.wait, "wait", w.patience.wait, "error", m.err)
 		}
 		w.complain("receiving failed; it is tried again until it works", m.err, "throttled", throttled)
@@ -223,13 +224,4 @@ func (w *worker) deliver(d *Delivered) {
 	w.counts.delivered.Add(1)
 	d.Epoch = w.epoch
 	w.root.Send(w.subscriber, d)
-}
-
-// giveUpReceives ends the receives that a drain has waited for long enough.
-// What they might have brought shows again when its visibility ends.
-func (w *worker) giveUpReceives() {
-	for r := range w.receives {
-		w.log.Warn("a receive did not end in time and is given up", "since", r.start)
-		r.cancel()
-	}
 }

@@ -29,8 +29,10 @@ type Refusal struct {
 	Since  time.Time `json:"since"`
 	Next   time.Time `json:"next"` // no try before
 	Times  int       `json:"times"`
-	Away   bool      `json:"away,omitempty"` // no right is missing: the queue is not there, or has failed for half a minute
 	Error  string    `json:"error"`
+
+	// Away: no right is missing; the queue is not there, or has failed for half a minute.
+	Away bool `json:"away,omitempty"`
 }
 
 // RefusedError answers a [Settle] that needs a right which is refused. The
@@ -42,11 +44,17 @@ type RefusedError struct {
 	Err    error // what the service said last; nil for a try that was not made
 }
 
+// because returns f as an error; err is what the service said, or nil.
+func (f *Refusal) because(err error) *RefusedError {
+	return &RefusedError{Action: f.Action, Queue: f.Queue, Away: f.Away, Err: err}
+}
+
 func (e *RefusedError) Error() string {
-	text := fmt.Sprintf("poller: the queue service refuses %s on %s: allow it in the policy of this service's role", e.Action, queueName(e.Queue))
+	format := "poller: the queue service refuses %s on %s: allow it in the policy of this service's role"
 	if e.Away {
-		text = fmt.Sprintf("poller: %s on %s has failed for long: see that the queue is there and works", e.Action, queueName(e.Queue))
+		format = "poller: %s on %s has failed for long: see that the queue is there and works"
 	}
+	text := fmt.Sprintf(format, e.Action, queueName(e.Queue))
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
@@ -71,7 +79,8 @@ func isDenied(err error) bool {
 	case errors.As(err, &api):
 		code = api.ErrorCode()
 	}
-	return strings.Contains(code, "AccessDenied") || code == "KmsDisabled" || code == "KmsNotFound" || code == "KmsOptInRequired"
+	return strings.Contains(code, "AccessDenied") ||
+		code == "KmsDisabled" || code == "KmsNotFound" || code == "KmsOptInRequired"
 }
 
 // A refused right is tried again after a second, and then ever more rarely.
@@ -93,7 +102,8 @@ func (r *refusals) find(action, queue string) int {
 func (r *refusals) refused(action, queue string, now time.Time, err error) (f *Refusal, news bool) {
 	i := r.find(action, queue)
 	if i < 0 {
-		f = &Refusal{Action: action, Queue: queue, Since: now, Next: now.Add(refusalLeast), Times: 1, Error: err.Error()}
+		next := now.Add(refusalLeast)
+		f = &Refusal{Action: action, Queue: queue, Since: now, Next: next, Times: 1, Error: err.Error()}
 		r.all = append(r.all, f)
 		return f, true
 	}

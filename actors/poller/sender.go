@@ -153,7 +153,8 @@ func (s *Sender) withdraw(ctx context.Context, letters []*letter, results []Resu
 		case withdrawn[l]:
 			results[i].Err = fmt.Errorf("poller: not sent to pool %q: %w", l.out.Pool, context.Cause(ctx))
 		default:
-			results[i].Err = fmt.Errorf("poller: a request to pool %q is under way and may yet send it: %w", l.out.Pool, context.Cause(ctx))
+			results[i].Err = fmt.Errorf("poller: a request to pool %q is under way and may yet send it: %w",
+				l.out.Pool, context.Cause(ctx))
 		}
 	}
 }
@@ -279,5 +280,6 @@ func (s *Sender) Close(ctx context.Context) error {
 		box.hurry()
 	}
 	<-finished
-	return fmt.Errorf("poller: the sender was closed with %d messages not known to be sent: %w", left, context.Cause(ctx))
+	return fmt.Errorf("poller: the sender was closed with %d messages not known to be sent: %w",
+		left, context.Cause(ctx))
 }

@@ -7,6 +7,17 @@ import (
 	"time"
 )
 
+// The ways of settling. The settlement decides (settlement.go), perform does it:
+//
+//	delete     the message is removed; the task is done
+//	release    the message is visible again, at once or at a time
+//	send       copies and other messages go first: nothing is lost if the rest fails
+//	put off    a right is refused, or a queue is away: hidden until that may have changed
+//	postpone   the request failed: the same again, after a pause, with the lease kept
+//	take back  a message can never be sent: the subscriber may settle in another way
+//	refuse     the lease is lost, or is being settled already: answered at once
+//	drain      refused rights end a settle, and Drain.Until ends all of them
+
 // postponement is a settlement that waits for its next try.
 type postponement struct {
 	at    time.Time
@@ -188,15 +199,6 @@ func (w *worker) settleDue() {
 		b := &w.batches[k]
 		for w.ongoing[k] < w.set.MaxRequests && b.due(w.now, company) {
 			w.call(kind(k), b.take(alone()))
-		}
-	}
-}
-
-// giveUpSettles ends all settles at the end of a drain.
-func (w *worker) giveUpSettles() {
-	for _, l := range w.ledger.leases {
-		if s := l.settling; s != nil && !s.answered {
-			w.finish(l, ErrDrained)
 		}
 	}
 }

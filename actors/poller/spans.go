@@ -49,7 +49,9 @@ type Tracing struct {
 // StartSpan begins a span of an operation on a queue, which may be given by its
 // URL, by the conventions for messaging. Its name is the operation and the target:
 // a queue or a task, for names of spans must be few.
-func StartSpan(ctx context.Context, t trace.Tracer, operation, target, queue string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+func StartSpan(
+	ctx context.Context, t trace.Tracer, operation, target, queue string, opts ...trace.SpanStartOption,
+) (context.Context, trace.Span) {
 	kind := trace.SpanKindClient
 	switch operation {
 	case OpSend:
@@ -118,7 +120,8 @@ func (t *Tracing) received(queue string, m *received) {
 	links := make([]trace.Link, 0, m.got)
 	for _, in := range m.messages {
 		if origin := t.Origin(in.delivered); origin.IsValid() {
-			links = append(links, trace.Link{SpanContext: origin, Attributes: []attribute.KeyValue{MessageID(in.delivered.MessageID)}})
+			id := []attribute.KeyValue{MessageID(in.delivered.MessageID)}
+			links = append(links, trace.Link{SpanContext: origin, Attributes: id})
 		}
 	}
 	_, span := StartSpan(context.Background(), t.Tracer, OpReceive, queueName(queue), queue,

@@ -78,7 +78,8 @@ func (s *Stats) Add(o *Stats) {
 		}
 	}
 	for _, r := range o.Refused { // two pools may have one on_fail pool
-		if !slices.ContainsFunc(s.Refused, func(x Refusal) bool { return x.Action == r.Action && x.Queue == r.Queue }) {
+		same := func(x Refusal) bool { return x.Action == r.Action && x.Queue == r.Queue }
+		if !slices.ContainsFunc(s.Refused, same) {
 			s.Refused = append(slices.Clip(s.Refused), r)
 		}
 	}

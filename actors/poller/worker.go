@@ -59,15 +59,6 @@ type worker struct {
 	started bool
 }
 
-// draining is an end that has begun.
-type draining struct {
-	handOver bool
-	until    time.Time
-	overdue  bool      // its receives were given up
-	settleBy time.Time // what is not settled by then is given up; zero: no limit
-	waiting  []*actor.PID
-}
-
 func newWorker(p *Poller, ctx actor.Context) *worker {
 	w := &worker{
 		Poller:   p,
@@ -140,7 +131,8 @@ func (w *worker) readClock() {
 	before := w.clock.slept.Load()
 	w.now = w.clock.now()
 	if slept := time.Duration(w.clock.slept.Load() - before); slept > 0 && !w.now.IsZero() {
-		w.log.Warn("the wall clock has run ahead: this machine slept, or its clock was set; leases that ended meanwhile are lost", "by", slept)
+		w.log.Warn("the wall clock has run ahead: this machine slept, or its clock was set; "+
+			"leases that ended meanwhile are lost", "by", slept)
 		w.answer(w.subscriber, &Slept{For: slept})
 		w.leasesDue()
 	}
@@ -184,14 +176,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 		w.onSubscribe(ctx, m.To)
 		w.epoch = m.Epoch
 	case *actor.Terminated:
-		if w.subscriber != nil && m.Who != nil && w.subscriber.Equal(m.Who) {
-			if _, alive := ctx.ActorSystem().ProcessRegistry.Get(m.Who); alive { // it was spawned again, and will subscribe
-				ctx.Watch(m.Who)
-				return
-			}
-			w.log.Warn("the subscriber has stopped: its messages are released", "subscriber", m.Who.Id, "leases", w.ledger.unsettled())
-			w.onSubscribe(ctx, nil)
-		}
+		w.onTerminated(ctx, m.Who)
 	default:
 		if p := pointer(m); p != nil {
 			w.dispatch(ctx, p)
@@ -200,6 +185,21 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 			w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
 		}
 	}
+}
+
+// onTerminated gives everything back when the subscriber has stopped, unless it was
+// spawned again: then it will subscribe.
+func (w *worker) onTerminated(ctx actor.Context, who *actor.PID) {
+	if w.subscriber == nil || who == nil || !w.subscriber.Equal(who) {
+		return
+	}
+	if _, alive := ctx.ActorSystem().ProcessRegistry.Get(who); alive {
+		ctx.Watch(who)
+		return
+	}
+	w.log.Warn("the subscriber has stopped: its messages are released",
+		"subscriber", who.Id, "leases", w.ledger.unsettled())
+	w.onSubscribe(ctx, nil)
 }
 
 // after does what the message in hand has made due.
@@ -222,13 +222,7 @@ func (w *worker) onTick() {
 	w.looksDue()
 	w.leasesDue()
 	w.postponedDue()
-	if w.drain != nil && !w.drain.overdue && !w.now.Before(w.drain.until) {
-		w.drain.overdue = true
-		w.giveUpReceives()
-	}
-	if w.drain != nil && !w.drain.settleBy.IsZero() && !w.now.Before(w.drain.settleBy) {
-		w.giveUpSettles()
-	}
+	w.drainDue()
 }
 
 // arm sets the one timer for the next thing that time alone brings about.
@@ -288,34 +282,6 @@ func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
 			w.giveBack(l)
 		}
 	}
-}
-
-func (w *worker) onDrain(asker *actor.PID, m *Drain) {
-	if w.drain == nil {
-		w.drain = &draining{until: w.now.Add(maxWait)}
-		close(w.recall)
-	}
-	w.drain.handOver = m.HandOver
-	if by := w.drain.settleBy; !m.Until.IsZero() && (by.IsZero() || m.Until.Before(by)) {
-		w.drain.settleBy = m.Until
-	}
-	for i := range w.later {
-		w.later[i].at = w.now
-	}
-	w.laterAt = w.now
-	w.postponedDue()
-	w.drain.waiting = append(w.drain.waiting, asker)
-}
-
-// conclude answers drains and flushes that have nothing to wait for any more.
-func (w *worker) conclude() {
-	if w.drain != nil && len(w.drain.waiting) > 0 && len(w.receives) == 0 && w.ledger.count[heldBack] == 0 {
-		for _, pid := range w.drain.waiting {
-			w.answer(pid, &Drained{})
-		}
-		w.drain.waiting = nil
-	}
-	w.concludeFlushes()
 }
 
 // asker is who gets the answer to the message in hand.

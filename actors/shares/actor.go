@@ -131,10 +131,12 @@ type PoolStats struct {
 	Pool     string `json:"pool"`
 	Weight   int    `json:"weight"`
 	Priority int    `json:"priority"`
-	Share    int    `json:"share"`  // of the limit while all pools have work but those of a lower priority; 0: there is no limit
-	Held     int    `json:"held"`   // permits
-	Wanted   int    `json:"wanted"` // and not granted
-	Starts   uint64 `json:"starts"` // permits granted since the start
+	// Share is the pool's part of the limit while all pools have work but those of
+	// a lower priority; 0: there is no limit.
+	Share  int    `json:"share"`
+	Held   int    `json:"held"`   // permits
+	Wanted int    `json:"wanted"` // and not granted
+	Starts uint64 `json:"starts"` // permits granted since the start
 }
 
 // Stats reads the last numbers. They are a copy.
@@ -155,7 +157,10 @@ func (k *keeper) publish() {
 		s.Alone = t.solo[0].name
 	}
 	for i, p := range t.pools {
-		s.Pools[i] = PoolStats{Pool: p.name, Weight: p.share.Weight, Priority: p.share.Priority, Held: p.held, Wanted: max(p.wanted, 0), Starts: p.starts, Share: t.fair(p)}
+		s.Pools[i] = PoolStats{
+			Pool: p.name, Weight: p.share.Weight, Priority: p.share.Priority, Share: t.fair(p),
+			Held: p.held, Wanted: max(p.wanted, 0), Starts: p.starts,
+		}
 	}
 	slices.SortFunc(s.Pools, func(a, b PoolStats) int { return strings.Compare(a.Pool, b.Pool) })
 	k.monitor.last.Store(s)

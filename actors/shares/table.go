@@ -226,11 +226,16 @@ func (t *table) settle() {
 // next returns the pool that gets the next permit, or nil if none wants one.
 func (t *table) next() (best *pool) {
 	for _, p := range t.pools {
-		if p.wanted > 0 && (best == nil || cmp.Or(cmp.Compare(best.share.Priority, p.share.Priority), cmp.Compare(p.tag, best.tag)) < 0) {
+		if p.wanted > 0 && (best == nil || p.before(best)) {
 			best = p
 		}
 	}
 	return best
+}
+
+// before reports whether p gets a permit before o.
+func (p *pool) before(o *pool) bool {
+	return cmp.Or(cmp.Compare(o.share.Priority, p.share.Priority), cmp.Compare(p.tag, o.tag)) < 0
 }
 
 // fair is p's share of the limit if all pools have work but those of a lower

@@ -1,0 +1,77 @@
+package poller
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// draining is an end that has begun.
+type draining struct {
+	handOver bool
+	until    time.Time
+	overdue  bool      // its receives were given up
+	settleBy time.Time // what is not settled by then is given up; zero: no limit
+	waiting  []*actor.PID
+}
+
+func (w *worker) onDrain(asker *actor.PID, m *Drain) {
+	if w.drain == nil {
+		w.drain = &draining{until: w.now.Add(maxWait)}
+		close(w.recall)
+	}
+	w.drain.handOver = m.HandOver
+	if by := w.drain.settleBy; !m.Until.IsZero() && (by.IsZero() || m.Until.Before(by)) {
+		w.drain.settleBy = m.Until
+	}
+	for i := range w.later {
+		w.later[i].at = w.now
+	}
+	w.laterAt = w.now
+	w.postponedDue()
+	w.drain.waiting = append(w.drain.waiting, asker)
+}
+
+// drainDue gives up what a drain has waited for long enough.
+func (w *worker) drainDue() {
+	d := w.drain
+	if d == nil {
+		return
+	}
+	if !d.overdue && !w.now.Before(d.until) {
+		d.overdue = true
+		w.giveUpReceives()
+	}
+	if !d.settleBy.IsZero() && !w.now.Before(d.settleBy) {
+		w.giveUpSettles()
+	}
+}
+
+// conclude answers drains and flushes that have nothing to wait for any more.
+func (w *worker) conclude() {
+	if w.drain != nil && len(w.drain.waiting) > 0 && len(w.receives) == 0 && w.ledger.count[heldBack] == 0 {
+		for _, pid := range w.drain.waiting {
+			w.answer(pid, &Drained{})
+		}
+		w.drain.waiting = nil
+	}
+	w.concludeFlushes()
+}
+
+// giveUpReceives ends the receives that a drain has waited for long enough.
+// What they might have brought shows again when its visibility ends.
+func (w *worker) giveUpReceives() {
+	for r := range w.receives {
+		w.log.Warn("a receive did not end in time and is given up", "since", r.start)
+		r.cancel()
+	}
+}
+
+// giveUpSettles ends all settles at the end of a drain.
+func (w *worker) giveUpSettles() {
+	for _, l := range w.ledger.leases {
+		if s := l.settling; s != nil && !s.answered {
+			w.finish(l, ErrDrained)
+		}
+	}
+}
