@@ -117,13 +117,15 @@ func (c *census) count(ctx context.Context, name, role string) Queue {
 // count puts the counts of the queue at url into q.
 func (p *Pools) count(ctx context.Context, url string, q *Queue) error {
 	visible, inFlight, delayed := types.QueueAttributeNameApproximateNumberOfMessages,
-		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible, types.QueueAttributeNameApproximateNumberOfMessagesDelayed
+		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		types.QueueAttributeNameApproximateNumberOfMessagesDelayed
 	out, err := p.cfg.Queue.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url,
 		AttributeNames: []types.QueueAttributeName{visible, inFlight, delayed}})
 	if err != nil {
 		return err
 	}
-	for name, into := range map[types.QueueAttributeName]*int{visible: &q.Visible, inFlight: &q.InFlight, delayed: &q.Delayed} {
+	for name, into := range map[types.QueueAttributeName]*int{visible: &q.Visible, inFlight: &q.InFlight,
+		delayed: &q.Delayed} {
 		n, err := strconv.Atoi(out.Attributes[string(name)])
 		if err != nil {
 			return fmt.Errorf("the queue's attribute %s is %q: want a number", name, out.Attributes[string(name)])

@@ -124,10 +124,12 @@ func (l *lane) deadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 func (l *lane) missed(ctx context.Context, url string, listed, there int) error {
 	var q Queue
 	if err := l.pools.count(ctx, url, &q); err != nil {
-		return fmt.Errorf("%w in %s: %d were listed, and how many there are is not known: %w", ErrMoreDeadLetters, l.settings.DeadPool(), listed, err)
+		return fmt.Errorf("%w in %s: %d were listed, and how many there are is not known: %w", ErrMoreDeadLetters,
+			l.settings.DeadPool(), listed, err)
 	}
 	if total := q.Visible + q.InFlight + q.Delayed; total > there {
-		return fmt.Errorf("%w in %s: %d were listed, about %d more are there: send back or delete those of a FIFO group to see its next, or look again in %v for what another looks at",
+		return fmt.Errorf("%w in %s: %d were listed, about %d more are there: send back or delete those of a FIFO "+
+			"group to see its next, or look again in %v for what another looks at",
 			ErrMoreDeadLetters, l.settings.DeadPool(), listed, total-there, deadLook)
 	}
 	return nil
@@ -150,10 +152,12 @@ func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, erro
 	letters := make([]*DeadLetter, len(out.Messages))
 	for i := range out.Messages {
 		m := &out.Messages[i]
-		d := &DeadLetter{MessageID: aws.ToString(m.MessageId), Pool: l.name(), pools: l.pools, url: url, receipt: aws.ToString(m.ReceiptHandle),
-			group: m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)]}
+		d := &DeadLetter{MessageID: aws.ToString(m.MessageId), Pool: l.name(), pools: l.pools, url: url,
+			receipt: aws.ToString(m.ReceiptHandle),
+			group:   m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)]}
 		d.Message, d.Defects = task.Decode(aws.ToString(m.Body), m.MessageAttributes)
-		if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
+		sent := m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)]
+		if ms, err := strconv.ParseInt(sent, 10, 64); err == nil {
 			d.Sent = time.UnixMilli(ms).UTC()
 		}
 		letters[i] = d
@@ -161,8 +165,8 @@ func (l *lane) receiveDead(ctx context.Context, url string) ([]*DeadLetter, erro
 	return letters, nil
 }
 
-// unhide makes letters visible again by their receipts. Where that fails they are
-// visible by themselves when their time is over, and longer nobody tries.
+// unhide makes letters visible again by their receipts. It tries for deadLook at most:
+// after that they are visible by themselves.
 func (p *Pools) unhide(ctx context.Context, url string, receipts []string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadLook)
 	defer cancel()
@@ -175,9 +179,11 @@ func (p *Pools) unhide(ctx context.Context, url string, receipts []string) {
 			id := strconv.Itoa(i)
 			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: &id, ReceiptHandle: &batch[i]}
 		}
-		_, err := p.cfg.Queue.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
+		_, err := p.cfg.Queue.Client.ChangeMessageVisibilityBatch(ctx,
+			&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		if err != nil {
-			p.log().WarnContext(ctx, "dead letters stay hidden for a while", "time", deadLook, "count", len(batch), "error", err)
+			p.log().WarnContext(ctx, "dead letters stay hidden for a while", "time", deadLook, "count", len(batch),
+				"error", err)
 		}
 	}
 }
@@ -193,7 +199,8 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTime)
 	defer cancel()
 	fresh := d.Message.Renewed()
-	_, err := d.pools.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(), GroupID: d.group})
+	_, err := d.pools.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(),
+		GroupID: d.group})
 	if err != nil {
 		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)
 	}
@@ -202,7 +209,8 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 
 // Delete removes the dead letter for good.
 func (d *DeadLetter) Delete(ctx context.Context) error {
-	_, err := d.pools.cfg.Queue.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.url, ReceiptHandle: &d.receipt})
+	_, err := d.pools.cfg.Queue.Client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &d.url,
+		ReceiptHandle: &d.receipt})
 	if err != nil {
 		return fmt.Errorf("delete dead letter %s: %w", d.MessageID, err)
 	}

@@ -59,7 +59,8 @@ func (l *lane) inForce() Settings {
 // own, for a queue without a reader would keep what is sent to it until that is
 // too old. Only an embedded queue, where that service may not run yet, is lenient.
 func (p *Pools) ensure(pool string) poller.EnsureOptions {
-	o := poller.EnsureOptions{Create: p.cfg.Settings.MissingQueue != "error", Retention: p.cfg.Settings.RetentionPeriod}
+	o := poller.EnsureOptions{Create: p.cfg.Settings.MissingQueue != "error",
+		Retention: p.cfg.Settings.RetentionPeriod}
 	for _, l := range p.lanes {
 		switch pool {
 		case "":
@@ -72,7 +73,8 @@ func (p *Pools) ensure(pool string) poller.EnsureOptions {
 	}
 	o.Create = o.Create && p.cfg.Queue.Server != nil
 	o.Created = func(name string) {
-		p.log().Warn("a queue was made for a pool that is not this service's: check its name. On SQS it must be there", "queue", name)
+		p.log().Warn("a queue was made for a pool that is not this service's: check its name. On SQS it must be "+
+			"there", "queue", name)
 	}
 	return o
 }
@@ -141,10 +143,12 @@ func (l *lane) stop(ctx context.Context) error {
 		l.pools.log().Info("drained", "pool", l.name(), "finished", drained.Finished, "given_back", drained.GivenBack,
 			"did_not_end", drained.Released, "unsettled", drained.Unsettled)
 		if drained.Released > 0 {
-			err = fmt.Errorf("%d executions did not end within %v and were given back to the queue", drained.Released, limit)
+			err = fmt.Errorf("%d executions did not end within %v and were given back to the queue", drained.Released,
+				limit)
 		}
 		if drained.Unsettled > 0 {
-			err = errors.Join(err, fmt.Errorf("the queue did not acknowledge the end of %d messages: they are delivered again", drained.Unsettled))
+			err = errors.Join(err, fmt.Errorf("the queue did not acknowledge the end of %d messages: they are "+
+				"delivered again", drained.Unsettled))
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), life.StopTimeout)

@@ -26,10 +26,10 @@ type Config struct {
 	Settings   Settings        // at the start
 	InForce    func() Settings // now; nil: those at the start
 	Queue      *queue.Queue
-	Logger     func(name string) *slog.Logger
-	Tracer     trace.Tracer      // nil: no spans
-	Middleware []task.Middleware // around the handlers of all tasks, the first outermost
-	Halted     context.Context   // ends with the first call of Stop: nothing is registered any more
+	Logger     func(name string) *slog.Logger // nil: nothing is logged
+	Tracer     trace.Tracer                   // nil: no spans
+	Middleware []task.Middleware              // around the handlers of all tasks, the first outermost
+	Halted     context.Context                // ends with the first call of Stop: nothing is registered any more
 }
 
 // Pools are the task pools of a process: a lane for each, and what is common to
@@ -54,6 +54,10 @@ type Pools struct {
 
 // New returns pools that can send. [Pools.Close] ends what they start.
 func New(cfg Config) *Pools {
+	if cfg.Logger == nil {
+		discard := slog.New(slog.DiscardHandler)
+		cfg.Logger = func(string) *slog.Logger { return discard }
+	}
 	p := &Pools{cfg: cfg, specs: map[string]task.Spec{}}
 	p.background.ctx, p.background.end = context.WithCancel(context.Background())
 	p.sender = poller.NewSender(cfg.Queue.Client, poller.SenderEnsure(p.ensure))
@@ -166,7 +170,8 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 
 func (p *Pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.Client, error) {
 	if total := p.cfg.Settings.TotalWorkers; len(p.lanes) > 1 || total > 0 {
-		props, err := shares.New(shares.Config{Limit: total, Logger: p.cfg.Logger("actors/shares"), Monitor: &p.shares})
+		props, err := shares.New(shares.Config{Limit: total, Logger: p.cfg.Logger("actors/shares"),
+			Monitor: &p.shares})
 		if err != nil {
 			return nil, err
 		}
@@ -215,9 +220,12 @@ func (p *Pools) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Close ends what was started to answer a question. It is the last call: after it
-// [Pools.Queues] returns the last numbers.
-func (p *Pools) Close() { p.background.close() }
+// Close is the last call. It ends what was started to answer a question, and what the
+// sender still has. From here on [Pools.Queues] returns the last numbers.
+func (p *Pools) Close() {
+	p.background.close()
+	_ = p.sender.Close(p.background.ctx) // each message was answered already, or is now
+}
 
 // background runs the goroutines that were started to answer a question.
 type background struct {

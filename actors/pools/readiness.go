@@ -121,7 +121,8 @@ func (l *lane) queueFault(ctx context.Context, p poller.Stats) string {
 			return fmt.Sprintf("%s on %s fails since %s: see that the queue is there and works: %s",
 				r.Action, path.Base(r.Queue), r.Since.UTC().Format(time.RFC3339), r.Error)
 		}
-		return fmt.Sprintf("the queue service refuses %s on %s since %s: allow it in the policy of this service's role: %s",
+		return fmt.Sprintf("the queue service refuses %s on %s since %s: allow it in the policy of this service's "+
+			"role: %s",
 			r.Action, path.Base(r.Queue), r.Since.UTC().Format(time.RFC3339), r.Error)
 	}
 	fresh := freshFor + l.settings.ReceiveWait
@@ -155,15 +156,18 @@ func consumerFault(p poller.Stats, m *dispatcher.Monitor, silent time.Duration, 
 	case silent > answerIn:
 		return fmt.Sprintf("the dispatcher has not answered for %v", silent.Round(time.Second))
 	case m.Status() == dispatcher.Failing:
-		return "the dispatcher takes no tasks: too many handlers ignored their cancelled context and still run, or it could not register with its poller"
+		return "the dispatcher takes no tasks: too many handlers ignored their cancelled context and still run, or " +
+			"it could not register with its poller"
 	case m.Status() != dispatcher.Running:
 		return "the dispatcher is " + m.Status().String()
 	case silentWorkers(m):
-		return "all workers are held by task actors that are silent: they have not answered, get no message and have no children; the log names their tasks"
+		return "all workers are held by task actors that are silent: they have not answered, get no message and " +
+			"have no children; the log names their tasks"
 	case !p.Alive.IsZero() && now.Sub(p.Alive) > aliveFor:
 		return fmt.Sprintf("the poller has given no sign of life for %v", now.Sub(p.Alive).Round(time.Second))
 	case p.Wanted > 0 && p.ReceivesUnderWay == 0 && !last.IsZero() && now.Sub(last) > idleFor:
-		return fmt.Sprintf("%d tasks are wanted, but the queue has not been asked for %v", p.Wanted, now.Sub(last).Round(time.Second))
+		return fmt.Sprintf("%d tasks are wanted, but the queue has not been asked for %v", p.Wanted,
+			now.Sub(last).Round(time.Second))
 	}
 	return ""
 }
@@ -195,7 +199,8 @@ func (p *Pools) Alive(ctx context.Context, state life.State) Liveness {
 			faults[0] = fmt.Sprintf("the dispatcher has not answered for %v", silent.Round(time.Second))
 		}
 		if p := r.queue.Stats(); !p.Alive.IsZero() && time.Since(p.Alive) > deadAfter {
-			faults[1] = fmt.Sprintf("the poller has given no sign of life for %v", time.Since(p.Alive).Round(time.Second))
+			faults[1] = fmt.Sprintf("the poller has given no sign of life for %v",
+				time.Since(p.Alive).Round(time.Second))
 		}
 		return faults
 	}) {

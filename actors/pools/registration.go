@@ -82,7 +82,8 @@ func (p *Pools) checkEarly(early []*dispatcher.Register, specs map[string]task.S
 	}
 	errs = append(errs, p.cycle(specs))
 	if p.main().name() == "" {
-		errs = append(errs, errors.New("tasks are registered, but tasks.task_pool is not set: name the queue that they come from"))
+		errs = append(errs, errors.New("tasks are registered, but tasks.task_pool is not set: name the queue that "+
+			"they come from"))
 	}
 	return errors.Join(errs...)
 }
@@ -91,7 +92,8 @@ func (p *Pools) checkEarly(early []*dispatcher.Register, specs map[string]task.S
 func (p *Pools) fits(spec task.Spec) error {
 	var errs []error
 	if spec.Pool != "" && p.lane(spec.Pool) == nil {
-		errs = append(errs, fmt.Errorf("task %q: InPool(%q) is not a pool of this system: add it to tasks.pools", spec.Name, spec.Pool))
+		errs = append(errs, fmt.Errorf("task %q: InPool(%q) is not a pool of this system: add it to tasks.pools",
+			spec.Name, spec.Pool))
 	}
 	if pool := spec.OnFail.Pool; pool != "" {
 		if err := poller.CheckQueueName(pool); err != nil {
@@ -112,7 +114,8 @@ func (p *Pools) orphan(spec task.Spec) error {
 		return nil
 	}
 	return fmt.Errorf("task %q: its on_fail %q is not registered in this system: "+
-		"register it with chassis.Handle, or name the pool of the service that has it with task.OnFailIn", spec.Name, to.Name)
+		"register it with chassis.Handle, or name the pool of the service that has it with task.OnFailIn", spec.Name,
+		to.Name)
 }
 
 // cycle returns an error if tasks of this process are each other's on_fail in a
@@ -122,7 +125,8 @@ func (p *Pools) cycle(specs map[string]task.Spec) error {
 	if ring == nil {
 		return nil
 	}
-	return fmt.Errorf("task %q: its on_fail leads back to it (%s), which would run without an end: break the ring with a task that has no on_fail",
+	return fmt.Errorf("task %q: its on_fail leads back to it (%s), which would run without an end: break the ring "+
+		"with a task that has no on_fail",
 		ring[0], strings.Join(append(ring, ring[0]), " → "))
 }
 

@@ -18,7 +18,7 @@ var ErrUnregistered = errors.New("chassis: the task is not registered in this sy
 
 // Send sends the task of definition def with args to the pool that def names, and
 // returns its exec_id. See [Pools.Send].
-func Send[A any](ctx context.Context, p *Pools, def *task.Definition[A], args A, opts ...task.Option) (execID string, err error) {
+func Send[A any](ctx context.Context, p *Pools, def *task.Definition[A], args A, opts ...task.Option) (string, error) {
 	if err := def.Spec().Err(); err != nil {
 		return "", err
 	}
@@ -119,9 +119,11 @@ func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 	}
 	switch {
 	case out.Pool == "":
-		return nil, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with task.Pool", t.Name)
+		return nil, fmt.Errorf("send task %q: there is no pool to send to: set tasks.task_pool, or choose one with "+
+			"task.Pool", t.Name)
 	case !known && p.lane(out.Pool) != nil:
-		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
+		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the "+
+			"service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
 	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), p.retention(out.Pool)); err != nil {
 		return nil, fmt.Errorf("send task %q: %w", t.Name, err)

@@ -36,7 +36,7 @@ type Settings struct {
 
 // PoolSettings is one pool of tasks.pools. What is left out is as in the section
 // tasks, but for weight and priority, which have their own defaults, and the
-// dead-letter pool, of which each has its own.
+// dead-letter pool: each pool has its own.
 type PoolSettings struct {
 	Workers        int           `key:"workers" rule:"optional,min=1" live:"true" doc:"executions at once of this pool, default as in tasks"`
 	MaxWorkers     int           `key:"max_workers" rule:"optional,min=1" live:"true" doc:"that scaling may go up to, default as in tasks"`
@@ -49,7 +49,8 @@ type PoolSettings struct {
 
 // DefaultSettings returns the settings with every default filled in.
 func DefaultSettings() Settings {
-	return Settings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(), DispatcherSettings: dispatcher.DefaultSettings()}
+	return Settings{MissingQueue: "create", PollerSettings: poller.DefaultSettings(),
+		DispatcherSettings: dispatcher.DefaultSettings()}
 }
 
 // EachPool returns the settings of each pool with those of the section tasks
@@ -92,7 +93,8 @@ func (t Settings) DeadPool() string {
 func (t Settings) Check() error {
 	err := t.Validate()
 	if t.TaskPool == "" && len(t.Pools) > 0 {
-		err = errors.Join(err, errors.New("tasks.pools is set, but tasks.task_pool is not: name the pool that tasks are sent to if they name none"))
+		err = errors.Join(err, errors.New("tasks.pools is set, but tasks.task_pool is not: name the pool that tasks "+
+			"are sent to if they name none"))
 	}
 	return err
 }
@@ -102,7 +104,8 @@ func (t Settings) Check() error {
 func (t Settings) Validate() error {
 	errs := []error{t.PollerSettings.Validate(), t.DispatcherSettings.Validate()}
 	if t.TotalWorkers < 0 {
-		errs = append(errs, fmt.Errorf("tasks.total_workers is %d: must be 0 (no limit but the pools' own) or more", t.TotalWorkers))
+		errs = append(errs, fmt.Errorf("tasks.total_workers is %d: must be 0 (no limit but the pools' own) or more",
+			t.TotalWorkers))
 	}
 	if t.TaskPool != "" {
 		if err := poller.CheckQueueName(t.TaskPool); err != nil {
@@ -120,7 +123,8 @@ func (t Settings) Validate() error {
 		where := "tasks"
 		if i > 0 {
 			where = "tasks.pools." + p.TaskPool
-			if err := errors.Join(checkName(p.TaskPool), p.PollerSettings.Validate(), p.DispatcherSettings.Validate()); err != nil {
+			if err := errors.Join(checkName(p.TaskPool), p.PollerSettings.Validate(),
+				p.DispatcherSettings.Validate()); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			}
 		}
@@ -129,7 +133,8 @@ func (t Settings) Validate() error {
 		}
 		if p.TaskPool != "" {
 			if err := poller.CheckQueueName(p.DeadPool()); err != nil && poller.CheckQueueName(p.TaskPool) == nil {
-				errs = append(errs, fmt.Errorf("%s: the queue of its dead letters cannot be: %w: give the pool a shorter name, or set dead_letter_pool", where, err))
+				errs = append(errs, fmt.Errorf("%s: the queue of its dead letters cannot be: %w: give the pool a "+
+					"shorter name, or set dead_letter_pool", where, err))
 			}
 			claim(p.TaskPool, where+" itself")
 			claim(p.DeadPool(), "the dead letters of "+where)

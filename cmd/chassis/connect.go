@@ -83,7 +83,7 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 		q.Path, q.Endpoint, q.Region, q.Profile = "", p.endpoint, p.region, p.profile
 	}
 	if p.pool != "" {
-		s.Tasks = onlyPool(s.Tasks, p.pool)
+		s.Tasks = s.Tasks.OnlyPool(p.pool)
 	}
 	if q.Embedded() {
 		if q.Path == "" {
@@ -155,17 +155,6 @@ func (q *queues) url(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("look up queue %q: %w", name, sqsclient.Explain(q.Client, err))
 	}
 	return aws.ToString(out.QueueUrl), nil
-}
-
-// onlyPool is the section tasks as it is for one pool, configured or not.
-func onlyPool(t chassis.TaskSettings, name string) chassis.TaskSettings {
-	for _, p := range t.EachPool() {
-		if p.TaskPool == name {
-			return p
-		}
-	}
-	t.TaskPool, t.Pools = name, nil
-	return t
 }
 
 // poolName is the task pool that was chosen.

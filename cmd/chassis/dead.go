@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +15,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/actors/logger"
-	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/actors/pools"
 )
 
 // filter chooses dead letters.
@@ -119,8 +117,7 @@ var (
 )
 
 // letters goes through the dead letters that f takes until f's limit, or until
-// do says that it is enough. By the admin API do is given no letter, only what
-// is told of it.
+// do says that it is enough. With the admin API do gets no letter, only its row.
 func (a *app) letters(ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (more bool, err error)) error {
 	if err := f.check(); err != nil {
 		return err
@@ -133,39 +130,31 @@ func (a *app) letters(ctx context.Context, p *place, f *filter, do func(deadRow,
 		if err != nil {
 			return err
 		}
-		queue := chassis.WithSQS(q.Client)
-		if q.Server != nil {
-			queue = chassis.WithEmbedded(q.Server)
-		}
-		s := q.settings // of this pool alone, and without the service's own files and address
-		s.Tasks, s.Log, s.Admin = onlyPool(s.Tasks, pool), logger.Settings{}, admin.Settings{}
-		sys, err := chassis.New("chassis", chassis.WithSettings(s), queue,
-			chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard))
-		if err != nil {
+		set := q.settings.Tasks.OnlyPool(pool)
+		if err := set.Validate(); err != nil {
 			return err
 		}
+		letters := pools.New(pools.Config{Settings: set, Queue: q.Queue})
+		defer letters.Close()
 		taken, now := 0, time.Now()
-		err = func() error {
-			for d, err := range sys.DeadLetters(ctx) {
-				if err != nil {
-					return fmt.Errorf("%w (pool %q)", err, pool)
-				}
-				row := rowOf(d)
-				if !f.takes(row, now) {
-					continue
-				}
-				taken++
-				more, err := do(row, d)
-				if err != nil || !more || taken == f.limit {
-					return err
-				}
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
+		for d, err := range letters.DeadLetters(ctx) {
+			if err != nil {
+				return fmt.Errorf("%w (pool %q)", err, pool)
 			}
-			return nil
-		}()
-		return errors.Join(err, sys.Stop(context.WithoutCancel(ctx)))
+			row := rowOf(d)
+			if !f.takes(row, now) {
+				continue
+			}
+			taken++
+			more, err := do(row, d)
+			if err != nil || !more || taken == f.limit {
+				return err
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+		return nil
 	})
 }
 

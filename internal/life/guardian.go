@@ -98,7 +98,8 @@ func (g *Guardian) SpawnGuest(props *actor.Props, name string, opts ...SpawnOpti
 	case o.strategy == nil:
 		return nil, fmt.Errorf("chassis: spawn the actor %q: its strategy is nil", name)
 	case name == "" || strings.ContainsAny(name, "/$"):
-		return nil, fmt.Errorf("chassis: spawn the actor %q: a name has at least one letter, and neither / nor $, which the addresses of children have", name)
+		return nil, fmt.Errorf("chassis: spawn the actor %q: a name has at least one letter, and neither / nor $, "+
+			"which the addresses of children have", name)
 	case g.isOver():
 		return nil, ErrStopped
 	}
@@ -123,7 +124,8 @@ func (g *Guardian) SpawnGuest(props *actor.Props, name string, opts ...SpawnOpti
 
 // spawnGuest spawns without a lock: the producer is the service's, and may spawn
 // in its turn.
-func (g *Guardian) spawnGuest(own *guest, props *actor.Props, name string, by actor.SupervisorStrategy) (pid *actor.PID, err error) {
+func (g *Guardian) spawnGuest(own *guest, props *actor.Props, name string,
+	by actor.SupervisorStrategy) (pid *actor.PID, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			pid, err = nil, fmt.Errorf("its producer panicked: %s", g.cfg.Print(v))

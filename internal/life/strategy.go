@@ -13,7 +13,7 @@ import (
 // is being stopped gets no pause but is stopped, because its end is waited for.
 type strategy struct {
 	*pauses
-	own bool // the actors are the chassis', whose mailboxes pause them: see [Restarts]
+	own bool // the actors are the chassis' own; their mailboxes pause them: see [Restarts]
 }
 
 // pauses are the actors of a guardian that wait for a restart or are being stopped.
@@ -24,13 +24,15 @@ type pauses struct {
 }
 
 // HandleFailure implements [actor.SupervisorStrategy].
-func (s *strategy) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, _ any) {
+func (s *strategy) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID,
+	rs *actor.RestartStatistics, reason, _ any) {
 	if n := rs.NumberOfFailures(calmAfter); n == 0 || rs.FailureCount() > 1000 {
 		rs.Reset()
 	}
 	rs.Fail()
 	restart := func() {
-		system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason, Directive: actor.RestartDirective})
+		system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason,
+			Directive: actor.RestartDirective})
 		by.RestartChildren(child)
 	}
 	wait := guestPace.before(rs.NumberOfFailures(calmAfter))
@@ -102,10 +104,12 @@ type contained struct {
 }
 
 // HandleFailure implements [actor.SupervisorStrategy].
-func (c *contained) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, rs *actor.RestartStatistics, reason, message any) {
+func (c *contained) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID,
+	rs *actor.RestartStatistics, reason, message any) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.log.Error("the strategy of an actor panicked or escalated, and there is nothing above it: the actor is stopped", "actor", child.Id, "error", c.print(v))
+			c.log.Error("the strategy of an actor panicked or escalated, and there is nothing above it: the actor "+
+				"is stopped", "actor", child.Id, "error", c.print(v))
 			stopFailed(system, by, child, reason)
 		}
 	}()

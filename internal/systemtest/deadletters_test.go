@@ -12,6 +12,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -19,18 +20,18 @@ import (
 // Right: it is there; the dead pool is made with SQS's longest retention, 14 days, unless a setting says otherwise.
 func TestDeadLettersAreGoneAfterFourDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("critical"))
-		doomed := task.Define[payload]("doomed", task.MaxFailures(1))
-		chassis.Handle(sys.System, doomed, func(context.Context, task.Job[payload]) error { return errBroken })
-		id := chassistest.Send(sys, doomed, payload{})
+		sys := chassistest.New(t, kit.Quietly("critical"))
+		doomed := task.Define[kit.Payload]("doomed", task.MaxFailures(1))
+		chassis.Handle(sys.System, doomed, func(context.Context, task.Job[kit.Payload]) error { return kit.ErrBroken })
+		id := chassistest.Send(sys, doomed, kit.Payload{})
 		sys.RunUntilIdle()
-		pass(97 * time.Hour)
+		kit.Pass(97 * time.Hour)
 		sys.AssertDead(id, task.ReasonExhausted)
-		url, err := queueClient(t, sys.Queue).GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("test-tasks_dead")})
+		url, err := kit.QueueClient(t, sys.Queue).GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("test-tasks_dead")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := queueClient(t, sys.Queue).GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: url.QueueUrl, AttributeNames: []types.QueueAttributeName{"MessageRetentionPeriod"}})
+		out, err := kit.QueueClient(t, sys.Queue).GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: url.QueueUrl, AttributeNames: []types.QueueAttributeName{"MessageRetentionPeriod"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,30 +45,30 @@ func TestDeadLettersAreGoneAfterFourDays(t *testing.T) {
 // Right: what comes back with a reason of the chassis on it begins with a fresh budget: it runs once and is done.
 func TestDeadLettersRedrivenBySQSAreGivenUpWithoutARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("critical"))
-		doomed := task.Define[payload]("doomed", task.MaxFailures(2), task.Wait(time.Second, task.None))
+		sys := chassistest.New(t, kit.Quietly("critical"))
+		doomed := task.Define[kit.Payload]("doomed", task.MaxFailures(2), task.Wait(time.Second, task.None))
 		const arn = "arn:aws:sqs:us-east-1:000000000000:test-tasks"
-		queueOf(t, sys.Queue, "test-tasks_dead", nil)
-		queueOf(t, sys.Queue, "test-tasks", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + arn + `_dead","maxReceiveCount":1000}`})
+		kit.QueueOf(t, sys.Queue, "test-tasks_dead", nil)
+		kit.QueueOf(t, sys.Queue, "test-tasks", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + arn + `_dead","maxReceiveCount":1000}`})
 		ran, repaired := 0, false
-		chassis.Handle(sys.System, doomed, func(context.Context, task.Job[payload]) error {
+		chassis.Handle(sys.System, doomed, func(context.Context, task.Job[kit.Payload]) error {
 			if ran++; !repaired {
-				return errBroken
+				return kit.ErrBroken
 			}
 			return nil
 		})
-		id := chassistest.Send(sys, doomed, payload{})
-		begin(t, sys)
-		pass(time.Hour)
+		id := chassistest.Send(sys, doomed, kit.Payload{})
+		kit.Begin(t, sys)
+		kit.Pass(time.Hour)
 		sys.AssertDead(id, task.ReasonExhausted)
 		ran, repaired = 0, true
 		move := &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(arn + "_dead"), DestinationArn: aws.String(arn)}
-		if _, err := queueClient(t, sys.Queue).StartMessageMoveTask(t.Context(), move); err != nil {
+		if _, err := kit.QueueClient(t, sys.Queue).StartMessageMoveTask(t.Context(), move); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Hour)
+		kit.Pass(time.Hour)
 		if ran != 1 {
-			t.Errorf("after the redrive it ran %d times, want once; queues %s", ran, depths(sys.Queue))
+			t.Errorf("after the redrive it ran %d times, want once; queues %s", ran, kit.Depths(sys.Queue))
 		}
 		sys.AssertNoneDead()
 	})
@@ -77,14 +78,14 @@ func TestDeadLettersRedrivenBySQSAreGivenUpWithoutARun(t *testing.T) {
 // Right: 30 and 18; or an error that says that there may be more.
 func TestMostDeadLettersOfAFIFOGroupAreNotListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("critical", onPool("test.fifo")))
-		a, b := task.Define[payload]("a", task.MaxFailures(1)), task.Define[payload]("b", task.MaxFailures(1))
+		sys := chassistest.New(t, kit.Quietly("critical", kit.OnPool("test.fifo")))
+		a, b := task.Define[kit.Payload]("a", task.MaxFailures(1)), task.Define[kit.Payload]("b", task.MaxFailures(1))
 		repaired := false
-		fails := func(context.Context, task.Job[payload]) error {
+		fails := func(context.Context, task.Job[kit.Payload]) error {
 			if repaired {
 				return nil
 			}
-			return errBroken
+			return kit.ErrBroken
 		}
 		chassis.Handle(sys.System, a, fails)
 		chassis.Handle(sys.System, b, fails)
@@ -93,7 +94,7 @@ func TestMostDeadLettersOfAFIFOGroupAreNotListed(t *testing.T) {
 			if i < 12 {
 				def = b
 			}
-			chassistest.Send(sys, def, payload{N: i}, task.Group("customer-1"))
+			chassistest.Send(sys, def, kit.Payload{N: i}, task.Group("customer-1"))
 		}
 		sys.RunUntilIdle()
 		walk := func(each func(*chassis.DeadLetter) error) (seen int, reported error) {
@@ -111,7 +112,7 @@ func TestMostDeadLettersOfAFIFOGroupAreNotListed(t *testing.T) {
 		if seen, err := walk(func(*chassis.DeadLetter) error { return nil }); seen != 30 && err == nil {
 			t.Errorf("%d of 30 dead letters are listed, without an error", seen)
 		}
-		pass(time.Minute)
+		kit.Pass(time.Minute)
 		back := 0
 		repaired = true
 		_, err := walk(func(d *chassis.DeadLetter) error {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
 )
@@ -23,8 +24,8 @@ import (
 const killerRuns = 5
 
 var (
-	killer = task.Define[payload]("killer", task.MaxFailures(killerRuns))
-	mail   = task.Define[payload]("mail", task.MaxFailures(3))
+	killer = task.Define[kit.Payload]("killer", task.MaxFailures(killerRuns))
+	mail   = task.Define[kit.Payload]("mail", task.MaxFailures(3))
 )
 
 // The variables by which this test binary becomes a worker, see TestMain.
@@ -47,11 +48,11 @@ func work(endpoint, runs string) error {
 	if err != nil {
 		return err
 	}
-	chassis.Handle(sys, killer, func(_ context.Context, job task.Job[payload]) error {
+	chassis.Handle(sys, killer, func(_ context.Context, job task.Job[kit.Payload]) error {
 		_, _ = fmt.Fprintln(file, "killer", job.ExecID)
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	})
-	chassis.Handle(sys, mail, func(_ context.Context, job task.Job[payload]) error {
+	chassis.Handle(sys, mail, func(_ context.Context, job task.Job[kit.Payload]) error {
 		time.Sleep(200 * time.Millisecond) // real time: a kill is to find some under way
 		_, _ = fmt.Fprintln(file, "mail", job.ExecID)
 		return nil
@@ -82,14 +83,14 @@ func TestAKillerTakesNoNeighbourAlong(t *testing.T) {
 	defer func() { _ = sys.Stop(context.Background()) }()
 	kinds := map[string]string{}
 	send := func(kind string, n int) {
-		id, err := sys.Send(t.Context(), kind, payload{N: n})
+		id, err := sys.Send(t.Context(), kind, kit.Payload{N: n})
 		if err != nil {
 			t.Fatal(err)
 		}
 		kinds[id] = kind
 	}
-	chassis.Handle(sys, killer, func(context.Context, task.Job[payload]) error { return nil }) // it only sends
-	chassis.Handle(sys, mail, func(context.Context, task.Job[payload]) error { return nil })
+	chassis.Handle(sys, killer, func(context.Context, task.Job[kit.Payload]) error { return nil }) // it only sends
+	chassis.Handle(sys, mail, func(context.Context, task.Job[kit.Payload]) error { return nil })
 	for i := range 60 {
 		if i%30 == 10 {
 			send("killer", i)
@@ -122,7 +123,7 @@ func TestAKillerTakesNoNeighbourAlong(t *testing.T) {
 	stop()
 	workers.Wait()
 	if over != nil {
-		t.Errorf("not done in time; queues %s", depths(srv))
+		t.Errorf("not done in time; queues %s", kit.Depths(srv))
 	}
 	counts := map[string]int{}
 	text, err := os.ReadFile(runs)

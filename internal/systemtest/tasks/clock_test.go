@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
 )
@@ -29,22 +30,28 @@ func TestATaskOfAWorkerWhoseClockIsBehindIsADeadLetterThatNeverRan(t *testing.T)
 		if err != nil {
 			t.Fatal(err)
 		}
-		later := task.Define[payload]("later", task.Window(0), task.MaxFailures(1))
+		later := task.Define[kit.Payload]("later", task.Window(0), task.MaxFailures(1))
 		ran := 0
-		chassis.Handle(sys, later, func(context.Context, task.Job[payload]) error { ran++; return nil })
+		chassis.Handle(sys, later, func(context.Context, task.Job[kit.Payload]) error { ran++; return nil })
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := chassis.Send(t.Context(), sys, later, payload{}, task.At(time.Now().Add(30*time.Minute))); err != nil {
+		if _, err := chassis.Send(t.Context(), sys, later, kit.Payload{}, task.At(time.Now().Add(30*time.Minute))); err != nil {
 			t.Fatal(err)
 		}
-		pass(4 * time.Hour)
+		kit.Pass(4 * time.Hour)
 		if ran != 1 {
-			t.Errorf("ran %d times, want once; queues %s", ran, depths(q))
+			t.Errorf("ran %d times, want once; queues %s", ran, kit.Depths(q))
 		}
 		if err := sys.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
-		pass(time.Second)
+		kit.Pass(time.Second)
 	})
 }
+
+// ahead is a clock that goes two hours before everybody else's.
+type ahead struct{}
+
+func (ahead) Now() time.Time                                  { return time.Now().Add(2 * time.Hour) }
+func (ahead) AfterFunc(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }

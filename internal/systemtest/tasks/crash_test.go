@@ -9,6 +9,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -17,13 +18,13 @@ import (
 // Right: no mail waits longer than 6 minutes (what came back runs together at first, or healthy tasks run while a suspect does).
 func TestAfterACrashHealthyTasksWaitForAllSuspects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		report, mail := task.Define[payload]("report"), task.Define[payload]("mail")
-		base := chassistest.New(t, chassistest.Name("base"), quietly("critical"))
-		six := quietly("critical", onPool("mails"), func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 6, 6 })
-		p, mu := &tap{}, sync.Mutex{}
-		dies := tapped(t, base, p, six)
+		report, mail := task.Define[kit.Payload]("report"), task.Define[kit.Payload]("mail")
+		base := chassistest.New(t, chassistest.Name("base"), kit.Quietly("critical"))
+		six := kit.Quietly("critical", kit.OnPool("mails"), func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 6, 6 })
+		p, mu := &kit.Tap{}, sync.Mutex{}
+		dies := kit.Tapped(t, base, p, six)
 		handle := func(sys *chassistest.System, took map[int]time.Duration) {
-			chassis.Handle(sys.System, report, func(ctx context.Context, _ task.Job[payload]) error {
+			chassis.Handle(sys.System, report, func(ctx context.Context, _ task.Job[kit.Payload]) error {
 				select {
 				case <-ctx.Done():
 					return ctx.Err()
@@ -31,7 +32,7 @@ func TestAfterACrashHealthyTasksWaitForAllSuspects(t *testing.T) {
 					return nil
 				}
 			})
-			chassis.Handle(sys.System, mail, func(_ context.Context, j task.Job[payload]) error {
+			chassis.Handle(sys.System, mail, func(_ context.Context, j task.Job[kit.Payload]) error {
 				mu.Lock()
 				defer mu.Unlock()
 				took[j.Args.N] = time.Since(time.Unix(0, int64(j.Args.N)))
@@ -40,19 +41,19 @@ func TestAfterACrashHealthyTasksWaitForAllSuspects(t *testing.T) {
 		}
 		handle(dies, nil)
 		for range 6 {
-			chassistest.Send(dies, report, payload{})
+			chassistest.Send(dies, report, kit.Payload{})
 		}
-		begin(t, dies)
-		pass(time.Minute)
-		p.set(hang) // nothing of the dead process gets through any more
+		kit.Begin(t, dies)
+		kit.Pass(time.Minute)
+		p.Set(kit.Hang) // nothing of the dead process gets through any more
 		next, took := chassistest.New(t, chassistest.Beside(base), six), map[int]time.Duration{}
 		handle(next, took)
-		begin(t, next)
+		kit.Begin(t, next)
 		for range 60 {
-			chassistest.Send(next, mail, payload{N: int(time.Now().UnixNano())})
-			pass(time.Minute)
+			chassistest.Send(next, mail, kit.Payload{N: int(time.Now().UnixNano())})
+			kit.Pass(time.Minute)
 		}
-		pass(time.Hour)
+		kit.Pass(time.Hour)
 		var worst time.Duration
 		for _, d := range took {
 			worst = max(worst, d)
@@ -68,35 +69,35 @@ func TestAfterACrashHealthyTasksWaitForAllSuspects(t *testing.T) {
 // Right: at most 15 minutes; with crash_suspects: together it is 5 minutes 31.
 func TestAfterACrashABusyServiceNeedsHalfAnHourMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		work := task.Define[payload]("work")
-		base := chassistest.New(t, chassistest.Name("base"), quietly("critical"))
-		sixty := quietly("critical", onPool("work-tasks"), func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 60, 60 })
-		p := &tap{}
-		dies, next := tapped(t, base, p, sixty), chassistest.New(t, chassistest.Beside(base), sixty)
+		work := task.Define[kit.Payload]("work")
+		base := chassistest.New(t, chassistest.Name("base"), kit.Quietly("critical"))
+		sixty := kit.Quietly("critical", kit.OnPool("work-tasks"), func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 60, 60 })
+		p := &kit.Tap{}
+		dies, next := kit.Tapped(t, base, p, sixty), chassistest.New(t, chassistest.Beside(base), sixty)
 		ended := make(chan time.Time, 1000)
-		chassis.Handle(dies.System, work, func(ctx context.Context, _ task.Job[payload]) error { <-ctx.Done(); return ctx.Err() })
-		chassis.Handle(next.System, work, func(ctx context.Context, _ task.Job[payload]) error {
+		chassis.Handle(dies.System, work, func(ctx context.Context, _ task.Job[kit.Payload]) error { <-ctx.Done(); return ctx.Err() })
+		chassis.Handle(next.System, work, func(ctx context.Context, _ task.Job[kit.Payload]) error {
 			time.Sleep(30 * time.Second)
 			ended <- time.Now()
 			return nil
 		})
 		for range 60 {
-			chassistest.Send(dies, work, payload{})
+			chassistest.Send(dies, work, kit.Payload{})
 		}
-		begin(t, dies)
-		pass(10 * time.Second)
-		p.set(hang)
+		kit.Begin(t, dies)
+		kit.Pass(10 * time.Second)
+		p.Set(kit.Hang)
 		for range 600 {
-			chassistest.Send(next, work, payload{})
+			chassistest.Send(next, work, kit.Payload{})
 		}
 		began := time.Now()
-		begin(t, next)
+		kit.Begin(t, next)
 		var last time.Time
 		for range 660 {
 			select {
 			case last = <-ended:
 			case <-time.After(3 * time.Hour):
-				t.Fatalf("not all have ended; queues %s", depths(base.Queue))
+				t.Fatalf("not all have ended; queues %s", kit.Depths(base.Queue))
 			}
 		}
 		if d := last.Sub(began); d > 15*time.Minute {

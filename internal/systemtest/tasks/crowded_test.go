@@ -9,6 +9,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -20,37 +21,37 @@ func TestHiddenFailuresFillTheQueueAndHealthyTasksWait(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("error", func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 100, 100 }))
-		fails, healthy := task.Define[payload]("fails", task.Wait(time.Hour, task.None)), task.Define[payload]("healthy")
+		sys := chassistest.New(t, kit.Quietly("error", func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 100, 100 }))
+		fails, healthy := task.Define[kit.Payload]("fails", task.Wait(time.Hour, task.None)), task.Define[kit.Payload]("healthy")
 		var ran atomic.Int64
 		var at atomic.Pointer[time.Time]
-		chassis.Handle(sys.System, fails, func(context.Context, task.Job[payload]) error {
+		chassis.Handle(sys.System, fails, func(context.Context, task.Job[kit.Payload]) error {
 			if ran.Add(1) <= 125_000 {
-				return errBroken
+				return kit.ErrBroken
 			}
 			return nil
 		})
-		chassis.Handle(sys.System, healthy, func(context.Context, task.Job[payload]) error { now := time.Now(); at.Store(&now); return nil })
+		chassis.Handle(sys.System, healthy, func(context.Context, task.Job[kit.Payload]) error { now := time.Now(); at.Store(&now); return nil })
 		thousand := make([]chassis.Task, 1000)
 		for i := range thousand {
-			thousand[i] = chassis.Task{Name: "fails", Args: payload{N: i}}
+			thousand[i] = chassis.Task{Name: "fails", Args: kit.Payload{N: i}}
 		}
 		for range 125 {
 			if _, err := sys.SendMany(t.Context(), thousand); err != nil {
 				t.Fatal(err)
 			}
 		}
-		begin(t, sys)
-		pass(10 * time.Minute)
+		kit.Begin(t, sys)
+		kit.Pass(10 * time.Minute)
 		sent := time.Now()
-		chassistest.Send(sys, healthy, payload{})
+		chassistest.Send(sys, healthy, kit.Payload{})
 		for range 60 {
-			if pass(time.Minute); at.Load() != nil {
+			if kit.Pass(time.Minute); at.Load() != nil {
 				break
 			}
 		}
 		if at.Load() == nil || at.Load().Sub(sent) > time.Minute {
-			t.Errorf("the healthy task was sent at %v and ran at %v; queues %s", sent, at.Load(), depths(sys.Queue))
+			t.Errorf("the healthy task was sent at %v and ran at %v; queues %s", sent, at.Load(), kit.Depths(sys.Queue))
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -23,35 +24,35 @@ func TestADeadPoolThatFailsIsSentToWithoutEndAndReadinessIsOK(t *testing.T) {
 	for code, status := range map[string]int{"KmsDisabled": 400, "QueueDoesNotExist": 400, "InternalError": 500, "InvalidParameterValue": 400} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				base := onQueue(t, nil, chassistest.Name("test"), quietly("critical"))
-				fail := task.Define[payload]("fail", task.MaxFailures(1))
+				base := onQueue(t, nil, chassistest.Name("test"), kit.Quietly("critical"))
+				fail := task.Define[kit.Payload]("fail", task.MaxFailures(1))
 				var ran, refused atomic.Int64
-				p := &tap{before: func(op string, r *http.Request) (*http.Response, error) {
+				p := &kit.Tap{Before: func(op string, r *http.Request) (*http.Response, error) {
 					if (op == "SendMessageBatch" || op == "GetQueueUrl" && code == "QueueDoesNotExist") && strings.Contains(bodyOf(r), "test-tasks_dead") {
 						refused.Add(1)
 						return answer(r, status, code, "no"), nil
 					}
 					return nil, nil
 				}}
-				sys := tapped(t, base, p, quietly("critical"))
+				sys := kit.Tapped(t, base, p, kit.Quietly("critical"))
 				for _, s := range []*chassis.System{base.System, sys.System} {
-					chassis.Handle(s, fail, func(context.Context, task.Job[payload]) error { ran.Add(1); return errBroken })
+					chassis.Handle(s, fail, func(context.Context, task.Job[kit.Payload]) error { ran.Add(1); return kit.ErrBroken })
 				}
-				begin(t, sys)
+				kit.Begin(t, sys)
 				for range 5 {
-					chassistest.Send(base, fail, payload{})
+					chassistest.Send(base, fail, kit.Payload{})
 				}
-				pass(3 * time.Hour)
+				kit.Pass(3 * time.Hour)
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) == 0 {
 					t.Errorf("readiness is %v", ready)
 				}
 				if refused.Load() > 500 {
 					t.Errorf("%d requests in 3 hours", refused.Load())
 				}
-				p.set(nil)
-				pass(time.Hour)
+				p.Set(nil)
+				kit.Pass(time.Hour)
 				if dead := letters(base); len(dead) != 5 || ran.Load() != 5 {
-					t.Errorf("%d dead letters after %d runs, want 5 after 5; queues %s", len(dead), ran.Load(), depths(base.Queue))
+					t.Errorf("%d dead letters after %d runs, want 5 after 5; queues %s", len(dead), ran.Load(), kit.Depths(base.Queue))
 				}
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) > 0 {
 					t.Errorf("afterwards readiness is %v", ready)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -22,24 +23,24 @@ import (
 // Right: each of the sound ones runs within a minute, each of the others is run, dead or waits for its far time; fewer than 2 000 requests an hour.
 func TestForgedAttributesCostTheirOwnMessageOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		base := chassistest.New(t, chassistest.Name("test"), quietly("critical"))
-		p := &tap{}
-		sys := tapped(t, base, p, quietly("critical"))
+		base := chassistest.New(t, chassistest.Name("test"), kit.Quietly("critical"))
+		p := &kit.Tap{}
+		sys := kit.Tapped(t, base, p, kit.Quietly("critical"))
 		var mu sync.Mutex // guards ran
 		ran := map[string]int{}
 		var sound atomic.Int64
-		forged, tick := task.Define[payload]("forged", task.MaxFailures(2), task.Wait(time.Second, task.None)), task.Define[payload]("tick")
+		forged, tick := task.Define[kit.Payload]("forged", task.MaxFailures(2), task.Wait(time.Second, task.None)), task.Define[kit.Payload]("tick")
 		for _, s := range []*chassis.System{base.System, sys.System} {
-			chassis.Handle(s, forged, func(_ context.Context, j task.Job[payload]) error {
+			chassis.Handle(s, forged, func(_ context.Context, j task.Job[kit.Payload]) error {
 				mu.Lock()
 				defer mu.Unlock()
 				ran[j.ExecID]++
-				return errBroken
+				return kit.ErrBroken
 			})
-			chassis.Handle(s, tick, func(context.Context, task.Job[payload]) error { sound.Add(1); return nil })
+			chassis.Handle(s, tick, func(context.Context, task.Job[kit.Payload]) error { sound.Add(1); return nil })
 		}
-		begin(t, sys)
-		client, url := operator(t, base.Queue), "http://sqs.local/000000000000/test-tasks"
+		kit.Begin(t, sys)
+		client, url := kit.QueueClient(t, base.Queue), "http://sqs.local/000000000000/test-tasks"
 		var ids []string
 		for _, name := range []string{"failures", "attempts", "error", "reason", "first", "when", "not_before", "unknown", "silent", "more"} {
 			for _, value := range []string{"-1", "0", "1073741824", "9223372036854775807", "1e400", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "-9999-01-01", "due", "{}", `{"task_name":{"v":"x"}}`,
@@ -59,16 +60,16 @@ func TestForgedAttributesCostTheirOwnMessageOnly(t *testing.T) {
 				}
 			}
 		}
-		pass(time.Minute)
-		before := p.count("")
+		kit.Pass(time.Minute)
+		before := p.Count("")
 		for range 180 {
-			chassistest.Send(base, tick, payload{})
-			pass(time.Minute)
+			chassistest.Send(base, tick, kit.Payload{})
+			kit.Pass(time.Minute)
 		}
 		if sound.Load() != 180 {
 			t.Errorf("%d of 180 sound tasks ran", sound.Load())
 		}
-		if n := p.count("") - before; n > 3*2000 {
+		if n := p.Count("") - before; n > 3*2000 {
 			t.Errorf("%d requests in 3 hours", n)
 		}
 		dead := letters(base)
@@ -78,7 +79,7 @@ func TestForgedAttributesCostTheirOwnMessageOnly(t *testing.T) {
 			case far && (ran[id] > 0 || dead[id] != ""):
 				t.Errorf("%s: %d runs, %q, want it to wait", id, ran[id], dead[id])
 			case !far && dead[id] == "":
-				t.Errorf("%s: %d runs and no dead letter; queues %s", id, ran[id], depths(base.Queue))
+				t.Errorf("%s: %d runs and no dead letter; queues %s", id, ran[id], kit.Depths(base.Queue))
 			case ran[id] > 2:
 				t.Errorf("%s: %d runs of 2", id, ran[id])
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -18,13 +19,13 @@ func TestTwoKillersTakeNoOtherTaskAlong(t *testing.T) {
 	const budget = 6
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 6) // a standard queue
-		killer, other := task.Define[payload]("killer", task.MaxFailures(budget)), task.Define[payload]("other", task.MaxFailures(2))
+		killer, other := task.Define[kit.Payload]("killer", task.MaxFailures(budget)), task.Define[kit.Payload]("other", task.MaxFailures(2))
 		var mu sync.Mutex
 		kills, done := map[int]int{}, map[int]int{}
 		died := make(chan *process, 100)
 		up := func() *process {
 			p := w.process(true)
-			chassis.Handle(p.sys, killer, func(ctx context.Context, j task.Job[payload]) error {
+			chassis.Handle(p.sys, killer, func(ctx context.Context, j task.Job[kit.Payload]) error {
 				time.Sleep(time.Second)
 				if p.ctx.Err() == nil {
 					mu.Lock()
@@ -36,7 +37,7 @@ func TestTwoKillersTakeNoOtherTaskAlong(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			})
-			chassis.Handle(p.sys, other, func(ctx context.Context, j task.Job[payload]) error {
+			chassis.Handle(p.sys, other, func(ctx context.Context, j task.Job[kit.Payload]) error {
 				select {
 				case <-ctx.Done():
 					return ctx.Err()
@@ -52,8 +53,8 @@ func TestTwoKillersTakeNoOtherTaskAlong(t *testing.T) {
 			return p
 		}
 		sender := up()
-		send := func(def *task.Definition[payload], n int) {
-			if _, err := chassis.Send(t.Context(), sender.sys, def, payload{N: n}); err != nil {
+		send := func(def *task.Definition[kit.Payload], n int) {
+			if _, err := chassis.Send(t.Context(), sender.sys, def, kit.Payload{N: n}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -10,12 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
-	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -32,13 +30,13 @@ type load struct {
 }
 
 var (
-	quick   = task.Define[payload]("quick")
-	slow    = task.Define[payload]("slow")
-	flaky   = task.Define[payload]("flaky", task.MaxFailures(4), task.Wait(time.Minute, task.None))
-	doomed  = task.Define[payload]("doomed", task.MaxFailures(3), task.Wait(20*time.Second, task.None))
-	dropped = task.Define[payload]("dropped", task.MaxFailures(3))
-	snoozer = task.Define[payload]("snoozer", task.MaxFailures(3))
-	dated   = task.Define[payload]("dated", task.MaxFailures(1))
+	quick   = task.Define[kit.Payload]("quick")
+	slow    = task.Define[kit.Payload]("slow")
+	flaky   = task.Define[kit.Payload]("flaky", task.MaxFailures(4), task.Wait(time.Minute, task.None))
+	doomed  = task.Define[kit.Payload]("doomed", task.MaxFailures(3), task.Wait(20*time.Second, task.None))
+	dropped = task.Define[kit.Payload]("dropped", task.MaxFailures(3))
+	snoozer = task.Define[kit.Payload]("snoozer", task.MaxFailures(3))
+	dated   = task.Define[kit.Payload]("dated", task.MaxFailures(1))
 )
 
 func newLoad() *load {
@@ -48,8 +46,8 @@ func newLoad() *load {
 
 // handle registers the tasks on a service.
 func (l *load) handle(sys *chassis.System) {
-	on := func(def *task.Definition[payload], f func(ctx context.Context, run int) error) {
-		chassis.Handle(sys, def, func(ctx context.Context, j task.Job[payload]) error {
+	on := func(def *task.Definition[kit.Payload], f func(ctx context.Context, run int) error) {
+		chassis.Handle(sys, def, func(ctx context.Context, j task.Job[kit.Payload]) error {
 			l.mu.Lock()
 			l.runs[j.ExecID]++
 			run := l.runs[j.ExecID]
@@ -78,12 +76,12 @@ func (l *load) handle(sys *chassis.System) {
 	})
 	on(flaky, func(_ context.Context, run int) error {
 		if run < 3 {
-			return errBroken
+			return kit.ErrBroken
 		}
 		return nil
 	})
-	on(doomed, func(context.Context, int) error { return errBroken })
-	on(dropped, func(context.Context, int) error { return task.Cancel(errBroken) })
+	on(doomed, func(context.Context, int) error { return kit.ErrBroken })
+	on(dropped, func(context.Context, int) error { return task.Cancel(kit.ErrBroken) })
 	on(snoozer, func(_ context.Context, run int) error {
 		if run < 4 {
 			return task.Snooze(2 * time.Minute)
@@ -97,12 +95,12 @@ func (l *load) handle(sys *chassis.System) {
 func (l *load) send(t *testing.T, sys *chassistest.System, n int, opts ...task.Option) {
 	t.Helper()
 	for i := range n {
-		for _, def := range []*task.Definition[payload]{quick, slow, flaky, doomed, dropped, snoozer, dated} {
+		for _, def := range []*task.Definition[kit.Payload]{quick, slow, flaky, doomed, dropped, snoozer, dated} {
 			more := opts
 			if def == dated {
 				more = append([]task.Option{task.At(time.Now().Add(20 * time.Minute))}, opts...)
 			}
-			l.ids[chassistest.Send(sys, def, payload{N: i}, more...)] = def.Name()
+			l.ids[chassistest.Send(sys, def, kit.Payload{N: i}, more...)] = def.Name()
 		}
 	}
 }
@@ -118,11 +116,11 @@ func (l *load) judge(t *testing.T, q *localsqs.Server, dead map[string]string, g
 		case kind == but:
 			continue
 		case ends && dead[id] == "":
-			t.Errorf("%s: no dead letter after %d runs; queues %s", kind, l.runs[id], depths(q))
+			t.Errorf("%s: no dead letter after %d runs; queues %s", kind, l.runs[id], kit.Depths(q))
 		case !ends && l.done[id] == 0 && dead[id] != "":
 			t.Errorf("%s: a dead letter (%s) after %d runs", kind, dead[id], l.runs[id])
 		case !ends && l.done[id] == 0:
-			t.Errorf("%s: neither done nor dead after %d runs; queues %s", kind, l.runs[id], depths(q))
+			t.Errorf("%s: neither done nor dead after %d runs; queues %s", kind, l.runs[id], kit.Depths(q))
 		case !ends && dead[id] != "":
 			t.Errorf("%s: done, and a dead letter too: %s", kind, dead[id])
 		}
@@ -167,27 +165,4 @@ func answer(r *http.Request, status int, code, text string) *http.Response {
 	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}, "X-Amzn-Query-Error": {code + ";Sender"}},
 		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
-}
-
-// operator is the ordinary AWS client of a queue.
-func operator(t *testing.T, q *localsqs.Server) *sqs.Client {
-	t.Helper()
-	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(q.HTTPClient()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
-
-// count is how many requests there were, of all operations whose name begins so.
-func (p *tap) count(operation string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := 0
-	for op, c := range p.counts {
-		if strings.HasPrefix(op, operation) {
-			n += c
-		}
-	}
-	return n
 }

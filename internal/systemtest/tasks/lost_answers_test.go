@@ -12,6 +12,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -22,30 +23,30 @@ func TestTasksThatNeverRanAreDeadLettersBehindANAT(t *testing.T) {
 	for _, most := range []int{1, 3} {
 		t.Run(fmt.Sprintf("MaxFailures(%d)", most), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tick := task.Define[payload]("tick", task.MaxFailures(most))
-				base := chassistest.New(t, chassistest.Name("base"), quietly("critical"))
-				sys := tapped(t, base, forgetful(8*time.Second), quietly("critical"))
+				tick := task.Define[kit.Payload]("tick", task.MaxFailures(most))
+				base := chassistest.New(t, chassistest.Name("base"), kit.Quietly("critical"))
+				sys := kit.Tapped(t, base, forgetful(8*time.Second), kit.Quietly("critical"))
 				ran, mu := map[int]bool{}, sync.Mutex{}
-				chassis.Handle(sys.System, tick, func(_ context.Context, j task.Job[payload]) error {
+				chassis.Handle(sys.System, tick, func(_ context.Context, j task.Job[kit.Payload]) error {
 					mu.Lock()
 					defer mu.Unlock()
 					ran[j.Args.N] = true
 					return nil
 				})
-				begin(t, sys)
+				kit.Begin(t, sys)
 				rng := rand.New(rand.NewPCG(1, 2))
 				for i := range 100 {
-					pass(time.Duration(30+rng.IntN(60)) * time.Second)
-					chassistest.Send(sys, tick, payload{N: i})
+					kit.Pass(time.Duration(30+rng.IntN(60)) * time.Second)
+					chassistest.Send(sys, tick, kit.Payload{N: i})
 				}
-				pass(12 * time.Hour)
+				kit.Pass(12 * time.Hour)
 				for _, s := range base.Queue.Stats().Queues {
 					if s.Name == "test-tasks_dead" && s.Visible > 0 {
 						t.Errorf("%d dead letters, though no handler failed and no process died", s.Visible)
 					}
 				}
 				if len(ran) != 100 {
-					t.Errorf("%d of 100 tasks ran; queues %s", len(ran), depths(base.Queue))
+					t.Errorf("%d of 100 tasks ran; queues %s", len(ran), kit.Depths(base.Queue))
 				}
 			})
 		})
@@ -53,17 +54,17 @@ func TestTasksThatNeverRanAreDeadLettersBehindANAT(t *testing.T) {
 }
 
 // forgetful loses the answers of receives that took longer than idle.
-func forgetful(idle time.Duration) *tap {
+func forgetful(idle time.Duration) *kit.Tap {
 	var mu sync.Mutex
 	began := map[*http.Request]time.Time{}
-	return &tap{
-		before: func(op string, r *http.Request) (*http.Response, error) {
+	return &kit.Tap{
+		Before: func(op string, r *http.Request) (*http.Response, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			began[r] = time.Now()
 			return nil, nil
 		},
-		after: func(op string, r *http.Request, res *http.Response, err error) (*http.Response, error) {
+		After: func(op string, r *http.Request, res *http.Response, err error) (*http.Response, error) {
 			mu.Lock()
 			took := time.Since(began[r])
 			delete(began, r)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -17,24 +18,24 @@ func TestARightIsRefusedOnAFIFOPool(t *testing.T) {
 	for _, right := range []string{"SendMessage", "ReceiveMessage", "GetQueueAttributes"} {
 		t.Run(right, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				base := onQueue(t, queues["as AWS"], chassistest.Name("test"), quietly("critical", onPool("test.fifo")))
-				p, l := &tap{}, newLoad()
-				sys := tapped(t, base, p, quietly("critical", onPool("test.fifo")))
+				base := onQueue(t, queues["as AWS"], chassistest.Name("test"), kit.Quietly("critical", kit.OnPool("test.fifo")))
+				p, l := &kit.Tap{}, newLoad()
+				sys := kit.Tapped(t, base, p, kit.Quietly("critical", kit.OnPool("test.fifo")))
 				l.handle(sys.System)
 				l.handle(base.System)
 				l.send(t, base, 1, task.Group("a"))
 				l.send(t, base, 1, task.Group("b"))
-				begin(t, sys)
-				pass(30 * time.Second)
-				p.set(func(op string, r *http.Request) (*http.Response, error) {
+				kit.Begin(t, sys)
+				kit.Pass(30 * time.Second)
+				p.Set(func(op string, r *http.Request) (*http.Response, error) {
 					if strings.HasPrefix(op, right) {
 						return answer(r, http.StatusForbidden, "AccessDenied", "not authorized to perform: sqs:"+right), nil
 					}
 					return nil, nil
 				})
-				pass(2 * time.Hour)
-				p.set(nil)
-				pass(6 * time.Hour)
+				kit.Pass(2 * time.Hour)
+				p.Set(nil)
+				kit.Pass(6 * time.Hour)
 				l.judge(t, base.Queue, letters(base), 1, "")
 			})
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 )
 
 // The queue throttles for an hour, does not know the credentials, does not answer, or refuses connections, while tasks run, wait and are scheduled
@@ -24,30 +25,30 @@ func TestAnOutageOfAnHourRenewsABudget(t *testing.T) {
 		"credentials": func(_ string, r *http.Request) (*http.Response, error) {
 			return answer(r, 400, "ExpiredTokenException", "expired"), nil
 		},
-		"no answer":     hang,
+		"no answer":     kit.Hang,
 		"no connection": func(string, *http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				base := onQueue(t, queues["as AWS"], chassistest.Name("test"), quietly("critical"))
-				p, l := &tap{}, newLoad()
-				sys := tapped(t, base, p, quietly("critical"))
+				base := onQueue(t, queues["as AWS"], chassistest.Name("test"), kit.Quietly("critical"))
+				p, l := &kit.Tap{}, newLoad()
+				sys := kit.Tapped(t, base, p, kit.Quietly("critical"))
 				l.handle(sys.System)
 				l.handle(base.System)
-				begin(t, sys)
+				kit.Begin(t, sys)
 				l.send(t, base, 2)
-				pass(5 * time.Second)
-				p.set(how)
-				pass(time.Hour)
+				kit.Pass(5 * time.Second)
+				p.Set(how)
+				kit.Pass(time.Hour)
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) == 0 {
 					t.Errorf("after an hour readiness is %v", ready)
 				}
-				p.set(nil)
-				pass(2 * time.Minute)
+				p.Set(nil)
+				kit.Pass(2 * time.Minute)
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) > 0 {
 					t.Errorf("two minutes after it readiness is %v", ready)
 				}
-				pass(3 * time.Hour)
+				kit.Pass(3 * time.Hour)
 				l.judge(t, base.Queue, letters(base), 1, "")
 			})
 		})
@@ -59,21 +60,21 @@ func TestAnOutageOfAnHourRenewsABudget(t *testing.T) {
 // Right: readiness names it, fewer than 1 500 requests an hour (deletes of what is done are tried each 5 s), and all that is sent afterwards ends as it would.
 func TestTheQueueIsDeletedAndMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		base := onQueue(t, queues["as AWS"], chassistest.Name("test"), quietly("critical"))
-		p, old, l := &tap{}, newLoad(), newLoad()
-		sys := tapped(t, base, p, quietly("critical"))
+		base := onQueue(t, queues["as AWS"], chassistest.Name("test"), kit.Quietly("critical"))
+		p, old, l := &kit.Tap{}, newLoad(), newLoad()
+		sys := kit.Tapped(t, base, p, kit.Quietly("critical"))
 		l.handle(sys.System)
 		old.handle(base.System)
 		old.send(t, base, 2)
-		begin(t, sys)
-		pass(30 * time.Second)
-		client, name, url := operator(t, base.Queue), "test-tasks", "http://sqs.local/000000000000/test-tasks"
+		kit.Begin(t, sys)
+		kit.Pass(30 * time.Second)
+		client, name, url := kit.QueueClient(t, base.Queue), "test-tasks", "http://sqs.local/000000000000/test-tasks"
 		if _, err := client.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: &url}); err != nil {
 			t.Fatal(err)
 		}
-		before := p.count("")
-		pass(time.Hour)
-		if n := p.count("") - before; n > 1500 {
+		before := p.Count("")
+		kit.Pass(time.Hour)
+		if n := p.Count("") - before; n > 1500 {
 			t.Errorf("%d requests in an hour", n)
 		}
 		if ready := sys.Ready(t.Context()); len(ready.Reasons) == 0 {
@@ -82,9 +83,9 @@ func TestTheQueueIsDeletedAndMadeAgain(t *testing.T) {
 		if _, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name}); err != nil {
 			t.Fatal(err)
 		}
-		pass(5 * time.Minute)
+		kit.Pass(5 * time.Minute)
 		l.send(t, base, 2)
-		pass(3 * time.Hour)
+		kit.Pass(3 * time.Hour)
 		l.judge(t, base.Queue, letters(base), 1, "")
 	})
 }
@@ -101,24 +102,24 @@ func TestTheQueuesAttributesChangeMeanwhile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				base := onQueue(t, queues["as AWS"], chassistest.Name("test"), quietly("critical"))
+				base := onQueue(t, queues["as AWS"], chassistest.Name("test"), kit.Quietly("critical"))
 				l := newLoad()
-				sys := tapped(t, base, &tap{}, quietly("critical"))
+				sys := kit.Tapped(t, base, &kit.Tap{}, kit.Quietly("critical"))
 				l.handle(sys.System)
 				l.handle(base.System)
-				client, dlq, url := operator(t, base.Queue), "ops-dlq", "http://sqs.local/000000000000/test-tasks"
+				client, dlq, url := kit.QueueClient(t, base.Queue), "ops-dlq", "http://sqs.local/000000000000/test-tasks"
 				if _, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &dlq}); err != nil {
 					t.Fatal(err)
 				}
-				begin(t, sys)
+				kit.Begin(t, sys)
 				l.send(t, base, 2)
-				pass(5 * time.Second)
+				kit.Pass(5 * time.Second)
 				if _, err := client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes}); err != nil {
 					t.Fatal(err)
 				}
-				pass(10 * time.Minute)
+				kit.Pass(10 * time.Minute)
 				l.send(t, base, 2)
-				pass(5 * time.Hour)
+				kit.Pass(5 * time.Hour)
 				l.judge(t, base.Queue, letters(base), 1, "")
 			})
 		})

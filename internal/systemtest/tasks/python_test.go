@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -53,11 +54,11 @@ func python(ctx context.Context, t *testing.T, client *sqs.Client, pool string, 
 func TestPythonConsumersCostNoTaskItsBudget(t *testing.T) {
 	for _, consumers := range []int{2, 8} {
 		synctest.Test(t, func(t *testing.T) {
-			sys := chassistest.New(t, quietly("critical", func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 4, 4 }))
-			ours := task.Define[payload]("ours", task.MaxFailures(1))
+			sys := chassistest.New(t, kit.Quietly("critical", func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 4, 4 }))
+			ours := task.Define[kit.Payload]("ours", task.MaxFailures(1))
 			var mu sync.Mutex
 			ran, inside, most := map[int]int{}, 0, 0
-			chassis.Handle(sys.System, ours, func(_ context.Context, j task.Job[payload]) error {
+			chassis.Handle(sys.System, ours, func(_ context.Context, j task.Job[kit.Payload]) error {
 				mu.Lock()
 				ran[j.Args.N]++
 				inside++
@@ -69,21 +70,21 @@ func TestPythonConsumersCostNoTaskItsBudget(t *testing.T) {
 				mu.Unlock()
 				return nil
 			})
-			begin(t, sys)
+			kit.Begin(t, sys)
 			ctx, end := context.WithCancel(t.Context())
 			var others sync.WaitGroup
 			for range consumers {
 				others.Go(func() { python(ctx, t, sys.SQS(), "test-tasks", nil) })
 			}
 			for i := range 100 {
-				chassistest.Send(sys, ours, payload{N: i})
-				pass(time.Duration(rand.N(int64(2 * time.Second))))
+				chassistest.Send(sys, ours, kit.Payload{N: i})
+				kit.Pass(time.Duration(rand.N(int64(2 * time.Second))))
 			}
-			pass(time.Hour)
+			kit.Pass(time.Hour)
 			end()
 			others.Wait()
 			if len(ran) != 100 || len(sys.Dead()) != 0 || most < 2 {
-				t.Errorf("%d consumers: %d of 100 tasks ran, %d at once, %d dead letters; queues %s", consumers, len(ran), most, len(sys.Dead()), depths(sys.Queue))
+				t.Errorf("%d consumers: %d of 100 tasks ran, %d at once, %d dead letters; queues %s", consumers, len(ran), most, len(sys.Dead()), kit.Depths(sys.Queue))
 			}
 		})
 	}
@@ -93,14 +94,14 @@ func TestPythonConsumersCostNoTaskItsBudget(t *testing.T) {
 // a Python consumer on the pool ran it at once. The time first asked for stays.
 func TestAWaitingCopyIsNotRunEarlyByAPythonConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("critical"))
-		flaky := task.Define[payload]("flaky", task.Wait(2*time.Hour, task.None))
+		sys := chassistest.New(t, kit.Quietly("critical"))
+		flaky := task.Define[kit.Payload]("flaky", task.Wait(2*time.Hour, task.None))
 		var failed time.Time
-		chassis.Handle(sys.System, flaky, func(context.Context, task.Job[payload]) error { failed = time.Now(); return errBroken })
+		chassis.Handle(sys.System, flaky, func(context.Context, task.Job[kit.Payload]) error { failed = time.Now(); return kit.ErrBroken })
 		asked := time.Now().Truncate(time.Second)
-		chassistest.Send(sys, flaky, payload{}, task.At(asked))
-		begin(t, sys)
-		pass(time.Minute)
+		chassistest.Send(sys, flaky, kit.Payload{}, task.At(asked))
+		kit.Begin(t, sys)
+		kit.Pass(time.Minute)
 		if err := sys.Stop(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +115,7 @@ func TestAWaitingCopyIsNotRunEarlyByAPythonConsumer(t *testing.T) {
 				msg, _ = task.Decode(*m.Body, m.MessageAttributes)
 			})
 		})
-		pass(4 * time.Hour)
+		kit.Pass(4 * time.Hour)
 		end()
 		other.Wait()
 		if wait := at.Sub(failed); wait < 2*time.Hour || wait > 2*time.Hour+15*time.Second {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -21,19 +22,19 @@ func TestATaskThatFailsForDaysVanishesWithoutADeadLetter(t *testing.T) {
 	}{{11 * time.Hour, 10}, {time.Hour, 100}} {
 		t.Run(c.wait.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sys := chassistest.New(t, quietly("critical"))
-				doomed := task.Define[payload]("doomed", task.Wait(c.wait, task.None), task.MaxFailures(c.max))
+				sys := chassistest.New(t, kit.Quietly("critical"))
+				doomed := task.Define[kit.Payload]("doomed", task.Wait(c.wait, task.None), task.MaxFailures(c.max))
 				ran := 0
-				chassis.Handle(sys.System, doomed, func(context.Context, task.Job[payload]) error { ran++; return errBroken })
-				id := chassistest.Send(sys, doomed, payload{})
-				begin(t, sys)
+				chassis.Handle(sys.System, doomed, func(context.Context, task.Job[kit.Payload]) error { ran++; return kit.ErrBroken })
+				id := chassistest.Send(sys, doomed, kit.Payload{})
+				kit.Begin(t, sys)
 				for range 10 * 24 {
-					if pass(time.Hour); len(sys.Dead()) > 0 {
+					if kit.Pass(time.Hour); len(sys.Dead()) > 0 {
 						break
 					}
 				}
 				if ran != c.max {
-					t.Errorf("ran %d times, want %d; queues %s", ran, c.max, depths(sys.Queue))
+					t.Errorf("ran %d times, want %d; queues %s", ran, c.max, kit.Depths(sys.Queue))
 				}
 				sys.AssertDead(id, task.ReasonExhausted)
 			})
@@ -46,21 +47,21 @@ func TestATaskThatFailsForDaysVanishesWithoutADeadLetter(t *testing.T) {
 // Right: it runs a second time 6 h later, and is done.
 func TestAnOldMessageVanishesAfterItsFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("critical"))
-		flaky := task.Define[payload]("flaky", task.Wait(6*time.Hour, task.None))
+		sys := chassistest.New(t, kit.Quietly("critical"))
+		flaky := task.Define[kit.Payload]("flaky", task.Wait(6*time.Hour, task.None))
 		ran := 0
-		chassis.Handle(sys.System, flaky, func(context.Context, task.Job[payload]) error {
+		chassis.Handle(sys.System, flaky, func(context.Context, task.Job[kit.Payload]) error {
 			if ran++; ran == 1 {
-				return errBroken
+				return kit.ErrBroken
 			}
 			return nil
 		})
-		id := chassistest.Send(sys, flaky, payload{})
-		pass(94 * time.Hour)
-		begin(t, sys)
-		pass(12 * time.Hour)
+		id := chassistest.Send(sys, flaky, kit.Payload{})
+		kit.Pass(94 * time.Hour)
+		kit.Begin(t, sys)
+		kit.Pass(12 * time.Hour)
 		if ran != 2 {
-			t.Errorf("ran %d times, want 2; queues %s", ran, depths(sys.Queue))
+			t.Errorf("ran %d times, want 2; queues %s", ran, kit.Depths(sys.Queue))
 		}
 		sys.AssertSucceeded(id)
 	})
@@ -71,22 +72,22 @@ func TestAnOldMessageVanishesAfterItsFirstFailure(t *testing.T) {
 // Right: each runs once, the first when it is due; or Send refuses the first, or it is a dead letter, and the second runs.
 func TestAFIFOTaskScheduledBeyondRetentionVanishesWithItsGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("critical", onPool("test.fifo")))
-		later := task.Define[payload]("later", task.Window(0))
+		sys := chassistest.New(t, kit.Quietly("critical", kit.OnPool("test.fifo")))
+		later := task.Define[kit.Payload]("later", task.Window(0))
 		ran := map[int]time.Time{}
-		chassis.Handle(sys.System, later, func(_ context.Context, j task.Job[payload]) error { ran[j.Args.N] = time.Now(); return nil })
+		chassis.Handle(sys.System, later, func(_ context.Context, j task.Job[kit.Payload]) error { ran[j.Args.N] = time.Now(); return nil })
 		due := time.Now().Add(5 * 24 * time.Hour)
-		_, refusal := chassis.Send(t.Context(), sys.System, later, payload{N: 1}, task.At(due), task.Group("g"))
-		chassistest.Send(sys, later, payload{N: 2}, task.Group("g"))
-		begin(t, sys)
-		pass(95 * time.Hour)
+		_, refusal := chassis.Send(t.Context(), sys.System, later, kit.Payload{N: 1}, task.At(due), task.Group("g"))
+		chassistest.Send(sys, later, kit.Payload{N: 2}, task.Group("g"))
+		kit.Begin(t, sys)
+		kit.Pass(95 * time.Hour)
 		dead := len(sys.Dead())
-		pass(4 * 24 * time.Hour)
+		kit.Pass(4 * 24 * time.Hour)
 		if at, ok := ran[1]; refusal == nil && dead == 0 && (!ok || at.Before(due)) {
 			t.Errorf("the scheduled task ran: %v, at %v; due at %v", ok, at, due)
 		}
 		if _, ok := ran[2]; !ok {
-			t.Errorf("the task behind it never ran; queues %s", depths(sys.Queue))
+			t.Errorf("the task behind it never ran; queues %s", kit.Depths(sys.Queue))
 		}
 	})
 }
@@ -96,21 +97,21 @@ func TestAFIFOTaskScheduledBeyondRetentionVanishesWithItsGroup(t *testing.T) {
 // Right: not before 24 h, with the group waiting; or a dead letter that says that FIFO pools cannot wait so long.
 func TestRetryAfterOnAFIFOPoolIsCutToTwelveHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys := chassistest.New(t, quietly("critical", onPool("test.fifo")))
-		flaky := task.Define[payload]("flaky")
+		sys := chassistest.New(t, kit.Quietly("critical", kit.OnPool("test.fifo")))
+		flaky := task.Define[kit.Payload]("flaky")
 		var at []time.Time
-		chassis.Handle(sys.System, flaky, func(context.Context, task.Job[payload]) error {
+		chassis.Handle(sys.System, flaky, func(context.Context, task.Job[kit.Payload]) error {
 			if at = append(at, time.Now()); len(at) == 1 {
-				return task.RetryAfter(errBroken, 24*time.Hour)
+				return task.RetryAfter(kit.ErrBroken, 24*time.Hour)
 			}
 			return nil
 		})
-		chassistest.Send(sys, flaky, payload{}, task.Group("g"))
+		chassistest.Send(sys, flaky, kit.Payload{}, task.Group("g"))
 		sys.RunUntilIdle()
 		if len(at) == 2 && at[1].Sub(at[0]) < 24*time.Hour {
 			t.Errorf("the second run came after %v, the handler asked for 24h", at[1].Sub(at[0]))
 		} else if len(at) != 2 && len(sys.Dead()) == 0 {
-			t.Errorf("%d runs and no dead letter; queues %s", len(at), depths(sys.Queue))
+			t.Errorf("%d runs and no dead letter; queues %s", len(at), kit.Depths(sys.Queue))
 		}
 	})
 }

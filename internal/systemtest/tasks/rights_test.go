@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 )
 
 // A right is refused for three hours while tasks run, and given back; then the next one. With none named all are, as with credentials that expire
@@ -24,35 +25,35 @@ func TestARightIsRefusedForHoursAndGivenBack(t *testing.T) {
 	} {
 		t.Run(c.right+" "+c.queue, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				base := onQueue(t, queues[c.queue], chassistest.Name("test"), quietly("critical"))
-				p, l := &tap{}, newLoad()
-				sys := tapped(t, base, p, quietly("critical"))
+				base := onQueue(t, queues[c.queue], chassistest.Name("test"), kit.Quietly("critical"))
+				p, l := &kit.Tap{}, newLoad()
+				sys := kit.Tapped(t, base, p, kit.Quietly("critical"))
 				l.handle(base.System)
 				l.handle(sys.System)
 				l.send(t, base, 2)
-				begin(t, sys)
-				pass(30 * time.Second)
-				p.set(func(op string, r *http.Request) (*http.Response, error) {
+				kit.Begin(t, sys)
+				kit.Pass(30 * time.Second)
+				p.Set(func(op string, r *http.Request) (*http.Response, error) {
 					if strings.HasPrefix(op, c.right) {
 						return answer(r, http.StatusForbidden, "AccessDenied", "not authorized to perform: sqs:"+c.right), nil
 					}
 					return nil, nil
 				})
-				pass(10 * time.Minute)
+				kit.Pass(10 * time.Minute)
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) == 0 && !c.silent {
 					t.Errorf("after ten minutes readiness is %v", ready)
 				}
-				before := p.count(c.right)
-				pass(3 * time.Hour)
-				if n := p.count(c.right) - before; n > 3*300 {
+				before := p.Count(c.right)
+				kit.Pass(3 * time.Hour)
+				if n := p.Count(c.right) - before; n > 3*300 {
 					t.Errorf("%d requests in 3 hours", n)
 				}
-				p.set(nil)
-				pass(time.Hour)
+				p.Set(nil)
+				kit.Pass(time.Hour)
 				if ready := sys.Ready(t.Context()); len(ready.Reasons) > 0 {
 					t.Errorf("an hour after it was given back readiness is %v", ready)
 				}
-				pass(6 * time.Hour)
+				kit.Pass(6 * time.Hour)
 				but := ""
 				if c.right == "ChangeMessageVisibility" {
 					but = "slow" // it can not end within its first lease

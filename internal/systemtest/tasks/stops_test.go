@@ -10,6 +10,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -32,24 +33,24 @@ func TestAStopTriesRefusedDeletesAtOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				base := chassistest.New(t, chassistest.Name("test"), quietly("critical"))
-				p := &tap{before: func(op string, r *http.Request) (*http.Response, error) {
+				base := chassistest.New(t, chassistest.Name("test"), kit.Quietly("critical"))
+				p := &kit.Tap{Before: func(op string, r *http.Request) (*http.Response, error) {
 					if strings.HasPrefix(op, "DeleteMessage") {
 						return answer(r, c.status, c.code, "no delete"), nil
 					}
 					return nil, nil
 				}}
-				sys := tapped(t, base, p, quietly("critical"))
-				work := task.Define[payload]("work")
+				sys := kit.Tapped(t, base, p, kit.Quietly("critical"))
+				work := task.Define[kit.Payload]("work")
 				runs := 0
-				chassis.Handle(sys.System, work, func(context.Context, task.Job[payload]) error { runs++; return nil })
-				begin(t, sys)
-				if _, err := chassis.Send(t.Context(), sys.System, work, payload{}); err != nil {
+				chassis.Handle(sys.System, work, func(context.Context, task.Job[kit.Payload]) error { runs++; return nil })
+				kit.Begin(t, sys)
+				if _, err := chassis.Send(t.Context(), sys.System, work, kit.Payload{}); err != nil {
 					t.Fatal(err)
 				}
-				pass(10 * time.Minute)
+				kit.Pass(10 * time.Minute)
 				if c.again {
-					p.set(nil)
+					p.Set(nil)
 				}
 				began := time.Now()
 				err := sys.Stop(context.Background())
@@ -65,7 +66,7 @@ func TestAStopTriesRefusedDeletesAtOnce(t *testing.T) {
 				} else if c.says != "" {
 					t.Errorf("the stop says nothing")
 				}
-				if left := depths(base.Queue); !strings.Contains(left, c.left) {
+				if left := kit.Depths(base.Queue); !strings.Contains(left, c.left) {
 					t.Errorf("left on the queues: %s", left)
 				}
 				if runs != 1 {
@@ -85,22 +86,22 @@ func TestTimersThatOutliveAStopSayNothing(t *testing.T) {
 			s.Tasks.DrainTimeout, s.Tasks.AbandonAfter = time.Second, time.Second
 		}))
 		wait := make(chan struct{})
-		stubborn := task.Define[payload]("stubborn", task.Deadline(time.Hour))
-		chassis.Handle(sys.System, stubborn, func(context.Context, task.Job[payload]) error { <-wait; return nil })
-		chassis.Handle(sys.System, task.Define[payload]("waits", task.Wait(20*time.Second, task.Arithmetic)),
-			func(context.Context, task.Job[payload]) error { return errBroken })
-		begin(t, sys)
+		stubborn := task.Define[kit.Payload]("stubborn", task.Deadline(time.Hour))
+		chassis.Handle(sys.System, stubborn, func(context.Context, task.Job[kit.Payload]) error { <-wait; return nil })
+		chassis.Handle(sys.System, task.Define[kit.Payload]("waits", task.Wait(20*time.Second, task.Arithmetic)),
+			func(context.Context, task.Job[kit.Payload]) error { return kit.ErrBroken })
+		kit.Begin(t, sys)
 		for _, name := range []string{"stubborn", "waits"} {
-			if _, err := sys.Send(t.Context(), name, payload{}); err != nil {
+			if _, err := sys.Send(t.Context(), name, kit.Payload{}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		pass(3 * time.Second)
+		kit.Pass(3 * time.Second)
 		if err := sys.Stop(context.Background()); err == nil {
 			t.Error("the stop did not wait for the stubborn task")
 		}
 		stopped := len(sys.Logs())
-		pass(2 * time.Hour)
+		kit.Pass(2 * time.Hour)
 		for _, r := range sys.Logs()[stopped:] {
 			t.Errorf("after the stop: %+v", r)
 		}

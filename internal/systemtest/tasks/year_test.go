@@ -18,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -231,19 +232,19 @@ func (w *world) process(calm bool) *process {
 		chassis.WithLogOutput(io.Discard), chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond))); err != nil {
 		w.t.Fatal(err)
 	}
-	for _, def := range []*task.Definition[payload]{work, sorry} {
+	for _, def := range []*task.Definition[kit.Payload]{work, sorry} {
 		chassis.Handle(p.sys, def, w.handle)
 	}
 	return p
 }
 
 var (
-	work  = task.Define[payload]("work", task.MaxFailures(4), task.OnFail("sorry"), task.Window(0))
-	plain = task.Define[payload]("plain", task.MaxFailures(4), task.Window(0))
-	sorry = task.Define[payload]("sorry")
+	work  = task.Define[kit.Payload]("work", task.MaxFailures(4), task.OnFail("sorry"), task.Window(0))
+	plain = task.Define[kit.Payload]("plain", task.MaxFailures(4), task.Window(0))
+	sorry = task.Define[kit.Payload]("sorry")
 )
 
-func (w *world) handle(ctx context.Context, job task.Job[payload]) error {
+func (w *world) handle(ctx context.Context, job task.Job[kit.Payload]) error {
 	w.mu.Lock()
 	f := w.tasks[job.Args.N]
 	w.runs++
@@ -279,9 +280,9 @@ func (w *world) handle(ctx context.Context, job task.Job[payload]) error {
 		w.mu.Unlock()
 		return nil
 	case "cancel":
-		return task.Cancel(errBroken)
+		return task.Cancel(kit.ErrBroken)
 	}
-	return task.RetryAfter(errBroken, wait)
+	return task.RetryAfter(kit.ErrBroken, wait)
 }
 
 func (w *world) start() {
@@ -352,7 +353,7 @@ func (w *world) draw() {
 			data = strings.Repeat("x", w.rng.IntN(w.bytes-4096))
 		}
 		w.tasks = append(w.tasks, f)
-		id, err := chassis.Send(w.t.Context(), w.sender, def, payload{N: i, Data: data}, opts...)
+		id, err := chassis.Send(w.t.Context(), w.sender, def, kit.Payload{N: i, Data: data}, opts...)
 		if err != nil {
 			w.t.Fatal(err)
 		}

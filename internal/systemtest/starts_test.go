@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -55,11 +56,11 @@ func onASilentQueue(t *testing.T) (sys *chassis.System, asked chan struct{}) {
 		t.Fatal(err)
 	}
 	sys, err = chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithSQS(client), chassis.WithLogOutput(io.Discard),
-		chassis.WithoutDefaultLogger(), forTests)
+		chassis.WithoutDefaultLogger(), kit.ForTests)
 	if err != nil {
 		t.Fatal(err)
 	}
-	chassis.Handle(sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
+	chassis.Handle(sys, task.Define[kit.Greeting]("greet"), func(context.Context, task.Job[kit.Greeting]) error { return nil })
 	return sys, asked
 }
 
@@ -112,11 +113,11 @@ func TestAStartThatFailsHalfWayIsStoppedAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := chassis.DefaultSettings()
 		s.Tasks.TaskPool, s.Tasks.Pools = "mails", map[string]chassis.PoolSettings{"reports": {}}
-		sys, err := chassis.New("office", chassis.WithSettings(s), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		sys, err := chassis.New("office", chassis.WithSettings(s), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), kit.ForTests)
 		if err != nil {
 			t.Fatal(err)
 		}
-		chassis.Handle(sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
+		chassis.Handle(sys, task.Define[kit.Greeting]("greet"), func(context.Context, task.Job[kit.Greeting]) error { return nil })
 		own, err := sys.Actors().Root.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}), "poller/reports")
 		if err != nil {
 			t.Fatal(err)
@@ -137,24 +138,24 @@ func TestAStartThatFailsHalfWayIsStoppedAtOnce(t *testing.T) {
 
 func TestATaskThatComesTooLateHoldsNobodyUp(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), kit.ForTests)
 		if err != nil {
 			t.Fatal(err)
 		}
-		handler := func(context.Context, task.Job[greeting]) error { return nil }
-		chassis.Handle(sys, task.Define[greeting]("greet"), handler)
+		handler := func(context.Context, task.Job[kit.Greeting]) error { return nil }
+		chassis.Handle(sys, task.Define[kit.Greeting]("greet"), handler)
 		if err := sys.Start(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		chassis.Handle(sys, task.Define[greeting]("wrong", task.InPool("nowhere")), handler)
-		if _, err := sys.Send(t.Context(), "wrong", greeting{}, task.Pool("mailer-tasks")); !errors.Is(err, chassis.ErrUnregistered) {
+		chassis.Handle(sys, task.Define[kit.Greeting]("wrong", task.InPool("nowhere")), handler)
+		if _, err := sys.Send(t.Context(), "wrong", kit.Greeting{}, task.Pool("mailer-tasks")); !errors.Is(err, chassis.ErrUnregistered) {
 			t.Errorf("sent under a name that could not be registered: %v", err)
 		}
 		if err := sys.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
 		begun := time.Now()
-		chassis.Handle(sys, task.Define[greeting]("late"), handler)
+		chassis.Handle(sys, task.Define[kit.Greeting]("late"), handler)
 		if took := time.Since(begun); took > 0 {
 			t.Errorf("Handle after Stop took %v", took)
 		}
@@ -209,11 +210,11 @@ func newHangable(t *testing.T) *hangable {
 		t.Fatal(err)
 	}
 	h.sys, err = chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithSQS(client), chassis.WithLogOutput(io.Discard),
-		chassis.WithoutDefaultLogger(), forTests)
+		chassis.WithoutDefaultLogger(), kit.ForTests)
 	if err != nil {
 		t.Fatal(err)
 	}
-	chassis.Handle(h.sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
+	chassis.Handle(h.sys, task.Define[kit.Greeting]("greet"), func(context.Context, task.Job[kit.Greeting]) error { return nil })
 	if err := h.sys.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +222,7 @@ func newHangable(t *testing.T) *hangable {
 }
 
 func TestRunReturnsWhenSomebodyElseStopsTheSystem(t *testing.T) {
-	sys, _ := newSystem(t, nil)
+	sys, _ := kit.NewSystem(t, nil)
 	events := sys.Log().Subscribe(t.Context(), 100).Lines()
 	ended := make(chan error, 1)
 	go func() { ended <- sys.Run(context.Background()) }()
@@ -242,7 +243,7 @@ func TestRunReturnsWhenSomebodyElseStopsTheSystem(t *testing.T) {
 // stopped too, or refused.
 func TestNoBreakerOutlivesItsSystem(t *testing.T) {
 	for range 20 {
-		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), kit.ForTests)
 		if err != nil {
 			t.Fatal(err)
 		}

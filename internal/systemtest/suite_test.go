@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -116,7 +117,7 @@ func (p place) start(sys *chassis.System) {
 
 func (p place) send(sys *chassis.System, name string, opts ...task.Option) string {
 	p.t.Helper()
-	id, err := sys.Send(p.t.Context(), name, greeting{To: "x"}, opts...)
+	id, err := sys.Send(p.t.Context(), name, kit.Greeting{To: "x"}, opts...)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func runSuite(t *testing.T, endpoint string) {
 
 func runsOnce(p place) {
 	sys, got := p.system(nil), make(chan *task.Info, 2)
-	chassis.Handle(sys, task.Define[greeting]("greet"), func(_ context.Context, job task.Job[greeting]) error {
+	chassis.Handle(sys, task.Define[kit.Greeting]("greet"), func(_ context.Context, job task.Job[kit.Greeting]) error {
 		got <- job.Info
 		return nil
 	})
@@ -164,7 +165,7 @@ func runsOnce(p place) {
 // attempts is a handler that fails until the attempt given.
 func attempts(sys *chassis.System, name string, until int, fail error, policies ...task.Policy) <-chan *task.Info {
 	got := make(chan *task.Info, 20)
-	chassis.Handle(sys, task.Define[greeting](name, policies...), func(_ context.Context, job task.Job[greeting]) error {
+	chassis.Handle(sys, task.Define[kit.Greeting](name, policies...), func(_ context.Context, job task.Job[kit.Greeting]) error {
 		got <- job.Info
 		if job.Attempt < until {
 			return fail
@@ -207,7 +208,7 @@ func dies(p place) {
 	sys := p.system(nil)
 	var well atomic.Bool
 	got := make(chan *task.Info, 8)
-	chassis.Handle(sys, task.Define[greeting]("doomed", task.MaxFailures(2), task.Wait(0, task.None)), func(_ context.Context, job task.Job[greeting]) error {
+	chassis.Handle(sys, task.Define[kit.Greeting]("doomed", task.MaxFailures(2), task.Wait(0, task.None)), func(_ context.Context, job task.Job[kit.Greeting]) error {
 		got <- job.Info
 		if well.Load() {
 			return nil
@@ -248,7 +249,7 @@ func dies(p place) {
 func sendsOnFail(p place) {
 	sys, mopped := p.system(nil), make(chan *task.Info, 1)
 	got := attempts(sys, "spill", 9, errors.New("spilt"), task.MaxFailures(1), task.OnFail("mop"))
-	chassis.Handle(sys, task.Define[greeting]("mop"), func(_ context.Context, job task.Job[greeting]) error {
+	chassis.Handle(sys, task.Define[kit.Greeting]("mop"), func(_ context.Context, job task.Job[kit.Greeting]) error {
 		mopped <- job.Info
 		return nil
 	})
@@ -286,7 +287,7 @@ func keepsItsLease(p place) {
 	sys := p.system(func(s *chassis.Settings) { s.Tasks.TaskTimeout = 2 * time.Second })
 	var runs atomic.Int64
 	done := make(chan error, 1)
-	chassis.Handle(sys, task.Define[greeting]("long"), func(ctx context.Context, _ task.Job[greeting]) error {
+	chassis.Handle(sys, task.Define[kit.Greeting]("long"), func(ctx context.Context, _ task.Job[kit.Greeting]) error {
 		runs.Add(1)
 		select {
 		case <-time.After(6 * time.Second):
@@ -313,7 +314,7 @@ func isGivenBack(p place) {
 	}
 	begun := make(chan struct{})
 	first := p.system(short)
-	chassis.Handle(first, task.Define[greeting]("stuck", task.MaxFailures(1)), func(ctx context.Context, _ task.Job[greeting]) error {
+	chassis.Handle(first, task.Define[kit.Greeting]("stuck", task.MaxFailures(1)), func(ctx context.Context, _ task.Job[kit.Greeting]) error {
 		close(begun)
 		<-ctx.Done()
 		return ctx.Err()
@@ -341,7 +342,7 @@ func sendsMany(p place) {
 	var ran sync.Map
 	all, n := make(chan struct{}), atomic.Int64{}
 	const count = 205
-	chassis.Handle(sys, task.Define[greeting]("one"), func(_ context.Context, job task.Job[greeting]) error {
+	chassis.Handle(sys, task.Define[kit.Greeting]("one"), func(_ context.Context, job task.Job[kit.Greeting]) error {
 		if _, twice := ran.LoadOrStore(job.Args.To, true); !twice && n.Add(1) == count {
 			close(all)
 		}
@@ -350,7 +351,7 @@ func sendsMany(p place) {
 	p.start(sys)
 	tasks := make([]chassis.Task, count)
 	for i := range tasks {
-		tasks[i] = chassis.Task{Name: "one", Args: greeting{To: fmt.Sprint(i)}}
+		tasks[i] = chassis.Task{Name: "one", Args: kit.Greeting{To: fmt.Sprint(i)}}
 	}
 	if _, err := sys.SendMany(p.t.Context(), tasks); err != nil {
 		p.t.Fatal(err)

@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"

@@ -1,66 +1,32 @@
-package chassis_test
+package systemtest_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
-
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-type greeting struct {
-	To string `json:"to"`
-}
-
-// newSystem makes a system on an embedded queue in memory, with its log in a
-// buffer, that is stopped at the end of the test.
-func newSystem(t *testing.T, change func(*chassis.Settings)) (*chassis.System, *bytes.Buffer) {
-	t.Helper()
-	s := chassis.DefaultSettings()
-	if change != nil {
-		change(&s)
-	}
-	log := &bytes.Buffer{}
-	sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithLogOutput(log), chassis.WithoutDefaultLogger(),
-		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := sys.Stop(context.Background()); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-		if t.Failed() || testing.Verbose() {
-			t.Logf("the log:\n%s", log)
-		}
-	})
-	return sys, log
-}
-
 func TestATaskRunsWithItsJob(t *testing.T) {
-	sys, _ := newSystem(t, nil)
-	greet := task.Define[greeting]("greet")
-	got := make(chan task.Job[greeting], 1)
-	chassis.Handle(sys, greet, func(ctx context.Context, job task.Job[greeting]) error {
+	sys, _ := kit.NewSystem(t, nil)
+	greet := task.Define[kit.Greeting]("greet")
+	got := make(chan task.Job[kit.Greeting], 1)
+	chassis.Handle(sys, greet, func(ctx context.Context, job task.Job[kit.Greeting]) error {
 		got <- job
 		return nil
 	})
 	if err := sys.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	execID, err := chassis.Send(t.Context(), sys, greet, greeting{To: "Zoë"}, task.ForJob("7", "spring"))
+	execID, err := chassis.Send(t.Context(), sys, greet, kit.Greeting{To: "Zoë"}, task.ForJob("7", "spring"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +37,10 @@ func TestATaskRunsWithItsJob(t *testing.T) {
 }
 
 func TestARunningTaskEndsBeforeTheSystemStops(t *testing.T) {
-	sys, _ := newSystem(t, nil)
-	slow := task.Define[greeting]("slow")
+	sys, _ := kit.NewSystem(t, nil)
+	slow := task.Define[kit.Greeting]("slow")
 	begun, finish, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	chassis.Handle(sys, slow, func(ctx context.Context, job task.Job[greeting]) error {
+	chassis.Handle(sys, slow, func(ctx context.Context, job task.Job[kit.Greeting]) error {
 		close(begun)
 		<-finish
 		done <- ctx.Err()
@@ -83,7 +49,7 @@ func TestARunningTaskEndsBeforeTheSystemStops(t *testing.T) {
 	if err := sys.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := chassis.Send(t.Context(), sys, slow, greeting{}); err != nil {
+	if _, err := chassis.Send(t.Context(), sys, slow, kit.Greeting{}); err != nil {
 		t.Fatal(err)
 	}
 	<-begun
@@ -102,12 +68,12 @@ func TestARunningTaskEndsBeforeTheSystemStops(t *testing.T) {
 }
 
 func TestExhaustedTasksAreListedAndSentBack(t *testing.T) {
-	sys, _ := newSystem(t, nil)
+	sys, _ := kit.NewSystem(t, nil)
 	fail := make(chan bool, 1)
 	fail <- true
 	ran := make(chan int, 8)
-	flaky := task.Define[greeting]("flaky", task.MaxFailures(1))
-	chassis.Handle(sys, flaky, func(_ context.Context, job task.Job[greeting]) error {
+	flaky := task.Define[kit.Greeting]("flaky", task.MaxFailures(1))
+	chassis.Handle(sys, flaky, func(_ context.Context, job task.Job[kit.Greeting]) error {
 		defer func() { ran <- job.Attempt }()
 		select {
 		case <-fail:
@@ -121,7 +87,7 @@ func TestExhaustedTasksAreListedAndSentBack(t *testing.T) {
 	if err := sys.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	execID, err := chassis.Send(t.Context(), sys, flaky, greeting{To: "x"})
+	execID, err := chassis.Send(t.Context(), sys, flaky, kit.Greeting{To: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,8 +122,8 @@ func TestExhaustedTasksAreListedAndSentBack(t *testing.T) {
 }
 
 func TestBadInputIsToldWithWhatToDo(t *testing.T) {
-	sys, _ := newSystem(t, nil)
-	_, err := sys.Send(t.Context(), "welcom", greeting{})
+	sys, _ := kit.NewSystem(t, nil)
+	_, err := sys.Send(t.Context(), "welcom", kit.Greeting{})
 	if !errors.Is(err, chassis.ErrUnregistered) || !strings.Contains(err.Error(), `"welcom"`) || !strings.Contains(err.Error(), "chassis.Handle") {
 		t.Errorf("an unregistered task: %v", err)
 	}
@@ -192,7 +158,7 @@ func TestBadInputIsToldWithWhatToDo(t *testing.T) {
 }
 
 func TestAServiceHasOneBreakerHoweverItIsWritten(t *testing.T) {
-	sys, _ := newSystem(t, nil)
+	sys, _ := kit.NewSystem(t, nil)
 	mail := sys.Breaker("https://mail.internal")
 	for _, as := range []string{"HTTPS://Mail.Internal", "https://mail.internal:443", "https://mail.internal/"} {
 		if sys.Breaker(as) != mail {
@@ -205,7 +171,7 @@ func TestAServiceHasOneBreakerHoweverItIsWritten(t *testing.T) {
 }
 
 func TestGuardLogsThePanicAndLetsItGoOn(t *testing.T) {
-	sys, log := newSystem(t, nil)
+	sys, log := kit.NewSystem(t, nil)
 	func() {
 		defer func() {
 			if r := recover(); r != "the sky falls" {
@@ -252,7 +218,7 @@ func (n *nested) Receive(c actor.Context) {
 }
 
 func TestARetryOfATaskActorWithChildrenIsANewInstance(t *testing.T) {
-	sys, _ := newSystem(t, func(s *chassis.Settings) { s.Log.Level = "error"; s.Tasks.Workers, s.Tasks.MaxWorkers = 20, 20 })
+	sys, _ := kit.NewSystem(t, func(s *chassis.Settings) { s.Log.Level = "error"; s.Tasks.Workers, s.Tasks.MaxWorkers = 20, 20 })
 	var reused atomic.Bool
 	results := make(chan int, 100)
 	sys.Register("nested", actor.PropsFromProducer(func() actor.Actor { return &nested{reused: &reused, results: results} }),
@@ -261,7 +227,7 @@ func TestARetryOfATaskActorWithChildrenIsANewInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		if _, err := sys.Send(t.Context(), "nested", greeting{}); err != nil {
+		if _, err := sys.Send(t.Context(), "nested", kit.Greeting{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,6 +19,7 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -28,14 +30,14 @@ import (
 func TestAStopKeepsItsContextWhoeverHasGone(t *testing.T) {
 	for _, gone := range []string{"dispatcher/test-tasks", "poller/test-tasks", "logger", "stock"} {
 		t.Run(gone, func(t *testing.T) {
-			actorBubble(t, func(t *testing.T) {
+			kit.Bubble(t, func(t *testing.T) {
 				queue, err := localsqs.New()
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer func() { _ = queue.Close() }()
 				sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithEmbedded(queue),
-					chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard), forTests)
+					chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard), kit.ForTests)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -46,7 +48,7 @@ func TestAStopKeepsItsContextWhoeverHasGone(t *testing.T) {
 						<-hangs
 					}
 				}))
-				if _, err := sys.Spawn(idle(), "stock"); err != nil {
+				if _, err := sys.Spawn(kit.Idle(), "stock"); err != nil {
 					t.Fatal(err)
 				}
 				if err := sys.Start(t.Context()); err != nil {
@@ -55,7 +57,7 @@ func TestAStopKeepsItsContextWhoeverHasGone(t *testing.T) {
 				if _, err := sys.Send(t.Context(), "work", struct{}{}); err != nil {
 					t.Fatal(err)
 				}
-				pass(5 * time.Second)
+				kit.Pass(5 * time.Second)
 				ctx, cancel := context.WithTimeout(context.Background(), 12*time.Second)
 				defer cancel()
 				began := time.Now()
@@ -71,13 +73,13 @@ func TestAStopKeepsItsContextWhoeverHasGone(t *testing.T) {
 
 // Stop waited for a long poll of the embedded queue, up to 20 s.
 func TestAStopCutsALongPollOfTheEmbeddedQueueShort(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) { s.Tasks.ReceiveWait = 20 * time.Second }))
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		pass(2 * time.Second)
+		kit.Pass(2 * time.Second)
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		began := time.Now()
@@ -106,7 +108,7 @@ func TestNoMessageIsLeftInvisibleByAStop(t *testing.T) {
 // TestStopsAreShort makes the same stops in simulated time, where a busy machine
 // makes none longer: each ends within the drain's limit and a second.
 func TestStopsAreShort(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		took := stopUnderLoad(t, 25)
 		if longest := took[len(took)-1]; longest > drainOfStops+time.Second {
 			t.Errorf("the longest stop took %v, more than the drain limit and a second (%v)", longest, drainOfStops+time.Second)
@@ -153,7 +155,7 @@ func stopUnderLoad(t *testing.T, stops int) []time.Duration {
 		if err != nil {
 			t.Fatal(err)
 		}
-		chassis.Handle(sys, task.Define[greeting]("greet"), func(ctx context.Context, _ task.Job[greeting]) error {
+		chassis.Handle(sys, task.Define[kit.Greeting]("greet"), func(ctx context.Context, _ task.Job[kit.Greeting]) error {
 			select {
 			case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
 			case <-ctx.Done():
@@ -185,7 +187,7 @@ func stopUnderLoad(t *testing.T, stops int) []time.Duration {
 func sendThousandASecond(ctx context.Context, client *sqs.Client, url *string) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	greet := task.Define[greeting]("greet")
+	greet := task.Define[kit.Greeting]("greet")
 	for {
 		select {
 		case <-ctx.Done():
@@ -194,7 +196,7 @@ func sendThousandASecond(ctx context.Context, client *sqs.Client, url *string) e
 		}
 		entries := make([]types.SendMessageBatchRequestEntry, 10)
 		for i := range entries {
-			out, err := greet.Encode(time.Now(), greeting{To: "x"})
+			out, err := greet.Encode(time.Now(), kit.Greeting{To: "x"})
 			if err != nil {
 				return err
 			}
@@ -203,5 +205,54 @@ func sendThousandASecond(ctx context.Context, client *sqs.Client, url *string) e
 		if _, err := client.SendMessageBatch(context.WithoutCancel(ctx), &sqs.SendMessageBatchInput{QueueUrl: url, Entries: entries}); err != nil {
 			return err
 		}
+	}
+}
+
+// TestNoReplacementOutlivesTheStop: as of a supervisor that reports its drain while
+// the worker that it has just replaced lives on, garrytan/gbrain#2921.
+func TestNoReplacementOutlivesTheStop(t *testing.T) {
+	for _, when := range []string{"before", "meanwhile"} {
+		t.Run(when, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard),
+					chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				block := make(chan struct{})
+				chassis.Handle(sys, task.Define[any]("slow"), func(context.Context, task.Job[any]) error { <-block; return nil })
+				if err := sys.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				actors := []*actor.PID{sys.PID("dispatcher/test-tasks"), sys.PID("poller/test-tasks")}
+				kill := func() {
+					for _, pid := range actors {
+						sys.Actors().Root.Stop(pid)
+					}
+				}
+				if when == "before" {
+					kill()
+				} else {
+					if _, err := sys.Send(t.Context(), "slow", nil); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+					time.AfterFunc(5*time.Second, kill)
+				}
+				begun := time.Now()
+				err = sys.Stop(context.Background())
+				if took := time.Since(begun); took > time.Minute {
+					t.Errorf("the stop took %v: %v", took, err)
+				}
+				synctest.Wait()
+				for _, pid := range actors {
+					if _, alive := sys.Actors().ProcessRegistry.GetLocal(pid.Id); alive {
+						t.Errorf("%s lives on after the stop (%v)", pid.Id, err)
+					}
+				}
+				close(block)
+				time.Sleep(time.Minute) // on the bubble's clock: timers run out
+			})
+		})
 	}
 }

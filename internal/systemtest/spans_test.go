@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"bytes"
@@ -24,6 +24,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -115,9 +116,9 @@ func TestAJobIsOneTrace(t *testing.T) {
 	events := r.Tasks().Events(100)
 	defer events.Close()
 	mail := r.Breaker("https://mail.internal")
-	order := task.Define[greeting]("order")
-	receipt := task.Define[greeting]("receipt", task.MaxFailures(3), task.Wait(0, task.None))
-	chassis.Handle(r.System, order, func(ctx context.Context, job task.Job[greeting]) error {
+	order := task.Define[kit.Greeting]("order")
+	receipt := task.Define[kit.Greeting]("receipt", task.MaxFailures(3), task.Wait(0, task.None))
+	chassis.Handle(r.System, order, func(ctx context.Context, job task.Job[kit.Greeting]) error {
 		r.Logger("order").InfoContext(ctx, "charging")
 		if err := mail.Do(ctx, "/charge?card=4111", func(ctx context.Context) error {
 			_, inner := r.tracer.Start(ctx, "inside")
@@ -129,7 +130,7 @@ func TestAJobIsOneTrace(t *testing.T) {
 		_, err := chassis.Send(ctx, r.System, receipt, job.Args)
 		return err
 	})
-	chassis.Handle(r.System, receipt, func(_ context.Context, job task.Job[greeting]) error {
+	chassis.Handle(r.System, receipt, func(_ context.Context, job task.Job[kit.Greeting]) error {
 		if job.Attempt == 1 {
 			panic("the printer is on fire")
 		}
@@ -139,7 +140,7 @@ func TestAJobIsOneTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, request := r.tracer.Start(t.Context(), "request")
-	execID, err := chassis.Send(ctx, r.System, order, greeting{To: "a secret of the body"}, task.ForJob("7", "spring"))
+	execID, err := chassis.Send(ctx, r.System, order, kit.Greeting{To: "a secret of the body"}, task.ForJob("7", "spring"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +418,7 @@ func receiveAll(t *testing.T, sys *chassis.System, pool string) []types.Message 
 // X-Ray and AWS's own services know; a message with the second alone is in its
 // trace too. No tracing is needed for that.
 func TestTheTraceTravelsInBothForms(t *testing.T) {
-	sys, _ := newSystem(t, nil)
+	sys, _ := kit.NewSystem(t, nil)
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0x57, 0x59, 15: 1}, SpanID: trace.SpanID{7: 9}, TraceFlags: trace.FlagsSampled})
 	ctx := trace.ContextWithSpanContext(t.Context(), sc)
 	if _, err := sys.Send(ctx, "a", 1, task.Pool("others")); err != nil {

@@ -1,4 +1,4 @@
-package systemtest_test
+package kit
 
 import (
 	"errors"
@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -20,26 +18,28 @@ import (
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
-// payload is what the tasks carry.
-type payload struct {
+// Payload is what the tasks carry.
+type Payload struct {
 	N    int    `json:"n"`
 	Data string `json:"data,omitempty"`
 }
 
-var errBroken = errors.New("broken")
+// ErrBroken is what a handler returns.
+var ErrBroken = errors.New("broken")
 
-// tap is an HTTP client before the embedded queue's: it counts requests by
+// Tap is an HTTP client before the embedded queue's: it counts requests by
 // operation, may answer a request itself and may lose or change an answer.
-type tap struct {
+type Tap struct {
 	next   *http.Client
-	before func(op string, r *http.Request) (*http.Response, error) // nil and nil: the queue answers
-	after  func(op string, r *http.Request, res *http.Response, err error) (*http.Response, error)
+	Before func(op string, r *http.Request) (*http.Response, error) // nil and nil: the queue answers
+	After  func(op string, r *http.Request, res *http.Response, err error) (*http.Response, error)
 
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func (p *tap) Do(r *http.Request) (*http.Response, error) {
+// Do implements sqsclient.Doer.
+func (p *Tap) Do(r *http.Request) (*http.Response, error) {
 	op := r.Header.Get("X-Amz-Target")
 	op = op[strings.LastIndexByte(op, '.')+1:]
 	p.mu.Lock()
@@ -47,21 +47,29 @@ func (p *tap) Do(r *http.Request) (*http.Response, error) {
 		p.counts = map[string]int{}
 	}
 	p.counts[op]++
+	before := p.Before
 	p.mu.Unlock()
-	if p.before != nil {
-		if res, err := p.before(op, r); res != nil || err != nil {
+	if before != nil {
+		if res, err := before(op, r); res != nil || err != nil {
 			return res, err
 		}
 	}
 	res, err := p.next.Do(r)
-	if p.after != nil {
-		return p.after(op, r, res, err)
+	if p.After != nil {
+		return p.After(op, r, res, err)
 	}
 	return res, err
 }
 
-// count is how many requests there were, of all operations with a name that begins so.
-func (p *tap) count(operation string) int {
+// Set replaces Before, while requests may be under way.
+func (p *Tap) Set(before func(op string, r *http.Request) (*http.Response, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Before = before
+}
+
+// Count returns how many requests there were, of all operations with a name that begins so.
+func (p *Tap) Count(operation string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
@@ -73,16 +81,16 @@ func (p *tap) count(operation string) int {
 	return n
 }
 
-// refused is the queue's answer to a request that the role may not make.
-func refused(r *http.Request, right string) *http.Response {
+// Refused is the queue's answer to a request that the role may not make.
+func Refused(r *http.Request, right string) *http.Response {
 	body := `{"__type":"com.amazonaws.sqs#AccessDenied","message":"User is not authorized to perform: sqs:` + right + `"}`
 	return &http.Response{StatusCode: http.StatusForbidden, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}, "X-Amzn-Query-Error": {"AccessDenied;Sender"}},
 		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
 
-// tapped is a service on base's queue; its requests go through a tap.
-func tapped(t *testing.T, base *chassistest.System, p *tap, opts ...chassistest.Option) *chassistest.System {
+// Tapped is a service on base's queue; its requests go through a tap.
+func Tapped(t *testing.T, base *chassistest.System, p *Tap, opts ...chassistest.Option) *chassistest.System {
 	t.Helper()
 	p.next = base.Queue.HTTPClient()
 	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(p))
@@ -92,8 +100,8 @@ func tapped(t *testing.T, base *chassistest.System, p *tap, opts ...chassistest.
 	return chassistest.New(t, append([]chassistest.Option{chassistest.Beside(base), chassistest.Options(chassis.WithSQS(client))}, opts...)...)
 }
 
-// quietly sets what a service logs at least, and other settings.
-func quietly(level logger.Level, change ...func(*chassis.Settings)) chassistest.Option {
+// Quietly sets what a service logs at least, and other settings.
+func Quietly(level logger.Level, change ...func(*chassis.Settings)) chassistest.Option {
 	return chassistest.Settings(func(s *chassis.Settings) {
 		s.Log.Level = level
 		for _, c := range change {
@@ -102,12 +110,13 @@ func quietly(level logger.Level, change ...func(*chassis.Settings)) chassistest.
 	})
 }
 
-func onPool(name string) func(*chassis.Settings) {
+// OnPool names the task pool.
+func OnPool(name string) func(*chassis.Settings) {
 	return func(s *chassis.Settings) { s.Tasks.TaskPool = name }
 }
 
-// queueClient is the ordinary AWS client of q.
-func queueClient(t *testing.T, q *localsqs.Server) *sqs.Client {
+// QueueClient is the ordinary AWS client of q.
+func QueueClient(t *testing.T, q *localsqs.Server) *sqs.Client {
 	t.Helper()
 	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(q.HTTPClient()))
 	if err != nil {
@@ -116,18 +125,18 @@ func queueClient(t *testing.T, q *localsqs.Server) *sqs.Client {
 	return client
 }
 
-// queueOf makes a queue as an operator does, before the service, and gives its URL.
-func queueOf(t *testing.T, q *localsqs.Server, name string, attributes map[string]string) string {
+// QueueOf makes a queue as an operator does, before the service, and gives its URL.
+func QueueOf(t *testing.T, q *localsqs.Server, name string, attributes map[string]string) string {
 	t.Helper()
-	out, err := queueClient(t, q).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	out, err := QueueClient(t, q).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return *out.QueueUrl
 }
 
-// depths says what lies on the queues: visible, in flight, delayed.
-func depths(q *localsqs.Server) string {
+// Depths says what lies on the queues: visible, in flight, delayed.
+func Depths(q *localsqs.Server) string {
 	var b strings.Builder
 	for _, s := range q.Stats().Queues {
 		fmt.Fprintf(&b, " %s=%d/%d/%d", s.Name, s.Visible, s.InFlight, s.Delayed)
@@ -135,8 +144,8 @@ func depths(q *localsqs.Server) string {
 	return strings.TrimSpace(b.String())
 }
 
-// warned says whether a line at WARN or above holds one of the texts, in any case.
-func warned(sys *chassistest.System, texts ...string) bool {
+// Warned says whether a line at WARN or above holds one of the texts, in any case.
+func Warned(sys *chassistest.System, texts ...string) bool {
 	for _, r := range sys.Logs() {
 		if r.Level != "WARN" && r.Level != "WARNING" && r.Level != "ERROR" && r.Level != "CRITICAL" {
 			continue
@@ -151,17 +160,16 @@ func warned(sys *chassistest.System, texts ...string) bool {
 	return false
 }
 
-// begin starts a service, or says why it refuses.
-func begin(t *testing.T, sys *chassistest.System) {
+// Begin starts a service, or says why it refuses.
+func Begin(t *testing.T, sys *chassistest.System) {
 	t.Helper()
 	if err := sys.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// pass lets simulated time pass; what the handlers have written can be read
-// after it.
-func pass(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
+// Hang is a Tap.Before: the network to the queue is gone, or the process is.
+func Hang(_ string, r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }

@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"weak"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -45,7 +46,7 @@ func TestALetterThatWasSentBackIsDeletedThoughNobodyWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithSQS(client), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+	sys, err := chassis.New("mailer", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithSQS(client), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), kit.ForTests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestALetterThatWasSentBackIsDeletedThoughNobodyWaits(t *testing.T) {
 // TestALookAtManyLettersDoesNotKeepThemAll: a pool may hold 120 000, of 1 MiB
 // each.
 func TestALookAtManyLettersDoesNotKeepThemAll(t *testing.T) {
-	sys, _ := newSystem(t, nil)
+	sys, _ := kit.NewSystem(t, nil)
 	for range 25 {
 		if _, err := sys.Send(t.Context(), "doomed", 1, task.Pool("mailer-tasks_dead")); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/settings"
@@ -36,7 +37,7 @@ type pythonMessage struct {
 
 func pythonMessages(t *testing.T) []pythonMessage {
 	t.Helper()
-	text, err := os.ReadFile("task/testdata/python-sent.json")
+	text, err := os.ReadFile("../../task/testdata/python-sent.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func atEndpoint(t *testing.T, endpoint string) func(*chassis.Settings) {
 // a plain client; the system takes them from it over a socket.
 func TestMessagesOfThePythonChassisRun(t *testing.T) {
 	endpoint, client := otherSDK(t)
-	sys, _ := newSystem(t, atEndpoint(t, endpoint))
+	sys, _ := kit.NewSystem(t, atEndpoint(t, endpoint))
 	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("mailer-tasks")})
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +139,7 @@ func TestMessagesOfThePythonChassisRun(t *testing.T) {
 // client and holds it against a recorded message.
 func TestWhatWeSendHasThePythonChassisForm(t *testing.T) {
 	endpoint, client := otherSDK(t)
-	sys, _ := newSystem(t, atEndpoint(t, endpoint))
+	sys, _ := kit.NewSystem(t, atEndpoint(t, endpoint))
 	recorded := pythonMessages(t)[2] // every character that is escaped
 	var args json.RawMessage = []byte(recorded.Send.MessageBody)
 	var plain any
@@ -190,9 +191,9 @@ func TestWhatWeSendHasThePythonChassisForm(t *testing.T) {
 
 // TestABodyThatIsNoJSONIsADeadLetter also shows that the consumer goes on.
 func TestABodyThatIsNoJSONIsADeadLetter(t *testing.T) {
-	sys, _ := newSystem(t, nil)
+	sys, _ := kit.NewSystem(t, nil)
 	ran := make(chan string, 1)
-	chassis.Handle(sys, task.Define[greeting]("greet"), func(_ context.Context, job task.Job[greeting]) error {
+	chassis.Handle(sys, task.Define[kit.Greeting]("greet"), func(_ context.Context, job task.Job[kit.Greeting]) error {
 		ran <- job.Args.To
 		return nil
 	})
@@ -238,13 +239,13 @@ func TestABodyThatIsNoJSONIsADeadLetter(t *testing.T) {
 
 // TestWhatIsWrongIsToldAtTheStart tries every entrance with garbage.
 func TestWhatIsWrongIsToldAtTheStart(t *testing.T) {
-	none := func(_ context.Context, _ task.Job[greeting]) error { return nil }
+	none := func(_ context.Context, _ task.Job[kit.Greeting]) error { return nil }
 	start := func(t *testing.T, change func(*chassis.Settings), register bool) error {
-		sys, _ := newSystem(t, change)
+		sys, _ := kit.NewSystem(t, change)
 		if register {
-			chassis.Handle(sys, task.Define[greeting]("greet", task.MaxFailures(-1)), none)
+			chassis.Handle(sys, task.Define[kit.Greeting]("greet", task.MaxFailures(-1)), none)
 		} else {
-			chassis.Handle(sys, task.Define[greeting]("greet"), none)
+			chassis.Handle(sys, task.Define[kit.Greeting]("greet"), none)
 		}
 		return sys.Start(t.Context())
 	}
@@ -314,7 +315,7 @@ func TestWhatIsWrongIsToldAtTheStart(t *testing.T) {
 
 // TestASettingsFileOfThePythonChassisLoads uses the recorded one.
 func TestASettingsFileOfThePythonChassisLoads(t *testing.T) {
-	s, err := chassis.LoadSettings(settings.File("settings/testdata/python-settings.yml"))
+	s, err := chassis.LoadSettings(settings.File("../../settings/testdata/python-settings.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/lifecycle"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 )
 
 // TestAServicesActorsWhileTheSystemStartsAndDrains spawns, watches, asks and stops
@@ -28,11 +29,11 @@ func TestAServicesActorsWhileTheSystemStartsAndDrains(t *testing.T) {
 		lives = 1000
 	}
 	for range lives {
-		sys, err := chassis.New("test", chassis.WithSettings(set), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+		sys, err := chassis.New("test", chassis.WithSettings(set), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), kit.ForTests)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		ctx, end := context.WithCancel(t.Context())
 		var work sync.WaitGroup
 		for range 2 {

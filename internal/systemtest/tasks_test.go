@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
 )
@@ -234,7 +235,7 @@ func TestAFIFOTaskIsRefusedByWhatItsQueueKeeps(t *testing.T) {
 			s := chassis.DefaultSettings()
 			s.Tasks.TaskPool, s.Tasks.RetentionPeriod = "mailer.fifo", c.setting
 			sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithEmbedded(server),
-				chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), forTests)
+				chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(), kit.ForTests)
 			if err != nil {
 				t.Fatal(err)
 			}

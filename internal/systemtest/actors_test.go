@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,51 +17,8 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 )
-
-// actorBubble runs f in simulated time. Every goroutine must have ended ten
-// minutes after it.
-func actorBubble(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		t.Cleanup(func() { time.Sleep(10 * time.Minute) })
-		f(t)
-	})
-}
-
-// pass lets simulated time pass; what actors have written can be read after it.
-func pass(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
-// idle is an actor that does nothing.
-func idle() *actor.Props { return actor.PropsFromFunc(func(actor.Context) {}) }
-
-// done is a task actor that is done at once.
-func done() *actor.Props {
-	return actor.PropsFromFunc(func(c actor.Context) {
-		if _, ok := c.Message().(*dispatcher.Execute); ok {
-			c.Respond(dispatcher.Done{})
-		}
-	})
-}
-
-// failing counts its instances in starts, which panic when it starts, or
-// at each message.
-func failing(starts *atomic.Int64, atOnce bool) *actor.Props {
-	return actor.PropsFromFunc(func(c actor.Context) {
-		switch c.Message().(type) {
-		case *actor.Started:
-			starts.Add(1)
-			if atOnce {
-				panic("no connection to the stock")
-			}
-		case string:
-			panic("no connection to the stock")
-		}
-	})
-}
 
 // plainSystem is an actor system without the chassis.
 func plainSystem() *actor.ActorSystem {
@@ -90,11 +46,11 @@ func rootOf(system *actor.ActorSystem) string {
 // Start put the guardian of the chassis on the service's Root: its own actors
 // had a parent that it never made, and restarted for ever without a pause.
 func TestTheServicesRootIsLeftAsItIs(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		plain := plainSystem()
 		want := rootOf(plain)
 		sys := chassistest.New(t)
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		same := func(when string) {
 			if got := rootOf(sys.Actors()); got != want {
 				t.Errorf("%s: Root is %s, want %s", when, got, want)
@@ -102,7 +58,7 @@ func TestTheServicesRootIsLeftAsItIs(t *testing.T) {
 		}
 		same("after New")
 		sys.Breaker("https://mail.internal")
-		if _, err := sys.Spawn(idle(), "stock"); err != nil {
+		if _, err := sys.Spawn(kit.Idle(), "stock"); err != nil {
 			t.Fatal(err)
 		}
 		if err := sys.Start(t.Context()); err != nil {
@@ -112,11 +68,11 @@ func TestTheServicesRootIsLeftAsItIs(t *testing.T) {
 		if _, err := sys.Send(t.Context(), "work", struct{}{}); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Minute)
+		kit.Pass(time.Minute)
 		same("after a task")
 		var parent *actor.PID
 		sys.Actors().Root.Spawn(actor.PropsFromFunc(func(c actor.Context) { parent = c.Parent() }))
-		pass(time.Second)
+		kit.Pass(time.Second)
 		if parent != nil {
 			t.Errorf("the parent of the service's own actor is %v, want none", parent)
 		}
@@ -130,19 +86,19 @@ func TestTheServicesRootIsLeftAsItIs(t *testing.T) {
 // An actor that panics on every message, or at its start, begins as often in a
 // second as in a system of one's own.
 func TestRestartsAreThoseOfAPlainSystem(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		count := func(system *actor.ActorSystem, atOnce bool) int64 {
 			var starts atomic.Int64
-			pid := system.Root.Spawn(failing(&starts, atOnce))
+			pid := system.Root.Spawn(kit.Failing(&starts, atOnce))
 			for range 100 {
 				system.Root.Send(pid, "count")
-				pass(10 * time.Millisecond)
+				kit.Pass(10 * time.Millisecond)
 			}
 			return starts.Load()
 		}
 		plain := plainSystem()
 		sys := chassistest.New(t)
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		for _, atOnce := range []bool{true, false} {
 			want := count(plain, atOnce)
 			if got := count(sys.Actors(), atOnce); got != want {
@@ -164,7 +120,7 @@ func TestRestartsAreThoseOfAPlainSystem(t *testing.T) {
 // The chassis spawns with contexts of its own, for what a service has put on
 // Root too.
 func TestTheServicesMiddlewareIsNotTheChassis(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		var spawned atomic.Int64
 		sys.Actors().Root.WithSpawnMiddleware(func(next actor.SpawnFunc) actor.SpawnFunc {
@@ -173,7 +129,7 @@ func TestTheServicesMiddlewareIsNotTheChassis(t *testing.T) {
 				return next(system, id, props, parent)
 			}
 		})
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		sys.Breaker("https://mail.internal")
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -185,7 +141,7 @@ func TestTheServicesMiddlewareIsNotTheChassis(t *testing.T) {
 }
 
 func TestShutdownIsTheServices(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		defer sys.Actors().Shutdown() // it panics when it is called twice
 		if err := sys.Start(t.Context()); err != nil {
@@ -198,11 +154,11 @@ func TestShutdownIsTheServices(t *testing.T) {
 }
 
 func TestAddressesOfTheSystem(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) {
 			s.Tasks.TaskPool, s.Tasks.Pools = "mails", map[string]chassis.PoolSettings{"reports": {}}
 		}))
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		mail := sys.Breaker("https://mail.internal")
 		early := sys.PID("dispatcher/mails") // before it is there
 		if err := sys.Start(t.Context()); err != nil {

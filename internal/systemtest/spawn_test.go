@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -16,12 +16,13 @@ import (
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 )
 
 // A service's actors end after the tasks and before the breakers, the last
 // first, behind what is in their mailboxes.
 func TestSpawnedActorsEndInTheirOrder(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		mail := sys.Breaker("https://mail.internal")
 		var mu sync.Mutex
@@ -62,22 +63,22 @@ func TestSpawnedActorsEndInTheirOrder(t *testing.T) {
 		if _, err := sys.Send(t.Context(), "work", struct{}{}); err != nil {
 			t.Fatal(err)
 		}
-		pass(500 * time.Millisecond)
+		kit.Pass(500 * time.Millisecond)
 		if err := sys.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if len(ends) != 3 || ends[2] != "first" {
 			t.Errorf("the ends: %q, want that of the first last, behind what was sent to it", ends)
 		}
-		if _, err := sys.Spawn(idle(), "late"); !errors.Is(err, chassis.ErrStopped) {
+		if _, err := sys.Spawn(kit.Idle(), "late"); !errors.Is(err, chassis.ErrStopped) {
 			t.Errorf("a spawn after the stop: %v", err)
 		}
 	})
 }
 
 func TestAnActorThatDoesNotEndIsNamed(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
-		sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithoutDefaultLogger(), chassis.WithLogOutput(t.Output()), forTests)
+	kit.Bubble(t, func(t *testing.T) {
+		sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithoutDefaultLogger(), chassis.WithLogOutput(t.Output()), kit.ForTests)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,17 +115,17 @@ func TestAnActorThatDoesNotEndIsNamed(t *testing.T) {
 }
 
 func TestASpawnedActorIsRestartedWithPauses(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		var starts, few atomic.Int64
-		if _, err := sys.Spawn(failing(&starts, true), "stock"); err != nil {
+		if _, err := sys.Spawn(kit.Failing(&starts, true), "stock"); err != nil {
 			t.Fatal(err)
 		}
 		two := actor.NewOneForOneStrategy(1, time.Minute, actor.DefaultDecider)
-		if _, err := sys.Spawn(failing(&few, true), "few", chassis.SupervisedBy(two)); err != nil {
+		if _, err := sys.Spawn(kit.Failing(&few, true), "few", chassis.SupervisedBy(two)); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Hour)
+		kit.Pass(time.Hour)
 		if n := starts.Load(); n < 100 || n > 2000 {
 			t.Errorf("%d starts in an hour, want some hundred", n)
 		}
@@ -140,19 +141,19 @@ func TestASpawnedActorIsRestartedWithPauses(t *testing.T) {
 // A strategy that panics, or has nothing to escalate to, ends the process in
 // Proto.Actor.
 func TestAStrategyThatPanicsOrEscalatesStopsTheActor(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		for name, decide := range map[string]actor.DeciderFunc{
 			"panics":    func(any) actor.Directive { panic("a decider") },
 			"escalates": func(any) actor.Directive { return actor.EscalateDirective },
 		} {
 			var starts atomic.Int64
-			pid, err := sys.Spawn(failing(&starts, false), name, chassis.SupervisedBy(actor.NewOneForOneStrategy(10, time.Second, decide)))
+			pid, err := sys.Spawn(kit.Failing(&starts, false), name, chassis.SupervisedBy(actor.NewOneForOneStrategy(10, time.Second, decide)))
 			if err != nil {
 				t.Fatal(err)
 			}
 			sys.Actors().Root.Send(pid, "count")
-			pass(time.Second)
+			kit.Pass(time.Second)
 			if _, ok := sys.Actors().ProcessRegistry.GetLocal(name); ok || starts.Load() != 1 {
 				t.Errorf("%s: the actor lives, %d starts", name, starts.Load())
 			}
@@ -166,7 +167,7 @@ func TestAStrategyThatPanicsOrEscalatesStopsTheActor(t *testing.T) {
 // stopping makes a system that the test stops itself.
 func stopping(t *testing.T) *chassis.System {
 	t.Helper()
-	sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard), forTests)
+	sys, err := chassis.New("test", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithoutDefaultLogger(), chassis.WithLogOutput(io.Discard), kit.ForTests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func stopping(t *testing.T) *chassis.System {
 // for an actor that was at work again.
 func TestAnActorThatPanicsAtItsEndCameBackToLife(t *testing.T) {
 	for _, stopped := range []bool{false, true} {
-		actorBubble(t, func(t *testing.T) {
+		kit.Bubble(t, func(t *testing.T) {
 			sys := stopping(t)
 			starts := 0
 			pid, err := sys.Spawn(actor.PropsFromFunc(func(c actor.Context) {
@@ -213,7 +214,7 @@ func TestAnActorThatPanicsAtItsEndCameBackToLife(t *testing.T) {
 // Each message of the backlog was a failure, and the pauses between them outlasted
 // the stop (the hot loop of Tochemey/goakt#1268, slowed down).
 func TestAnActorThatFailsAtItsBacklogHeldTheStopUp(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := stopping(t)
 		pid, err := sys.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 			if _, ok := c.Message().(string); ok {
@@ -239,20 +240,20 @@ func TestAnActorThatFailsAtItsBacklogHeldTheStopUp(t *testing.T) {
 // An actor was stopped in its pause, and the restart that it had waited for was
 // that of the next one at its address.
 func TestAPauseOfAnEarlierActorRestartedItsSuccessor(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		var starts, later atomic.Int64
-		pid, err := sys.Spawn(failing(&starts, true), "stock")
+		pid, err := sys.Spawn(kit.Failing(&starts, true), "stock")
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(3 * time.Second)
+		kit.Pass(3 * time.Second)
 		sys.Actors().Root.Stop(pid)
-		pass(0)
-		if _, err := sys.Spawn(failing(&later, false), "stock"); err != nil {
+		kit.Pass(0)
+		if _, err := sys.Spawn(kit.Failing(&later, false), "stock"); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Minute)
+		kit.Pass(time.Minute)
 		if n := later.Load(); n != 1 {
 			t.Errorf("%d starts of an actor that does not fail", n)
 		}
@@ -260,9 +261,9 @@ func TestAPauseOfAnEarlierActorRestartedItsSuccessor(t *testing.T) {
 }
 
 func TestBadSpawnsAreErrors(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
-		if _, err := sys.Spawn(idle(), "stock"); err != nil {
+		if _, err := sys.Spawn(kit.Idle(), "stock"); err != nil {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]struct {
@@ -272,11 +273,11 @@ func TestBadSpawnsAreErrors(t *testing.T) {
 			want  string
 		}{
 			"no props":           {nil, "a", nil, "props are nil"},
-			"no name":            {idle(), "", nil, "at least one letter"},
-			"a child's name":     {idle(), "dispatcher/mails", nil, "neither / nor $"},
-			"a name twice":       {idle(), "stock", nil, "name exists"},
-			"a name of ours":     {idle(), "lifecycle", nil, "name exists"},
-			"no strategy":        {idle(), "b", []chassis.SpawnOption{chassis.SupervisedBy(nil)}, "strategy is nil"},
+			"no name":            {kit.Idle(), "", nil, "at least one letter"},
+			"a child's name":     {kit.Idle(), "dispatcher/mails", nil, "neither / nor $"},
+			"a name twice":       {kit.Idle(), "stock", nil, "name exists"},
+			"a name of ours":     {kit.Idle(), "lifecycle", nil, "name exists"},
+			"no strategy":        {kit.Idle(), "b", []chassis.SpawnOption{chassis.SupervisedBy(nil)}, "strategy is nil"},
 			"a producer's panic": {actor.PropsFromProducer(func() actor.Actor { panic("no stock") }), "c", nil, "no stock"},
 		} {
 			if _, err := sys.Spawn(c.props, c.name, c.opts...); err == nil || !strings.Contains(err.Error(), c.want) {

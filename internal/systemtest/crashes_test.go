@@ -1,4 +1,4 @@
-package chassis_test
+package systemtest_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -32,7 +33,7 @@ func loud(sys *chassistest.System, text string) (lines []chassistest.Record) {
 // A service's own actor panicked on every message until it was stopped for
 // good, and nothing was logged.
 func TestEachPanicOfAServicesOwnActorIsLogged(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -46,7 +47,7 @@ func TestEachPanicOfAServicesOwnActorIsLogged(t *testing.T) {
 		}))
 		for range 20 {
 			sys.Actors().Root.Send(pid, "count")
-			pass(5 * time.Millisecond)
+			kit.Pass(5 * time.Millisecond)
 		}
 		stacks, stops := 0, 0
 		for _, r := range loud(sys, "no connection to the stock") {
@@ -74,7 +75,7 @@ func TestEachPanicOfAServicesOwnActorIsLogged(t *testing.T) {
 
 // The same of a child of a service's own actor, at its start.
 func TestAPanicOfAChildIsLogged(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -88,7 +89,7 @@ func TestAPanicOfAChildIsLogged(t *testing.T) {
 				}))
 			}
 		}))
-		pass(time.Second)
+		kit.Pass(time.Second)
 		if n := len(loud(sys, "no connection to the stock")); n != 12 {
 			t.Errorf("%d lines, want 11 panics and a stop", n)
 		}
@@ -96,13 +97,13 @@ func TestAPanicOfAChildIsLogged(t *testing.T) {
 }
 
 func TestADeadLetterOfAServiceIsLogged(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		sys.Actors().Root.Send(sys.PID("the-stock"), "count")
-		pass(time.Second)
+		kit.Pass(time.Second)
 		if len(loud(sys, "the-stock")) != 1 {
 			t.Error("nothing is logged of the dead letter")
 		}
@@ -111,9 +112,9 @@ func TestADeadLetterOfAServiceIsLogged(t *testing.T) {
 
 // An actor of the chassis that panics is restarted, and that is logged.
 func TestARestartOfTheChassisIsLogged(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		if err := sys.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +122,7 @@ func TestARestartOfTheChassisIsLogged(t *testing.T) {
 		// A message of Proto.Actor itself that is not whole: Who is nil.
 		process, _ := sys.Actors().ProcessRegistry.GetLocal("poller/test-tasks")
 		process.SendSystemMessage(sys.PID("poller/test-tasks"), &actor.Failure{})
-		pass(time.Second)
+		kit.Pass(time.Second)
 		if n := sys.Lifecycle().Counts().Restarts; n != before && len(loud(sys, "poller/test-tasks")) == 0 {
 			t.Errorf("%d restarts, and nothing is logged", n-before)
 		}
@@ -131,7 +132,7 @@ func TestARestartOfTheChassisIsLogged(t *testing.T) {
 // What fails in an actor below a task actor is logged with the task's exec_id;
 // the failures of task actors themselves are logged as attempts, once.
 func TestACrashBelowATaskActorNamesTheExecution(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		events, seen := subscribed(sys)
 		sys.Register("work", actor.PropsFromFunc(func(c actor.Context) {
@@ -156,7 +157,7 @@ func TestACrashBelowATaskActorNamesTheExecution(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(10 * time.Minute)
+		kit.Pass(10 * time.Minute)
 		below := loud(sys, "an actor panicked")
 		if len(below) == 0 {
 			t.Fatal("nothing is logged of the child")
@@ -203,14 +204,14 @@ func subscribed(sys *chassistest.System) (*actor.PID, func() []lifecycle.Event) 
 // A service that does its work, fails a task, and stops has no dead letters: a
 // line of one is worth looking at.
 func TestNormalWorkHasNoDeadLetters(t *testing.T) {
-	actorBubble(t, func(t *testing.T) {
+	kit.Bubble(t, func(t *testing.T) {
 		sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) {
 			s.Tasks.TaskPool, s.Tasks.Pools = "mails", map[string]chassis.PoolSettings{"reports": {}}
 		}))
-		sys.Register("work", done())
+		sys.Register("work", kit.Done())
 		var runs atomic.Int64
-		greet := task.Define[greeting]("greet", task.MaxFailures(3), task.Wait(time.Second, task.None))
-		chassis.Handle(sys.System, greet, func(context.Context, task.Job[greeting]) error {
+		greet := task.Define[kit.Greeting]("greet", task.MaxFailures(3), task.Wait(time.Second, task.None))
+		chassis.Handle(sys.System, greet, func(context.Context, task.Job[kit.Greeting]) error {
 			if runs.Add(1)%7 == 0 {
 				return errors.New("not now")
 			}
@@ -224,7 +225,7 @@ func TestNormalWorkHasNoDeadLetters(t *testing.T) {
 			if _, err := sys.Send(t.Context(), "work", struct{}{}); err != nil {
 				t.Fatal(err)
 			}
-			chassistest.Send(sys, greet, greeting{})
+			chassistest.Send(sys, greet, kit.Greeting{})
 		}
 		_ = mail.Do(t.Context(), "/", func(context.Context) error { return errors.New("a failure") })
 		sys.RunUntilIdle()
