@@ -78,7 +78,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 	if err := next.Log.Validate(); err != nil {
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}
-	next.Log.Levels = quiet(next.Log.Levels)
+	next.Log = next.Log.WithLevel("actor", "warning")
 	old, defaults := s.Settings(), DefaultSettings()
 	changes := settings.Diff(watch.Fill(old, defaults), watch.Fill(next, defaults))
 	if len(changes) == 0 {

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sambatech/chassis/actors/breaker"
@@ -67,32 +65,13 @@ func Sources() []settings.Option {
 // ours. The error lists all mistakes, with their places.
 func LoadSettings(sources ...settings.Option) (Settings, error) {
 	s, err := settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
-	return s, sectionTaken(err)
+	return s, namesTaken(err)
 }
 
-// newSections are the sections that the Python chassis does not have, so that a
-// service of it may have its own of that name.
-var newSections = []string{"log", "queue", "admin"}
-
-// sectionTaken adds to the first mistake in each of [newSections] what to do if
-// the section is the service's own.
-func sectionTaken(err error) error {
-	said := map[string]bool{}
-	for _, m := range settings.Mistakes(err) {
-		name := section(m.Path)
-		unknown := m.Kind == settings.KindUnknown &&
-			(m.Suggestion == "" || section(m.Suggestion) != name && strings.Contains(m.Suggestion, "."))
-		if said[name] || m.Pos.File == "" || !slices.Contains(newSections, name) || !unknown &&
-			(m.Kind != settings.KindType || m.Path != name) {
-			continue
-		}
-		said[name] = true
-		m.Suggestion = ""
-		m.Problem += "; the section " + name +
-			" is the chassis': if this one is the service's own, give it another name, for example own_" + name +
-			", in the file and where it is read, or give the Go service a file of its own"
-	}
-	return err
+// namesTaken adds to err what to do about a section that the service has under a
+// name of ours. The Python chassis has no sections of these names.
+func namesTaken(err error) error {
+	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin")
 }
 
 // Load reads a service's own settings, a struct that [Settings] is embedded in,
@@ -115,7 +94,7 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	}
 	if err != nil {
 		_, all := settings.Load(defaults, sources...) // mistakes of the sources and of the values together
-		return cfg, nil, sectionTaken(cmp.Or(all, err))
+		return cfg, nil, namesTaken(cmp.Or(all, err))
 	}
 	ours, ok := watch.PartOf[Settings](cfg)
 	if !ok {
@@ -154,18 +133,12 @@ func CheckSettings[T any](defaults T, sources ...settings.Option) {
 	}, sources...)
 }
 
-// section is the top-level key that a setting is under.
-func section(path string) string {
-	name, _, _ := strings.Cut(path, ".")
-	return name
-}
-
 // check fills in what depends on the service and returns what does not fit
 // together. given means that the caller has made the queue's client or server.
 func (s *Settings) check(service string, given bool) error {
 	var errs []error
 	if given || s.Queue.Embedded() {
-		s.Tasks.TaskPool = cmp.Or(s.Tasks.TaskPool, poolFor(service))
+		s.Tasks.TaskPool = cmp.Or(s.Tasks.TaskPool, pools.NameFor(service))
 	}
 	if w := &s.Tasks.ReceiveWait; !given && s.Queue.Embedded() && (*w == 0 || *w > embeddedWait) {
 		*w = embeddedWait
@@ -185,18 +158,3 @@ func (s *Settings) check(service string, given bool) error {
 // embeddedWait is the longest long poll of the embedded queue. A stop waits
 // for one that is under way, and here an empty one costs next to nothing.
 const embeddedWait = time.Second
-
-// poolFor makes the name of a task pool from that of a service: lower case, with
-// a hyphen for what the name of a queue cannot hold.
-func poolFor(service string) string {
-	name := strings.Map(func(r rune) rune {
-		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(service))
-	if len(name) > 70 { // SQS allows 80, the dead letters' suffix included
-		name = name[:70]
-	}
-	return fmt.Sprintf("%s-tasks", name)
-}

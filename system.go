@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"os/signal"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"go.opentelemetry.io/otel/trace"
@@ -90,7 +86,7 @@ func New(name string, opts ...Option) (*System, error) {
 		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 	}
 	var err error
-	s.settings.Log.Levels = quiet(s.settings.Log.Levels)
+	s.settings.Log = s.settings.Log.WithLevel("actor", "warning") // Proto.Actor logs every supervised failure
 	first := s.settings
 	s.current.Store(&first)
 	if s.source = o.source; s.source == nil {
@@ -126,20 +122,6 @@ func New(name string, opts ...Option) (*System, error) {
 		Log: s.log, Actors: s.Lifecycle().Counts, Source: s.source, Applying: &s.applying, Metrics: o.metrics, Wrap: o.adminWrap,
 	})
 	return s, nil
-}
-
-// quiet limits Proto.Actor's own records, one for every supervised failure, to
-// warnings, unless the settings have a level for them.
-func quiet(levels map[string]logger.Level) map[string]logger.Level {
-	if _, ok := levels["actor"]; ok {
-		return levels
-	}
-	levels = maps.Clone(levels)
-	if levels == nil {
-		levels = map[string]logger.Level{}
-	}
-	levels["actor"] = "warning"
-	return levels
 }
 
 // MustNew is [New] for a main function: it writes the error to stderr and ends
@@ -192,31 +174,8 @@ func (s *System) enter(state State) { s.state.Store(int32(state)) }
 // second signal cuts the drain short; one that comes during the start ends it
 // with an error. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-
-	serving, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	stopping, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case sig := <-signals:
-			s.Logger("chassis").Info("draining", "signal", sig.String())
-			end(fmt.Errorf("signal: %v", sig))
-		case <-serving.Done():
-		case <-s.ended:
-		}
-		select {
-		case sig := <-signals:
-			s.Logger("chassis").Warn("the drain is cut short", "signal", sig.String())
-			cut()
-		case <-s.ended:
-		}
-	}()
+	serving, stopping, done := life.Signals(ctx, s.ended, s.Logger("chassis"))
+	defer done()
 	err := s.start(serving, true)
 	if err == nil {
 		select {
@@ -225,7 +184,6 @@ func (s *System) Run(ctx context.Context) error {
 		}
 	}
 	err = errors.Join(err, s.Stop(stopping))
-	<-watched
 	if err != nil {
 		s.log.Slog().Error("the service ended with an error", "error", err)
 	}
@@ -319,55 +277,30 @@ func (s *System) Stop(ctx context.Context) error {
 	return s.err
 }
 
-// hurry is the least that a stage of a stop gets, however late it is.
-const hurry = 500 * time.Millisecond
-
-// stageLimit is how long a stage of a stop after the drain may take. Once the drain
-// was cut short all stages share one [life.StopTimeout]. What does not end by then is
-// named and left.
-func stageLimit(cut *time.Time, now time.Time) time.Duration {
-	if cut == nil {
-		return life.StopTimeout
-	}
-	return max(cut.Add(life.StopTimeout).Sub(now), hurry)
-}
-
 // stop runs once. drain ends when the drain is to be cut short.
 func (s *System) stop(drain context.Context) {
 	defer close(s.ended)
 	defer s.cut()
 	log := s.Logger("chassis")
-	var cutAt atomic.Pointer[time.Time] // when the drain was cut short
-	uncut := context.AfterFunc(drain, func() { now := time.Now(); cutAt.Store(&now) })
-	defer uncut()
-	var errs []error
-	stage := func(name string, work func(context.Context) error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(drain), stageLimit(cutAt.Load(), time.Now()))
-		defer cancel()
-		begun := time.Now()
-		err := work(ctx)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		log.Debug("stage of the stop is over", "stage", name, "took", time.Since(begun))
-	}
+	stages := life.NewStages(drain, log)
+	defer stages.Close()
 	if s.unfollow != nil {
-		stage("settings", s.unfollow)
+		stages.Do("settings", s.unfollow)
 	}
-	stage("tasks", func(context.Context) error { return s.tasks.Stop(drain) })
-	stage("actors", s.actors.StopGuests)
-	stage("sender", s.tasks.Sender().Close)
-	stage("breakers", s.breakers.Stop)
-	stage("queue", s.queue.Close)
-	if err := errors.Join(errs...); err != nil {
+	stages.Do("tasks", func(context.Context) error { return s.tasks.Stop(drain) })
+	stages.Do("actors", s.actors.StopGuests)
+	stages.Do("sender", s.tasks.Sender().Close)
+	stages.Do("breakers", s.breakers.Stop)
+	stages.Do("queue", s.queue.Close)
+	if err := stages.Err(); err != nil {
 		log.Error("stopped", "error", err)
 	} else {
 		log.Info("stopped")
 	}
-	stage("log", s.log.Stop)
-	stage("admin", s.console.Close)
+	stages.Do("log", s.log.Stop)
+	stages.Do("admin", s.console.Close)
 	s.tasks.Close()
 
-	s.err = errors.Join(errs...)
+	s.err = stages.Err()
 	s.enter(Stopped)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// legal tells whether SQS takes s in a message.
+// legal reports whether SQS takes s in a message.
 func legal(s string) bool {
 	for _, r := range s {
 		switch {

@@ -80,7 +80,7 @@ func TestWrongPoliciesAreToldTogether(t *testing.T) {
 	err := d.Spec().Err()
 	for _, want := range []string{"name is empty", "MaxFailures", "Wait(", "progression", "WaitCap", "Jitter", "Deadline", "Lease", "OnFail", "Window", "Concurrency"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not told in: %v", want, err)
+			t.Errorf("%q is not named in: %v", want, err)
 		}
 	}
 	if _, err := d.Encode(time.Now(), 1); err == nil {

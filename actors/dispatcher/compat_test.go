@@ -153,7 +153,7 @@ func TestCompat2_DefaultsAndRules(t *testing.T) {
 	}
 	for i := range typ.NumField() {
 		if key := typ.Field(i).Tag.Get("key"); !strings.Contains(err.Error(), "tasks."+key+" ") && key != "dead_letter_pool" && key != "open_breaker_spends" {
-			t.Errorf("%s is not told in: %v", key, err)
+			t.Errorf("%s is not named in: %v", key, err)
 		}
 	}
 }

@@ -3,10 +3,13 @@ package dispatcher_test
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -53,6 +56,98 @@ func TestAPermanentDispatcherComesBackUntilItsDrain(t *testing.T) {
 		r.settle()
 		if _, alive := r.system.ProcessRegistry.GetLocal(r.pid.Id); alive || r.mon.Status() != dispatcher.Stopped {
 			t.Error("it came back after its Drain")
+		}
+	})
+}
+
+// restart makes the dispatcher's supervisor restart it.
+func restart(r *rig) {
+	process, _ := r.system.ProcessRegistry.GetLocal(r.pid.Id)
+	process.SendSystemMessage(r.pid, &actor.Restart{})
+}
+
+func TestDispatcherRestartKeepsTheRegistryAndLosesNothing(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := 0
+		r.handle("t", func(ctx context.Context, _ raw) error {
+			if runs++; runs == 1 {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		})
+		r.send("t", nil)
+		r.settle()
+		r.system.Root.Send(r.pid, &dispatcher.Register{Handler: nil, Spec: task.NewSpec("x"), Props: nil})
+		restart(r)
+		r.settle()
+		if s := r.mon.Stats(); s.Restarts != 1 || s.Status != dispatcher.Running {
+			t.Errorf("%+v", s)
+		}
+		r.after(time.Minute)
+		if runs != 2 || r.left() != 0 {
+			t.Errorf("%d runs, %d left", runs, r.left())
+		}
+	})
+}
+
+func TestARestartLeavesNoAttemptInTheBooks(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := 0
+		r.handle("f", func(ctx context.Context, _ raw) error {
+			if runs++; runs == 1 {
+				<-ctx.Done()
+			}
+			return nil
+		})
+		var asked atomic.Int32
+		silent := actor.PropsFromFunc(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*dispatcher.Execute); ok && asked.Add(1) > 1 {
+				ctx.Respond(dispatcher.Done{})
+			}
+		})
+		if _, err := r.client.RegisterProps(r.ctx(), task.NewSpec("a"), silent); err != nil {
+			t.Fatal(err)
+		}
+		r.send("f", nil)
+		r.send("a", nil)
+		r.settle()
+		restart(r)
+		r.after(10 * time.Minute)
+		s := r.mon.Stats()
+		if s.Running != 0 || s.Abandoned != 0 || r.left() != 0 {
+			t.Errorf("%d left, %+v", r.left(), s)
+		}
+		for _, m := range s.Tasks {
+			if m.Running != 0 || m.Started != m.Succeeded+m.Failed+m.Interrupted {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
+}
+
+func TestWhatWasDeliveredBeforeARestartIsNotRunAfterIt(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 4, CrashSuspects: "together"}, func(r *rig) {
+		var inside, most atomic.Int32
+		r.handle("t", func(context.Context, raw) error {
+			most.Store(max(most.Load(), inside.Add(1)))
+			defer inside.Add(-1)
+			time.Sleep(time.Second)
+			return nil
+		})
+		enter, leave := r.block()
+		<-enter                                           // from here on the dispatcher is busy, and its mailbox fills
+		r.system.Root.Send(r.pid, (*poller.Settled)(nil)) // it panics
+		r.send("t", nil)
+		r.settle()
+		close(leave)
+		r.settle()
+		if s := r.mon.Stats(); s.Restarts != 1 {
+			t.Fatalf("%+v", s)
+		}
+		r.after(10 * time.Minute)
+		if most.Load() != 1 || r.left() != 0 {
+			t.Errorf("one message ran %d times at once; %d left", most.Load(), r.left())
 		}
 	})
 }

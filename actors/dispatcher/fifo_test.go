@@ -211,3 +211,71 @@ func TestFIFOLostHeadTakesItsFollowersBack(t *testing.T) {
 		})
 	})
 }
+
+func TestFIFOSnoozedFollowerWaitsForItsHead(t *testing.T) {
+	bubbleOn(t, "pool.fifo", dispatcher.Settings{Workers: 4}, func(r *rig) {
+		o := newOrder(t)
+		r.handle("t", func(_ context.Context, job raw) error {
+			g, name := o.enter(job)
+			defer o.leave(g)
+			if name == "0" {
+				time.Sleep(time.Minute)
+			}
+			return nil
+		})
+		list := r.sendAll("t", "a", pair{"a", "0"}, pair{"a", "1"}, pair{"a", "2"})
+		r.settle()
+		if n, err := r.client.SnoozeExecution(r.ctx(), list[1].ExecID, time.Second); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		r.after(10 * time.Minute)
+		if got := o.ran("a"); got != "[0 1 2]" || r.left() != 0 {
+			t.Errorf("ran %s, %d left", got, r.left())
+		}
+	})
+}
+
+func TestFIFOLostFollowerTakesThoseBehindItBack(t *testing.T) {
+	bubbleOn(t, "pool.fifo", dispatcher.Settings{Workers: 4}, func(r *rig) {
+		o := newOrder(t)
+		r.handle("t", func(_ context.Context, job raw) error {
+			g, name := o.enter(job)
+			defer o.leave(g)
+			if name == "0" {
+				time.Sleep(time.Minute)
+			}
+			return nil
+		})
+		r.sendAll("t", "a", pair{"a", "0"}, pair{"a", "1"}, pair{"a", "2"})
+		r.settle()
+		r.inspect(func(q *queue) { // the lease of the second ends
+			for id, m := range q.leases {
+				if m == q.messages[1] {
+					delete(q.leases, id)
+					m.lease, m.visible = 0, time.Now()
+					q.send(&poller.LeaseLost{Lease: id, Err: poller.ErrLeaseLost})
+				}
+			}
+		})
+		r.after(10 * time.Minute)
+		if got := o.ran("a"); got != "[0 1 2]" || r.left() != 0 {
+			t.Errorf("ran %s, %d left", got, r.left())
+		}
+	})
+}
+
+func TestFIFODeadLettersOfOneExecIDAreTwo(t *testing.T) {
+	bubbleOn(t, "pool.fifo", dispatcher.Settings{}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return task.Cancel(errors.New("no")) })
+		for range 2 {
+			r.send("t", nil, task.ExecID("the same"), task.Group("g"))
+		}
+		r.after(time.Minute)
+		r.inspect(func(q *queue) {
+			list := q.others["pool_dead.fifo"]
+			if len(list) != 2 || list[0].DedupID == list[1].DedupID || list[0].DedupID == "" {
+				t.Errorf("SQS takes one of them: %+v", list)
+			}
+		})
+	})
+}

@@ -202,3 +202,43 @@ func TestManyHiddenAreNoticedBetweenTwoCounts(t *testing.T) {
 		})
 	})
 }
+
+func TestPostponingKnowsTheQueueWithoutScalingAndWhenItIsEmptier(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 3, MaxWorkers: 3, PostponedShare: 0.1}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return nil })
+		last := func() (s *poller.Settle) {
+			for range 2 {
+				r.send("t", nil, task.At(time.Now().Add(48*time.Hour)))
+				r.after(11 * time.Second)
+			}
+			r.inspect(func(q *queue) { s = q.settles[len(q.settles)-1] })
+			return s
+		}
+		r.inspect(func(q *queue) { q.inFlight = 20_000 })
+		if s := last(); s.Release || len(s.Send) != 1 || s.Send[0].Delay != 15*time.Minute {
+			t.Errorf("postponed by %+v", s)
+		}
+		r.inspect(func(q *queue) { q.inFlight = 10 })
+		if s := last(); !s.Release {
+			t.Errorf("crowded no more, but postponed by %+v", s)
+		}
+	})
+}
+
+func TestADeadLetterFitsWhateverTheMessageWas(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		r.handle("t", func(context.Context, raw) error { return task.Cancel(errors.New("no")) })
+		out := r.send("t", nil)
+		r.inspect(func(q *queue) {
+			body := `"` + strings.Repeat("x", task.MaxSize-task.Size("", out.Attributes)-2) + `"`
+			q.messages = append(q.messages, q.made(body, out.Attributes, "", 0))
+		})
+		r.after(time.Minute)
+		r.inspect(func(q *queue) {
+			list := q.others["pool_dead"]
+			if len(list) != 2 || task.Size(list[1].Body, list[1].Attributes) > task.MaxSize {
+				t.Errorf("%d dead letters, and the last does not fit", len(list))
+			}
+		})
+	})
+}

@@ -224,7 +224,7 @@ func (p *player) runs() int {
 	return len(p.starts)
 }
 
-// waits tells whether the task has run and no run can be under way: the last
+// waits reports whether the task has run and no run can be under way: the last
 // began longer ago than its deadline and the time for a deaf handler.
 func (p *player) waits() bool {
 	p.mu.Lock()

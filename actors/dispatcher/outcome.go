@@ -73,8 +73,8 @@ func bounded(wait time.Duration) time.Duration { return min(max(wait, 0), longes
 func failed(err error) outcome { return outcome{kind: outFailed, err: err} }
 
 // read returns classify of a user's error. The methods of its type may panic: those
-// of a nil pointer, a common mistake, do. Such an error becomes a failure that says
-// that, and is safe to use from then on.
+// of a nil pointer, a common mistake, do. The error then becomes a failure that
+// says that, and is safe to use.
 func read(err error, classify func(error) outcome) (o outcome) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
@@ -125,6 +128,72 @@ func TestFinishDeletesTheExhaustedAlone(t *testing.T) {
 		r.settle()
 		if n := len(r.dead()); n != 1 {
 			t.Errorf("%d dead letters of a cancelled task, want 1", n)
+		}
+	})
+}
+
+// fieldError is the classic mistake: returned as a nil pointer in an error it
+// is not nil, and each of its methods panics.
+type fieldError struct{ field string }
+
+func (e *fieldError) Error() string { return "bad field " + e.field }
+
+type laterError struct{ after *time.Duration }
+
+func (e laterError) Error() string { return "later" }
+
+func (e laterError) RetryAfter() time.Duration { return *e.after }
+
+func TestAnErrorWhoseMethodsPanicIsOneFailure(t *testing.T) {
+	var nilField *fieldError
+	var nilCancel *task.CancelError
+	for name, bad := range map[string]error{
+		"Error": nilField, "wrapped": fmt.Errorf("wrapped: %w", &task.RetryError{Err: nilField}), "RetryAfter": laterError{}, "cancel": nilCancel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, dispatcher.Settings{}, func(r *rig) {
+				r.handle("f", func(context.Context, raw) error { return bad }, task.MaxFailures(2), task.Wait(time.Second, task.None))
+				answers := actor.PropsFromFunc(func(ctx actor.Context) {
+					if _, ok := ctx.Message().(*dispatcher.Execute); ok {
+						ctx.Respond(dispatcher.Failed{Err: bad})
+					}
+				})
+				if _, err := r.client.RegisterProps(r.ctx(), task.NewSpec("a", task.MaxFailures(2), task.Wait(time.Second, task.None)), answers); err != nil {
+					t.Fatal(err)
+				}
+				r.send("f", nil)
+				r.send("a", nil)
+				r.after(time.Minute)
+				if s := r.mon.Stats(); s.Restarts != 0 || s.Status != dispatcher.Running || s.Abandoned != 0 {
+					t.Errorf("%+v", s)
+				}
+				if dead := r.dead(); len(dead) != 2 || r.left() != 0 {
+					t.Errorf("%d dead, %d left", len(dead), r.left())
+				}
+			})
+		})
+	}
+}
+
+func TestALimitlessWaitIsALongOne(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		var runs atomic.Int32
+		r.handle("t", func(_ context.Context, job raw) error {
+			runs.Add(1)
+			switch string(job.Args) {
+			case "1":
+				return task.Snooze(math.MaxInt64)
+			case "2":
+				return openErr{math.MaxInt64}
+			}
+			return task.RetryAfter(errors.New("never"), math.MaxInt64)
+		})
+		for i := range 3 {
+			r.send("t", i+1)
+		}
+		r.after(24 * time.Hour)
+		if s := r.mon.Stats(); runs.Load() != 3 || r.left() != 3 || s.SettleFailed != 0 {
+			t.Errorf("%d runs, %d left, %+v", runs.Load(), r.left(), s)
 		}
 	})
 }

@@ -59,7 +59,7 @@ func (b *blocked) spent(f func()) int64 {
 // What was beyond max_held was received and sent again every ten seconds:
 // 148 000 requests an hour for 5 000 messages.
 func TestAPausedTaskIsNotReceivedAndSentAgainForEver(t *testing.T) {
-	for _, n := range []int{sized(2500, 2500, 1500), sized(5000, 5000, 2500)} {
+	for _, n := range []int{sized(2500, 2500, 1200), sized(5000, 5000, 2000)} {
 		limits(t, nil, func(b *blocked) {
 			b.pause("job")
 			b.fill("job", n)
@@ -98,16 +98,17 @@ func TestALimitedTaskIsNotReceivedAndSentAgainForEver(t *testing.T) {
 // A limit must be used in full, whatever lies on the queue and however its
 // messages are put off.
 func TestALimitIsUsedInFull(t *testing.T) {
+	n := sized(1500, 1500, 600)
 	for _, limit := range []int{1, 4} {
 		limits(t, []task.Policy{task.Concurrency(limit)}, func(b *blocked) {
-			b.fill("job", 1500)
+			b.fill("job", n)
 			begun := time.Now()
-			for b.jobs.Load() < 1500 {
+			for b.jobs.Load() < int64(n) {
 				time.Sleep(time.Second)
 			}
-			best := 1500 * time.Second / time.Duration(limit)
+			best := time.Duration(n) * time.Second / time.Duration(limit)
 			if took := time.Since(begun); took > best*11/10 {
-				t.Errorf("limit %d: 1 500 runs of a second took %v, %v is the best", limit, took, best)
+				t.Errorf("limit %d: %d runs of a second took %v, %v is the best", limit, n, took, best)
 			}
 		})
 	}
@@ -118,7 +119,7 @@ func TestALimitIsUsedInFull(t *testing.T) {
 func TestHealthyTasksRunBesideAPausedOne(t *testing.T) {
 	limits(t, nil, func(b *blocked) {
 		b.pause("")
-		n := sized(3000, 3000, 1500)
+		n := sized(3000, 3000, 1200)
 		for range n {
 			b.send("job", nil)
 			b.send("healthy", nil)
@@ -159,7 +160,7 @@ func TestHealthyTasksRunBesideAPausedOne(t *testing.T) {
 func TestAResumedTaskBeginsAtOnce(t *testing.T) {
 	limits(t, nil, func(b *blocked) {
 		b.pause("job")
-		b.fill("job", 5000)
+		b.fill("job", sized(5000, 5000, 2000))
 		time.Sleep(5 * time.Minute)
 		b.resume("job")
 		synctest.Wait()
@@ -183,7 +184,7 @@ func (c closedAt) RetryAfter() time.Duration { return min(time.Until(c.at), 10*t
 // Tasks of a service that is down, more of them than may wait in place, were
 // received and sent again whenever its breaker let one call through.
 func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T) {
-	for _, down := range []time.Duration{time.Minute, time.Hour} {
+	for _, down := range []time.Duration{time.Minute, time.Duration(sized(60, 60, 20)) * time.Minute} {
 		limits(t, nil, func(b *blocked) {
 			var mails atomic.Int64
 			b.pause("")
@@ -196,7 +197,7 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 				mails.Add(1)
 				return nil
 			})
-			n := sized(5000, 5000, 2000)
+			n := sized(5000, 5000, 1500)
 			for range n {
 				b.send("mail", nil)
 				b.send("healthy", nil)

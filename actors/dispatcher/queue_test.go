@@ -11,9 +11,9 @@ import (
 	"github.com/sambatech/chassis/actors/poller"
 )
 
-// queue is the dispatcher's partner in these tests: a poller whose queue is
-// here. It speaks the whole protocol of package poller, keeps SQS's rules of
-// visibility, delays, receive counts and groups, and writes down what it is told.
+// queue is the dispatcher's partner in these tests: a poller with its queue in
+// memory. It speaks the whole protocol of package poller, keeps SQS's rules of
+// visibility, delays, receive counts and groups, and writes down what it gets.
 type queue struct {
 	pool     string
 	lease    time.Duration // visibility; leases of living subscribers are kept
@@ -129,12 +129,12 @@ func (q *queue) settle(s *poller.Settle) {
 	}
 	msg := q.leases[s.Lease]
 	if msg == nil {
-		q.tell(&poller.Settled{Lease: s.Lease, Err: fmt.Errorf("lease %d is not held", s.Lease)})
+		q.send(&poller.Settled{Lease: s.Lease, Err: fmt.Errorf("lease %d is not held", s.Lease)})
 		return
 	}
 	if q.refuse != nil {
 		if err := q.refuse(s); err != nil {
-			q.tell(&poller.Settled{Lease: s.Lease, Err: err})
+			q.send(&poller.Settled{Lease: s.Lease, Err: err})
 			return
 		}
 	}
@@ -164,10 +164,10 @@ func (q *queue) settle(s *poller.Settle) {
 			}
 		}
 	}
-	q.tell(&poller.Settled{Lease: s.Lease})
+	q.send(&poller.Settled{Lease: s.Lease})
 }
 
-func (q *queue) tell(m any) {
+func (q *queue) send(m any) {
 	if q.sub != nil {
 		q.system.Root.Send(q.sub, m)
 	}
@@ -216,7 +216,7 @@ func (q *queue) deliver() {
 			m.first = now.Truncate(time.Millisecond)
 		}
 		q.leases[q.next] = m
-		q.tell(&poller.Delivered{
+		q.send(&poller.Delivered{
 			Lease: q.next, MessageID: m.id, Body: m.body, Attributes: m.attrs, GroupID: m.group,
 			ReceiveCount: m.receives, Visibility: q.lease, Sent: m.sent, FirstReceived: m.first, TraceHeader: m.trace, Epoch: q.epoch,
 		})

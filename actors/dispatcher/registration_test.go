@@ -2,29 +2,29 @@ package dispatcher_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/task"
 )
 
 // builders of middleware that do what they should not.
 var builders = map[string]task.Middleware{
-	"no such setting": func(task.RawHandler) task.RawHandler { panic("no such setting") },
-	"Goexit":          func(task.RawHandler) task.RawHandler { runtime.Goexit(); return nil },
+	"the setting is missing": func(task.RawHandler) task.RawHandler { panic("the setting is missing") },
+	"Goexit":                 func(task.RawHandler) task.RawHandler { runtime.Goexit(); return nil },
 }
 
 func TestMiddlewareThatPanicsWhenItIsBuiltIsAnErrorOfNew(t *testing.T) {
 	_, err := dispatcher.New(dispatcher.Config{
-		Pool: "pool", Middleware: []task.Middleware{builders["no such setting"]},
+		Pool: "pool", Middleware: []task.Middleware{builders["the setting is missing"]},
 		Tasks: []*dispatcher.Register{{Spec: task.NewSpec("the-job"), Handler: func(context.Context, raw) error { return nil }}},
 	})
-	if err == nil || !strings.Contains(err.Error(), "the-job") || !strings.Contains(err.Error(), "no such setting") {
+	if err == nil || !strings.Contains(err.Error(), "the-job") || !strings.Contains(err.Error(), "the setting is missing") {
 		t.Error(err)
 	}
 }
@@ -40,7 +40,7 @@ func TestMiddlewareThatPanicsWhenItIsBuiltIsAnErrorOfRegister(t *testing.T) {
 			first := true
 			receiver.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 				if !first {
-					panic("no such setting")
+					panic("the setting is missing")
 				}
 				first = false
 				return next
@@ -73,6 +73,20 @@ func TestMiddlewareThatIsBuiltSlowlyHoldsUpNothing(t *testing.T) {
 		r.after(time.Minute)
 		if ran != 2 {
 			t.Errorf("%d runs", ran)
+		}
+	})
+}
+
+func TestSpecMadeByHandGetsTheDefaults(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		runs := 0
+		if _, err := r.client.Register(r.ctx(), task.Spec{Name: "t"}, func(context.Context, raw) error { runs++; return errors.New("no") }); err != nil {
+			t.Fatal(err)
+		}
+		r.send("t", nil)
+		r.after(time.Hour)
+		if runs != 10 {
+			t.Errorf("%d runs, want the default 10", runs)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,7 +101,7 @@ func (r *rig) up() {
 	r.client = dispatcher.NewClient(r.system, r.pid)
 }
 
-// crash kills the dispatcher's process: nothing is told to the queue.
+// crash kills the dispatcher's process: the queue gets no message.
 func (r *rig) crash() {
 	r.inspect(func(q *queue) {})
 	r.system.Root.Send(r.queuePID, &crash{})
@@ -206,4 +207,40 @@ func sized(full, quick, race int) int {
 		return race
 	}
 	return quick
+}
+
+// block has the dispatcher make an actor with a producer that waits for leave.
+func (r *rig) block() (enter, leave chan struct{}) {
+	r.t.Helper()
+	enter, leave = make(chan struct{}), make(chan struct{})
+	props := actor.PropsFromProducer(func() actor.Actor {
+		close(enter)
+		<-leave
+		return actor.ReceiveFunc(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*dispatcher.Execute); ok {
+				ctx.Respond(dispatcher.Done{})
+			}
+		})
+	})
+	if _, err := r.client.RegisterProps(r.ctx(), task.NewSpec("blocks"), props); err != nil {
+		r.t.Fatal(err)
+	}
+	r.send("blocks", nil)
+	return enter, leave
+}
+
+// child is the only child of the dispatcher.
+func (r *rig) child() (child *actor.PID) {
+	r.t.Helper()
+	for _, bucket := range r.system.ProcessRegistry.LocalPIDs.LocalPIDs {
+		for _, id := range bucket.Keys() {
+			if strings.HasPrefix(id, r.pid.Id+"/$") {
+				if child != nil {
+					r.t.Fatal("several children")
+				}
+				child = r.system.NewLocalPID(id)
+			}
+		}
+	}
+	return child
 }

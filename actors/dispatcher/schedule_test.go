@@ -6,7 +6,7 @@ import (
 )
 
 // TestARunIsNotTakenForAPostponement: the decision comes a little after the
-// receive, whose time SQS gives in milliseconds. Whichever side of a second or
+// receive, and SQS gives its time in milliseconds. Whichever side of a second or
 // of hold_limit the two are, what ran or waited in place at its first delivery
 // must not look postponed at its second, or its crash would be forgotten; and
 // what was hidden must, or that would be taken for a crash.

@@ -98,7 +98,7 @@ func (s *isolation) remove(e *execution) bool {
 	return i >= 0
 }
 
-// next returns the suspect whose turn it is, or nil while one runs or none waits.
+// next returns the suspect in turn, or nil while one runs or none waits.
 func (s *isolation) next() *execution {
 	if s.running != nil || len(s.waiting) == 0 {
 		return nil
@@ -113,7 +113,7 @@ func (s *isolation) clear(e *execution, settled uint64, now time.Time, limit tim
 	return settled >= e.mark || now.Sub(e.since) >= limit
 }
 
-// begin makes the suspect whose turn it is the one that runs.
+// begin makes the suspect in turn the one that runs.
 func (s *isolation) begin() { s.running, s.waiting = s.waiting[0], s.waiting[1:] }
 
 // ended notes the end of a run, if it was the suspect's.
@@ -185,8 +185,8 @@ func (d *dispatcher) reserve() {
 	d.ctx.Send(p.keeper, &shares.Reserve{Pool: d.pool, Epoch: p.epoch})
 }
 
-// nextSuspect returns the suspect that may start now, or nil. One whose task was
-// paused meanwhile comes too, to be parked.
+// nextSuspect returns the suspect that may start now, or nil. It also returns one with a
+// task that was paused meanwhile, to be parked.
 func (d *dispatcher) nextSuspect(now time.Time) *execution {
 	e := d.isolation.next()
 	if e == nil {

@@ -1,6 +1,9 @@
 package logger
 
-import "log/slog"
+import (
+	"log/slog"
+	"maps"
+)
 
 // Follow sets the levels that differ between old and next, two valid settings. A
 // level that [Logger.SetLevel] has set stays unless its setting differs.
@@ -24,4 +27,15 @@ func (l *Logger) Follow(old, next Settings) {
 			set(name, level)
 		}
 	}
+}
+
+// WithLevel returns the settings with a level for the loggers of a name, unless
+// they have one.
+func (s Settings) WithLevel(name string, level Level) Settings {
+	if _, ok := s.Levels[name]; !ok {
+		levels := map[string]Level{name: level}
+		maps.Copy(levels, s.Levels)
+		s.Levels = levels
+	}
+	return s
 }

@@ -36,7 +36,7 @@ func (i *invoker) EscalateFailure(reason, message any) {
 	i.log = append(i.log, fmt.Sprintf("failure %v of %v", reason, message))
 }
 
-// started returns a mailbox whose actor has begun.
+// started returns a mailbox after its actor has begun.
 func started(t *testing.T) (*Mailbox, *invoker) {
 	t.Helper()
 	i := &invoker{}

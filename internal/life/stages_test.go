@@ -1,10 +1,8 @@
-package chassis
+package life
 
 import (
 	"testing"
 	"time"
-
-	"github.com/sambatech/chassis/internal/life"
 )
 
 func TestStagesOfACutStopShareTheirTime(t *testing.T) {
@@ -17,7 +15,7 @@ func TestStagesOfACutStopShareTheirTime(t *testing.T) {
 			t.Errorf("%v after the cut: %v, want %v", c.since, got, c.want)
 		}
 	}
-	if got := stageLimit(nil, now); got != life.StopTimeout {
+	if got := stageLimit(nil, now); got != StopTimeout {
 		t.Errorf("not cut: %v", got)
 	}
 }

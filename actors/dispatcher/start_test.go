@@ -12,11 +12,11 @@ import (
 // Of a thousand tasks a second one in a hundred takes 1 s and the others 1 ms.
 // That is ten of twenty slots; what is left must do the others as if the slow
 // ones were not there, though they come in the same batches.
-func TestSlowTasksHoldNobodyBack(t *testing.T) {
+func TestSlowTasksHoldUpNoOthers(t *testing.T) {
 	without, with := fastDone(t, false), fastDone(t, true)
 	t.Logf("done 50 ms after the last was sent: %d without slow tasks, %d with", without, with)
 	if with < without*95/100 {
-		t.Errorf("%d of the fast tasks were done in time beside slow ones, %d without them: less than 95 %%", with, without)
+		t.Errorf("%d of the fast tasks were done in time next to slow ones, %d without them: less than 95 %%", with, without)
 	}
 }
 
