@@ -87,7 +87,7 @@
 //	actors/shares      ─► actors  internal/life
 //	actors/poller      ─► actors  actors/internal/crew  internal/life  queue/sqsclient  task
 //	actors/dispatcher  ─► actors  actors/internal/crew  actors/internal/inline  internal/life  actors/poller  actors/shares  task
-//	actors/pools       ─► actors/dispatcher  actors/poller  actors/shares  and what these import
+//	actors/pools       ─► actors  actors/dispatcher  actors/poller  actors/shares  internal/life  queue  queue/sqsclient  task
 //	admin              ─► the leaves that it shows
 //	admin/console      ─► admin  and the leaves
 //	chassis            ─► all of these
