@@ -18,6 +18,7 @@ import (
 	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/admin/console"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
@@ -38,7 +39,7 @@ type System struct {
 	queue    *queue.Queue
 	breakers *breaker.Group
 	tasks    *pools.Pools
-	console  *console
+	console  *console.Console
 
 	current    atomic.Pointer[Settings]    // in force
 	applying   sync.Mutex                  // one Apply at a time
@@ -116,7 +117,10 @@ func New(name string, opts ...Option) (*System, error) {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
 	s.breakers = s.newBreakers()
-	s.console = newConsole(s, &o)
+	s.console = console.New(console.Config{
+		Settings: s.settings.Admin, Name: name, Queue: s.queue.String(), State: s.State, Pools: s.tasks, Breakers: s.breakers,
+		Log: s.log, Actors: s.Lifecycle().Counts, Source: s.source, Applying: &s.applying, Metrics: o.metrics, Wrap: o.adminWrap,
+	})
 	return s, nil
 }
 
@@ -172,8 +176,7 @@ func (s *System) enter(state State) { s.state.Store(int32(state)) }
 func (s *System) Run(ctx context.Context) error {
 	serving, stopping, done := life.Signals(ctx, s.ended, s.Logger("chassis"))
 	defer done()
-	s.console.whole.Store(true)
-	err := s.Start(serving)
+	err := s.start(serving, true)
 	if err == nil {
 		select {
 		case <-serving.Done():
@@ -191,7 +194,10 @@ func (s *System) Run(ctx context.Context) error {
 // registered or tasks.task_pool is set. An error comes before the first
 // message is taken. A system that could not be started can only be stopped. A
 // [System.Stop] meanwhile ends it with [ErrStopped].
-func (s *System) Start(ctx context.Context) error {
+func (s *System) Start(ctx context.Context) error { return s.start(ctx, false) }
+
+// start is [System.Start]. A whole program has its page without asking for it.
+func (s *System) start(ctx context.Context, program bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.halted.Err() != nil {
@@ -211,7 +217,7 @@ func (s *System) Start(ctx context.Context) error {
 	if _, err := s.log.Start(s.Actors()); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
-	if err := s.openConsole(); err != nil {
+	if err := s.console.Open(program); err != nil {
 		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
 	log := s.Logger("chassis")
@@ -233,6 +239,9 @@ func (s *System) Start(ctx context.Context) error {
 	}
 	return nil
 }
+
+// AdminURL is where the live page is, or "" if there is no page (yet).
+func (s *System) AdminURL() string { return s.console.URL() }
 
 // Stop drains and stops the system in the order of doc.go and waits for it. It
 // may be called at any time and any number of times; all calls return the same
@@ -289,7 +298,7 @@ func (s *System) stop(drain context.Context) {
 		log.Info("stopped")
 	}
 	stages.Do("log", s.log.Stop)
-	stages.Do("admin", s.console.close)
+	stages.Do("admin", s.console.Close)
 	s.tasks.Close()
 
 	s.err = stages.Err()
