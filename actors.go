@@ -20,10 +20,13 @@ import (
 // newActors makes the actor system with the options of the service.
 func (s *System) newActors(opts []actor.ConfigOption) error {
 	config := actor.Configure(append([]actor.ConfigOption{actor.WithLoggerFactory(s.log.SystemLogger())}, opts...)...)
-	s.watch = lifecycle.New(lifecycle.Config{Logger: s.log.Unawaited("actors/lifecycle"), Muted: pools.IsTaskActor, Job: s.tasks.JobOf})
+	s.watch = lifecycle.New(lifecycle.Config{
+		Logger: s.log.Unawaited("actors/lifecycle"), Muted: pools.IsTaskActor, Job: s.tasks.JobOf,
+	})
 	config.LoggerFactory = s.watch.Factory(config.LoggerFactory)
 	system := actor.NewActorSystemWithConfig(config)
-	s.actors = life.New(life.Config{System: system, Logger: s.Logger("chassis"), Props: s.watch.Props, Print: clip.Panic})
+	logger := s.Logger("chassis")
+	s.actors = life.New(life.Config{System: system, Logger: logger, Props: s.watch.Props, Print: clip.Panic})
 	return s.watch.Start(system)
 }
 

@@ -59,7 +59,7 @@ func (s *System) Apply(ctx context.Context, next Settings) ([]settings.Change, e
 	defer s.applying.Unlock()
 	changes, err := s.apply(ctx, next)
 	if len(changes) > 0 {
-		s.explainAgain()
+		s.console.Explain()
 	}
 	return changes, err
 }
@@ -89,7 +89,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 	var errs []error
 	s.log.Follow(old.Log, now.Log)
 	errs = append(errs, s.breakers.Apply(now.CircuitBreaker), s.tasks.Resize(ctx))
-	errs = append(errs, s.console.apply(now.Admin))
+	errs = append(errs, s.console.Apply(now.Admin))
 	s.logChanges(changes)
 	return changes, errors.Join(errs...)
 }
@@ -102,13 +102,6 @@ func (s *System) logChanges(changes []settings.Change) {
 			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old,
 				"to", c.New)
 		}
-	}
-}
-
-// explainAgain makes the live page show where the settings in force come from.
-func (s *System) explainAgain() {
-	if s.console.server.Load() != nil {
-		s.console.origins.find()
 	}
 }
 
@@ -150,6 +143,6 @@ func (s *System) reloaded(ctx context.Context, r watch.Reload[Settings]) {
 		return
 	}
 	own := r.TakeRest()
-	s.explainAgain()
+	s.console.Explain()
 	s.logChanges(own)
 }

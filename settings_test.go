@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/settings"
 )
 
@@ -167,4 +169,53 @@ func TestAQueueInMemoryOnAWSIsNotWarnedOf(t *testing.T) {
 		t.Errorf("another word: %v", err)
 	}
 	newSystem(t, func(s *chassis.Settings) { s.Queue.Memory, s.Queue.Path = "forbid", filepath.Join(t.TempDir(), "q.db") })
+}
+
+func TestSettingsWithoutTheChassisArePointedOut(t *testing.T) {
+	type Config struct{ Mail struct{ From string } }
+	if _, _, err := chassis.Load(Config{}, settings.Bytes("a.yaml", settings.YAML, nil)); err == nil || !strings.Contains(err.Error(), "embed chassis.Settings") {
+		t.Errorf("%v", err)
+	}
+	type Whole struct {
+		chassis.Settings
+		Mail struct {
+			From string `rule:"required"`
+		}
+	}
+	_, _, err := chassis.Load(Whole{Settings: chassis.DefaultSettings()}, settings.Bytes("a.yaml", settings.YAML, []byte("tasks:\n  workers: many\n")))
+	for _, word := range []string{"a.yaml:2:12", "mail.from"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("the error does not name %s: %v", word, err)
+		}
+	}
+}
+
+func TestAnExposedAdminServerWithoutATokenDoesNotStart(t *testing.T) {
+	s := chassis.DefaultSettings()
+	s.Admin.Listen = "0.0.0.0:0"
+	if _, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithoutDefaultLogger()); err == nil || !strings.Contains(err.Error(), "admin.token") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestFileReadersFindNoToken: named tokens come by variables and mounted files.
+func TestFileReadersFindNoToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "alice")
+	if err := os.WriteFile(file, []byte("the-token-of-alice-0123\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := chassis.LoadSettings(settings.Environ("CHASSIS", []string{"CHASSIS_ADMIN__TOKENS__ALICE__TOKEN_FILE=" + file,
+		"CHASSIS_ADMIN__TOKENS__ALICE__SCOPE=operate", "CHASSIS_ADMIN__TOKENS__DASHBOARD__TOKEN=the-token-of-all-0123"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.Admin.Tokens["alice"]; a.Token.Reveal() != "the-token-of-alice-0123" || a.Scope != admin.ScopeOperate {
+		t.Errorf("alice: %q %s", a.Token.Reveal(), a.Scope)
+	}
+	if d := s.Admin.Tokens["dashboard"]; d.Token.Reveal() != "the-token-of-all-0123" || d.Scope == admin.ScopeOperate {
+		t.Errorf("dashboard: %q %s", d.Token.Reveal(), d.Scope)
+	}
+	if text := fmt.Sprintf("%+v", s); strings.Contains(text, "the-token") {
+		t.Errorf("the settings show a token: %s", text)
+	}
 }

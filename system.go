@@ -18,6 +18,7 @@ import (
 	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/admin/console"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
@@ -39,7 +40,7 @@ type System struct {
 	queue    *queue.Queue
 	breakers *breaker.Group
 	tasks    *pools.Pools
-	console  *console
+	console  *console.Console
 
 	current    atomic.Pointer[Settings]    // in force
 	applying   sync.Mutex                  // one Apply at a time
@@ -103,7 +104,10 @@ func New(name string, opts ...Option) (*System, error) {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
 	s.breakers = s.newBreakers()
-	s.console = newConsole(s, &o)
+	s.console = console.New(console.Config{
+		Settings: s.settings.Admin, Name: name, Queue: s.queue.String(), State: s.State, Pools: s.tasks, Breakers: s.breakers,
+		Log: s.log, Actors: s.Lifecycle().Counts, Source: s.source, Applying: &s.applying, Metrics: o.metrics, Wrap: o.adminWrap,
+	})
 	return s, nil
 }
 
@@ -155,8 +159,8 @@ func (s *System) State() State { return s.life.State() }
 // second signal cuts the drain short; one that comes during the start ends it
 // with an error. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
-	s.console.whole.Store(true)
-	err := s.life.Run(ctx, s.Logger("chassis"), s.Start, s.Stop)
+	program := func(ctx context.Context) error { return s.begin(ctx, true) }
+	err := s.life.Run(ctx, s.Logger("chassis"), program, s.Stop)
 	if err != nil {
 		s.log.Slog().Error("the service ended with an error", "error", err)
 	}
@@ -167,8 +171,11 @@ func (s *System) Run(ctx context.Context) error {
 // registered or tasks.task_pool is set. An error comes before the first
 // message is taken. A system that could not be started can only be stopped. A
 // [System.Stop] meanwhile ends it with [ErrStopped].
-func (s *System) Start(ctx context.Context) error {
-	return s.life.Start(ctx, s.start, func() {
+func (s *System) Start(ctx context.Context) error { return s.begin(ctx, false) }
+
+// begin is [System.Start]. A program serves its live page without a setting.
+func (s *System) begin(ctx context.Context, program bool) error {
+	return s.life.Start(ctx, func(ctx context.Context) error { return s.start(ctx, program) }, func() {
 		s.follow()
 		log := s.Logger("chassis")
 		log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
@@ -179,11 +186,11 @@ func (s *System) Start(ctx context.Context) error {
 	})
 }
 
-func (s *System) start(ctx context.Context) error {
+func (s *System) start(ctx context.Context, program bool) error {
 	if _, err := s.log.Start(s.Actors()); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
-	if err := s.openConsole(); err != nil {
+	if err := s.console.Open(program); err != nil {
 		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
 	s.applying.Lock() // so that no pool misses an Apply while it starts
@@ -197,6 +204,9 @@ func (s *System) start(ctx context.Context) error {
 	}
 	return nil
 }
+
+// AdminURL is where the live page is, or "" if there is no page (yet).
+func (s *System) AdminURL() string { return s.console.URL() }
 
 // Stop drains and stops the system in the order of doc.go and waits for it. It
 // may be called at any time and any number of times; all calls return the same
@@ -233,7 +243,7 @@ func (s *System) stop(drain context.Context) error {
 	}
 	err = errors.Join(err, stages.Run(
 		life.Stage{Name: "log", Work: s.log.Stop},
-		life.Stage{Name: "admin", Work: s.console.close},
+		life.Stage{Name: "admin", Work: s.console.Close},
 	))
 	s.tasks.Close()
 	return err

@@ -33,10 +33,12 @@ func (s *System) Register(name string, props *actor.Props, policies ...task.Poli
 	s.tasks.Register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }
 
-// Send sends the task of definition def with args and returns its exec_id. Sent
-// from inside a handler, whose ctx it must be given, it carries the job on.
+// Send sends the task of definition def with args and returns its exec_id. With the
+// ctx of a handler, the task belongs to the handler's job.
 // See [System.Send] for errors.
-func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option) (execID string, err error) {
+func Send[A any](
+	ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option,
+) (execID string, err error) {
 	return pools.Send(ctx, s.tasks, def, args, opts...)
 }
 

@@ -29,9 +29,10 @@ func (s *Server) answer(h handler) http.Handler {
 		if err == nil {
 			body, err = json.Marshal(value)
 		}
-		done() // a client that does not read holds no place
+		done() // a client that does not read keeps no place
 		if err == nil && len(body) > maxAnswer {
-			err = fmt.Errorf("the answer would have %d bytes, more than %d: ask for less, by the parameter limit", len(body), maxAnswer)
+			err = fmt.Errorf("the answer would have %d bytes, more than %d: ask for less, by the parameter limit",
+				len(body), maxAnswer)
 		}
 		if err != nil {
 			fail(w, err)
@@ -44,7 +45,7 @@ func (s *Server) answer(h handler) http.Handler {
 
 func (s *Server) getState(r *http.Request) (any, error) { return s.state(r.Context()), nil }
 
-// Client is who the server takes the client for.
+// Client is what the server knows of a client.
 type Client struct {
 	Name  string `json:"name"`
 	Scope Scope  `json:"scope"`
@@ -69,7 +70,7 @@ const (
 	maxSeen       = 100_000 // executions looked through
 	maxWindow     = 500     // executions in an answer
 	defaultWindow = 100
-	listFor       = time.Second // a list is shown to all viewers for so long
+	listFor       = time.Second // how long one list is shown to all viewers
 )
 
 // listing is the last list of executions. Asking the dispatcher for it costs
@@ -173,15 +174,15 @@ func (s *Server) getDead(r *http.Request) (any, error) {
 	return DeadPage{letters, more || cut}, nil
 }
 
-// sharing keeps a list that took long to make, for all who ask soon after.
+// sharing keeps a list that took long to make for later viewers.
 type sharing[T any] struct {
-	mu    sync.Mutex // held while it is made: others want the same
+	mu    sync.Mutex // held while the list is made: others want the same one
 	until time.Time
 	list  []T
 }
 
-// Of a list that took long a second viewer is shown the same, for so many times
-// as long as it took: looking takes a tenth of one processor at most.
+// A list that took sharedFrom or longer to make is shown for sharedFor times as
+// long to later viewers: looking takes a tenth of one processor at most.
 const (
 	sharedFrom = 5 * time.Millisecond
 	sharedFor  = 10
@@ -242,7 +243,8 @@ func (s *Server) getTransitions(r *http.Request) (any, error) {
 	}
 	since, err := strconv.ParseUint(cmp.Or(q.Get("since"), "0"), 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the parameter since is %s: want the number of a transition", ErrInvalid, quote(q.Get("since")))
+		return nil, fmt.Errorf("%w: the parameter since is %s: want the number of a transition", ErrInvalid,
+			quote(q.Get("since")))
 	}
 	list, err := s.cfg.Breakers.Transitions(service, since)
 	if err != nil {
@@ -265,10 +267,10 @@ func (s *Server) getLog(r *http.Request) (any, error) {
 }
 
 func (s *Server) getSettings(*http.Request) (any, error) {
-	list := s.cfg.Explain.Settings()
+	list := s.cfg.Explain()
 	for i := range list {
 		if list[i].Secret && list[i].Value != "" {
-			list[i].Value = "••••••" // what explains it should have done that, too
+			list[i].Value = "••••••" // Explain should have masked it already
 		}
 	}
 	return map[string]any{"list": list}, nil
@@ -281,7 +283,8 @@ func number(q url.Values, name string, otherwise, least, most int) (int, error) 
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%w: the parameter %s is %s: want a number from %d to %d", ErrInvalid, name, quote(text), least, most)
+		return 0, fmt.Errorf("%w: the parameter %s is %s: want a number from %d to %d", ErrInvalid, name, quote(text),
+			least, most)
 	}
 	return n, nil
 }

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 )
 
 func TestCommandsReachTheService(t *testing.T) {
@@ -51,7 +54,7 @@ func get[T any](t testing.TB, srv *Server, path string) T {
 func TestExecutionsAreSearchedAndWindowed(t *testing.T) {
 	p := newPlant()
 	for i := range 10_000 {
-		e := Execution{Task: "welcome", ExecID: fmt.Sprintf("e%05d", i), JobName: "spring mailing", Phase: "running", Since: time.Now()}
+		e := Execution{Execution: dispatcher.Execution{Task: "welcome", ExecID: fmt.Sprintf("e%05d", i), JobName: "spring mailing", Phase: "running", Since: time.Now()}}
 		if i%4 == 0 {
 			e.Task, e.Phase, e.Error = "report", "waiting", "no Route"
 		}
@@ -119,7 +122,7 @@ func TestAServiceWithoutPartsIsServedToo(t *testing.T) {
 
 func TestAManyPathedBreakerIsCutInTheState(t *testing.T) {
 	p := newPlant()
-	p.breakers[0].Entries = make([]BreakerEntry, 1000)
+	p.breakers[0].Entries = make([]breaker.EntryStatus, 1000)
 	srv := serve(t, p, Settings{})
 	if b := get[State](t, srv, "/api/v1/state").Breakers[0]; len(b.Entries) != maxEntries || b.More != 1000-maxEntries {
 		t.Errorf("%d entries and %d more", len(b.Entries), b.More)
@@ -134,7 +137,7 @@ func (slowDead) SendBack(ctx context.Context, ids []string) ([]string, error) {
 	return ids[:1], ctx.Err()
 }
 
-// TestALongCommandIsAnsweredWhileItCanBe: after the write time-out nobody would
+// TestALongCommandIsAnsweredWhileItCanBe: after the write time-out no client would
 // hear how far it came.
 func TestALongCommandIsAnsweredWhileItCanBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

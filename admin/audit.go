@@ -12,18 +12,18 @@ import (
 	"github.com/sambatech/chassis/internal/clip"
 )
 
-// audit writes down what operators do, and who tried to be one.
+// audit logs what operators do, and the logins that are refused.
 type audit struct {
 	log *slog.Logger
 
 	mu      sync.Mutex // guards what follows
 	refused uint64     // wrong tokens since the start
-	logged  uint64     // of them, those that a record has counted
+	logged  uint64     // those of them that a record has counted
 	last    time.Time  // of the last record
 }
 
-// refusedEvery bounds the records of refused logins: a flood of wrong tokens
-// makes one record in so long, with their number.
+// refusedEvery is the least time between two records of refused logins. Each
+// record counts those since the one before.
 const refusedEvery = 10 * time.Second
 
 // refuse counts a wrong token.
@@ -58,8 +58,8 @@ type act struct {
 
 type actKey struct{}
 
-// actOf returns the act of a command's request; outside of a command one that is
-// not written down.
+// actOf returns the act of a command's request. For other requests it returns one
+// that is not logged.
 func actOf(r *http.Request) *act {
 	if a, ok := r.Context().Value(actKey{}).(*act); ok {
 		return a
@@ -70,14 +70,15 @@ func actOf(r *http.Request) *act {
 // idsPerRecord keeps a record with ids shorter than the logger's longest line.
 const idsPerRecord = 200
 
-// did writes an act down: who, what exactly, on how many, and how it went.
+// did logs an act: who gave it, what it was, how many it touched, and how it went.
 func (a *audit) did(r *http.Request, done *act, err error) {
 	who := clientOf(r)
 	if err != nil && len(done.ids) == 0 {
 		done.touched = 0
 	}
 	level, text := slog.LevelInfo, "operator's command"
-	attrs := []slog.Attr{slog.String("command", r.URL.Path), slog.String("by", who.Name), slog.String("scope", string(who.Scope)),
+	attrs := []slog.Attr{slog.String("command", r.URL.Path), slog.String("by", who.Name),
+		slog.String("scope", string(who.Scope)),
 		slog.String("address", r.RemoteAddr), slog.Int("touched", done.touched)}
 	if what, bad := json.Marshal(done.what); bad == nil && done.what != nil {
 		attrs = append(attrs, slog.String("what", clip.Line(string(what), 4<<10)))
@@ -97,7 +98,8 @@ func (a *audit) did(r *http.Request, done *act, err error) {
 		for i, id := range ids {
 			short[i] = clip.ID(id)
 		}
-		a.log.LogAttrs(ctx, level, text, append(slices.Clip(attrs), slog.Int("ids_from", from), slog.Int("ids_of", len(done.ids)), slog.Any("ids", short))...)
+		a.log.LogAttrs(ctx, level, text, append(slices.Clip(attrs), slog.Int("ids_from", from),
+			slog.Int("ids_of", len(done.ids)), slog.Any("ids", short))...)
 		from += len(ids)
 	}
 }

@@ -22,7 +22,7 @@ func TestHostileOperatorCannotActUnseen(t *testing.T) {
 	auth := "Authorization: Bearer " + goodToken
 	ask(srv, "POST", "/api/v1/executions/cancel", `{"exec_id":"e7","reason":"spam"}`, auth)
 	ask(srv, "POST", "/api/v1/dead/back", `{"ids":["m1","m2"]}`, auth)
-	ask(srv, "POST", "/api/v1/tasks/pause", `{"task":"nobody"}`, auth)
+	ask(srv, "POST", "/api/v1/tasks/pause", `{"task":"unknown-task"}`, auth)
 	ids := make([]string, maxDead)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("id-%04d", i)

@@ -4,11 +4,13 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/internal/clip"
 )
 
-// Bounds of what is shown at once. Strangers decide how many ids, hosts and
-// paths there are, and how long; they must not decide how large an answer is.
+// Bounds of what is shown at once. Messages and clients decide how many ids, hosts
+// and paths there are and how long they are, but not how large an answer is.
 const (
 	maxAnswer   = 8 << 20  // bytes of one answer
 	maxBodies   = 2 << 20  // bytes of the bodies in one answer
@@ -93,7 +95,7 @@ func boundLevels(levels map[string]string) (map[string]string, int) {
 }
 
 // healthy reports whether a breaker has nothing that needs attention.
-func (b *Breaker) healthy() bool { return b.State == "closed" && len(b.Entries) <= 1 }
+func (b *Breaker) healthy() bool { return b.State == breaker.Closed && len(b.Entries) <= 1 }
 
 // boundBreakers returns at most maxBreakers, those in trouble before the others,
 // in the order of list, and how many it leaves out.
@@ -125,7 +127,7 @@ func boundBreakers(list []Breaker) ([]Breaker, int) {
 		b.Entries, b.More = slices.Clone(b.Entries[:shown]), b.More+len(b.Entries)-shown
 		room -= shown
 		for k := range b.Entries {
-			b.Entries[k].Path = clip.ID(b.Entries[k].Path)
+			b.Entries[k].Entry = clip.ID(b.Entries[k].Entry)
 		}
 		out[i] = b
 	}
@@ -133,14 +135,14 @@ func boundBreakers(list []Breaker) ([]Breaker, int) {
 }
 
 // boundTransitions returns the last ones.
-func boundTransitions(list []Transition) []Transition {
+func boundTransitions(list []breaker.Transition) []breaker.Transition {
 	list = slices.Clone(list[max(0, len(list)-allEntries):])
 	for i := range list {
 		t := &list[i]
-		t.Service, t.Path, t.Reason = clip.ID(t.Service), clip.ID(t.Path), clip.Line(t.Reason, clip.Text)
+		t.Service, t.Entry, t.Reason = clip.ID(t.Service), clip.ID(t.Entry), clip.Line(t.Reason, clip.Text)
 	}
 	if list == nil {
-		return []Transition{}
+		return []breaker.Transition{}
 	}
 	return list
 }
@@ -157,15 +159,17 @@ func (e Execution) bounded() Execution {
 	return e
 }
 
-// bounded returns the event as it is shown.
-func (e Event) bounded() Event {
+// boundEvent returns a copy of the event as it is shown.
+func boundEvent(event *dispatcher.Event) *dispatcher.Event {
+	e := *event
 	e.Task, e.ExecID, e.JobID, e.JobName = clip.ID(e.Task), clip.ID(e.ExecID), clip.ID(e.JobID), clip.ID(e.JobName)
 	e.Reason, e.Error = clip.Line(e.Reason, clip.Text), clip.Line(e.Error, clip.Text)
-	return e
+	return &e
 }
 
-func (e Event) size() int {
-	return len(e.Task) + len(e.ExecID) + len(e.JobID) + len(e.JobName) + len(e.Reason) + len(e.Error) + 200 // the rest of its JSON
+func eventSize(e *dispatcher.Event) int {
+	const rest = 200 // of its JSON
+	return len(e.Task) + len(e.ExecID) + len(e.JobID) + len(e.JobName) + len(e.Reason) + len(e.Error) + rest
 }
 
 // boundLetters returns the letters as they are shown, and whether some are left
@@ -181,7 +185,8 @@ func boundLetters(list []DeadLetter, bodies bool) (shown []DeadLetter, cut bool)
 			return shown, true
 		}
 		d.Task, d.ExecID, d.JobID, d.JobName = clip.ID(d.Task), clip.ID(d.ExecID), clip.ID(d.JobID), clip.ID(d.JobName)
-		d.Reason, d.LastError, d.Defects = clip.Line(d.Reason, clip.Text), clip.Line(d.LastError, clip.Text), clip.Line(d.Defects, clip.Text)
+		d.Reason, d.LastError, d.Defects = clip.Line(d.Reason, clip.Text), clip.Line(d.LastError, clip.Text),
+			clip.Line(d.Defects, clip.Text)
 		shown = append(shown, d)
 	}
 	return shown, false

@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/task"
 )
 
 // TestHostileIDsOfAMegabyteCostAnOpenPageLittle: events, executions, dead letters
@@ -17,10 +20,10 @@ func TestHostileIDsOfAMegabyteCostAnOpenPageLittle(t *testing.T) {
 	p := newPlant()
 	big := strings.Repeat("x", 900<<10)
 	for range 60 {
-		p.execs = append(p.execs, Execution{Task: big, ExecID: big, JobID: big, JobName: big, Error: big, Phase: "running"})
+		p.execs = append(p.execs, Execution{Execution: dispatcher.Execution{Task: big, ExecID: big, JobID: big, JobName: big, Error: big, Phase: "running"}})
 		p.letters = append(p.letters, DeadLetter{ID: "m", Task: big, ExecID: big, JobID: big, Reason: big, LastError: big, Defects: big, Body: big[:16<<10]})
-		p.breakers = append(p.breakers, Breaker{Service: big, State: "open", Entries: []BreakerEntry{{Path: big, State: "open"}}})
-		p.tasks = append(p.tasks, Task{Name: big})
+		p.breakers = append(p.breakers, newBreaker(big, breaker.Open, breaker.EntryStatus{Entry: big, State: breaker.Open}))
+		p.tasks = append(p.tasks, dispatcher.TaskStats{Name: big})
 	}
 	p.ready.Reasons = []string{big, big}
 	srv := listening(t, p, Settings{Listen: "127.0.0.1:0"})
@@ -35,7 +38,7 @@ func TestHostileIDsOfAMegabyteCostAnOpenPageLittle(t *testing.T) {
 		for range 3 * maxBatch {
 			p.set(func() {
 				for _, e := range p.events {
-					e <- Event{Task: big, ExecID: big, JobID: big, JobName: big, Error: big, Reason: big}
+					e <- &dispatcher.Event{Task: big, ExecID: big, JobID: big, JobName: big, Error: big, Reason: big}
 				}
 				for _, f := range p.follow {
 					f <- big
@@ -61,15 +64,15 @@ func TestHostileIDsOfAMegabyteCostAnOpenPageLittle(t *testing.T) {
 func TestHostileNumbersOfThingsAreCut(t *testing.T) {
 	p := newPlant()
 	for i := range 20_000 {
-		b := Breaker{Service: fmt.Sprintf("https://host-%d.example", i), State: "closed", Entries: []BreakerEntry{{State: "closed"}}}
+		b := newBreaker(fmt.Sprintf("https://host-%d.example", i), breaker.Closed, breaker.EntryStatus{})
 		if i%100 == 99 {
-			b.State = "open"
+			b.State = breaker.Open
 			for k := range 50 {
-				b.Entries = append(b.Entries, BreakerEntry{Path: fmt.Sprintf("/%d", k), State: "open"})
+				b.Entries = append(b.Entries, breaker.EntryStatus{Entry: fmt.Sprintf("/%d", k), State: breaker.Open})
 			}
 		}
 		p.breakers = append(p.breakers, b)
-		p.tasks = append(p.tasks, Task{Name: fmt.Sprintf("task-%d", i), Registered: true})
+		p.tasks = append(p.tasks, dispatcher.TaskStats{Name: fmt.Sprintf("task-%d", i), Registered: true})
 		p.levels[fmt.Sprintf("level-%d", i)] = "DEBUG"
 		p.lines = append(p.lines, strings.Repeat("x", 20<<10))
 	}
@@ -78,7 +81,7 @@ func TestHostileNumbersOfThingsAreCut(t *testing.T) {
 	entries, sick := 0, 0
 	for _, b := range st.Breakers {
 		entries += len(b.Entries)
-		if b.State == "open" {
+		if b.State == breaker.Open {
 			sick++
 		}
 	}
@@ -104,9 +107,9 @@ func TestHostileNumbersOfThingsAreCut(t *testing.T) {
 func TestHostileTextCannotControlWhatShowsIt(t *testing.T) {
 	p := newPlant()
 	evil := "\x1b]0;owned\x07\u202egnp.exe\u2066\u009b2J\xff"
-	p.execs = []Execution{{Task: evil, ExecID: evil, JobID: evil, JobName: evil, Error: evil, Progress: &Progress{Note: evil}}}
+	p.execs = []Execution{{Execution: dispatcher.Execution{Task: evil, ExecID: evil, JobID: evil, JobName: evil, Error: evil, Progress: &task.Progress{Note: evil}}}}
 	p.letters = []DeadLetter{{Task: evil, ExecID: evil, JobID: evil, JobName: evil, Reason: evil, LastError: evil, Defects: evil}}
-	p.tasks, p.breakers = []Task{{Name: evil}}, []Breaker{{Service: evil, Entries: []BreakerEntry{{Path: evil}}}}
+	p.tasks, p.breakers = []dispatcher.TaskStats{{Name: evil}}, []Breaker{newBreaker(evil, breaker.Closed, breaker.EntryStatus{Entry: evil})}
 	p.ready = Readiness{Reasons: []string{evil}}
 	srv := serve(t, p, Settings{})
 	for _, path := range []string{"/api/v1/state", "/api/v1/executions", "/api/v1/dead", "/api/v1/breakers", "/readyz", "/metrics"} {

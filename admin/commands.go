@@ -12,18 +12,20 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/internal/clip"
 )
 
 var (
 	errMediaType = errors.New("the body must be sent as application/json")
-	errNoHeader  = errors.New("a command without a token needs the header " + CommandHeader + ", with any value: no form and no redirect can set it")
+	errNoHeader  = errors.New("a command without a token needs the header " + CommandHeader +
+		", with any value: no form and no redirect can set it")
 )
 
-// command is [Server.answer] for what changes something: it is written down with
-// who gave it. The body must be JSON by its media type, which no form of another
-// site can send. It is read before the request takes a place: one that never
-// comes holds none.
+// command is [Server.answer] for what changes something: it is logged with its
+// sender. The body must be JSON by its media type, which no form of another site
+// can send. The body is read before the request takes a place: a body that never
+// comes takes no place.
 func (s *Server) command(h handler) http.Handler {
 	answer := s.answer(func(r *http.Request) (any, error) {
 		value, err := h(r)
@@ -66,7 +68,7 @@ func read[T any](r *http.Request) (T, error) {
 	return v, nil
 }
 
-// span is a duration in a command: text such as "1m30s", or seconds.
+// span is a duration in a command: text like "1m30s", or seconds.
 type span time.Duration
 
 // maxSpan bounds what an operator can ask for: a slip of the keyboard must not
@@ -87,10 +89,10 @@ func (s *span) UnmarshalJSON(b []byte) error {
 	case json.Unmarshal(b, &text) == nil:
 		var err error
 		if d, err = time.ParseDuration(text); err != nil {
-			return fmt.Errorf("%s is no duration: want text such as 90s or 1h30m, or a number of seconds", quote(text))
+			return fmt.Errorf("%s is no duration: want text like 90s or 1h30m, or a number of seconds", quote(text))
 		}
 	default:
-		return fmt.Errorf("%s is no duration: want text such as 90s or 1h30m, or a number of seconds", quote(string(b)))
+		return fmt.Errorf("%s is no duration: want text like 90s or 1h30m, or a number of seconds", quote(string(b)))
 	}
 	if d < 0 || d > maxSpan {
 		return fmt.Errorf("%v is out of range: want 0 to %v", d, maxSpan)
@@ -140,7 +142,7 @@ func (s *Server) snoozeExecution(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if c.For == nil {
-		return nil, fmt.Errorf("%w: for is missing: say how long, such as 10m", ErrInvalid)
+		return nil, fmt.Errorf("%w: for is missing: say how long, for example 10m", ErrInvalid)
 	}
 	defer s.listing.fresh()
 	n, err := s.cfg.Tasks.Snooze(r.Context(), c.ExecID, time.Duration(*c.For))
@@ -214,14 +216,17 @@ func (s *Server) deleteDead(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if c.Confirm != "delete" {
-		return nil, fmt.Errorf(`%w: deleting dead letters cannot be undone: confirm it with "confirm": "delete"`, ErrInvalid)
+		return nil, fmt.Errorf(`%w: deleting dead letters cannot be undone: confirm it with "confirm": "delete"`,
+			ErrInvalid)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
 	defer cancel()
 	return found(r, ctx, c.IDs, s.cfg.Dead.Delete)
 }
 
-func found(r *http.Request, ctx context.Context, ids []string, settle func(context.Context, []string) ([]string, error)) (any, error) {
+type settling func(ctx context.Context, ids []string) (done []string, err error)
+
+func found(r *http.Request, ctx context.Context, ids []string, settle settling) (any, error) {
 	ids, err := settle(ctx, ids)
 	actOf(r).ids, actOf(r).touched = ids, len(ids)
 	if err != nil && len(ids) > 0 {
@@ -231,10 +236,10 @@ func found(r *http.Request, ctx context.Context, ids []string, settle func(conte
 }
 
 type breakerCommand struct {
-	Service string `json:"service"`
-	Path    string `json:"path"`
-	To      string `json:"to,omitempty"`
-	For     span   `json:"for,omitempty"`
+	Service string        `json:"service"`
+	Path    string        `json:"path"`
+	To      breaker.State `json:"to,omitempty"`
+	For     span          `json:"for,omitempty"`
 }
 
 func (s *Server) forceBreaker(r *http.Request) (any, error) {
@@ -243,9 +248,9 @@ func (s *Server) forceBreaker(r *http.Request) (any, error) {
 		return nil, err
 	}
 	switch c.To {
-	case "forced-open", "forced-closed", "metrics-only":
+	case breaker.ForcedOpen, breaker.ForcedClosed, breaker.MetricsOnly:
 	default:
-		return nil, fmt.Errorf("%w: to is %s: want forced-open, forced-closed or metrics-only", ErrInvalid, quote(c.To))
+		return nil, fmt.Errorf("%w: to is %v: want forced-open, forced-closed or metrics-only", ErrInvalid, c.To)
 	}
 	if err := need("service", c.Service); err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Bounds of the connections, and with them of what a flood can take of the
-// process' memory and file descriptors, which its queue and its calls need too.
+// Bounds of the connections. They bound the memory and the file descriptors that
+// a flood can take from the queue and the calls of the process.
 const (
 	maxConns  = 512 // at once
 	maxPeer   = 128 // of one address that are not served
@@ -17,11 +17,11 @@ const (
 	maxProbes = 64  // probes beyond those; their connections cannot lose their place
 )
 
-// conns counts a server's connections. One too many costs another its place: the
-// one that has gone without being served for longest, of the address that has
-// most. A connection is served from when its client is known and its body is
-// read, until its answer is made. All others can lose their place at any time,
-// so no flood of requests that never end keeps a probe out.
+// conns counts a server's connections. When there is one too many, another loses
+// its place: the one that was not served for longest, of the address with most
+// connections. A connection is served from the time when its client is known and
+// its body is read until its answer is made. All others can lose their place at
+// any time, so a flood of requests that never end cannot keep a probe out.
 type conns struct {
 	most, perPeer int
 
@@ -48,7 +48,10 @@ type peer struct {
 }
 
 func newConns(most, perPeer int) *conns {
-	return &conns{most: most, perPeer: perPeer, at: map[net.Conn]*place{}, peers: map[string]*peer{}, lost: map[net.Conn]bool{}}
+	return &conns{
+		most: most, perPeer: perPeer,
+		at: map[net.Conn]*place{}, peers: map[string]*peer{}, lost: map[net.Conn]bool{},
+	}
 }
 
 // watch is the server's ConnState.
@@ -138,9 +141,9 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// hold keeps a request's connection its place until release is called, which may
-// be done more than once. It returns false if most connections are held already.
-// A request without a connection, of a test, always is served.
+// hold keeps the place of a request's connection until release is called, once or
+// more often. It returns false if that many connections are held already. A
+// request without a connection, as in a test, is always served.
 func (c *conns) hold(ctx context.Context, most int) (release func(), ok bool) {
 	conn, _ := ctx.Value(connKey{}).(net.Conn)
 	c.mu.Lock()
@@ -168,9 +171,9 @@ func (c *conns) release(p *place) {
 	p.wait = p.of.waiting.PushBack(p)
 }
 
-// end closes all that are not served, and those that still come. The server's
-// Shutdown would wait for one that never asked, like those a browser opens to have
-// at hand, and report a request that had not ended.
+// end closes all connections that are not served, and those that still come. The
+// server's Shutdown would wait for one that never asked, like the spare ones of a
+// browser, and report a request that had not ended.
 func (c *conns) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

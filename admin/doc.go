@@ -14,8 +14,9 @@
 //	fmt.Println(server.URL())
 //
 // A user of the chassis writes none of this: chassis.System serves itself. The
-// package knows nothing of actors or queues; it sees a service through the small
-// interfaces of view.go and their plain values.
+// package sees a service through the five interfaces of view.go. What they return
+// are the stats of the actors' packages, shown as their JSON tags say; the metrics
+// read the same values (metric_table.go). Package console implements them.
 //
 // # Paths
 //
@@ -23,7 +24,7 @@
 //	GET  /livez /readyz /startupz     probes, 200 or 503, JSON
 //	GET  /metrics                     Prometheus and OpenMetrics text
 //	GET  /debug/pprof/                with the setting pprof
-//	GET  /api/v1/me                   [Client]: who the server takes the client for
+//	GET  /api/v1/me                   [Client]: what the server knows of the client
 //	GET  /api/v1/state                [State]: all that is cheap to know
 //	GET  /api/v1/stream               server-sent events: state, tasks, log
 //	GET  /api/v1/executions           [ExecutionPage]; ?search= &phase= &task= &offset= &limit=
@@ -42,10 +43,10 @@
 //	POST /api/v1/log/level            {"name", "level"}; an empty level gives the name back
 //	GET  /api/v1/settings             every setting, its value and where it came from
 //
-// Errors are application/problem+json (RFC 9457), but for a path or a method that
-// there is not, which is plain text. A command that is refused has
-// changed nothing. Durations are seconds in answers, and text such as "1m30s"
-// or a number of seconds in commands.
+// Errors are application/problem+json (RFC 9457), except for an unknown path or
+// method, which is plain text. A command that is refused has changed nothing.
+// Durations are seconds in answers, and text like "1m30s" or a number of seconds in
+// commands.
 //
 // # Who may do what
 //
@@ -60,7 +61,7 @@
 // are refused on every listener: no page in an operator's browser gets at the
 // service (CSRF, DNS rebinding).
 //
-// # What strangers control
+// # What messages and clients control
 //
 // Ids, names, hosts, paths and error texts are cut by package internal/clip before
 // they are shown. Lists have pages, answers and frames have bounds in bytes
@@ -77,7 +78,7 @@
 //
 // # Debugging and tests
 //
-// Every command is written to [Config.Audit] with who gave it, what it was, how
-// many it touched and what became of it. A test serves
+// Every command is logged by [Config.Audit] with its sender, what it was, how many
+// it touched and how it went. A test serves
 // [Server.Handler] without a listener.
 package admin

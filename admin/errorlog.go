@@ -9,8 +9,8 @@ import (
 	"github.com/sambatech/chassis/internal/clip"
 )
 
-// errorLog takes what net/http logs of connections, like failed handshakes:
-// strangers make them, so they get one record in ten seconds, with their number.
+// errorLog takes what net/http logs of connections, like failed handshakes. Any
+// client can cause them, so one record in ten seconds counts them.
 type errorLog struct {
 	log *slog.Logger
 
@@ -24,7 +24,8 @@ func (e *errorLog) Write(line []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if now := time.Now(); e.last.IsZero() || now.Sub(e.last) >= refusedEvery {
-		e.log.Warn("the admin server has trouble with a connection", "error", clip.Line(string(bytes.TrimSpace(line)), clip.Text), "not_logged_before", e.left)
+		text := clip.Line(string(bytes.TrimSpace(line)), clip.Text)
+		e.log.Warn("the admin server has trouble with a connection", "error", text, "not_logged_before", e.left)
 		e.last, e.left = now, 0
 		return len(line), nil
 	}

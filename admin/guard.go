@@ -13,14 +13,14 @@ import (
 
 // CommandHeader is a header that every command needs, with any value, unless it
 // carries a token. No form, no link and no redirect can set it, so a program of
-// this machine that follows a stranger's redirect gives no command by accident.
+// this machine that follows a foreign redirect gives no command by accident.
 const CommandHeader = "Chassis-Command"
 
 // wrongTokenDelay is how long the answer to a wrong token takes. Its connection
 // is closed after it, and a peer has few: see maxPeer.
 const wrongTokenDelay = time.Second
 
-// guard decides who may ask at all.
+// guard decides which requests are let through.
 type guard struct {
 	loopback bool // only this machine can connect
 	hosts    []string
@@ -63,7 +63,8 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 			problem(w, http.StatusForbidden, "the request is addressed to the host "+quote(r.Host)+
 				", which is not this server's: use localhost or its IP address, or name the host in admin.hosts")
 		case !sameOrigin(r):
-			problem(w, http.StatusForbidden, "the request comes from another site: only this server's own page may send requests from a browser")
+			problem(w, http.StatusForbidden,
+				"the request comes from another site: only this server's own page may send requests from a browser")
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -83,9 +84,9 @@ func (g *guard) body(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 }
 
-// hostAllowed keeps out requests that another owner's name led here (DNS
-// rebinding): they carry the name. An IP address carries none, but
-// where only this machine can connect it must be a loopback one.
+// hostAllowed keeps out requests that a foreign host name has led here (DNS
+// rebinding): they carry that name. IP addresses are allowed; where only this
+// machine can connect they must be loopback ones.
 func (g *guard) hostAllowed(hostport string) bool {
 	u, err := url.Parse("//" + hostport)
 	if err != nil || u.Host != hostport || u.User != nil {
@@ -99,9 +100,9 @@ func (g *guard) hostAllowed(hostport string) bool {
 	return ip != nil && (!g.loopback || ip.IsLoopback())
 }
 
-// sameOrigin keeps out what another site's page makes a browser send. Origin is
-// sent by browsers alone; where it is missing, Sec-Fetch-Site decides. A person
-// may follow a link to the page itself from anywhere.
+// sameOrigin keeps out what the page of another site makes a browser send. Only
+// browsers send Origin; without it Sec-Fetch-Site decides. A person may follow a
+// link to the page itself from anywhere.
 func sameOrigin(r *http.Request) bool {
 	if origins, ok := r.Header["Origin"]; ok {
 		if len(origins) != 1 {
@@ -152,11 +153,13 @@ func (g *guard) need(scope Scope, next http.Handler) http.Handler {
 		case how == noProof:
 			withoutBody(w)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="chassis admin"`)
-			problem(w, http.StatusUnauthorized, "this needs the token of the setting admin.token, or one of admin.tokens, as the header Authorization: Bearer …")
+			problem(w, http.StatusUnauthorized, "this needs the token of the setting admin.token, or one of "+
+				"admin.tokens, as the header Authorization: Bearer …")
 			return
 		case !id.Scope.allows(scope):
 			withoutBody(w)
-			problem(w, http.StatusForbidden, "this needs the scope "+string(scope)+"; "+quote(id.Name)+" has the scope "+string(id.Scope))
+			problem(w, http.StatusForbidden,
+				"this needs the scope "+string(scope)+"; "+quote(id.Name)+" has the scope "+string(id.Scope))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, client{id, how})))

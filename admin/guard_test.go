@@ -149,7 +149,7 @@ func TestMalformedAndOversizedCommandsAreRefused(t *testing.T) {
 		{"no service", "/api/v1/breakers/force", `{"to":"forced-open"}`, 400, nil},
 		{"no service to reset", "/api/v1/breakers/reset", `{}`, 400, nil},
 		{"an unknown level", "/api/v1/log/level", `{"name":"","level":"loud"}`, 400, nil},
-		{"an unknown task", "/api/v1/tasks/pause", `{"task":"nobody"}`, 404, nil},
+		{"an unknown task", "/api/v1/tasks/pause", `{"task":"unknown-task"}`, 404, nil},
 		{"an unknown path", "/api/v1/nothing", `{}`, 405, nil},
 	} {
 		w := ask(srv, "POST", c.path, c.body, c.headers...)

@@ -8,12 +8,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/internal/clip"
 )
 
 // hub owns the viewers of the page and the history. Its one goroutine looks at
-// the service once a tick, for all viewers together; with none it only takes
-// the sample for the history, which costs some atomic reads.
+// the service once a tick, for all viewers together. Without viewers it only
+// takes the sample for the history, which costs some atomic reads.
 type hub struct {
 	server *Server
 	ctx    context.Context
@@ -23,8 +24,8 @@ type hub struct {
 	leave  chan *viewer
 }
 
-// viewer is one open stream. The hub alone sends on frames, and closes it when
-// it gives the viewer up.
+// viewer is one open stream. The hub alone sends on frames, and closes the channel
+// when it drops the viewer.
 type viewer struct{ frames chan []byte }
 
 const (
@@ -32,9 +33,9 @@ const (
 	// maxViewers bounds what a run of broken clients can cost.
 	maxViewers = 64
 	// viewerBuffer is how many frames a viewer may be behind before it is
-	// given up; its page connects again and starts from the present.
+	// dropped; its page connects again and starts from the present.
 	viewerBuffer = 16
-	// farewell is how long a viewer that does not read holds up a stop.
+	// farewell is how long a viewer that does not read may delay a stop.
 	farewell = time.Second
 	// maxBatch and maxBatchBytes bound the events, and the log lines, of one
 	// tick; the rest is counted. More than this a second is not read by people.
@@ -65,11 +66,11 @@ type look struct {
 	history []Sample
 	last    totals
 
-	events     <-chan Event
+	events     <-chan *dispatcher.Event
 	stopEvents func()
 	lines      <-chan string
 	stopLines  context.CancelFunc
-	batch      batch[Event]
+	batch      batch[*dispatcher.Event]
 	log        batch[string]
 }
 
@@ -125,8 +126,8 @@ func (h *hub) run() {
 				break
 			}
 			if l.batch.room() {
-				e = e.bounded()
-				l.batch.add(e, e.size())
+				e = boundEvent(e)
+				l.batch.add(e, eventSize(e))
 			}
 		case line, ok := <-l.lines:
 			if !ok {
@@ -153,7 +154,7 @@ func (l *look) onTick(now time.Time) {
 	l.broadcast("sample", sample)
 	if len(l.batch.List) > 0 {
 		l.broadcast("events", l.batch)
-		l.batch = batch[Event]{}
+		l.batch = batch[*dispatcher.Event]{}
 	}
 	if len(l.log.List) > 0 {
 		l.broadcast("log", l.log)
@@ -162,7 +163,7 @@ func (l *look) onTick(now time.Time) {
 	l.collect()
 }
 
-// collect looks at the service beside the hub: a queue that does not answer
+// collect looks at the service apart from the hub: a queue that does not answer
 // must not hold up the rest.
 func (l *look) collect() {
 	if l.states != nil {
@@ -199,7 +200,8 @@ func (l *look) drop(v *viewer) {
 func (l *look) broadcast(event string, value any) {
 	f := frame(event, value)
 	if len(f) > maxFrame { // the bounds of what it is made of are wrong
-		l.hub.server.log.Error("a frame of the live page is too large to be sent", "event", event, "bytes", len(f), "most", maxFrame)
+		l.hub.server.log.Error("a frame of the live page is too large to be sent", "event", event, "bytes", len(f),
+			"most", maxFrame)
 		return
 	}
 	for v := range l.viewers {
@@ -231,7 +233,7 @@ func (l *look) unsubscribe() {
 		l.stopLines()
 	}
 	l.events, l.stopEvents, l.lines, l.stopLines = nil, nil, nil, nil
-	l.batch, l.log = batch[Event]{}, batch[string]{}
+	l.batch, l.log = batch[*dispatcher.Event]{}, batch[string]{}
 }
 
 func (l *look) end() {
@@ -249,7 +251,7 @@ func frame(event string, value any) []byte {
 	return b.Bytes()
 }
 
-// stream sends a viewer what the hub has for it until either goes.
+// stream sends a viewer the frames of the hub until either of them ends.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	v := &viewer{frames: make(chan []byte, viewerBuffer)}
 	select {
@@ -286,7 +288,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		if s.hub.ctx.Err() != nil {
-			closing() // perhaps it was put off just now
+			closing() // the deadline above may have come after that of the closing
 			break
 		}
 		if _, err := w.Write(f); err != nil || out.Flush() != nil {

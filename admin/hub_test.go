@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/settings"
 )
 
@@ -82,7 +84,7 @@ func TestTheStreamShowsStateEventsLogAndHistory(t *testing.T) {
 		}
 		p.set(func() {
 			p.tasks[0].Succeeded += 30
-			p.events[0] <- Event{Kind: "failed", Task: "welcome", Error: "550"}
+			p.events[0] <- &dispatcher.Event{Kind: "failed", Task: "welcome", Error: "550"}
 			p.follow[0] <- `{"msg":"one"}`
 		})
 		var sample Sample
@@ -90,7 +92,7 @@ func TestTheStreamShowsStateEventsLogAndHistory(t *testing.T) {
 		if sample.Succeeded != 30 {
 			t.Errorf("%+v", sample)
 		}
-		var events batch[Event]
+		var events batch[dispatcher.Event]
 		next("events", &events)
 		if len(events.List) != 1 || events.List[0].Error != "550" {
 			t.Errorf("%+v", events)
@@ -100,16 +102,16 @@ func TestTheStreamShowsStateEventsLogAndHistory(t *testing.T) {
 		if len(log.List) != 1 || log.List[0] != `{"msg":"one"}` {
 			t.Errorf("%+v", log)
 		}
-		p.set(func() { p.breakers[0].State = "open" })
+		p.set(func() { p.breakers[0].State = breaker.Open })
 		next("state", nil)
 		next("state", &st)
-		if st.Breakers[0].State != "open" {
+		if st.Breakers[0].State != breaker.Open {
 			t.Errorf("%+v", st.Breakers)
 		}
 	})
 }
 
-func TestAViewerThatDoesNotReadIsGivenUpAndNobodyElse(t *testing.T) {
+func TestAViewerThatDoesNotReadIsGivenUpAndNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlant()
 		srv := serve(t, p, Settings{})
@@ -157,9 +159,9 @@ func TestABurstOfEventsIsCutAndCounted(t *testing.T) {
 		next := watch(t, t.Context(), srv)
 		next("state", nil)
 		for range 900 {
-			p.set(func() { p.events[0] <- Event{Kind: "started"} })
+			p.set(func() { p.events[0] <- &dispatcher.Event{Kind: "started"} })
 		}
-		var events batch[Event]
+		var events batch[dispatcher.Event]
 		next("events", &events)
 		if len(events.List) != maxBatch || events.More != 900-maxBatch {
 			t.Errorf("%d and %d more", len(events.List), events.More)
@@ -194,7 +196,7 @@ func TestListenServesStreamsAndClosesThem(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsAnErrorOnlyIfSomebodyAskedForIt(t *testing.T) {
+func TestATakenPortIsAnErrorOnlyIfItWasAskedFor(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ type credentials struct {
 	keys []key
 	cert Scope // of clients with a certificate; empty: certificates count for nothing
 
-	bodies string // who sees them: Settings.ShowBodies
+	bodies string // Settings.ShowBodies
 }
 
 // sees reports whether a client of a scope sees the bodies of dead letters.
@@ -56,7 +56,8 @@ func newCredentials(s Settings) *credentials {
 		c.keys = append(c.keys, key{Identity{"admin.token", ScopeOperate}, sha256.Sum256([]byte(token))})
 	}
 	for name, t := range s.Tokens {
-		c.keys = append(c.keys, key{Identity{name, cmp.Or(t.Scope, ScopeRead)}, sha256.Sum256([]byte(t.Token.Reveal()))})
+		c.keys = append(c.keys, key{Identity{name, cmp.Or(t.Scope, ScopeRead)},
+			sha256.Sum256([]byte(t.Token.Reveal()))})
 	}
 	if s.TLS.ClientCAFile != "" {
 		c.cert = cmp.Or(s.TLS.ClientScope, ScopeRead)

@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 )
 
-var update = flag.Bool("update", false, "write testdata/api.golden anew")
+var update = flag.Bool("update", false, "rewrite testdata/api.golden")
 
 // documents are all that the API answers, by where.
 var documents = map[string]any{
@@ -22,7 +25,7 @@ var documents = map[string]any{
 	"dead":       DeadPage{},
 	"breakers":   BreakerPage{},
 	"transitions": struct {
-		L []Transition `json:"list"`
+		L []breaker.Transition `json:"list"`
 	}{},
 	"settings": struct {
 		L []Setting `json:"list"`
@@ -33,7 +36,7 @@ var documents = map[string]any{
 	"startupz":            Startup{},
 	"problem":             Problem{},
 	"stream sample":       Sample{},
-	"stream events":       batch[Event]{},
+	"stream events":       batch[*dispatcher.Event]{},
 	"stream log":          batch[string]{},
 }
 

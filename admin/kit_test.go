@@ -12,10 +12,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/lifecycle"
+	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
-// plant is a service that does what it is told, in memory: what the adapter of
-// a real one does is tested where that is.
+// plant is a service in memory. What the adapters of a real one do is tested in
+// package console.
 type plant struct {
 	mu       sync.Mutex
 	info     Info
@@ -23,20 +30,22 @@ type plant struct {
 	ready    Readiness
 	queues   []Queue
 	workers  Workers
-	tasks    []Task
+	tasks    []dispatcher.TaskStats
 	execs    []Execution
 	asked    int // for executions
-	events   []chan Event
+	events   []chan *dispatcher.Event
 	letters  []DeadLetter
 	breakers []Breaker
-	log      []transitionOf
+	log      []breaker.Transition
 	lines    []string
 	follow   []chan string
 	levels   map[string]string
 	commands []string
 }
 
-type transitionOf = Transition
+func newBreaker(service string, state breaker.State, entries ...breaker.EntryStatus) Breaker {
+	return Breaker{Snapshot: breaker.Snapshot{Service: service, State: state, Entries: entries}}
+}
 
 func newPlant() *plant {
 	started := time.Now().Add(-time.Hour)
@@ -48,25 +57,25 @@ func newPlant() *plant {
 			{Name: "mailer-tasks", Role: "tasks", Visible: 12, InFlight: 3, Delayed: 1, At: time.Now()},
 			{Name: "mailer-tasks_dead", Role: "dead", Visible: 2, At: time.Now()},
 		},
-		workers: Workers{Pool: "mailer-tasks", Status: "RUNNING", Workers: 3, Running: 2, Pools: []Pool{{Name: "mailer-tasks", Weight: 1}}, Poller: Poller{Requests: map[string]int64{"receive": 4, "delete": 3, "release": 2, "extend": 1, "count": 5}, LastSuccess: started,
-			Client:  ClientStats{Shortcut: 9, Refused: 2, SDK: 3},
-			Refused: []Refusal{{Action: "sqs:SendMessage", Queue: "mailer-sorry", Since: started, Error: "AccessDenied"}}}},
-		tasks: []Task{
+		workers: Workers{Pool: "mailer-tasks", Stats: dispatcher.Stats{Status: dispatcher.Running, Workers: 3, Running: 2}, Pools: []Pool{{Name: "mailer-tasks", Weight: 1}}, Poller: poller.Stats{Requests: poller.Requests{Receive: 4}, LastSuccess: started,
+			Client:  sqsclient.Stats{Shortcut: 9, Refused: 2, SDK: 3},
+			Refused: []poller.Refusal{{Action: "sqs:SendMessage", Queue: "mailer-sorry", Since: started, Error: "AccessDenied"}}}},
+		tasks: []dispatcher.TaskStats{
 			{Name: "welcome", Registered: true, MaxFailures: 5, Started: 12, Succeeded: 9, Failed: 1, Stalled: 2,
-				Run: Distribution{P50: 0.1, P99: 0.4, Count: 10, Sum: 2, Buckets: map[float64]uint64{0.1: 5, 1: 10}}},
+				Run: dispatcher.Durations{P50: time.Second / 10, P99: 4 * time.Second / 10, Count: 10, Sum: 2 * time.Second, AtMost: map[time.Duration]uint64{time.Second / 10: 5, time.Second: 10}}},
 			{Name: "stranger's own \x00 name"},
 		},
-		letters: []DeadLetter{{ID: "m1", Task: "welcome", ExecID: "e1", Reason: "exhausted", LastError: "550 no such user", Body: `{"email":"a@b"}`},
+		letters: []DeadLetter{{ID: "m1", Task: "welcome", ExecID: "e1", Reason: "exhausted", LastError: "550 user unknown", Body: `{"email":"a@b"}`},
 			{ID: "m2", Task: "report", ExecID: "e2", Reason: "unknown", Body: `{}`}},
-		breakers: []Breaker{{Service: "https://mail.internal", State: "closed", Entries: []BreakerEntry{{State: "closed", Own: "closed"}, {Path: "/v1", State: "open", Own: "open", Failures: 3}}}},
+		breakers: []Breaker{newBreaker("https://mail.internal", breaker.Closed, breaker.EntryStatus{}, breaker.EntryStatus{Entry: "/v1", State: breaker.Open, Own: breaker.Open, Failures: 3})},
 		lines:    []string{`{"level":"INFO","msg":"running"}`},
 		levels:   map[string]string{"": "INFO"},
 	}
 }
 
 func (p *plant) config(s Settings) Config {
-	return Config{Settings: s, Service: p, Queues: p, Tasks: plantTasks{p}, Dead: plantDead{p}, Breakers: plantBreakers{p}, Logs: plantLogs{p}, Explain: plantSettings{},
-		Actors: func() Actors { return Actors{Failed: 3, Restarted: 2, Stopped: 1, DeadLetters: 4} }}
+	return Config{Settings: s, Service: p, Queues: p.Queues, Tasks: plantTasks{p}, Dead: plantDead{p}, Breakers: plantBreakers{p}, Logs: plantLogs{p}, Explain: plantSettings,
+		Actors: func() lifecycle.Counts { return lifecycle.Counts{Failures: 3, Restarts: 2, Stops: 1, DeadLetters: 4} }}
 }
 
 func (p *plant) did(format string, args ...any) {
@@ -101,11 +110,15 @@ type (
 	plantDead     struct{ *plant }
 	plantBreakers struct{ *plant }
 	plantLogs     struct{ *plant }
-	plantSettings struct{}
 )
 
-func (p plantTasks) Workers() Workers { p.mu.Lock(); defer p.mu.Unlock(); return p.workers }
-func (p plantTasks) Tasks() []Task    { p.mu.Lock(); defer p.mu.Unlock(); return slices.Clone(p.tasks) }
+func (p plantTasks) Workers() Workers {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.workers
+	w.Stats.Tasks = slices.Clone(p.tasks)
+	return w
+}
 func (p plantTasks) Executions(_ context.Context, limit int) ([]Execution, int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,7 +126,7 @@ func (p plantTasks) Executions(_ context.Context, limit int) ([]Execution, int, 
 	return p.execs[:min(limit, len(p.execs))], len(p.execs), nil
 }
 func (p plantTasks) Pause(_ context.Context, name string) error {
-	if name == "nobody" {
+	if name == "unknown-task" {
 		return fmt.Errorf("%w: no task %q is registered", ErrNotFound, name)
 	}
 	p.did("pause %q", name)
@@ -131,11 +144,11 @@ func (p plantTasks) Snooze(_ context.Context, id string, d time.Duration) (int, 
 	p.did("snooze %s %v", id, d)
 	return 1, nil
 }
-func (p plantTasks) Events(buffer int) (<-chan Event, func()) {
-	c := make(chan Event, buffer)
+func (p plantTasks) Events(buffer int) (<-chan *dispatcher.Event, func()) {
+	c := make(chan *dispatcher.Event, buffer)
 	p.set(func() { p.events = append(p.events, c) })
 	return c, func() {
-		p.set(func() { p.events = slices.DeleteFunc(p.events, func(o chan Event) bool { return o == c }) })
+		p.set(func() { p.events = slices.DeleteFunc(p.events, func(o chan *dispatcher.Event) bool { return o == c }) })
 	}
 }
 
@@ -159,13 +172,13 @@ func (p plantBreakers) Breakers() []Breaker {
 	defer p.mu.Unlock()
 	return slices.Clone(p.breakers)
 }
-func (p plantBreakers) Transitions(service string, since uint64) ([]Transition, error) {
+func (p plantBreakers) Transitions(service string, since uint64) ([]breaker.Transition, error) {
 	if service != "https://mail.internal" {
 		return nil, fmt.Errorf("%w: no breaker of %q", ErrNotFound, service)
 	}
 	return p.log, nil
 }
-func (p plantBreakers) Force(service, path, to string, d time.Duration) error {
+func (p plantBreakers) Force(service, path string, to breaker.State, d time.Duration) error {
 	p.did("force %s %s %s %v", service, path, to, d)
 	return nil
 }
@@ -188,10 +201,10 @@ func (p plantLogs) Follow(ctx context.Context, buffer int) <-chan string {
 	})
 	return c
 }
-func (p plantLogs) Log() Log {
+func (p plantLogs) Stats() logger.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Log{Levels: maps.Clone(p.levels), Outputs: []LogOutput{{Name: "main", Format: "json", Policy: "block", Written: 5}}}
+	return logger.Stats{Levels: maps.Clone(p.levels), Outputs: []logger.OutputStats{{Name: "main", Format: "json", Policy: "block", Written: 5}}}
 }
 func (p plantLogs) SetLevel(name, level string) error {
 	if level == "loud" {
@@ -201,7 +214,7 @@ func (p plantLogs) SetLevel(name, level string) error {
 	return nil
 }
 
-func (plantSettings) Settings() []Setting {
+func plantSettings() []Setting {
 	return []Setting{{Key: "tasks.workers", Value: "3", From: "default"}, {Key: "admin.token", Value: "not masked by mistake", From: "CHASSIS_ADMIN__TOKEN", Secret: true}}
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/sambatech/chassis/actors/breaker"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/settings"
 )
 
@@ -53,7 +55,7 @@ func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
 		}
 	}
 	if strings.Contains(body, "stranger") {
-		t.Error("a name that somebody made up is a label")
+		t.Error("a name from a message is a label")
 	}
 }
 
@@ -80,8 +82,8 @@ func TestSeriesAreBounded(t *testing.T) {
 	p.tasks, p.breakers = nil, nil
 	for i := range 1000 {
 		name := strings.Repeat("x", i+1)
-		p.tasks = append(p.tasks, Task{Name: name, Registered: true})
-		p.breakers = append(p.breakers, Breaker{Service: "https://" + name})
+		p.tasks = append(p.tasks, dispatcher.TaskStats{Name: name, Registered: true})
+		p.breakers = append(p.breakers, newBreaker("https://"+name, breaker.Closed))
 	}
 	body := ask(serve(t, p, Settings{}), "GET", "/metrics", "").Body.String()
 	if n := strings.Count(body, "chassis_task_attempts_started_total{"); n != maxSeries {
@@ -91,11 +93,11 @@ func TestSeriesAreBounded(t *testing.T) {
 		t.Errorf("%d breakers", n)
 	}
 	if !strings.Contains(body, `chassis_metrics_left_out{kind="tasks"} 800`) || !strings.Contains(body, `chassis_metrics_left_out{kind="breakers"} 800`) {
-		t.Error("what is left out is not told")
+		t.Error("what is left out is not counted")
 	}
 }
 
-func TestAServicesOwnMetricsAreServedBesideOurs(t *testing.T) {
+func TestAServicesOwnMetricsAreServedWithOurs(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mails_waiting", Help: "Mails."}, func() float64 { return 7 }))
 	cfg := newPlant().config(Settings{})
@@ -117,9 +119,9 @@ func TestMetricsAreOpenIfTheSettingSaysSo(t *testing.T) {
 	}
 }
 
-// TestTheDefaultRegistryIsServedBesideOurs: it has the Go runtime's and the
+// TestTheDefaultRegistryIsServedWithOurs: it has the Go runtime's and the
 // process' metrics too, as every program's that uses promauto.
-func TestTheDefaultRegistryIsServedBesideOurs(t *testing.T) {
+func TestTheDefaultRegistryIsServedWithOurs(t *testing.T) {
 	own := prometheus.NewRegistry()
 	mails := prometheus.NewCounter(prometheus.CounterOpts{Name: "mails_total", Help: "Mails."})
 	own.MustRegister(mails, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -141,7 +143,7 @@ func TestTheDefaultRegistryIsServedBesideOurs(t *testing.T) {
 		t.Error(err, problems)
 	}
 	if log.Len() > 0 {
-		t.Errorf("a scrape is told of: %s", log)
+		t.Errorf("a scrape is logged: %s", log)
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *Server) probe(h http.HandlerFunc) http.Handler {
 	})
 }
 
-// livez asks the actors and nothing else: what a restart cannot cure, such as a
+// livez asks the actors and nothing else: what a restart cannot cure, like a
 // queue that is gone, must not cause one.
 func (s *Server) livez(w http.ResponseWriter, r *http.Request) {
 	l := s.cfg.Service.Live(r.Context())

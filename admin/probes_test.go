@@ -47,7 +47,7 @@ func TestProbesSayWhatTheServiceSays(t *testing.T) {
 	}
 }
 
-func TestProbesNeedNoTokenButThenTellNoReasons(t *testing.T) {
+func TestProbesNeedNoTokenButThenGiveNoReasons(t *testing.T) {
 	p := newPlant()
 	p.ready = Readiness{TaskQueues: Error, TaskConsumer: OK, Reasons: []string{"https://sqs.eu/123456789012/mailer does not exist"}}
 	p.live = Liveness{Actors: Error, Reasons: []string{"secret"}}

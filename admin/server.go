@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sambatech/chassis/actors/lifecycle"
 )
 
 // Config is what a [Server] is made of. Service must be there; what else is nil
@@ -20,17 +22,22 @@ import (
 type Config struct {
 	Settings Settings
 	Service  Service
-	Queues   Queues
 	Tasks    Tasks
 	Dead     DeadLetters
 	Breakers Breakers
 	Logs     Logs
-	Explain  Explained
 
-	// Actors counts what became of the actors of the process. Nil: not shown.
-	Actors func() Actors
+	// Queues returns the numbers of the queues that the service uses. They may be
+	// some seconds old: each costs a request.
+	Queues func(context.Context) []Queue
 
-	// Metrics are the service's own, served beside ours. Nil: none.
+	// Explain returns the settings in force and where each came from.
+	Explain func() []Setting
+
+	// Actors counts what became of the actors of the process.
+	Actors func() lifecycle.Counts
+
+	// Metrics are the service's own, served together with ours. Nil: none.
 	Metrics prometheus.Gatherer
 
 	// Wrap goes around the whole handler, the probes included: for a company's
@@ -68,7 +75,7 @@ type Server struct {
 // Limits of the HTTP server. A request of this API is small and answered soon.
 const (
 	maxHeader   = 16 << 10
-	maxBody     = 64 << 10 // the ids of 1 000 dead letters, and to spare
+	maxBody     = 64 << 10 // more than the ids of 1 000 dead letters
 	readTimeout = 10 * time.Second
 	writeLimit  = 90 * time.Second // going through a long dead-letter pool included
 	idleTimeout = 2 * time.Minute
@@ -92,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 	host, _, _ := net.SplitHostPort(cfg.Settings.listen()) // validated
 	s := &Server{cfg: cfg, log: cfg.Logger, audit: &audit{log: cfg.Audit}, conns: newConns(maxConns, maxPeer)}
 	s.guard = newGuard(cfg.Settings, isLoopback(host), s.audit, s.conns)
-	metrics, err := s.metrics()
+	metrics, err := s.metricsHandler()
 	if err != nil {
 		return nil, fmt.Errorf("admin: the metrics: %w", err)
 	}
@@ -104,9 +111,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Apply puts the tokens and ShowBodies of set in force. What is under way goes
-// on as it began, but for a stream, which ends at its next frame if its token is
-// in force no more. Settings that are wrong change nothing and are an error.
+// Apply puts the tokens and ShowBodies of set in force. Requests under way go on.
+// A stream ends at its next frame if its token is no longer in force. Wrong
+// settings change nothing and are an error.
 func (s *Server) Apply(set Settings) error {
 	if err := set.Validate(); err != nil {
 		return err
@@ -165,7 +172,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	return mux
 }
 
-// Handler is the whole of it, guard included.
+// Handler returns the whole handler, with the checks of clients.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Listen opens the listener and serves on it until [Server.Close]. It may be
@@ -204,12 +211,13 @@ func (s Settings) open() (net.Listener, error) {
 	if err == nil {
 		return l, nil
 	}
-	if s.Listen == "" { // the port is not asked for by name
+	if s.Listen == "" { // any port will do
 		if l, other := lc.Listen(context.Background(), "tcp", "127.0.0.1:0"); other == nil {
 			return l, nil
 		}
 	}
-	return nil, fmt.Errorf("admin: listen on %s: %w; choose another address with admin.listen, or off", s.listen(), err)
+	return nil, fmt.Errorf("admin: listen on %s: %w; choose another address with admin.listen, or off", s.listen(),
+		err)
 }
 
 // URL is where the page is, or "" before [Server.Listen]. A listener on all

@@ -16,8 +16,8 @@ import (
 type Settings struct {
 	// Listen is the address. Empty means [DefaultListen], or a free port of
 	// the same host if that one is taken (a service started twice on a laptop
-	// is no mistake). An address that is set is meant: if it cannot be had the
-	// service does not start.
+	// is no mistake). If an address that is set cannot be used the service does
+	// not start.
 	Listen string `key:"listen" doc:"address of the admin server: host:port, or off; default 127.0.0.1:9190, or a free port if that is taken"`
 
 	// Token is a token of scope operate, named "admin.token" in the audit log.
@@ -41,7 +41,7 @@ type Settings struct {
 	PProf bool `key:"pprof" doc:"serve Go's profiles at /debug/pprof; default false"`
 
 	// ShowBodies is the least scope that sees the bodies of dead letters.
-	ShowBodies string `key:"show_bodies" live:"true" rule:"oneof=read|operate|never" doc:"who sees the bodies of dead letters, which hold the tasks' arguments: read (everybody who may see the page), operate or never; default read"`
+	ShowBodies string `key:"show_bodies" live:"true" rule:"oneof=read|operate|never" doc:"who sees the bodies of dead letters, which hold the tasks' arguments: read (everyone who may see the page), operate or never; default read"`
 
 	TLS TLSSettings `key:"tls"`
 }
@@ -95,14 +95,16 @@ func (s Settings) Validate() error {
 	host, _, err := net.SplitHostPort(s.listen())
 	switch {
 	case err != nil:
-		errs = append(errs, fmt.Errorf("admin.listen is %q: want host:port such as %s, or off", s.Listen, DefaultListen))
+		errs = append(errs, fmt.Errorf("admin.listen is %q: want host:port like %s, or off", s.Listen, DefaultListen))
 	case !isLoopback(host) && s.Token.IsZero() && len(s.Tokens) == 0 && s.TLS.ClientCAFile == "":
-		errs = append(errs, fmt.Errorf("admin.listen is %q, which other machines can reach: set admin.token (at least %d bytes) or admin.tls.client_ca_file, or listen on 127.0.0.1", s.Listen, minToken))
+		errs = append(errs, fmt.Errorf("admin.listen is %q, which other machines can reach: set admin.token (at "+
+			"least %d bytes) or admin.tls.client_ca_file, or listen on 127.0.0.1", s.Listen, minToken))
 	}
 	errs = append(errs, s.checkTokens(), s.TLS.validate())
 	for i, h := range s.Hosts {
 		if h == "" || strings.ContainsAny(h, ":/ *") {
-			errs = append(errs, fmt.Errorf("admin.hosts.%d is %q: want a host name without scheme, port or wildcard", i, h))
+			errs = append(errs, fmt.Errorf("admin.hosts.%d is %q: want a host name without scheme, port or wildcard",
+				i, h))
 		}
 	}
 	switch s.ShowBodies {
@@ -126,7 +128,8 @@ func (s Settings) checkTokens() error {
 			errs = append(errs, fmt.Errorf("%s.scope is %q: want read or operate", key, t.Scope))
 		}
 		if t.Token.IsZero() {
-			errs = append(errs, fmt.Errorf("%s.token is missing: set it to at least %d bytes, or remove the name", key, minToken))
+			errs = append(errs, fmt.Errorf("%s.token is missing: set it to at least %d bytes, or remove the name",
+				key, minToken))
 			continue
 		}
 		errs = append(errs, checkToken(key+".token", t.Token.Reveal()))
@@ -142,13 +145,18 @@ func checkToken(key, token string) error {
 	lower := strings.ToLower(token)
 	switch {
 	case strings.ContainsAny(token, "\r\n\t "):
-		return fmt.Errorf("%s holds white space: it cannot be sent in a header; does its file end with a newline?", key)
+		return fmt.Errorf("%s holds white space: it cannot be sent in a header; does its file end with a newline?",
+			key)
 	case len(token) < minToken:
-		return fmt.Errorf("%s has %d bytes: want at least %d, for example 32 random hex digits", key, len(token), minToken)
-	case strings.Contains(lower, "change-me"), strings.Contains(lower, "changeme"), strings.Contains(lower, "change_me"):
-		return fmt.Errorf("%s is the placeholder of an example: set a secret of your own, for example the output of `openssl rand -hex 16`", key)
+		return fmt.Errorf("%s has %d bytes: want at least %d, for example 32 random hex digits", key, len(token),
+			minToken)
+	case strings.Contains(lower, "change-me"), strings.Contains(lower, "changeme"),
+		strings.Contains(lower, "change_me"):
+		return fmt.Errorf("%s is the placeholder of an example: set a secret of your own, for example the output of "+
+			"`openssl rand -hex 16`", key)
 	case len(distinct) < minDistinct:
-		return fmt.Errorf("%s has only %d different characters: set a random one, for example the output of `openssl rand -hex 16`", key, len(distinct))
+		return fmt.Errorf("%s has only %d different characters: set a random one, for example the output of "+
+			"`openssl rand -hex 16`", key, len(distinct))
 	}
 	return nil
 }

@@ -3,22 +3,25 @@ package admin
 import (
 	"context"
 	"time"
+
+	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/logger"
 )
 
 // State is everything that is cheap to know, at one time. What a service does
 // not have is left out.
 type State struct {
-	At       time.Time `json:"at"`
-	Service  Info      `json:"service"`
-	Uptime   float64   `json:"uptime_seconds"`
-	Ready    Readiness `json:"ready"`
-	Queues   []Queue   `json:"queues,omitempty"`
-	Workers  *Workers  `json:"workers,omitempty"`
-	Tasks    []Task    `json:"tasks,omitempty"`
-	Breakers []Breaker `json:"breakers,omitempty"`
-	More     *More     `json:"more,omitempty"` // nil: nothing was left out
-	Log      *Log      `json:"log,omitempty"`
-	Has      []string  `json:"has"` // parts that the service has: tasks, dead, breakers, log, settings
+	At       time.Time              `json:"at"`
+	Service  Info                   `json:"service"`
+	Uptime   float64                `json:"uptime_seconds"`
+	Ready    Readiness              `json:"ready"`
+	Queues   []Queue                `json:"queues,omitempty"`
+	Workers  *Workers               `json:"workers,omitempty"`
+	Tasks    []dispatcher.TaskStats `json:"tasks,omitempty"`
+	Breakers []Breaker              `json:"breakers,omitempty"`
+	More     *More                  `json:"more,omitempty"` // nil: nothing was left out
+	Log      *logger.Stats          `json:"log,omitempty"`
+	Has      []string               `json:"has"` // parts that the service has: tasks, dead, breakers, log, settings
 }
 
 // stateTimeout bounds what a look at the state may wait for the queue.
@@ -33,17 +36,17 @@ func (s *Server) state(ctx context.Context) State {
 		st.Uptime = st.At.Sub(st.Service.Started).Seconds()
 	}
 	if c.Queues != nil {
-		st.Queues = c.Queues.Queues(ctx)
+		st.Queues = c.Queues(ctx)
 	}
 	if c.Tasks != nil {
 		w := c.Tasks.Workers()
-		st.Workers, st.Tasks = &w, c.Tasks.Tasks()
+		st.Workers, st.Tasks = &w, w.Stats.Tasks
 	}
 	if c.Breakers != nil {
 		st.Breakers = s.breakers()
 	}
 	if c.Logs != nil {
-		l := c.Logs.Log()
+		l := c.Logs.Stats()
 		st.Log = &l
 	}
 	st.bound()
@@ -95,7 +98,7 @@ func (s *Server) totals(now time.Time) totals {
 	}
 	w := s.cfg.Tasks.Workers()
 	t.received, t.sent, t.running = float64(w.Poller.Received), float64(w.Sender.Sent), w.Running
-	for _, k := range s.cfg.Tasks.Tasks() {
+	for _, k := range w.Stats.Tasks {
 		t.succeeded += float64(k.Succeeded)
 		t.failed += float64(k.Failed)
 		t.givenUp += float64(k.GivenUp)

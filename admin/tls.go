@@ -28,7 +28,8 @@ func (t TLSSettings) validate() error {
 		errs = append(errs, errors.New("admin.tls needs both cert_file and key_file, or neither"))
 	}
 	if t.ClientCAFile != "" && t.CertFile == "" {
-		errs = append(errs, errors.New("admin.tls.client_ca_file is set without cert_file and key_file: clients show certificates over TLS alone"))
+		errs = append(errs, errors.New("admin.tls.client_ca_file is set without cert_file and key_file: clients "+
+			"show certificates over TLS alone"))
 	}
 	switch t.ClientScope {
 	case "", ScopeRead, ScopeOperate:
@@ -97,9 +98,11 @@ func (f *tlsFiles) current() (*tls.Config, error) {
 func (f *tlsFiles) read() (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(f.set.CertFile, f.set.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("admin.tls: read the certificate %s and the key %s: %w", f.set.CertFile, f.set.KeyFile, err)
+		return nil, fmt.Errorf("admin.tls: read the certificate %s and the key %s: %w", f.set.CertFile, f.set.KeyFile,
+			err)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{cert}}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		Certificates: []tls.Certificate{cert}}
 	if f.set.ClientCAFile == "" {
 		return config, nil
 	}

@@ -267,7 +267,7 @@ func TestThePageAsksForTheToken(t *testing.T) {
 		t.Errorf("without the token the page shows %q", body)
 	}
 	b.do(chromedp.SendKeys(chromedp.CSS(`dialog input`), "wrong-but-of-a-fair-length\r"))
-	b.until("refused", b.hasText("dialog [role=alert]", "That was not it"))
+	b.until("refused", b.hasText("dialog [role=alert]", "That token is wrong"))
 	b.do(chromedp.SendKeys(chromedp.CSS(`dialog input`), strings.ReplaceAll(token, " ", "-")+"\r"))
 	b.until("let in", `document.getElementById('name').textContent === 'mailer'`)
 }

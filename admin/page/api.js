@@ -44,7 +44,7 @@ function enterToken() {
       <p class="dim">It is the value of the setting <code>admin.token</code>, or one of <code>admin.tokens</code>. It stays in this tab.</p>
       <label>Token <input type="password" name="token" autocomplete="off" required minlength="16"></label>
       <p class="bad-text" role="alert"></p><div class="row end"><button class="primary">Show the service</button></div></form>`;
-    if (token) dialog.querySelector('[role=alert]').textContent = 'That was not it.';
+    if (token) dialog.querySelector('[role=alert]').textContent = 'That token is wrong.';
     dialog.addEventListener('cancel', (e) => e.preventDefault());
     dialog.addEventListener('close', () => {
       token = dialog.querySelector('input').value.trim();
@@ -59,8 +59,8 @@ function enterToken() {
   return asking;
 }
 
-// stream calls on[event](data) for ever; it connects again when it is cut off.
-// A fetch, for an EventSource cannot send a token.
+// stream calls on[event](data) without end, and connects again when it is cut off.
+// It is a fetch because an EventSource cannot send a token.
 export async function stream(path, on) {
   for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
     try {

@@ -20,8 +20,8 @@ export const dead = {
   },
   show() { visible = true; load(); },
   hide() { visible = false; },
-  // Looking takes the letters from the queue for a moment, so it is done when
-  // their number has changed, not all the time.
+  // A look takes the letters from the queue for a moment. So it is done when their
+  // number has changed, not all the time.
   update(a) {
     const pools = a.state?.queues?.filter((q) => q.role === 'dead') ?? [];
     const n = pools.length ? pools.reduce((sum, q) => sum + q.visible + q.delayed, 0) : -1;
@@ -46,7 +46,7 @@ async function load() {
   draw();
 }
 
-const reasons = { exhausted: 'it failed too often', cancelled: 'its handler, or an operator, said never again', undecodable: 'its message cannot be read', unknown: 'nobody knew its name for too long' };
+const reasons = { exhausted: 'it failed too often', cancelled: 'its handler or an operator cancelled it', undecodable: 'its message cannot be read', unknown: 'no process knew its name for too long' };
 
 function matching() {
   const s = search.value.trim().toLowerCase();
@@ -95,7 +95,7 @@ async function sendBack(ids) {
 
 async function remove(ids) {
   const names = [...new Set(letters.filter((d) => ids.includes(d.id)).map((d) => d.task || 'no name'))].slice(0, 5).join(', ');
-  if (!(await confirmTwice(`Delete ${those(ids.length)}?`, `${names}: nobody will run ${ids.length === 1 ? 'it' : 'them'} any more.`, 'Delete'))) return;
+  if (!(await confirmTwice(`Delete ${those(ids.length)}?`, `${names}: ${ids.length === 1 ? 'it is' : 'they are'} never run again.`, 'Delete'))) return;
   await attempt((r) => `${those(r.found)} deleted.`, () => post('api/v1/dead/delete', { ids, confirm: 'delete' }));
   await load();
 }

@@ -9,7 +9,7 @@ export function toast(message, tone = 'good') {
   setTimeout(() => el.remove(), tone === 'bad' ? 12000 : 5000);
 }
 
-// attempt runs a command and tells how it went.
+// attempt runs a command and shows how it went.
 export async function attempt(what, command) {
   try {
     const answer = await command();
@@ -39,8 +39,8 @@ export function show(title, content, buttons) {
   });
 }
 
-// confirmTwice asks two times, with the button in another place the second time,
-// so that a double click does not answer both.
+// confirmTwice asks two times, with the button in another place the second time: a
+// double click does not answer both.
 export async function confirmTwice(title, detail, verb) {
   const keep = { value: '', label: 'Keep', focus: true };
   const first = await show(title, h('p', {}, detail), [keep, { value: 'yes', label: `${verb}…`, class: 'danger' }]);

@@ -1,7 +1,7 @@
 // Small tools for the views: elements, keyed lists, and words for numbers.
 
 // visible shows marks that turn the direction of text as a replacement character:
-// a stranger's name must not change how the words around it read.
+// a foreign name must not change how the words around it read.
 const marks = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 export const visible = (s) => (typeof s === 'string' ? s.replace(marks, '\ufffd') : s);
 
@@ -20,8 +20,8 @@ export function h(tag, props = {}, ...children) {
   return el;
 }
 
-// text changes an element's text only if it is another one, so that a live page
-// keeps selections and does not make a screen reader repeat itself.
+// text changes an element's text only if it differs: a live page keeps selections,
+// and a screen reader does not repeat itself.
 export function text(el, value) {
   value = visible(String(value));
   if (el.textContent !== value) el.textContent = value;
@@ -33,8 +33,8 @@ export function attr(el, name, value) {
   else if (el.getAttribute(name) !== visible(String(value))) el.setAttribute(name, visible(String(value)));
 }
 
-// list keeps the children of parent in step with items: one row an item by its
-// key, made once and updated after, so that focus and scrolling stay.
+// list keeps the children of parent in step with items: one row for each item by
+// its key, made once and updated after, to keep focus and scrolling.
 export function list(parent, items, key, make, update) {
   const rows = (parent._rows ??= new Map());
   const keyed = new Map(items.map((item, i) => [key(item, i), item]));
@@ -79,7 +79,7 @@ export function duration(s) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-// What is counted on a live page goes by whole seconds, or it would flicker.
+// Times on a live page are whole seconds, or they would flicker.
 const whole = (s) => (s < 1 ? '0 s' : duration(Math.round(s)).replace('.0 s', ' s'));
 export const ago = (at, now) => whole((now - Date.parse(at)) / 1000);
 export const until = (at, now) => whole(Math.max(0, (Date.parse(at) - now) / 1000));
@@ -97,7 +97,7 @@ const tones = {
   'forced-closed': 'info', 'metrics-only': 'info', queued: 'info', received: 'info', started: 'info', given_back: 'info', postponed: 'info',
 };
 
-// pill is a state: its word, with a colour and a shape that say the same.
+// pill is a state: its word, with a colour and a shape of the same meaning.
 export function pill(word, label) {
   const el = h('span', { class: 'pill' });
   return setPill(el, word, label);

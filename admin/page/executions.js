@@ -1,5 +1,5 @@
-// What is held now. Only the rows in sight exist and are asked for, so that ten
-// thousand are as smooth as ten.
+// What is held now. Only the rows in sight exist and are asked for: ten thousand
+// are as smooth as ten.
 import { h, text, attr, number, plural, duration, ago, until, stamp, pill, setPill } from './dom.js';
 import { get, post } from './api.js';
 import { attempt, show } from './dialog.js';
@@ -58,7 +58,7 @@ function draw() {
   inner.style.height = `${data.matched * size}px`;
   attr(body.parentElement, 'aria-rowcount', data.matched + 1);
   note.hidden = data.matched > 0;
-  text(note, data.total ? 'None of them matches.' : 'Nothing is held now.');
+  text(note, data.total ? 'No execution matches.' : 'Nothing is held now.');
   text(count, data.matched === data.total ? `${number(data.total)} held` : `${number(data.matched)} of ${number(data.total)} held`);
   while (rows.length < data.list.length) {
     const row = make();
@@ -109,7 +109,7 @@ async function detail(e) {
     ['Attempt', `${e.attempt}, ${plural(e.failures, 'failure')} so far`],
     e.until && [e.phase === 'waiting' ? 'Runs again' : 'Deadline', `in ${until(e.until, now)}`],
     e.lease_until && ['Lease', `ends in ${until(e.lease_until, now)} unless extended`],
-    e.progress && ['Progress', `${number(e.progress.done)}${e.progress.total ? ` of ${number(e.progress.total)}` : ''} ${e.progress.note ?? ''}, told ${ago(e.progress.at, now)} ago`],
+    e.progress && ['Progress', `${number(e.progress.done)}${e.progress.total ? ` of ${number(e.progress.total)}` : ''} ${e.progress.note ?? ''}, reported ${ago(e.progress.at, now)} ago`],
     e.error && ['Last failure', e.error],
   ].filter(Boolean);
   const what = await show(e.task || 'no name', h('dl', { class: 'facts wide' }, facts.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v)))),

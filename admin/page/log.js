@@ -57,7 +57,7 @@ const normal = (v) => { const n = v.toLowerCase(); return n === 'warn' ? 'warnin
 const choice = (value, onchange, label = 'Level') => h('select', { 'aria-label': label, onchange }, names.map((n) => h('option', { value: n, selected: n === value }, n)));
 const set = (name, level) => attempt(level ? `${name || 'Everything else'} is logged from ${level} up.` : `${name} takes the level of what is above it.`, () => post('api/v1/log/level', { name, level }));
 
-// parse takes the three forms of a record; a line that is none is its own text.
+// parse takes the three forms of a record; any other line is its own text.
 function parse(line) {
   try {
     const { time, level, severity, msg, message, timestamp, ...rest } = JSON.parse(line);
@@ -71,8 +71,8 @@ function parse(line) {
 
 const cache = new Map();
 
-function draw(anew) {
-  const bottom = anew || out.scrollHeight - out.scrollTop - out.clientHeight < 40;
+function draw(whole) {
+  const bottom = whole || out.scrollHeight - out.scrollTop - out.clientHeight < 40;
   const s = search.value.toLowerCase();
   const from = rank[least.value];
   const records = app.lines.map((line) => {

@@ -8,7 +8,7 @@ const curves = [
   ['sent', 'Sent', 'sent_per_second', 'accent'],
 ];
 
-// steps are the kinds that go without saying: each task passes through them.
+// steps are the kinds that are no news: each task passes through them.
 const steps = new Set(['received', 'started', 'settled']);
 
 let parts;

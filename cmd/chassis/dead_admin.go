@@ -20,26 +20,30 @@ func (d *desk) pageOver(ctx context.Context) (rows []deadRow, more bool, err err
 		return nil, false, err
 	}
 	for _, l := range page.List {
-		rows = append(rows, deadRow{l.ID, l.Pool, l.Task, l.ExecID, l.JobID, l.JobName, l.Reason, l.Failures, l.LastError, l.Sent, l.Body, l.Defects})
+		rows = append(rows, deadRow{l.ID, l.Pool, l.Task, l.ExecID, l.JobID, l.JobName, l.Reason, l.Failures,
+			l.LastError, l.Sent, l.Body, l.Defects})
 	}
 	return rows, page.More, nil
 }
 
-// unseen tells that the filter has not seen all: the API has no pages beyond the
+// unseen warns that the filter has not seen all: the API has no pages beyond the
 // first.
 func (a *app) unseen(more bool) {
 	if !more {
 		return
 	}
-	text := fmt.Sprintf("the service shows %d dead letters at once, and has more that were not looked at: without --admin all are", adminPage)
+	text := fmt.Sprintf("the service shows %d dead letters at once, and has more that were not looked at: without "+
+		"--admin all are", adminPage)
 	if a.json {
-		_ = json.NewEncoder(a.err).Encode(map[string]string{"warning": text}) // as tell
+		_ = json.NewEncoder(a.err).Encode(map[string]string{"warning": text}) // as in report
 		return
 	}
 	fmt.Fprintf(a.err, "chassis: %s\n", text)
 }
 
-func (a *app) lettersOver(ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (bool, error)) error {
+func (a *app) lettersOver(
+	ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (bool, error),
+) error {
 	d, err := a.openDesk(p.admin, p.files)
 	if err != nil {
 		return err
@@ -66,7 +70,8 @@ func (a *app) lettersOver(ctx context.Context, p *place, f *filter, do func(dead
 
 // settleOver settles by the admin API, a hundred in a request and no more than
 // perSecond, page after page as long as there is something that f takes.
-func (a *app) settleOver(ctx context.Context, p *place, f *filter, perSecond float64, what settling, settled func(execIDs ...string)) error {
+func (a *app) settleOver(ctx context.Context, p *place, f *filter, perSecond float64, what settling,
+	settled func(execIDs ...string)) error {
 	d, err := a.openDesk(p.admin, p.files)
 	if err != nil {
 		return err

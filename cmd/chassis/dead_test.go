@@ -59,7 +59,7 @@ func TestDeadLetters(t *testing.T) {
 	at := []string{"--path", db, "--pool", "mailer-tasks"}
 	on := func(args ...string) []string { return append(args, at...) }
 
-	rows := tells[[]deadRow](t, on("dead", "ls")...)
+	rows := printed[[]deadRow](t, on("dead", "ls")...)
 	if len(rows) != 12 {
 		t.Fatalf("%d dead letters: %+v", len(rows), rows)
 	}
@@ -72,17 +72,17 @@ func TestDeadLetters(t *testing.T) {
 	}
 	for filter, want := range map[string]int{"--task welcome": 6, "--error goodbye": 6, "--job spring": 12, "--job 8": 0,
 		"--reason cancelled": 0, "--older-than 1h": 0, "--newer-than 1h": 12} {
-		if got := tells[[]deadRow](t, on(append([]string{"dead", "ls"}, strings.Fields(filter)...)...)...); len(got) != want {
+		if got := printed[[]deadRow](t, on(append([]string{"dead", "ls"}, strings.Fields(filter)...)...)...); len(got) != want {
 			t.Errorf("%s: %d, want %d", filter, len(got), want)
 		}
 	}
 	if out := does(t, on("dead", "show", r.ExecID)...); !strings.Contains(out, r.LastError) || !strings.Contains(out, `"to": "a@example.org"`) {
 		t.Errorf("show: %s", out)
 	}
-	if got := tells[deadRow](t, on("dead", "show", r.MessageID)...); got.ExecID != r.ExecID {
+	if got := printed[deadRow](t, on("dead", "show", r.MessageID)...); got.ExecID != r.ExecID {
 		t.Errorf("show by message id: %+v", got)
 	}
-	if got := chassisWith(t, "", on("dead", "show", "nobody")...); got.code != exitNotFound {
+	if got := chassisWith(t, "", on("dead", "show", "no-id")...); got.code != exitNotFound {
 		t.Errorf("show of nothing: %+v", got)
 	}
 
@@ -91,17 +91,17 @@ func TestDeadLetters(t *testing.T) {
 		IDs   []string `json:"exec_ids"`
 		Dry   bool     `json:"dry_run"`
 	}
-	if got := tells[report](t, on("dead", "back", "--task", "welcome", "--dry-run")...); got.Count != 6 || !got.Dry {
+	if got := printed[report](t, on("dead", "back", "--task", "welcome", "--dry-run")...); got.Count != 6 || !got.Dry {
 		t.Errorf("dry run: %+v", got)
 	}
-	if got := tells[report](t, on("dead", "back", "--task", "welcome", "--rate", "1000")...); got.Count != 6 || got.Dry {
+	if got := printed[report](t, on("dead", "back", "--task", "welcome", "--rate", "1000")...); got.Count != 6 || got.Dry {
 		t.Errorf("back: %+v", got)
 	}
-	if got := tells[[]queueRow](t, append([]string{"queue", "ls"}, at[:2]...)...); len(got) != 2 || got[0].Visible != 6 || got[1].Visible != 6 {
+	if got := printed[[]queueRow](t, append([]string{"queue", "ls"}, at[:2]...)...); len(got) != 2 || got[0].Visible != 6 || got[1].Visible != 6 {
 		t.Errorf("after back: %+v", got)
 	}
-	left := tells[[]deadRow](t, on("dead", "ls")...)
-	if got := tells[report](t, on("dead", "rm", left[0].ExecID, "--yes")...); got.Count != 1 || got.IDs[0] != left[0].ExecID {
+	left := printed[[]deadRow](t, on("dead", "ls")...)
+	if got := printed[report](t, on("dead", "rm", left[0].ExecID, "--yes")...); got.Count != 1 || got.IDs[0] != left[0].ExecID {
 		t.Errorf("rm: %+v", got)
 	}
 	if got := chassisWith(t, "", on("dead", "rm", left[0].ExecID, "--yes")...); got.code != exitNotFound {
@@ -110,7 +110,7 @@ func TestDeadLetters(t *testing.T) {
 	if out := does(t, on("dead", "rm", "--all", "--yes")...); !strings.Contains(out, "5 dead letters deleted") {
 		t.Errorf("rm --all: %s", out)
 	}
-	if got := tells[[]deadRow](t, on("dead", "ls")...); len(got) != 0 {
+	if got := printed[[]deadRow](t, on("dead", "ls")...); len(got) != 0 {
 		t.Errorf("at the end: %+v", got)
 	}
 }
@@ -134,31 +134,31 @@ func TestDeadLettersOverTheAdminAPI(t *testing.T) {
 	}
 	settled(4)
 	on := func(args ...string) []string { return append(args, "--admin", sys.AdminURL()) }
-	rows := tells[[]deadRow](t, on("dead", "ls")...)
+	rows := printed[[]deadRow](t, on("dead", "ls")...)
 	if len(rows) != 5 || rows[0].Task != "doomed" || rows[0].Reason != task.ReasonExhausted || rows[0].LastError != "down" {
 		t.Fatalf("ls: %+v", rows)
 	}
-	if got := tells[deadRow](t, on("dead", "show", rows[1].ExecID)...); got.MessageID != rows[1].MessageID {
+	if got := printed[deadRow](t, on("dead", "show", rows[1].ExecID)...); got.MessageID != rows[1].MessageID {
 		t.Errorf("show: %+v", got)
 	}
 	type report struct{ Count int }
-	if got := tells[report](t, on("dead", "back", "--task", "other")...); got.Count != 0 {
+	if got := printed[report](t, on("dead", "back", "--task", "other")...); got.Count != 0 {
 		t.Errorf("back of none: %+v", got)
 	}
-	if got := tells[report](t, on("dead", "back", "--task", "doomed", "--dry-run")...); got.Count != 5 {
+	if got := printed[report](t, on("dead", "back", "--task", "doomed", "--dry-run")...); got.Count != 5 {
 		t.Errorf("dry run: %+v", got)
 	}
-	if got := tells[report](t, on("dead", "rm", "--all", "--limit", "2", "--yes")...); got.Count != 2 {
+	if got := printed[report](t, on("dead", "rm", "--all", "--limit", "2", "--yes")...); got.Count != 2 {
 		t.Errorf("rm: %+v", got)
 	}
-	if got := tells[report](t, on("dead", "back", "--task", "doomed", "--rate", "50")...); got.Count != 3 {
+	if got := printed[report](t, on("dead", "back", "--task", "doomed", "--rate", "50")...); got.Count != 3 {
 		t.Errorf("back: %+v", got)
 	}
 	settled(3) // they run, and die again
-	if got := tells[[]deadRow](t, on("dead", "ls")...); len(got) != 3 {
+	if got := printed[[]deadRow](t, on("dead", "ls")...); len(got) != 3 {
 		t.Errorf("at the end: %d", len(got))
 	}
-	if r := chassisWith(t, "", on("dead", "rm", "nobody", "--yes")...); r.code != exitNotFound {
+	if r := chassisWith(t, "", on("dead", "rm", "no-id", "--yes")...); r.code != exitNotFound {
 		t.Errorf("rm of nothing: %+v", r)
 	}
 }
@@ -174,13 +174,13 @@ func TestTheDeadLettersOfOtherPoolsAreLetBe(t *testing.T) {
 	for _, pool := range []string{"mails_dead", "reports_dead"} {
 		does(t, "send", "doomed", "--create", "--pool", pool)
 	}
-	if rows := tells[[]deadRow](t, "dead", "ls"); len(rows) != 1 || rows[0].Pool != "mails" {
+	if rows := printed[[]deadRow](t, "dead", "ls"); len(rows) != 1 || rows[0].Pool != "mails" {
 		t.Errorf("ls: %+v", rows)
 	}
 	if out := does(t, "dead", "rm", "--all", "--yes"); !strings.Contains(out, "1 dead letters deleted") {
 		t.Errorf("rm --all: %s", out)
 	}
-	if rows := tells[[]deadRow](t, "dead", "ls", "--pool", "reports"); len(rows) != 1 || rows[0].Pool != "reports" {
+	if rows := printed[[]deadRow](t, "dead", "ls", "--pool", "reports"); len(rows) != 1 || rows[0].Pool != "reports" {
 		t.Errorf("those of the other pool: %+v", rows)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "service.log")); !errors.Is(err, os.ErrNotExist) {
@@ -200,7 +200,7 @@ func TestThePoolChoosesAlsoOverTheAdminAPI(t *testing.T) {
 	if out := does(t, on("dead", "rm", "--all", "--yes", "--pool", "reports")...); !strings.Contains(out, "1 dead letters deleted") {
 		t.Errorf("rm --all: %s", out)
 	}
-	if rows := tells[[]deadRow](t, on("dead", "ls")...); len(rows) != 1 || rows[0].Pool != "mailer-tasks" {
+	if rows := printed[[]deadRow](t, on("dead", "ls")...); len(rows) != 1 || rows[0].Pool != "mailer-tasks" {
 		t.Errorf("what is left: %+v", rows)
 	}
 }

@@ -24,7 +24,7 @@
 //	3    settings with mistakes
 //	4    not found: a queue, a file, a dead letter
 //	5    not confirmed: nothing was done
-//	130  interrupted; what was done until then is told
+//	130  interrupted; what was done until then is printed
 //
 // With --json every command writes JSON to stdout, and an error as one JSON
 // object to stderr.

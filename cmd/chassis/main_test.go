@@ -45,8 +45,8 @@ func does(t *testing.T, args ...string) string {
 	return r.out
 }
 
-// tells runs the command with --json and reads what it tells.
-func tells[T any](t *testing.T, args ...string) T {
+// printed runs the command with --json and reads what it prints.
+func printed[T any](t *testing.T, args ...string) T {
 	t.Helper()
 	var v T
 	text := does(t, append(args, "--json")...)
@@ -92,11 +92,11 @@ func serve(t *testing.T, args ...string) string {
 	})
 	select {
 	case line := <-first.got:
-		var told struct{ Endpoint string }
-		if err := json.Unmarshal([]byte(line), &told); err != nil {
-			t.Fatalf("queue serve told %q: %v", line, err)
+		var got struct{ Endpoint string }
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatalf("queue serve printed %q: %v", line, err)
 		}
-		return told.Endpoint
+		return got.Endpoint
 	case code := <-ended:
 		ended <- code
 		t.Fatalf("queue serve ended with %d: %s", code, errOut.String())
@@ -176,11 +176,11 @@ func TestWrongUsageSaysWhatIsWrongAndDoesNothing(t *testing.T) {
 			if r.code != want.code || !strings.Contains(r.err, want.says) {
 				t.Errorf("chassis %s: exit code %d, want %d; stderr must hold %q:\n%s", strings.Join(args, " "), r.code, want.code, want.says, r.err)
 			}
-			var told struct {
+			var got struct {
 				Error string
 				Code  int `json:"exit_code"`
 			}
-			if asJSON && (json.Unmarshal([]byte(r.err), &told) != nil || told.Code != want.code || told.Error == "") {
+			if asJSON && (json.Unmarshal([]byte(r.err), &got) != nil || got.Code != want.code || got.Error == "") {
 				t.Errorf("chassis %s: no JSON error: %s", strings.Join(args, " "), r.err)
 			}
 		}

@@ -63,13 +63,14 @@ var (
 
 func (a *app) begin(ctx context.Context, n *newService) error {
 	if !serviceName.MatchString(n.Name) {
-		return usage("%q is no name for a service: want up to 40 lower-case letters, digits and hyphens, a letter first, for its queue is named by it", n.Name)
+		return usage("%q is no name for a service: want up to 40 lower-case letters, digits and hyphens, a letter "+
+			"first, for its queue is named by it", n.Name)
 	}
 	if n.Module == "" {
 		n.Module = n.Name
 	}
 	if !modulePath.MatchString(n.Module) || path.Clean(n.Module) != n.Module {
-		return usage("--module is %q: want a path such as example.org/%s", n.Module, n.Name)
+		return usage("--module is %q: want a path like example.org/%s", n.Module, n.Name)
 	}
 	if n.dir == "" {
 		n.dir = n.Name
@@ -104,7 +105,8 @@ func (a *app) begin(ctx context.Context, n *newService) error {
 // this very command, or the newest.
 func (n *newService) source() error {
 	if n.Replace == "" {
-		if info, ok := debug.ReadBuildInfo(); ok && regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`).MatchString(info.Main.Version) {
+		if info, ok := debug.ReadBuildInfo(); ok &&
+			regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`).MatchString(info.Main.Version) {
 			n.Version = info.Main.Version
 		}
 		return nil

@@ -30,13 +30,13 @@ func TestANewServiceBuildsAndPassesItsTests(t *testing.T) {
 	}
 	root := checkout(t)
 	emptyDir(t)
-	told := tells[struct {
+	got := printed[struct {
 		Dir   string
 		Files []string
 	}](t, "new", "mailer", "--replace", root, "--module", "example.org/mailer")
 	for _, want := range []string{"main.go", "greet_test.go", "go.mod", "Dockerfile", ".dockerignore", ".gitignore", "README.md", "chassis.yaml"} {
-		if !slices.Contains(told.Files, want) {
-			t.Errorf("no %s: %v", want, told.Files)
+		if !slices.Contains(got.Files, want) {
+			t.Errorf("no %s: %v", want, got.Files)
 		}
 	}
 	do := func(name string, args ...string) string {
@@ -141,11 +141,11 @@ func TestTheBinary(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var told struct{ Endpoint string }
-	if err := json.NewDecoder(out).Decode(&told); err != nil {
+	var got struct{ Endpoint string }
+	if err := json.NewDecoder(out).Decode(&got); err != nil {
 		t.Fatal(err)
 	}
-	if id, err := exec.CommandContext(t.Context(), bin, "send", "x", "--pool", "p", "--endpoint", told.Endpoint).Output(); err != nil || len(id) != 37 {
+	if id, err := exec.CommandContext(t.Context(), bin, "send", "x", "--pool", "p", "--endpoint", got.Endpoint).Output(); err != nil || len(id) != 37 {
 		t.Errorf("send: %q %v", id, err)
 	}
 	if err := server.Process.Signal(syscall.SIGTERM); err != nil {

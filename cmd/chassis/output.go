@@ -87,7 +87,7 @@ func (a *app) table(header string, rows [][]string) error {
 	fmt.Fprintln(w, header)
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = strings.Join(strings.Fields(cell), " ") // a name of somebody else's makes no row of its own
+			row[i] = strings.Join(strings.Fields(cell), " ") // a foreign name makes no row of its own
 		}
 		fmt.Fprintln(w, printable(strings.Join(row, "\t")))
 	}
@@ -110,9 +110,11 @@ func (a *app) progress(total int, what string) *progress {
 	if total < 1 {
 		total = -1
 	}
-	return &progress{progressbar.NewOptions(total, progressbar.OptionSetWriter(raw(a.err).(io.Writer)), progressbar.OptionSetDescription(what),
+	return &progress{progressbar.NewOptions(total, progressbar.OptionSetWriter(raw(a.err).(io.Writer)),
+		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetWidth(30),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionOnCompletion(func() { fmt.Fprintln(a.err) }))}
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionOnCompletion(func() { fmt.Fprintln(a.err) }))}
 }
 
 func (p *progress) add(n int) {
@@ -133,7 +135,8 @@ func (a *app) confirm(yes bool, question string) error {
 		return nil
 	}
 	if a.json || !isTerminal(a.in) {
-		return &coded{exitUnconfirmed, fmt.Errorf("%s Nothing was done: there is no terminal to ask on; give --yes", question)}
+		return &coded{exitUnconfirmed, fmt.Errorf("%s Nothing was done: there is no terminal to ask on; give --yes",
+			question)}
 	}
 	fmt.Fprintf(a.err, "%s Type yes: ", question)
 	answer, err := bufio.NewReader(a.in).ReadString('\n')

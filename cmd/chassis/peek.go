@@ -33,9 +33,9 @@ func (a *app) queuePeek(p *place) *cobra.Command {
 
 AWS cannot do that: there --receive receives them and makes them visible again
 at once, which counts as a delivery. A task that was delivered and not settled
-looks like one whose process crashed, and that spends one of its failures; so
-do not do it on a task pool that you care about. Dead letters are better looked
-at by "chassis dead ls".`,
+looks as if its process had crashed, and that spends one of its failures: do not
+do it on a task pool that you care about. To look at dead letters, use
+"chassis dead ls".`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeQueues(p),
 		RunE: runs(func(ctx context.Context, args []string) error {
@@ -52,7 +52,8 @@ at by "chassis dead ls".`,
 		}),
 	}
 	c.Flags().IntVar(&limit, "max", 10, "messages to look at, 1 to 1000")
-	c.Flags().BoolVar(&receive, "receive", false, "where nothing else is possible: receive them, which counts as a delivery")
+	c.Flags().BoolVar(&receive, "receive", false,
+		"where nothing else is possible: receive them, which counts as a delivery")
 	return c
 }
 
@@ -64,7 +65,8 @@ func (a *app) showMessages(found []localsqs.Peeked) error {
 		return a.printJSON(found)
 	}
 	for _, m := range found {
-		fmt.Fprintf(a.out, "%s  %s, sent %s, received %d times\n", m.MessageID, m.State, m.Sent.Format(time.RFC3339), m.Receives)
+		fmt.Fprintf(a.out, "%s  %s, sent %s, received %d times\n", m.MessageID, m.State, m.Sent.Format(time.RFC3339),
+			m.Receives)
 		if !m.Visible.IsZero() {
 			fmt.Fprintf(a.out, "  visible at %s\n", m.Visible.Format(time.RFC3339))
 		}
@@ -91,7 +93,8 @@ func (q *queues) peek(ctx context.Context, name string, limit int, receive bool)
 		return found, err
 	}
 	if !receive {
-		return nil, usage("%s cannot show messages without receiving them, which counts as a delivery; if that does not matter, give --receive", q)
+		return nil, usage("%s cannot show messages without receiving them, which counts as a delivery; if that does "+
+			"not matter, give --receive", q)
 	}
 	return q.receive(ctx, queueURL, limit)
 }
@@ -106,7 +109,8 @@ func (q *queues) peekOver(ctx context.Context, queueURL, name string, limit int)
 		parts := strings.Split(queueURL, "/")
 		name = fmt.Sprintf("arn:aws:sqs:%s:%s:%s", region, parts[len(parts)-2], name)
 	}
-	at := strings.TrimSuffix(base, "/") + "/-/peek?" + url.Values{"queue": {name}, "max": {strconv.Itoa(limit)}}.Encode()
+	at := strings.TrimSuffix(base, "/") + "/-/peek?" + url.Values{"queue": {name},
+		"max": {strconv.Itoa(limit)}}.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, false, err
@@ -120,7 +124,7 @@ func (q *queues) peekOver(ctx context.Context, queueURL, name string, limit int)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
-		return nil, false, nil // another server, that has no such page
+		return nil, false, nil // another server, which does not have that page
 	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -173,7 +177,9 @@ func (q *queues) receive(ctx context.Context, queueURL string, limit int) (found
 			return found, nil
 		}
 		for _, m := range out.Messages {
-			handles = append(handles, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(len(handles))), ReceiptHandle: m.ReceiptHandle})
+			handles = append(handles, types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(len(handles))), ReceiptHandle: m.ReceiptHandle,
+			})
 			found = append(found, lookedAt(m))
 		}
 	}
@@ -181,7 +187,8 @@ func (q *queues) receive(ctx context.Context, queueURL string, limit int) (found
 }
 
 func lookedAt(m types.Message) localsqs.Peeked {
-	p := localsqs.Peeked{MessageID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), State: "visible", Attributes: map[string]string{}, Group: m.Attributes["MessageGroupId"]}
+	p := localsqs.Peeked{MessageID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body), State: "visible",
+		Attributes: map[string]string{}, Group: m.Attributes["MessageGroupId"]}
 	for name, v := range m.MessageAttributes {
 		p.Attributes[name] = aws.ToString(v.StringValue)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/internal/clip"
 )
@@ -89,9 +90,11 @@ func (c *canvas) state(word string, width int) piece {
 func picture(g, before *glance, width, height int, p paint) []string {
 	c := &canvas{width: max(width, 20), paint: p}
 	s := &g.State
-	c.line(piece{s.Service.Name + "  ", p.head}, c.state(s.Service.State, 0), piece{fmt.Sprintf("  up %s  %s  %s pid %d  %s",
-		ago(s.Uptime), s.Service.Version, s.Service.Host, s.Service.PID, s.At.Local().Format("15:04:05")), nil})
-	c.line(piece{"queues ", nil}, c.state(string(s.Ready.TaskQueues), 0), piece{"  consumer ", nil}, c.state(string(s.Ready.TaskConsumer), 0), piece{"  " + s.Service.Queue, nil})
+	c.line(piece{s.Service.Name + "  ", p.head}, c.state(s.Service.State, 0),
+		piece{fmt.Sprintf("  up %s  %s  %s pid %d  %s",
+			ago(s.Uptime), s.Service.Version, s.Service.Host, s.Service.PID, s.At.Local().Format("15:04:05")), nil})
+	c.line(piece{"queues ", nil}, c.state(string(s.Ready.TaskQueues), 0), piece{"  consumer ", nil},
+		c.state(string(s.Ready.TaskConsumer), 0), piece{"  " + s.Service.Queue, nil})
 	for _, why := range s.Ready.Reasons {
 		c.line(piece{"  " + why, p.bad})
 	}
@@ -119,7 +122,7 @@ func (c *canvas) queues(list []admin.Queue) {
 		case q.Error != "":
 			c.line(piece{fmt.Sprintf("%-32s ", cut(q.Name, 32)), nil}, piece{q.Error, c.paint.bad})
 		case q.Missing:
-			c.text("%-32s there is none yet", cut(q.Name, 32))
+			c.text("%-32s not made yet", cut(q.Name, 32))
 		default:
 			oldest := "-"
 			if q.OldestAge != nil {
@@ -143,27 +146,32 @@ func (c *canvas) workers(s *admin.State, before *glance) {
 	c.lines = append(c.lines, "")
 	received := "-"
 	if before != nil && before.Workers != nil {
-		received = perSecond(uint64(w.Poller.Received), uint64(before.Workers.Poller.Received), s.At.Sub(before.At).Seconds())
+		received = perSecond(uint64(w.Poller.Received), uint64(before.Workers.Poller.Received),
+			s.At.Sub(before.At).Seconds())
 	}
-	status := w.Status
+	status := w.Status.String()
 	if w.Paused {
 		status = "PAUSED"
 	}
-	c.line(piece{"WORKERS ", c.paint.head}, c.state(status, 0), piece{fmt.Sprintf("  %s %d/%d running  %d waiting  %d queued  %s received/s",
-		bar(w.Running, w.Workers), w.Running, w.Workers, w.Waiting, w.Queued, received), nil})
+	c.line(piece{"WORKERS ", c.paint.head}, c.state(status, 0),
+		piece{fmt.Sprintf("  %s %d/%d running  %d waiting  %d queued  %s received/s",
+			bar(w.Running, w.Workers), w.Running, w.Workers, w.Held, w.Queued, received), nil})
 	if w.Abandoned+w.Stalled+w.LostLeases+w.SettleFailed+w.Restarts+w.Poller.Throttles > 0 {
-		c.line(piece{fmt.Sprintf("  %d abandoned  %d stalled  %d leases lost  %d not settled  %d restarts  %d throttled",
+		c.line(piece{fmt.Sprintf("  %d abandoned  %d stalled  %d leases lost  %d not settled  %d restarts  %d "+
+			"throttled",
 			w.Abandoned, w.Stalled, w.LostLeases, w.SettleFailed, w.Restarts, w.Poller.Throttles), c.paint.warn})
 	}
 	for _, r := range w.Poller.Refused {
-		c.line(piece{fmt.Sprintf("  %s on %s is refused for %s: %s", r.Action, r.Queue, ago(s.At.Sub(r.Since).Seconds()), r.Error), c.paint.warn})
+		c.line(piece{fmt.Sprintf("  %s on %s is refused for %s: %s", r.Action, r.Queue,
+			ago(s.At.Sub(r.Since).Seconds()), r.Error), c.paint.warn})
 	}
 	if w.Poller.LastError != "" {
-		c.line(piece{fmt.Sprintf("  %s ago: %s", ago(s.At.Sub(w.Poller.LastFailure).Seconds()), w.Poller.LastError), c.paint.warn})
+		c.line(piece{fmt.Sprintf("  %s ago: %s", ago(s.At.Sub(w.Poller.LastFailure).Seconds()), w.Poller.LastError),
+			c.paint.warn})
 	}
 }
 
-// bar is ten cells of which n of most are full.
+// bar is ten cells, full in the proportion of n to most.
 func bar(n, most int64) string {
 	full := int64(0)
 	if most > 0 {
@@ -179,7 +187,7 @@ func (c *canvas) tasks(s *admin.State, before *glance) {
 	if len(s.Tasks) == 0 {
 		return
 	}
-	then := map[string]admin.Task{}
+	then := map[string]dispatcher.TaskStats{}
 	seconds := 0.0
 	if before != nil {
 		seconds = s.At.Sub(before.At).Seconds()
@@ -187,7 +195,8 @@ func (c *canvas) tasks(s *admin.State, before *glance) {
 			then[t.Name] = t
 		}
 	}
-	c.head("%-24s %7s %8s %8s %9s %8s %8s %8s %8s", "TASK", "RUNNING", "DONE/s", "FAILED/s", "DONE", "FAILED", "GIVEN UP", "P50", "P99")
+	c.head("%-24s %7s %8s %8s %9s %8s %8s %8s %8s", "TASK", "RUNNING", "DONE/s", "FAILED/s", "DONE", "FAILED",
+		"GIVEN UP", "P50", "P99")
 	for _, t := range s.Tasks {
 		name := t.Name
 		if t.Paused {
@@ -198,7 +207,8 @@ func (c *canvas) tasks(s *admin.State, before *glance) {
 		if t.GivenUp > was.GivenUp && before != nil {
 			colour = c.paint.bad
 		}
-		c.line(piece{fmt.Sprintf("%-24s %7d %8s %8s %9d %8d %8d %8s %8s", cut(name, 24), t.Running, perSecond(t.Succeeded, was.Succeeded, seconds), perSecond(t.Failed, was.Failed, seconds),
+		c.line(piece{fmt.Sprintf("%-24s %7d %8s %8s %9d %8d %8d %8s %8s", cut(name, 24), t.Running,
+			perSecond(t.Succeeded, was.Succeeded, seconds), perSecond(t.Failed, was.Failed, seconds),
 			t.Succeeded, t.Failed, t.GivenUp, short(t.Run.P50), short(t.Run.P99)), colour})
 	}
 }
@@ -211,14 +221,15 @@ func (c *canvas) breakers(s *admin.State) {
 	for _, b := range s.Breakers {
 		for _, e := range b.Entries {
 			name := cut(b.Service, 44)
-			if e.Path != "" {
-				name = "  " + cut(e.Path, 42)
+			if e.Entry != "" {
+				name = "  " + cut(e.Entry, 42)
 			}
 			until := ""
 			if left := e.Until.Sub(s.At); !e.Until.IsZero() {
 				until = "in " + ago(max(left, 0).Seconds())
 			}
-			c.line(piece{fmt.Sprintf("%-44s ", name), nil}, c.state(e.State, 13), piece{fmt.Sprintf(" %8d %8d  %s", e.Failures, e.Probes, until), nil})
+			c.line(piece{fmt.Sprintf("%-44s ", name), nil}, c.state(e.State.String(), 13),
+				piece{fmt.Sprintf(" %8d %8d  %s", e.Failures, e.Probes, until), nil})
 		}
 		if b.More > 0 {
 			c.text("  … %d more paths", b.More)
@@ -250,7 +261,8 @@ func (c *canvas) executions(g *glance, height int) {
 			}
 			progress += " " + p.Note
 		}
-		c.text("%-24s %-8s %7d %8s %8s  %-36s %s", cut(e.Task, 24), e.Phase, e.Attempt, ago(max(g.At.Sub(e.Since), 0).Seconds()), left, cut(e.ExecID, 36), progress)
+		c.text("%-24s %-8s %7d %8s %8s  %-36s %s", cut(e.Task, 24), e.Phase, e.Attempt,
+			ago(max(g.At.Sub(e.Since), 0).Seconds()), left, cut(e.ExecID, 36), progress)
 	}
 	if more := g.Executions.Total - room; more > 0 {
 		c.text("… %d more", more)
@@ -271,9 +283,8 @@ func ago(seconds float64) string {
 	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// short is seconds in the unit that fits.
-func short(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
+// short is a duration in the unit that fits.
+func short(d time.Duration) string {
 	switch {
 	case d == 0:
 		return "-"

@@ -17,14 +17,14 @@ func TestSendListPeekAndPurgeOverAnEndpoint(t *testing.T) {
 
 	id := strings.TrimSpace(does(t, on("send", "welcome", `{"email":"zoë@example.org"}`, "--pool", "mailer-tasks", "--job-id", "7", "--job-name", "spring", "--attr", "tenant=x")...))
 	does(t, on("send", "welcome", "--pool", "mailer-tasks", "--delay", "10m")...)
-	rows := tells[[]queueRow](t, on("queue", "ls", "mailer")...)
+	rows := printed[[]queueRow](t, on("queue", "ls", "mailer")...)
 	if len(rows) != 1 || rows[0].Name != "mailer-tasks" || rows[0].Visible != 1 || rows[0].Delayed != 1 || rows[0].InFlight != 0 {
 		t.Errorf("ls: %+v", rows)
 	}
 	if out := does(t, on("queue", "ls")...); !strings.Contains(out, "other") || !strings.Contains(out, "VISIBLE") {
 		t.Errorf("ls: %s", out)
 	}
-	found := tells[[]localsqs.Peeked](t, on("queue", "peek", "mailer-tasks")...)
+	found := printed[[]localsqs.Peeked](t, on("queue", "peek", "mailer-tasks")...)
 	if len(found) != 2 {
 		t.Fatalf("peek: %+v", found)
 	}
@@ -39,31 +39,31 @@ func TestSendListPeekAndPurgeOverAnEndpoint(t *testing.T) {
 	if out := does(t, on("queue", "peek", "mailer-tasks")...); !strings.Contains(out, id) {
 		t.Errorf("peek: %s", out)
 	}
-	if r := chassisWith(t, "", on("queue", "peek", "nobody")...); r.code != exitNotFound || !strings.Contains(r.err, `"nobody"`) {
+	if r := chassisWith(t, "", on("queue", "peek", "no-queue")...); r.code != exitNotFound || !strings.Contains(r.err, `"no-queue"`) {
 		t.Errorf("peek of no queue: %+v", r)
 	}
 	if r := chassisWith(t, "yes\n", on("queue", "purge", "mailer-tasks")...); r.code != exitUnconfirmed || !strings.Contains(r.err, "about 2 messages") {
-		t.Errorf("purge that nobody confirmed: %+v", r)
+		t.Errorf("an unconfirmed purge: %+v", r)
 	}
-	if told := tells[map[string]any](t, on("queue", "purge", "mailer-tasks", "--yes")...); told["purged"] != 2.0 {
-		t.Errorf("purge: %v", told)
+	if got := printed[map[string]any](t, on("queue", "purge", "mailer-tasks", "--yes")...); got["purged"] != 2.0 {
+		t.Errorf("purge: %v", got)
 	}
-	if found := tells[[]localsqs.Peeked](t, on("queue", "peek", "mailer-tasks")...); len(found) != 0 {
+	if found := printed[[]localsqs.Peeked](t, on("queue", "peek", "mailer-tasks")...); len(found) != 0 {
 		t.Errorf("after the purge: %+v", found)
 	}
 }
 
-// A region is a namespace: with one, requests are signed, whoever signs.
+// A region is a namespace: with one, requests are signed, whatever the keys.
 func TestAnEndpointWithARegion(t *testing.T) {
 	emptyDir(t)
 	at := []string{"--endpoint", serve(t), "--region", "eu-central-1", "--pool", "p"}
 	does(t, append([]string{"send", "x", "--create"}, at...)...)
-	rows := tells[[]queueRow](t, append([]string{"queue", "ls"}, at[:4]...)...)
-	found := tells[[]localsqs.Peeked](t, append([]string{"queue", "peek", "p"}, at[:4]...)...)
+	rows := printed[[]queueRow](t, append([]string{"queue", "ls"}, at[:4]...)...)
+	found := printed[[]localsqs.Peeked](t, append([]string{"queue", "peek", "p"}, at[:4]...)...)
 	if len(rows) != 1 || len(found) != 1 {
 		t.Errorf("ls %+v, peek %+v", rows, found)
 	}
-	if rows := tells[[]queueRow](t, "queue", "ls", "--endpoint", at[1]); len(rows) != 0 {
+	if rows := printed[[]queueRow](t, "queue", "ls", "--endpoint", at[1]); len(rows) != 0 {
 		t.Errorf("without the region: %+v", rows)
 	}
 }
@@ -89,7 +89,7 @@ func TestLinesOfAFile(t *testing.T) {
 	if r.code != 0 || strings.Count(r.out, `"exec_id"`) != 2 {
 		t.Errorf("from stdin: %+v", r)
 	}
-	if rows := tells[[]queueRow](t, "queue", "ls", "--path", db); len(rows) != 1 || rows[0].Visible != 252 {
+	if rows := printed[[]queueRow](t, "queue", "ls", "--path", db); len(rows) != 1 || rows[0].Visible != 252 {
 		t.Errorf("ls: %+v", rows)
 	}
 	r = chassisWith(t, "{}\nnot json\n{}\n", "send", "x", "--path", db, "--pool", "p", "--lines", "-", "--rate", "10")
@@ -107,7 +107,7 @@ func TestLinesOfAFile(t *testing.T) {
 	}
 }
 
-func TestAFileInUseIsTold(t *testing.T) {
+func TestAFileInUseIsReported(t *testing.T) {
 	dir := emptyDir(t)
 	db := filepath.Join(dir, "q.db")
 	serve(t, "--path", db)
@@ -116,7 +116,7 @@ func TestAFileInUseIsTold(t *testing.T) {
 	}
 }
 
-// TestTheEndpointGoesOverTheSettingsOfTheService whose embedded queue it is: the
+// TestTheEndpointGoesOverTheSettingsOfTheService that embeds the queue: the
 // settings file of the working directory is that service's own.
 func TestTheEndpointGoesOverTheSettingsOfTheService(t *testing.T) {
 	emptyDir(t)

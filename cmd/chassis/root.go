@@ -15,7 +15,7 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-// The exit codes, as doc.go tells them.
+// The exit codes, as main.go lists them.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	a.json = a.json || slices.Contains(args, "--json") // flags after a wrong one are not parsed
 	code := a.codeOf(ctx, err)
-	a.tell(err, code)
+	a.report(err, code)
 	return code
 }
 
@@ -89,9 +89,10 @@ func (a *app) codeOf(ctx context.Context, err error) int {
 	return exitFailed
 }
 
-func (a *app) tell(err error, code int) {
+func (a *app) report(err error, code int) {
 	if a.json {
-		_ = json.NewEncoder(a.err).Encode(map[string]any{"error": err.Error(), "exit_code": code}) // stderr is the last resort
+		// stderr is the last resort: its error is ignored.
+		_ = json.NewEncoder(a.err).Encode(map[string]any{"error": err.Error(), "exit_code": code})
 		return
 	}
 	fmt.Fprintf(a.err, "chassis: %s\n", strings.TrimPrefix(err.Error(), "chassis: "))
@@ -110,7 +111,8 @@ func (a *app) command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON")
-	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(), a.newCommand())
+	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(),
+		a.newCommand())
 	return a.group(root)
 }
 
@@ -136,7 +138,7 @@ SQS, --region and --profile for AWS.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 settings with mistakes, 4 not
 found, 5 not confirmed, 130 interrupted.`
 
-// group makes a command of commands refuse what is none of them.
+// group makes a command of commands refuse any other word.
 func (a *app) group(c *cobra.Command) *cobra.Command {
 	c.Args = cobra.NoArgs
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -151,7 +153,7 @@ func (a *app) group(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// runs makes a command's function one whose errors are told from wrong usage.
+// runs makes a command's function one with errors apart from wrong usage.
 func runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		if err := f(c.Context(), args); err != nil {

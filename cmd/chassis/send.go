@@ -48,7 +48,7 @@ With --lines and --json it prints one object a line.`,
 	s.flags(c)
 	s.poolFlag(c)
 	f := c.Flags()
-	f.StringVar(&s.at, "at", "", "when to run it: a time such as 2026-12-24T18:00:00Z, or a duration from now such as 90m")
+	f.StringVar(&s.at, "at", "", "when to run it: a time like 2026-12-24T18:00:00Z, or a duration from now like 90m")
 	f.DurationVar(&s.delay, "delay", 0, "hide it for so long, up to 15m")
 	f.StringVar(&s.jobID, "job-id", "", "the job that it belongs to")
 	f.StringVar(&s.jobName, "job-name", "", "the name of that job")
@@ -70,7 +70,7 @@ func (s *sending) options(now time.Time) ([]task.Option, error) {
 			at, err = now.Add(d), nil
 		}
 		if err != nil {
-			return nil, usage("--at is %q: want a time such as 2026-12-24T18:00:00Z, or a duration such as 90m", s.at)
+			return nil, usage("--at is %q: want a time like 2026-12-24T18:00:00Z, or a duration like 90m", s.at)
 		}
 		opts = append(opts, task.At(at))
 	}
@@ -95,7 +95,7 @@ func (s *sending) options(now time.Time) ([]task.Option, error) {
 	return opts, nil
 }
 
-// sentTask is what is told of a task that the queue has.
+// sentTask is what is printed of a task that the queue has.
 type sentTask struct {
 	Task      string `json:"task"`
 	ExecID    string `json:"exec_id"`
@@ -116,7 +116,7 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 		return err
 	}
 	opts = append(opts, task.Pool(pool))
-	if !s.create { // told before anything is sent
+	if !s.create { // checked before anything is sent
 		if _, err := q.url(ctx, pool); err != nil {
 			return fmt.Errorf("%w; --create makes it", err)
 		}
@@ -191,7 +191,8 @@ func encode(name string, args []byte, where string, opts []task.Option) (*task.O
 // a request.
 const sendBatch = 100
 
-func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, pool, name string, opts []task.Option) error {
+func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, pool, name string,
+	opts []task.Option) error {
 	in, err := a.lines(s.lines)
 	if err != nil {
 		return err
@@ -250,7 +251,8 @@ func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, 
 	}
 	if err == nil {
 		if err = lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-			err = usage("line %d of %s is longer than %d bytes, the most that SQS takes", line+1, s.lines, task.MaxSize)
+			err = usage("line %d of %s is longer than %d bytes, the most that SQS takes", line+1, s.lines,
+				task.MaxSize)
 		}
 	}
 	if err == nil {

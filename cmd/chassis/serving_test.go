@@ -21,11 +21,11 @@ func TestAServedQueueWithCredentials(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "mailer")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "s3cret:with-colon")
 	does(t, on("send", "welcome", `{"a":1}`, "--pool", "jobs")...)
-	rows := tells[[]queueRow](t, on("queue", "ls")...)
+	rows := printed[[]queueRow](t, on("queue", "ls")...)
 	if len(rows) != 1 || rows[0].Visible != 1 || !strings.Contains(rows[0].URL, "/123456789012/jobs") {
 		t.Errorf("ls: %+v", rows)
 	}
-	if found := tells[[]localsqs.Peeked](t, on("queue", "peek", "jobs")...); len(found) != 1 || found[0].Receives != 0 {
+	if found := printed[[]localsqs.Peeked](t, on("queue", "peek", "jobs")...); len(found) != 1 || found[0].Receives != 0 {
 		t.Errorf("peek: %+v", found)
 	}
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
@@ -39,12 +39,12 @@ func TestAServedQueueAsAWS(t *testing.T) {
 	emptyDir(t)
 	at := []string{"--endpoint", serve(t, "--create", "jobs", "--as-aws")}
 	for range 2 {
-		if rows := tells[[]queueRow](t, append([]string{"queue", "ls"}, at...)...); len(rows) != 1 || rows[0].Visible != 0 {
+		if rows := printed[[]queueRow](t, append([]string{"queue", "ls"}, at...)...); len(rows) != 1 || rows[0].Visible != 0 {
 			t.Errorf("ls: %+v", rows)
 		}
 		does(t, append([]string{"send", "welcome", "--pool", "jobs"}, at...)...)
 	}
-	if found := tells[[]localsqs.Peeked](t, append([]string{"queue", "peek", "jobs"}, at...)...); len(found) != 2 {
+	if found := printed[[]localsqs.Peeked](t, append([]string{"queue", "peek", "jobs"}, at...)...); len(found) != 2 {
 		t.Errorf("peek: %+v", found)
 	}
 }

@@ -23,18 +23,21 @@ and are left alone, unless they look like a misspelling; check names them. A
 service checks those too, started with --check-settings, if its main calls
 chassis.CheckSettings.`,
 	})
-	c.AddCommand(a.settingsCheck(), a.settingsExplain(), a.settingsSchema(), a.settingsExample(), a.settingsReference())
+	c.AddCommand(a.settingsCheck(), a.settingsExplain(), a.settingsSchema(), a.settingsExample(),
+		a.settingsReference())
 	return c
 }
 
-const filesHelp = "Without FILE: chassis.yaml (or .yml), .toml and .json of the working directory. Later files go over earlier ones, and CHASSIS_... of the environment over them all."
+const filesHelp = "Without FILE: chassis.yaml (or .yml), .toml and .json of the working directory. Later files go " +
+	"over earlier ones, and CHASSIS_... of the environment over them all."
 
 func layout() (*settings.Layout, error) { return settings.LayoutOf(chassis.DefaultSettings()) }
 
 func (a *app) settingsCheck() *cobra.Command {
 	return &cobra.Command{
 		Use: "check [FILE...]", Short: "Report every mistake, with its place; exit code 3 if there is one",
-		Long: "Report every mistake, with its file, line and column, for CI and editors; the exit code is 3 if there is one.\n" +
+		Long: "Report every mistake, with its file, line and column, for CI and editors; the exit code is 3 if " +
+			"there is one.\n" +
 			"Top-level keys that are not the chassis' are named, and not looked at.\n" + filesHelp,
 		RunE: runs(func(_ context.Context, files []string) error {
 			_, err := chassis.LoadSettings(sources(files)...)
@@ -99,7 +102,8 @@ func (a *app) reportOthers(keys []string) error {
 	case a.json:
 		return json.NewEncoder(a.err).Encode(map[string]any{"not_looked_at": keys})
 	}
-	_, err := fmt.Fprintf(a.out, "not looked at: %s\nThey are the service's own: start it with %s to check them too.\n", strings.Join(keys, ", "), chassis.CheckSettingsFlag)
+	_, err := fmt.Fprintf(a.out, "not looked at: %s\nThey are the service's own: start it with %s to check them "+
+		"too.\n", strings.Join(keys, ", "), chassis.CheckSettingsFlag)
 	return err
 }
 
@@ -116,7 +120,10 @@ func (a *app) settingsExplain() *cobra.Command {
 			}
 			entries, wrong := l.Explain(append(sources(files), settings.Shared())...)
 			if only != "" {
-				entries = slices.DeleteFunc(entries, func(e settings.Entry) bool { return e.Path != only && !strings.HasPrefix(e.Path, only+".") })
+				entries = slices.DeleteFunc(entries, func(e settings.Entry) bool {
+					return e.Path != only &&
+						!strings.HasPrefix(e.Path, only+".")
+				})
 				if len(entries) == 0 && wrong == nil {
 					return &coded{exitNotFound, fmt.Errorf("there is no setting and no section %q", only)}
 				}
@@ -143,7 +150,7 @@ func (a *app) settingsExplain() *cobra.Command {
 		}),
 	}
 	c.Flags().BoolVar(&set, "set", false, "only what is not the default")
-	c.Flags().StringVar(&only, "only", "", "only this setting or section, such as tasks")
+	c.Flags().StringVar(&only, "only", "", "only this setting or section, for example tasks")
 	return c
 }
 

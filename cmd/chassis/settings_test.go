@@ -35,7 +35,7 @@ func TestSettingsCheckAndExplain(t *testing.T) {
 	r := chassisWith(t, "", "settings", "check", "bad.yaml")
 	for _, want := range []string{"bad.yaml:2:12", "bad.yaml:3:3", "did you mean workers", "bad.yaml:5:11"} {
 		if !strings.Contains(r.out, want) {
-			t.Errorf("check does not tell %q:\n%s", want, r.out)
+			t.Errorf("check does not name %q:\n%s", want, r.out)
 		}
 	}
 	r = chassisWith(t, "", "settings", "check", "bad.yaml", "--json")
@@ -44,7 +44,7 @@ func TestSettingsCheckAndExplain(t *testing.T) {
 		t.Errorf("check --json: %v, exit code %d\n%s", err, r.code, r.out)
 	}
 
-	entries := tells[[]settings.Entry](t, "settings", "explain", "chassis.yaml", "over.toml", "--set")
+	entries := printed[[]settings.Entry](t, "settings", "explain", "chassis.yaml", "over.toml", "--set")
 	byPath := map[string]settings.Entry{}
 	for _, e := range entries {
 		byPath[e.Path] = e

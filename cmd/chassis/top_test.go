@@ -87,16 +87,16 @@ func TestTopShowsARunningService(t *testing.T) {
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("a sequence of a terminal came through:\n%q", out)
 	}
-	g := tells[glance](t, "top", "--once", "--admin", sys.AdminURL())
+	g := printed[glance](t, "top", "--once", "--admin", sys.AdminURL())
 	if g.Service.Name != "mailer" || g.Workers == nil || len(g.Executions.List) != 1 || len(g.Tasks) != 2 {
 		t.Errorf("JSON: %+v", g)
 	}
 }
 
-func TestTopTellsWhatIsWrong(t *testing.T) {
+func TestTopSaysWhatIsWrong(t *testing.T) {
 	emptyDir(t)
 	if r := chassisWith(t, "", "top", "--admin", "http://127.0.0.1:1"); r.code != exitFailed || !strings.Contains(r.err, "no service answers") {
-		t.Errorf("nobody there: %+v", r)
+		t.Errorf("no service there: %+v", r)
 	}
 	if r := chassisWith(t, "", "top", "--admin", "nonsense"); r.code != exitUsage {
 		t.Errorf("no URL: %+v", r)
@@ -120,7 +120,7 @@ func TestTopTellsWhatIsWrong(t *testing.T) {
 func TestAPictureFitsItsScreen(t *testing.T) {
 	emptyDir(t)
 	sys := watched(t, nil)
-	g := tells[glance](t, "top", "--once", "--admin", sys.AdminURL())
+	g := printed[glance](t, "top", "--once", "--admin", sys.AdminURL())
 	g.Ready.Reasons = []string{strings.Repeat("why ", 100), "two\nlines", "\x1b]0;title\x07"}
 	for width := 20; width < 220; width += 7 {
 		for height := 1; height < 60; height += 5 {
@@ -199,7 +199,7 @@ func TestTopInATerminal(t *testing.T) {
 		t.Errorf("the picture was left on the terminal:\n%s", after)
 	}
 
-	// A serial line, or a container's terminal, does not tell its size.
+	// A serial line, or a container's terminal, does not report its size.
 	do("send-keys", "-t", "top", "stty rows 0 cols 0; "+bin+" top --admin "+sys.AdminURL()+"; echo again $?", "Enter")
 	screen("q ends")
 	do("send-keys", "-t", "top", "q")

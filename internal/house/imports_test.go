@@ -41,7 +41,10 @@ var allowed = map[string][]string{
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
-	"admin":                  {"actors/pools", "internal/clip", "settings"},
+	"admin": {"actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/poller", "actors/pools",
+		"internal/clip", "settings"},
+	"admin/console": {"admin", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
+		"internal/clip", "internal/life", "settings"},
 }
 
 // TestImportsGoOneWay compares the code with that picture. Tests are left out: an

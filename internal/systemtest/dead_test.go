@@ -65,7 +65,7 @@ func TestALetterThatWasSentBackIsDeletedThoughNobodyWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		line.cancel = cancel
-		_ = d.SendBack(ctx) // the send may be told to have been given up: it was under way
+		_ = d.SendBack(ctx) // the send may be reported as given up: it was under way
 		break
 	}
 	if ctx.Err() == nil {

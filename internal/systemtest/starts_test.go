@@ -47,7 +47,7 @@ func (s silent) Do(r *http.Request) (*http.Response, error) {
 	return nil, context.Cause(r.Context())
 }
 
-// onASilentQueue is a system whose Start hangs once asked has been told.
+// onASilentQueue returns a system with a Start that hangs once asked has a value.
 func onASilentQueue(t *testing.T) (sys *chassis.System, asked chan struct{}) {
 	t.Helper()
 	asked = make(chan struct{}, 1)
@@ -178,7 +178,7 @@ func TestReadyAnswersInTimeOfAQueueThatDoesNot(t *testing.T) {
 	})
 }
 
-// hangable is a system at work whose queue stops to answer when it is told to.
+// hangable is a system at work, and a switch that stops its queue from answering.
 type hangable struct {
 	sys  *chassis.System
 	next sqsclient.Doer

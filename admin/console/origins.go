@@ -1,4 +1,4 @@
-package chassis
+package console
 
 import (
 	"slices"
@@ -9,19 +9,29 @@ import (
 	"github.com/sambatech/chassis/settings"
 )
 
-// origins lists each setting's value and where it came from.
-type origins struct {
-	sys   *System
-	given bool                            // by the program, not loaded
-	list  atomic.Pointer[[]admin.Setting] // made at the start and when settings change
-	of    atomic.Pointer[settings.Tree]   // that list was made of
+// Source is where the settings of the service were loaded from.
+type Source interface {
+	// Tree returns what the sources say now; nil if the program has made the settings.
+	Tree() *settings.Tree
+	// Explain lists what the sources say, and what is in force. It is called under
+	// [Config.Applying].
+	Explain() (said, inForce []settings.Entry)
+	// Owns reports whether a setting is the chassis'.
+	Owns(path string) bool
 }
 
-// Settings implements admin.Explained.
+// origins lists each setting's value and where it came from.
+type origins struct {
+	cfg  *Config
+	list atomic.Pointer[[]admin.Setting] // made at the start and when settings change
+	of   atomic.Pointer[settings.Tree]   // that list was made of
+}
+
+// Settings returns the settings in force.
 func (o *origins) Settings() []admin.Setting {
-	if o.of.Load() != o.sys.source.Tree() && o.sys.applying.TryLock() { // lines have moved, and no value has changed
+	if o.of.Load() != o.cfg.Source.Tree() && o.cfg.Applying.TryLock() { // lines have moved, and no value has changed
 		o.find()
-		o.sys.applying.Unlock()
+		o.cfg.Applying.Unlock()
 	}
 	return slices.Clone(*o.list.Load())
 }
@@ -33,11 +43,12 @@ func (o *origins) Settings() []admin.Setting {
 // chassis, like a name made of the service's.
 func (o *origins) find() {
 	otherwise := "the chassis"
-	if o.given {
+	tree := o.cfg.Source.Tree()
+	if tree == nil {
 		otherwise = "the program"
 	}
-	o.of.Store(o.sys.source.Tree())
-	said, inForce := o.sys.source.Explain()
+	o.of.Store(tree)
+	said, inForce := o.cfg.Source.Explain()
 	from := make(map[string]settings.Entry, len(said))
 	for _, e := range said {
 		from[e.Path] = e
@@ -56,7 +67,7 @@ func (o *origins) find() {
 		} else if was, known := before[e.Path]; known && was.Value == e.Value && was.From != otherwise {
 			s.From = strings.TrimSuffix(was.From, untilRestart) + untilRestart
 		}
-		if o.sys.source.Owns(e.Path) {
+		if o.cfg.Source.Owns(e.Path) {
 			chassis = append(chassis, s)
 		} else {
 			list = append(list, s)

@@ -12,21 +12,23 @@ import (
 	"github.com/sambatech/chassis/internal/clip"
 )
 
-// hostile answers as a service that wishes the terminal no good, and keeps the
-// last token that it was given.
-func hostile(t *testing.T) (url string, token *atomic.Value) {
+const evil = `\u001b]0;owned\u0007\u202egnp\u009b2J\u007f`
+
+// hostile answers as a service with control characters in every text, and keeps
+// the last token that it was given. status and state are those of the workers and
+// of a breaker: other words than the known ones are no answer of a service.
+func hostile(t *testing.T, status, state string) (url string, token *atomic.Value) {
 	t.Helper()
 	token = &atomic.Value{}
 	token.Store("")
-	const evil = `\u001b]0;owned\u0007\u202egnp\u009b2J\u007f`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token.Store(r.Header.Get("Authorization"))
 		switch r.URL.Path {
 		case "/api/v1/state":
 			_, _ = w.Write([]byte(`{"service":{"name":"` + evil + `","version":"` + evil + `","host":"` + evil + `","state":"` + evil + `","queue":"` + evil + `"},
 				"ready":{"TASK_QUEUES":"` + evil + `","reasons":["` + evil + `"]},"queues":[{"name":"` + evil + `","error":"` + evil + `"}],
-				"workers":{"status":"` + evil + `","pools":[]},"tasks":[{"name":"` + evil + `"}],
-				"breakers":[{"service":"` + evil + `","entries":[{"path":"` + evil + `","state":"` + evil + `"}]}]}`))
+				"workers":{"status":"` + status + `","pools":[]},"tasks":[{"name":"` + evil + `"}],
+				"breakers":[{"service":"` + evil + `","entries":[{"path":"` + evil + `","state":"` + state + `"}]}]}`))
 		case "/api/v1/executions":
 			_, _ = w.Write([]byte(`{"list":[{"task":"` + evil + `","exec_id":"` + evil + `","phase":"` + evil + `","error":"` + evil + `"}]}`))
 		case "/api/v1/dead":
@@ -44,7 +46,12 @@ func hostile(t *testing.T) (url string, token *atomic.Value) {
 // TestHostileAnswersDoNotControlTheTerminal, nor do errors and JSON.
 func TestHostileAnswersDoNotControlTheTerminal(t *testing.T) {
 	emptyDir(t)
-	url, _ := hostile(t)
+	t.Run("known states", func(t *testing.T) { controlsNothing(t, "RUNNING", "open") })
+	t.Run("unknown states", func(t *testing.T) { controlsNothing(t, evil, evil) })
+}
+
+func controlsNothing(t *testing.T, status, state string) {
+	url, _ := hostile(t, status, state)
 	for _, args := range []string{"top --once", "top --once --json", "dead ls", "dead ls --json", "dead show m", "dead show m --json",
 		"dead back m", "dead back m --json", "dead rm m --yes", "queue ls --endpoint " + url, "queue peek q --endpoint " + url} {
 		words := strings.Fields(args)
@@ -64,7 +71,7 @@ func TestHostileAnswersDoNotControlTheTerminal(t *testing.T) {
 			}
 		}
 	}
-	if rows := tells[[]deadRow](t, "dead", "ls", "--admin", url); rows[0].Task != "\x1b]0;owned\a\u202egnp\u009b2J\x7f" {
+	if rows := printed[[]deadRow](t, "dead", "ls", "--admin", url); rows[0].Task != "\x1b]0;owned\a\u202egnp\u009b2J\x7f" {
 		t.Errorf("JSON has another value: %q", rows[0].Task)
 	}
 }
@@ -77,7 +84,7 @@ func TestHostileFolderDoesNotChooseWhereTheTokenGoes(t *testing.T) {
 		"chassis.yaml": "admin:\n  listen: HOST\n", "chassis.toml": "[admin]\nlisten = \"HOST\"\n", ".env": "CHASSIS_ADMIN__LISTEN=HOST\n",
 	} {
 		emptyDir(t)
-		url, token := hostile(t)
+		url, token := hostile(t, "RUNNING", "open")
 		host := strings.TrimPrefix(url, "http://")
 		if err := os.WriteFile(name, []byte(strings.ReplaceAll(content, "HOST", host)), 0o600); err != nil {
 			t.Fatal(err)
