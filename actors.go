@@ -1,11 +1,8 @@
 package chassis
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -86,22 +83,14 @@ func (s *System) PID(name string) *actor.PID {
 }
 
 func (s *System) newBreakers() *breaker.Group {
-	opts := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")), breaker.WithAmbientDeadline(attemptEnd)}
+	opts := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")),
+		breaker.WithAmbientDeadline(task.AttemptEnd)}
 	if s.tracer != nil {
 		opts = append(opts, breaker.WithTracer(s.tracer))
 	}
 	return breaker.NewGroup(breaker.GroupConfig{
 		System: s.Actors(), Settings: s.settings.CircuitBreaker, Options: opts, Logger: s.Logger("chassis"),
 	})
-}
-
-// attemptEnd returns the end of the task's attempt that ctx belongs to. It is no
-// deadline of a call: a task may run for hours, and request_timeout holds in it.
-func attemptEnd(ctx context.Context) time.Time {
-	if job := task.JobFrom(ctx); job != nil {
-		return job.Deadline
-	}
-	return time.Time{}
 }
 
 // Breaker returns the breaker of a remote service, scheme://host[:port], and
@@ -115,9 +104,6 @@ func attemptEnd(ctx context.Context) time.Time {
 // [breaker.Spawn] returns an error instead.
 func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breaker {
 	b, err := s.breakers.Breaker(service, opts...)
-	if errors.Is(err, breaker.ErrStopped) {
-		panic(fmt.Sprintf("chassis: Breaker(%q) after the system has stopped", service))
-	}
 	if err != nil {
 		panic(fmt.Sprintf("chassis: Breaker(%q): %v", service, err))
 	}

@@ -10,18 +10,6 @@ import (
 	"github.com/sambatech/chassis/settings/watch"
 )
 
-// source is the settings of the service in force, and where they were loaded
-// from. It is a [watch.Part] of the service's own settings. Explain and Set are
-// called under System.applying.
-type source interface {
-	Type() string
-	Tree() *settings.Tree
-	Explain() (said, inForce []settings.Entry)
-	Owns(path string) bool
-	Set(Settings)
-	Follow(func(context.Context, watch.Reload[Settings])) (stop func(context.Context) error, err error)
-}
-
 // Live returns the settings in force of a system that was made with the option
 // of [Load], for a service that looks at its own while it runs:
 //
@@ -71,10 +59,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 	}
 	ctx, cancel := s.life.UntilHalted(ctx) // a dispatcher that has stopped does not answer
 	defer cancel()
-	if err := next.check(s.name, s.givenQueue); err != nil {
-		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
-	}
-	if err := next.Log.Validate(); err != nil {
+	if err := errors.Join(next.check(s.name, s.givenQueue), next.Log.Validate()); err != nil {
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}
 	old, defaults := s.Settings(), DefaultSettings()
@@ -85,64 +70,29 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 	now := settings.Live(old, next)
 	s.current.Store(&now) // first: what begins from here on begins with it
 	s.source.Set(now)
-
-	var errs []error
 	s.log.Follow(old.Log, now.Log)
-	errs = append(errs, s.breakers.Apply(now.CircuitBreaker), s.tasks.Resize(ctx))
-	errs = append(errs, s.console.Apply(now.Admin))
-	s.logChanges(changes)
-	return changes, errors.Join(errs...)
-}
-
-func (s *System) logChanges(changes []settings.Change) {
-	for _, c := range changes {
-		if c.Live {
-			s.Logger("chassis").Info("a setting has changed", "setting", c.Path, "from", c.Old, "to", c.New)
-		} else {
-			s.Logger("chassis").Warn("a changed setting needs a restart", "setting", c.Path, "in_force", c.Old,
-				"to", c.New)
-		}
-	}
+	err := errors.Join(s.breakers.Apply(now.CircuitBreaker), s.tasks.Resize(ctx), s.console.Apply(now.Admin))
+	watch.LogChanges(s.Logger("chassis"), changes)
+	return changes, err
 }
 
 // follow applies what changes in the sources of the settings, until the system
 // stops. The system serves all the same if it cannot watch them.
 func (s *System) follow() {
-	stop, err := s.source.Follow(s.reloaded)
-	if err != nil {
+	var err error
+	if s.unfollow, err = s.source.Follow(s.reloaded); err != nil {
 		s.Logger("chassis").Warn("the settings are not watched: a change needs a restart", "error", err)
-		return
 	}
-	s.unfollow = stop
 }
 
-// reloaded applies a reload, or logs why it does not.
+// reloaded applies a reload.
 func (s *System) reloaded(ctx context.Context, r watch.Reload[Settings]) {
-	log := s.Logger("chassis")
-	var lost *watch.Lost
-	switch {
-	case errors.As(r.Err, &lost):
-		log.Warn("a settings file is not whole: the settings in force stay", "error", r.Err)
-		return
-	case r.Err != nil:
-		log.Error("the settings have a mistake: those in force stay", "error", r.Err)
-		return
-	case len(r.Changes) == 0:
-		log.Info("the settings can be read again, and have not changed")
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
 	defer cancel()
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	changes, err := s.apply(ctx, r.Part)
-	if err != nil && !errors.Is(err, ErrStopped) {
-		log.Error("changed settings are not applied", "error", err)
+	apply := func(next Settings) ([]settings.Change, error) { return s.apply(ctx, next) }
+	if r.Apply(s.Logger("chassis"), apply, ErrStopped) {
+		s.console.Explain()
 	}
-	if err != nil && len(changes) == 0 {
-		return
-	}
-	own := r.TakeRest()
-	s.console.Explain()
-	s.logChanges(own)
 }

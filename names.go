@@ -51,32 +51,28 @@ type SpawnOption = life.SpawnOption
 // actor.
 func SupervisedBy(strategy actor.SupervisorStrategy) SpawnOption { return life.SupervisedBy(strategy) }
 
-// Task is one task for [System.SendMany], and Sent its result.
+// Names of actors/pools: Task is one task for [System.SendMany], and Sent its result.
+// Pool is one of the task pools of a system. Readiness says whether tasks flow, as
+// [System.Ready] returns it. DeadLetter is a message of the dead-letter pool: a task
+// that was given up, or a message that never was a task.
 type (
-	Task = pools.Task
-	Sent = pools.Sent
+	Task       = pools.Task
+	Sent       = pools.Sent
+	Pool       = pools.Pool
+	Readiness  = pools.Readiness
+	DeadLetter = pools.DeadLetter
 )
 
-// Pool is one of the task pools of a system.
-type Pool = pools.Pool
+// Errors of [System.Send], for a task that nothing here could run, and of
+// [System.DeadLetters], where not all could be listed.
+var (
+	ErrUnregistered    = pools.ErrUnregistered
+	ErrMoreDeadLetters = pools.ErrMoreDeadLetters
+)
 
-// Readiness says whether tasks flow: TASK_QUEUES and TASK_CONSUMER, each OK or
-// ERROR as the Python chassis has them, and the reasons of each ERROR. A reason
-// with an OK is that no worker gets free.
-type Readiness = pools.Readiness
-
-// DeadLetter is a message of the dead-letter pool: a task that was given up,
-// or a message that never was a task.
-type DeadLetter = pools.DeadLetter
-
-// ErrUnregistered says that a task was sent to the system's own pool under a
-// name that is not registered here: nothing could run it.
-var ErrUnregistered = pools.ErrUnregistered
-
-// ErrMoreDeadLetters says that not all dead letters were listed: those of a FIFO
-// group come ten at a time, the next ten after these are sent back or deleted,
-// and what others look at is hidden for 30 seconds.
-var ErrMoreDeadLetters = pools.ErrMoreDeadLetters
+// source is the settings of the service in force, and where they were loaded from.
+// Explain and Set are called under System.applying.
+type source = watch.Source[Settings]
 
 // LiveSettings is a service's own settings in force: see [Live].
 type LiveSettings[T any] = watch.Live[T]

@@ -15,8 +15,7 @@ import (
 )
 
 // Settings is everything about a service that is not code. The zero value of
-// every field means its default. A service's own settings stand in
-// the same file:
+// every field means its default. A service's own settings stand in the same file:
 //
 //	type Config struct {
 //		chassis.Settings
@@ -43,11 +42,10 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Sources is where [New] looks for settings, each over the one before:
-// chassis.yaml (or chassis.yml, but not both), chassis.toml and chassis.json in
-// the working directory if they are there, the profiles there that CHASSIS_PROFILE names
-// (chassis.prod.yaml for "prod"), the CHASSIS_ variables of a .env file if
-// there is one, and the variables CHASSIS_SECTION__KEY.
+// Sources is where [New] looks for settings, each over the one before: chassis.yaml (or chassis.yml, but
+// not both), chassis.toml and chassis.json in the working directory if they are there, the profiles there
+// that CHASSIS_PROFILE names (chassis.prod.yaml for "prod"), the CHASSIS_ variables of a .env file if there
+// is one, and the variables CHASSIS_SECTION__KEY.
 func Sources() []settings.Option {
 	return []settings.Option{
 		settings.OptionalYAML("chassis"),
@@ -135,22 +133,15 @@ func CheckSettings[T any](defaults T, sources ...settings.Option) {
 // check fills in what depends on the service and returns what does not fit
 // together. given means that the caller has made the queue's client or server.
 func (s *Settings) check(service string, given bool) error {
-	var errs []error
 	s.Log = s.Log.WithLevel("actor", "warning") // Proto.Actor has a record of every supervised failure
 	if given || s.Queue.Embedded() {
 		s.Tasks.TaskPool = cmp.Or(s.Tasks.TaskPool, pools.NameFor(service))
 	}
-	if !given && s.Queue.Embedded() {
-		s.Tasks = s.Tasks.WithEmbedded()
+	var memory error
+	if !given {
+		s.Tasks = s.Tasks.For(s.Queue.Embedded())
+		memory = settings.At("queue", s.Queue.CheckMemory())
 	}
-	if err := s.Queue.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("queue: %w", err))
-	}
-	if err := s.Queue.CheckMemory(); err != nil && !given {
-		errs = append(errs, fmt.Errorf("queue: %w", err))
-	}
-	if err := s.CircuitBreaker.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("circuit_breaker: %w", err))
-	}
-	return errors.Join(append(errs, s.Tasks.Check(), s.Admin.Validate())...)
+	return errors.Join(settings.At("queue", s.Queue.Validate()), memory,
+		settings.At("circuit_breaker", s.CircuitBreaker.Validate()), s.Tasks.Check(), s.Admin.Validate())
 }

@@ -86,8 +86,7 @@ func New(name string, opts ...Option) (*System, error) {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
 	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client),
-		queue.WithServer(o.server),
-		queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
+		queue.WithServer(o.server), queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
@@ -154,10 +153,9 @@ func (s *System) State() State { return s.life.State() }
 
 // Run starts the system, serves until ctx ends or the process gets SIGTERM or
 // SIGINT, and stops it. It also serves the live page, probes and metrics on
-// the setting admin.listen, by default on 127.0.0.1:9190; Start does so only
-// where that is set. Running tasks see neither: they get the drain's time. A
-// second signal cuts the drain short; one that comes during the start ends it
-// with an error. The error is logged too.
+// the setting admin.listen, by default on 127.0.0.1:9190; Start does so only where that is set. Running tasks
+// see neither: they get the drain's time. A second signal cuts the drain short; one that comes during the
+// start ends it with an error. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
 	program := func(ctx context.Context) error { return s.begin(ctx, true) }
 	err := s.life.Run(ctx, s.Logger("chassis"), program, s.Stop)
@@ -175,34 +173,31 @@ func (s *System) Start(ctx context.Context) error { return s.begin(ctx, false) }
 
 // begin is [System.Start]. A program serves its live page without a setting.
 func (s *System) begin(ctx context.Context, program bool) error {
-	return s.life.Start(ctx, func(ctx context.Context) error { return s.start(ctx, program) }, func() {
-		s.follow()
-		log := s.Logger("chassis")
-		log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
-		if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
-			log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
-				"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
+	return s.life.Start(ctx, func(ctx context.Context) error {
+		if _, err := s.log.Start(s.Actors()); err != nil {
+			return fmt.Errorf("chassis: start the logger: %w", err)
 		}
-	})
+		if err := s.console.Open(program); err != nil {
+			return fmt.Errorf("chassis: start the admin server: %w", err)
+		}
+		s.applying.Lock() // so that no pool misses an Apply while it starts
+		defer s.applying.Unlock()
+		if err := s.tasks.Start(ctx, s.actors); err != nil {
+			return fmt.Errorf("chassis: start the tasks: %w", err)
+		}
+		return nil
+	}, s.running)
 }
 
-func (s *System) start(ctx context.Context, program bool) error {
-	if _, err := s.log.Start(s.Actors()); err != nil {
-		return fmt.Errorf("chassis: start the logger: %w", err)
+// running is called once tasks are taken.
+func (s *System) running() {
+	s.follow()
+	log := s.Logger("chassis")
+	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
+	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
+		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
+			"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
-	if err := s.console.Open(program); err != nil {
-		return fmt.Errorf("chassis: start the admin server: %w", err)
-	}
-	s.applying.Lock() // so that no pool misses an Apply while it starts
-	defer s.applying.Unlock()
-	err := s.tasks.Start(ctx, s.actors)
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err) // a request does not know why it was cancelled
-	}
-	if err != nil {
-		return fmt.Errorf("chassis: start the tasks: %w", err)
-	}
-	return nil
 }
 
 // AdminURL is where the live page is, or "" if there is no page (yet).

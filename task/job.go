@@ -83,3 +83,12 @@ func JobFrom(ctx context.Context) *Info {
 	info, _ := ctx.Value(infoKey{}).(*Info)
 	return info
 }
+
+// AttemptEnd returns the end of the attempt that ctx belongs to. It is no deadline of
+// a call: a task may run for hours.
+func AttemptEnd(ctx context.Context) time.Time {
+	if job := JobFrom(ctx); job != nil {
+		return job.Deadline
+	}
+	return time.Time{}
+}

@@ -57,8 +57,11 @@ func DefaultSettings() Settings {
 // for one that is under way, and here an empty one costs next to nothing.
 const embeddedWait = time.Second
 
-// WithEmbedded returns the section tasks as it is with the embedded queue.
-func (t Settings) WithEmbedded() Settings {
+// For returns the section tasks as it is with that kind of queue.
+func (t Settings) For(embedded bool) Settings {
+	if !embedded {
+		return t
+	}
 	if t.ReceiveWait == 0 || t.ReceiveWait > embeddedWait {
 		t.ReceiveWait = embeddedWait
 	}

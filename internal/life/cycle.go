@@ -3,6 +3,7 @@ package life
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -80,6 +81,9 @@ func (c *Cycle) Start(ctx context.Context, start func(context.Context) error, ru
 	defer cancel()
 	c.state.Store(int32(Starting))
 	if err := start(ctx); err != nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err) // a request does not know why it was cancelled
+		}
 		return err
 	}
 	c.state.Store(int32(Running))

@@ -79,6 +79,16 @@ func (p *Part[T, P]) Set(part P) {
 	p.Live.set(next)
 }
 
+// Source is a [Part] with settings of any type around it.
+type Source[P any] interface {
+	Type() string
+	Tree() *settings.Tree
+	Explain() (said, inForce []settings.Entry)
+	Owns(path string) bool
+	Set(P)
+	Follow(func(context.Context, Reload[P])) (stop func(context.Context) error, err error)
+}
+
 // Reload is a reload of the sources that changed a value or failed.
 type Reload[P any] struct {
 	Part    P                 // of the new settings
