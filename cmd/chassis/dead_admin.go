@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/admin"
 )
 
@@ -41,9 +40,7 @@ func (a *app) unseen(more bool) {
 	fmt.Fprintf(a.err, "chassis: %s\n", text)
 }
 
-func (a *app) lettersOver(
-	ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (bool, error),
-) error {
+func (a *app) lettersOver(ctx context.Context, p *place, f *filter, do onLetter) error {
 	d, err := a.openDesk(p.admin, p.files)
 	if err != nil {
 		return err

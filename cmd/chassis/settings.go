@@ -162,26 +162,28 @@ func (a *app) settingsSchema() *cobra.Command {
 
 func (a *app) settingsExample() *cobra.Command {
 	var format string
-	c := a.describes("example", "Print a file with every setting, its default and what it is", func(l *settings.Layout) (string, []byte, error) {
+	text := func(l *settings.Layout) (string, []byte, error) {
 		f, err := settings.FormatOf("x." + format)
 		if err != nil || f != settings.YAML && f != settings.ENV {
 			return "", nil, usage("--format is %q: want yaml or env", format)
 		}
 		text, err := l.Example(f, "CHASSIS")
 		return format, text, err
-	})
+	}
+	c := a.describes("example", "Print a file with every setting, its default and what it is", text)
 	c.Flags().StringVar(&format, "format", "yaml", "yaml or env")
 	return c
 }
 
 func (a *app) settingsReference() *cobra.Command {
-	return a.describes("reference", "Print a markdown table of every setting", func(l *settings.Layout) (string, []byte, error) {
-		return "markdown", l.Reference("CHASSIS"), nil
-	})
+	text := func(l *settings.Layout) (string, []byte, error) { return "markdown", l.Reference("CHASSIS"), nil }
+	return a.describes("reference", "Print a markdown table of every setting", text)
 }
 
+type describing func(*settings.Layout) (format string, text []byte, err error)
+
 // describes is a command that prints a text about all settings, with --json as a field of an object.
-func (a *app) describes(use, short string, text func(*settings.Layout) (format string, text []byte, err error)) *cobra.Command {
+func (a *app) describes(use, short string, text describing) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: runs(func(context.Context, []string) error {
