@@ -69,16 +69,14 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 	if s.State() >= Stopping {
 		return nil, ErrStopped
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.halted, func() { cancel(ErrStopped) })() // a dispatcher that has stopped does not answer
+	ctx, cancel := s.life.UntilHalted(ctx) // a dispatcher that has stopped does not answer
+	defer cancel()
 	if err := next.check(s.name, s.givenQueue); err != nil {
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}
 	if err := next.Log.Validate(); err != nil {
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}
-	next.Log = next.Log.WithLevel("actor", "warning")
 	old, defaults := s.Settings(), DefaultSettings()
 	changes := settings.Diff(watch.Fill(old, defaults), watch.Fill(next, defaults))
 	if len(changes) == 0 {

@@ -36,8 +36,12 @@ const (
 	Stopped  = life.Stopped
 )
 
-// ErrStopped says that the system has stopped, or is about to.
-var ErrStopped = life.ErrStopped
+// Errors of a System's life: of a second [System.Start], and of what comes after
+// [System.Stop] was called.
+var (
+	ErrStarted = life.ErrStarted
+	ErrStopped = life.ErrStopped
+)
 
 // SpawnOption changes how [System.Spawn] supervises an actor.
 type SpawnOption = life.SpawnOption

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/logger"
@@ -137,11 +136,12 @@ func CheckSettings[T any](defaults T, sources ...settings.Option) {
 // together. given means that the caller has made the queue's client or server.
 func (s *Settings) check(service string, given bool) error {
 	var errs []error
+	s.Log = s.Log.WithLevel("actor", "warning") // Proto.Actor has a record of every supervised failure
 	if given || s.Queue.Embedded() {
 		s.Tasks.TaskPool = cmp.Or(s.Tasks.TaskPool, pools.NameFor(service))
 	}
-	if w := &s.Tasks.ReceiveWait; !given && s.Queue.Embedded() && (*w == 0 || *w > embeddedWait) {
-		*w = embeddedWait
+	if !given && s.Queue.Embedded() {
+		s.Tasks = s.Tasks.WithEmbedded()
 	}
 	if err := s.Queue.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("queue: %w", err))
@@ -154,7 +154,3 @@ func (s *Settings) check(service string, given bool) error {
 	}
 	return errors.Join(append(errs, s.Tasks.Check(), s.Admin.Validate())...)
 }
-
-// embeddedWait is the longest long poll of the embedded queue. A stop waits
-// for one that is under way, and here an empty one costs next to nothing.
-const embeddedWait = time.Second

@@ -30,6 +30,7 @@ import (
 // System is a service: its logger, breakers, queue and tasks, started and
 // stopped in order. Make it with [New].
 type System struct {
+	life     *life.Cycle
 	name     string
 	settings Settings // those of New; see current
 	log      *logger.Logger
@@ -46,19 +47,7 @@ type System struct {
 	source     source                      // that the settings were loaded from
 	givenQueue bool                        // by WithSQS or WithEmbedded
 	unfollow   func(context.Context) error // nil unless they are watched
-
-	halted context.Context // ends with the first Stop, and a Start under way with it
-	halt   context.CancelFunc
-
-	mu    sync.Mutex    // one Start or Stop at a time
-	state atomic.Int32  // a State; written under mu, read by anybody
-	ended chan struct{} // closed once the system has stopped
-	err   error         // of Stop
-	cut   context.CancelFunc
 }
-
-// ErrStarted is the error of a second [System.Start].
-var ErrStarted = errors.New("chassis: the system was started before")
 
 // New makes the system of the service name. Without [WithSettings] it reads
 // [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
@@ -79,14 +68,12 @@ func New(name string, opts ...Option) (*System, error) {
 		}
 		use(&o)
 	}
-	s := &System{name: name, settings: *o.settings, ended: make(chan struct{})}
-	s.halted, s.halt = context.WithCancel(context.Background())
+	s := &System{life: life.NewCycle(), name: name, settings: *o.settings}
 	s.givenQueue = o.client != nil || o.server != nil
 	if err := s.settings.check(name, s.givenQueue); err != nil {
 		return nil, fmt.Errorf("chassis: the settings of service %q:\n%w", name, err)
 	}
 	var err error
-	s.settings.Log = s.settings.Log.WithLevel("actor", "warning") // Proto.Actor logs every supervised failure
 	first := s.settings
 	s.current.Store(&first)
 	if s.source = o.source; s.source == nil {
@@ -111,7 +98,7 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	s.tasks = pools.New(pools.Config{
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
-		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.halted,
+		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.life.Halted(),
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
@@ -163,9 +150,7 @@ func (s *System) Guard() {
 }
 
 // State is where the system is in its life.
-func (s *System) State() State { return State(s.state.Load()) }
-
-func (s *System) enter(state State) { s.state.Store(int32(state)) }
+func (s *System) State() State { return s.life.State() }
 
 // Run starts the system, serves until ctx ends or the process gets SIGTERM or
 // SIGINT, and stops it. It also serves the live page, probes and metrics on
@@ -174,16 +159,8 @@ func (s *System) enter(state State) { s.state.Store(int32(state)) }
 // second signal cuts the drain short; one that comes during the start ends it
 // with an error. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
-	serving, stopping, done := life.Signals(ctx, s.ended, s.Logger("chassis"))
-	defer done()
-	err := s.start(serving, true)
-	if err == nil {
-		select {
-		case <-serving.Done():
-		case <-s.halted.Done(): // stopped elsewhere
-		}
-	}
-	err = errors.Join(err, s.Stop(stopping))
+	program := func(ctx context.Context) error { return s.begin(ctx, true) }
+	err := s.life.Run(ctx, s.Logger("chassis"), program, s.Stop)
 	if err != nil {
 		s.log.Slog().Error("the service ended with an error", "error", err)
 	}
@@ -194,48 +171,36 @@ func (s *System) Run(ctx context.Context) error {
 // registered or tasks.task_pool is set. An error comes before the first
 // message is taken. A system that could not be started can only be stopped. A
 // [System.Stop] meanwhile ends it with [ErrStopped].
-func (s *System) Start(ctx context.Context) error { return s.start(ctx, false) }
+func (s *System) Start(ctx context.Context) error { return s.begin(ctx, false) }
 
-// start is [System.Start]. A whole program has its page without asking for it.
+// begin is [System.Start]. A program serves its live page without a setting.
+func (s *System) begin(ctx context.Context, program bool) error {
+	return s.life.Start(ctx, func(ctx context.Context) error { return s.start(ctx, program) }, func() {
+		s.follow()
+		log := s.Logger("chassis")
+		log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
+		if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
+			log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
+				"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
+		}
+	})
+}
+
 func (s *System) start(ctx context.Context, program bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.halted.Err() != nil {
-		return ErrStopped
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.halted, func() { cancel(ErrStopped) })()
-	switch s.State() {
-	case Created:
-	case Stopping, Stopped:
-		return ErrStopped
-	default:
-		return ErrStarted
-	}
-	s.enter(Starting)
 	if _, err := s.log.Start(s.Actors()); err != nil {
 		return fmt.Errorf("chassis: start the logger: %w", err)
 	}
 	if err := s.console.Open(program); err != nil {
 		return fmt.Errorf("chassis: start the admin server: %w", err)
 	}
-	log := s.Logger("chassis")
 	s.applying.Lock() // so that no pool misses an Apply while it starts
+	defer s.applying.Unlock()
 	err := s.tasks.Start(ctx, s.actors)
-	s.applying.Unlock()
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err) // a request does not know why it was cancelled
 	}
 	if err != nil {
 		return fmt.Errorf("chassis: start the tasks: %w", err)
-	}
-	s.enter(Running)
-	s.follow()
-	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
-	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
-		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
-			"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
 	}
 	return nil
 }
@@ -256,51 +221,30 @@ func (s *System) Stop(ctx context.Context) error {
 	if byTask {
 		ctx = context.Background() // its own ends with the task, and carries the job
 	}
-	s.halt()
-	s.mu.Lock()
-	if s.State() < Stopping {
-		s.enter(Stopping)
-		var drain context.Context
-		drain, s.cut = context.WithCancel(context.WithoutCancel(ctx))
-		go s.stop(drain)
-	}
-	s.mu.Unlock()
-	if byTask {
-		return nil
-	}
-	select {
-	case <-s.ended:
-	case <-ctx.Done():
-		s.cut()
-		<-s.ended
-	}
-	return s.err
+	return s.life.Stop(ctx, !byTask, s.stop)
 }
 
 // stop runs once. drain ends when the drain is to be cut short.
-func (s *System) stop(drain context.Context) {
-	defer close(s.ended)
-	defer s.cut()
+func (s *System) stop(drain context.Context) error {
 	log := s.Logger("chassis")
 	stages := life.NewStages(drain, log)
-	defer stages.Close()
-	if s.unfollow != nil {
-		stages.Do("settings", s.unfollow)
-	}
-	stages.Do("tasks", func(context.Context) error { return s.tasks.Stop(drain) })
-	stages.Do("actors", s.actors.StopGuests)
-	stages.Do("sender", s.tasks.Sender().Close)
-	stages.Do("breakers", s.breakers.Stop)
-	stages.Do("queue", s.queue.Close)
-	if err := stages.Err(); err != nil {
+	err := stages.Run(
+		life.Stage{Name: "settings", Work: s.unfollow},
+		life.Stage{Name: "tasks", Work: func(context.Context) error { return s.tasks.Stop(drain) }},
+		life.Stage{Name: "actors", Work: s.actors.StopGuests},
+		life.Stage{Name: "sender", Work: s.tasks.Sender().Close},
+		life.Stage{Name: "breakers", Work: s.breakers.Stop},
+		life.Stage{Name: "queue", Work: s.queue.Close},
+	)
+	if err != nil {
 		log.Error("stopped", "error", err)
 	} else {
 		log.Info("stopped")
 	}
-	stages.Do("log", s.log.Stop)
-	stages.Do("admin", s.console.Close)
+	err = errors.Join(err, stages.Run(
+		life.Stage{Name: "log", Work: s.log.Stop},
+		life.Stage{Name: "admin", Work: s.console.Close},
+	))
 	s.tasks.Close()
-
-	s.err = stages.Err()
-	s.enter(Stopped)
+	return err
 }

@@ -53,6 +53,18 @@ func DefaultSettings() Settings {
 		DispatcherSettings: dispatcher.DefaultSettings()}
 }
 
+// embeddedWait is the longest long poll of the embedded queue. A stop waits
+// for one that is under way, and here an empty one costs next to nothing.
+const embeddedWait = time.Second
+
+// WithEmbedded returns the section tasks as it is with the embedded queue.
+func (t Settings) WithEmbedded() Settings {
+	if t.ReceiveWait == 0 || t.ReceiveWait > embeddedWait {
+		t.ReceiveWait = embeddedWait
+	}
+	return t
+}
+
 // EachPool returns the settings of each pool with those of the section tasks
 // filled in: first the pool task_pool, then those of pools by their names.
 func (t Settings) EachPool() []Settings {

@@ -1,5 +1,8 @@
-// Package life spawns the actors of a service, restarts them, stops them, and waits
-// for their end.
+// Package life is the life of a service and of its actors: it spawns them, restarts
+// them, stops them, and waits for their end.
+//
+// A [Cycle] is the state of the service, with one start and one stop; [Stages] are the
+// steps of the stop.
 //
 // A [Guardian] is the root that the actors of the chassis and those of the service
 // are spawned under. It stops the service's in the reverse order of their spawn.

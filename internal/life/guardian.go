@@ -13,12 +13,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// ErrStopped says that the guardian spawns no more: see [Guardian.StopGuests].
-var ErrStopped = errors.New("chassis: the system has stopped")
-
-// StopTimeout is what an actor gets to end, once there is nothing more to wait for.
-const StopTimeout = 5 * time.Second
-
 // Config is what a [Guardian] is made of.
 type Config struct {
 	System *actor.ActorSystem

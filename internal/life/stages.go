@@ -9,45 +9,54 @@ import (
 	"time"
 )
 
+// StopTimeout is what a stage of a stop gets, or an actor, once there is nothing more
+// to wait for.
+const StopTimeout = 5 * time.Second
+
 // hurry is the least that a stage of a stop gets, however late it is.
 const hurry = 500 * time.Millisecond
 
-// Stages runs the stages of a stop, one after the other. Each may take
-// [StopTimeout]. Once the drain was cut short all of them share one StopTimeout.
-// What does not end by then is named in the error and left.
+// Stage is one step of a stop.
+type Stage struct {
+	Name string
+	Work func(context.Context) error // nil: there is nothing to do
+}
+
+// Stages runs the stages of a stop.
 type Stages struct {
 	drain context.Context
 	log   *slog.Logger
-	cut   atomic.Pointer[time.Time] // when the drain was cut short
-	uncut func() bool
-	errs  []error
+	cutAt atomic.Pointer[time.Time] // when the drain was cut short
 }
 
-// NewStages returns stages with a drain that is cut short when its ctx ends.
+// NewStages returns the stages of a stop that is to be cut short when drain ends.
 func NewStages(drain context.Context, log *slog.Logger) *Stages {
 	s := &Stages{drain: drain, log: log}
-	s.uncut = context.AfterFunc(drain, func() { now := time.Now(); s.cut.Store(&now) })
+	context.AfterFunc(drain, func() { now := time.Now(); s.cutAt.Store(&now) })
 	return s
 }
 
-// Do runs one stage. Its ctx ends with the time of the stage.
-func (s *Stages) Do(name string, work func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.drain), stageLimit(s.cut.Load(), time.Now()))
-	defer cancel()
-	begun := time.Now()
-	if err := work(ctx); err != nil {
-		s.errs = append(s.errs, fmt.Errorf("%s: %w", name, err))
+// Run runs stages one after the other, each to its end or to that of its time, and
+// returns their errors with their names.
+func (s *Stages) Run(stages ...Stage) error {
+	var errs []error
+	for _, stage := range stages {
+		if stage.Work == nil {
+			continue
+		}
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.drain), stageLimit(s.cutAt.Load(), begun))
+		if err := stage.Work(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", stage.Name, err))
+		}
+		cancel()
+		s.log.Debug("stage of the stop is over", "stage", stage.Name, "took", time.Since(begun))
 	}
-	s.log.Debug("stage of the stop is over", "stage", name, "took", time.Since(begun))
+	return errors.Join(errs...)
 }
 
-// Err returns the errors of the stages so far.
-func (s *Stages) Err() error { return errors.Join(s.errs...) }
-
-// Close ends the watch of the drain.
-func (s *Stages) Close() { s.uncut() }
-
-// stageLimit is how long a stage may take.
+// stageLimit is how long a stage of a stop after the drain may take. Once the drain
+// was cut short all stages share one StopTimeout.
 func stageLimit(cut *time.Time, now time.Time) time.Duration {
 	if cut == nil {
 		return StopTimeout
