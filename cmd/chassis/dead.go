@@ -30,9 +30,9 @@ type filter struct {
 func (f *filter) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.task, "task", "", "of the task of this name")
 	c.Flags().StringVar(&f.reason, "reason", "",
-		"given up for this reason: exhausted, cancelled, undecodable, unknown")
+		"given up for this reason: exhausted, cancelled, undecodable, unknown, too_late")
 	c.Flags().StringVar(&f.job, "job", "", "of the job with this id or name")
-	c.Flags().StringVar(&f.text, "error", "", "with this text in the last error")
+	c.Flags().StringVar(&f.text, "error", "", "with a last error that contains this text")
 	c.Flags().DurationVar(&f.older, "older-than", 0, "dead for longer than this")
 	c.Flags().DurationVar(&f.newer, "newer-than", 0, "dead for less than this")
 	c.Flags().IntVar(&f.limit, "limit", 0, "so many at most (default all)")
@@ -50,8 +50,8 @@ func (f *filter) check() error {
 
 // any says whether the filter leaves anything out.
 func (f *filter) any() bool {
-	return len(f.ids) > 0 || f.task != "" || f.reason != "" || f.job != "" || f.text != "" || f.older > 0 ||
-		f.newer > 0
+	return len(f.ids) > 0 || f.task != "" || f.reason != "" || f.job != "" || f.text != "" ||
+		f.older > 0 || f.newer > 0
 }
 
 func (f *filter) takes(d deadRow, now time.Time) bool {
@@ -81,8 +81,10 @@ type deadRow struct {
 }
 
 func rowOf(d *chassis.DeadLetter) deadRow {
-	r := deadRow{d.MessageID, d.Pool, d.Name, d.ExecID, d.JobID, d.JobName, d.Reason, d.Failures, d.LastError, d.Sent,
-		d.Body, ""}
+	r := deadRow{
+		d.MessageID, d.Pool, d.Name, d.ExecID, d.JobID, d.JobName,
+		d.Reason, d.Failures, d.LastError, d.Sent, d.Body, "",
+	}
 	if d.Defects != nil {
 		r.Defects = d.Defects.Error()
 	}
@@ -99,8 +101,8 @@ dead letter, which nothing depends on.`,
 	p := &place{}
 	p.flags(c)
 	p.poolFlag(c)
-	c.PersistentFlags().StringVar(&p.admin, "admin", "", "go by the admin API of a running service, at this URL, "+
-		"instead of to the queue; without --pool to all of its pools")
+	c.PersistentFlags().StringVar(&p.admin, "admin", "", "use the admin API of a running service at this URL, "+
+		"in place of the queue; without --pool for all of its pools")
 	c.AddCommand(a.deadLs(p), a.deadShow(p), a.deadAct(p, sendBack), a.deadAct(p, remove))
 	return c
 }
@@ -121,12 +123,11 @@ var (
 		(*chassis.DeadLetter).Delete, "/api/v1/dead/delete", "delete"}
 )
 
-// onLetter handles one dead letter and reports whether there should be more.
-type onLetter func(deadRow, *chassis.DeadLetter) (more bool, err error)
-
 // letters goes through the dead letters that f takes until f's limit, or until
 // do says that it is enough. With the admin API do gets no letter, only its row.
-func (a *app) letters(ctx context.Context, p *place, f *filter, do onLetter) error {
+func (a *app) letters(
+	ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (more bool, err error),
+) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -184,8 +185,10 @@ func (a *app) deadLs(p *place) *cobra.Command {
 			}
 			var table [][]string
 			for _, r := range rows {
-				table = append(table, []string{r.ExecID, r.Task, r.Reason, strconv.Itoa(r.Failures),
-					r.Dead.Format(time.RFC3339), cut(r.LastError+r.Defects, 70)})
+				table = append(table, []string{
+					r.ExecID, r.Task, r.Reason, strconv.Itoa(r.Failures),
+					r.Dead.Format(time.RFC3339), cut(r.LastError+r.Defects, 70),
+				})
 			}
 			return a.table("EXEC ID\tTASK\tREASON\tFAILURES\tDEAD SINCE\tLAST ERROR", table)
 		}),
@@ -206,8 +209,8 @@ func (a *app) deadShow(p *place) *cobra.Command {
 				return err
 			}
 			if found == nil {
-				return notFound("there is no dead letter %s that can be seen now; another look at it hides it for a "+
-					"while", args[0])
+				return notFound("there is no dead letter %s that can be seen now; "+
+					"another look hides it for a while", args[0])
 			}
 			if a.json {
 				return a.printJSON(found)
@@ -253,7 +256,7 @@ func (a *app) deadAct(p *place, what settling) *cobra.Command {
 		Long: what.short + `.
 
 Name them by exec id or message id, by a filter, or give --all. It stops at the
-first that cannot be settled and prints how many were; it may be run again.`,
+first that cannot be settled, and says how many were; it may be run again.`,
 		RunE: runs(func(ctx context.Context, args []string) error {
 			f.ids = args
 			switch {
@@ -319,8 +322,8 @@ func (a *app) settleDead(ctx context.Context, p *place, f *filter, dry bool, per
 		fmt.Fprintf(a.out, "%d dead letters %s\n", len(ids), done)
 	}
 	if err == nil && len(ids) == 0 && len(f.ids) > 0 {
-		return notFound("none of them is among the dead letters that can be seen now; another look at one hides it " +
-			"for a while")
+		return notFound("none of them is among the dead letters that can be seen now; " +
+			"another look hides one for a while")
 	}
 	return err
 }
@@ -348,7 +351,7 @@ func (a *app) howMany(ctx context.Context, p *place, f *filter) int {
 		return len(f.ids)
 	}
 	n := 0
-	_ = p.with(ctx, func(q *queues) error { // the next step reports the error
+	_ = p.with(ctx, func(q *queues) error { // the next request reports the error
 		pool := q.settings.Tasks.DeadLetterPool
 		if pool == "" {
 			pool = dispatcher.DeadLetterPool(q.settings.Tasks.TaskPool)

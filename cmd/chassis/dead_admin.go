@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/admin"
 )
 
@@ -40,7 +41,9 @@ func (a *app) unseen(more bool) {
 	fmt.Fprintf(a.err, "chassis: %s\n", text)
 }
 
-func (a *app) lettersOver(ctx context.Context, p *place, f *filter, do onLetter) error {
+func (a *app) lettersOver(
+	ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (bool, error),
+) error {
 	d, err := a.openDesk(p.admin, p.files)
 	if err != nil {
 		return err

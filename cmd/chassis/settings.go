@@ -162,28 +162,30 @@ func (a *app) settingsSchema() *cobra.Command {
 
 func (a *app) settingsExample() *cobra.Command {
 	var format string
-	text := func(l *settings.Layout) (string, []byte, error) {
+	const what = "Print a file with every setting, its default and what it is"
+	c := a.describes("example", what, func(l *settings.Layout) (string, []byte, error) {
 		f, err := settings.FormatOf("x." + format)
 		if err != nil || f != settings.YAML && f != settings.ENV {
 			return "", nil, usage("--format is %q: want yaml or env", format)
 		}
 		text, err := l.Example(f, "CHASSIS")
 		return format, text, err
-	}
-	c := a.describes("example", "Print a file with every setting, its default and what it is", text)
+	})
 	c.Flags().StringVar(&format, "format", "yaml", "yaml or env")
 	return c
 }
 
 func (a *app) settingsReference() *cobra.Command {
-	text := func(l *settings.Layout) (string, []byte, error) { return "markdown", l.Reference("CHASSIS"), nil }
-	return a.describes("reference", "Print a markdown table of every setting", text)
+	const what = "Print a markdown table of every setting"
+	return a.describes("reference", what, func(l *settings.Layout) (string, []byte, error) {
+		return "markdown", l.Reference("CHASSIS"), nil
+	})
 }
 
-type describing func(*settings.Layout) (format string, text []byte, err error)
-
 // describes is a command that prints a text about all settings, with --json as a field of an object.
-func (a *app) describes(use, short string, text describing) *cobra.Command {
+func (a *app) describes(
+	use, short string, text func(*settings.Layout) (format string, text []byte, err error),
+) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: runs(func(context.Context, []string) error {
