@@ -48,49 +48,31 @@
 // Nothing else touches what an owner owns. A decision is a pure function of state,
 // event and time; the actor around it owns the timer and performs the effects.
 //
-// # Where things are
+// # Where things are, and what they import
 //
-//	actors               a typed question to an actor, and the answer to an unknown message
-//	actors/breaker       the circuit breaker, and the breakers of a system
-//	actors/poller        the conversation with a queue, and the sender
-//	actors/dispatcher    executions under supervision
-//	actors/shares        what several pools of a process run at once, by weight
-//	actors/pools         the pools of a process at work: sending, readiness, dead letters, numbers
-//	actors/lifecycle     crashes, restarts and dead letters of all actors
-//	actors/logger        the slog handler and the actor behind it
-//	queue                opens a queue: AWS or embedded
-//	queue/localsqs       the embedded SQS; it knows nothing of tasks
-//	queue/sqsclient      the one place where the AWS client is made
-//	settings             typed layouts over files and the environment
-//	settings/watch       a layout that follows its files
-//	task                 the wire form of a task, its definition, waits, outcomes, the job in a ctx
-//	admin                probes, metrics, the API and the live page
-//	admin/console        what the page shows of a system
-//	chassistest          a system for a test, in simulated time
-//	internal/life        starts actors under a guardian, stops them and waits
-//	internal/clip        bounds and cleans text that strangers wrote
-//	internal/house       tests of words, line lengths and import directions
-//	internal/systemtest  tests of the whole from outside
+// Imports go one way: each package imports, of ours, only what stands behind its
+// arrow. A test in internal/house checks this.
 //
-// # Imports
-//
-// Imports go one way; a test in internal/house checks them:
-//
-//	settings  queue/localsqs  queue/sqsclient  actors  internal/clip  internal/life   nothing of ours
-//	actors/internal/crew  actors/internal/inline                                      nothing of ours
-//	settings/watch     ─► settings
-//	queue              ─► queue/localsqs  queue/sqsclient  settings
-//	task               ─► internal/clip
-//	actors/breaker     ─► actors  actors/internal/inline  internal/clip  settings
-//	actors/logger      ─► actors  task  internal/clip
-//	actors/lifecycle   ─► actors  actors/logger  internal/clip
-//	actors/shares      ─► actors  internal/life
-//	actors/poller      ─► actors  actors/internal/crew  internal/life  queue/sqsclient  task
-//	actors/dispatcher  ─► actors  actors/internal/crew  actors/internal/inline  internal/life  actors/poller  actors/shares  task
-//	actors/pools       ─► actors  actors/dispatcher  actors/poller  actors/shares  internal/life  queue  queue/sqsclient  task
-//	admin              ─► the leaves that it shows
-//	admin/console      ─► admin  and the leaves
-//	chassis            ─► all of these
+//	internal/clip      bounds and cleans text of strangers
+//	internal/life      starts actors under a guardian, stops them and waits
+//	actors             a typed question to an actor, and the answer to an unknown message
+//	settings           typed layouts over files and the environment
+//	settings/watch     a layout that follows its files ─► settings
+//	queue/localsqs     the embedded SQS; it knows nothing of tasks
+//	queue/sqsclient    the one place where the AWS client is made
+//	queue              opens a queue: AWS or embedded ─► localsqs, sqsclient, settings
+//	task               wire form, definition, waits, outcomes, the job in a ctx ─► clip
+//	actors/internal    inline: a mailbox that runs on its poster's goroutine; crew: kept goroutines
+//	actors/breaker     the circuit breaker ─► actors, inline, clip, settings
+//	actors/logger      the slog handler and the actor behind it ─► actors, task, clip
+//	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, logger, clip
+//	actors/shares      what several pools run at once, by weight ─► actors, life
+//	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, sqsclient, task
+//	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, task
+//	actors/pools       the pools at work ─► actors, dispatcher, poller, shares, life, queue, sqsclient, task
+//	admin              probes, metrics, the API and the live page ─► the leaves that it shows
+//	admin/console      a system as the page sees it ─► admin and the leaves
+//	chassis            this package: the order of start and stop ─► all of these
 //	cmd  examples  chassistest  internal/systemtest ─► chassis
 //
 // # Glossary

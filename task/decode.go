@@ -85,7 +85,8 @@ func (m *Message) CheckBody() error {
 	}
 	var v any
 	err := json.Unmarshal([]byte(m.Body), &v)
-	return &WireError{Attribute: "body", Problem: fmt.Sprintf("not one JSON value: %v%s", err, notANumber(err)), Fatal: true}
+	return &WireError{Attribute: "body", Problem: fmt.Sprintf("not one JSON value: %v%s", err, notANumber(err)),
+		Fatal: true}
 }
 
 type decoder struct {
@@ -220,7 +221,8 @@ func (d *decoder) unfold(v types.MessageAttributeValue) {
 			continue
 		}
 		if !f.sound(name) {
-			d.defect(AttrMore, fmt.Sprintf("holds %q, which is no attribute that SQS takes: ignored", cut(name)), false)
+			d.defect(AttrMore, fmt.Sprintf("holds %q, which is no attribute that SQS takes: ignored",
+				cut(name)), false)
 			continue
 		}
 		v := types.MessageAttributeValue{DataType: &stringType}

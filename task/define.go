@@ -24,7 +24,7 @@ type Spec struct {
 	Name         string        // registered name, non-empty, as it stands in the attribute task_name
 	MaxFailures  int           // failures after which the task is given up, default 10, at least 1
 	Wait         Backoff       // pause after a failure
-	Deadline     time.Duration // end of one attempt, counted from its start; 0: none but [MaxAttempt]
+	Deadline     time.Duration // end of one attempt, counted from its start; 0: only [MaxAttempt]
 	Lease        time.Duration // length of the lease, 0: the pool's task_timeout; 1 s to 12 h
 	OnFail       Target        // task to be sent when this one is given up; zero: dead letter
 	WhenWindow   *WhenWindow   // how early a scheduled task may run; nil: the pool's when_window
@@ -98,7 +98,8 @@ func Deadline(d time.Duration) Policy {
 func Lease(d time.Duration) Policy {
 	return func(s *Spec) {
 		s.Lease = d
-		s.check(d >= time.Second && d <= 12*time.Hour && d%time.Second == 0, "Lease(%v): must be whole seconds, 1s to 12h", d)
+		s.check(d >= time.Second && d <= 12*time.Hour && d%time.Second == 0,
+			"Lease(%v): must be whole seconds, 1s to 12h", d)
 	}
 }
 

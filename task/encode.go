@@ -18,7 +18,8 @@ import (
 // JSON, written as Python's json.dumps writes it. now is the when of a message that
 // is not scheduled.
 func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, error) {
-	s := sending{out: Outgoing{Name: name, Room: Room}, msg: Message{Name: name, JobID: Unknown, JobName: Unknown, When: now}}
+	s := sending{out: Outgoing{Name: name, Room: Room},
+		msg: Message{Name: name, JobID: Unknown, JobName: Unknown, When: now}}
 	for _, o := range opts {
 		if o != nil {
 			o(&s)
@@ -41,7 +42,9 @@ func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, er
 		s.out.TraceHeader = AWSTraceHeader(s.msg.Trace(""))
 	}
 	if n := Size(s.out.Body, s.out.Attributes); n > MaxSize-Room {
-		return nil, fmt.Errorf("send task %q: the message has %d bytes, it may have %d (SQS takes %d, and some stay free for a dead letter's reason): put the data elsewhere and send where it is", name, n, MaxSize-Room, MaxSize)
+		return nil, fmt.Errorf("send task %q: the message has %d bytes, it may have %d (SQS takes %d, and some "+
+			"stay free for a dead letter's reason): put the data elsewhere and send where "+
+			"it is", name, n, MaxSize-Room, MaxSize)
 	}
 	return &s.out, nil
 }

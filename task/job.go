@@ -17,7 +17,7 @@ const Unknown = "unknown"
 // it may be read from any goroutine. Use it by pointer.
 type Info struct {
 	Task        string    // registered task name
-	ExecID      string    // UUID v4 of the execution command, kept over retries and re-sends: the key to be idempotent by
+	ExecID      string    // UUID v4, the same over retries and copies: the key to be idempotent by
 	MessageID   string    // the queue's id of the message that is being run; a copy that is sent later has another
 	JobID       string    // free text, [Unknown] if the sender named none
 	JobName     string    // free text, [Unknown] if the sender named none
@@ -26,7 +26,7 @@ type Info struct {
 	MaxFailures int       // failures after which the task is given up
 	When        time.Time // the time that it was scheduled for, UTC
 	Deadline    time.Time // end of this attempt; zero if it has none
-	LastError   string    // text of the last failure, cut to [MaxErrorText]; of an on_fail task, of the one that was given up
+	LastError   string    // text of the last failure, cut to [MaxErrorText]; in an on_fail task, of the task given up
 
 	// Extra is all attributes of the message that are not the chassis' own:
 	// those that the sender gave by [Attribute], for example. It must not be changed.

@@ -61,7 +61,8 @@ type limiter struct {
 // last that did.
 func (o *limiter) allow(t time.Time) (muted int64, ok bool) {
 	last := o.last.Load()
-	if last != 0 && t.UnixNano()-last < int64(o.every) && t.UnixNano() >= last || !o.last.CompareAndSwap(last, t.UnixNano()) {
+	if last != 0 && t.UnixNano()-last < int64(o.every) && t.UnixNano() >= last ||
+		!o.last.CompareAndSwap(last, t.UnixNano()) {
 		return o.muted.Add(1), false
 	}
 	return o.muted.Swap(0), true
@@ -85,12 +86,14 @@ func ending(err error) (slog.Level, string) {
 	return slog.LevelWarn, "task attempt ended with an error"
 }
 
-func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message string, info *Info, err error, extra ...slog.Attr) {
+func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message string, info *Info, err error,
+	extra ...slog.Attr) {
 	if err == nil {
 		log.LogAttrs(ctx, level, message)
 		return
 	}
-	attrs := []slog.Attr{slog.Any("error", err), slog.Int("failures_before", info.Failures), slog.Int("max_failures", info.MaxFailures)}
+	attrs := []slog.Attr{slog.Any("error", err), slog.Int("failures_before", info.Failures),
+		slog.Int("max_failures", info.MaxFailures)}
 	var p *PanicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))

@@ -67,7 +67,8 @@ func (e *ArgsError) Error() string {
 // json module writes and no JSON reader has to take.
 func notANumber(err error) string {
 	var syntax *json.SyntaxError
-	if !errors.As(err, &syntax) || !strings.HasPrefix(err.Error(), "invalid character 'N'") && !strings.HasPrefix(err.Error(), "invalid character 'I'") {
+	if !errors.As(err, &syntax) || !strings.HasPrefix(err.Error(), "invalid character 'N'") &&
+		!strings.HasPrefix(err.Error(), "invalid character 'I'") {
 		return ""
 	}
 	return ". NaN and Infinity are no JSON, though Python writes them: send null, or a text"

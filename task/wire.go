@@ -84,7 +84,8 @@ type Message struct {
 // Renewed returns the message as it was sent at first: what its deliveries and
 // a dead letter have written on it is left out, so its budget is whole again.
 func (m *Message) Renewed() Message {
-	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body, Extra: m.Extra}
+	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body,
+		Extra: m.Extra}
 }
 
 // TraceParent is the W3C trace context that came with the message, or "".

@@ -98,7 +98,7 @@ func (a *attempt) noteReturn() {
 func (a *attempt) run(child *actor.PID) {
 	err := a.execute.check()
 	defer func() {
-		if v := recover(); v != nil { // of a middleware outside of task.Recovery, a log handler that fails, for example
+		if v := recover(); v != nil { // outside of task.Recovery: of a log handler, for example
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		a.finish(err, child)

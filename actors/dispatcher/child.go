@@ -169,7 +169,8 @@ func (d *dispatcher) onStopping(m *stopping) {
 // HandleFailure implements actor.SupervisorStrategy: the failure of a child is
 // the failure of its attempt, decided by the task's budget. A child is never
 // restarted: the next attempt has a child of its own.
-func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, message any) {
+func (d *dispatcher) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, child *actor.PID,
+	_ *actor.RestartStatistics, reason, message any) {
 	if child == nil {
 		return
 	}

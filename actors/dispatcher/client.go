@@ -85,13 +85,15 @@ func controlled(answers []*Controlled, err error) (int, error) {
 
 // Pause stops taking tasks, of one name or of the pool if it is empty.
 func (c *Client) Pause(ctx context.Context, name string) error {
-	_, err := controlled(ask(ctx, c, "Pause", func(reply chan<- *Controlled) any { return &Pause{Task: name, reply: reply} }))
+	_, err := controlled(ask(ctx, c, "Pause",
+		func(reply chan<- *Controlled) any { return &Pause{Task: name, reply: reply} }))
 	return err
 }
 
 // Resume ends a Pause of the same name.
 func (c *Client) Resume(ctx context.Context, name string) error {
-	_, err := controlled(ask(ctx, c, "Resume", func(reply chan<- *Controlled) any { return &Resume{Task: name, reply: reply} }))
+	_, err := controlled(ask(ctx, c, "Resume",
+		func(reply chan<- *Controlled) any { return &Resume{Task: name, reply: reply} }))
 	return err
 }
 
@@ -149,7 +151,8 @@ func (c *Client) Subscribe(ctx context.Context, to *actor.PID, credits int) erro
 
 // Unsubscribe ends a Subscribe.
 func (c *Client) Unsubscribe(ctx context.Context, to *actor.PID) error {
-	return allDone(ask(ctx, c, "Unsubscribe", func(reply chan<- *Controlled) any { return &Unsubscribe{To: to, reply: reply} }))
+	return allDone(ask(ctx, c, "Unsubscribe",
+		func(reply chan<- *Controlled) any { return &Unsubscribe{To: to, reply: reply} }))
 }
 
 // allDone is the first error of what is asked of all.
@@ -196,7 +199,8 @@ func (c *Client) Stats(ctx context.Context) (*Stats, error) {
 // Drain stops the dispatcher for good and returns when everything is settled.
 // See the message for the deadline.
 func (c *Client) Drain(ctx context.Context, deadline time.Time) (*Drained, error) {
-	answers, err := ask(ctx, c, "Drain", func(reply chan<- *Drained) any { return &Drain{Deadline: deadline, reply: reply} })
+	answers, err := ask(ctx, c, "Drain",
+		func(reply chan<- *Drained) any { return &Drain{Deadline: deadline, reply: reply} })
 	if err != nil {
 		return nil, err
 	}

@@ -125,7 +125,8 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	case giveUp:
 		err := out.err
 		if verdict.reason == task.ReasonTooLate {
-			err = &tooLateError{err: err, due: now.Add(verdict.wait), kept: d.timing(e).kept(now), retention: d.retention()}
+			err = &tooLateError{err: err, due: now.Add(verdict.wait), kept: d.timing(e).kept(now),
+				retention: d.retention()}
 		}
 		d.giveUp(e, verdict.reason, err)
 		return nextGivenUp

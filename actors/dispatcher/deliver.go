@@ -21,7 +21,8 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 		msg = msg.Renewed()
 	}
 	e := &execution{
-		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID, receives: max(m.ReceiveCount, 1), before: msg.Attempts,
+		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID,
+		receives: max(m.ReceiveCount, 1), before: msg.Attempts,
 		sent: d.ours(m.Sent), firstReceived: d.ours(m.FirstReceived), received: now, since: now, asked: m.Visibility,
 		ledger: ledger{failures: msg.Failures, max: task.DefaultMaxFailures, ordered: d.ordered},
 	}
@@ -91,7 +92,8 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		return
 	}
 	if l := e.ledger; l.exhausted() || l.silentlySpent() {
-		d.giveUp(e, task.ReasonExhausted, &silentError{failures: l.failures, silent: l.silent, ran: e.before > 0, last: e.msg.LastError})
+		d.giveUp(e, task.ReasonExhausted, &silentError{failures: l.failures, silent: l.silent, ran: e.before > 0,
+			last: e.msg.LastError})
 		return
 	}
 	e.ledger = e.ledger.presumed()
@@ -113,7 +115,8 @@ func (d *dispatcher) timing(e *execution) timing {
 	return timing{
 		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
 		receives: e.receives, lease: e.asked, holdLimit: d.HoldLimit, ordered: d.ordered,
-		canHold:   e.entry != d.unknownTask && (d.ordered || d.held < d.MaxHeld), // in order, what waits blocks its group alone
+		// In order, an execution that waits blocks only its group.
+		canHold:   e.entry != d.unknownTask && (d.ordered || d.held < d.MaxHeld),
 		retention: d.retention(), crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
 	}
 }

@@ -86,7 +86,8 @@ func (d *dispatcher) noteAbandoned(tooMany bool) {
 		from, to = Failing, Running
 	}
 	if d.monitor.status.CompareAndSwap(int32(from), int32(to)) && tooMany {
-		d.log.Error("no more tasks are taken: too many handlers were abandoned and still run", "max_abandoned", d.MaxAbandoned)
+		d.log.Error("no more tasks are taken: too many handlers were abandoned and still run", "max_abandoned",
+			d.MaxAbandoned)
 	}
 }
 
@@ -109,7 +110,8 @@ func (d *dispatcher) crowded() bool { return float64(d.inFlight+d.hides) > d.Pos
 func (d *dispatcher) onCounted(m *poller.Counted) {
 	d.counting = false
 	if m.Err != nil {
-		d.log.Warn("the queue's length could not be read: the workers stay", "error", m.Err, "workers", d.slots.workers)
+		d.log.Warn("the queue's length could not be read: the workers stay", "error", m.Err, "workers",
+			d.slots.workers)
 		return
 	}
 	d.inFlight, d.hides = m.InFlight, d.hides-d.hidesCounted

@@ -86,7 +86,8 @@ func (d *dispatcher) onDepartureOverdue() {
 		d.abandonActor(f)
 		e := f.a.exec
 		e.entry.meter.abandoned.Add(1)
-		d.log.WarnContext(f.a.ctx, "task actor abandoned: it did not end within abandon_after of its stop; it blocks, or a child of it does",
+		d.log.WarnContext(f.a.ctx,
+			"task actor abandoned: it did not end within abandon_after of its stop; it blocks, or a child of it does",
 			"pid", f.a.child.Id, "stopping_for", now.Sub(f.at))
 		d.emit(Abandoned, e, nil)
 	}

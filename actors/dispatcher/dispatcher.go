@@ -215,7 +215,9 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.early = nil
 	m := d.monitor
 	m.workers.Store(int64(d.Workers))
-	for _, gauge := range []interface{ Store(int64) }{&m.running, &m.stalled, &m.silent, &m.held, &m.queued, &m.settling} {
+	for _, gauge := range []interface{ Store(int64) }{
+		&m.running, &m.stalled, &m.silent, &m.held, &m.queued, &m.settling,
+	} {
 		gauge.Store(0)
 	}
 	m.status.Store(int32(Running))
@@ -254,7 +256,8 @@ func (d *dispatcher) leave(cause error) {
 			d.endSpan(a, outcome{kind: outInterrupted, err: cause}, nextDropped)
 		}
 	}
-	maps.DeleteFunc(d.children, func(_ string, a *attempt) bool { return a.props == nil }) // their ends come yet, and mean nothing
+	// The ends of functions still come, and mean nothing.
+	maps.DeleteFunc(d.children, func(_ string, a *attempt) bool { return a.props == nil })
 	clear(d.execs)
 }
 
@@ -263,7 +266,8 @@ func (d *dispatcher) comesBack() bool { return d.permanent && d.drain == nil }
 
 // respawn spawns the dispatcher again, under its name and its supervisor.
 func (d *dispatcher) respawn(ctx actor.Context) {
-	d.log.Error("the dispatcher was stopped from outside, perhaps by a task actor that stops its parent: it begins again", "pid", d.self.Id)
+	d.log.Error("the dispatcher was stopped from outside, perhaps by a task actor that stops its parent: it "+
+		"begins again", "pid", d.self.Id)
 	if err := d.successor.Spawn(ctx, d.props); err != nil {
 		d.log.Error("the dispatcher cannot begin again: no more tasks are taken", "pid", d.self.Id, "error", err)
 		d.monitor.status.Store(int32(Stopped))

@@ -57,7 +57,8 @@ func (d *dispatcher) onDrain(m *Drain) {
 	d.armDrain()
 	if first {
 		d.monitor.status.Store(int32(Stopping))
-		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued", d.ready.len()+len(d.isolation.waiting)+d.parked)
+		d.log.Info("draining", "deadline", dr.deadline, "running", d.slots.running, "waiting", d.held, "queued",
+			d.ready.len()+len(d.isolation.waiting)+d.parked)
 		d.sendDemand()
 		d.ctx.Send(d.poller, &poller.Drain{HandOver: true, Until: d.settleBy()})
 		d.giveBackWaiting()
@@ -156,14 +157,16 @@ func (d *dispatcher) onFlushed() {
 	dr.done = true
 	dr.timer.Stop()
 	d.monitor.status.Store(int32(Stopped))
-	d.log.Info("drained", "finished", dr.finished, "given_back", dr.givenBack, "released", dr.released, "unsettled", dr.unsettled)
+	d.log.Info("drained", "finished", dr.finished, "given_back", dr.givenBack, "released", dr.released, "unsettled",
+		dr.unsettled)
 	d.drainDone()
 }
 
 func (d *dispatcher) drainDone() {
 	dr := d.drain
 	for _, answer := range dr.waiters {
-		answer(&Drained{Finished: dr.finished, GivenBack: dr.givenBack, Released: dr.released, Unsettled: dr.unsettled})
+		answer(&Drained{Finished: dr.finished, GivenBack: dr.givenBack, Released: dr.released,
+			Unsettled: dr.unsettled})
 	}
 	dr.waiters = nil
 }

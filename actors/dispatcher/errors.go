@@ -24,7 +24,8 @@ func (e *UnknownTaskError) Error() string {
 	if e.Name == "" {
 		return fmt.Sprintf("the message names no task (attribute task_name), and has waited for %v", e.Waited)
 	}
-	return fmt.Sprintf("no task %q is registered here, and its message has waited for %v: register it, or send its dead letter back once it is", e.Name, e.Waited)
+	return fmt.Sprintf("no task %q is registered here, and its message has waited for %v: register it, or send "+
+		"its dead letter back once it is", e.Name, e.Waited)
 }
 
 // tooLateError says that a message cannot wait for its next run, because the queue
@@ -59,7 +60,8 @@ type silentError struct {
 }
 
 func (e *silentError) Error() string {
-	s := fmt.Sprintf("%s, %s that ended without a word (crashes, lost leases or lost answers)", count(e.failures, "failure", "failures"), count(e.silent, "delivery", "deliveries"))
+	s := fmt.Sprintf("%s, %s that ended without a word (crashes, lost leases or lost answers)",
+		count(e.failures, "failure", "failures"), count(e.silent, "delivery", "deliveries"))
 	if !e.ran {
 		s += ", never seen to run"
 	}
@@ -82,7 +84,8 @@ func count(n int, one, many string) string {
 var (
 	ErrDeadline  = errors.New("the attempt's deadline is over")
 	ErrLeaseLost = errors.New("the lease of the message is lost: another process may run it")
-	ErrLeaseEnd  = errors.New("the attempt has lasted as long as the queue hides or keeps its message (12 hours, or the end of its MessageRetentionPeriod)")
+	ErrLeaseEnd  = errors.New("the attempt has lasted as long as the queue hides or keeps its message (12 hours, " +
+		"or the end of its MessageRetentionPeriod)")
 	ErrDrained   = errors.New("the dispatcher stops and the time for running tasks is over")
 	ErrCancelled = errors.New("the execution was cancelled by an operator")
 	ErrSnoozed   = errors.New("the execution was snoozed by an operator")
@@ -97,7 +100,8 @@ var ErrNoAnswer = errors.New("the task actor stopped without an answer")
 
 // ErrSilent is the cause of a ctx that ended because its task actor was silent
 // for [SilenceLimit], and the task has no Deadline.
-var ErrSilent = errors.New("the task actor was silent for too long: it has neither answered the Execute nor got a message, and has no children")
+var ErrSilent = errors.New("the task actor was silent for too long: it has neither answered the Execute nor got a " +
+	"message, and has no children")
 
 // endedError adds to a handler's error why its ctx had ended.
 type endedError struct{ err, cause error }

@@ -44,7 +44,7 @@ type Event struct {
 	Took      time.Duration `json:"-"`                // of the attempt; in JSON took_seconds
 	Reason    string        `json:"reason,omitempty"` // how it was given back, or why given up
 	Error     string        `json:"error,omitempty"`
-	Missed    uint64        `json:"missed,omitempty"` // events dropped before this one, for a subscriber without credits
+	Missed    uint64        `json:"missed,omitempty"` // events dropped before this one, without a credit
 }
 
 // LogValue implements slog.LogValuer.

@@ -64,7 +64,8 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 	}
 	e.fate = copied
 	d.settle(e, &poller.Settle{Lease: e.lease, Send: []poller.Outgoing{{
-		Body: e.msg.Body, Attributes: attrs, Delay: min(ceilSecond(max(wait, 0)), longestDelay(d.retention())), GroupID: e.groupID, TraceHeader: e.traceHeader,
+		Body: e.msg.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader,
+		Delay: min(ceilSecond(max(wait, 0)), longestDelay(d.retention())),
 	}}})
 }
 
@@ -83,10 +84,13 @@ func (d *dispatcher) hideOversized(e *execution, wait time.Duration, size, limit
 	now := time.Now()
 	left := min(hideLeft(e.received, now), d.timing(e).kept(now).Sub(now))
 	if left <= 0 {
-		d.giveUp(e, task.ReasonTooLate, &tooLateError{full: true, err: e.lastError(), due: now.Add(wait), kept: d.timing(e).kept(now), retention: d.retention()})
+		d.giveUp(e, task.ReasonTooLate, &tooLateError{full: true, err: e.lastError(), due: now.Add(wait),
+			kept: d.timing(e).kept(now), retention: d.retention()})
 		return
 	}
-	d.log.WarnContext(e.logContext(), "the message has no room for a copy that carries its count: it is hidden, and its failures count as silent ends. Send less in the body",
+	d.log.WarnContext(e.logContext(),
+		"the message has no room for a copy that carries its count: it is hidden, and its failures count as "+
+			"silent ends. Send less in the body",
 		"bytes", size, "max_bytes", limit, "message_id", e.messageID)
 	d.hides++
 	d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: min(max(wait, 0), left)})
@@ -97,7 +101,8 @@ func (d *dispatcher) hideOversized(e *execution, wait time.Duration, size, limit
 func (d *dispatcher) giveUp(e *execution, reason string, err error) {
 	e.entry.meter.givenUp.Add(1)
 	e.msg.LastError = task.ErrorText(err.Error())
-	d.log.ErrorContext(e.logContext(), "task given up", "reason", reason, "failures", e.ledger.failures, "max_failures", e.ledger.max,
+	d.log.ErrorContext(e.logContext(), "task given up", "reason", reason, "failures", e.ledger.failures,
+		"max_failures", e.ledger.max,
 		"silent_ends", e.ledger.silent, "error", err, "message_id", e.messageID)
 	d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = reason, err.Error() })
 	e.reason = reason

@@ -74,7 +74,8 @@ func (d *dispatcher) abandon(e *execution, a *attempt) {
 	if a.props != nil && a.within.Load() { // a silent one can still be stopped
 		d.abandonActor(&a.departure)
 	}
-	a.out, a.took = outcome{kind: outFailed, err: fmt.Errorf("%w (%w)", ErrAbandoned, contextCause(a))}, time.Since(a.started)
+	a.out, a.took = outcome{kind: outFailed,
+		err: fmt.Errorf("%w (%w)", ErrAbandoned, contextCause(a))}, time.Since(a.started)
 	d.onAnswered(a)
 }
 

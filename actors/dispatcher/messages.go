@@ -196,11 +196,12 @@ type Execution struct {
 	Until    time.Time      `json:"until,omitzero"` // of a wait, or the attempt's deadline
 	Progress *task.Progress `json:"progress,omitempty"`
 	Error    string         `json:"error,omitempty"` // the last failure's
-	PID      *actor.PID     `json:"-"`               // of the task actor that runs it; nil while none does, and of functions
+	PID      *actor.PID     `json:"-"`               // of the task actor; nil for a function, or between attempts
 }
 
 // hint names what a dispatcher takes, for the sender of something else.
-const hint = "takes *Register, *Pause, *Resume, *Resize, *CancelExecution, *SnoozeExecution, *Inspect, *GetStats, *Subscribe, *Unsubscribe and *Drain"
+const hint = "takes *Register, *Pause, *Resume, *Resize, *CancelExecution, *SnoozeExecution, *Inspect, *GetStats, " +
+	"*Subscribe, *Unsubscribe and *Drain"
 
 // pointer returns a pointer to a command that was sent as a value, or nil.
 func pointer(message any) any {

@@ -78,7 +78,8 @@ func failed(err error) outcome { return outcome{kind: outFailed, err: err} }
 func read(err error, classify func(error) outcome) (o outcome) {
 	defer func() {
 		if v := recover(); v != nil {
-			o = failed(fmt.Errorf("a method of the error that was returned, a %T, panics: %w", err, &task.PanicError{Value: v, Stack: debug.Stack()}))
+			o = failed(fmt.Errorf("a method of the error that was returned, a %T, panics: %w", err,
+				&task.PanicError{Value: v, Stack: debug.Stack()}))
 		}
 	}()
 	if err != nil {

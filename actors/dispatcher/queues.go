@@ -24,7 +24,8 @@ const DeadLetterRetention = 14 * 24 * time.Hour
 // must be known before the first dead letter.
 func (d *dispatcher) lookAtQueues() {
 	d.ctx.Send(d.poller, &poller.Look{})
-	d.ctx.Send(d.poller, &poller.Look{Pool: d.deadPool, Ensure: poller.EnsureOptions{Create: d.create, Retention: DeadLetterRetention}})
+	d.ctx.Send(d.poller, &poller.Look{Pool: d.deadPool,
+		Ensure: poller.EnsureOptions{Create: d.create, Retention: DeadLetterRetention}})
 	for _, e := range d.registry {
 		d.lookAtOnFail(e.spec)
 	}
@@ -128,27 +129,33 @@ func review(r role, a poller.QueueAttributes, n needs) (found []finding) {
 	switch {
 	case a.MaxReceives == 0:
 	case r == roleOwn && a.MaxReceives < n.receives:
-		add("the queue's RedrivePolicy takes tasks away that may still run: raise its maxReceiveCount, or remove the policy, for the chassis keeps dead letters itself",
+		add("the queue's RedrivePolicy takes tasks away that may still run: raise its maxReceiveCount, or remove "+
+			"the policy, for the chassis keeps dead letters itself",
 			"maxReceiveCount", a.MaxReceives, "least", n.receives, "redrives_to", a.RedriveTo)
 	case r == roleDead:
-		add("the queue of the dead letters has a RedrivePolicy, which takes them away when they are looked at: remove it",
+		add("the queue of the dead letters has a RedrivePolicy, which takes them away when they are looked at: "+
+			"remove it",
 			"maxReceiveCount", a.MaxReceives, "redrives_to", a.RedriveTo)
 	}
 	switch {
 	case a.Retention == 0:
 	case r == roleOwn && a.Retention < n.retention:
-		add("the queue keeps messages for less than retention_period says: its MessageRetentionPeriod counts. Raise that, or set retention_period to it",
+		add("the queue keeps messages for less than retention_period says: its MessageRetentionPeriod counts. "+
+			"Raise that, or set retention_period to it",
 			"MessageRetentionPeriod", a.Retention, "retention_period", n.retention)
 	case r == roleDead && a.Retention < DeadLetterRetention:
-		add("the queue of the dead letters keeps them for less than 14 days: set its MessageRetentionPeriod to 1209600",
+		add("the queue of the dead letters keeps them for less than 14 days: set its MessageRetentionPeriod to "+
+			"1209600",
 			"MessageRetentionPeriod", a.Retention)
 	}
 	if r != roleOwn && a.MaxMessageSize > 0 && a.MaxMessageSize < n.size {
-		add("the queue takes smaller messages than the pool, so the largest of them can not be sent to it: raise its MaximumMessageSize",
+		add("the queue takes smaller messages than the pool, so the largest of them can not be sent to it: raise "+
+			"its MaximumMessageSize",
 			"MaximumMessageSize", a.MaxMessageSize, "pool", n.size)
 	}
 	if a.FIFO && !a.HighThroughput {
-		add("the FIFO queue takes 300 requests a second: with DeduplicationScope=messageGroup and FifoThroughputLimit=perMessageGroupId it takes thousands")
+		add("the FIFO queue takes 300 requests a second: with DeduplicationScope=messageGroup and " +
+			"FifoThroughputLimit=perMessageGroupId it takes thousands")
 	}
 	return found
 }
@@ -156,9 +163,11 @@ func review(r role, a poller.QueueAttributes, n needs) (found []finding) {
 // unread is the finding that a queue's attributes could not be read.
 func unread(queue string, err error) finding {
 	if errors.Is(err, poller.ErrNoQueue) {
-		return finding{fmt.Sprintf("the queue %s does not exist: what is sent to it will fail. Create it, or allow the service to", queue), []any{"error", err}}
+		return finding{fmt.Sprintf("the queue %s does not exist: what is sent to it will fail. Create it, or "+
+			"allow the service to", queue), []any{"error", err}}
 	}
-	return finding{"the queue's attributes cannot be read: the settings and SQS's defaults are taken for them. Allow sqs:GetQueueAttributes and sqs:GetQueueUrl", []any{"error", err}}
+	return finding{"the queue's attributes cannot be read: the settings and SQS's defaults are taken for them. " +
+		"Allow sqs:GetQueueAttributes and sqs:GetQueueUrl", []any{"error", err}}
 }
 
 // retention is how long the pool's queue keeps a message.
@@ -198,7 +207,8 @@ func CheckKept(pool string, when, now time.Time, retention time.Duration) error 
 	if !isFIFO(pool) || !when.After(keptUntil(now, retention, now)) {
 		return nil
 	}
-	return fmt.Errorf("%w: it is due in %v, and the FIFO queue %q keeps a message for %v (MessageRetentionPeriod). Raise that, at most to 14 days, send the task later, or send it to a standard pool",
+	return fmt.Errorf("%w: it is due in %v, and the FIFO queue %q keeps a message for %v "+
+		"(MessageRetentionPeriod). Raise that, at most to 14 days, send the task later, or send it to a standard pool",
 		ErrNotKept, when.Sub(now).Round(time.Second), pool, retention)
 }
 

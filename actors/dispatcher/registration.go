@@ -77,7 +77,8 @@ func (d *dispatcher) onRegister(m *Register) {
 		var r *registration
 		defer func() { // also when a builder ends the goroutine
 			if r == nil {
-				r = &registration{reply: m.reply, err: fmt.Errorf("register task %q: building its middleware: %w", m.Spec.Name, task.ErrGoexit)}
+				r = &registration{reply: m.reply, err: fmt.Errorf("register task %q: building its middleware: %w",
+					m.Spec.Name, task.ErrGoexit)}
 			}
 			r.seq, r.sender = seq, sender
 			root.Send(self, r)
@@ -156,7 +157,8 @@ func has(props *actor.Props, option string) bool {
 // panic.
 func newTaskProps(props *actor.Props, name string, c *core) *taskProps {
 	copied := *props
-	t := &taskProps{props: &copied, foreign: has(props, "dispatcher") || has(props, "mailboxProducer") || has(props, "spawner")}
+	t := &taskProps{props: &copied, foreign: has(props, "dispatcher") || has(props, "mailboxProducer") ||
+		has(props, "spawner")}
 	if !has(props, "dispatcher") {
 		copied.Configure(actor.WithDispatcher(c.crew))
 	}

@@ -127,7 +127,8 @@ func schedule(t timing, now time.Time) plan {
 		return plan{planDelay, min(ceilSecond(wait), longest)}
 	}
 	h := min(wait, hideLeft(t.received, now))
-	if t.crowded || !t.spare() || h < tick || now.Sub(t.sent)+h > t.retention/2 { // the service may be down for the other half
+	// The service may be down for the other half of the retention.
+	if t.crowded || !t.spare() || h < tick || now.Sub(t.sent)+h > t.retention/2 {
 		return plan{planDelay, longest}
 	}
 	return plan{planHide, h}

@@ -76,16 +76,19 @@ func (s Settings) Validate() error {
 	check(s.MaxWorkers > 0, "max_workers", s.MaxWorkers, "more than 0")
 	check(s.ScaleFactor > 0, "scale_factor", s.ScaleFactor, "more than 0")
 	check(s.UnknownTasksRetries > 0, "unknown_tasks_retries", s.UnknownTasksRetries, "more than 0")
-	check(s.UnknownTasksDelay >= time.Second && s.UnknownTasksDelay <= 12*time.Hour, "unknown_tasks_delay", s.UnknownTasksDelay, "1s to 12h")
+	check(s.UnknownTasksDelay >= time.Second && s.UnknownTasksDelay <= 12*time.Hour, "unknown_tasks_delay",
+		s.UnknownTasksDelay, "1s to 12h")
 	check(s.WhenWindow >= 0, "when_window", s.WhenWindow, "0 or more")
 	check(s.HoldLimit > 0 && s.HoldLimit <= time.Hour, "hold_limit", s.HoldLimit, "more than 0, at most 1h")
 	check(s.MaxHeld > 0, "max_held", s.MaxHeld, "more than 0")
 	check(s.Exhausted == "dead_letter" || s.Exhausted == "finish", "exhausted", s.Exhausted, "dead_letter or finish")
 	check(s.DrainTimeout > 0, "drain_timeout", s.DrainTimeout, "more than 0")
 	check(s.AbandonAfter > 0, "abandon_after", s.AbandonAfter, "more than 0")
-	check(s.CrashSuspects == "alone" || s.CrashSuspects == "together", "crash_suspects", s.CrashSuspects, "alone or together")
+	check(s.CrashSuspects == "alone" || s.CrashSuspects == "together", "crash_suspects", s.CrashSuspects,
+		"alone or together")
 	check(s.PostponedShare > 0 && s.PostponedShare <= 1, "postponed_share", s.PostponedShare, "more than 0, at most 1")
-	check(s.RetentionPeriod >= time.Minute && s.RetentionPeriod <= 14*24*time.Hour, "retention_period", s.RetentionPeriod, "60s to 336h, what SQS takes")
+	check(s.RetentionPeriod >= time.Minute && s.RetentionPeriod <= 14*24*time.Hour, "retention_period",
+		s.RetentionPeriod, "60s to 336h, what SQS takes")
 	check(s.MaxAbandoned > 0, "max_abandoned", s.MaxAbandoned, "more than 0")
 	return errors.Join(errs...)
 }

@@ -141,7 +141,8 @@ func (d *dispatcher) carryOn(e *execution, wait time.Duration, end time.Time) {
 	now := time.Now()
 	t := d.timing(e)
 	if kept := t.kept(now); d.ordered && !kept.After(end.Add(keepMargin(t.retention))) {
-		d.giveUp(e, task.ReasonTooLate, &tooLateError{err: e.lastError(), due: now.Add(wait), kept: kept, retention: t.retention})
+		d.giveUp(e, task.ReasonTooLate, &tooLateError{err: e.lastError(), due: now.Add(wait), kept: kept,
+			retention: t.retention})
 		return
 	}
 	d.giveBackUnrun(e, min(wait, hideLeft(e.received, now)))

@@ -139,6 +139,7 @@ func (d *dispatcher) claim(t *entry) {
 		return
 	}
 	for ; t.claims < len(t.parked); t.claims++ {
-		d.ctx.Send(d.permits.keeper, &shares.Claim{Pool: d.pool, Epoch: d.permits.epoch, Task: t.spec.Name, Limit: t.spec.Concurrency})
+		d.ctx.Send(d.permits.keeper, &shares.Claim{Pool: d.pool, Epoch: d.permits.epoch, Task: t.spec.Name,
+			Limit: t.spec.Concurrency})
 	}
 }

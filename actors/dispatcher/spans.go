@@ -88,7 +88,8 @@ func (d *dispatcher) endSpan(a *attempt, out outcome, next string) {
 // is on a message.
 func fail(span trace.Span, err error) {
 	kind, text := errorType(err), task.ErrorText(err.Error())
-	attrs := []attribute.KeyValue{attribute.String("exception.type", kind), attribute.String("exception.message", text)}
+	attrs := []attribute.KeyValue{attribute.String("exception.type", kind),
+		attribute.String("exception.message", text)}
 	if p, ok := errors.AsType[*task.PanicError](err); ok {
 		attrs = append(attrs, attribute.String("exception.stacktrace", string(p.Stack)))
 	}

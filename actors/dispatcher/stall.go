@@ -121,11 +121,13 @@ func (d *dispatcher) noteStall(e *execution, a *attempt, before stallKind, quiet
 	case moving:
 		return
 	case silent:
-		d.log.WarnContext(a.ctx, "task actor is silent: it has not answered its Execute, no message comes, and it has no children; "+
-			"answer with dispatcher.Done{} or an error in every case",
+		d.log.WarnContext(a.ctx,
+			"task actor is silent: it has not answered its Execute, no message comes, and it has no children; "+
+				"answer with dispatcher.Done{} or an error in every case",
 			"silent_for", quiet, "running_for", time.Since(a.started), "pid", a.child.Id)
 	case endless:
-		d.log.WarnContext(a.ctx, "task does not end: give it a task.Deadline, or let it report progress with task.Report",
+		d.log.WarnContext(a.ctx,
+			"task does not end: give it a task.Deadline, or let it report progress with task.Report",
 			"running_for", time.Since(a.started), "stack", stackOf(a))
 	}
 	e.entry.meter.stalled.Add(1)

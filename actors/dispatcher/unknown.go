@@ -22,7 +22,8 @@ func (d *dispatcher) unknown(e *execution) {
 		waited = receives - 1
 	}
 	if waited >= d.UnknownTasksRetries {
-		d.giveUp(e, task.ReasonUnknown, &UnknownTaskError{Name: e.msg.Name, Waited: time.Duration(waited) * d.UnknownTasksDelay})
+		d.giveUp(e, task.ReasonUnknown, &UnknownTaskError{Name: e.msg.Name,
+			Waited: time.Duration(waited) * d.UnknownTasksDelay})
 		return
 	}
 	d.warnUnknown(e)
@@ -100,7 +101,8 @@ func (d *dispatcher) warnUnknown(e *execution) {
 	if muted > 0 {
 		attrs = append(attrs, "not_logged", muted)
 	}
-	d.log.WarnContext(e.logContext(), "a message names a task that is not registered here: it waits for a process that knows the task", attrs...)
+	d.log.WarnContext(e.logContext(),
+		"a message names a task that is not registered here: it waits for a process that knows the task", attrs...)
 }
 
 // likelyName returns the known name that name is most likely a misspelling of,

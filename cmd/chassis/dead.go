@@ -29,9 +29,10 @@ type filter struct {
 
 func (f *filter) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.task, "task", "", "of the task of this name")
-	c.Flags().StringVar(&f.reason, "reason", "", "given up for this reason: exhausted, cancelled, undecodable, unknown")
+	c.Flags().StringVar(&f.reason, "reason", "",
+		"given up for this reason: exhausted, cancelled, undecodable, unknown, too_late")
 	c.Flags().StringVar(&f.job, "job", "", "of the job with this id or name")
-	c.Flags().StringVar(&f.text, "error", "", "whose last error holds this text")
+	c.Flags().StringVar(&f.text, "error", "", "with a last error that contains this text")
 	c.Flags().DurationVar(&f.older, "older-than", 0, "dead for longer than this")
 	c.Flags().DurationVar(&f.newer, "newer-than", 0, "dead for less than this")
 	c.Flags().IntVar(&f.limit, "limit", 0, "so many at most (default all)")
@@ -49,12 +50,14 @@ func (f *filter) check() error {
 
 // any says whether the filter leaves anything out.
 func (f *filter) any() bool {
-	return len(f.ids) > 0 || f.task != "" || f.reason != "" || f.job != "" || f.text != "" || f.older > 0 || f.newer > 0
+	return len(f.ids) > 0 || f.task != "" || f.reason != "" || f.job != "" || f.text != "" ||
+		f.older > 0 || f.newer > 0
 }
 
 func (f *filter) takes(d deadRow, now time.Time) bool {
 	age := now.Sub(d.Dead)
-	return (f.pool == "" || f.pool == d.Pool) && (len(f.ids) == 0 || slices.Contains(f.ids, d.MessageID) || slices.Contains(f.ids, d.ExecID)) &&
+	return (f.pool == "" || f.pool == d.Pool) &&
+		(len(f.ids) == 0 || slices.Contains(f.ids, d.MessageID) || slices.Contains(f.ids, d.ExecID)) &&
 		(f.task == "" || f.task == d.Task) && (f.reason == "" || f.reason == d.Reason) &&
 		(f.job == "" || f.job == d.JobID || f.job == d.JobName) &&
 		strings.Contains(d.LastError, f.text) &&
@@ -78,7 +81,10 @@ type deadRow struct {
 }
 
 func rowOf(d *chassis.DeadLetter) deadRow {
-	r := deadRow{d.MessageID, d.Pool, d.Name, d.ExecID, d.JobID, d.JobName, d.Reason, d.Failures, d.LastError, d.Sent, d.Body, ""}
+	r := deadRow{
+		d.MessageID, d.Pool, d.Name, d.ExecID, d.JobID, d.JobName,
+		d.Reason, d.Failures, d.LastError, d.Sent, d.Body, "",
+	}
 	if d.Defects != nil {
 		r.Defects = d.Defects.Error()
 	}
@@ -95,7 +101,8 @@ dead letter, which nothing depends on.`,
 	p := &place{}
 	p.flags(c)
 	p.poolFlag(c)
-	c.PersistentFlags().StringVar(&p.admin, "admin", "", "go by the admin API of a running service, at this URL, instead of to the queue; without --pool to all of its pools")
+	c.PersistentFlags().StringVar(&p.admin, "admin", "", "use the admin API of a running service at this URL, "+
+		"in place of the queue; without --pool for all of its pools")
 	c.AddCommand(a.deadLs(p), a.deadShow(p), a.deadAct(p, sendBack), a.deadAct(p, remove))
 	return c
 }
@@ -118,7 +125,9 @@ var (
 
 // letters goes through the dead letters that f takes until f's limit, or until
 // do says that it is enough. With the admin API do gets no letter, only its row.
-func (a *app) letters(ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (more bool, err error)) error {
+func (a *app) letters(
+	ctx context.Context, p *place, f *filter, do func(deadRow, *chassis.DeadLetter) (more bool, err error),
+) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -176,7 +185,10 @@ func (a *app) deadLs(p *place) *cobra.Command {
 			}
 			var table [][]string
 			for _, r := range rows {
-				table = append(table, []string{r.ExecID, r.Task, r.Reason, strconv.Itoa(r.Failures), r.Dead.Format(time.RFC3339), cut(r.LastError+r.Defects, 70)})
+				table = append(table, []string{
+					r.ExecID, r.Task, r.Reason, strconv.Itoa(r.Failures),
+					r.Dead.Format(time.RFC3339), cut(r.LastError+r.Defects, 70),
+				})
 			}
 			return a.table("EXEC ID\tTASK\tREASON\tFAILURES\tDEAD SINCE\tLAST ERROR", table)
 		}),
@@ -197,7 +209,8 @@ func (a *app) deadShow(p *place) *cobra.Command {
 				return err
 			}
 			if found == nil {
-				return notFound("there is no dead letter %s that can be seen now; somebody who looks at it hides it for a while", args[0])
+				return notFound("there is no dead letter %s that can be seen now; "+
+					"another look hides it for a while", args[0])
 			}
 			if a.json {
 				return a.printJSON(found)
@@ -217,7 +230,7 @@ func (a *app) deadShow(p *place) *cobra.Command {
 	}
 }
 
-// pretty indents JSON, and leaves alone what is none.
+// pretty indents JSON, and leaves other text as it is.
 func pretty(body string) string {
 	var b strings.Builder
 	var v json.RawMessage
@@ -243,12 +256,12 @@ func (a *app) deadAct(p *place, what settling) *cobra.Command {
 		Long: what.short + `.
 
 Name them by exec id or message id, by a filter, or give --all. It stops at the
-first that cannot be settled and tells how many were; it may be run again.`,
+first that cannot be settled, and says how many were; it may be run again.`,
 		RunE: runs(func(ctx context.Context, args []string) error {
 			f.ids = args
 			switch {
 			case !f.any() && !all:
-				return usage("which ones? Give ids, a filter such as --task NAME, or --all")
+				return usage("which ones? Give ids, a filter like --task NAME, or --all")
 			case f.any() && all:
 				return usage("--all is all of them: leave out the ids and filters, or --all")
 			}
@@ -265,7 +278,7 @@ first that cannot be settled and tells how many were; it may be run again.`,
 	}
 	f.flags(c)
 	c.Flags().BoolVar(&all, "all", false, "all dead letters of the pool")
-	c.Flags().BoolVar(&dry, "dry-run", false, "only tell which ones")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only print which ones")
 	c.Flags().Float64Var(&perSecond, "rate", 0, "so many a second, at most (default: as fast as it goes)")
 	if what.confirm != "" {
 		c.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -309,7 +322,8 @@ func (a *app) settleDead(ctx context.Context, p *place, f *filter, dry bool, per
 		fmt.Fprintf(a.out, "%d dead letters %s\n", len(ids), done)
 	}
 	if err == nil && len(ids) == 0 && len(f.ids) > 0 {
-		return notFound("none of them is among the dead letters that can be seen now; somebody who looks at one hides it for a while")
+		return notFound("none of them is among the dead letters that can be seen now; " +
+			"another look hides one for a while")
 	}
 	return err
 }
@@ -337,7 +351,7 @@ func (a *app) howMany(ctx context.Context, p *place, f *filter) int {
 		return len(f.ids)
 	}
 	n := 0
-	_ = p.with(ctx, func(q *queues) error { // what is wrong is told by what comes next
+	_ = p.with(ctx, func(q *queues) error { // the next request reports the error
 		pool := q.settings.Tasks.DeadLetterPool
 		if pool == "" {
 			pool = dispatcher.DeadLetterPool(q.settings.Tasks.TaskPool)

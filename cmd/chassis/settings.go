@@ -162,7 +162,8 @@ func (a *app) settingsSchema() *cobra.Command {
 
 func (a *app) settingsExample() *cobra.Command {
 	var format string
-	c := a.describes("example", "Print a file with every setting, its default and what it is", func(l *settings.Layout) (string, []byte, error) {
+	const what = "Print a file with every setting, its default and what it is"
+	c := a.describes("example", what, func(l *settings.Layout) (string, []byte, error) {
 		f, err := settings.FormatOf("x." + format)
 		if err != nil || f != settings.YAML && f != settings.ENV {
 			return "", nil, usage("--format is %q: want yaml or env", format)
@@ -175,13 +176,16 @@ func (a *app) settingsExample() *cobra.Command {
 }
 
 func (a *app) settingsReference() *cobra.Command {
-	return a.describes("reference", "Print a markdown table of every setting", func(l *settings.Layout) (string, []byte, error) {
+	const what = "Print a markdown table of every setting"
+	return a.describes("reference", what, func(l *settings.Layout) (string, []byte, error) {
 		return "markdown", l.Reference("CHASSIS"), nil
 	})
 }
 
 // describes is a command that prints a text about all settings, with --json as a field of an object.
-func (a *app) describes(use, short string, text func(*settings.Layout) (format string, text []byte, err error)) *cobra.Command {
+func (a *app) describes(
+	use, short string, text func(*settings.Layout) (format string, text []byte, err error),
+) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: runs(func(context.Context, []string) error {
