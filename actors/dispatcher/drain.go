@@ -84,12 +84,9 @@ func (d *dispatcher) armDrain() {
 	dr.timer = d.after(time.Until(dr.deadline), &drainOver{gen: dr.gen})
 }
 
-// settleTime is what the queue gets after the deadline to answer the last settles.
-const settleTime = 5 * time.Second
-
 // settleBy returns when a drain gives up what the queue has not settled.
 func (d *dispatcher) settleBy() time.Time {
-	return d.drain.deadline.Add(d.AbandonAfter + settleTime)
+	return d.drain.deadline.Add(d.AbandonAfter)
 }
 
 // giveBackWaiting returns all that has no attempt under way, with the rest of

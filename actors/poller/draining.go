@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -11,7 +12,7 @@ type draining struct {
 	handOver bool
 	until    time.Time
 	overdue  bool      // its receives were given up
-	settleBy time.Time // what is not settled by then is given up; zero: no limit
+	settleBy time.Time // what is not settled by then, and had settleLeast, is given up; zero: no limit
 	waiting  []*actor.PID
 }
 
@@ -42,9 +43,30 @@ func (w *worker) drainDue() {
 		d.overdue = true
 		w.giveUpReceives()
 	}
-	if !d.settleBy.IsZero() && !w.now.Before(d.settleBy) {
+	if at, ok := w.giveUpAt(); ok && !w.now.Before(at) {
 		w.giveUpSettles()
 	}
+}
+
+// settleLeast is what each settle gets, however late in a drain it comes. A request
+// takes some milliseconds. One that is given up between its copy and its delete runs
+// twice.
+const settleLeast = 5 * time.Second
+
+// giveUpAt returns when the oldest settle is given up, if the drain has an end.
+func (w *worker) giveUpAt() (at time.Time, ok bool) {
+	if w.drain == nil || w.drain.settleBy.IsZero() {
+		return time.Time{}, false
+	}
+	oldest := slices.IndexFunc(w.unflushed, func(s *settlement) bool { return !s.answered })
+	if oldest < 0 {
+		return time.Time{}, false
+	}
+	at = w.unflushed[oldest].since.Add(settleLeast)
+	if at.Before(w.drain.settleBy) {
+		at = w.drain.settleBy
+	}
+	return at, true
 }
 
 // conclude answers drains and flushes that have nothing to wait for any more.
@@ -67,10 +89,10 @@ func (w *worker) giveUpReceives() {
 	}
 }
 
-// giveUpSettles ends all settles at the end of a drain.
+// giveUpSettles ends the settles of a drain that have had their time.
 func (w *worker) giveUpSettles() {
 	for _, l := range w.ledger.leases {
-		if s := l.settling; s != nil && !s.answered {
+		if s := l.settling; s != nil && !s.answered && w.now.Sub(s.since) >= settleLeast {
 			w.finish(l, ErrDrained)
 		}
 	}

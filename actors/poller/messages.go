@@ -74,9 +74,9 @@ type (
 	//
 	// Settles that wait for their next try are tried at once. While a drain
 	// lasts, a settle ends with the error when its right is refused again, and at
-	// Until when it has no answer by then: the message stays on the queue and
-	// comes back when its lease ends. A zero Until is no limit.
-	// A second Drain with an earlier Until shortens the first.
+	// Until, or 5 s after it began if that is later, when it has no answer by then:
+	// the message stays on the queue and comes back when its lease ends. A zero
+	// Until is no limit. A second Drain with an earlier Until shortens the first.
 	Drain struct {
 		HandOver bool
 		Until    time.Time

@@ -249,9 +249,7 @@ func (w *worker) arm() {
 	if w.drain != nil && !w.drain.overdue && len(w.receives) > 0 {
 		earlier(w.drain.until, true)
 	}
-	if w.drain != nil && !w.drain.settleBy.IsZero() && len(w.unflushed) > 0 {
-		earlier(w.drain.settleBy, true)
-	}
+	earlier(w.giveUpAt())
 	if !w.armed.IsZero() && !wake.Before(w.armed) {
 		return
 	}

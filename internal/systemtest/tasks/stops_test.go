@@ -109,3 +109,39 @@ func TestTimersThatOutliveAStopSayNothing(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestWhatALongPollBringsLateInADrainIsGivenBackOnce: on AWS a stop waits for a
+// long poll that is under way, and what it brings goes back as a copy. It came after
+// the time of the drain, was given up between its copy and its delete, and was there
+// twice.
+func TestWhatALongPollBringsLateInADrainIsGivenBackOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := chassistest.New(t, chassistest.Name("test"), kit.Quietly("critical"))
+		p := &kit.Tap{Before: func(op string, _ *http.Request) (*http.Response, error) {
+			if op != "ReceiveMessage" {
+				time.Sleep(time.Second)
+			}
+			return nil, nil
+		}}
+		sys := kit.Tapped(t, base, p, kit.Quietly("critical", func(s *chassis.Settings) {
+			s.Tasks.DrainTimeout, s.Tasks.AbandonAfter = time.Second, time.Second
+		}))
+		work := task.Define[kit.Payload]("work")
+		chassis.Handle(base.System, work, func(context.Context, task.Job[kit.Payload]) error { return nil })
+		chassis.Handle(sys.System, work, func(context.Context, task.Job[kit.Payload]) error { return nil })
+		kit.Begin(t, sys)
+		kit.Pass(42 * time.Second) // a long poll of 20 s has just begun
+		stopped := make(chan error)
+		go func() { stopped <- sys.Stop(context.Background()) }()
+		kit.Pass(9 * time.Second)
+		if _, err := chassis.Send(t.Context(), base.System, work, kit.Payload{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if left := kit.Depths(base.Queue); !strings.Contains(left, "test-tasks=1/0/0") {
+			t.Errorf("left on the queues: %s", left)
+		}
+	})
+}
