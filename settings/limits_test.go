@@ -156,9 +156,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		return path
 	}
 	fifo := filepath.Join(dir, "fifo.yaml")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	mkfifo(t, fifo)
 	missing := filepath.Join(dir, "missing")
 	for _, c := range []struct {
 		source settings.Option

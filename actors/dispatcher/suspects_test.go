@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -31,7 +32,7 @@ func TestSilentEndsAreBoundedByTheTimeThatPassed(t *testing.T) {
 		{"a lease shorter than the postponements", 3, 10 * time.Second, 4 * time.Second, 2},
 		{"the clock went back", 3, -time.Hour, lease, 0},
 		{"as fast as the queue gives it, for ever", 54, time.Second, lease, 3},
-		{"an absurd count", 1 << 40, time.Hour, lease, 1<<40 - 1 - manyReceives},
+		{"an absurd count", math.MaxInt >> 23, time.Hour, lease, math.MaxInt>>23 - 1 - manyReceives},
 	}
 	for _, c := range cases {
 		if got := (deliveries{receives: c.receives, age: c.age, lease: c.lease, other: other}).silentEnds(); got != c.want {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package systemtest_test
 
 import (
