@@ -24,7 +24,7 @@ var testsOnly = []string{"bench/", "internal/systemtest/", "queue/localsqs/confo
 // together, a setting with its doc tag, a line of a drawing in a comment, and a line
 // of a raw string.
 func TestColumns(t *testing.T) {
-	eachRoom(t, "columns", func(t *testing.T, file string) []finding {
+	eachRoom(t, func(t *testing.T, file string) []finding {
 		if path.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
 			return nil
 		}

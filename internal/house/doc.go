@@ -21,8 +21,4 @@
 //	file.go | a part of the line | the reason
 //
 // An exception that no line needs fails the test.
-//
-// A room that has not been cleaned yet has an empty file testdata/dirty/ROOM.words or
-// ROOM.columns. Its findings are then logged (go test -v) in place of failing the
-// test. Remove the file when you begin to clean the room; no file is added.
 package house

@@ -118,14 +118,6 @@ func excepted(all []*exception, file, line string) bool {
 	return found
 }
 
-// dirty reports whether a room is still to be cleaned: it then skips, and the
-// findings are logged in place of failing the test.
-func dirty(t *testing.T, what, room string) bool {
-	t.Helper()
-	_, err := os.Stat(roomFile("dirty", room, "."+what))
-	return err == nil
-}
-
 // read returns the text of a file of the checkout.
 func read(t *testing.T, file string) string {
 	t.Helper()

@@ -32,10 +32,6 @@ func TestRootComposes(t *testing.T) {
 		t.Fatal(err)
 	}
 	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })
-	report := t.Errorf
-	if dirty(t, "size", "root") {
-		report = t.Logf
-	}
 	lines := 0
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -49,14 +45,14 @@ func TestRootComposes(t *testing.T) {
 		}
 		for _, spec := range parsed.Imports {
 			if name, err := strconv.Unquote(spec.Path.Value); err != nil || slices.Contains(leafImports, name) {
-				report("%s imports %s: the work that needs it belongs to a leaf", filepath.Base(file), spec.Path.Value)
+				t.Errorf("%s imports %s: the work that needs it belongs to a leaf", filepath.Base(file), spec.Path.Value)
 			}
 		}
 	}
 	if len(files) > maxRootFiles {
-		report("%d production files in the root, at most %d: %v", len(files), maxRootFiles, files)
+		t.Errorf("%d production files in the root, at most %d: %v", len(files), maxRootFiles, files)
 	}
 	if lines > maxRootLines {
-		report("%d production lines in the root, at most %d", lines, maxRootLines)
+		t.Errorf("%d production lines in the root, at most %d", lines, maxRootLines)
 	}
 }

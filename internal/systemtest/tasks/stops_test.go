@@ -58,13 +58,11 @@ func TestAStopTriesRefusedDeletesAtOnce(t *testing.T) {
 				if took > c.within {
 					t.Errorf("the stop took %v", took)
 				}
-				if text := ""; err != nil {
-					text = err.Error()
-					if c.says == "" || !strings.Contains(text, c.says) {
-						t.Errorf("the stop says %q", text)
-					}
-				} else if c.says != "" {
+				switch {
+				case err == nil && c.says != "":
 					t.Errorf("the stop says nothing")
+				case err != nil && (c.says == "" || !strings.Contains(err.Error(), c.says)):
+					t.Errorf("the stop says %q", err)
 				}
 				if left := kit.Depths(base.Queue); !strings.Contains(left, c.left) {
 					t.Errorf("left on the queues: %s", left)
