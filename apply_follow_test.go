@@ -145,7 +145,7 @@ func (f *follower) await(workers int) {
 		if s := f.values(); len(s) > 0 && s[len(s)-1] == want {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // real files and their watcher: no bubble sees them
 	}
 	f.t.Fatalf("%s is not in force; in force were, in turn:\n%s", want, strings.Join(f.values(), "\n"))
 }
@@ -173,7 +173,7 @@ func (f *follower) warned(texts ...string) bool {
 				return true
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // real files and their watcher: no bubble sees them
 	}
 	return false
 }
@@ -185,7 +185,7 @@ func TestAFileThatIsGoneForAMomentPutsDefaultsInForce(t *testing.T) {
 	if err := os.Rename(f.path, f.path+"~"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(1500 * time.Millisecond)
+	time.Sleep(1500 * time.Millisecond) // real time: the watcher is to find the file so
 	f.write(52)
 	f.await(52)
 	f.neverDefaults()
@@ -200,7 +200,7 @@ func TestAFileThatIsEmptyForAMomentPutsDefaultsInForce(t *testing.T) {
 	if err := os.Truncate(f.path, 0); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(1500 * time.Millisecond)
+	time.Sleep(1500 * time.Millisecond) // real time: the watcher is to find the file so
 	f.write(53)
 	f.await(53)
 	f.neverDefaults()
@@ -270,7 +270,7 @@ func TestASystemOfLoadDoesNotFollowItsFile(t *testing.T) {
 		if _, from := origin("mail.batch"); from == at(6, 15) {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // real files and their watcher: no bubble sees them
 	}
 	_, from := origin("mail.batch")
 	t.Errorf("the page says %s, want the line that it is in now", from)

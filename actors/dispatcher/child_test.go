@@ -31,7 +31,7 @@ func TestAFailureSentToADeadChildIsNotLost(t *testing.T) {
 		enter, leave := r.block()
 		<-enter
 		r.system.Root.Stop(child)
-		close(fail) // the handler's failure finds nobody
+		close(fail) // the handler's failure comes after its child has ended
 		r.settle()
 		close(leave)
 		r.after(time.Minute)

@@ -16,8 +16,10 @@ func (w *worker) obstacle(s *settlement) obstacle {
 		return obstacle{}
 	}
 	if s.kind == deletion && !w.deletesFail.IsZero() {
-		if w.deleting() { // what is tried there shows when deletes work again
-			o := obstacle{err: ErrDeletesFail, brief: w.now.Sub(w.deletesFail) < deletesLost}
+		// A delete that is tried shows when deletes work again. In a drain a refused one
+		// is not tried again: no copy is sent until another delete has worked.
+		if w.deleting() || w.drain != nil {
+			o := obstacle{err: ErrDeletesFail, brief: w.drain == nil && w.now.Sub(w.deletesFail) < deletesLost}
 			o.at = w.now.Add(min(w.now.Sub(w.deletesFail), refusalMost))
 			if f := w.refusals.barred(ActionDelete, w.cfg.QueueURL, w.now); f != nil {
 				o.at, o.err = f.Next, fmt.Errorf("%w: %w", ErrDeletesFail, f.because(nil))

@@ -121,7 +121,7 @@ func TestExhaustedTasksAreListedAndSentBack(t *testing.T) {
 	}
 }
 
-func TestBadInputIsToldWithWhatToDo(t *testing.T) {
+func TestBadInputSaysWhatToDo(t *testing.T) {
 	sys, _ := kit.NewSystem(t, nil)
 	_, err := sys.Send(t.Context(), "welcom", kit.Greeting{})
 	if !errors.Is(err, chassis.ErrUnregistered) || !strings.Contains(err.Error(), `"welcom"`) || !strings.Contains(err.Error(), "chassis.Handle") {
