@@ -170,16 +170,19 @@ func TestStopsAtRandomMomentsLoseAndDoubleNothing(t *testing.T) {
 }
 
 func stopAtRandom(t *testing.T, seed uint64) {
-	draw := rand.New(rand.NewPCG(seed, 1))
-	upTo := func(d time.Duration) time.Duration { return time.Duration(draw.Int64N(int64(d))) }
+	var mu sync.Mutex // requests draw, too
+	source := rand.New(rand.NewPCG(seed, 1))
+	draw := func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return source.IntN(n)
+	}
+	upTo := func(d time.Duration) time.Duration { return time.Duration(draw(int(d/time.Millisecond))) * time.Millisecond }
 	const n = 30
-	var mu sync.Mutex // guards the draws of requests
-	deletes := draw.IntN(4)
+	deletes := draw(4)
 	base := chassistest.New(t, chassistest.Name("test"), kit.Quietly("critical"))
 	p := &kit.Tap{Before: func(op string, r *http.Request) (*http.Response, error) {
-		mu.Lock()
-		wait, fails := upTo(1500*time.Millisecond), draw.IntN(2) == 0
-		mu.Unlock()
+		wait, fails := upTo(1500*time.Millisecond), draw(2) == 0
 		if op != "ReceiveMessage" {
 			time.Sleep(wait)
 		}
@@ -194,7 +197,7 @@ func stopAtRandom(t *testing.T, seed uint64) {
 	}}
 	sys := kit.Tapped(t, base, p, kit.Quietly("critical", func(s *chassis.Settings) {
 		s.Tasks.DrainTimeout, s.Tasks.AbandonAfter = time.Second+upTo(3*time.Second), time.Second
-		s.Tasks.Workers = 1 + draw.IntN(5)
+		s.Tasks.Workers = 1 + draw(5)
 	}))
 	work := task.Define[kit.Payload]("work", task.Wait(time.Second, task.Arithmetic), task.MaxFailures(9))
 	var runs, begun [n]atomic.Int64
@@ -217,7 +220,7 @@ func stopAtRandom(t *testing.T, seed uint64) {
 		return nil
 	})
 	kit.Begin(t, sys)
-	late := draw.IntN(n)
+	late := draw(n)
 	send := func(i int) {
 		if _, err := chassis.Send(t.Context(), base.System, work, kit.Payload{N: i}); err != nil {
 			t.Fatal(err)
