@@ -177,7 +177,9 @@ func stopAtRandom(t *testing.T, seed uint64) {
 		defer mu.Unlock()
 		return source.IntN(n)
 	}
-	upTo := func(d time.Duration) time.Duration { return time.Duration(draw(int(d/time.Millisecond))) * time.Millisecond }
+	upTo := func(d time.Duration) time.Duration {
+		return time.Duration(draw(int(d/time.Millisecond))) * time.Millisecond
+	}
 	const n = 30
 	deletes := draw(4)
 	base := chassistest.New(t, chassistest.Name("test"), kit.Quietly("critical"))
