@@ -354,7 +354,11 @@ func (w *World) ask(a *arrival) {
 		w.after(f.For, func() { w.ghost(a.p, again) })
 	}
 	q.strikes = a.strike
-	w.let(a, string(a.step), "")
+	note := ""
+	if a.step == OnLook || a.step == OnSend {
+		note = a.name
+	}
+	w.let(a, string(a.step), note)
 }
 
 // refusal is what a gets in place of the queue's answer, or nil.

@@ -113,7 +113,7 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	g, step := p.world.gate, stepOf(q.op)
-	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, req: q}); {
+	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, name: q.name(), req: q}); {
 	case err != nil:
 		return nil, err
 	case o == dead:
@@ -129,7 +129,7 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	if len(q.split) > 0 && q.answer.err == nil {
 		q.answer.failed(q.split)
 	}
-	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, req: q, answer: true}); {
+	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, name: q.name(), req: q, answer: true}); {
 	case err != nil:
 		return nil, err
 	case o == dead:

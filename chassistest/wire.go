@@ -127,6 +127,9 @@ func readRequest(r *http.Request) (*request, error) {
 	return q, nil
 }
 
+// name is what the request is, apart from its messages.
+func (q *request) name() string { return q.op + " " + q.queue }
+
 func (e *wireEntry) entry() *entry {
 	n := &entry{id: e.Id, receipt: e.ReceiptHandle, text: e.MessageBody, attrs: values(e.MessageAttributes)}
 	if e.VisibilityTimeout != nil {

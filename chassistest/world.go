@@ -271,7 +271,7 @@ func (w *World) plan() {
 		w.at(0, func() { w.start(s) })
 	}
 	for _, s := range w.sends {
-		if !slices.Contains(w.schedule.Skip, s.number) {
+		if w.schedule.Sends == nil || slices.Contains(w.schedule.Sends, s.number) {
 			w.book.expect(s)
 			w.at(s.At, func() { w.send(s) })
 		}
