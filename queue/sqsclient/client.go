@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
@@ -29,6 +30,7 @@ type options struct {
 	doer        Doer
 	credentials aws.CredentialsProvider
 	configure   []func(*sqs.Options)
+	random      func() float64 // nil: the SDK's own source
 }
 
 // WithHTTPClient sends every request through d, which stands for a service in
@@ -41,6 +43,10 @@ func WithHTTPClient(d Doer) Option { return func(o *options) { o.doer = d } }
 func WithCredentials(p aws.CredentialsProvider) Option {
 	return func(o *options) { o.credentials = p }
 }
+
+// WithRandom lets f draw the numbers in [0, 1) for the waits between the tries of
+// a request, from several goroutines. The default is the SDK's own source.
+func WithRandom(f func() float64) Option { return func(o *options) { o.random = f } }
 
 // WithOptions changes the SDK's options last of all.
 func WithOptions(f ...func(*sqs.Options)) Option {
@@ -89,7 +95,7 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 			so.BaseEndpoint = &s.Endpoint
 		}
 		so.Credentials = explained{cfg.Credentials}
-		so.Retryer = retryer(s)
+		so.Retryer = retryer(s, o.random)
 		last(so)
 	}), nil
 }
@@ -117,7 +123,7 @@ func embedded(s Settings, o options) *sqs.Client {
 		BaseEndpoint: aws.String(s.Endpoint),
 		HTTPClient:   client,
 		Credentials:  o.credentials,
-		Retryer:      retryer(s),
+		Retryer:      retryer(s, o.random),
 		// Nothing is lost on the way within a process.
 		DisableMessageChecksumValidation: true,
 	}
@@ -159,11 +165,22 @@ func httpClient(s Settings) Doer {
 	return client.Freeze()
 }
 
-func retryer(s Settings) aws.Retryer {
+func retryer(s Settings, random func() float64) aws.Retryer {
 	return retry.NewStandard(func(so *retry.StandardOptions) {
+		if random != nil {
+			so.Backoff = backoff(s.MaxBackoff, random)
+		}
 		so.MaxAttempts = s.MaxAttempts
 		so.MaxBackoff = s.MaxBackoff
 		so.RateLimiter = ratelimit.None
+	})
+}
+
+// backoff is the SDK's rule with another source: the wait after the n-th try is
+// drawn from 0 up to 2ⁿ s, or up to most if that is shorter.
+func backoff(most time.Duration, random func() float64) retry.BackoffDelayer {
+	return retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+		return time.Duration(random() * float64(min(time.Second<<min(attempt, 20), most))), nil
 	})
 }
 
