@@ -29,6 +29,7 @@ type book struct {
 // fate is what has become of one task: all messages with one exec_id.
 type fate struct {
 	label, name, execID, job, text string
+	due                            time.Time // less its window; zero: at once
 
 	messages  int // that it ever was
 	runs      []*run
@@ -95,6 +96,7 @@ func (b *book) sent(s *Sent, pool, messageID string, out *task.Outgoing) {
 	if v, ok := out.Attributes[task.AttrJobID]; ok {
 		f.job = *v.StringValue
 	}
+	f.due = out.When.Add(-s.window)
 	b.put(messageID, pool, f, 0)
 }
 

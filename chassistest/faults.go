@@ -193,6 +193,9 @@ func (w *World) start(s *seat) {
 			case p.dead:
 			case err != nil:
 				w.note(p, "cannot start", nil, err.Error())
+				if !p.troubled {
+					w.accuse(Plays, "", "p%d cannot start, though nothing has gone wrong: %v", p.number, err)
+				}
 				w.kill(p)
 				w.startAfter(s, time.Second) // as what watches over processes does
 			default:
@@ -215,6 +218,11 @@ func (w *World) startAfter(s *seat, d time.Duration) {
 func (w *World) stop(p *Process, back time.Duration) {
 	s := w.seats[p.number-1]
 	p.stopping = true
+	if p.undeleted { // so it gives back without a copy that says what has failed
+		for d := range p.held {
+			w.touch(d.message.fate, Deny)
+		}
+	}
 	w.note(p, "stops", nil, "")
 	w.endings.Go(func() {
 		err := p.System.Stop(context.Background())
@@ -240,7 +248,9 @@ func (w *World) stop(p *Process, back time.Duration) {
 
 // kill ends a process without a word.
 func (w *World) kill(p *Process) {
-	w.note(p, "DIES", nil, "")
+	if !w.over {
+		w.note(p, "DIES", nil, "")
+	}
 	for d := range p.held {
 		w.touch(d.message.fate, DieBefore)
 	}
@@ -307,6 +317,7 @@ func (w *World) ready(a *arrival) bool {
 
 // through lets a through, or does what strikes it.
 func (w *World) through(a *arrival) {
+	a.p.troubled = a.p.troubled || len(a.strike) > 0
 	if f := w.struckBy(a.strike, DieBefore); f != nil {
 		w.die(a.p, f, a.labels)
 		return
@@ -334,6 +345,8 @@ func (w *World) ask(a *arrival) {
 	q := a.req
 	if q.refusal = w.refusal(a); q.refusal != nil {
 		w.touchAll(a, LoseRequest)
+		a.p.troubled = true
+		a.p.undeleted = a.p.undeleted || a.step == OnDelete
 		w.let(a, string(a.step), "refused")
 		return
 	}
@@ -353,7 +366,7 @@ func (w *World) ask(a *arrival) {
 		again := q.copy()
 		w.after(f.For, func() { w.ghost(a.p, again) })
 	}
-	q.strikes = a.strike
+	q.strikes, q.skew = a.strike, w.weather.skew[a.p.number]
 	note := ""
 	if a.step == OnLook || a.step == OnSend {
 		note = a.name
@@ -451,12 +464,15 @@ func (w *World) answer(a *arrival) {
 	}
 	if lost != nil || w.Now() < w.weather.cut[a.p.number] {
 		w.touchAll(a, LoseAnswer)
+		a.p.troubled = true
+		a.p.undeleted = a.p.undeleted || a.step == OnDelete
 		q.answer = disconnected()
 		w.let(a, string(a.step)+" answered", "lost")
 		return
 	}
 	if a.step == OnDelete {
 		w.book.acknowledged(a)
+		a.p.undeleted = q.answer.err != nil || q.answer.status != 200
 	}
 	note := ""
 	if q.answer.err != nil {

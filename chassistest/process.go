@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"time"
@@ -38,7 +39,8 @@ type Process struct {
 	report                     chan func() // what its start and its stop came to
 	runs                       map[*run]bool
 	held                       map[*delivery]bool
-	after                      time.Duration // until it is started again, once it has stopped
+	undeleted                  bool // its latest delete did not get through
+	troubled                   bool // a request of it was struck
 }
 
 // Number is the place of the process in the fleet, from 1. Its other lives have it too.
@@ -95,6 +97,7 @@ func (w *World) newProcess(n, life int) (*Process, error) {
 	p.System, err = chassis.New("storm", append([]chassis.Option{
 		chassis.WithSettings(p.settings), chassis.WithSQS(client), chassis.WithoutDefaultLogger(),
 		chassis.WithLogOutput(&w.log), chassis.WithMiddleware(p.around),
+		chassis.WithRandom(rand.NewPCG(w.schedule.Seed, uint64(n)<<32|uint64(life))),
 		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(throttle)),
 	}, w.storm.chassis...)...)
 	if err != nil {
@@ -108,6 +111,9 @@ func (w *World) newProcess(n, life int) (*Process, error) {
 
 // Do is the process's way to the queue.
 func (p *Process) Do(r *http.Request) (*http.Response, error) {
+	if tamper := p.world.storm.tamper; tamper != nil {
+		tamper(p, r)
+	}
 	q, err := readRequest(r)
 	if err != nil {
 		return nil, err
@@ -125,7 +131,13 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
+	if q.skew != 0 && step == OnSend {
+		q.body = skewedRequest(q.body, q.skew)
+	}
 	q.answer = p.perform(ctx, r, q)
+	if q.skew != 0 && step == OnReceive && q.answer.err == nil {
+		q.answer.body = skewedAnswer(q.answer.body, q.skew)
+	}
 	if len(q.split) > 0 && q.answer.err == nil {
 		q.answer.failed(q.split)
 	}

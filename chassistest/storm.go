@@ -2,6 +2,7 @@ package chassistest
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -36,6 +37,7 @@ type storm struct {
 	without []string
 	limit   time.Duration
 	workers int
+	tamper  func(*Process, *http.Request) // of tests: a runtime that is wrong
 }
 
 // Seeds is how many seeds are played, from 1 or [FirstSeed] on. The default is 200.

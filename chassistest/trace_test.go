@@ -18,10 +18,11 @@ import (
 type parcel struct{ ID int }
 
 var (
-	pack = task.Define[parcel]("pack", task.MaxFailures(4), task.Wait(2*time.Second, task.None))
-	ship = task.Define[parcel]("ship", task.MaxFailures(2), task.OnFail("lost"), task.Wait(time.Second, task.Random))
-	lost = task.Define[parcel]("lost")
-	post = task.Define[parcel]("post")
+	pack    = task.Define[parcel]("pack", task.MaxFailures(4), task.Wait(2*time.Second, task.None))
+	ship    = task.Define[parcel]("ship", task.MaxFailures(2), task.OnFail("lost"), task.Wait(time.Second, task.Random))
+	deliver = task.Define[parcel]("deliver", task.MaxFailures(4), task.Wait(time.Second, task.None))
+	lost    = task.Define[parcel]("lost")
+	post    = task.Define[parcel]("post")
 )
 
 // parcels is a play with a bit of everything: failures, waits, on_fail tasks, dead

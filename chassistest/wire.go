@@ -24,8 +24,9 @@ type request struct {
 	refusal *reply // what it gets in place of an answer
 	answer  *reply // what the queue has said
 	strikes []*Fault
-	split   []string // entries that fail, by a storm
-	done    bool     // the world has taken note of what the queue did
+	split   []string      // entries that fail, by a storm
+	skew    time.Duration // of the clock of its process
+	done    bool          // the world has taken note of what the queue did
 }
 
 // entry is one message of a request, or of the answer to a receive.

@@ -58,7 +58,7 @@ type World struct {
 	struck   []Fault
 	doomed   []*Process // that die once all is quiet
 	endings  sync.WaitGroup
-	settled  time.Duration // since when nothing is left to do; 0: there is
+	over     bool // nothing is judged any more
 }
 
 // check is something that must hold.
@@ -70,6 +70,7 @@ type check struct {
 // seat is the place of one process of the fleet.
 type seat struct {
 	number  int
+	window  time.Duration // how much earlier than its time it may run
 	lives   int
 	p       *Process // nil: it is down
 	steps   map[Step]int
@@ -95,6 +96,7 @@ type Sent struct {
 	At     time.Duration
 
 	number  int
+	window  time.Duration // how much earlier than its time it may run
 	message func(execID string) (*task.Outgoing, error)
 }
 
@@ -112,6 +114,9 @@ func Submit[A any](w *World, def *task.Definition[A], args A, opts ...task.Optio
 func SubmitAt[A any](w *World, at time.Duration, def *task.Definition[A], args A, opts ...task.Option) *Sent {
 	label := w.book.name(def.Name())
 	s := &Sent{Label: label, ExecID: label, At: at, number: len(w.sends)}
+	if window := def.Spec().WhenWindow; window != nil {
+		s.window = time.Duration(*window)
+	}
 	s.message = func(execID string) (*task.Outgoing, error) {
 		if err := def.Spec().Err(); err != nil {
 			return nil, err
@@ -234,6 +239,7 @@ func (w *World) live(t *testing.T) {
 	if len(w.findings) == 0 {
 		w.judge()
 	}
+	w.over = true
 	for _, s := range w.seats {
 		if s.p != nil {
 			w.kill(s.p)
@@ -327,15 +333,15 @@ func (w *World) run() {
 		w.reports()
 		w.vanished()
 		w.takeIn()
+		now := w.Now()
+		if p := w.plans.due(now); p != nil {
+			p.do()
+			continue
+		}
 		if a := w.choose(); a != nil {
 			w.through(a)
 			w.look()
 			time.Sleep(w.pause(a))
-			continue
-		}
-		now := w.Now()
-		if p := w.plans.due(now); p != nil {
-			p.do()
 			continue
 		}
 		if w.quiet() {
