@@ -184,7 +184,7 @@ func (w *World) start(s *seat) {
 		w.accuse(Plays, "", "process %d cannot be made: %v", s.number, err)
 		return
 	}
-	s.p = p
+	s.p, p.born = p, w.Now()
 	w.note(p, "starts", nil, "")
 	w.endings.Go(func() {
 		err := p.Start(p.ctx)
@@ -193,7 +193,7 @@ func (w *World) start(s *seat) {
 			case p.dead:
 			case err != nil:
 				w.note(p, "cannot start", nil, err.Error())
-				if !p.troubled {
+				if !p.troubled && w.weather.suspended[p.number] < p.born {
 					w.accuse(Plays, "", "p%d cannot start, though nothing has gone wrong: %v", p.number, err)
 				}
 				w.kill(p)
@@ -433,7 +433,7 @@ func (w *World) ghost(p *Process, q *request) {
 	if p.dead {
 		return
 	}
-	q.answer = w.perform(q)
+	q.answer, q.at = w.perform(q), w.Now()
 	q.done = false
 	q.read()
 	labels := w.book.observe(p, q)

@@ -99,8 +99,8 @@ func (b *book) comes(r *run) {
 	if m.doubled || m.gone {
 		return
 	}
-	if now > m.hidden {
-		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-m.hidden)
+	if until := r.delivery.until; now > until {
+		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-until)
 	}
 	for _, other := range f.runs {
 		if other.delivery != nil && other.delivery.message == m && other.goesOn() {

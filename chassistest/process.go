@@ -41,6 +41,7 @@ type Process struct {
 	held                       map[*delivery]bool
 	undeleted                  bool // its latest delete did not get through
 	troubled                   bool // a request of it was struck
+	born                       time.Duration
 }
 
 // Number is the place of the process in the fleet, from 1. Its other lives have it too.
@@ -135,6 +136,7 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 		q.body = skewedRequest(q.body, q.skew)
 	}
 	q.answer = p.perform(ctx, r, q)
+	q.at = p.world.Now()
 	if q.skew != 0 && step == OnReceive && q.answer.err == nil {
 		q.answer.body = skewedAnswer(q.answer.body, q.skew)
 	}

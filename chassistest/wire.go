@@ -27,6 +27,7 @@ type request struct {
 	split   []string      // entries that fail, by a storm
 	skew    time.Duration // of the clock of its process
 	done    bool          // the world has taken note of what the queue did
+	at      time.Duration // when the queue did it
 }
 
 // entry is one message of a request, or of the answer to a receive.
