@@ -36,7 +36,7 @@ func (g *Group) sweepIn(wait time.Duration) {
 type idler struct {
 	b    *Breaker
 	own  bool
-	idle time.Duration
+	idle time.Duration // since its mark
 }
 
 // sweep puts breakers to sleep that are idle for the age, and marks the others.

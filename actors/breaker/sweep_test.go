@@ -49,7 +49,7 @@ func TestStrangersHosts(t *testing.T) {
 		for i := range hosts {
 			b := member(t, g, fmt.Sprintf("https://host-%d.example", i))
 			if i%10 == 0 {
-				_ = b.Do(t.Context(), "/hook", fail)
+				_ = b.Do(t.Context(), "", fail)
 			} else {
 				_ = b.Do(t.Context(), "/hook", succeed)
 			}
