@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// A breaker that nobody calls can sleep: its actor ends, and its handle keeps the
+// A breaker without calls can sleep: its actor ends, and its handle keeps the
 // state. Then only callers hold the handle, so the garbage collector takes a
 // breaker that no caller holds, and a [Group] forgets it. Whatever needs the actor
 // wakes it, under the same address, with the state that it had.
 //
 // A healthy call writes nothing, so a mark finds out whether there are calls: it
 // replaces the published view by one that says viewMarked, and the first call
-// after that puts the old view back. A breaker whose mark is still there after a
-// time had no call in that time.
+// after that puts the old view back. If the mark is still there after a time, there
+// was no call in that time.
 //
 //	awake ── mark ──► marked ── sleep ──► asleep
 //	  ▲                 │ a call            │ a call, an order, PID
@@ -47,7 +47,8 @@ func (b *Breaker) idle() (since int64, healthy bool) {
 // no operator holds one, and the last failure was counted more than forget_after ago.
 func (v *view) healthy(now int64) bool {
 	r := v.root
-	return v.entries == 0 && v.forced == 0 && r.over == Closed && r.state == Closed && r.hung == 0 && len(r.probes) == 0 &&
+	return v.entries == 0 && v.forced == 0 && r.over == Closed &&
+		r.state == Closed && r.hung == 0 && len(r.probes) == 0 &&
 		(r.fails == 0 || now-r.last > int64(v.set.ForgetAfter))
 }
 
@@ -74,7 +75,8 @@ func (s *state) sleep() *view {
 	if !b.view.CompareAndSwap(v, asleep) {
 		return nil // a call came
 	}
-	if b.own.pinned.Load() || b.stopping.Load() { // PID and Stop set it before they look at the view: one of us sees the other
+	// PID and Stop set these before they look at the view: one of us sees the other.
+	if b.own.pinned.Load() || b.stopping.Load() {
 		b.view.CompareAndSwap(asleep, v.dormant.awake)
 		close(asleep.dormant.ending)
 		return nil
