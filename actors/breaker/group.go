@@ -35,10 +35,11 @@ const beyondLimit = "https://beyond-the-limit-of-breakers.invalid"
 type GroupConfig struct {
 	System   *actor.ActorSystem // required: the breakers live in it
 	Settings GroupSettings
-	Options  []Option      // of every breaker; the caller's own go over them
-	Logger   *slog.Logger  // logs that the limit is reached, once in each Age; nil: not logged
-	Limit    int           // most breakers, default DefaultGroupLimit
-	Age      time.Duration // time without a call after which a breaker may be forgotten, default DefaultGroupAge
+	Options  []Option                            // of every breaker; the caller's own go over them
+	Random   func(service string) func() float64 // for WithRandom; may be nil, or return nil
+	Logger   *slog.Logger                        // logs that the limit is reached, once in each Age; nil: not logged
+	Limit    int                                 // most breakers, default DefaultGroupLimit
+	Age      time.Duration                       // without a call, see [Group]; default DefaultGroupAge
 }
 
 // Group holds the breakers of a process, one for each service. A redirect that a
@@ -135,7 +136,13 @@ func (g *Group) breaker(service string, opts []Option) (b *Breaker, full bool, e
 		}
 		name, opts, full = beyondLimit, nil, true
 	}
-	b, err = Spawn(g.cfg.System, name, g.settings.Of(name), slices.Concat(g.cfg.Options, opts)...)
+	all := slices.Concat(g.cfg.Options, opts)
+	if g.cfg.Random != nil {
+		if f := g.cfg.Random(name); f != nil {
+			all = slices.Insert(all, 0, WithRandom(f))
+		}
+	}
+	b, err = Spawn(g.cfg.System, name, g.settings.Of(name), all...)
 	if err != nil {
 		return nil, false, err
 	}
