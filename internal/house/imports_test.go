@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/clip":     {},
 	"internal/life":     {},
 	"settings":          {},
+	"server":            {"actors/logger", "internal/clip", "task"},
 	"task":              {"internal/clip"},
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
