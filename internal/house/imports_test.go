@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"internal":          {"*"}, // tests of the whole
 	"internal/clip":     {},
 	"internal/life":     {},
+	"parts":             {"internal/clip"},
 	"settings":          {},
 	"task":              {"internal/clip"},
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
