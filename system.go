@@ -23,6 +23,7 @@ import (
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin/console"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/random"
 	"github.com/sambatech/chassis/parts"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
@@ -90,8 +91,10 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
+	streams := random.New(o.random)
 	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client),
-		queue.WithServer(o.server), queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
+		queue.WithServer(o.server), queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs"))),
+		queue.WithRandom(streams.Of("queue"))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
@@ -102,7 +105,7 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	s.tasks = pools.New(pools.Config{
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
-		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.life.Halted(),
+		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
@@ -111,6 +114,7 @@ func New(name string, opts ...Option) (*System, error) {
 		System: s.Actors(), Settings: s.settings.CircuitBreaker, Logger: s.Logger("chassis"), Tracer: s.tracer,
 		Options: []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")),
 			breaker.WithAmbientDeadline(task.AttemptEnd)},
+		Random: func(service string) func() float64 { return streams.Of("breaker/" + service) },
 	})
 	s.parts = parts.NewGroup(parts.Config{
 		Settings: func() parts.Settings { return s.Settings().Lifecycle }, Logger: s.Logger,
@@ -218,25 +222,15 @@ func (s *System) Start(ctx context.Context) error { return s.begin(ctx, false) }
 func (s *System) begin(ctx context.Context, program bool) error {
 	return s.life.Start(ctx, func(ctx context.Context) error {
 		return life.Steps(ctx, "chassis: start the",
-			life.Stage{Name: "logger", Work: s.startLog},
+			life.Stage{Name: "logger", Work: s.log.Spawner(s.Actors())},
 			life.Stage{Name: "admin server", Work: func(context.Context) error { return s.console.Open(program) }},
 			life.Stage{Name: "parts", Work: s.parts.Open},
 			life.Stage{Name: "parts", Work: s.parts.StartSupport},
-			life.Stage{Name: "tasks", Work: s.startTasks},
+			life.Stage{Name: "tasks", Work: life.Locked(&s.applying, // so that no pool misses an Apply while it starts
+				func(ctx context.Context) error { return s.tasks.Start(ctx, s.actors) })},
 			life.Stage{Name: "servers", Work: s.parts.StartIntake},
 		)
 	}, s.running)
-}
-
-func (s *System) startLog(context.Context) error {
-	_, err := s.log.Start(s.Actors())
-	return err
-}
-
-func (s *System) startTasks(ctx context.Context) error {
-	s.applying.Lock() // so that no pool misses an Apply while it starts
-	defer s.applying.Unlock()
-	return s.tasks.Start(ctx, s.actors)
 }
 
 // running is called once tasks are taken.

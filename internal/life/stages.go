@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,15 @@ const hurry = 500 * time.Millisecond
 type Stage struct {
 	Name string
 	Work func(context.Context) error // nil: there is nothing to do
+}
+
+// Locked returns the work of a stage that holds a lock.
+func Locked(lock sync.Locker, work func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		lock.Lock()
+		defer lock.Unlock()
+		return work(ctx)
+	}
 }
 
 // Steps runs the stages of a start one after the other, until the first error, which it
