@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"internal/random":   {},
 	"parts":             {"internal/clip"},
 	"settings":          {},
+	"server":            {"actors/logger", "internal/clip", "task"},
 	"task":              {"internal/clip"},
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
