@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"internal/life":     {},
 	"internal/random":   {},
 	"settings":          {},
+	"server":            {"actors/logger", "internal/clip", "task"},
 	"task":              {"internal/clip"},
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
