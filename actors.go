@@ -19,7 +19,7 @@ func (s *System) newActors(opts []actor.ConfigOption) error {
 		Logger: s.log.Unawaited("actors/lifecycle"), Muted: pools.IsTaskActor, Job: s.tasks.JobOf,
 	})
 	config.LoggerFactory = s.watch.Factory(config.LoggerFactory)
-	system := actor.NewActorSystemWithConfig(config)
+	system := life.NewSystem(config)
 	logger := s.Logger("chassis")
 	s.actors = life.New(life.Config{System: system, Logger: logger, Props: s.watch.Props, Print: clip.Panic})
 	return s.watch.Start(system)
