@@ -8,38 +8,63 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 )
 
 // MaxExpanded bounds what anchors and merge keys may grow to, so that a few lines cannot ask for gigabytes
 // ("billion laughs").
 const MaxExpanded = 100_000
 
-// YAML reads one document. A second one is reported, for only the first would be read.
+// YAML reads one document.
 func (r *Reading) YAML(data []byte) *Node {
-	in, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithV3Defaults())
-	if err != nil {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
 		r.failYAML(data, err)
 		return nil
 	}
-	var doc, next yaml.Node
-	if err := in.Load(&doc); err != nil {
-		if !errors.Is(err, io.EOF) {
-			r.failYAML(data, err)
-		}
-		return nil
-	}
-	switch err := in.Load(&next); {
-	case err == nil:
-		r.fail(Syntax, next.Line, next.Column, "expected one document, found a second: only the first would be read")
-	case !errors.Is(err, io.EOF):
-		r.failYAML(data, err)
+	if bytes.Contains(data, []byte("\n---")) || bytes.Contains(data, []byte("\n...")) {
+		r.secondDocument(data)
 	}
 	if len(doc.Content) == 0 {
 		return nil
 	}
 	y := &yamlReader{r: r, slab: newSlab(r.From, data)}
 	return y.node(doc.Content[0])
+}
+
+// secondDocument reports a second document, which Unmarshal ignores in silence.
+func (r *Reading) secondDocument(data []byte) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, next yaml.Node
+	if dec.Decode(&doc) != nil {
+		return
+	}
+	switch err := dec.Decode(&next); {
+	case err == nil:
+		r.fail(Syntax, next.Line, next.Column, "expected one document, found a second: only the first would be read")
+	case !errors.Is(err, io.EOF):
+		r.failYAML(data, err)
+	}
+}
+
+// yamlMessage returns the parser's complaint about data, or "".
+func yamlMessage(data []byte) (msg string) {
+	defer func() {
+		if recover() != nil {
+			msg = "panic"
+		}
+	}()
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var n yaml.Node
+		err := dec.Decode(&n)
+		if errors.Is(err, io.EOF) {
+			return ""
+		}
+		if err != nil {
+			return err.Error()
+		}
+	}
 }
 
 type yamlReader struct {
