@@ -47,5 +47,5 @@ func plain(n int) func(w *chassistest.World) {
 }
 
 func TestStorm(t *testing.T) {
-	chassistest.Storm(t, plain(30), chassistest.Seeds(200))
+	chassistest.Storm(t, plain(30), chassistest.Seeds(20))
 }
