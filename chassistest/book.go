@@ -256,6 +256,9 @@ func (b *book) delivered(p *Process, q *request, e *entry, now time.Duration) {
 	m.latest, m.hidden = d, now+q.hide
 	b.receipts[e.receipt] = d
 	p.held[d] = true
+	if len(p.refused) > 0 {
+		b.w.touch(m.fate, LoseRequest)
+	}
 	if b.w.weather.skew[p.number] != 0 {
 		b.w.touch(m.fate, Skew)
 	}

@@ -51,11 +51,6 @@ func (w *World) startAfter(s *seat, d time.Duration) {
 func (w *World) stop(p *Process, back time.Duration) {
 	s := w.seats[p.number-1]
 	p.stopping = true
-	if p.undeleted { // so it gives back without a copy that says what has failed
-		for d := range p.held {
-			w.touch(d.message.fate, Deny)
-		}
-	}
 	w.note(p, "stops", nil, "")
 	w.endings.Go(func() {
 		err := p.System.Stop(context.Background())

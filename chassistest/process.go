@@ -39,8 +39,8 @@ type Process struct {
 	report                     chan func() // what its start and its stop came to
 	runs                       map[*run]bool
 	held                       map[*delivery]bool
-	undeleted                  bool // its latest delete did not get through
-	troubled                   bool // a request of it was struck
+	refused                    map[string]bool // requests that have failed, and not worked since
+	troubled                   bool            // a request of it was struck
 	born                       time.Duration
 }
 
@@ -87,7 +87,7 @@ func runOf(ctx context.Context) *run {
 // started yet.
 func (w *World) newProcess(n, life int) (*Process, error) {
 	p := &Process{world: w, number: n, life: life, queue: w.queue.HTTPClient().Transport, runs: map[*run]bool{},
-		held: map[*delivery]bool{}, report: make(chan func(), 2)}
+		held: map[*delivery]bool{}, refused: map[string]bool{}, report: make(chan func(), 2)}
 	p.ctx, p.end = context.WithCancel(context.Background())
 	client, err := sqsclient.New(p.ctx, sqsclient.Settings{}, sqsclient.WithHTTPClient(p),
 		sqsclient.WithRandom(w.random(n)))

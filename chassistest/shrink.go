@@ -29,6 +29,9 @@ func (s *storm) shrink(r *result) *result {
 		minimal(k.best.schedule.Faults, func(list []Fault) bool {
 			return k.try(k.with(func(c *Schedule) { c.Faults = list }))
 		})
+		for i := range k.best.schedule.Faults {
+			k.earlier(i)
+		}
 		minimal(k.best.sends(), func(list []int) bool {
 			return len(list) > 0 && k.try(k.with(func(c *Schedule) { c.Sends = list }))
 		})
@@ -93,6 +96,17 @@ func (k *shrinking) smaller(n int) Schedule {
 			c.Faults[i].Process = min(c.Faults[i].Process, n)
 		}
 	})
+}
+
+// earlier has a fault strike as early a step as can be: what came before need not happen
+// then.
+func (k *shrinking) earlier(i int) {
+	for _, nth := range []int{1, 2, k.best.schedule.Faults[i].Nth / 2} {
+		if nth > 0 && nth < k.best.schedule.Faults[i].Nth &&
+			k.try(k.with(func(c *Schedule) { c.Faults[i].Nth = nth })) {
+			return
+		}
+	}
 }
 
 // units are the steps to which times are rounded, the coarsest first.

@@ -180,11 +180,12 @@ func (s *storm) search() (found *result) {
 
 // result is what one schedule came to.
 type result struct {
-	schedule Schedule
-	findings []Finding
-	trace    *trace
-	sent     int     // sends of the play
-	struck   []Fault // the faults that took place
+	schedule         Schedule
+	findings         []Finding
+	trace            *trace
+	sent             int     // sends of the play
+	struck           []Fault // the faults that took place
+	tasks, untouched int     // all tasks, and those that no fault has touched
 }
 
 // Finding is something that does not hold.

@@ -3,6 +3,7 @@ package chassistest
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -46,7 +47,7 @@ func (w *World) ask(a *arrival) {
 	if q.refusal = w.refusal(a); q.refusal != nil {
 		w.touchAll(a, LoseRequest)
 		a.p.troubled = true
-		a.p.undeleted = a.p.undeleted || a.step == OnDelete
+		w.fails(a)
 		w.let(a, string(a.step), "refused")
 		return
 	}
@@ -165,19 +166,21 @@ func (w *World) answer(a *arrival) {
 	if lost != nil || w.Now() < w.weather.cut[a.p.number] {
 		w.touchAll(a, LoseAnswer)
 		a.p.troubled = true
-		a.p.undeleted = a.p.undeleted || a.step == OnDelete
+		w.fails(a)
 		q.answer = disconnected()
 		w.let(a, string(a.step)+" answered", "lost")
 		return
 	}
+	if q.answer.err == nil && q.answer.status == http.StatusOK && len(q.split) == 0 {
+		delete(a.p.refused, a.name)
+	}
 	if a.step == OnDelete {
 		w.book.acknowledged(a)
-		a.p.undeleted = q.answer.err != nil || q.answer.status != 200
 	}
 	note := ""
 	if q.answer.err != nil {
 		note = q.answer.err.Error()
-	} else if q.answer.status != 200 {
+	} else if q.answer.status != http.StatusOK {
 		note = fmt.Sprintf("%d %s", q.answer.status, q.answer.body)
 	}
 	w.let(a, string(a.step)+" answered", note)
@@ -257,6 +260,18 @@ func (w *World) effect(a *arrival) {
 	w.mu.Unlock()
 }
 
+// fails notes that a request has failed. What its process does with the tasks in its
+// hands may depend on that, until the same request works.
+func (w *World) fails(a *arrival) {
+	if a.step == OnReceive {
+		return
+	}
+	a.p.refused[a.name] = true
+	for d := range a.p.held {
+		w.touch(d.message.fate, LoseRequest)
+	}
+}
+
 // touch notes that a fault has touched a task.
 func (w *World) touch(f *fate, kind Kind) {
 	if f != nil {
@@ -280,6 +295,7 @@ func (w *World) vanished() {
 			delete(w.weather.known, a)
 			if !a.p.dead {
 				w.touchAll(a, LateAnswer)
+				w.fails(a)
 			}
 		}
 	}

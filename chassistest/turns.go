@@ -155,7 +155,14 @@ func (w *World) note(p *Process, what string, labels []string, note string) {
 }
 
 func (w *World) result() *result {
-	return &result{schedule: w.schedule, findings: w.findings, trace: w.trace, sent: len(w.sends), struck: w.struck}
+	r := &result{schedule: w.schedule, findings: w.findings, trace: w.trace, sent: len(w.sends), struck: w.struck,
+		tasks: len(w.book.order)}
+	for _, f := range w.book.order {
+		if f.touches == 0 {
+			r.untouched++
+		}
+	}
+	return r
 }
 
 // planned is something that the world does at a time.
