@@ -11,6 +11,7 @@ import (
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/random"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -82,7 +83,7 @@ func (s *System) PID(name string) *actor.PID {
 	return s.Actors().NewLocalPID(name)
 }
 
-func (s *System) newBreakers() *breaker.Group {
+func (s *System) newBreakers(streams *random.Streams) *breaker.Group {
 	opts := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")),
 		breaker.WithAmbientDeadline(task.AttemptEnd)}
 	if s.tracer != nil {
@@ -90,6 +91,7 @@ func (s *System) newBreakers() *breaker.Group {
 	}
 	return breaker.NewGroup(breaker.GroupConfig{
 		System: s.Actors(), Settings: s.settings.CircuitBreaker, Options: opts, Logger: s.Logger("chassis"),
+		Random: func(service string) func() float64 { return streams.Of("breaker/" + service) },
 	})
 }
 

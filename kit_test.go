@@ -1,6 +1,12 @@
 package chassis_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -13,3 +19,60 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type greeting = kit.Greeting
 
 var newSystem = kit.NewSystem
+
+// declaredTests returns the tests, benchmarks and fuzz targets of the module and of
+// the modules within it, by the folder of their package: actors/poller.TestLeaseEnds.
+// Those of the root are chassis.TestX.
+func declaredTests(t *testing.T) map[string]bool {
+	t.Helper()
+	tests := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && file != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		folder := filepath.ToSlash(filepath.Dir(file))
+		if folder == "." {
+			folder = "chassis"
+		}
+		for _, decl := range parsed.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && isTest(f) {
+				tests[folder+"."+f.Name.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
+
+// isTest reports whether go test runs f.
+func isTest(f *ast.FuncDecl) bool {
+	if f.Recv != nil || f.Type.Params.NumFields() != 1 {
+		return false
+	}
+	pointer, ok := f.Type.Params.List[0].Type.(*ast.StarExpr)
+	if !ok {
+		return false
+	}
+	of, ok := pointer.X.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	for prefix, param := range map[string]string{"Test": "T", "Benchmark": "B", "Fuzz": "F"} {
+		if strings.HasPrefix(f.Name.Name, prefix) {
+			return of.Sel.Name == param
+		}
+	}
+	return false
+}

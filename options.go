@@ -2,6 +2,7 @@ package chassis
 
 import (
 	"io"
+	"math/rand/v2"
 	"net/http"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,7 +29,8 @@ type options struct {
 	adminWrap func(http.Handler) http.Handler
 	around    []task.Middleware
 	tracing   trace.TracerProvider
-	source    source // nil: the program has made the settings
+	random    rand.Source // nil: math/rand/v2's own
+	source    source      // nil: the program has made the settings
 }
 
 // WithSettings uses s and reads neither files nor the environment. The live page
@@ -87,3 +89,10 @@ func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.t
 func WithMiddleware(mw ...task.Middleware) Option {
 	return func(o *options) { o.around = append(o.around, mw...) }
 }
+
+// WithRandom draws the jitter of every wait from src: of the tries of a request and
+// the pauses after it, of a task's wait, of a breaker's open_timeout and ramp. Each part has a
+// stream of its own, derived from src and the part's name, so that a test that
+// gives the same source gets the same waits. src is used by New alone. Without this
+// option, or with nil, math/rand/v2's own source is used. Ids are not drawn from src.
+func WithRandom(src rand.Source) Option { return func(o *options) { o.random = src } }

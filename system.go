@@ -20,6 +20,7 @@ import (
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin/console"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/random"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
@@ -85,8 +86,10 @@ func New(name string, opts ...Option) (*System, error) {
 	if s.log, err = logger.New(name, s.settings.Log, o.logs...); err != nil {
 		return nil, fmt.Errorf("chassis: the log of service %q: %w", name, err)
 	}
+	streams := random.New(o.random)
 	if s.queue, err = queue.Open(context.Background(), s.settings.Queue, queue.WithClient(o.client),
-		queue.WithServer(o.server), queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs")))); err != nil {
+		queue.WithServer(o.server), queue.WithServerOptions(localsqs.Logger(s.Logger("localsqs"))),
+		queue.WithRandom(streams.Of("queue"))); err != nil {
 		return nil, fmt.Errorf("chassis: %w", err)
 	}
 	if o.def {
@@ -97,12 +100,12 @@ func New(name string, opts ...Option) (*System, error) {
 	}
 	s.tasks = pools.New(pools.Config{
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
-		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Halted: s.life.Halted(),
+		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
-	s.breakers = s.newBreakers()
+	s.breakers = s.newBreakers(streams)
 	s.console = console.New(console.Config{
 		Settings: s.settings.Admin, Name: name, Queue: s.queue.String(), State: s.State, Pools: s.tasks, Breakers: s.breakers,
 		Log: s.log, Actors: s.Lifecycle().Counts, Source: s.source, Applying: &s.applying, Metrics: o.metrics, Wrap: o.adminWrap,

@@ -30,6 +30,7 @@ type options struct {
 	server *localsqs.Server
 	sqs    []sqsclient.Option
 	local  []localsqs.Option
+	random func() float64
 }
 
 // WithClient uses client and ignores the settings. A nil client changes nothing.
@@ -48,6 +49,10 @@ func WithServerOptions(opts ...localsqs.Option) Option {
 	return func(o *options) { o.local = append(o.local, opts...) }
 }
 
+// WithRandom is [sqsclient.WithRandom] for the client that [Open] makes. A nil f
+// changes nothing.
+func WithRandom(f func() float64) Option { return func(o *options) { o.random = f } }
+
 // Open reaches the queue that s describes. For SQS it reads the AWS configuration
 // and makes no request. For the embedded queue it starts the server, which
 // [Queue.Close] stops. A file of another process is [localsqs.ErrInUse].
@@ -60,11 +65,11 @@ func Open(ctx context.Context, s Settings, opts ...Option) (*Queue, error) {
 	case o.client != nil:
 		return &Queue{Client: o.client, name: "a client of the caller"}, nil
 	case o.server != nil:
-		return connect(ctx, &Queue{Server: o.server, name: "an embedded queue of the caller"}, SQSSettings{})
+		return connect(ctx, &Queue{Server: o.server, name: "an embedded queue of the caller"}, SQSSettings{}, o)
 	case s.Embedded():
 		return openEmbedded(ctx, s, o)
 	}
-	client, err := sqsclient.New(ctx, s.SQSSettings, o.sqs...)
+	client, err := sqsclient.New(ctx, s.SQSSettings, append(o.sqs, sqsclient.WithRandom(o.random))...)
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
@@ -98,7 +103,7 @@ func openEmbedded(ctx context.Context, s Settings, o options) (*Queue, error) {
 		}
 		name += ", also at " + url
 	}
-	q, err := connect(ctx, &Queue{Server: server, owned: true, name: name}, s.SQSSettings)
+	q, err := connect(ctx, &Queue{Server: server, owned: true, name: name}, s.SQSSettings, o)
 	if err != nil {
 		return nil, errors.Join(err, server.Close())
 	}
@@ -106,8 +111,10 @@ func openEmbedded(ctx context.Context, s Settings, o options) (*Queue, error) {
 }
 
 // connect makes the client that calls q.Server in this process.
-func connect(ctx context.Context, q *Queue, s SQSSettings) (_ *Queue, err error) {
-	if q.Client, err = sqsclient.New(ctx, s, sqsclient.WithHTTPClient(q.Server.HTTPClient())); err != nil {
+func connect(ctx context.Context, q *Queue, s SQSSettings, o options) (_ *Queue, err error) {
+	q.Client, err = sqsclient.New(ctx, s, sqsclient.WithHTTPClient(q.Server.HTTPClient()),
+		sqsclient.WithRandom(o.random))
+	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	return q, nil

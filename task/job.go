@@ -77,11 +77,17 @@ func WithInfo(ctx context.Context, info *Info) context.Context {
 // JobFrom returns the job and attempt that ctx belongs to, or nil outside a
 // task. The result must not be changed.
 func JobFrom(ctx context.Context) *Info {
-	if ctx == nil {
-		return nil
+	for ctx != nil {
+		switch found := ctx.Value(infoKey{}).(type) {
+		case *Info:
+			return found
+		case *OriginContext:
+			ctx = found.Context
+		default:
+			return nil
+		}
 	}
-	info, _ := ctx.Value(infoKey{}).(*Info)
-	return info
+	return nil
 }
 
 // AttemptEnd returns the end of the attempt that ctx belongs to. It is no deadline of

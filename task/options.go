@@ -56,16 +56,17 @@ func ForJob(id, name string) Option {
 	}
 }
 
-// FromContext carries on what ctx belongs to: the job of the running task, and
-// the trace. Without them it does nothing. Later options override it.
+// FromContext carries on what ctx belongs to: the job of the running task or of
+// [WithOrigin], and the trace. Without them it does nothing. Later options override it.
 func FromContext(ctx context.Context) Option {
-	info, span := JobFrom(ctx), trace.SpanContextFromContext(ctx)
-	if info == nil && !span.IsValid() {
+	origin, _ := OriginOf(ctx)
+	span := trace.SpanContextFromContext(ctx)
+	if origin == (Origin{}) && !span.IsValid() {
 		return nil
 	}
 	return func(s *sending) {
-		if info != nil {
-			ForJob(info.JobID, info.JobName)(s)
+		if origin != (Origin{}) {
+			ForJob(origin.ID, origin.Name)(s)
 		}
 		s.msg.SetTrace(span)
 	}

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -159,7 +158,7 @@ func (s *state) onStopped() {
 }
 
 func (s *state) begin() *edit {
-	return begin(&s.b.view.Load().tree, s.b.clock.look(), rand.Float64())
+	return begin(&s.b.view.Load().tree, s.b.clock.look(), s.b.draw())
 }
 
 // commit publishes an edit and does what follows from it.

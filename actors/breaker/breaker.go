@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,26 @@ func WithLogger(l *slog.Logger) Option {
 		b.logger = l
 		return nil
 	}
+}
+
+// WithRandom lets f draw the numbers in [0, 1) for open_jitter and for the share
+// of ramp, from several goroutines. The default is math/rand/v2's own source.
+func WithRandom(f func() float64) Option {
+	return func(b *Breaker) error {
+		if f == nil {
+			return errors.New("breaker: WithRandom: the function is nil")
+		}
+		b.ruled().random = f
+		return nil
+	}
+}
+
+// draw returns a number in [0, 1).
+func (b *Breaker) draw() float64 {
+	if b.rules == nil || b.rules.random == nil {
+		return rand.Float64()
+	}
+	return b.rules.random()
 }
 
 // Spawn starts the breaker of one service, scheme://host[:port], as an actor of

@@ -49,6 +49,7 @@ type rules struct {
 	limit    int // most bytes of a body that are shown; 0 for none
 	which    func(*http.Response) bool
 	ambient  func(context.Context) time.Time
+	random   func() float64
 }
 
 func (b *Breaker) ruled() *rules {

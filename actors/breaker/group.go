@@ -29,9 +29,10 @@ const beyondLimit = "https://beyond-the-limit-of-breakers.invalid"
 type GroupConfig struct {
 	System   *actor.ActorSystem // required: the breakers live in it
 	Settings GroupSettings
-	Options  []Option     // of every breaker; the caller's own go over them
-	Logger   *slog.Logger // logs once that the limit is reached; nil: not logged
-	Limit    int          // most breakers, default DefaultGroupLimit
+	Options  []Option                            // of every breaker; the caller's own go over them
+	Random   func(service string) func() float64 // for WithRandom; may be nil, or return nil
+	Logger   *slog.Logger                        // logs once that the limit is reached; nil: not logged
+	Limit    int                                 // most breakers, default DefaultGroupLimit
 }
 
 // Group holds the breakers of a process, one for each service. A redirect that a
@@ -99,7 +100,13 @@ func (g *Group) breaker(service string, opts []Option) (b *Breaker, full bool, e
 		}
 		name, opts, full = beyondLimit, nil, true
 	}
-	b, err = Spawn(g.cfg.System, name, g.settings.Of(name), slices.Concat(g.cfg.Options, opts)...)
+	all := slices.Concat(g.cfg.Options, opts)
+	if g.cfg.Random != nil {
+		if f := g.cfg.Random(name); f != nil {
+			all = slices.Insert(all, 0, WithRandom(f))
+		}
+	}
+	b, err = Spawn(g.cfg.System, name, g.settings.Of(name), all...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -118,6 +125,10 @@ func (g *Group) Find(service string) *Breaker {
 func (g *Group) Breakers() []*Breaker {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.sorted()
+}
+
+func (g *Group) sorted() []*Breaker {
 	return slices.SortedFunc(maps.Values(g.each),
 		func(a, b *Breaker) int { return strings.Compare(a.service, b.service) })
 }
@@ -142,7 +153,7 @@ func (g *Group) Apply(next GroupSettings) error {
 // one that did not end. A later [Group.Breaker] fails with [ErrStopped].
 func (g *Group) Stop(ctx context.Context) error {
 	g.mu.Lock()
-	all := g.each
+	all := g.sorted()
 	g.each = nil
 	g.mu.Unlock()
 	var errs []error

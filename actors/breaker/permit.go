@@ -2,7 +2,6 @@ package breaker
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 )
 
@@ -49,7 +48,7 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (
 			return p, err
 		}
 	}
-	if d.ramp != nil && rand.Float64() >= d.ramp.share(b.now()) {
+	if d.ramp != nil && b.draw() >= d.ramp.share(b.now()) {
 		return p, d.ramp.refusal
 	}
 	p.forced = d.forced

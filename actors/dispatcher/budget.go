@@ -75,6 +75,7 @@ type room struct {
 	keptLeft  time.Duration // until the queue drops the message, less a margin
 	retention time.Duration // of the queue
 	spendOpen bool          // an open breaker's refusal is a failure
+	random    func() float64
 }
 
 // openWait is the wait after a breaker's refusal that does not say for how
@@ -111,7 +112,7 @@ func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 	}
 	wait := o.wait
 	if !o.own {
-		wait = max(wait, b.Delay(l.failures))
+		wait = max(wait, b.DelayWith(l.failures, r.random))
 	}
 	return l, r.giveBack(wait)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -97,14 +96,14 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		return nextGivenBack
 	}
 	if out.kind == outRefused {
-		out.wait = spread(out.wait)
+		out.wait = spread(out.wait, d.random)
 	}
 	var verdict verdict
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
 		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),
 		canHold:   d.drain == nil && !a.abandoned && (d.held < d.MaxHeld && !explains || d.ordered),
-		spendOpen: d.spends(e.entry),
+		spendOpen: d.spends(e.entry), random: d.random,
 	})
 	if out.kind == outFailed || out.kind == outRefused {
 		e.msg.LastError = task.ErrorText(out.err.Error())
@@ -138,8 +137,8 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 // 5 s. Otherwise all that it refused would come back at one instant. A half-open
 // breaker lets a few of them in and sends the rest away for longer. Spread out, the
 // first ones close it for those behind.
-func spread(wait time.Duration) time.Duration {
-	return wait + time.Duration(rand.Float64()*float64(min(wait/4, 5*time.Second)))
+func spread(wait time.Duration, random func() float64) time.Duration {
+	return wait + time.Duration(random()*float64(min(wait/4, 5*time.Second)))
 }
 
 func (d *dispatcher) spends(t *entry) bool {

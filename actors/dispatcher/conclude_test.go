@@ -127,6 +127,37 @@ func TestLongWaitGivesBackAndShortWaitHolds(t *testing.T) {
 	})
 }
 
+// TestTheCountTravelsOnTheMessage: a process dies after three of five failures. The count
+// is on the copy that waits on the queue. A wait in place has no copy: the three failures
+// are lost with the process, and the delivery is one silent end.
+func TestTheCountTravelsOnTheMessage(t *testing.T) {
+	for wait, c := range map[time.Duration]struct{ runs, silent int }{time.Minute: {5, 0}, 10 * time.Second: {8, 1}} {
+		bubble(t, dispatcher.Settings{}, func(r *rig) {
+			runs, silent := 0, 0
+			handle := func() {
+				r.handle("t", func(_ context.Context, job raw) error {
+					runs++
+					silent = max(silent, job.Attempt-1-job.Failures)
+					return errors.New("no")
+				}, task.MaxFailures(5), task.Wait(wait, task.None))
+			}
+			handle()
+			r.send("t", nil)
+			r.after(2*wait + wait/2)
+			if runs != 3 {
+				t.Fatalf("%d runs before the process dies, want 3", runs)
+			}
+			r.crash()
+			r.up()
+			handle()
+			r.after(time.Hour)
+			if runs != c.runs || silent != c.silent || len(r.dead()) != 1 {
+				t.Errorf("with a wait of %v: %d runs, %d silent ends and %d dead letters, want %d, %d and 1", wait, runs, silent, len(r.dead()), c.runs, c.silent)
+			}
+		})
+	}
+}
+
 func TestDrainGivesBackWhatWaitsAndLetsRunningEnd(t *testing.T) {
 	bubble(t, dispatcher.Settings{Workers: 2}, func(r *rig) {
 		r.handle("long", func(ctx context.Context, _ raw) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type Config struct {
 	Shares     *actor.PID        // of the process's executions, if the process has other pools; see package shares
 	Share      shares.Share      // this pool's part of them
 	Create     bool              // make the queue of the dead letters if it is not there
+	Random     func() float64    // draws numbers in [0, 1) for waits; nil: math/rand/v2's own source
 	// Permanent spawns the dispatcher again under its name when it is stopped
 	// before a [Drain]: by a task actor that stops its parent, for example.
 	Permanent bool
@@ -71,6 +73,7 @@ type core struct {
 	monitor        *Monitor
 	tracer         trace.Tracer
 	middleware     []task.Middleware
+	random         func() float64
 	logging        task.Middleware // the outermost of them; task actors have no other
 	base           context.Context
 	early          []*registration     // of Config, until the first start
@@ -121,6 +124,9 @@ func newCore(cfg Config) *core {
 	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
 	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
 		c.endlessAfter = defaultEndless
+	}
+	if c.random = cfg.Random; c.random == nil {
+		c.random = rand.Float64
 	}
 	if cfg.Context != nil {
 		c.base = context.WithoutCancel(cfg.Context)

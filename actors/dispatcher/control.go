@@ -105,10 +105,18 @@ func (d *dispatcher) overrule(execID string, reply chan<- *Controlled, out outco
 	d.pump()
 }
 
+// find returns the executions of an exec_id, or all if that is empty, in the order
+// of their leases.
 func (d *dispatcher) find(execID string) []*execution {
+	return d.those(func(e *execution) bool { return e.msg.ExecID == execID || execID == "" })
+}
+
+// those returns the executions for which is reports true, in the order of their
+// leases. What follows from them must not depend on the order of a map.
+func (d *dispatcher) those(is func(e *execution) bool) []*execution {
 	var list []*execution
 	for _, e := range d.execs {
-		if e.msg.ExecID == execID || execID == "" {
+		if is(e) {
 			list = append(list, e)
 		}
 	}

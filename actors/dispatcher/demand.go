@@ -140,10 +140,10 @@ func (d *dispatcher) keepTicking() {
 func (d *dispatcher) onTick() {
 	d.ticking = false
 	now := time.Now()
-	for _, e := range d.execs {
-		if e.phase == running && now.Sub(e.received) > task.MaxAttempt && !e.cur.inGrace {
-			d.interrupt(e.cur, ErrLeaseEnd)
-		}
+	for _, e := range d.those(func(e *execution) bool {
+		return e.phase == running && now.Sub(e.received) > task.MaxAttempt && !e.cur.inGrace
+	}) {
+		d.interrupt(e.cur, ErrLeaseEnd)
 	}
 	d.watchStalls(now)
 	if d.slots.workers > d.Workers {

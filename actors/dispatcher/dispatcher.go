@@ -241,7 +241,7 @@ func (d *dispatcher) leaveFor(cause error) {
 // leave ends what a stop or restart cannot take along: ctxs and timers. The
 // leases are released by the next Subscribe, or end.
 func (d *dispatcher) leave(cause error) {
-	for _, e := range d.execs {
+	for _, e := range d.find("") {
 		e.disarm()
 		d.remember(e)
 		if a := e.cur; a != nil {

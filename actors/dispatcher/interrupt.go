@@ -83,7 +83,7 @@ func (d *dispatcher) abandon(e *execution, a *attempt) {
 // that ended are lost by the poller's word.
 func (d *dispatcher) onSlept(m *poller.Slept) {
 	now := time.Now()
-	for _, e := range d.execs {
+	for _, e := range d.find("") {
 		switch {
 		case e.phase == waiting:
 			e.until = e.until.Add(-m.For)

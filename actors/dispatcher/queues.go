@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +28,8 @@ func (d *dispatcher) lookAtQueues() {
 	d.ctx.Send(d.poller, &poller.Look{})
 	d.ctx.Send(d.poller, &poller.Look{Pool: d.deadPool,
 		Ensure: poller.EnsureOptions{Create: d.create, Retention: DeadLetterRetention}})
-	for _, e := range d.registry {
-		d.lookAtOnFail(e.spec)
+	for _, name := range slices.Sorted(maps.Keys(d.registry)) {
+		d.lookAtOnFail(d.registry[name].spec)
 	}
 }
 

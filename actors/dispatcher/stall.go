@@ -71,11 +71,8 @@ func (s stall) look(now time.Time, seen signs, endlessAfter time.Duration) (stal
 // watchStalls looks at all attempts under way.
 func (d *dispatcher) watchStalls(now time.Time) {
 	var parents map[string]bool // made at the first need, by going through all processes
-	for _, e := range d.execs {
+	for _, e := range d.those(func(e *execution) bool { return e.cur != nil && !e.cur.inGrace }) {
 		a := e.cur
-		if a == nil || a.inGrace {
-			continue
-		}
 		seen := signs{
 			idle: a.props != nil && !a.within.Load(), moves: a.moves.Load(),
 			deadline: !a.info.Deadline.IsZero(), begun: a.started,

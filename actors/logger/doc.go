@@ -45,8 +45,8 @@
 // # What is on a record
 //
 // Every record has the service, job_id and job_name (both "unknown" outside
-// a task), and inside a task also exec_id and attempt, read from the ctx of
-// that very call by [task.JobFrom]; and the trace and span of OpenTelemetry's
+// a job; the text form leaves them out there), and inside a task also exec_id
+// and attempt, read from the ctx of that very call by [task.OriginOf]; and the trace and span of OpenTelemetry's
 // ctx. These and the other fields of a form's head are reserved: an attribute
 // of the same name at the top level is kept, as "fields.<name>". Of two
 // attributes with one name in one group the later one is kept; two groups with

@@ -84,7 +84,7 @@ func ExampleLogger_Tail() {
 		fmt.Println(rest)
 	}
 	// Output:
-	// two err="no route" service=mailer job_id=unknown job_name=unknown
+	// two err="no route" service=mailer
 }
 
 func ExampleHTTPRequest() {

@@ -47,8 +47,7 @@ func (f *form) init() {
 	e.b = append(e.b, ' ') // something for the first field to follow
 	e.rawField("service", f.service)
 	f.servicePart = append([]byte(nil), e.b[1:]...)
-	e.rawField("job_id", task.Unknown)
-	e.rawField("job_name", task.Unknown)
+	e.job("", "")
 	f.idlePart = append([]byte(nil), e.b[1:]...)
 }
 
@@ -71,12 +70,49 @@ func (e *enc) rawField(name, value string) {
 
 // identity writes the service, the job and the attempt of a record.
 func (e *enc) identity(ctx context.Context) {
-	info := task.JobFrom(ctx)
-	if info == nil {
+	origin, info := task.OriginOf(ctx)
+	switch {
+	case origin == (task.Origin{}):
 		e.b = append(e.b, e.form.idlePart...)
-		return
+	case info != nil && sameJob(origin, info):
+		e.b = append(e.b, e.form.jobs.part(e.form, info)...)
+	default:
+		e.b = append(e.b, e.form.servicePart...)
+		e.job(origin.ID, origin.Name)
+		if info != nil {
+			e.attempt(info)
+		}
 	}
-	e.b = append(e.b, e.form.jobs.part(e.form, info)...)
+}
+
+// sameJob reports whether origin is the job of the task itself, not one that was set
+// inside the task.
+func sameJob(origin task.Origin, info *task.Info) bool {
+	return origin.ID == cmp.Or(info.JobID, task.Unknown) && origin.Name == cmp.Or(info.JobName, task.Unknown)
+}
+
+// job writes a job's id and name. The text form is for people: it leaves out what is
+// unknown. The others always have both, by contract with the Python chassis.
+func (e *enc) job(id, name string) {
+	if id = cmp.Or(id, task.Unknown); id != task.Unknown || !e.form.text {
+		e.rawField("job_id", id)
+	}
+	if name = cmp.Or(name, task.Unknown); name != task.Unknown || !e.form.text {
+		e.rawField("job_name", name)
+	}
+}
+
+// attempt writes what names an attempt of a task.
+func (e *enc) attempt(info *task.Info) {
+	if info.ExecID != "" {
+		e.rawField("exec_id", info.ExecID)
+	}
+	if info.Task != "" {
+		e.rawField("task", info.Task)
+	}
+	if info.Attempt > 0 {
+		e.uintField("attempt", uint64(info.Attempt))
+	}
 }
 
 // jobCache holds the encoded identities of attempts that have logged of late.
@@ -97,17 +133,8 @@ func (c *jobCache) part(f *form, info *task.Info) []byte {
 	e := newEnc(f)
 	defer e.free()
 	e.b = append(e.b, f.servicePart...)
-	e.rawField("job_id", cmp.Or(info.JobID, task.Unknown))
-	e.rawField("job_name", cmp.Or(info.JobName, task.Unknown))
-	if info.ExecID != "" {
-		e.rawField("exec_id", info.ExecID)
-	}
-	if info.Task != "" {
-		e.rawField("task", info.Task)
-	}
-	if info.Attempt > 0 {
-		e.uintField("attempt", uint64(info.Attempt))
-	}
+	e.job(info.JobID, info.JobName)
+	e.attempt(info)
 	p := &jobPart{info: info, b: slices.Clone(e.b)}
 	slot.Store(p)
 	return p.b

@@ -2,6 +2,7 @@ package logger
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,4 +77,36 @@ func TestAStopWritesTheRecordsSentBefore(t *testing.T) {
 	if l.PID() != nil {
 		t.Errorf("PID is %v after the stop", l.PID())
 	}
+}
+
+// A buffer is full under the policy that makes callers wait: a Write by message is
+// answered all the same, its record is dropped and counted, and the output says so.
+func TestAWriteByMessageNeverWaits(t *testing.T) {
+	out := newGate()
+	l := newLogger(t, Settings{Buffer: minBuffer}, out)
+	pid := start(t, l)
+	l.Slog().Info("first")
+	<-out.entered
+	fill(l, slog.LevelInfo)
+	const late = 2000 // 300 bytes each, more than may be left of the buffer
+	r := slog.NewRecord(time.Now(), slog.LevelError, "late", 0)
+	r.Add("pad", strings.Repeat("x", 300))
+	for range late {
+		if _, err := actors.Ask[*Written](t.Context(), l.system, pid, &Write{Record: r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := l.Stats().Outputs[0]
+	if s.Dropped == 0 || s.Dropped > late || s.Waiting != 0 {
+		t.Errorf("with a full buffer: %+v", s)
+	}
+	close(out.open)
+	flush(t, l)
+	if got := strings.Count(out.String(), `"msg":"late"`); uint64(got) != late-s.Dropped {
+		t.Errorf("%d of the %d records are written, and %d were dropped", got, late, s.Dropped)
+	}
+	if !strings.Contains(out.String(), "dropped") {
+		t.Error("the output says nothing of what was dropped")
+	}
+	balanced(t, l)
 }

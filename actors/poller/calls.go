@@ -180,7 +180,7 @@ func (w *worker) onCalled(m *called) {
 	w.ongoing[c.kind]--
 	var again time.Time
 	if s := c.leases[0].settling; m.err != nil && s != nil {
-		again = w.now.Add(pause(s.tries + 1))
+		again = w.now.Add(pause(s.tries+1, w.demand.random))
 	}
 	switch {
 	case m.err == nil:

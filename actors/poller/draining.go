@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -83,7 +84,7 @@ func (w *worker) conclude() {
 // giveUpReceives ends the receives that a drain has waited for long enough.
 // What they might have brought shows again when its visibility ends.
 func (w *worker) giveUpReceives() {
-	for r := range w.receives {
+	for _, r := range slices.SortedFunc(maps.Keys(w.receives), byStart) {
 		w.log.Warn("a receive did not end in time and is given up", "since", r.start)
 		r.cancel()
 	}
@@ -91,7 +92,7 @@ func (w *worker) giveUpReceives() {
 
 // giveUpSettles ends the settles of a drain that have had their time.
 func (w *worker) giveUpSettles() {
-	for _, l := range w.ledger.leases {
+	for l := range w.ledger.inOrder() {
 		if s := l.settling; s != nil && !s.answered && w.now.Sub(s.since) >= settleLeast {
 			w.finish(l, ErrDrained)
 		}

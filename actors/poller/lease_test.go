@@ -1,6 +1,8 @@
 package poller
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -86,6 +88,34 @@ func TestAMessageIsNotHandedOverInTheLastQuarterOfItsLease(t *testing.T) {
 	}{{0, true}, {60 * time.Second, true}, {60*time.Second + 1, false}, {90 * time.Second, false}} {
 		if got := l.startable(leased.Add(c.after)); got != c.want {
 			t.Errorf("startable %v after the receive is %v, want %v", c.after, got, c.want)
+		}
+	}
+}
+
+func TestALostLeaseSaysWhy(t *testing.T) {
+	away := errors.New("away")
+	for _, c := range []struct {
+		name   string
+		change func(l *lease)
+		want   error // exactly, or wrapped together with cause
+		cause  error
+		text   string
+	}{
+		{"at the limit", func(l *lease) { l.end, l.cause = l.limit(), away }, ErrLeaseLimit, nil, ""},
+		{"less than a second before it", func(l *lease) { l.end = l.limit().Add(1 - time.Second) }, ErrLeaseLimit, nil, ""},
+		{"a second before it, an extension could be asked for", func(l *lease) { l.end = l.limit().Add(-time.Second) },
+			ErrLeaseLost, nil, "no extension was answered"},
+		{"its extension failed", func(l *lease) { l.cause = away }, ErrLeaseLost, away, "could not be extended"},
+		{"its settle failed", func(l *lease) { l.renewal = stopped }, ErrLeaseLost, nil, "not to be extended after its settle failed"},
+		{"its settle failed during an extension", func(l *lease) { l.renewal = final }, ErrLeaseLost, nil,
+			"not to be extended after its settle failed"},
+		{"its extension was never answered", func(l *lease) { l.renewal = underWay }, ErrLeaseLost, nil, "no extension was answered"},
+	} {
+		l := newLedger(time.Minute).open("h", leased, time.Time{}, 80*time.Second)
+		c.change(l)
+		err := l.loss()
+		if !errors.Is(err, c.want) || c.cause != nil && !errors.Is(err, c.cause) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v, want %v with %v and %q", c.name, err, c.want, c.cause, c.text)
 		}
 	}
 }

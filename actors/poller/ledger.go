@@ -2,6 +2,9 @@ package poller
 
 import (
 	"container/heap"
+	"iter"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -60,7 +63,7 @@ func (b *ledger) keptUntil(sent time.Time) time.Time {
 // keep notes the queue's retention, which counts for all leases that are held.
 func (b *ledger) keep(retention time.Duration) {
 	b.retention = retention
-	for _, l := range b.leases {
+	for l := range b.inOrder() {
 		l.kept = b.keptUntil(l.sent)
 		b.update(l)
 	}
@@ -159,6 +162,18 @@ func (b *ledger) extended(l *lease, now, start time.Time, d time.Duration, err e
 	return false
 }
 
+// inOrder yields the leases in the order of their receives. What follows from them
+// must not depend on the order of a map. A lease may be closed meanwhile.
+func (b *ledger) inOrder() iter.Seq[*lease] {
+	return func(yield func(*lease) bool) {
+		for _, id := range slices.Sorted(maps.Keys(b.leases)) {
+			if l := b.leases[id]; l != nil && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
 // oldest returns the lease that has been held for longest, or nil.
 func (b *ledger) oldest() *lease {
 	for ; b.first <= b.latest; b.first++ {
@@ -231,11 +246,17 @@ func (b *ledger) extend(w *dueWork) {
 	w.extend = append(w.extend, l)
 }
 
-// leaseHeap orders leases by when they are due.
+// leaseHeap orders leases by when they are due, then by their receives.
 type leaseHeap []*lease
 
-func (h leaseHeap) Len() int           { return len(h) }
-func (h leaseHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h leaseHeap) Len() int { return len(h) }
+func (h leaseHeap) Less(i, j int) bool {
+	if c := h[i].due.Compare(h[j].due); c != 0 {
+		return c < 0
+	}
+	return h[i].id < h[j].id
+}
+
 func (h leaseHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

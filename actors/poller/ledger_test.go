@@ -440,3 +440,78 @@ func TestLeaseStages(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswersToAnExtension(t *testing.T) {
+	away := errors.New("away")
+	const length = 80 * time.Second
+	now := leased.Add(50 * time.Second)
+	start := now.Add(-time.Second)
+	for _, c := range []struct {
+		name  string
+		stage leaseStage
+		own   *settlement
+		err   error
+
+		lost      bool
+		end       time.Time
+		next      time.Time // extension
+		cause     error
+		alone     bool
+		closed    bool
+		extending renewal
+	}{
+		{name: "it was carried out: a new end, and no failure is left of the tries before", stage: delivered,
+			end: start.Add(length), next: start.Add(length * 5 / 8)},
+		{name: "it failed: the end stays, the next try comes soon", stage: delivered, err: away,
+			end: leased.Add(length), next: now.Add(5 * time.Second), cause: away, alone: true},
+		{name: "the handle is refused", stage: delivered, err: errBad, lost: true,
+			end: leased.Add(length), next: leased.Add(length * 5 / 8), cause: errBad, alone: true},
+		{name: "the handle is refused while its delete may have worked", stage: settling, own: &settlement{}, err: errBad,
+			end: leased.Add(length), next: leased.Add(length * 5 / 8), cause: errBad, alone: true, extending: stopped},
+		{name: "the handle is refused while its release waits", stage: settling, own: &settlement{kind: release}, err: errBad,
+			lost: true, closed: true, end: leased.Add(length), next: leased.Add(length * 5 / 8), cause: errBad, alone: true},
+		{name: "it comes after the loss and changes nothing", stage: lost,
+			end: leased.Add(length), next: leased.Add(length * 5 / 8), cause: errors.ErrUnsupported, alone: true},
+	} {
+		b := newLedger(time.Minute)
+		l := b.open("h", leased, time.Time{}, length)
+		l.cause, l.alone, l.settling, l.renewal = errors.ErrUnsupported, true, c.own, underWay
+		b.move(l, c.stage)
+		if got := b.extended(l, now, start, length, c.err); got != c.lost {
+			t.Errorf("%s: lost is %v, want %v", c.name, got, c.lost)
+		}
+		if !l.end.Equal(c.end) || !l.extendAt.Equal(c.next) || l.cause != c.cause || l.alone != c.alone || l.renewal != c.extending {
+			t.Errorf("%s: end %v, next extension %v, cause %v, alone %v, extension %v; want %v, %v, %v, %v, %v", c.name,
+				l.end, l.extendAt, l.cause, l.alone, l.renewal, c.end, c.next, c.cause, c.alone, c.extending)
+		}
+		if _, open := b.leases[l.id]; open == c.closed {
+			t.Errorf("%s: in the ledger is %v, want %v", c.name, open, !c.closed)
+		}
+	}
+}
+
+func TestADeliveryThatIsHeldBackIsExtendedAtOnce(t *testing.T) {
+	b := newLedger(time.Minute)
+	l, other, d := b.open("h", leased, time.Time{}, 80*time.Second), b.open("i", leased, time.Time{}, 80*time.Second), &Delivered{}
+	now := leased.Add(time.Minute / 2)
+	b.holdBack(l, d, now)
+	if l.waiting != d {
+		t.Error("what is to be handed over is not kept")
+	}
+	if n := b.unsettled(); n != 2 {
+		t.Errorf("%d leases may still be settled, want 2", n)
+	}
+	if at, _ := b.wake(); !at.Equal(now) {
+		t.Errorf("the next work is due at %v, want %v", at, now)
+	}
+	if w := b.collect(now); len(w.extend) == 0 || w.extend[0] != l {
+		t.Errorf("%d extensions are due, and the first is another's", len(w.extend))
+	}
+	b.move(l, delivered)
+	if l.waiting != nil {
+		t.Error("what was handed over is still kept")
+	}
+	if b.move(other, heldBack); b.unsettled() != 2 {
+		t.Errorf("%d leases may still be settled, want 2", b.unsettled())
+	}
+}

@@ -2,6 +2,8 @@ package poller
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -54,7 +56,8 @@ func (w *worker) onLook(m *Look) {
 }
 
 func (w *worker) looksDue() {
-	for _, l := range w.looks {
+	for _, pool := range slices.Sorted(maps.Keys(w.looks)) { // requests go out in one order
+		l := w.looks[pool]
 		if !l.underWay && !w.now.Before(l.next) && w.drain == nil {
 			w.look(l)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -217,7 +216,7 @@ func (b *outbox) release(letters, again []*letter) {
 	if len(again) > 0 {
 		b.sender.counts.retries.Add(int64(len(again)))
 		b.underWay++ // holds the slot, so that others gather meanwhile
-		wait := pause(again[0].tries)
+		wait := pause(again[0].tries, b.sender.opts.random)
 		if b.hurried || again[0].single {
 			wait = 0
 		}
@@ -273,7 +272,7 @@ func (b *outbox) hurry() {
 
 // pause is the wait before the next try: 50 ms doubled by each up to 5 s. Half of
 // it is jitter: what failed together does not come back together.
-func pause(tries int) time.Duration {
+func pause(tries int, random func() float64) time.Duration {
 	d := min(50*time.Millisecond<<min(max(tries-1, 0), 7), 5*time.Second)
-	return d/2 + rand.N(d/2+1)
+	return d/2 + time.Duration(random()*float64(d/2+1))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +22,9 @@ type Config struct {
 	Sender   *Sender     // of Settle.Send; nil: one of its own
 	Logger   *slog.Logger
 	Tracing  *Tracing // nil: no spans
+	// Random draws numbers in [0, 1) for the jitter of pauses, from several
+	// goroutines. nil: math/rand/v2's own source.
+	Random func() float64
 	// Permanent spawns the actor again under its name when it is stopped before
 	// a [Drain], with all leases, demand and requests under way.
 	Permanent bool
@@ -74,8 +78,11 @@ func New(cfg Config) (*Poller, error) {
 	if p.base == nil {
 		p.base = context.Background()
 	}
+	if p.cfg.Random == nil {
+		p.cfg.Random = rand.Float64
+	}
 	if p.cfg.Sender == nil {
-		p.cfg.Sender = NewSender(cfg.Client)
+		p.cfg.Sender = NewSender(cfg.Client, SenderRandom(p.cfg.Random))
 	}
 	return p, nil
 }

@@ -2,7 +2,6 @@ package poller
 
 import (
 	"context"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -10,8 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/uuid"
 )
-
-func random() float64 { return rand.Float64() }
 
 // receiving is a receive that is under way.
 type receiving struct {
@@ -21,6 +18,8 @@ type receiving struct {
 	attempt string        // ReceiveRequestAttemptId, FIFO only
 	cancel  context.CancelFunc
 }
+
+func byStart(a, b *receiving) int { return a.start.Compare(b.start) }
 
 // received is its answer. What is left of messages is still to be entered.
 type received struct {

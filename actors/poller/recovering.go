@@ -56,7 +56,7 @@ func (w *worker) replan() {
 	for r := range w.receives {
 		w.demand.asked += r.asked
 	}
-	for _, l := range w.ledger.leases {
+	for l := range w.ledger.inOrder() {
 		if l.renewal.requested() && !extending[l] {
 			l.renewal = l.renewal.answered()
 			l.extendAt = w.now

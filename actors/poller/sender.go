@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +51,7 @@ type Sender struct {
 type senderOptions struct {
 	ensure      func(pool string) EnsureOptions
 	linger      time.Duration
+	random      func() float64
 	maxRequests int
 }
 
@@ -68,6 +72,10 @@ func SenderLinger(d time.Duration) SenderOption { return func(o *senderOptions) 
 // SenderRequests bounds the requests under way to one queue. Default 32.
 func SenderRequests(n int) SenderOption { return func(o *senderOptions) { o.maxRequests = max(n, 1) } }
 
+// SenderRandom is the source of the jitter of pauses: f draws numbers in [0, 1),
+// from several goroutines. The default is math/rand/v2's own source.
+func SenderRandom(f func() float64) SenderOption { return func(o *senderOptions) { o.random = f } }
+
 // sendTimeout bounds one request with its tries.
 const sendTimeout = 30 * time.Second
 
@@ -75,7 +83,8 @@ const sendTimeout = 30 * time.Second
 func NewSender(client *sqs.Client, opts ...SenderOption) *Sender {
 	s := &Sender{
 		client: client,
-		opts:   senderOptions{ensure: func(string) EnsureOptions { return EnsureOptions{} }, linger: 3 * time.Millisecond, maxRequests: 32},
+		opts: senderOptions{ensure: func(string) EnsureOptions { return EnsureOptions{} },
+			linger: 3 * time.Millisecond, random: rand.Float64, maxRequests: 32},
 		queues: map[string]*outbox{},
 	}
 	for _, opt := range opts {
@@ -238,6 +247,8 @@ func (s *Sender) outbox(pool string) (*outbox, error) {
 	return box, nil
 }
 
+func byPool(a, b *outbox) int { return strings.Compare(a.pool, b.pool) }
+
 // begin counts n more messages or requests under way, unless the sender is closed.
 func (s *Sender) begin(n int) bool {
 	s.mu.Lock()
@@ -255,10 +266,7 @@ func (s *Sender) begin(n int) bool {
 func (s *Sender) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	boxes := make([]*outbox, 0, len(s.queues))
-	for _, box := range s.queues {
-		boxes = append(boxes, box)
-	}
+	boxes := slices.SortedFunc(maps.Values(s.queues), byPool)
 	s.mu.Unlock()
 	for _, box := range boxes {
 		box.hurry()

@@ -163,7 +163,7 @@ func (w *worker) postpone(l *lease, at time.Time) {
 	s.tries++
 	s.stage, s.call = postponed, nil
 	if at.IsZero() {
-		at = w.now.Add(pause(s.tries))
+		at = w.now.Add(pause(s.tries, w.demand.random))
 	}
 	w.later = append(w.later, postponement{at, l})
 	if len(w.later) == 1 || at.Before(w.laterAt) {

@@ -74,7 +74,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	w.crew = crew.New[crew.Func](keptGoroutines)
 	context.AfterFunc(w.ctx, w.crew.Close)
 	w.patience = newPatience(p.set.receiveWait())
-	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: random}
+	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: p.cfg.Random}
 	linger := p.set.SettleLinger
 	if isFIFO(p.cfg.QueueURL) {
 		linger = min(linger, fifoLinger)
@@ -272,7 +272,7 @@ func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
 	if to != nil {
 		w.demand.credits = -w.ledger.count[heldBack] // they are handed to the new subscriber
 	}
-	for _, l := range w.ledger.leases {
+	for l := range w.ledger.inOrder() {
 		switch {
 		case l.stage == lost:
 			w.ledger.close(l)

@@ -84,6 +84,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 	p, err := poller.New(poller.Config{
 		Settings: l.settings.PollerSettings, Client: cfg.Queue.Client, QueueURL: url, Sender: l.pools.sender,
 		Logger: cfg.Logger("actors/poller"), Tracing: l.pools.pollerTracing(), Recall: cfg.Queue.Recall(), Permanent: true,
+		Random: cfg.Random.Of("poller/" + l.name()),
 	})
 	if err != nil {
 		return nil, err
@@ -97,6 +98,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		Logger: cfg.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
 		Tracer: cfg.Tracer, Shares: l.pools.keeper, Share: l.settings.share(), Middleware: cfg.Middleware,
 		Create:    l.pools.ensure(l.settings.DeadPool()).Create,
+		Random:    cfg.Random.Of("dispatcher/" + l.name()),
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {

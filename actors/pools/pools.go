@@ -16,6 +16,7 @@ import (
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/random"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -29,6 +30,7 @@ type Config struct {
 	Logger     func(name string) *slog.Logger // nil: nothing is logged
 	Tracer     trace.Tracer                   // nil: no spans
 	Middleware []task.Middleware              // around the handlers of all tasks, the first outermost
+	Random     *random.Streams                // of jitter; nil: math/rand/v2's own source
 	Halted     context.Context                // ends with the first call of Stop: nothing is registered any more
 }
 
@@ -60,7 +62,11 @@ func New(cfg Config) *Pools {
 	}
 	p := &Pools{cfg: cfg, specs: map[string]task.Spec{}}
 	p.background.ctx, p.background.end = context.WithCancel(context.Background())
-	p.sender = poller.NewSender(cfg.Queue.Client, poller.SenderEnsure(p.ensure))
+	opts := []poller.SenderOption{poller.SenderEnsure(p.ensure)}
+	if f := cfg.Random.Of("sender"); f != nil {
+		opts = append(opts, poller.SenderRandom(f))
+	}
+	p.sender = poller.NewSender(cfg.Queue.Client, opts...)
 	p.census.pools = p
 	var monitors []*dispatcher.Monitor
 	for _, set := range cfg.Settings.EachPool() {

@@ -2,6 +2,7 @@ package shares
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 )
@@ -100,7 +101,8 @@ func (t *table) leave(p *pool) {
 // forget frees what p has besides its permits.
 func (t *table) forget(p *pool) {
 	t.release(p)
-	for name, q := range t.quotas {
+	for _, name := range slices.Sorted(maps.Keys(t.quotas)) {
+		q := t.quotas[name]
 		q.waiting = slices.DeleteFunc(q.waiting, func(o *pool) bool { return o == p })
 		delete(q.held, p)
 		t.fill(name, q)

@@ -52,7 +52,7 @@ type finder struct {
 	last     map[ast.Stmt]bool // returns that the compiler wants
 }
 
-func find(file, src string, next *int) ([]*mutant, error) {
+func find(file, src, actor string, next *int) ([]*mutant, error) {
 	fset := token.NewFileSet()
 	parsed, err := parser.ParseFile(fset, file, src, parser.SkipObjectResolution)
 	if err != nil {
@@ -60,13 +60,28 @@ func find(file, src string, next *int) ([]*mutant, error) {
 	}
 	f := &finder{fset: fset, src: src, file: file, next: next, last: map[ast.Stmt]bool{}}
 	for _, d := range parsed.Decls {
-		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil && (actor == "" || receiver(fn) != actor) {
 			f.function = fn.Name.Name
 			f.ends(fn.Type, fn.Body)
 			ast.Inspect(fn.Body, f.visit)
 		}
 	}
 	return f.found, nil
+}
+
+// receiver returns the name of the type that a method belongs to.
+func receiver(fn *ast.FuncDecl) string {
+	if fn.Recv == nil || len(fn.Recv.List) == 0 {
+		return ""
+	}
+	t := fn.Recv.List[0].Type
+	if star, ok := t.(*ast.StarExpr); ok {
+		t = star.X
+	}
+	if name, ok := t.(*ast.Ident); ok {
+		return name.Name
+	}
+	return ""
 }
 
 // ends notes the returns with which a function with a result ends.
@@ -188,7 +203,7 @@ func (f *finder) binary(n *ast.BinaryExpr) {
 	for _, op := range swapped[n.Op] {
 		f.boolean(n, x+" "+op+" "+y)
 	}
-	if op, ok := signs[n.Op]; ok {
+	if op, ok := signs[n.Op]; ok && !strings.Contains(x+y, `"`) { // texts are joined, not added
 		f.value(arithmetic, n, x+" "+op+" "+y)
 	}
 	if n.Op == token.LAND || n.Op == token.LOR {

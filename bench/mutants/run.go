@@ -69,7 +69,7 @@ func build(root, tmp string, c core) (*binary, error) {
 			return nil, err
 		}
 		sources[name] = string(src)
-		found, err := find(name, string(src), &next)
+		found, err := find(name, string(src), c.actor, &next)
 		if err != nil {
 			return nil, err
 		}

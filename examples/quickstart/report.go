@@ -85,6 +85,9 @@ func (m *mailing) deadLetters(ctx context.Context) (map[int]*chassis.DeadLetter,
 	}
 	dead := map[int]*chassis.DeadLetter{}
 	for d, err := range m.sys.DeadLetters(ctx) {
+		if errors.Is(err, chassis.ErrMoreDeadLetters) {
+			break // a look that was killed hides the others for a while: follow looks again
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,9 @@ var allowed = map[string][]string{
 	"internal":          {"*"}, // tests of the whole
 	"internal/clip":     {},
 	"internal/life":     {},
+	"internal/random":   {},
 	"settings":          {},
+	"server":            {"actors/logger", "internal/clip", "task"},
 	"task":              {"internal/clip"},
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
@@ -37,7 +39,7 @@ var allowed = map[string][]string{
 	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "internal/life"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/shares", "internal/life", "queue", "queue/sqsclient", "task"},
+	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},

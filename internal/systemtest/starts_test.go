@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,76 @@ func TestASignalEndsAStartThatHangs(t *testing.T) {
 	if took := time.Since(begun); took > 10*time.Second { // the start would take 30 s
 		t.Errorf("it took %v", took)
 	}
+}
+
+// TestASecondSignalCutsTheDrainShort: two tasks run, of which one ignores its ctx. The
+// first signal lets them run for drain_timeout, the second does not. Both messages are
+// on the queue afterwards, to be received at once.
+func TestASecondSignalCutsTheDrainShort(t *testing.T) {
+	queue, err := localsqs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = queue.Close() }()
+	settings := chassis.DefaultSettings()
+	settings.Tasks.TaskPool, settings.Tasks.DrainTimeout, settings.Tasks.AbandonAfter = "mails", time.Minute, 100*time.Millisecond
+	settings.Admin.Listen = "off"
+	sys, err := chassis.New("mailer", chassis.WithSettings(settings), chassis.WithEmbedded(queue), chassis.WithLogOutput(io.Discard),
+		chassis.WithoutDefaultLogger(), kit.ForTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heeds, ignores := task.Define[kit.Greeting]("heeds"), task.Define[kit.Greeting]("ignores")
+	begun, over, left := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
+	chassis.Handle(sys, heeds, func(ctx context.Context, _ task.Job[kit.Greeting]) error {
+		begun <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	chassis.Handle(sys, ignores, func(context.Context, task.Job[kit.Greeting]) error {
+		defer close(left)
+		begun <- struct{}{}
+		<-over
+		return nil
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- sys.Run(context.Background()) }()
+	for _, definition := range []*task.Definition[kit.Greeting]{heeds, ignores} {
+		if _, err := chassis.Send(t.Context(), sys, definition, kit.Greeting{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-begun
+	<-begun
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for sys.State() != chassis.Stopping {
+		runtime.Gosched() // the state is what is waited for: Run has no other sign
+	}
+	second := time.Now()
+	if err := self.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err = <-ended
+	if took := time.Since(second); took > 20*time.Second { // the drain alone would take a minute
+		t.Errorf("it took %v: %v", took, err)
+	}
+	found, err := queue.Peek("mails", 10)
+	if err != nil || len(found) != 2 {
+		t.Fatalf("%d messages are left, want 2: %v", len(found), err)
+	}
+	for _, m := range found {
+		if m.State != "visible" {
+			t.Errorf("a message is %s until %v", m.State, m.Visible)
+		}
+	}
+	close(over)
+	<-left
 }
 
 func TestAStopEndsAStartThatHangs(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
@@ -28,6 +29,7 @@ type Option func(*options)
 type options struct {
 	doer        Doer
 	credentials aws.CredentialsProvider
+	random      func() float64
 	configure   []func(*sqs.Options)
 }
 
@@ -41,6 +43,10 @@ func WithHTTPClient(d Doer) Option { return func(o *options) { o.doer = d } }
 func WithCredentials(p aws.CredentialsProvider) Option {
 	return func(o *options) { o.credentials = p }
 }
+
+// WithRandom draws the waits between the tries of a request by f, numbers in [0, 1),
+// from several goroutines. The default is the SDK's own source.
+func WithRandom(f func() float64) Option { return func(o *options) { o.random = f } }
 
 // WithOptions changes the SDK's options last of all.
 func WithOptions(f ...func(*sqs.Options)) Option {
@@ -89,7 +95,7 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 			so.BaseEndpoint = &s.Endpoint
 		}
 		so.Credentials = explained{cfg.Credentials}
-		so.Retryer = retryer(s)
+		so.Retryer = o.retryer(s)
 		last(so)
 	}), nil
 }
@@ -117,7 +123,7 @@ func embedded(s Settings, o options) *sqs.Client {
 		BaseEndpoint: aws.String(s.Endpoint),
 		HTTPClient:   client,
 		Credentials:  o.credentials,
-		Retryer:      retryer(s),
+		Retryer:      o.retryer(s),
 		// Nothing is lost on the way within a process.
 		DisableMessageChecksumValidation: true,
 	}
@@ -159,12 +165,23 @@ func httpClient(s Settings) Doer {
 	return client.Freeze()
 }
 
-func retryer(s Settings) aws.Retryer {
+func (o options) retryer(s Settings) aws.Retryer {
 	return retry.NewStandard(func(so *retry.StandardOptions) {
 		so.MaxAttempts = s.MaxAttempts
 		so.MaxBackoff = s.MaxBackoff
 		so.RateLimiter = ratelimit.None
+		if o.random != nil {
+			so.Backoff = backoff(s.MaxBackoff, o.random)
+		}
 	})
+}
+
+// backoff is the SDK's exponential backoff with full jitter, by random.
+func backoff(most time.Duration, random func() float64) retry.BackoffDelayerFunc {
+	return func(attempt int, _ error) (time.Duration, error) {
+		whole := time.Second << min(attempt, 10)
+		return min(time.Duration(random()*float64(whole)), most), nil
+	}
 }
 
 func checkEndpoint(endpoint string) error {

@@ -12,13 +12,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sambatech/chassis/queue/localsqs"
-	"github.com/sambatech/chassis/queue/localsqs/conformance"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func target(endpoint string, client *http.Client, creds aws.CredentialsProvider, region string) conformance.Target {
-	return conformance.Target{Endpoint: endpoint, HTTP: client, Credentials: creds, Region: region,
+func at(endpoint string, client *http.Client, creds aws.CredentialsProvider, region string) target {
+	return target{Endpoint: endpoint, HTTP: client, Credentials: creds, Region: region,
 		Client: sqs.New(sqs.Options{Region: region, BaseEndpoint: &endpoint, Credentials: creds, HTTPClient: client})}
 }
 
@@ -40,7 +39,7 @@ var local = credentials.NewStaticCredentialsProvider("local", "secret", "")
 
 func TestInProcess(t *testing.T) {
 	srv := serve(t)
-	conformance.Run(t, target("http://localsqs.internal", srv.HTTPClient(), local, "us-east-1"))
+	run(t, at("http://localsqs.internal", srv.HTTPClient(), local, "us-east-1"))
 }
 
 func TestOverLoopbackWithSignatures(t *testing.T) {
@@ -51,12 +50,12 @@ func TestOverLoopbackWithSignatures(t *testing.T) {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	conformance.Run(t, target(url, &http.Client{Transport: transport}, local, "eu-west-3"))
+	run(t, at(url, &http.Client{Transport: transport}, local, "eu-west-3"))
 }
 
 func TestOnDisk(t *testing.T) {
 	srv := serve(t, localsqs.Path(filepath.Join(t.TempDir(), "queue.db")))
-	conformance.Run(t, target("http://localsqs.internal", srv.HTTPClient(), local, "us-east-1"))
+	run(t, at("http://localsqs.internal", srv.HTTPClient(), local, "us-east-1"))
 }
 
 // TestEndpoint runs the suite against the endpoint in SQS_ENDPOINT.
@@ -75,5 +74,5 @@ func TestEndpoint(t *testing.T) {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	conformance.Run(t, target(endpoint, &http.Client{Transport: transport}, creds, region))
+	run(t, at(endpoint, &http.Client{Transport: transport}, creds, region))
 }

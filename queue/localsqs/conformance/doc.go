@@ -1,10 +1,8 @@
-// Package conformance is a suite that checks an SQS endpoint, whichever it is:
-// all 23 operations, and the errors with their codes and AWS's words.
+// Package conformance is a suite of tests that checks an SQS endpoint: all 23
+// operations, and the errors with their codes and AWS's words.
 //
-//	conformance.Run(t, conformance.Target{Client: client, Endpoint: url, HTTP: httpClient, Credentials: creds, Region: "us-east-1"})
-//
-// Its own tests run it against localsqs: in process, over loopback and on
-// disk; or, with SQS_ENDPOINT set, against that URL instead:
+// It runs against localsqs: in process, over loopback and on disk. With
+// SQS_ENDPOINT set it runs against that URL:
 //
 //	SQS_ENDPOINT=http://127.0.0.1:4566 go test ./queue/localsqs/conformance -run TestEndpoint -v
 //

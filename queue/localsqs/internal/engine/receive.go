@@ -1,6 +1,10 @@
 package engine
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // MaxInFlight is how many messages of a queue may be in flight (Amazon SQS
 // quotas: 120 000).
@@ -211,7 +215,8 @@ func (e *Engine) Cancel(w *Waiter) bool {
 // CancelAll answers all waiters with nothing, and lets no other wait.
 func (e *Engine) CancelAll() {
 	e.ending = true
-	for _, q := range e.queues {
+	for _, key := range slices.SortedFunc(maps.Keys(e.queues), Key.compare) {
+		q := e.queues[key]
 		for w := q.waiters.first; w != nil; w = q.waiters.first {
 			e.unpark(w)
 			e.woken = append(e.woken, w)

@@ -1,4 +1,4 @@
-package conformance
+package conformance_test
 
 import (
 	"bytes"
@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Target is the endpoint to be checked.
-type Target struct {
+// target is the endpoint to be checked.
+type target struct {
 	Client      *sqs.Client
 	Endpoint    string       // URL for raw requests
 	HTTP        *http.Client // for raw requests; nil: http.DefaultClient
@@ -31,13 +31,13 @@ type Target struct {
 
 // suite is one run.
 type suite struct {
-	Target
+	target
 	t   *testing.T
 	ctx context.Context
 }
 
-// Run checks the target in subtests.
-func Run(t *testing.T, target Target) {
+// run checks the target in subtests.
+func run(t *testing.T, target target) {
 	if target.HTTP == nil {
 		target.HTTP = http.DefaultClient
 	}
@@ -48,7 +48,7 @@ func Run(t *testing.T, target Target) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.run(&suite{Target: target, t: t, ctx: t.Context()})
+			c.run(&suite{target: target, t: t, ctx: t.Context()})
 		})
 	}
 }

@@ -1,0 +1,180 @@
+package chassistest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sambatech/chassis/task"
+)
+
+// The invariants that every [Storm] has, by their names; [Without] leaves some out. A
+// fault touches a task when it strikes a request about it, or a process that holds its
+// message. A queue that delivers at least once permits more to a task that was touched:
+// what that is stands with each.
+const (
+	// NotLost: every task that the queue has taken ends: by a success, by its on_fail
+	// task, or by a dead letter. No fault permits anything else.
+	NotLost = "not lost"
+
+	// OneEnd: a task ends once, and once more at most for each time that a fault has
+	// touched it, or that an operator has sent its dead letter back.
+	OneEnd = "one end"
+
+	// LeaseHeld: a run begins only while the lease of its delivery is held: what the
+	// queue was asked for and has granted, by its own clock. A message that the queue has
+	// delivered twice, or that a request on its way for long has made visible, is not
+	// judged.
+	LeaseHeld = "lease held"
+
+	// AfterDelete: no run begins by a delivery that its process knows to be deleted.
+	AfterDelete = "no run after its delete"
+
+	// Overlap: no run begins while another of the same message goes on in a process that
+	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld.
+	Overlap = "no overlap"
+
+	// Budget: a dead letter says as many failures as there were: those that ended with
+	// an error while their ctx stood at least, and for a task that no fault has touched
+	// all that it may fail. It says no more than there were runs that have failed, or may
+	// have, by a ctx that had ended or a death.
+	Budget = "exact budget"
+
+	// NeverRan: a task is not dead for its failures if it never ran.
+	NeverRan = "never dead without a run"
+
+	// Stuck: once the faults are over all pools become empty in time: see [Within].
+	Stuck = "idle in the end"
+
+	// Stray: no effect comes after the handler that it belongs to has returned.
+	Stray = "no stray effect"
+
+	// Leak: what a handler has begun ends, once its ctx has.
+	Leak = "no leak"
+
+	// Plays: the play itself is sound.
+	Plays = "sound play"
+)
+
+// Invariants are the names of the invariants that every [Storm] has.
+func Invariants() []string {
+	return []string{NotLost, OneEnd, LeaseHeld, AfterDelete, Overlap, Budget, NeverRan, Stuck, Stray, Leak, Plays}
+}
+
+// comes judges a run that wants to begin.
+func (b *book) comes(r *run) {
+	w, now := b.w, b.w.Now()
+	r.began = time.Now()
+	r.fate = b.fates[r.info.ExecID]
+	if r.fate == nil {
+		r.fate = b.add(b.name(r.info.Task), r.info.Task, r.info.ExecID, r.info.JobID, "")
+	}
+	f := r.fate
+	m := b.messages[r.info.MessageID]
+	if m == nil {
+		w.accuse(LeaseHeld, f.label, "p%d runs a message that the queue never had", r.p.number)
+		return
+	}
+	for d := range r.p.held {
+		if d.message == m && (r.delivery == nil || d.at > r.delivery.at) {
+			r.delivery = d
+		}
+	}
+	if r.delivery == nil {
+		for _, d := range b.receipts {
+			if d.message == m && d.p == r.p && d.acked {
+				w.accuse(AfterDelete, f.label, "p%d begins a run of a message that it knows to be deleted", r.p.number)
+				return
+			}
+		}
+		w.accuse(LeaseHeld, f.label, "p%d runs a message that it was not given", r.p.number)
+		return
+	}
+	if m.doubled || m.gone {
+		return
+	}
+	if now > m.hidden {
+		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-m.hidden)
+	}
+	for _, other := range f.runs {
+		if other.delivery != nil && other.delivery.message == m && other.goesOn() {
+			w.accuse(Overlap, f.label, "p%d begins a run while one of p%d goes on", r.p.number, other.p.number)
+		}
+	}
+}
+
+// goesOn reports whether a run goes on in a process that lives, and may.
+func (r *run) goesOn() bool { return !r.over && !r.p.dead && r.ctx.Err() == nil }
+
+// begins notes a run that begins.
+func (b *book) begins(r *run) {
+	r.fate.runs = append(r.fate.runs, r)
+	r.p.runs[r] = true
+}
+
+// ends notes the end of a run.
+func (b *book) ends(r *run) {
+	f := r.fate
+	r.over = true
+	delete(r.p.runs, r)
+	switch r.outcome = judge(r.err); r.outcome {
+	case succeeded:
+		if r.cut && f.runs[len(f.runs)-1] != r {
+			return // it was abandoned: another has taken its place
+		}
+		f.successes++
+		b.endedTwice(f)
+	case failed:
+		if r.cut {
+			f.doubtful++
+			return
+		}
+		f.failures++
+		if r.delivery != nil {
+			r.delivery.failed++
+		}
+	}
+}
+
+// endedTwice judges the number of ends of a task.
+func (b *book) endedTwice(f *fate) {
+	if f.ends() > 1+f.touches+f.redrives {
+		b.w.accuse(OneEnd, f.label, "it has ended %d times: %d successes, %d dead letters, %d on_fail tasks; faults "+
+			"have touched it %d times", f.ends(), f.successes, f.letters, f.onFails, f.touches)
+	}
+}
+
+// letter judges a dead letter.
+func (b *book) letter(f *fate, e *entry) {
+	f.letters++
+	b.endedTwice(f)
+	if e.attrs[task.AttrReason] != task.ReasonExhausted {
+		return
+	}
+	if len(f.runs) == 0 {
+		b.w.accuse(NeverRan, f.label, "it is a dead letter for its failures, and never ran")
+		return
+	}
+	said, most := count(e, task.AttrFailures), f.failures+f.doubtful
+	for _, r := range f.runs {
+		if !r.over {
+			most++
+		}
+	}
+	switch {
+	case said > most && !slices.ContainsFunc(f.runs, func(r *run) bool { return r.delivery == nil }):
+		b.w.accuse(Budget, f.label, "its dead letter says %d failures, there were %d", said, most)
+	case f.touches == 0 && f.redrives == 0 && (said < f.failures || said < f.runs[0].info.MaxFailures):
+		b.w.accuse(Budget, f.label, "its dead letter says %d failures, there were %d, and %d are allowed", said,
+			f.failures, f.runs[0].info.MaxFailures)
+	}
+}
+
+// judge judges all tasks in the end.
+func (b *book) judge() {
+	for _, f := range b.order {
+		if f.messages > 0 && f.ends() == 0 {
+			b.w.accuse(NotLost, f.label, "it has not ended: %d runs, %d failures, and nothing is left of it on the "+
+				"queue", len(f.runs), f.failures)
+		}
+	}
+}
