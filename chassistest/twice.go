@@ -43,7 +43,7 @@ import (
 //
 // After a death a second process gets the message, when the lease of the first one is
 // over, and works until the task has ended. Then the effects and the state are compared with
-// those of the whole run. A [Finding] says what is accused:
+// those of the whole run. An [Accusation] says what is accused:
 //
 //   - [Repeated]: an effect is made again. A request with GET, HEAD, PUT or DELETE may
 //     be, to the same URL; any other with the same Idempotency-Key and the same body. A
@@ -81,7 +81,7 @@ func Twice(t *testing.T, define func(r *Rerun), opts ...TwiceOption) {
 
 // Explore is [Twice] for a test that judges the findings itself. The error says why a
 // handler could not be tried.
-func Explore(t *testing.T, define func(r *Rerun), opts ...TwiceOption) ([]Finding, error) {
+func Explore(t *testing.T, define func(r *Rerun), opts ...TwiceOption) ([]Accusation, error) {
 	t.Helper()
 	var o twiceOptions
 	for _, opt := range opts {
@@ -112,7 +112,7 @@ type Rerun struct {
 	start    func(*RerunProcess)
 	state    func() any
 	messages []rerunMessage
-	allowed  []func(Finding) bool
+	allowed  []func(Accusation) bool
 	settings []func(*chassis.Settings)
 }
 
@@ -141,7 +141,7 @@ func (r *Rerun) Process(start func(p *RerunProcess)) { r.start = start }
 func (r *Rerun) State(state func() any) { r.state = state }
 
 // Allow accepts findings for which f returns true. Say why in a comment.
-func (r *Rerun) Allow(f func(Finding) bool) { r.allowed = append(r.allowed, f) }
+func (r *Rerun) Allow(f func(Accusation) bool) { r.allowed = append(r.allowed, f) }
 
 // Settings changes the settings of the processes.
 func (r *Rerun) Settings(change func(*chassis.Settings)) { r.settings = append(r.settings, change) }
@@ -171,8 +171,8 @@ type explorer struct {
 }
 
 // explore runs all cases of all messages.
-func (x *explorer) explore() ([]Finding, error) {
-	var found []Finding
+func (x *explorer) explore() ([]Accusation, error) {
+	var found []Accusation
 	count := 1
 	for n := 0; n < count; n++ {
 		whole, err := x.run(rerunCase{message: n, fault: noFault})
@@ -219,7 +219,7 @@ func casesOf(message int, whole []*effects.Effect) []rerunCase {
 			continue
 		}
 		seen = e.Point
-		faults := []rerunFault{refuse}
+		faults := []rerunFault{refuseEffect}
 		if e.Kind == effects.HTTP {
 			faults = append(faults, unavailable)
 		}

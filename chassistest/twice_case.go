@@ -19,13 +19,13 @@ import (
 type rerunFault int
 
 const (
-	noFault     rerunFault = iota
-	dieAtEnd               // the process dies when its delete is about to reach the queue
-	dieBefore              // it dies before an effect
-	dieAfter               // it dies after an effect
-	refuse                 // an effect is refused by an error, in the whole first run
-	unavailable            // a request is refused by the status 503, in the whole first run
-	slow                   // an effect takes a while
+	noFault      rerunFault = iota
+	dieAtEnd                // the process dies when its delete is about to reach the queue
+	dieBefore               // it dies before an effect
+	dieAfter                // it dies after an effect
+	refuseEffect            // an effect is refused by an error, in the whole first run
+	unavailable             // a request is refused by the status 503, in the whole first run
+	slow                    // an effect takes a while
 )
 
 // rerunCase is one case of one message.
@@ -45,7 +45,7 @@ func (c rerunCase) String() string {
 		return "the process died before: " + c.at
 	case dieAfter:
 		return "the process died after: " + c.at
-	case refuse:
+	case refuseEffect:
 		return "refused with an error in the first run: " + c.at
 	case unavailable:
 		return "answered with the status 503 in the first run: " + c.at
@@ -66,7 +66,7 @@ type rerunResult struct {
 	byState   bool
 	messages  int
 	unmatched []string
-	allow     func([]Finding) []Finding
+	allow     func([]Accusation) []Accusation
 }
 
 // rerunGate makes the fault of a case happen in its first process.
@@ -85,7 +85,7 @@ var errRerunRefused = errors.New("chassistest: refused by the test")
 // Before implements [effects.Gate].
 func (g *rerunGate) Before(ctx context.Context, made []*effects.Effect) error {
 	e := made[0]
-	if g.c.fault == refuse || g.c.fault == unavailable {
+	if g.c.fault == refuseEffect || g.c.fault == unavailable {
 		return g.refuse(e)
 	}
 	if e.Point != g.c.point {

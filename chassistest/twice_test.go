@@ -52,11 +52,11 @@ func (b *bank) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
 
-type charge struct{ Cents int }
+type fee struct{ Cents int }
 
 var (
-	chargeTask  = task.Define[charge]("charge", task.MaxFailures(3))
-	receiptTask = task.Define[charge]("receipt")
+	chargeTask  = task.Define[fee]("charge", task.MaxFailures(3))
+	receiptTask = task.Define[fee]("receipt")
 )
 
 const bankURL = "https://bank.test/charges"
@@ -89,7 +89,7 @@ type store struct {
 	memory map[string]bool // of the process
 }
 
-type storeHandler func(ctx context.Context, s *store, job task.Job[charge]) error
+type storeHandler func(ctx context.Context, s *store, job task.Job[fee]) error
 
 // storeWorld is a world of a bank and a database, with one handler.
 func storeWorld(handle storeHandler, withState bool) func(*chassistest.Rerun) {
@@ -109,16 +109,16 @@ func storeWorld(handle storeHandler, withState bool) func(*chassistest.Rerun) {
 		})
 		r.Process(func(p *chassistest.RerunProcess) {
 			s := &store{p, p.Client(b), p.DB(db), map[string]bool{}}
-			chassis.Handle(p.System, chargeTask, func(ctx context.Context, job task.Job[charge]) error {
+			chassis.Handle(p.System, chargeTask, func(ctx context.Context, job task.Job[fee]) error {
 				return handle(ctx, s, job)
 			})
-			chassis.Handle(p.System, receiptTask, func(context.Context, task.Job[charge]) error { return nil })
+			chassis.Handle(p.System, receiptTask, func(context.Context, task.Job[fee]) error { return nil })
 		})
 		if withState {
 			r.State(func() any { return []any{db.Rows("orders"), db.Rows("accounts")} })
 		}
-		chassistest.Message(r, chargeTask, charge{500})
-		chassistest.Message(r, receiptTask, charge{500})
+		chassistest.Message(r, chargeTask, fee{500})
+		chassistest.Message(r, receiptTask, fee{500})
 	}
 }
 
@@ -152,58 +152,58 @@ const (
 // wrongTwice are handlers that are not safe to run twice, each in a way of its own, and
 // what is accused.
 var wrongTwice = map[string]struct {
-	want   chassistest.FindingKind
+	want   chassistest.AccusationKind
 	advice string // a part of it
 	state  bool
 	handle storeHandler
 }{
 	"a request without a key": {chassistest.Repeated, "Idempotency-Key", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			return call(ctx, s.client, http.MethodPost, bankURL, "", "500")
 		}},
 	"a key that is made up in the run": {chassistest.Repeated, "another one in each run", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			return call(ctx, s.client, http.MethodPost, bankURL, uuid.NewString(), "500")
 		}},
 	"a key used for another body": {chassistest.Repeated, "the body is not", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			return call(ctx, s.client, http.MethodPost, bankURL, job.ExecID, time.Now().String())
 		}},
 	"an object with a made-up name": {chassistest.Repeated, "another name in each run", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			return call(ctx, s.client, http.MethodPut, "https://store.test/"+uuid.NewString(), "", "500")
 		}},
 	"a task with a made-up exec_id": {chassistest.Repeated, "task.ExecID", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			_, err := chassis.Send(ctx, s.System, receiptTask, job.Args)
 			return err
 		}},
 	"a mail without a key": {chassistest.Repeated, "job.ExecID", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			return s.Do(ctx, "mail to a@example.org", "", func() error { return nil })
 		}},
 	"a change relative to the row, by its text": {chassistest.Repeated, "values from arguments", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			_, err := s.db.ExecContext(ctx, take, job.Args.Cents)
 			return err
 		}},
 	"a change relative to the row, by the state": {chassistest.StateDiffers, "job.ExecID", true,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			_, err := s.db.ExecContext(ctx, take, job.Args.Cents)
 			return err
 		}},
 	"a row with a made-up key": {chassistest.Repeated, "unique key from job.ExecID", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			_, err := s.db.ExecContext(ctx, keepOrder, uuid.NewString(), job.Args.Cents)
 			return err
 		}},
 	"a row that is there makes the second run fail": {chassistest.Unfinished, "is no error", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			_, err := s.db.ExecContext(ctx, addOrder, job.ExecID, job.Args.Cents)
 			return err
 		}},
 	"sent before the commit": {chassistest.TooEarly, "after the commit", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			return inTx(ctx, s.db, func(tx *sql.Tx) error {
 				if _, err := exec(ctx, tx, keepOrder, job.ExecID, job.Args.Cents); err != nil {
 					return err
@@ -213,7 +213,7 @@ var wrongTwice = map[string]struct {
 			})
 		}},
 	"sent after the commit, and not by the second run": {chassistest.Lost, "after it was done", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			again := false
 			if err := inTx(ctx, s.db, func(tx *sql.Tx) error {
 				n, err := exec(ctx, tx, keepOrder, job.ExecID, job.Args.Cents)
@@ -226,7 +226,7 @@ var wrongTwice = map[string]struct {
 			return err
 		}},
 	"marked as done before it is done": {chassistest.Lost, "after it was done", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			res, err := s.db.ExecContext(ctx, markDone, job.ExecID)
 			if err != nil {
 				return err
@@ -237,7 +237,7 @@ var wrongTwice = map[string]struct {
 			return call(ctx, s.client, http.MethodPost, bankURL, job.ExecID, "500")
 		}},
 	"what was done is known in memory alone": {chassistest.Repeated, "Idempotency-Key", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			if s.memory[job.ExecID] {
 				return nil
 			}
@@ -245,12 +245,12 @@ var wrongTwice = map[string]struct {
 			return call(ctx, s.client, http.MethodPost, bankURL, "", "500")
 		}},
 	"an error is swallowed": {chassistest.Lost, "return every error", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			_ = call(ctx, s.client, http.MethodPost, bankURL, job.ExecID, "500")
 			return nil
 		}},
 	"the status of an answer is not looked at": {chassistest.Lost, "the status of an answer", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			r, err := http.NewRequestWithContext(ctx, http.MethodPut, bankURL, strings.NewReader("500"))
 			if err != nil {
 				return err
@@ -262,7 +262,7 @@ var wrongTwice = map[string]struct {
 			return res.Body.Close()
 		}},
 	"a commit that fails is not looked at": {chassistest.Lost, "return every error", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			tx, err := s.db.BeginTx(ctx, nil)
 			if err != nil {
 				return err
@@ -274,14 +274,14 @@ var wrongTwice = map[string]struct {
 			return nil
 		}},
 	"a goroutine that nothing waits for": {chassistest.NotAwaited, "wait for it", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			go func() {
 				_ = call(context.WithoutCancel(ctx), s.client, http.MethodPost, bankURL, job.ExecID, "500")
 			}()
 			return nil
 		}},
 	"work in a timer": {chassistest.NotAwaited, "wait for it", false,
-		func(ctx context.Context, s *store, job task.Job[charge]) error {
+		func(ctx context.Context, s *store, job task.Job[fee]) error {
 			time.AfterFunc(10*time.Second, func() {
 				_ = call(context.Background(), s.client, http.MethodPost, bankURL, job.ExecID, "500")
 			})
@@ -296,7 +296,7 @@ func TestTwiceFindsWrongHandlers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			i := slices.IndexFunc(found, func(f chassistest.Finding) bool { return f.Kind == c.want })
+			i := slices.IndexFunc(found, func(f chassistest.Accusation) bool { return f.Kind == c.want })
 			if i < 0 {
 				t.Fatalf("%d findings, but not %q: %v", len(found), c.want, found)
 			}
@@ -312,20 +312,20 @@ func TestTwiceFindsWrongHandlers(t *testing.T) {
 
 // rightTwice are handlers that are safe to run twice.
 var rightTwice = map[string]storeHandler{
-	"the key of the task": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"the key of the task": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		return call(ctx, s.client, http.MethodPost, bankURL, job.ExecID, "500")
 	},
-	"two requests with a key each": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"two requests with a key each": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		return errors.Join(call(ctx, s.client, http.MethodPost, bankURL, job.ExecID+"/1", "500"),
 			call(ctx, s.client, http.MethodPost, bankURL, job.ExecID+"/2", "500"))
 	},
-	"methods that may be repeated": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"methods that may be repeated": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		return errors.Join(call(ctx, s.client, http.MethodGet, bankURL, "", ""),
 			call(ctx, s.client, http.MethodPut, "https://store.test/"+job.ExecID, "", time.Now().String()),
 			call(ctx, s.client, http.MethodDelete, "https://store.test/old", "", ""))
 	},
-	"nothing": func(context.Context, *store, task.Job[charge]) error { return nil },
-	"a mark and the work in one transaction": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"nothing": func(context.Context, *store, task.Job[fee]) error { return nil },
+	"a mark and the work in one transaction": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		return inTx(ctx, s.db, func(tx *sql.Tx) error {
 			if n, err := exec(ctx, tx, markDone, job.ExecID); err != nil || n == 0 {
 				return err
@@ -337,14 +337,14 @@ var rightTwice = map[string]storeHandler{
 			return err
 		})
 	},
-	"sent after the commit, by the second run too": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"sent after the commit, by the second run too": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		if _, err := s.db.ExecContext(ctx, keepOrder, job.ExecID, job.Args.Cents); err != nil {
 			return err
 		}
 		_, err := chassis.Send(ctx, s.System, receiptTask, job.Args, task.ExecID(job.ExecID+"/receipt"))
 		return err
 	},
-	"many tasks in one request": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"many tasks in one request": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		var many []chassis.Task
 		for i := range 3 {
 			many = append(many, chassis.Task{Name: receiptTask.Name(), Args: job.Args,
@@ -353,7 +353,7 @@ var rightTwice = map[string]storeHandler{
 		_, err := s.System.SendMany(ctx, many)
 		return err
 	},
-	"written down, then made, then marked": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"written down, then made, then marked": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		if _, err := s.db.ExecContext(ctx, keepOrder, job.ExecID, job.Args.Cents); err != nil {
 			return err
 		}
@@ -370,15 +370,15 @@ var rightTwice = map[string]storeHandler{
 		_, err := s.db.ExecContext(ctx, "UPDATE orders SET status = 'paid' WHERE id = ?", job.ExecID)
 		return err
 	},
-	"a goroutine that is waited for": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"a goroutine that is waited for": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		failed := make(chan error)
 		go func() { failed <- call(ctx, s.client, http.MethodPost, bankURL, job.ExecID, "500") }()
 		return <-failed
 	},
-	"a mail with a key": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"a mail with a key": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		return s.Do(ctx, "mail to a@example.org", job.ExecID, func() error { return nil })
 	},
-	"a prepared statement": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"a prepared statement": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		st, err := s.db.PrepareContext(ctx, keepOrder)
 		if err != nil {
 			return err
@@ -386,7 +386,7 @@ var rightTwice = map[string]storeHandler{
 		_, err = st.ExecContext(ctx, job.ExecID, job.Args.Cents)
 		return errors.Join(err, st.Close())
 	},
-	"a transaction that ends with its ctx": func(ctx context.Context, s *store, job task.Job[charge]) error {
+	"a transaction that ends with its ctx": func(ctx context.Context, s *store, job task.Job[fee]) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Hour)
 		defer cancel()
 		return inTx(ctx, s.db, func(tx *sql.Tx) error {
@@ -418,12 +418,12 @@ func TestTwiceInRealTime(t *testing.T) {
 				b := newBank()
 				r.Process(func(p *chassistest.RerunProcess) {
 					s := &store{RerunProcess: p, client: p.Client(b)}
-					quick := task.Define[charge]("charge", task.Wait(50*time.Millisecond, task.None))
-					chassis.Handle(p.System, quick, func(ctx context.Context, job task.Job[charge]) error {
+					quick := task.Define[fee]("charge", task.Wait(50*time.Millisecond, task.None))
+					chassis.Handle(p.System, quick, func(ctx context.Context, job task.Job[fee]) error {
 						return handle(ctx, s, job)
 					})
 				})
-				chassistest.Message(r, chargeTask, charge{500})
+				chassistest.Message(r, chargeTask, fee{500})
 			}
 			found, err := chassistest.Explore(t, world, chassistest.RealTime())
 			if err != nil {
@@ -452,7 +452,7 @@ func TestTwiceOfATaskActor(t *testing.T) {
 			})
 			p.System.Register("actor", props, task.Deadline(time.Minute))
 		})
-		r.NamedMessage("actor", charge{500})
+		r.NamedMessage("actor", fee{500})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -463,13 +463,13 @@ func TestTwiceOfATaskActor(t *testing.T) {
 }
 
 func TestTwiceOnAFIFOPool(t *testing.T) {
-	ordered := task.Define[charge]("charge", task.Wait(time.Second, task.None))
+	ordered := task.Define[fee]("charge", task.Wait(time.Second, task.None))
 	for name, want := range map[string]int{"with a deduplication id": 0, "without": 1} {
 		t.Run(name, func(t *testing.T) {
 			found, err := chassistest.Explore(t, func(r *chassistest.Rerun) {
 				r.Settings(func(s *chassis.Settings) { s.Tasks.TaskPool = "orders.fifo" })
 				r.Process(func(p *chassistest.RerunProcess) {
-					chassis.Handle(p.System, ordered, func(ctx context.Context, job task.Job[charge]) error {
+					chassis.Handle(p.System, ordered, func(ctx context.Context, job task.Job[fee]) error {
 						opts := []task.Option{task.Group("a")}
 						if want == 0 {
 							opts = append(opts, task.Dedup(job.ExecID+"/receipt"))
@@ -477,10 +477,10 @@ func TestTwiceOnAFIFOPool(t *testing.T) {
 						_, err := chassis.Send(ctx, p.System, receiptTask, job.Args, opts...)
 						return err
 					})
-					chassis.Handle(p.System, receiptTask, func(context.Context, task.Job[charge]) error { return nil })
+					chassis.Handle(p.System, receiptTask, func(context.Context, task.Job[fee]) error { return nil })
 				})
-				chassistest.Message(r, ordered, charge{500}, task.Group("a"))
-				chassistest.Message(r, receiptTask, charge{500}, task.Group("a"))
+				chassistest.Message(r, ordered, fee{500}, task.Group("a"))
+				chassistest.Message(r, receiptTask, fee{500}, task.Group("a"))
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -501,11 +501,11 @@ func TestTwiceSaysWhatItCannotTry(t *testing.T) {
 			storeWorld(rightTwice["nothing"], false)(r)
 			old := r
 			old.Process(func(p *chassistest.RerunProcess) {
-				chassis.Handle(p.System, chargeTask, func(context.Context, task.Job[charge]) error { return nil })
-				chassis.Handle(p.System, task.Define[charge]("other"), func(context.Context, task.Job[charge]) error { return nil })
+				chassis.Handle(p.System, chargeTask, func(context.Context, task.Job[fee]) error { return nil })
+				chassis.Handle(p.System, task.Define[fee]("other"), func(context.Context, task.Job[fee]) error { return nil })
 			})
 		}, `no message for the handler of "other"`},
-		"a handler that fails": {storeWorld(func(context.Context, *store, task.Job[charge]) error {
+		"a handler that fails": {storeWorld(func(context.Context, *store, task.Job[fee]) error {
 			return errors.New("no such customer")
 		}, false), "no such customer"},
 		"no process": {func(*chassistest.Rerun) {}, "call Rerun.Process"},
@@ -526,7 +526,7 @@ func TestTwiceSaysWhatItCannotTry(t *testing.T) {
 func TestTwiceAllows(t *testing.T) {
 	chassistest.Twice(t, func(r *chassistest.Rerun) {
 		storeWorld(wrongTwice["a request without a key"].handle, false)(r)
-		r.Allow(func(f chassistest.Finding) bool { // the bank books a charge of this customer once a day
+		r.Allow(func(f chassistest.Accusation) bool { // the bank books a charge of this customer once a day
 			return f.Kind == chassistest.Repeated && strings.HasPrefix(f.Effect.Name, "POST "+bankURL)
 		})
 	})

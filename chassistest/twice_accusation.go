@@ -8,22 +8,22 @@ import (
 	"github.com/sambatech/chassis/chassistest/effects"
 )
 
-// FindingKind says what a [Finding] accuses.
-type FindingKind string
+// AccusationKind says what an [Accusation] accuses.
+type AccusationKind string
 
-// The kinds of [Finding]; [Twice] has their meaning.
+// The kinds of [Accusation]; [Twice] has their meaning.
 const (
-	Repeated     FindingKind = "an effect is made again"
-	Lost         FindingKind = "an effect is lost"
-	TooEarly     FindingKind = "a task is sent before its transaction is committed"
-	NotAwaited   FindingKind = "the handler ends before its effect is over"
-	Unfinished   FindingKind = "the task does not end well"
-	StateDiffers FindingKind = "the state is not that of one run"
+	Repeated     AccusationKind = "an effect is made again"
+	Lost         AccusationKind = "an effect is lost"
+	TooEarly     AccusationKind = "a task is sent before its transaction is committed"
+	NotAwaited   AccusationKind = "the handler ends before its effect is over"
+	Unfinished   AccusationKind = "the task does not end well"
+	StateDiffers AccusationKind = "the state is not that of one run"
 )
 
-// Finding is one thing that [Twice] accuses.
-type Finding struct {
-	Kind    FindingKind
+// Accusation is one thing that [Twice] accuses.
+type Accusation struct {
+	Kind    AccusationKind
 	Task    string
 	Fault   string            // what went wrong in the case
 	Effect  *effects.Effect   // that is accused; nil for Unfinished and StateDiffers
@@ -35,7 +35,7 @@ type Finding struct {
 }
 
 // String is the finding with everything that a reader needs.
-func (f Finding) String() string {
+func (f Accusation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "task %q: %s", f.Task, f.Kind)
 	fmt.Fprintf(&b, "\n  %s", f.Fault)
@@ -56,10 +56,10 @@ func indent(text, by string) string {
 }
 
 // judgeRerun compares a case with the whole run of the same message.
-func judgeRerun(whole, r *rerunResult) []Finding {
-	var found []Finding
-	add := func(kind FindingKind, e *effects.Effect, detail, advice string) {
-		f := Finding{Kind: kind, Task: r.task, Fault: r.fault.String(), Effect: e, Detail: detail, Advice: advice,
+func judgeRerun(whole, r *rerunResult) []Accusation {
+	var found []Accusation
+	add := func(kind AccusationKind, e *effects.Effect, detail, advice string) {
+		f := Accusation{Kind: kind, Task: r.task, Fault: r.fault.String(), Effect: e, Detail: detail, Advice: advice,
 			Effects: r.effects}
 		if e != nil {
 			f.effect = string(e.Kind) + strings.SplitN(e.Name, " ", 2)[0]
@@ -81,7 +81,7 @@ func judgeRerun(whole, r *rerunResult) []Finding {
 		add(Unfinished, nil, detail, "let the second run find out what the first one has done, and go on from there: "+
 			"what is done already is no error. A lock or a mark of the dead process must end by itself.")
 	}
-	kinds := map[effects.Verdict]FindingKind{effects.Repeated: Repeated, effects.Lost: Lost,
+	kinds := map[effects.Verdict]AccusationKind{effects.Repeated: Repeated, effects.Lost: Lost,
 		effects.TooEarly: TooEarly, effects.NotAwaited: NotAwaited}
 	for _, d := range effects.Compare(whole.effects, r.effects, r.byState) {
 		if d.Verdict == effects.Lost && !ended {
@@ -121,17 +121,17 @@ func difference(whole, twice string) string {
 }
 
 // accepted leaves out what the test accepts.
-func (r *Rerun) accepted(found []Finding) []Finding {
-	return slices.DeleteFunc(found, func(f Finding) bool {
-		return slices.ContainsFunc(r.allowed, func(allow func(Finding) bool) bool { return allow(f) })
+func (r *Rerun) accepted(found []Accusation) []Accusation {
+	return slices.DeleteFunc(found, func(f Accusation) bool {
+		return slices.ContainsFunc(r.allowed, func(allow func(Accusation) bool) bool { return allow(f) })
 	})
 }
 
 // distinct keeps the first finding of each kind about each effect: the same mistake shows
 // in many cases.
-func distinct(found []Finding) []Finding {
+func distinct(found []Accusation) []Accusation {
 	seen := map[string]bool{}
-	return slices.DeleteFunc(found, func(f Finding) bool {
+	return slices.DeleteFunc(found, func(f Accusation) bool {
 		key := f.Task + "\x00" + string(f.Kind) + "\x00" + f.effect
 		again := seen[key]
 		seen[key] = true
