@@ -74,7 +74,6 @@ type rerunGate struct {
 	c        rerunCase
 	slowness time.Duration
 	recorder *effects.Recorder
-	log      *effects.Log
 
 	mu      sync.Mutex
 	refused string // the effect that is refused, each time that it is tried
@@ -112,7 +111,7 @@ func (g *rerunGate) refuse(e *effects.Effect) error {
 	if e.Point == g.c.point {
 		g.refused = string(e.Kind) + e.Name
 	}
-	if g.log.Run() > 1 || g.refused != string(e.Kind)+e.Name {
+	if e.Run > 1 || g.refused != string(e.Kind)+e.Name {
 		return nil
 	}
 	if g.c.fault == unavailable {
@@ -154,13 +153,12 @@ func (r *Rerun) run(c rerunCase, simulated bool) (*rerunResult, error) {
 	result := &rerunResult{task: message.name, fault: c, messages: len(r.messages), byState: r.state != nil,
 		allow: r.accepted}
 
-	gate := &rerunGate{c: c, slowness: pick(simulated, slowness, slownessReal), log: &p.log}
+	gate := &rerunGate{c: c, slowness: pick(simulated, slowness, slownessReal)}
 	first, err := p.process(1, gate)
 	if err != nil {
 		return nil, err
 	}
 	gate.recorder = first.Recorder
-	result.unmatched = r.unmatched(first.System)
 	// The exec_id is the same in all worlds: keys that are made from it are compared.
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", c.message+1)
 	if id, err = message.send(r.t.Context(), first.System, task.ExecID(id)); err != nil {
@@ -171,6 +169,7 @@ func (r *Rerun) run(c rerunCase, simulated bool) (*rerunResult, error) {
 		return nil, fmt.Errorf("start: %w", err)
 	}
 	result.outcome, result.late = p.await(first, id)
+	result.unmatched = r.unmatched(first.System)
 	if first.Died() {
 		if !simulated {
 			first.door.under.Wait() // its last long poll must not get it

@@ -42,6 +42,7 @@ type Effect struct {
 	ReadOnly bool      // it changes nothing: GET, SELECT, the begin of a transaction
 	Process  int       // the process that does it; the first is 1
 	ExecID   string    // the task that its ctx belongs to; empty if the ctx is not a handler's
+	Attempt  int       // of that task; 0 if it is not known
 	At       time.Time // when it began
 	Changed  int64     // SQL: the rows changed; -1 if the driver does not say
 	Err      error     // what the handler got
@@ -134,19 +135,17 @@ type Log struct {
 	points int
 }
 
-// Run is the number of the current run.
-func (l *Log) Run() (n int) {
-	l.change(func() { n = l.run })
-	return n
-}
-
 func (l *Log) begin(effects []*Effect, ended *bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.points++
 	for _, e := range effects {
 		e.Point = l.points
-		e.At, e.Run, e.Late, e.under = time.Now(), l.run, *ended, true
+		run := l.run
+		if run == 0 { // a task actor's: nothing stands around it
+			run = e.Process - 1 + max(e.Attempt, 1)
+		}
+		e.At, e.Run, e.Late, e.under = time.Now(), run, *ended, true
 	}
 	l.all = append(l.all, effects...)
 }
@@ -321,13 +320,14 @@ func (f *Recorder) Perform(ctx context.Context, effects []*Effect, do func() err
 // object in a store. Key is what makes a second one harmless; leave it empty if
 // nothing does.
 func (f *Recorder) Do(ctx context.Context, name, key string, do func() error) error {
-	return f.Perform(ctx, []*Effect{{Kind: Other, Name: name, Key: key, Process: f.process, ExecID: execOf(ctx)}}, do)
+	e := &Effect{Kind: Other, Name: name, Key: key, Process: f.process}
+	return f.Perform(ctx, []*Effect{e.of(ctx)}, do)
 }
 
-// execOf is the exec_id of the task that ctx belongs to.
-func execOf(ctx context.Context) string {
+// of notes the attempt that ctx belongs to.
+func (e *Effect) of(ctx context.Context) *Effect {
 	if job := task.JobFrom(ctx); job != nil {
-		return job.ExecID
+		e.ExecID, e.Attempt = job.ExecID, job.Attempt
 	}
-	return ""
+	return e
 }

@@ -58,9 +58,9 @@ func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	}
 	e := &Effect{
 		Kind: HTTP, Name: method + " " + r.URL.Redacted(), Key: r.Header.Get(keyHeader), Detail: detail,
-		Process: t.effects.process, ExecID: execOf(r.Context()), ReadOnly: readsOnly(method),
+		Process: t.effects.process, ReadOnly: readsOnly(method),
 	}
-	err = t.effects.Perform(r.Context(), []*Effect{e}, func() error {
+	err = t.effects.Perform(r.Context(), []*Effect{e.of(r.Context())}, func() error {
 		resp, err = t.next.RoundTrip(r)
 		return err
 	})

@@ -235,10 +235,10 @@ func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
 func (c *conn) statement(ctx context.Context, query, detail string) *Effect {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &Effect{
+	return (&Effect{
 		Kind: SQL, Name: strings.Join(strings.Fields(query), " "), Detail: detail, Process: c.effects.process,
-		ExecID: execOf(ctx), tx: c.open, Changed: -1, ReadOnly: !changesState(query),
-	}
+		tx: c.open, Changed: -1, ReadOnly: !changesState(query),
+	}).of(ctx)
 }
 
 // recordedTx is a transaction by [driver.Tx].
@@ -251,9 +251,9 @@ type recordedTx struct {
 
 // Commit implements [driver.Tx].
 func (t *recordedTx) Commit() error {
-	e := &Effect{Kind: SQL, Name: "COMMIT", Process: t.conn.effects.process, ExecID: execOf(t.ctx), tx: t.begun}
+	e := &Effect{Kind: SQL, Name: "COMMIT", Process: t.conn.effects.process, tx: t.begun}
 	committed := false
-	err := t.conn.effects.Perform(t.ctx, []*Effect{e}, func() error {
+	err := t.conn.effects.Perform(t.ctx, []*Effect{e.of(t.ctx)}, func() error {
 		return t.finish(func() error {
 			err := t.next.Commit()
 			committed = err == nil
@@ -272,8 +272,8 @@ func (t *recordedTx) Rollback() error {
 	if t.conn.effects.Died() {
 		return ErrDied
 	}
-	e := &Effect{Kind: SQL, Name: "ROLLBACK", Process: t.conn.effects.process, ExecID: execOf(t.ctx), ReadOnly: true}
-	return t.conn.effects.Perform(t.ctx, []*Effect{e}, func() error { return t.finish(t.next.Rollback) })
+	e := &Effect{Kind: SQL, Name: "ROLLBACK", Process: t.conn.effects.process, ReadOnly: true}
+	return t.conn.effects.Perform(t.ctx, []*Effect{e.of(t.ctx)}, func() error { return t.finish(t.next.Rollback) })
 }
 
 // finish ends the transaction by f, once.
