@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/internal/clip"
 )
@@ -30,6 +31,7 @@ type GroupConfig struct {
 	System   *actor.ActorSystem // required: the breakers live in it
 	Settings GroupSettings
 	Options  []Option                            // of every breaker; the caller's own go over them
+	Tracer   trace.Tracer                        // makes spans of the calls; nil: there are none
 	Random   func(service string) func() float64 // for WithRandom; may be nil, or return nil
 	Logger   *slog.Logger                        // logs once that the limit is reached; nil: not logged
 	Limit    int                                 // most breakers, default DefaultGroupLimit
@@ -55,6 +57,9 @@ func NewGroup(cfg GroupConfig) *Group {
 	}
 	g := &Group{cfg: cfg, settings: cfg.Settings, each: map[string]*Breaker{}}
 	g.cfg.Options = append([]Option{WithFinder(g.Find)}, cfg.Options...)
+	if cfg.Tracer != nil {
+		g.cfg.Options = append(g.cfg.Options, WithTracer(cfg.Tracer))
+	}
 	return g
 }
 
@@ -119,6 +124,22 @@ func (g *Group) Find(service string) *Breaker {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.each[service]
+}
+
+// PID returns the address of a breaker by its name, "breaker/" and the service in any
+// spelling, or nil.
+func (g *Group) PID(name string) *actor.PID {
+	service, ok := strings.CutPrefix(name, "breaker/")
+	if !ok {
+		return nil
+	}
+	if canonical, err := ParseService(service); err == nil {
+		service = canonical
+	}
+	if b := g.Find(service); b != nil {
+		return b.PID()
+	}
+	return nil
 }
 
 // Breakers returns all breakers, by service.
