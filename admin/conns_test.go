@@ -80,7 +80,7 @@ func TestAConnectionThatNeverAsksHoldsNoStopUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close() // accepted after the other one
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := srv.Close(ctx); err != nil {
 		t.Error(err)
@@ -129,7 +129,7 @@ func TestAViewerThatDoesNotReadHoldsNoStopUp(t *testing.T) {
 			break
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := srv.Close(ctx); err != nil {
 		t.Error(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -94,8 +95,8 @@ func Execute(t testing.TB, props *actor.Props, args any, opts ...ExecuteOption) 
 		}
 	}
 	if e.system == nil {
-		e.system = actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(throttle),
-			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+		e.system = life.NewSystem(actor.Configure(actor.WithDeadLetterThrottleInterval(throttle),
+			actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) })))
 		t.Cleanup(func() { time.Sleep(3 * throttle) }) // as at the end of a System
 	}
 	r := &Run{t: t, system: e.system, answers: make(chan Answer, 1), ended: make(chan struct{}), limit: e.limit}

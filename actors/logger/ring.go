@@ -92,12 +92,7 @@ func (r *ring) append(line []byte, level slog.Level, nowait bool) verdict {
 			return v
 		}
 	}
-	r.accepted++
-	if c.n == 0 {
-		c.first = r.accepted
-	}
-	c.n++
-	c.data = append(c.data, line...)
+	r.add(c, line)
 	c.kept = c.kept || level >= LevelEmergency
 	v := r.next()
 	v.seq = r.accepted
@@ -119,10 +114,7 @@ func (r *ring) next() verdict {
 // dropped. The lock is held, and given up while it waits; with no actor to wait
 // for it says that the ring is full.
 func (r *ring) room(n int, level slog.Level, nowait bool) (c *chunk, full bool) {
-	size := chunkSize
-	if n > size {
-		size = n
-	}
+	size := max(chunkSize, n)
 	waited := false
 	for {
 		if c := r.cur; c != nil {
@@ -265,16 +257,12 @@ func (r *ring) settle() {
 		return
 	}
 	oldest := r.oldest()
-	keep := r.waiters[:0]
-	for _, w := range r.waiters {
+	r.waiters = slices.DeleteFunc(r.waiters, func(w waiter) bool {
 		if w.seq < oldest {
 			close(w.done)
-		} else {
-			keep = append(keep, w)
 		}
-	}
-	clear(r.waiters[len(keep):])
-	r.waiters = keep
+		return w.seq < oldest
+	})
 }
 
 // out reports whether every record up to seq is out.
@@ -323,12 +311,7 @@ func (r *ring) await(seq uint64, limit time.Duration, done <-chan struct{}) (out
 func (r *ring) forget(w waiter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range r.waiters {
-		if r.waiters[i].done == w.done {
-			r.waiters = append(r.waiters[:i], r.waiters[i+1:]...)
-			return
-		}
-	}
+	r.waiters = slices.DeleteFunc(r.waiters, func(o waiter) bool { return o.done == w.done })
 }
 
 // setDirect says who writes from now on. It reports whether records are held
@@ -402,6 +385,11 @@ func (r *ring) force(line []byte) {
 		c = r.chunk(max(chunkSize, len(line)))
 		r.cur = c
 	}
+	r.add(c, line)
+}
+
+// add puts a record into a chunk with room for it.
+func (r *ring) add(c *chunk, line []byte) {
 	r.accepted++
 	if c.n == 0 {
 		c.first = r.accepted

@@ -1,0 +1,125 @@
+package server
+
+import (
+	"errors"
+	"maps"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Names of the metrics. The first two and their labels are those of OpenTelemetry's
+// conventions for HTTP servers, in Prometheus' form.
+const (
+	metricDuration = "http_server_request_duration_seconds"
+	metricActive   = "http_server_active_requests"
+	metricPanics   = "chassis_server_panics_total"
+	metricShed     = "chassis_server_shed_total"
+	metricLimit    = "chassis_server_limit"
+	metricInFlight = "chassis_server_in_flight"
+	metricWaiting  = "chassis_server_waiting"
+)
+
+// Labels of OpenTelemetry's conventions.
+const (
+	labelMethod = "http_request_method"
+	labelRoute  = "http_route"
+	labelStatus = "http_response_status_code"
+)
+
+// buckets are the boundaries that the conventions advise, in seconds.
+var buckets = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
+
+// metrics count requests. Every label has few values: the methods of the conventions,
+// the patterns of the mux, the statuses of the handlers.
+type metrics struct {
+	duration *prometheus.HistogramVec
+	active   [len(methods)]prometheus.Gauge
+	panics   prometheus.Counter
+}
+
+// newMetrics registers the metrics; those that another middleware has registered on
+// the same registry are shared.
+func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: metricDuration, Buckets: buckets,
+		Help: "Duration of HTTP requests, from their header to the end of their handler."},
+		[]string{labelMethod, labelRoute, labelStatus})
+	active := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricActive,
+		Help: "HTTP requests under way."}, []string{labelMethod})
+	panics := prometheus.NewCounter(prometheus.CounterOpts{Name: metricPanics,
+		Help: "Panics of HTTP handlers."})
+	m := &metrics{}
+	var err error
+	if m.duration, err = shared(registerer, duration); err != nil {
+		return nil, err
+	}
+	if active, err = shared(registerer, active); err != nil {
+		return nil, err
+	}
+	if m.panics, err = shared(registerer, panics); err != nil {
+		return nil, err
+	}
+	for i, method := range methods {
+		m.active[i] = active.WithLabelValues(method)
+	}
+	return m, nil
+}
+
+// shared registers c, or returns the one that is registered already.
+func shared[C prometheus.Collector](registerer prometheus.Registerer, c C) (C, error) {
+	err := registerer.Register(c)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if old, ok := already.ExistingCollector.(C); ok {
+			return old, nil
+		}
+	}
+	return c, err
+}
+
+// observe counts the end of a request.
+func (m *metrics) observe(r *route, status int, seconds float64) {
+	if all := r.observers.Load(); all != nil {
+		if o := (*all)[status]; o != nil {
+			o.Observe(seconds)
+			return
+		}
+	}
+	o := m.duration.WithLabelValues(r.method, r.label, statusLabel(status))
+	o.Observe(seconds)
+	for {
+		old := r.observers.Load()
+		all := map[int]prometheus.Observer{}
+		if old != nil {
+			all = maps.Clone(*old)
+		}
+		all[status] = o
+		if r.observers.CompareAndSwap(old, &all) {
+			return
+		}
+	}
+}
+
+// statusLabel writes a status. net/http lets a handler send any of three digits.
+func statusLabel(status int) string { return strconv.Itoa(status) }
+
+// Collect implements prometheus.Collector.
+func (l *Limiter) Collect(ch chan<- prometheus.Metric) {
+	s := l.Stats()
+	gauge := func(name, help string, v int) {
+		desc := prometheus.NewDesc(name, help, nil, l.label())
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(v))
+	}
+	gauge(metricLimit, "Requests that may run at once, by the adaptive limit.", s.Limit)
+	gauge(metricInFlight, "Requests that run under the adaptive limit.", s.InFlight)
+	gauge(metricWaiting, "Requests that wait for others to end.", s.Waiting)
+	shed := prometheus.NewDesc(metricShed, "Requests that were shed, by priority.", []string{"priority"}, l.label())
+	for priority, n := range s.Shed {
+		ch <- prometheus.MustNewConstMetric(shed, prometheus.CounterValue, float64(n), priority)
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (l *Limiter) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, ch) }
+
+func (l *Limiter) label() prometheus.Labels { return prometheus.Labels{"limit": l.limits.Name} }

@@ -1,0 +1,341 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/task"
+)
+
+// ErrTimeLimit is the cause (context.Cause) of a request's ctx that has ended by its
+// time limit.
+var ErrTimeLimit = errors.New("server: the time limit of the request is over")
+
+// Middleware puts all pieces around a handler, in this order from the outside: request
+// id, metrics and access log, recovery of panics, shedding, time limit. Metrics need
+// [WithRegisterer], shedding [WithShedding], time limits [WithTimeLimit]. A mistake in
+// the options is a panic, as in http.ServeMux. sys may be nil: the log is then
+// slog.Default().
+//
+// The middleware sees routes best right before a http.ServeMux; see [WithMux].
+func Middleware(sys System, opts ...Option) func(http.Handler) http.Handler {
+	return build(sys, config{ids: true, access: true, recovers: true, deadlines: true}, opts)
+}
+
+// RequestIDs is the piece that gives each request its id, and its records and tasks
+// their job.
+func RequestIDs(opts ...Option) func(http.Handler) http.Handler {
+	return build(nil, config{ids: true}, opts)
+}
+
+// AccessLog is the piece that writes a line for each request.
+func AccessLog(sys System, opts ...Option) func(http.Handler) http.Handler {
+	return build(sys, config{access: true}, opts)
+}
+
+// Metrics is the piece that counts requests on the registry of [WithRegisterer].
+func Metrics(opts ...Option) func(http.Handler) http.Handler {
+	return build(nil, config{}, opts)
+}
+
+// Recover is the piece that survives panics: one is logged with its stack and
+// answered with 500. http.ErrAbortHandler passes through.
+func Recover(sys System, opts ...Option) func(http.Handler) http.Handler {
+	return build(sys, config{recovers: true}, opts)
+}
+
+// TimeLimits is the piece that ends the ctx of a request by [WithTimeLimit].
+func TimeLimits(opts ...Option) func(http.Handler) http.Handler {
+	return build(nil, config{deadlines: true}, opts)
+}
+
+// Shed is the piece that bounds the requests that run at once, by l.
+func Shed(l *Limiter, opts ...Option) func(http.Handler) http.Handler {
+	return build(nil, config{limiter: l}, opts)
+}
+
+// build makes the parts that all handlers of one middleware share.
+func build(sys System, c config, opts []Option) func(http.Handler) http.Handler {
+	c.idHeader = DefaultIDHeader
+	c.probe = isProbe
+	for _, o := range opts {
+		if o != nil {
+			o(&c)
+		}
+	}
+	if sys != nil {
+		c.log = sys.Logger("server")
+	} else {
+		c.log = slog.Default()
+	}
+	if c.limits != nil {
+		l, err := NewLimiter(*c.limits)
+		if err != nil {
+			panic(err)
+		}
+		c.limiter = l
+	}
+	p := &parts{config: &c, limiter: c.limiter, ids: &idSource{}}
+	if c.registerer != nil {
+		if err := p.register(); err != nil {
+			panic(err)
+		}
+	}
+	return func(next http.Handler) http.Handler {
+		h := &handler{parts: p, next: next, pattern: c.routes}
+		if mux, ok := next.(*http.ServeMux); ok && h.pattern == nil {
+			h.pattern = muxRoutes(mux)
+		}
+		if h.limiter != nil {
+			h.routes.newClass = h.limiter.newClass
+		}
+		return h
+	}
+}
+
+// parts are what the handlers of one middleware share.
+type parts struct {
+	config  *config
+	metrics *metrics // nil: nothing is counted
+	limiter *Limiter // nil: nothing is shed
+	ids     *idSource
+	rare    rare
+	lines   atomic.Uint64
+	advised atomic.Bool
+}
+
+func (p *parts) register() error {
+	m, err := newMetrics(p.config.registerer)
+	if err != nil {
+		return fmt.Errorf("server: register the metrics of requests: %w", err)
+	}
+	p.metrics = m
+	if p.limiter == nil {
+		return nil
+	}
+	switch old, err := shared(p.config.registerer, p.limiter); {
+	case err != nil:
+		return fmt.Errorf("server: register the metrics of limit %q: %w", p.limiter.limits.Name, err)
+	case old != p.limiter:
+		return fmt.Errorf("server: register the metrics of limit %q: another limit has this name; give Limits.Name",
+			p.limiter.limits.Name)
+	}
+	return nil
+}
+
+// handler is the middleware around one handler.
+type handler struct {
+	*parts
+	next    http.Handler
+	pattern func(*http.Request) string // nil: known only after the handler has run
+	routes  routeTable
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := h.config
+	q := &request{h: h, r: r, inner: r, begun: time.Now()}
+	q.writer.below, q.writer.on = w, q
+	if h.pattern != nil {
+		r.Pattern = h.pattern(r)
+	}
+	q.route = h.routes.find(r.Method, r.Pattern)
+	if h.metrics != nil {
+		h.metrics.active[methodIndex(r.Method)].Inc()
+	}
+	defer h.end(q)
+
+	if c.access || h.limiter != nil {
+		q.priority = h.priorityOf(r)
+	}
+	ctx := h.identify(q, r)
+	if c.deadlines && c.timeLimit != nil {
+		ctx = h.limitTime(q, ctx)
+	}
+	if ctx != r.Context() {
+		q.inner = r.WithContext(ctx)
+	}
+	if h.limiter != nil && q.priority != Probe && !h.admit(q, ctx) {
+		q.done = true
+		return
+	}
+	h.next.ServeHTTP(q.writer.front(), q.inner)
+	q.done = true
+}
+
+// priorityOf returns the priority of a request: of its kind, of the service's
+// function, or of its header as far as that is believed.
+func (h *handler) priorityOf(r *http.Request) Priority {
+	c := h.config
+	if c.probe(r) {
+		return Probe
+	}
+	p := Normal
+	if c.priority != nil {
+		p = c.priority(r)
+	}
+	if c.headerPriority != nil {
+		if v := r.Header[PriorityHeader]; len(v) == 1 {
+			if said, ok := parsePriority(v[0]); ok {
+				p = min(said, *c.headerPriority)
+			}
+		}
+	}
+	return p
+}
+
+// identify gives the request its id, and returns the ctx that carries it.
+func (h *handler) identify(q *request, r *http.Request) context.Context {
+	c, ctx := h.config, r.Context()
+	if !c.ids {
+		return ctx
+	}
+	sc := trace.SpanContextFromContext(ctx) // of tracing middleware outside
+	var header http.Header
+	if c.believeIDs == nil || c.believeIDs(r) {
+		header = r.Header
+		if !sc.IsValid() {
+			if sc = traceOf(header); sc.IsValid() {
+				ctx = trace.ContextWithRemoteSpanContext(ctx, sc)
+			}
+		}
+	}
+	q.idHeader[0] = requestID(header, c.idHeader, sc, h.ids)
+	q.writer.below.Header()[c.idHeader] = q.idHeader[:1:1]
+	q.OriginContext = task.OriginContext{Context: ctx, Origin: task.Origin{ID: q.idHeader[0], Name: q.route.name}}
+	return &q.OriginContext
+}
+
+// limitTime ends the ctx after the time limit of the request, or of its caller.
+func (h *handler) limitTime(q *request, ctx context.Context) context.Context {
+	most := h.config.timeLimit(q.r)
+	if most <= 0 {
+		return ctx
+	}
+	if asked := callerTimeout(q.r.Header); asked > 0 && asked < most {
+		most = asked
+	}
+	ctx, q.cancel = context.WithDeadlineCause(ctx, q.begun.Add(most), ErrTimeLimit)
+	return ctx
+}
+
+// admit asks the limiter for a place, and answers the request if it has none.
+func (h *handler) admit(q *request, ctx context.Context) bool {
+	admitted, waited := h.limiter.acquire(ctx, q.priority)
+	if admitted {
+		q.holds, q.since = true, q.begun
+		if waited {
+			q.since = time.Now()
+		}
+		return true
+	}
+	q.shed = true
+	q.writer.Header().Set("Retry-After", retryAfter(h.limiter.limits.RetryAfter))
+	problem(&q.writer, q.r, http.StatusServiceUnavailable,
+		"the server has as much work as it can do in time; try again later", q.id())
+	return false
+}
+
+// end is the end of a request, however its handler has ended.
+func (h *handler) end(q *request) {
+	var failure any
+	if !q.done && h.config.recovers {
+		failure = recover()
+	}
+	rethrow := h.recovered(q, failure)
+	q.judge()
+	if q.aborted == AbortedByDeadline {
+		problem(&q.writer, q.r, http.StatusGatewayTimeout, "the time limit of the request is over", q.id())
+	}
+	if q.cancel != nil {
+		q.cancel()
+	}
+	h.findRoute(q)
+	now := time.Now()
+	took := now.Sub(q.begun)
+	if q.holds {
+		q.holds = false
+		h.limiter.release(q.route.class, q.sample(now), now)
+	}
+	if h.metrics != nil {
+		h.metrics.active[methodIndex(q.r.Method)].Dec()
+		h.metrics.observe(q.route, q.status(), took.Seconds())
+	}
+	if h.config.access {
+		h.line(q, h.lineContext(q), took)
+	}
+	if rethrow != nil {
+		panic(rethrow)
+	}
+}
+
+// recovered logs a panic, and answers it if that is still possible. It returns what
+// is to be thrown again: where a part of the response is sent, net/http must cut the
+// connection, or the client would take the part for the whole.
+func (h *handler) recovered(q *request, failure any) (rethrow any) {
+	if failure == nil || failure == http.ErrAbortHandler {
+		return failure
+	}
+	if h.metrics != nil {
+		h.metrics.panics.Inc()
+	}
+	h.config.log.LogAttrs(q.inner.Context(), slog.LevelError, "panic in a handler",
+		slog.String("method", clip.Line(q.r.Method, 32)), slog.String("route", q.route.label),
+		slog.String("panic", clip.Cut(clip.Panic(failure), clip.Text)),
+		slog.Any("stack", logger.Stack(debug.Stack())))
+	switch {
+	case q.writer.hijacked:
+		return nil // the connection is the handler's own
+	case q.writer.status != 0:
+		return http.ErrAbortHandler
+	}
+	problem(&q.writer, q.r, http.StatusInternalServerError, "the request has failed; its id is in the log", q.id())
+	q.done = true // the response is whole
+	return nil
+}
+
+// findRoute takes the pattern that the mux has set, where it was not known before or
+// a mux inside has a longer one; and hands what handlers left in the copy of the
+// request to net/http, which removes the files of a form, and to middleware outside.
+func (h *handler) findRoute(q *request) {
+	if p := q.inner.Pattern; p != "" {
+		if p != q.route.pattern {
+			q.route = h.routes.find(q.r.Method, p)
+		}
+		q.r.Pattern = p
+	}
+	if q.r.MultipartForm == nil {
+		q.r.MultipartForm = q.inner.MultipartForm
+	}
+	if h.pattern == nil && q.route.pattern == "" && h.config.access && q.status() < 400 {
+		h.advise()
+	}
+}
+
+// advise says once how requests get a route.
+func (h *handler) advise() {
+	if h.advised.CompareAndSwap(false, true) {
+		h.config.log.Warn("requests have no route in the log and the metrics: give the middleware the mux with " +
+			"server.WithMux, or the router's patterns with server.WithRoutes")
+	}
+}
+
+// lineContext returns the ctx of the access-log line: that of the request, with the
+// route if it was not known when the request began.
+func (h *handler) lineContext(q *request) context.Context {
+	ctx := q.inner.Context()
+	if q.idHeader[0] != "" && q.Origin.Name != q.route.name {
+		return task.WithOrigin(ctx, q.idHeader[0], q.route.name)
+	}
+	return ctx
+}

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/sambatech/chassis/task"
+)
+
+// Propagate wraps a transport (nil for http.DefaultTransport): each request carries the
+// id of its ctx's job, the trace, and as [TimeoutHeader] the time that is left until
+// the ctx's deadline. A header that the request has already is kept.
+//
+//	client := &http.Client{Transport: mail.Transport(server.Propagate(nil))} // mail is a breaker
+func Propagate(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return propagator{base}
+}
+
+type propagator struct{ base http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (p propagator) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	set := http.Header{}
+	if id := RequestID(ctx); ValidID(id) && id != task.Unknown {
+		set.Set(DefaultIDHeader, id)
+	}
+	if end, ok := ctx.Deadline(); ok {
+		if left := time.Until(end); left > 0 {
+			set.Set(TimeoutHeader, formatTimeout(left))
+		}
+	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(set))
+	var out *http.Request
+	for name, values := range set {
+		if _, given := r.Header[name]; given {
+			continue
+		}
+		if out == nil {
+			out = r.Clone(ctx) // a RoundTripper must not change the request
+		}
+		out.Header[name] = values
+	}
+	if out == nil {
+		out = r
+	}
+	return p.base.RoundTrip(out)
+}
