@@ -3,6 +3,7 @@ package logger
 import (
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,89 +62,56 @@ func (l Labels) appendJSON(b []byte, f *form) []byte {
 // HTTPRequest is a LogEntry's httpRequest in the Stackdriver form, a group in
 // others. Zero fields are left out.
 type HTTPRequest struct {
-	Method       string
-	URL          string
-	Status       int
-	RequestSize  int64 // bytes
-	ResponseSize int64 // bytes
-	UserAgent    string
-	RemoteIP     string
-	ServerIP     string
-	Referer      string
-	Protocol     string
-	Latency      time.Duration
+	Method       string        `log:"method" google:"requestMethod"`
+	URL          string        `log:"url" google:"requestUrl"`
+	Status       int           `log:"status" google:"status"`
+	RequestSize  int64         `log:"request_size" google:"requestSize"`   // bytes
+	ResponseSize int64         `log:"response_size" google:"responseSize"` // bytes
+	UserAgent    string        `log:"user_agent" google:"userAgent"`
+	RemoteIP     string        `log:"remote_ip" google:"remoteIp"`
+	ServerIP     string        `log:"server_ip" google:"serverIp"`
+	Referer      string        `log:"referer" google:"referer"`
+	Protocol     string        `log:"protocol" google:"protocol"`
+	Latency      time.Duration `log:"latency" google:"latency"`
+}
+
+// fields calls do for each field that is not zero.
+func (r *HTTPRequest) fields(do func(name, google string, value slog.Value)) {
+	for f, v := range reflect.ValueOf(r).Elem().Fields() {
+		if !v.IsZero() {
+			do(f.Tag.Get("log"), f.Tag.Get("google"), slog.AnyValue(v.Interface()))
+		}
+	}
 }
 
 // LogValue implements [slog.LogValuer] for the other forms.
 func (r HTTPRequest) LogValue() slog.Value {
 	var attrs []slog.Attr
-	str := func(k, v string) {
-		if v != "" {
-			attrs = append(attrs, slog.String(k, v))
-		}
-	}
-	num := func(k string, v int64) {
-		if v != 0 {
-			attrs = append(attrs, slog.Int64(k, v))
-		}
-	}
-	str("method", r.Method)
-	str("url", r.URL)
-	num("status", int64(r.Status))
-	num("request_size", r.RequestSize)
-	num("response_size", r.ResponseSize)
-	str("user_agent", r.UserAgent)
-	str("remote_ip", r.RemoteIP)
-	str("server_ip", r.ServerIP)
-	str("referer", r.Referer)
-	str("protocol", r.Protocol)
-	if r.Latency != 0 {
-		attrs = append(attrs, slog.Duration("latency", r.Latency))
-	}
+	r.fields(func(name, _ string, v slog.Value) { attrs = append(attrs, slog.Attr{Key: name, Value: v}) })
 	return slog.GroupValue(attrs...)
 }
 
 func (r *HTTPRequest) appendJSON(b []byte, f *form) []byte {
-	b = append(b, '{')
-	key := func(k string) {
-		if b[len(b)-1] != '{' {
-			b = append(b, ',')
+	between := byte('{')
+	r.fields(func(name, google string, v slog.Value) {
+		b = append(appendString(append(b, between), google), ':')
+		between = ','
+		text := v.String() // int64 is a string in the JSON form of a protocol buffer
+		if v.Kind() == slog.KindDuration {
+			// google.protobuf.Duration: seconds with up to nine decimals.
+			text = strconv.FormatFloat(v.Duration().Seconds(), 'f', 9, 64)
+			text = strings.TrimRight(strings.TrimRight(text, "0"), ".") + "s"
 		}
-		b = append(b, '"')
-		b = append(b, k...)
-		b = append(b, '"', ':')
-	}
-	// A value is kept out by its name here and by that of the other forms.
-	str := func(k, name, v string) {
-		if v != "" {
-			key(k)
-			b = appendString(b, f.orRedacted(k, f.orRedacted(name, v)))
+		if name == "status" {
+			b = append(b, text...)
+			return
 		}
+		// A value is kept out by its name here and by that of the other forms.
+		b = appendString(b, f.orRedacted(google, f.orRedacted(name, text)))
+	})
+	if between == '{' {
+		b = append(b, between)
 	}
-	// int64 is a string in the JSON form of a protocol buffer.
-	num := func(k, name string, v int64) {
-		if v != 0 {
-			str(k, name, strconv.FormatInt(v, 10))
-		}
-	}
-	str("requestMethod", "method", r.Method)
-	str("requestUrl", "url", r.URL)
-	num("requestSize", "request_size", r.RequestSize)
-	if r.Status != 0 {
-		key("status")
-		b = strconv.AppendInt(b, int64(r.Status), 10)
-	}
-	num("responseSize", "response_size", r.ResponseSize)
-	str("userAgent", "user_agent", r.UserAgent)
-	str("remoteIp", "remote_ip", r.RemoteIP)
-	str("serverIp", "server_ip", r.ServerIP)
-	str("referer", "referer", r.Referer)
-	if r.Latency != 0 {
-		// google.protobuf.Duration: seconds with up to nine decimals.
-		s := strconv.FormatFloat(r.Latency.Seconds(), 'f', 9, 64)
-		str("latency", "latency", strings.TrimRight(strings.TrimRight(s, "0"), ".")+"s")
-	}
-	str("protocol", "protocol", r.Protocol)
 	return append(b, '}')
 }
 

@@ -3,6 +3,7 @@ package logger
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,23 @@ const (
 	LevelEmergency = slog.LevelError + 12
 )
 
+// names are the levels from the lowest on: the name that Cloud Logging has for each, in the JSON and text forms that
+// of slog where it has one, and other names in settings.
+var names = []struct {
+	level          slog.Level
+	severity, name string
+	others         []string
+}{
+	{slog.LevelDebug, "DEBUG", "DEBUG", []string{"trace"}},
+	{slog.LevelInfo, "INFO", "INFO", []string{"default"}},
+	{LevelNotice, "NOTICE", "NOTICE", nil},
+	{slog.LevelWarn, "WARNING", "WARN", nil},
+	{slog.LevelError, "ERROR", "ERROR", nil},
+	{LevelCritical, "CRITICAL", "CRITICAL", []string{"fatal"}},
+	{LevelAlert, "ALERT", "ALERT", nil},
+	{LevelEmergency, "EMERGENCY", "EMERGENCY", nil},
+}
+
 // Level is a level as a settings file names it: debug, info, notice, warning
 // (or warn), error, critical, alert, emergency, in any case, or a slog form
 // like "INFO+1", or a number of slog's scale. The empty Level means the
@@ -28,25 +46,15 @@ func LevelOf(l slog.Level) Level { return Level(strings.ToLower(severity(l))) }
 // Parse returns the slog level, or def for the empty Level.
 func (l Level) Parse(def slog.Level) (slog.Level, error) {
 	s := strings.TrimSpace(string(l))
-	switch strings.ToLower(s) {
-	case "":
+	if s == "" {
 		return def, nil
-	case "debug", "trace":
-		return slog.LevelDebug, nil
-	case "info", "default":
-		return slog.LevelInfo, nil
-	case "notice":
-		return LevelNotice, nil
-	case "warn", "warning":
-		return slog.LevelWarn, nil
-	case "error":
-		return slog.LevelError, nil
-	case "critical", "fatal":
-		return LevelCritical, nil
-	case "alert":
-		return LevelAlert, nil
-	case "emergency":
-		return LevelEmergency, nil
+	}
+	for _, n := range names {
+		if slices.ContainsFunc(append(n.others, n.severity, n.name), func(name string) bool {
+			return strings.EqualFold(name, s)
+		}) {
+			return n.level, nil
+		}
 	}
 	if n, err := strconv.Atoi(s); err == nil {
 		return slog.Level(n), nil
@@ -71,45 +79,21 @@ func (l *Level) UnmarshalText(text []byte) error {
 // severity gives the Cloud Logging name of a level: the highest one that is
 // not above it. Below INFO all is DEBUG.
 func severity(l slog.Level) string {
-	switch {
-	case l < slog.LevelInfo:
-		return "DEBUG"
-	case l < LevelNotice:
-		return "INFO"
-	case l < slog.LevelWarn:
-		return "NOTICE"
-	case l < slog.LevelError:
-		return "WARNING"
-	case l < LevelCritical:
-		return "ERROR"
-	case l < LevelAlert:
-		return "CRITICAL"
-	case l < LevelEmergency:
-		return "ALERT"
+	for i := len(names) - 1; i > 0; i-- {
+		if l >= names[i].level {
+			return names[i].severity
+		}
 	}
-	return "EMERGENCY"
+	return names[0].severity
 }
 
 // levelName gives the name in the JSON and text forms: slog's own, and the
 // names of the levels above.
 func levelName(l slog.Level) string {
-	switch l {
-	case slog.LevelDebug:
-		return "DEBUG"
-	case slog.LevelInfo:
-		return "INFO"
-	case slog.LevelWarn:
-		return "WARN"
-	case slog.LevelError:
-		return "ERROR"
-	case LevelNotice:
-		return "NOTICE"
-	case LevelCritical:
-		return "CRITICAL"
-	case LevelAlert:
-		return "ALERT"
-	case LevelEmergency:
-		return "EMERGENCY"
+	for i := range names {
+		if l == names[i].level {
+			return names[i].name
+		}
 	}
 	return l.String()
 }

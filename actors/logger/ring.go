@@ -3,6 +3,7 @@ package logger
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -90,12 +91,7 @@ func (r *ring) append(line []byte, level slog.Level, nowait bool) verdict {
 			return v
 		}
 	}
-	r.accepted++
-	if c.n == 0 {
-		c.first = r.accepted
-	}
-	c.n++
-	c.data = append(c.data, line...)
+	r.add(c, line)
 	v := r.next()
 	v.seq = r.accepted
 	r.mu.Unlock()
@@ -116,10 +112,7 @@ func (r *ring) next() verdict {
 // dropped. The lock is held, and given up while it waits; with no actor to wait
 // for it says that the ring is full.
 func (r *ring) room(n int, level slog.Level, nowait bool) (c *chunk, full bool) {
-	size := chunkSize
-	if n > size {
-		size = n
-	}
+	size := max(chunkSize, n)
 	waited := false
 	for {
 		if c := r.cur; c != nil {
@@ -192,9 +185,7 @@ func (r *ring) dropOldest() bool {
 
 func (r *ring) pop() *chunk {
 	c := r.queue[0]
-	copy(r.queue, r.queue[1:])
-	r.queue[len(r.queue)-1] = nil
-	r.queue = r.queue[:len(r.queue)-1]
+	r.queue = slices.Delete(r.queue, 0, 1)
 	return c
 }
 
@@ -257,16 +248,12 @@ func (r *ring) settle() {
 		return
 	}
 	oldest := r.oldest()
-	keep := r.waiters[:0]
-	for _, w := range r.waiters {
+	r.waiters = slices.DeleteFunc(r.waiters, func(w waiter) bool {
 		if w.seq < oldest {
 			close(w.done)
-		} else {
-			keep = append(keep, w)
 		}
-	}
-	clear(r.waiters[len(keep):])
-	r.waiters = keep
+		return w.seq < oldest
+	})
 }
 
 // out reports whether every record up to seq is out.
@@ -315,12 +302,7 @@ func (r *ring) await(seq uint64, limit time.Duration, done <-chan struct{}) (out
 func (r *ring) forget(w waiter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range r.waiters {
-		if r.waiters[i].done == w.done {
-			r.waiters = append(r.waiters[:i], r.waiters[i+1:]...)
-			return
-		}
-	}
+	r.waiters = slices.DeleteFunc(r.waiters, func(o waiter) bool { return o.done == w.done })
 }
 
 // setDirect says who writes from now on. It reports whether records are held
@@ -394,6 +376,11 @@ func (r *ring) force(line []byte) {
 		c = r.chunk(max(chunkSize, len(line)))
 		r.cur = c
 	}
+	r.add(c, line)
+}
+
+// add puts a record into a chunk with room for it.
+func (r *ring) add(c *chunk, line []byte) {
 	r.accepted++
 	if c.n == 0 {
 		c.first = r.accepted

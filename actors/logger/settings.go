@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sort"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -108,31 +110,19 @@ func (s Settings) Validate() error {
 	if _, err := s.DropBelow.Parse(slog.LevelWarn); err != nil {
 		bad("drop_below", "%v", err)
 	}
-	names := make([]string, 0, len(s.Levels))
-	for name := range s.Levels {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(s.Levels)) {
 		if _, err := s.Levels[name].Parse(slog.LevelInfo); err != nil {
 			bad("levels."+name, "%v", err)
 		}
 	}
-	switch s.Format {
-	case FormatAuto, FormatJSON, FormatStackdriver, FormatText:
-	default:
-		bad("format", "%q is not known: use auto, json, stackdriver or text", s.Format)
+	oneOf := func(key, v string, known ...string) {
+		if last := len(known) - 1; !slices.Contains(known, v) {
+			bad(key, "%q is not known: use %s or %s", v, strings.Join(known[:last], ", "), known[last])
+		}
 	}
-	switch s.Policy {
-	case PolicyBlock, PolicyDropBelow, PolicyDropOldest:
-	default:
-		bad("policy", "%q is not known: use block, drop_below or drop_oldest", s.Policy)
-	}
-	switch s.Source {
-	case "auto", "on", "off":
-	default:
-		bad("source", "%q is not known: use auto, on or off", s.Source)
-	}
+	oneOf("format", string(s.Format), "auto", "json", "stackdriver", "text")
+	oneOf("policy", string(s.Policy), "block", "drop_below", "drop_oldest")
+	oneOf("source", s.Source, "auto", "on", "off")
 	between := func(key string, v, lo, hi int) {
 		if v < lo || v > hi {
 			bad(key, "%d is out of range: use %d to %d", v, lo, hi)

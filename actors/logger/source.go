@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"maps"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -33,12 +34,11 @@ func sourceOf(pc uintptr) *place {
 	p := newPlace(pc)
 	places.mu.Lock()
 	defer places.mu.Unlock()
-	next := map[uintptr]*place{pc: p}
+	next := map[uintptr]*place{}
 	if m := places.m.Load(); m != nil {
-		for k, v := range *m {
-			next[k] = v
-		}
+		maps.Copy(next, *m)
 	}
+	next[pc] = p
 	places.m.Store(&next)
 	return p
 }
