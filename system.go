@@ -195,14 +195,13 @@ func (s *System) Go(name string, run func(ctx context.Context) error, opts ...pa
 	s.Add(name, parts.Func(run), opts...)
 }
 
-// OnStop calls a function at the stop, after the tasks have drained, the last that was
-// added first, in a system that was never started, too. ctx ends with its time.
+// OnStop calls a function after the tasks have drained, the last that was added first,
+// in a system that was never started, too. ctx ends with its time.
 func (s *System) OnStop(name string, stop func(ctx context.Context) error, opts ...parts.Option) {
 	s.Add(name, parts.Closer(stop), slices.Concat([]parts.Option{parts.EvenUnstarted()}, opts)...)
 }
 
-// Check checks something that the service depends on, in the background: see package
-// health. It counts for readiness, unless an option says otherwise.
+// Check checks a dependency in the background, by default for readiness: see package health.
 func (s *System) Check(name string, check func(ctx context.Context) error, opts ...health.Option) {
 	s.checks.Add(name, check, opts...)
 }
@@ -256,7 +255,7 @@ func (s *System) running() {
 	}
 }
 
-// AdminURL is where the live page is, or "" if there is no page (yet).
+// AdminURL is where the live page is, or "".
 func (s *System) AdminURL() string { return s.console.URL() }
 
 // Stop drains and stops the system in the order of doc.go and waits for it. It

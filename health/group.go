@@ -88,7 +88,8 @@ func (g *Group) judge(c *check) error {
 	case strings.TrimSpace(c.name) == "" || len(c.name) > maxName || clip.ID(c.name) != c.name,
 		strings.ContainsAny(c.name, "/? "), slices.Contains(reserved, c.name):
 		return fmt.Errorf("the name %q of a check is empty, longer than %d bytes, one of %v, or holds a blank, a "+
-			"slash or what is not printable: it is a part of the path /readyz/NAME", clip.ID(c.name), maxName, reserved)
+			"slash or what is not printable: it is a part of the path /readyz/NAME", clip.ID(c.name), maxName,
+			reserved)
 	case slices.ContainsFunc(g.checks, func(o *check) bool { return o.name == c.name }):
 		return fmt.Errorf("there are two checks of the name %q: give one another name", c.name)
 	case len(g.checks) >= maxChecks:
