@@ -9,7 +9,7 @@ import (
 // A standard queue may deliver a message a second time while its first delivery is
 // still under way (SQS developer guide, "At-least-once delivery"). If that comes to
 // the same process, the second delivery waits behind the execution of the first:
-// the task does not run beside itself, and the first one's end settles both.
+// the task does not run twice at a time, and the first one's end settles both.
 
 // duplicates are the executions by message, and the deliveries behind them. Pure,
 // no actor. The zero value is ready to use.
