@@ -2,7 +2,6 @@ package chassis
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -11,8 +10,6 @@ import (
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/internal/life"
-	"github.com/sambatech/chassis/internal/random"
-	"github.com/sambatech/chassis/task"
 )
 
 // newActors makes the actor system with the options of the service.
@@ -72,34 +69,18 @@ func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*a
 // not is a dead letter, which is logged with the name; [actors.Ask] returns an
 // error at once.
 func (s *System) PID(name string) *actor.PID {
-	if service, ok := strings.CutPrefix(name, "breaker/"); ok {
-		if canonical, err := breaker.ParseService(service); err == nil {
-			service = canonical
-		}
-		if b := s.breakers.Find(service); b != nil {
-			return b.PID()
-		}
+	if pid := s.breakers.PID(name); pid != nil {
+		return pid
 	}
 	return s.Actors().NewLocalPID(name)
-}
-
-func (s *System) newBreakers(streams *random.Streams) *breaker.Group {
-	opts := []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")),
-		breaker.WithAmbientDeadline(task.AttemptEnd)}
-	if s.tracer != nil {
-		opts = append(opts, breaker.WithTracer(s.tracer))
-	}
-	return breaker.NewGroup(breaker.GroupConfig{
-		System: s.Actors(), Settings: s.settings.CircuitBreaker, Options: opts, Logger: s.Logger("chassis"),
-		Random: func(service string) func() float64 { return streams.Of("breaker/" + service) },
-	})
 }
 
 // Breaker returns the breaker of a remote service, scheme://host[:port], and
 // spawns it at the first call; opts count at the first call only. Its limits
 // are those of the settings' section circuit_breaker for this service. It works
 // before [System.Start]. A system has at most 10 000 breakers: what is beyond is
-// logged and not guarded. A redirect that a breaker's client follows to another
+// logged and not guarded. A healthy breaker that had no call for 70 minutes is
+// forgotten unless the program holds it: see [breaker.Group]. A redirect that a breaker's client follows to another
 // service is guarded by that service's breaker, if there is one.
 //
 // Breaker panics if service is not a URL of this form, and after [System.Stop];

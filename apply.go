@@ -79,20 +79,8 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 // follow applies what changes in the sources of the settings, until the system
 // stops. The system serves all the same if it cannot watch them.
 func (s *System) follow() {
-	var err error
-	if s.unfollow, err = s.source.Follow(s.reloaded); err != nil {
-		s.Logger("chassis").Warn("the settings are not watched: a change needs a restart", "error", err)
-	}
-}
-
-// reloaded applies a reload.
-func (s *System) reloaded(ctx context.Context, r watch.Reload[Settings]) {
-	ctx, cancel := context.WithTimeout(ctx, life.StopTimeout)
-	defer cancel()
-	s.applying.Lock()
-	defer s.applying.Unlock()
-	apply := func(next Settings) ([]settings.Change, error) { return s.apply(ctx, next) }
-	if r.Apply(s.Logger("chassis"), apply, ErrStopped) {
-		s.console.Explain()
-	}
+	s.unfollow = watch.Keep(s.source, watch.Keeper[Settings]{
+		Log: s.Logger("chassis"), Lock: &s.applying, Limit: life.StopTimeout, Apply: s.apply, Quiet: ErrStopped,
+		Changed: s.console.Explain,
+	})
 }

@@ -56,6 +56,7 @@
 //	internal/clip      bounds and cleans text of strangers
 //	internal/life      starts actors under a guardian, stops them and waits
 //	actors             a typed question to an actor, and the answer to an unknown message
+//	parts              servers, loops and what hangs on to a service, started and stopped in order ─► clip
 //	settings           typed layouts over files and the environment
 //	settings/watch     a layout that follows its files ─► settings
 //	queue/localsqs     the embedded SQS; it knows nothing of tasks
@@ -97,6 +98,7 @@
 //	abandon      leave a handler that ignores its cancelled ctx; its goroutine goes on
 //	stalled      an attempt without progress; an operator should look at it
 //	drain        end the executions of a pool in order, and give the others back
+//	part         what runs next to the tasks: intake (a server) stops before they drain, support after
 //
 // # Goroutines
 //

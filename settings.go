@@ -3,12 +3,12 @@ package chassis
 import (
 	"cmp"
 	"errors"
-	"fmt"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/parts"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
@@ -29,6 +29,7 @@ type Settings struct {
 	Tasks          TaskSettings    `key:"tasks"`
 	Queue          QueueSettings   `key:"queue"`
 	Admin          admin.Settings  `key:"admin"`
+	Lifecycle      parts.Settings  `key:"lifecycle"`
 }
 
 // DefaultSettings returns the settings with every default filled in.
@@ -39,6 +40,7 @@ func DefaultSettings() Settings {
 		Tasks:          pools.DefaultSettings(),
 		Queue:          queue.DefaultSettings(),
 		Admin:          admin.DefaultSettings(),
+		Lifecycle:      parts.DefaultSettings(),
 	}
 }
 
@@ -68,7 +70,7 @@ func LoadSettings(sources ...settings.Option) (Settings, error) {
 // namesTaken adds to err what to do about a section that the service has under a
 // name of ours. The Python chassis has no sections of these names.
 func namesTaken(err error) error {
-	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin")
+	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin", "lifecycle")
 }
 
 // Load reads a service's own settings, a struct that [Settings] is embedded in,
@@ -81,27 +83,11 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	if len(sources) == 0 {
 		sources = Sources()
 	}
-	if _, err := settings.LayoutOf(defaults); err != nil {
-		return defaults, nil, err
-	}
-	tree, err := settings.Open(sources...)
-	cfg := defaults
-	if err == nil {
-		cfg, err = settings.Decode(tree, defaults)
-	}
+	cfg, ours, part, err := watch.LoadPart[T, Settings](defaults, sources...)
 	if err != nil {
-		_, all := settings.Load(defaults, sources...) // mistakes of the sources and of the values together
-		return cfg, nil, namesTaken(cmp.Or(all, err))
+		return cfg, nil, namesTaken(err)
 	}
-	ours, ok := watch.PartOf[Settings](cfg)
-	if !ok {
-		return cfg, nil, fmt.Errorf("chassis: Load: a %T is no settings of a service: embed chassis.Settings in it",
-			cfg)
-	}
-	return cfg, func(o *options) {
-		o.settings = &ours
-		o.source, _ = watch.NewPart[T, Settings](tree, defaults, cfg, sources...) // it was judged above
-	}, nil
+	return cfg, func(o *options) { o.settings, o.source = &ours, part }, nil
 }
 
 // CheckSettings is for the first line of a service's main. If the program was
@@ -143,5 +129,6 @@ func (s *Settings) check(service string, given bool) error {
 		memory = settings.At("queue", s.Queue.CheckMemory())
 	}
 	return errors.Join(settings.At("queue", s.Queue.Validate()), memory,
-		settings.At("circuit_breaker", s.CircuitBreaker.Validate()), s.Tasks.Check(), s.Admin.Validate())
+		settings.At("circuit_breaker", s.CircuitBreaker.Validate()), s.Tasks.Check(), s.Admin.Validate(),
+		settings.At("lifecycle", s.Lifecycle.Validate()))
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +24,7 @@ import (
 	"github.com/sambatech/chassis/admin/console"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/internal/random"
+	"github.com/sambatech/chassis/parts"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/settings"
@@ -41,6 +45,7 @@ type System struct {
 	queue    *queue.Queue
 	breakers *breaker.Group
 	tasks    *pools.Pools
+	parts    *parts.Group
 	console  *console.Console
 
 	current    atomic.Pointer[Settings]    // in force
@@ -105,7 +110,16 @@ func New(name string, opts ...Option) (*System, error) {
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
-	s.breakers = s.newBreakers(streams)
+	s.breakers = breaker.NewGroup(breaker.GroupConfig{
+		System: s.Actors(), Settings: s.settings.CircuitBreaker, Logger: s.Logger("chassis"), Tracer: s.tracer,
+		Options: []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")),
+			breaker.WithAmbientDeadline(task.AttemptEnd)},
+		Random: func(service string) func() float64 { return streams.Of("breaker/" + service) },
+	})
+	s.parts = parts.NewGroup(parts.Config{
+		Settings: func() parts.Settings { return s.Settings().Lifecycle }, Logger: s.Logger,
+		Fail: func() { go s.life.Stop(context.Background(), false, s.stop) },
+	})
 	s.console = console.New(console.Config{
 		Settings: s.settings.Admin, Name: name, Queue: s.queue.String(), State: s.State, Pools: s.tasks, Breakers: s.breakers,
 		Log: s.log, Actors: s.Lifecycle().Counts, Source: s.source, Applying: &s.applying, Metrics: o.metrics, Wrap: o.adminWrap,
@@ -151,6 +165,36 @@ func (s *System) Guard() {
 	}
 }
 
+// Add adds a part that lives in the order of the system: see package parts. What is
+// wrong with it is an error of [System.Start]; in a system that runs it ends the system.
+func (s *System) Add(name string, part parts.Part, opts ...parts.Option) {
+	s.parts.Add(name, part, opts...)
+}
+
+// Serve serves an HTTP server from the start to the stop, on server.Addr. The server is
+// the system's from here on. For its limits, TLS, unix sockets, and what becomes of
+// long requests at a stop see [parts.HTTP].
+func (s *System) Serve(server *http.Server, opts ...parts.Option) { s.ServeOn(nil, server, opts...) }
+
+// ServeOn is [System.Serve] on a listener of the service's own.
+func (s *System) ServeOn(l net.Listener, server *http.Server, opts ...parts.Option) {
+	p := parts.HTTP(l, server)
+	s.Add(p.Name(), p, slices.Concat([]parts.Option{parts.Intake()}, opts)...)
+}
+
+// Go runs a function from the start until the tasks have drained; with [parts.Intake]
+// until before they do. Its ctx ends then. An error that it returns, or a panic, ends
+// the system, and is the error of Run; nil ends the function alone.
+func (s *System) Go(name string, run func(ctx context.Context) error, opts ...parts.Option) {
+	s.Add(name, parts.Func(run), opts...)
+}
+
+// OnStop calls a function at the stop, after the tasks have drained, the last that was
+// added first, in a system that was never started, too. ctx ends with its time.
+func (s *System) OnStop(name string, stop func(ctx context.Context) error, opts ...parts.Option) {
+	s.Add(name, parts.Closer(stop), slices.Concat([]parts.Option{parts.EvenUnstarted()}, opts)...)
+}
+
 // State is where the system is in its life.
 func (s *System) State() State { return s.life.State() }
 
@@ -177,18 +221,15 @@ func (s *System) Start(ctx context.Context) error { return s.begin(ctx, false) }
 // begin is [System.Start]. A program serves its live page without a setting.
 func (s *System) begin(ctx context.Context, program bool) error {
 	return s.life.Start(ctx, func(ctx context.Context) error {
-		if _, err := s.log.Start(s.Actors()); err != nil {
-			return fmt.Errorf("chassis: start the logger: %w", err)
-		}
-		if err := s.console.Open(program); err != nil {
-			return fmt.Errorf("chassis: start the admin server: %w", err)
-		}
-		s.applying.Lock() // so that no pool misses an Apply while it starts
-		defer s.applying.Unlock()
-		if err := s.tasks.Start(ctx, s.actors); err != nil {
-			return fmt.Errorf("chassis: start the tasks: %w", err)
-		}
-		return nil
+		return life.Steps(ctx, "chassis: start the",
+			life.Stage{Name: "logger", Work: s.log.Spawner(s.Actors())},
+			life.Stage{Name: "admin server", Work: func(context.Context) error { return s.console.Open(program) }},
+			life.Stage{Name: "parts", Work: s.parts.Open},
+			life.Stage{Name: "parts", Work: s.parts.StartSupport},
+			life.Stage{Name: "tasks", Work: life.Locked(&s.applying, // so that no pool misses an Apply while it starts
+				func(ctx context.Context) error { return s.tasks.Start(ctx, s.actors) })},
+			life.Stage{Name: "servers", Work: s.parts.StartIntake},
+		)
 	}, s.running)
 }
 
@@ -197,9 +238,8 @@ func (s *System) running() {
 	s.follow()
 	log := s.Logger("chassis")
 	log.Info("running", "queue", s.queue.String(), "pool", strings.Join(s.tasks.Names(), ", "))
-	if aws := s.settings.Queue.IgnoredVariable(); aws != "" && !s.givenQueue {
-		log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
-			"SQS, and queue.in_memory to forbid to be stopped here", "variable", aws)
+	if !s.givenQueue {
+		s.settings.Queue.WarnOfAWS(log)
 	}
 }
 
@@ -211,29 +251,32 @@ func (s *System) AdminURL() string { return s.console.URL() }
 // error. When ctx ends the drain is cut short: running tasks are cancelled and
 // given back at once. The error names what did not end.
 //
-// Called by a task, it begins the stop and returns nil at once: the drain waits
-// for that task. A goroutine that a handler has started is known as its own by
-// ctx alone.
+// Called by a task, or with the ctx of a request or of a [System.Go], it begins the
+// stop and returns nil at once: the drain waits for its caller. A goroutine that a
+// handler has started is known as its own by ctx alone.
 func (s *System) Stop(ctx context.Context) error {
-	byTask := task.JobFrom(ctx) != nil || dispatcher.InAttempt()
-	if byTask {
+	within := task.JobFrom(ctx) != nil || dispatcher.InAttempt() || parts.Stopping(ctx) != nil
+	if within {
 		ctx = context.Background() // its own ends with the task, and carries the job
 	}
-	return s.life.Stop(ctx, !byTask, s.stop)
+	return s.life.Stop(ctx, !within, s.stop)
 }
 
 // stop runs once. drain ends when the drain is to be cut short.
 func (s *System) stop(drain context.Context) error {
 	log := s.Logger("chassis")
 	stages := life.NewStages(drain, log)
-	err := stages.Run(
-		life.Stage{Name: "settings", Work: s.unfollow},
+	err := stages.Run(life.Stage{Name: "settings", Work: s.unfollow})
+	s.parts.Drain(drain)
+	err = errors.Join(err, stages.Run(
+		life.Stage{Name: "servers", Work: func(context.Context) error { return s.parts.StopIntake(drain) }},
 		life.Stage{Name: "tasks", Work: func(context.Context) error { return s.tasks.Stop(drain) }},
 		life.Stage{Name: "actors", Work: s.actors.StopGuests},
+		life.Stage{Name: "parts", Work: func(context.Context) error { return s.parts.StopSupport(drain) }},
 		life.Stage{Name: "sender", Work: s.tasks.Sender().Close},
 		life.Stage{Name: "breakers", Work: s.breakers.Stop},
 		life.Stage{Name: "queue", Work: s.queue.Close},
-	)
+	), s.parts.Err())
 	if err != nil {
 		log.Error("stopped", "error", err)
 	} else {

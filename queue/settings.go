@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/sambatech/chassis/queue/localsqs"
@@ -78,18 +79,19 @@ var awsVariables = []string{
 	"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE",
 }
 
-// IgnoredVariable returns the first environment variable that names AWS although
-// these settings keep the queue in memory, or "".
-func (s Settings) IgnoredVariable() string {
+// WarnOfAWS logs a warning if an environment variable names AWS although these
+// settings keep the queue in memory.
+func (s Settings) WarnOfAWS(log *slog.Logger) {
 	if !s.inMemory() {
-		return ""
+		return
 	}
 	for _, name := range awsVariables {
 		if os.Getenv(name) != "" {
-			return name
+			log.Warn("the environment names AWS, but the queue is embedded and in memory: set queue.region to use "+
+				"SQS, and queue.in_memory to forbid to be stopped here", "variable", name)
+			return
 		}
 	}
-	return ""
 }
 
 // Validate reports values that need another one.

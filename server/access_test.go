@@ -33,7 +33,7 @@ func TestAccessLine(t *testing.T) {
 			want           map[string]any
 		}{
 			{"POST", "/orders/17/items?token=secret", map[string]any{"level": "INFO", "method": "POST", "route": "/orders/{id}/items",
-				"status": 201.0, "bytes": 7.0, "duration": "1.5s", "request_id": "r", "job_id": "r", "job_name": "POST /orders/{id}/items",
+				"status": 201.0, "bytes": 7.0, "duration": "1.5s", "request_id": nil, "job_id": "r", "job_name": "POST /orders/{id}/items",
 				"remote": "192.0.2.1", "aborted": nil, "path": nil, "shed": nil, "sampled": nil, "logger": "server"}},
 			{"GET", "http://example.com/", map[string]any{"route": "/{$}", "status": 200.0}},
 			{"PATCH", "/rest/a/b", map[string]any{"route": "/rest/", "job_name": "PATCH /rest/"}},

@@ -74,7 +74,7 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 		}
 	}
 	if sys != nil {
-		c.log = sys.Logger("server")
+		c.log, c.named = sys.Logger("server"), true
 	} else {
 		c.log = slog.Default()
 	}

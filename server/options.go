@@ -21,7 +21,8 @@ type Option func(*config)
 
 // config is what the options have set. It is not changed once a handler has it.
 type config struct {
-	log *slog.Logger
+	log   *slog.Logger
+	named bool // log writes the id itself, as job_id: it is the chassis' own
 
 	ids       bool // the pieces
 	access    bool
@@ -111,7 +112,7 @@ func WithTimeLimit(d time.Duration) Option {
 }
 
 // WithTimeLimits is [WithTimeLimit] with a limit by request; r.Pattern is its route.
-// 0 sets none, and takes none of the caller: for streams and websockets.
+// 0 sets no limit, and takes none of the caller: for streams and websockets.
 func WithTimeLimits(limit func(r *http.Request) time.Duration) Option {
 	return func(c *config) { c.timeLimit = limit }
 }

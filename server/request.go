@@ -36,7 +36,7 @@ type request struct {
 	writer writer
 
 	idHeader [1]string    // the value of the id's header
-	attrs    [3]slog.Attr // of the access-log line
+	attrs    [2]slog.Attr // of the access-log line
 	aborted  string
 	priority Priority
 	holds    bool // a place of the limiter
@@ -112,8 +112,10 @@ func (q *request) sample(now time.Time) time.Duration {
 func (q *request) more(bytes, notLogged, sampled int64, proxies []netip.Prefix) []slog.Attr {
 	attrs := append(q.attrs[:0],
 		slog.Int64("bytes", bytes),
-		slog.String("request_id", q.id()),
 		slog.String("remote", clip.Line(remoteOf(q.r, proxies), 64)))
+	if !q.h.config.named {
+		attrs = append(attrs, slog.String("request_id", q.id()))
+	}
 	if q.route.label == "" {
 		attrs = append(attrs, slog.String("path", clip.Line(q.r.URL.Path, clip.Name)))
 	}

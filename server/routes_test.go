@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"testing"
 )
 
@@ -89,5 +91,24 @@ func TestRoutes(t *testing.T) {
 	table.find("GET", "GET /orders/{id}")
 	if n := testing.AllocsPerRun(100, func() { table.find("GET", "GET /orders/{id}") }); n != 0 {
 		t.Errorf("a known route costs %v allocations", n)
+	}
+}
+
+// Requests that have no path must not panic in the look-up.
+func TestOddTargets(t *testing.T) {
+	log := newLines(t)
+	h := Middleware(log)(muxOf(map[string]http.HandlerFunc{"GET /a/{b}": write(""), "/": write("")}))
+	for _, c := range []struct{ method, target string }{{"OPTIONS", "*"}, {"CONNECT", "example.com:443"}, {"GET", "//a//b"}, {"GET", "/a/../.."}, {"GET", "/a/%2e%2e/b"}} {
+		r := httptest.NewRequest(c.method, "/", nil)
+		r.RequestURI = c.target
+		if u, err := url.ParseRequestURI(c.target); err == nil {
+			r.URL = u
+		} else {
+			r.URL = &url.URL{Path: c.target}
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if line := log.last(t); line["method"] != c.method {
+			t.Errorf("%v", line)
+		}
 	}
 }

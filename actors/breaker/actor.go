@@ -20,6 +20,8 @@ type owned struct {
 	watched  atomic.Pointer[hangWatch] // callers push, newest first
 	sweeping atomic.Bool               // a sweep of the watches is due
 	restarts atomic.Int32              // read by all
+	pinned   atomic.Bool               // the PID was given away: the actor stays; set by all
+	waking   sync.Mutex                // held while a stopped or sleeping actor is replaced or stopped
 	rest     *rest
 }
 
@@ -78,14 +80,16 @@ func (b *Breaker) spawn(parent actor.Context, name string) (err error) {
 	if parent != nil {
 		pid, err = parent.SpawnNamed(props, name)
 	} else {
-		m.Stays = func() bool { return !b.stopping.Load() }
+		m.Stays = func() bool { return !b.stopping.Load() && b.view.Load().kind != viewAsleep }
 		pid, err = actor.NewRootContext(b.system, nil).SpawnNamed(props.Configure(actor.WithGuardian(guardian)), name)
 	}
 	if err != nil {
 		b.own.ending.Done()
 		return err
 	}
-	b.pid = pid
+	if b.pid == nil { // one that wakes has the address that it had
+		b.pid = pid
+	}
 	return nil
 }
 
@@ -124,6 +128,9 @@ func (s *state) onStarted(c actor.Context) {
 	// it may come late, when it is stopped and replaced already.
 	s.b.mailbox.Store(s.mailbox)
 	v := s.b.view.Load()
+	if v.kind == viewAsleep && s.b.view.CompareAndSwap(v, v.dormant.awake) {
+		v = v.dormant.awake
+	}
 	e := begin(&v.tree, s.b.clock.look(), 0)
 	v.root.walk(func(n *node) {
 		if d := n.due(); d != 0 {
@@ -143,18 +150,27 @@ func (s *state) onStarted(c actor.Context) {
 	s.tend(v)
 }
 
-// onStopped publishes the end.
+// onStopped publishes the end, unless the breaker only sleeps.
 func (s *state) onStopped() {
 	b := s.b
 	s.mailbox.Close() // what still waits is answered, not kept
+	if v := b.view.Load(); v.kind == viewAsleep {
+		b.own.ending.Done()
+		close(v.dormant.ending)
+		return
+	}
 	if cancel := b.own.more().cancel; cancel != nil {
 		cancel()
 	}
+	b.publishStopped()
+	b.own.ending.Done()
+}
+
+func (b *Breaker) publishStopped() {
 	v := *b.view.Load()
-	v.kind, v.gate, v.refusal = viewStopped, viewStopped, nil
+	v.kind, v.gate, v.refusal, v.dormant = viewStopped, viewStopped, nil, nil
 	b.traced(&v)
 	b.view.Store(&v)
-	b.own.ending.Done()
 }
 
 func (s *state) begin() *edit {

@@ -51,8 +51,11 @@ func (b *Breaker) ask(a *ask) error {
 		if a.fail != errGone {
 			return a.fail
 		}
-		if b.view.Load().kind == viewStopped {
+		switch v := b.view.Load(); v.kind {
+		case viewStopped:
 			return ErrStopped
+		case viewAsleep:
+			b.wake(v)
 		}
 		runtime.Gosched() // its successor is being spawned
 	}

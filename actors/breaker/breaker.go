@@ -115,7 +115,7 @@ func spawn(
 	b.view.Store(v)
 	name := "breaker/" + host + "/" + system.ProcessRegistry.NextId()
 	if b.logger != nil {
-		b.own.more().listeners = []*listener{{b: b, f: b.log}}
+		b.own.more().listeners = []*listener{{b: b, f: b.log, ours: true}}
 	}
 	if err := b.spawn(parent, name); err != nil {
 		return nil, fmt.Errorf("breaker of %s: spawn the actor: %w", service, err)
@@ -124,8 +124,12 @@ func spawn(
 }
 
 // PID returns the address of the actor, for messages. It stays the same for
-// the breaker's whole life.
-func (b *Breaker) PID() *actor.PID { return b.pid }
+// the breaker's whole life. The breaker of a [Group] that has given its PID away
+// is never forgotten, so no message to it is lost.
+func (b *Breaker) PID() *actor.PID {
+	b.pin()
+	return b.pid
+}
 
 // System returns the actor system that the breaker lives in.
 func (b *Breaker) System() *actor.ActorSystem { return b.system }
@@ -150,7 +154,7 @@ func (b *Breaker) wall(ns int64) time.Time {
 // unguarded, later ones get [ErrStopped]. Stopping again is no error.
 func (b *Breaker) Stop(ctx context.Context) error {
 	if b.stopping.CompareAndSwap(false, true) {
-		b.system.Root.Stop(b.pid)
+		b.end()
 	}
 	stopped := make(chan struct{})
 	go func() {
@@ -163,4 +167,18 @@ func (b *Breaker) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("breaker of %s: wait for its actor to stop: %w", b.service, ctx.Err())
 	}
+}
+
+// end stops the actor, or says that one that sleeps will not wake.
+func (b *Breaker) end() {
+	if v := b.view.Load(); v.kind == viewAsleep {
+		<-v.dormant.ending
+	}
+	b.own.waking.Lock()
+	defer b.own.waking.Unlock()
+	if b.view.Load().kind == viewAsleep {
+		b.publishStopped()
+		return
+	}
+	b.system.Root.Stop(b.pid)
 }

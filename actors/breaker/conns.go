@@ -1,7 +1,9 @@
 package breaker
 
 import (
+	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 )
 
@@ -19,6 +21,38 @@ func newConnLimit(base http.RoundTripper) *connLimit {
 		return &connLimit{max: int32(t.MaxConnsPerHost)}
 	}
 	return nil
+}
+
+// connLimits are the limits of the hosts that redirects lead to, by service: a
+// base counts each host apart. The zero value is ready to use.
+type connLimits struct {
+	mu sync.Mutex
+	by map[string]*connLimit
+}
+
+// connLimitsMost is the number of hosts beyond which those without a connection
+// are forgotten: an upstream chooses where its redirects lead.
+const connLimitsMost = 64
+
+// of returns the limit of a service, or nil if base has none.
+func (l *connLimits) of(service string, base http.RoundTripper) *connLimit {
+	fresh := newConnLimit(base)
+	if fresh == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if known := l.by[service]; known != nil {
+		return known
+	}
+	if l.by == nil {
+		l.by = map[string]*connLimit{}
+	}
+	if len(l.by) >= connLimitsMost {
+		maps.DeleteFunc(l.by, func(_ string, c *connLimit) bool { return c.held.Load() == 0 })
+	}
+	l.by[service] = fresh
+	return fresh
 }
 
 // queued reports whether the request has no connection because others hold all

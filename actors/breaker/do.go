@@ -74,6 +74,9 @@ func (b *Breaker) doOther(ctx context.Context, v *view, path string, fn guarded)
 // has no deferred function, which a refusal would pay for.
 func (b *Breaker) doMixed(ctx context.Context, v *view, path string, fn guarded) error {
 	switch {
+	case v.dormant != nil:
+		b.use(v)
+		return b.Do(ctx, path, fn)
 	case v.gate == viewTraced:
 		return b.doTraced(ctx, v, path, fn)
 	case v.gate == viewMixed && v.simple:

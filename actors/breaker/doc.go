@@ -74,6 +74,10 @@
 // goes on from the state that was published last; actors that watch it get its
 // real end alone.
 //
+// A breaker of a [Group] that is healthy and has no calls sleeps after a while:
+// its actor ends, and its handle keeps the state. The next call wakes it. One that
+// sleeps and that no caller holds is forgotten.
+//
 // A *[Breaker], its [Permit]s, transports and clients are safe for use by
 // several goroutines at once.
 //

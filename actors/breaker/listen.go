@@ -46,6 +46,7 @@ type listener struct {
 	next uint64 // Seq that was delivered last; the delivering goroutine's
 	busy atomic.Bool
 	off  atomic.Bool
+	ours bool // the listener of WithLogger
 }
 
 // announce passes transitions on to listeners and watchers. It never waits for them.

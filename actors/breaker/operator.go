@@ -60,6 +60,9 @@ func (b *Breaker) SetSettings(settings Settings) error {
 // in; what SetSettings changed on this breaker alone stays otherwise. If that
 // makes wrong settings it changes nothing and is an error.
 func (b *Breaker) Follow(from, to Settings) error {
+	if from.filled() == to.filled() {
+		return nil // a breaker that sleeps goes on sleeping
+	}
 	return b.order(func(s *state) error {
 		return s.change(s.b.Settings().following(from.filled(), to.filled()))
 	})

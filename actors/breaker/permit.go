@@ -28,6 +28,9 @@ func (b *Breaker) acquire(ctx context.Context, path string, timed bool) (Permit,
 		return Permit{b: b, path: path, gen: v.gen}, nil
 	case viewRefuses:
 		return Permit{}, v.refusal
+	case viewMarked, viewAsleep:
+		b.use(v)
+		return b.acquire(ctx, path, timed)
 	}
 	return b.enter(ctx, v, path, timed)
 }

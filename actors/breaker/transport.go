@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -49,17 +48,13 @@ type transport struct {
 	b      *Breaker
 	base   http.RoundTripper
 	conns  *connLimit // nil if base has no limit of connections
-	others sync.Map   // *Breaker to the *transport of redirects to its host
+	others connLimits // of the hosts of redirects
 }
 
 // guarding returns the transport of redirects to another breaker's host, over the
-// same base. Its connections are counted apart: the base's limit is by host.
+// same base. It is not kept: a breaker that a transport holds is never forgotten.
 func (t *transport) guarding(other *Breaker) *transport {
-	if known, ok := t.others.Load(other); ok {
-		return known.(*transport)
-	}
-	known, _ := t.others.LoadOrStore(other, &transport{b: other, base: t.base, conns: newConnLimit(t.base)})
-	return known.(*transport)
+	return &transport{b: other, base: t.base, conns: t.others.of(other.service, t.base)}
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.
@@ -80,7 +75,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx := req.Context()
 	var span *callSpan
-	if v := b.view.Load(); v.gate == viewTraced {
+	if v := b.live(); v.gate == viewTraced {
 		ctx, span = b.startSpan(ctx, v)
 	}
 	var permit Permit

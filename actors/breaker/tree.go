@@ -189,6 +189,7 @@ type view struct {
 	gate    viewKind // what a call looks at first: kind, or viewTraced
 	simple  bool     // viewMixed: a call that meets closed entries alone needs nothing of us
 	refusal error    // of every call; nil unless viewRefuses
+	dormant *dormant // nil unless viewMarked or viewAsleep
 }
 
 type viewKind uint8
@@ -198,6 +199,8 @@ const (
 	viewQuiet                   // every call is admitted, and a success changes nothing
 	viewRefuses                 // every call is refused
 	viewStopped                 // the breaker was stopped
+	viewMarked                  // as before, but the first call takes the mark off: see idle
+	viewAsleep                  // the actor has ended until the next call
 	viewTraced                  // gate alone: a call is a span, whatever the kind
 )
 

@@ -51,9 +51,9 @@ func unknownDelays(waited, most int, delay time.Duration) int {
 // unknownNames remembers which names were logged, for what is on the queue is
 // anyone's to choose.
 type unknownNames struct {
-	logged map[string]bool
-	last   time.Time // when one was logged
-	muted  int       // messages since, not logged for their number
+	logged map[string]time.Time // when
+	last   time.Time            // when one was logged
+	muted  int                  // messages since, not logged for their number
 }
 
 const (
@@ -61,27 +61,32 @@ const (
 	unknownNameMost  = 100         // bytes of a name that are shown and compared
 	unknownEvery     = time.Second // between two lines
 	unknownSeldom    = time.Minute // between two, once so many names are known
+	unknownAge       = time.Hour   // after which a name is logged again, and makes room for others
 )
 
 // log reports whether a message with this name is to be logged now, and how
 // many were not since the last that was.
 func (u *unknownNames) log(name string, now time.Time) (muted int, ok bool) {
-	if u.logged[name] {
+	if at, ok := u.logged[name]; ok && now.Sub(at) < unknownAge {
 		return 0, false
 	}
-	every := unknownEvery
-	if len(u.logged) >= unknownNamesMost {
-		every = unknownSeldom
+	since := now.Sub(u.last)
+	if !u.last.IsZero() && since < unknownEvery {
+		u.muted++
+		return 0, false
 	}
-	if !u.last.IsZero() && now.Sub(u.last) < every {
+	if len(u.logged) >= unknownNamesMost {
+		maps.DeleteFunc(u.logged, func(_ string, at time.Time) bool { return now.Sub(at) >= unknownAge })
+	}
+	if len(u.logged) >= unknownNamesMost && since < unknownSeldom {
 		u.muted++
 		return 0, false
 	}
 	if u.logged == nil {
-		u.logged = map[string]bool{}
+		u.logged = map[string]time.Time{}
 	}
 	if len(u.logged) < unknownNamesMost {
-		u.logged[strings.Clone(name)] = true
+		u.logged[strings.Clone(name)] = now
 	}
 	muted, u.muted, u.last = u.muted, 0, now
 	return muted, true

@@ -55,6 +55,20 @@ func TestAFloodOfUnknownNamesIsLoggedNowAndThen(t *testing.T) {
 	if lines < 98 || lines > 98+15+1 || len(u.logged) != unknownNamesMost {
 		t.Errorf("%d lines in 1 000 s, %d names known", lines, len(u.logged))
 	}
+	now = now.Add(unknownAge)
+	for i := range 10 { // the names of the flood have made room: each new name has its line
+		now = now.Add(unknownEvery)
+		if _, ok := log(fmt.Sprint("later", i)); !ok {
+			t.Errorf("name %d of an hour later is not logged", i)
+		}
+	}
+	if _, ok := log("name5"); ok || len(u.logged) > 10+1 {
+		t.Errorf("%d names known an hour later", len(u.logged))
+	}
+	now = now.Add(unknownEvery)
+	if _, ok := log("name5"); !ok {
+		t.Error("a name of the flood is not logged an hour later")
+	}
 }
 
 func TestTheLikelyNameOfATask(t *testing.T) {

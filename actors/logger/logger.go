@@ -85,6 +85,14 @@ func (l *Logger) UnsetLevel(name string) { l.levels.unset(name) }
 // Levels returns the levels that are set, by name; "" is the root.
 func (l *Logger) Levels() map[string]slog.Level { return l.levels.snapshot() }
 
+// Spawner returns [Logger.Start] as a step of a service's start.
+func (l *Logger) Spawner(system *actor.ActorSystem) func(context.Context) error {
+	return func(context.Context) error {
+		_, err := l.Start(system)
+		return err
+	}
+}
+
 // Start spawns the logger actor, which owns the outputs from then on.
 func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 	if system == nil {

@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/clip":     {},
 	"internal/life":     {},
 	"internal/random":   {},
+	"parts":             {"internal/clip"},
 	"settings":          {},
 	"server":            {"actors/logger", "internal/clip", "task"},
 	"task":              {"internal/clip"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,10 +17,30 @@ const StopTimeout = 5 * time.Second
 // hurry is the least that a stage of a stop gets, however late it is.
 const hurry = 500 * time.Millisecond
 
-// Stage is one step of a stop.
+// Stage is one step of a start or of a stop.
 type Stage struct {
 	Name string
 	Work func(context.Context) error // nil: there is nothing to do
+}
+
+// Locked returns the work of a stage that holds a lock.
+func Locked(lock sync.Locker, work func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		lock.Lock()
+		defer lock.Unlock()
+		return work(ctx)
+	}
+}
+
+// Steps runs the stages of a start one after the other, until the first error, which it
+// returns with what and the name of the stage.
+func Steps(ctx context.Context, what string, stages ...Stage) error {
+	for _, stage := range stages {
+		if err := stage.Work(ctx); err != nil {
+			return fmt.Errorf("%s %s: %w", what, stage.Name, err)
+		}
+	}
+	return nil
 }
 
 // Stages runs the stages of a stop.

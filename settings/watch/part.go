@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -37,6 +38,30 @@ func NewPart[T, P any](tree *settings.Tree, defaults, value T, sources ...settin
 	p := &Part[T, P]{defaults: defaults, sources: sources, layout: layout, first: tree}
 	p.Live.set(value)
 	return p, nil
+}
+
+// LoadPart reads settings with the part of a library in them. value is what was read,
+// also with an error; own is the part. The error lists all mistakes.
+func LoadPart[T, P any](defaults T, sources ...settings.Option) (value T, own P, p *Part[T, P], err error) {
+	if _, err := settings.LayoutOf(defaults); err != nil {
+		return defaults, own, nil, err
+	}
+	tree, err := settings.Open(sources...)
+	value = defaults
+	if err == nil {
+		value, err = settings.Decode(tree, defaults)
+	}
+	if err != nil {
+		_, all := settings.Load(defaults, sources...) // mistakes of the sources and of the values together
+		return value, own, nil, cmp.Or(all, err)
+	}
+	own, ok := PartOf[P](value)
+	if !ok {
+		return value, own, nil, fmt.Errorf("a %T is no settings of a service: embed %v in it", value,
+			reflect.TypeFor[P]())
+	}
+	p, err = NewPart[T, P](tree, defaults, value, sources...)
+	return value, own, p, err
 }
 
 // Type returns the name of T.

@@ -1,8 +1,11 @@
 package watch
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/sambatech/chassis/settings"
 )
@@ -32,6 +35,34 @@ func (r Reload[P]) Apply(log *slog.Logger, apply func(P) ([]settings.Change, err
 	}
 	LogChanges(log, r.TakeRest())
 	return true
+}
+
+// Keeper is how the changes of a [Source] are put in force.
+type Keeper[P any] struct {
+	Log     *slog.Logger
+	Lock    sync.Locker // held while a change is applied
+	Limit   time.Duration
+	Apply   func(context.Context, P) ([]settings.Change, error)
+	Quiet   error  // an error of Apply that is not logged
+	Changed func() // is called after a change, under Lock
+}
+
+// Keep applies what changes in the sources until stop is called. Where they cannot be
+// watched it logs that, and stop is nil.
+func Keep[P any](source Source[P], k Keeper[P]) (stop func(context.Context) error) {
+	stop, err := source.Follow(func(ctx context.Context, r Reload[P]) {
+		ctx, cancel := context.WithTimeout(ctx, k.Limit)
+		defer cancel()
+		k.Lock.Lock()
+		defer k.Lock.Unlock()
+		if r.Apply(k.Log, func(next P) ([]settings.Change, error) { return k.Apply(ctx, next) }, k.Quiet) {
+			k.Changed()
+		}
+	})
+	if err != nil {
+		k.Log.Warn("the settings are not watched: a change needs a restart", "error", err)
+	}
+	return stop
 }
 
 // LogChanges logs each change: those in force at INFO, those that need a restart at WARNING.
