@@ -147,7 +147,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{h: h, r: r, inner: r, begun: time.Now()}
 	q.writer.below, q.writer.on = w, q
 	if h.pattern != nil {
-		r.Pattern = h.pattern(r)
+		if p := h.pattern(r); p != "" {
+			r.Pattern = p // of an outer mux there may be one already
+		}
 	}
 	q.route = h.routes.find(r.Method, r.Pattern)
 	if h.metrics != nil {
