@@ -74,10 +74,11 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 		}
 	}
 	if sys != nil {
-		c.log, c.named = sys.Logger("server"), true
+		c.log = sys.Logger("server")
 	} else {
 		c.log = slog.Default()
 	}
+	c.named = logger.NamesJobs(c.log.Handler())
 	if c.limits != nil {
 		l, err := NewLimiter(*c.limits)
 		if err != nil {
