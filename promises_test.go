@@ -24,17 +24,17 @@ type promise struct {
 
 // surroundings are what a table of promises is held against.
 type surroundings struct {
-	tests    map[string]bool   // all tests, benchmarks and fuzz targets of the module: see declaredTests
+	tests    map[string]bool   // all tests, benchmarks, fuzz targets and storm invariants: see declaredTests
 	pages    map[string]string // all pages by their path, see flat
 	versions map[string]bool   // the headings of the changelog
 }
 
 var (
 	promiseLink   = regexp.MustCompile(`^\[(.+)\]\(([^()\s]+)\)$`)
-	promiseTest   = regexp.MustCompile("^`([a-z0-9/]+\\.(?:Test|Benchmark|Fuzz)[A-Za-z0-9_]+)`$")
+	promiseTest   = regexp.MustCompile("^`([a-z0-9/]+\\.(?:Test|Benchmark|Fuzz)[A-Za-z0-9_]+|chassistest\\.[A-Z][A-Za-z]+)`$")
 	promiseReport = regexp.MustCompile(`^\[([A-Za-z0-9-]+/[A-Za-z0-9_.-]+)#([0-9]+)\]\(https://github\.com/([^()\s]+)/issues/([0-9]+)\)$`)
 	promiseEnd    = regexp.MustCompile(`^(holds|fixed in ([0-9A-Za-z.]+))(: [^|]+)?$`)
-	promiseCounts = regexp.MustCompile(`(?m)^\*\*(\d+) promises, (\d+) rows held by (\d+) tests, (\d+) reports tried\.\*\*$`)
+	promiseCounts = regexp.MustCompile(`(?m)^\*\*\d+ promises, .* reports tried\.\*\*$`)
 	blanks        = regexp.MustCompile(`\s+`)
 )
 
@@ -119,7 +119,14 @@ func promiseDefects(page string, with surroundings) []string {
 			bad("the changelog has no version %s", version)
 		}
 	}
-	want := fmt.Sprintf("**%d promises, %d rows held by %d tests, %d reports tried.**", len(rows), len(rows), len(tests), len(reports))
+	invariants := 0
+	for test := range tests {
+		if !strings.Contains(test, ".Test") && strings.HasPrefix(test, "chassistest.") {
+			invariants++
+		}
+	}
+	want := fmt.Sprintf("**%d promises, %d rows held by %d tests and %d storm invariants, %d reports tried.**",
+		len(rows), len(rows), len(tests)-invariants, invariants, len(reports))
 	if got := promiseCounts.FindString(page); got != want {
 		defects = append(defects, fmt.Sprintf("the top of the page says %q, the rows say %q", got, want))
 	}
@@ -193,12 +200,12 @@ func TestEveryPromiseIsHeld(t *testing.T) {
 
 // TestABadRowOfPromisesIsFound plants one fault at a time into a table without any.
 func TestABadRowOfPromisesIsFound(t *testing.T) {
-	const good = "**2 promises, 2 rows held by 2 tests, 2 reports tried.**\n\n" +
+	const good = "**2 promises, 2 rows held by 2 tests and 1 storm invariants, 2 reports tried.**\n\n" +
 		"| promise | held by | reports tried | came out |\n|---|---|---|---|\n" +
 		"| [Nothing is `lost`.](tasks.md#x) | `task.TestA`, `actors/poller.BenchmarkB` | [o/r#1](https://github.com/o/r/issues/1) | holds |\n" +
-		"| [It waits for [you].](../README.md) | `task.TestA` | [o/r#1](https://github.com/o/r/issues/1), [o/r.go#22](https://github.com/o/r.go/issues/22) | fixed in 0.1.0: both |\n"
+		"| [It waits for [you].](../README.md) | `task.TestA`, `chassistest.NotLost` | [o/r#1](https://github.com/o/r/issues/1), [o/r.go#22](https://github.com/o/r.go/issues/22) | fixed in 0.1.0: both |\n"
 	with := surroundings{
-		tests: map[string]bool{"task.TestA": true, "actors/poller.BenchmarkB": true},
+		tests: map[string]bool{"task.TestA": true, "actors/poller.BenchmarkB": true, "chassistest.NotLost": true},
 		pages: map[string]string{
 			"docs/tasks.md": "Nothing is `lost`.",
 			"README.md":     "It waits for [you]. ## What it does for you | | | |---|---| | **Logs** | It waits for [you]. | ![picture]",
@@ -213,7 +220,9 @@ func TestABadRowOfPromisesIsFound(t *testing.T) {
 	for _, c := range []struct{ what, old, now, want string }{
 		{"a test that is not there", "`actors/poller.BenchmarkB`", "`actors/poller.BenchmarkC`", "there is no actors/poller.BenchmarkC"},
 		{"a test of another package", "`task.TestA`, ", "`settings.TestA`, ", "there is no settings.TestA"},
-		{"no test", "`task.TestA` | [o/r#1](https://github.com/o/r/issues/1), ", " | [o/r#1](https://github.com/o/r/issues/1), ", "names no package and test"},
+		{"an invariant that is not there", "chassistest.NotLost", "chassistest.NotFound", "there is no chassistest.NotFound"},
+		{"an invariant of another package", "chassistest.NotLost", "task.NotLost", "names no package and test"},
+		{"no test", "`task.TestA`, `chassistest.NotLost` | ", " | ", "names no package and test"},
 		{"no report", "| [o/r#1](https://github.com/o/r/issues/1) | holds", "| - | holds", "no link of the form owner/repo#n"},
 		{"a report in words", "[o/r#1](https://github.com/o/r/issues/1) | holds", "o/r#1 | holds", "no link of the form owner/repo#n"},
 		{"a report that leads elsewhere", "(https://github.com/o/r.go/issues/22)", "(https://github.com/o/r.go/issues/23)", "no link of the form owner/repo#n"},
@@ -226,6 +235,7 @@ func TestABadRowOfPromisesIsFound(t *testing.T) {
 		{"a version that is not there", "fixed in 0.1.0", "fixed in 0.9.0", "no version 0.9.0"},
 		{"a count of promises", "**2 promises", "**3 promises", "the top of the page says"},
 		{"a count of tests", "by 2 tests", "by 3 tests", "the top of the page says"},
+		{"a count of invariants", "1 storm", "2 storm", "the top of the page says"},
 		{"a count of reports", "2 reports", "3 reports", "the top of the page says"},
 		{"no counts", "**2 promises", "2 promises", "the top of the page says"},
 		{"a promise of the README without a row", "[It waits for [you].](../README.md)", "[It waits](../README.md)", "README.md promises without a row: for [you]"},

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sambatech/chassis/actors/lifecycle"
+	"github.com/sambatech/chassis/health"
+	"github.com/sambatech/chassis/parts"
 )
 
 // Config is what a [Server] is made of. Service must be there; what else is nil
@@ -30,6 +32,11 @@ type Config struct {
 	// Queues returns the numbers of the queues that the service uses. They may be
 	// some seconds old: each costs a request.
 	Queues func(context.Context) []Queue
+
+	// Checks returns the last results of the service's own checks, and Parts what runs
+	// next to its tasks. Both cost nothing.
+	Checks func() []health.Status
+	Parts  func() []parts.Status
 
 	// Explain returns the settings in force and where each came from.
 	Explain func() []Setting
@@ -132,6 +139,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	mux.Handle("GET /", page())
 	mux.Handle("GET /livez", s.probe(s.livez))
 	mux.Handle("GET /readyz", s.probe(s.readyz))
+	mux.Handle("GET /readyz/{name}", s.probe(s.readyzOne))
 	mux.Handle("GET /startupz", s.probe(s.startupz))
 	if s.cfg.Settings.OpenMetrics {
 		mux.Handle("GET /metrics", g.served(metrics))

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -55,6 +57,65 @@ func TestHostileClientIsKnownByItsCertificate(t *testing.T) {
 	if got := []int{try("livez", [2]string{}), try("api/v1/state", [2]string{}), try("api/v1/state", ca.issue(t, dir, "alice")), try("api/v1/state", stranger.issue(t, dir, "mallory"))}; fmt.Sprint(got) != "[200 401 200 0]" && fmt.Sprint(got) != "[200 401 200 401]" {
 		t.Errorf("a probe, nothing, ours, a stranger's: %v", got)
 	}
+}
+
+// TestARenewedCertificateIsServed without a restart. While only one of its two files
+// is there (a renewal takes a moment), the one before is served.
+func TestARenewedCertificateIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, spare := t.TempDir(), t.TempDir()
+		ours := authority(t, "our authority")
+		files, renewed := ours.issue(t, dir, "server"), ours.issue(t, spare, "server")
+		config, err := newTLS(TLSSettings{CertFile: files[0], KeyFile: files[1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := func() [2]bool { // the first one, the renewed one
+			time.Sleep(rereadAfter)
+			now, err := config.GetConfigForClient(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var is [2]bool
+			for i, of := range [2]string{filepath.Join(dir, "first"), renewed[0]} {
+				text, err := os.ReadFile(of)
+				if err != nil {
+					t.Fatal(err)
+				}
+				block, _ := pem.Decode(text)
+				is[i] = bytes.Equal(block.Bytes, now.Certificates[0].Certificate[0])
+			}
+			return is
+		}
+		move := func(from, to string) {
+			text, err := os.ReadFile(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(to+".new", text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(to+".new", to); err != nil {
+				t.Fatal(err)
+			}
+			old := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) // the real time may not have gone on by a tick of the file system
+			if err := os.Chtimes(to, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		move(files[0], filepath.Join(dir, "first"))
+		if is := served(); is != [2]bool{true, false} {
+			t.Errorf("before the renewal: %v", is)
+		}
+		move(renewed[0], files[0])
+		if is := served(); is != [2]bool{true, false} {
+			t.Errorf("with the new certificate and the old key: %v", is)
+		}
+		move(renewed[1], files[1])
+		if is := served(); is != [2]bool{false, true} {
+			t.Errorf("after the renewal: %v", is)
+		}
+	})
 }
 
 // ca issues certificates for a test.

@@ -34,6 +34,7 @@ type System struct {
 
 	stopped   bool // by the test itself
 	simulated bool // it is in a bubble of testing/synctest
+	quiet     bool // its log is not shown at the end
 }
 
 // Option changes the system that [New] makes.
@@ -46,6 +47,7 @@ type options struct {
 	queueOf *System
 	def     bool
 	limit   time.Duration
+	quiet   bool // no log at the end
 }
 
 // Name is the service's name; the default is "test". Its task pool is the name
@@ -80,6 +82,9 @@ func DefaultLogger() Option { return func(o *options) { o.def = true } }
 // that the test fails with what it waited for.
 func Limit(d time.Duration) Option { return func(o *options) { o.limit = d } }
 
+// quiet shows no log at the end: for tests of many systems.
+func quiet(o *options) { o.quiet = true }
+
 // receiveWait is the long poll of a system under test. In simulated time, where
 // a test's months pass, it is SQS's longest; in real time it is the shortest,
 // for a stop waits for the one under way.
@@ -109,7 +114,7 @@ func New(t testing.TB, opts ...Option) *System {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	s := &System{t: t, log: &logBuffer{}, limit: o.limit, simulated: simulated()}
+	s := &System{t: t, log: &logBuffer{}, limit: o.limit, quiet: o.quiet, simulated: simulated()}
 	if o.queueOf != nil {
 		s.Queue = o.queueOf.Queue
 	} else {
@@ -184,7 +189,7 @@ func (s *System) end() {
 	if n := s.rec.close(); n > 0 {
 		s.t.Errorf("chassistest: %d events were lost: more happened at once than can be recorded", n)
 	}
-	if s.t.Failed() || testing.Verbose() {
+	if !s.quiet && (s.t.Failed() || testing.Verbose()) {
 		s.t.Logf("the log of service %q:\n%s", s.Name(), s.log)
 	}
 }

@@ -72,7 +72,7 @@ type Message struct {
 	Attempts  int       // runs before this copy was sent, at least Failures
 	Due       bool      // [NotBeforeDue]
 	Unknown   int       // postponements under an unknown name before this copy was sent
-	Silent    int       // silent ends before this copy was sent: deliveries that ended without a word
+	Silent    int       // silent ends before this copy was sent: deliveries that ended without a result
 	LastError string
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first

@@ -74,7 +74,7 @@ func (r *redirecting) post(t *testing.T, path string) (*http.Response, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key", "X-Session-Token", "X-Request-Id", "Idempotency-Key"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key", "X-Session-Token", "X-Client-Secret", "X-User-Password", "X-Credential-Id", "X-Request-Id", "Idempotency-Key"} {
 		req.Header.Set(name, "value")
 	}
 	return r.client.Do(req)
@@ -89,7 +89,7 @@ func TestARedirectToAnotherHostKeepsNoCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key", "X-Session-Token"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "X-Company-Key", "X-Session-Token", "X-Client-Secret", "X-User-Password", "X-Credential-Id"} {
 		if r.seen.Get(name) != "" {
 			t.Errorf("the other host got %s", name)
 		}

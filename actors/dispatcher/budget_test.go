@@ -209,8 +209,8 @@ func TestTheReasonNamesSilentEndsApart(t *testing.T) {
 		err  silentError
 		want string
 	}{
-		{silentError{failures: 2, silent: 4}, "2 failures, 4 deliveries that ended without a word (crashes, lost leases or lost answers), never seen to run"},
-		{silentError{failures: 1, silent: 1, ran: true, last: "no route"}, "1 failure, 1 delivery that ended without a word (crashes, lost leases or lost answers); the last error was: no route"},
+		{silentError{failures: 2, silent: 4}, "2 failures, 4 deliveries that ended without a result (crashes, lost leases or lost answers), never seen to run"},
+		{silentError{failures: 1, silent: 1, ran: true, last: "no route"}, "1 failure, 1 delivery that ended without a result (crashes, lost leases or lost answers); the last error was: no route"},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)

@@ -8,7 +8,7 @@ import (
 
 // ErrSilentDeliveries is the error of a message that is given up for its silent
 // ends: its processes crashed, lost its lease, or never got it.
-var ErrSilentDeliveries = errors.New("its deliveries ended without a word (crashes or lost leases)")
+var ErrSilentDeliveries = errors.New("its deliveries ended without a result (crashes or lost leases)")
 
 // ErrNotKept says that a task is scheduled for later than its FIFO queue keeps it.
 var ErrNotKept = errors.New("dispatcher: the queue cannot keep the task until it is due")
@@ -60,7 +60,7 @@ type silentError struct {
 }
 
 func (e *silentError) Error() string {
-	s := fmt.Sprintf("%s, %s that ended without a word (crashes, lost leases or lost answers)",
+	s := fmt.Sprintf("%s, %s that ended without a result (crashes, lost leases or lost answers)",
 		count(e.failures, "failure", "failures"), count(e.silent, "delivery", "deliveries"))
 	if !e.ran {
 		s += ", never seen to run"

@@ -26,7 +26,7 @@ type Settings struct {
 
 	DrainTimeout      time.Duration `key:"drain_timeout" rule:"min=1s" doc:"time that running tasks get at a stop, default 20s"`
 	AbandonAfter      time.Duration `key:"abandon_after" rule:"min=100ms" doc:"time that a handler gets to end after its ctx was cancelled, default 5s; then it is abandoned"`
-	CrashSuspects     string        `key:"crash_suspects" rule:"oneof=alone|together" doc:"how messages run after two deliveries in a row that ended without a word: one at a time in a process, while healthy work goes on (alone, default), or together"`
+	CrashSuspects     string        `key:"crash_suspects" rule:"oneof=alone|together" doc:"how messages run after two deliveries in a row that ended without a result: one at a time in a process, while healthy work goes on (alone, default), or together"`
 	OpenBreakerSpends bool          `key:"open_breaker_spends" doc:"whether an attempt refused by an open breaker spends a failure, default false"`
 	PostponedShare    float64       `key:"postponed_share" rule:"min=0.01,max=1" doc:"share of the 120 000 messages in flight that SQS allows above which nothing is hidden and waits are spent by delayed copies, default 0.5"`
 	RetentionPeriod   time.Duration `key:"retention_period" rule:"min=60s,max=336h" doc:"how long the queue keeps a message, default 96h as of SQS; a scheduled one is renewed before"`

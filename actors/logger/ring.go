@@ -15,6 +15,7 @@ type chunk struct {
 	first uint64 // sequence number of its first record
 	n     int    // records
 	off   int    // bytes that the output has taken; outlives a restart of the actor
+	kept  bool   // it has an audit record: it is dropped after all that have none
 }
 
 // ring is the bounded buffer between the callers and one output: chunks that
@@ -92,6 +93,7 @@ func (r *ring) append(line []byte, level slog.Level, nowait bool) verdict {
 		}
 	}
 	r.add(c, line)
+	c.kept = c.kept || level >= LevelEmergency
 	v := r.next()
 	v.seq = r.accepted
 	r.mu.Unlock()
@@ -128,7 +130,7 @@ func (r *ring) room(n int, level slog.Level, nowait bool) (c *chunk, full bool) 
 		}
 		switch {
 		case r.lossy || r.policy == PolicyDropOldest:
-			if !r.dropOldest() {
+			if !r.dropOldest(level) {
 				return nil, false
 			}
 			continue
@@ -171,11 +173,18 @@ func (r *ring) chunk(size int) *chunk {
 	return &chunk{data: make([]byte, 0, size)}
 }
 
-func (r *ring) dropOldest() bool {
-	if len(r.queue) == 0 {
-		return false // all that is held is being written
+// dropOldest makes room for a record of that level. A chunk with an audit record
+// gives way to another audit record only, and when all have one.
+func (r *ring) dropOldest(level slog.Level) bool {
+	i := slices.IndexFunc(r.queue, func(c *chunk) bool { return !c.kept })
+	if i < 0 && level >= LevelEmergency {
+		i = 0
 	}
-	c := r.pop()
+	if i < 0 || len(r.queue) == 0 {
+		return false // all that is held is being written, or weighs more
+	}
+	c := r.queue[i]
+	r.queue = slices.Delete(r.queue, i, i+1)
 	r.dropped += uint64(c.n)
 	r.unreported += uint64(c.n)
 	r.release(c)
@@ -220,7 +229,7 @@ func (r *ring) done(c *chunk) {
 func (r *ring) release(c *chunk) {
 	r.held -= cap(c.data)
 	if cap(c.data) == chunkSize && len(r.free) < maxFree {
-		c.data, c.n, c.off, c.first = c.data[:0], 0, 0, 0
+		c.data, c.n, c.off, c.first, c.kept = c.data[:0], 0, 0, 0, false
 		r.free = append(r.free, c)
 	}
 	if r.blocked > 0 {

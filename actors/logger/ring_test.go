@@ -29,7 +29,7 @@ func TestRingAgainstAModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
-				level := rapid.SampledFrom([]slog.Level{slog.LevelInfo, slog.LevelError}).Draw(t, "level")
+				level := rapid.SampledFrom([]slog.Level{slog.LevelInfo, slog.LevelError, LevelEmergency}).Draw(t, "level")
 				r.append(line(), level, true)
 			},
 			"own": func(*rapid.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/chassistest"
+	"github.com/sambatech/chassis/internal/systemtest/kit"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -142,4 +143,24 @@ type silentService struct{}
 func (silentService) RoundTrip(req *http.Request) (*http.Response, error) {
 	<-req.Context().Done()
 	return nil, req.Context().Err()
+}
+
+// TestEveryTransitionIsInTheLog under the name that an operator filters by.
+func TestEveryTransitionIsInTheLog(t *testing.T) {
+	sys, log := kit.NewSystem(t, func(s *chassis.Settings) { s.CircuitBreaker.ClosedFailLimit = 1 })
+	b := sys.Breaker("https://stock.internal")
+	if err := b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") }); err == nil {
+		t.Fatal("the call did not fail")
+	}
+	if err := b.Reset(""); err != nil {
+		t.Fatal(err)
+	}
+	seen := b.Transitions(0)
+	if err := sys.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	logged := strings.Count(log.String(), `"logger":"actors/breaker"`)
+	if len(seen) != 2 || logged != len(seen) {
+		t.Errorf("%d records of the transitions %v:\n%s", logged, seen, log)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -211,5 +212,65 @@ func TestDeduplicationAndSequenceOutliveTheServer(t *testing.T) {
 	}
 	if numbers[3] <= numbers[1] {
 		t.Errorf("sequence numbers do not rise over a restart: %s after %s", numbers[3], numbers[1])
+	}
+}
+
+// The files are for their owner alone, whatever they were before; a link that
+// was planted in the journal's place is not followed.
+func TestHostileLinksAndReadersOfTheQueueFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has other rights than these")
+	}
+	dir := filepath.Join(t.TempDir(), "made", "on demand")
+	path := filepath.Join(dir, "queue.db")
+	victim := filepath.Join(t.TempDir(), "victim")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(victim, "precious")
+	modes := func() (text string) {
+		t.Helper()
+		for _, name := range []string{"", ".journal-0", ".journal-1"} {
+			info, err := os.Lstat(path + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += info.Mode().String() + " "
+		}
+		return text
+	}
+	srv, err := localsqs.New(localsqs.Path(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder is %v, %v; want it for its owner alone", info.Mode(), err)
+	}
+	const owner = "-rw------- -rw------- -rw------- "
+	if got := modes(); got != owner {
+		t.Errorf("the files are %s", got)
+	}
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".journal-0", ".journal-1", ".compact"} {
+		if err := os.Symlink(victim, path+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv = newServer(t, localsqs.Path(path))
+	client := newClient(srv)
+	send(t, client, createQueue(t, client, "jobs", nil), "x")
+	if got := modes(); got != owner {
+		t.Errorf("after a start on files that others could read they are %s", got)
+	}
+	if text, err := os.ReadFile(victim); string(text) != "precious" {
+		t.Errorf("the target of a planted link holds %q, %v", text, err)
 	}
 }

@@ -2,6 +2,7 @@ package localsqs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +11,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // polls is how many receives TestLongPollsDoNotSlowASend lets wait in process.
@@ -130,4 +135,62 @@ func TestLongPollsDoNotSlowASend(t *testing.T) {
 	cancel()
 	waiting.Wait()
 	awaitParked(0) // their clients have left
+}
+
+func TestALongPollWakesOnSendAndOnTheEndOfAVisibility(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t)
+		client := newClient(srv)
+		url := createQueue(t, client, "jobs", map[string]string{"VisibilityTimeout": "5"})
+		got := make(chan []types.Message)
+		go func() { got <- receive(t, client, url, 10, 20) }()
+		synctest.Wait()
+		send(t, client, url, "a")
+		if m := <-got; len(m) != 1 {
+			t.Fatalf("got %d messages, want 1", len(m))
+		}
+		began := time.Now()
+		if m := receive(t, client, url, 10, 20); len(m) != 1 {
+			t.Fatalf("got %d messages, want the first one again", len(m))
+		}
+		if waited := time.Since(began); waited != 5*time.Second {
+			t.Errorf("waited %v, want 5s", waited)
+		}
+		began = time.Now()
+		if m := receive(t, client, url, 10, 3); m != nil || time.Since(began) != 3*time.Second {
+			t.Errorf("got %d messages after %v, want none after 3s", len(m), time.Since(began))
+		}
+	})
+}
+
+func TestALongPollEndsWithItsCallerAndWithTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t)
+		client := newClient(srv)
+		url := createQueue(t, client, "jobs", nil)
+		ctx, cancel := context.WithCancel(context.Background())
+		failed := make(chan error)
+		poll := func(ctx context.Context) {
+			_, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 20})
+			failed <- err
+		}
+		go poll(ctx)
+		synctest.Wait()
+		cancel()
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Errorf("error is %v, want context.Canceled", err)
+		}
+		began := time.Now()
+		go poll(context.Background())
+		synctest.Wait()
+		if err := srv.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-failed; err != nil {
+			t.Errorf("a poll ended by Close failed: %v", err)
+		}
+		if time.Since(began) != 0 {
+			t.Errorf("Close took %v to end it", time.Since(began))
+		}
+	})
 }

@@ -13,7 +13,7 @@ import (
 
 // A right is refused for three hours while tasks run, and given back; then the next one. With none named all are, as with credentials that expire
 // (RichardKnop/machinery#694, kifi/franz#63, bbc/sqs-consumer#373, celery/kombu#2031, awslabs/amazon-sqs-java-messaging-lib#85, iHiD/propono#32).
-// A task that snoozed became a dead letter, "25 deliveries that ended without a word"; one of 3 failures ran 8 to 11 times, one that was cancelled 7.
+// A task that snoozed became a dead letter, "25 deliveries that ended without a result"; one of 3 failures ran 8 to 11 times, one that was cancelled 7.
 // Right: each task ends as it would, at most one run more than it would take; readiness names what is missing and is OK again; fewer than 300 such requests an hour.
 func TestARightIsRefusedForHoursAndGivenBack(t *testing.T) {
 	for _, c := range []struct {
