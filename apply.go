@@ -21,15 +21,11 @@ import (
 // as in a test, the settings are cfg and never change. Live panics if the system
 // was loaded with settings of another type.
 func Live[T any](s *System, cfg T) *LiveSettings[T] {
-	if s.source.Tree() == nil {
-		return watch.NewLive(cfg)
+	live, err := watch.LiveOf(s.source, cfg)
+	if err != nil {
+		panic(fmt.Sprintf("chassis: Live: service %q: %v: give New the option of Load", s.name, err))
 	}
-	p, ok := s.source.(*watch.Part[T, Settings])
-	if !ok {
-		panic(fmt.Sprintf("chassis: Live: the settings of service %q were loaded as %s, not as %T: give the "+
-			"option of chassis.Load[%T] to chassis.New", s.name, s.source.Type(), cfg, cfg))
-	}
-	return &p.Live
+	return live
 }
 
 // Apply puts in force what of next can change while the service runs: the

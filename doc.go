@@ -56,6 +56,7 @@
 //	internal/clip      bounds and cleans text of strangers
 //	internal/life      starts actors under a guardian, stops them and waits
 //	actors             a typed question to an actor, and the answer to an unknown message
+//	health             checks of what a service depends on ─► clip
 //	parts              servers, loops and what hangs on to a service, started and stopped in order ─► clip
 //	settings           typed layouts over files and the environment
 //	settings/watch     a layout that follows its files ─► settings

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
@@ -36,8 +37,7 @@ const (
 	Stopped  = life.Stopped
 )
 
-// Errors of a System's life: of a second [System.Start], and of what comes after
-// [System.Stop] was called.
+// Errors of a System's life: of a second [System.Start], and after [System.Stop].
 var (
 	ErrStarted = life.ErrStarted
 	ErrStopped = life.ErrStopped
@@ -46,32 +46,29 @@ var (
 // SpawnOption changes how [System.Spawn] supervises an actor.
 type SpawnOption = life.SpawnOption
 
-// SupervisedBy supervises the actor by a strategy of the service's own. A
-// strategy that panics or escalates, which would end the process, stops the
-// actor.
+// SupervisedBy supervises the actor by a strategy of the service's own. One that
+// panics or escalates, which would end the process, stops the actor.
 func SupervisedBy(strategy actor.SupervisorStrategy) SpawnOption { return life.SupervisedBy(strategy) }
 
 // Names of actors/pools: Task is one task for [System.SendMany], and Sent its result.
-// Pool is one of the task pools of a system. Readiness says whether tasks flow, as
-// [System.Ready] returns it. DeadLetter is a message of the dead-letter pool: a task
-// that was given up, or a message that never was a task.
+// Pool is one of the task pools of a system, and Readiness what [System.Ready] returns.
+// DeadLetter is a message of the dead-letter pool: a task that was given up, or a message
+// that never was a task.
 type (
 	Task       = pools.Task
 	Sent       = pools.Sent
 	Pool       = pools.Pool
-	Readiness  = pools.Readiness
+	Readiness  = admin.Readiness
 	DeadLetter = pools.DeadLetter
 )
 
-// Errors of [System.Send], for a task that nothing here could run, and of
-// [System.DeadLetters], where not all could be listed.
+// Errors of [System.Send], of a task that nothing here could run, and of [System.DeadLetters].
 var (
 	ErrUnregistered    = pools.ErrUnregistered
 	ErrMoreDeadLetters = pools.ErrMoreDeadLetters
 )
 
-// source is the settings of the service in force, and where they were loaded from.
-// Explain and Set are called under System.applying.
+// source is the settings in force. Explain and Set are called under System.applying.
 type source = watch.Source[Settings]
 
 // LiveSettings is a service's own settings in force: see [Live].

@@ -67,8 +67,7 @@ func LoadSettings(sources ...settings.Option) (Settings, error) {
 	return s, namesTaken(err)
 }
 
-// namesTaken adds to err what to do about a section that the service has under a
-// name of ours. The Python chassis has no sections of these names.
+// namesTaken adds to err what to do about a section of the service under our name.
 func namesTaken(err error) error {
 	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin", "lifecycle")
 }

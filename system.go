@@ -22,6 +22,7 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin/console"
+	"github.com/sambatech/chassis/health"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/internal/random"
 	"github.com/sambatech/chassis/parts"
@@ -45,6 +46,7 @@ type System struct {
 	queue    *queue.Queue
 	breakers *breaker.Group
 	tasks    *pools.Pools
+	checks   *health.Group
 	parts    *parts.Group
 	console  *console.Console
 
@@ -103,9 +105,12 @@ func New(name string, opts ...Option) (*System, error) {
 	if o.tracing != nil {
 		s.tracer = o.tracing.Tracer("github.com/sambatech/chassis")
 	}
+	s.checks = health.NewGroup(health.Config{Logger: s.Logger("health"),
+		Changed: func(name string, up bool) { s.tasks.Hold(name, !up) }})
 	s.tasks = pools.New(pools.Config{
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
 		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
+		Judge: s.checks.Judge,
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
@@ -118,10 +123,12 @@ func New(name string, opts ...Option) (*System, error) {
 	})
 	s.parts = parts.NewGroup(parts.Config{
 		Settings: func() parts.Settings { return s.Settings().Lifecycle }, Logger: s.Logger,
-		Fail: func() { go s.life.Stop(context.Background(), false, s.stop) },
+		Fail:  func() { go s.life.Stop(context.Background(), false, s.stop) },
+		Check: func(name string, check func(context.Context) error) { s.checks.Add(name, check) },
 	})
 	s.console = console.New(console.Config{
 		Settings: s.settings.Admin, Name: name, Queue: s.queue.String(), State: s.State, Pools: s.tasks, Breakers: s.breakers,
+		Checks: s.checks, Parts: s.parts, Without: func() []string { return s.Settings().Lifecycle.ReadyWithout },
 		Log: s.log, Actors: s.Lifecycle().Counts, Source: s.source, Applying: &s.applying, Metrics: o.metrics, Wrap: o.adminWrap,
 	})
 	return s, nil
@@ -165,8 +172,8 @@ func (s *System) Guard() {
 	}
 }
 
-// Add adds a part that lives in the order of the system: see package parts. What is
-// wrong with it is an error of [System.Start]; in a system that runs it ends the system.
+// Add adds a part that lives in the order of the system: see package parts. Its mistakes
+// are errors of [System.Start].
 func (s *System) Add(name string, part parts.Part, opts ...parts.Option) {
 	s.parts.Add(name, part, opts...)
 }
@@ -183,16 +190,20 @@ func (s *System) ServeOn(l net.Listener, server *http.Server, opts ...parts.Opti
 }
 
 // Go runs a function from the start until the tasks have drained; with [parts.Intake]
-// until before they do. Its ctx ends then. An error that it returns, or a panic, ends
-// the system, and is the error of Run; nil ends the function alone.
+// until before they do. Its error, or panic, ends the system, and is that of Run.
 func (s *System) Go(name string, run func(ctx context.Context) error, opts ...parts.Option) {
 	s.Add(name, parts.Func(run), opts...)
 }
 
-// OnStop calls a function at the stop, after the tasks have drained, the last that was
-// added first, in a system that was never started, too. ctx ends with its time.
+// OnStop calls a function after the tasks have drained, the last that was added first,
+// in a system that was never started, too. ctx ends with its time.
 func (s *System) OnStop(name string, stop func(ctx context.Context) error, opts ...parts.Option) {
 	s.Add(name, parts.Closer(stop), slices.Concat([]parts.Option{parts.EvenUnstarted()}, opts)...)
+}
+
+// Check checks a dependency in the background, by default for readiness: see package health.
+func (s *System) Check(name string, check func(ctx context.Context) error, opts ...health.Option) {
+	s.checks.Add(name, check, opts...)
 }
 
 // State is where the system is in its life.
@@ -226,6 +237,7 @@ func (s *System) begin(ctx context.Context, program bool) error {
 			life.Stage{Name: "admin server", Work: func(context.Context) error { return s.console.Open(program) }},
 			life.Stage{Name: "parts", Work: s.parts.Open},
 			life.Stage{Name: "parts", Work: s.parts.StartSupport},
+			life.Stage{Name: "checks", Work: s.checks.Start},
 			life.Stage{Name: "tasks", Work: life.Locked(&s.applying, // so that no pool misses an Apply while it starts
 				func(ctx context.Context) error { return s.tasks.Start(ctx, s.actors) })},
 			life.Stage{Name: "servers", Work: s.parts.StartIntake},
@@ -243,7 +255,7 @@ func (s *System) running() {
 	}
 }
 
-// AdminURL is where the live page is, or "" if there is no page (yet).
+// AdminURL is where the live page is, or "".
 func (s *System) AdminURL() string { return s.console.URL() }
 
 // Stop drains and stops the system in the order of doc.go and waits for it. It
@@ -272,6 +284,7 @@ func (s *System) stop(drain context.Context) error {
 		life.Stage{Name: "servers", Work: func(context.Context) error { return s.parts.StopIntake(drain) }},
 		life.Stage{Name: "tasks", Work: func(context.Context) error { return s.tasks.Stop(drain) }},
 		life.Stage{Name: "actors", Work: s.actors.StopGuests},
+		life.Stage{Name: "checks", Work: s.checks.Stop},
 		life.Stage{Name: "parts", Work: func(context.Context) error { return s.parts.StopSupport(drain) }},
 		life.Stage{Name: "sender", Work: s.tasks.Sender().Close},
 		life.Stage{Name: "breakers", Work: s.breakers.Stop},

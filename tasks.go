@@ -27,8 +27,7 @@ func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) 
 //
 // Give the task a task.Deadline. Without one an attempt ends when its actor has
 // been silent for dispatcher.SilenceLimit, 15 minutes: it has not answered, gets
-// no message and has no children. Rules for names and mistakes are those of
-// [Handle]; props that cannot be spawned as a child are a mistake.
+// no message and has no children. Props that cannot be spawned as a child are a mistake.
 func (s *System) Register(name string, props *actor.Props, policies ...task.Policy) {
 	s.tasks.Register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }
@@ -89,7 +88,7 @@ func (s *System) Control() *dispatcher.Client { return s.tasks.Control() }
 // is more than one pool or tasks.total_workers is set.
 func (s *System) Shares() *shares.Stats { return s.tasks.Shares() }
 
-// Ready says whether tasks flow, as it is now. It asks the dispatcher, and it
-// asks the queue too unless that has just answered the poller well. A service
-// without tasks is ready when it has started. It returns within two seconds.
-func (s *System) Ready(ctx context.Context) Readiness { return s.tasks.Ready(ctx, s.State()) }
+// Ready says whether tasks flow, as it is now, and what the last runs of the checks
+// were. It asks the dispatcher, and it asks the queue too unless that has just
+// answered the poller well. It returns within two seconds.
+func (s *System) Ready(ctx context.Context) Readiness { return s.console.Ready(ctx) }

@@ -19,6 +19,7 @@ const (
 	maxReasons  = 50
 	maxTasks    = 500
 	maxQueues   = 200
+	maxParts    = 200
 	maxLevels   = 200
 	maxBreakers = 200
 	maxEntries  = 200  // of one breaker
@@ -54,6 +55,14 @@ func first[T any](list []T, most int) ([]T, int) {
 func (st *State) bound() {
 	var more More
 	st.Ready.Reasons = lines(st.Ready.Reasons)
+	for i := range st.Checks {
+		st.Checks[i].Error = clip.Line(st.Checks[i].Error, clip.Text)
+	}
+	st.Parts, _ = first(st.Parts, maxParts)
+	for i := range st.Parts {
+		p := &st.Parts[i]
+		p.Detail, p.Error = clip.Line(p.Detail, clip.Text), clip.Line(p.Error, clip.Text)
+	}
 	st.Queues, more.Queues = first(st.Queues, maxQueues)
 	for i := range st.Queues {
 		st.Queues[i].Error = clip.Line(st.Queues[i].Error, clip.Text)

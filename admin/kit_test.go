@@ -18,6 +18,8 @@ import (
 	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/health"
+	"github.com/sambatech/chassis/parts"
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
@@ -75,6 +77,12 @@ func newPlant() *plant {
 
 func (p *plant) config(s Settings) Config {
 	return Config{Settings: s, Service: p, Queues: p.Queues, Tasks: plantTasks{p}, Dead: plantDead{p}, Breakers: plantBreakers{p}, Logs: plantLogs{p}, Explain: plantSettings,
+		Checks: func() []health.Status {
+			return []health.Status{{Name: "db", Up: true, Known: true, Readiness: true, Took: 0.001, At: time.Now(), Since: time.Now()}}
+		},
+		Parts: func() []parts.Status {
+			return []parts.Status{{Name: "http :8080", State: parts.Running, Since: time.Now(), Intake: true, Detail: "http on [::]:8080"}}
+		},
 		Actors: func() lifecycle.Counts { return lifecycle.Counts{Failures: 3, Restarts: 2, Stops: 1, DeadLetters: 4} }}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/health"
+	"github.com/sambatech/chassis/parts"
 )
 
 // metric is one name of ours, with its help text, its kind, and how its values
@@ -76,6 +78,10 @@ func metrics() []metric {
 		"task")
 	breakers := rows(func(s *scrape) []Breaker { return s.breakers },
 		func(b *Breaker) []string { return []string{b.Service} }, "service")
+	checks := rows(func(s *scrape) []health.Status { return s.checks },
+		func(c *health.Status) []string { return []string{c.Name} }, "name")
+	others := rows(func(s *scrape) []parts.Status { return s.parts },
+		func(p *parts.Status) []string { return []string{p.Name} }, "part")
 	outputs := rows(func(s *scrape) []output { return s.outputs },
 		func(o *output) []string { return []string{o.Name} }, "output")
 
@@ -83,12 +89,17 @@ func metrics() []metric {
 		build("chassis_build_info", "1, labelled with what runs.", gauge, func(*scrape) any { return 1 }),
 		service("chassis_service_state", "1 for the state that the service is in, else 0.", gauge, func(s *scrape) any { return only(serviceStates, s.info.State) }, "state"),
 		service("chassis_ready", "1 if the readiness check is OK, else 0.", gauge, func(s *scrape) any {
-			return by{"task_queues": s.ready.TaskQueues == OK, "task_consumer": s.ready.TaskConsumer == OK}
+			r := &s.ready
+			return by{"task_queues": r.TaskQueues == OK, "task_consumer": r.TaskConsumer == OK, "all": r.OK()}
 		}, "check"),
 		service("chassis_metrics_left_out", "Tasks or breakers that are not shown, to bound the number of series.", gauge, func(s *scrape) any { return s.leftOut }, "kind"),
 		service("chassis_actor_restarts_total", "Restarts of an actor after a panic.", counter, func(s *scrape) any { return s.restarts }, "actor"),
 		service("chassis_actor_events_total", "What became of actors, the service's and the chassis', but not of tasks: failed (a panic), restarted, resumed, stopped for good by a supervisor; and dead_letter, a message without a receiver.", counter, (*scrape).events, "event"),
 		service("chassis_admin_refused_logins_total", "Requests to the admin server with a wrong token.", counter, func(s *scrape) any { return s.logins }),
+
+		checks("chassis_check_up", "1 if the check of a dependency passes, else 0.", gauge, checkUp),
+		checks("chassis_check_duration_seconds", "How long the last run of the check took.", gauge, checkTook),
+		others("chassis_part_up", "1 if the part is as it should be in a service that runs, else 0.", gauge, func(p *parts.Status) any { return p.Up() }),
 
 		queues("chassis_queue_up", "1 if the queue gave its numbers, else 0.", gauge, func(q *Queue) any { return q.Error == "" && !q.Missing }),
 		queues("chassis_queue_messages", "Messages on the queue, approximately.", gauge, queueMessages, "state"),
@@ -183,6 +194,20 @@ func (s *scrape) events() any {
 	}
 	return by{"failed": s.actors.Failures, "restarted": s.actors.Restarts, "resumed": s.actors.Resumes,
 		"stopped": s.actors.Stops, "dead_letter": s.actors.DeadLetters}
+}
+
+func checkUp(c *health.Status) any {
+	if !c.Known {
+		return nil
+	}
+	return c.Up
+}
+
+func checkTook(c *health.Status) any {
+	if !c.Known {
+		return nil
+	}
+	return c.Took
 }
 
 func queueMessages(q *Queue) any {

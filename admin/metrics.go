@@ -19,7 +19,9 @@ import (
 	"github.com/sambatech/chassis/actors/lifecycle"
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/health"
 	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/parts"
 )
 
 // MetricNames returns the names of all metrics of ours, sorted. /metrics also has
@@ -140,6 +142,8 @@ type scrape struct {
 	ready    Readiness
 	logins   uint64
 	queues   []Queue
+	checks   []health.Status
+	parts    []parts.Status         // at most maxSeries
 	workers  []Workers              // one, or none without tasks
 	tasks    []dispatcher.TaskStats // at most maxSeries
 	breakers []Breaker              // at most maxSeries
@@ -157,6 +161,12 @@ func (s *Server) scrape() *scrape {
 		leftOut: by{}}
 	if c.Queues != nil {
 		seen.queues = c.Queues(ctx)
+	}
+	if c.Checks != nil {
+		seen.checks = c.Checks()
+	}
+	if c.Parts != nil {
+		seen.parts, seen.leftOut["parts"] = first(c.Parts(), maxSeries)
 	}
 	if c.Tasks != nil {
 		w := c.Tasks.Workers()

@@ -34,17 +34,6 @@ func (s *Server) livez(w http.ResponseWriter, r *http.Request) {
 	answerProbe(w, l.Actors == OK, l)
 }
 
-// readyz may be asked without the token, but then does not give the reasons,
-// which name queues and endpoints.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	ready := s.cfg.Service.Ready(r.Context())
-	if !s.guard.known(r) {
-		ready.Reasons = nil
-	}
-	ready.Reasons = lines(ready.Reasons)
-	answerProbe(w, ready.OK(), ready)
-}
-
 // startupz stays OK once the service runs, over its drain too.
 func (s *Server) startupz(w http.ResponseWriter, _ *http.Request) {
 	answer := Startup{Error, s.cfg.Service.Info().State}

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sambatech/chassis/actors/lifecycle"
+	"github.com/sambatech/chassis/health"
+	"github.com/sambatech/chassis/parts"
 )
 
 // Config is what a [Server] is made of. Service must be there; what else is nil
@@ -30,6 +32,11 @@ type Config struct {
 	// Queues returns the numbers of the queues that the service uses. They may be
 	// some seconds old: each costs a request.
 	Queues func(context.Context) []Queue
+
+	// Checks returns the last results of the service's own checks, and Parts what runs
+	// next to its tasks. Both cost nothing.
+	Checks func() []health.Status
+	Parts  func() []parts.Status
 
 	// Explain returns the settings in force and where each came from.
 	Explain func() []Setting
@@ -132,6 +139,7 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	mux.Handle("GET /", page())
 	mux.Handle("GET /livez", s.probe(s.livez))
 	mux.Handle("GET /readyz", s.probe(s.readyz))
+	mux.Handle("GET /readyz/{name}", s.probe(s.readyzOne))
 	mux.Handle("GET /startupz", s.probe(s.startupz))
 	if s.cfg.Settings.OpenMetrics {
 		mux.Handle("GET /metrics", g.served(metrics))
@@ -146,10 +154,10 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	mux.Handle("GET /api/v1/stream", g.need(ScopeRead, g.served(http.HandlerFunc(s.stream))))
 	if s.cfg.Tasks != nil {
 		get("/api/v1/executions", s.getExecutions)
-		post("/api/v1/executions/cancel", s.cancelExecution)
-		post("/api/v1/executions/snooze", s.snoozeExecution)
-		post("/api/v1/tasks/pause", s.pause)
-		post("/api/v1/tasks/resume", s.resume)
+		post("/api/v1/executions/cancel", does(s.cancelExecution))
+		post("/api/v1/executions/snooze", does(s.snoozeExecution))
+		post("/api/v1/tasks/pause", does(s.pause))
+		post("/api/v1/tasks/resume", does(s.resume))
 	}
 	if s.cfg.Dead != nil {
 		get("/api/v1/dead", s.getDead)
@@ -159,12 +167,12 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	if s.cfg.Breakers != nil {
 		get("/api/v1/breakers", s.getBreakers)
 		get("/api/v1/transitions", s.getTransitions)
-		post("/api/v1/breakers/force", s.forceBreaker)
-		post("/api/v1/breakers/reset", s.resetBreaker)
+		post("/api/v1/breakers/force", does(s.forceBreaker))
+		post("/api/v1/breakers/reset", does(s.resetBreaker))
 	}
 	if s.cfg.Logs != nil {
 		get("/api/v1/log", s.getLog)
-		post("/api/v1/log/level", s.setLevel)
+		post("/api/v1/log/level", does(s.setLevel))
 	}
 	if s.cfg.Explain != nil {
 		get("/api/v1/settings", s.getSettings)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/health"
+	"github.com/sambatech/chassis/parts"
 )
 
 // State is everything that is cheap to know, at one time. What a service does
@@ -16,6 +18,8 @@ type State struct {
 	Uptime   float64                `json:"uptime_seconds"`
 	Ready    Readiness              `json:"ready"`
 	Queues   []Queue                `json:"queues,omitempty"`
+	Checks   []health.Status        `json:"checks,omitempty"`
+	Parts    []parts.Status         `json:"parts,omitempty"`
 	Workers  *Workers               `json:"workers,omitempty"`
 	Tasks    []dispatcher.TaskStats `json:"tasks,omitempty"`
 	Breakers []Breaker              `json:"breakers,omitempty"`
@@ -37,6 +41,12 @@ func (s *Server) state(ctx context.Context) State {
 	}
 	if c.Queues != nil {
 		st.Queues = c.Queues(ctx)
+	}
+	if c.Checks != nil {
+		st.Checks = c.Checks()
+	}
+	if c.Parts != nil {
+		st.Parts = c.Parts()
 	}
 	if c.Tasks != nil {
 		w := c.Tasks.Workers()

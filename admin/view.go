@@ -17,8 +17,8 @@ type Service interface {
 	// Live reports whether the service's actors still answer. It returns
 	// within a second: a probe waits for it.
 	Live(ctx context.Context) Liveness
-	// Ready reports whether tasks flow, and if not why. It returns within two
-	// seconds.
+	// Ready reports whether the service may get work, and if not why: see
+	// [NewReadiness]. It returns within two seconds.
 	Ready(ctx context.Context) Readiness
 }
 
@@ -93,10 +93,9 @@ const (
 
 // What a service says of its tasks and queues.
 type (
-	Health    = pools.Health
-	Readiness = pools.Readiness
-	Liveness  = pools.Liveness
-	Queue     = pools.Queue
+	Health   = pools.Health
+	Liveness = pools.Liveness
+	Queue    = pools.Queue
 )
 
 // The values of [Health].

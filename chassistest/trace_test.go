@@ -108,15 +108,15 @@ func TestOneSeedOneTrace(t *testing.T) {
 			if first == nil {
 				first = r
 			} else if r.trace.sum != first.trace.sum {
-				t.Errorf("seed %d: run %d differs: %s", seed, i, difference(first, r))
+				t.Errorf("seed %d: run %d differs: %s", seed, i, divergence(first, r))
 				break
 			}
 		}
 	}
 }
 
-// difference is the first line in which two timelines differ, with those before it.
-func difference(a, b *result) string {
+// divergence is the first line in which two timelines differ, with those before it.
+func divergence(a, b *result) string {
 	x, y := a.trace.events, b.trace.events
 	for i := range min(len(x), len(y)) {
 		if x[i].String() == y[i].String() && x[i].At == y[i].At {

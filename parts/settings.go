@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// Settings are the times of a stop, in the section lifecycle. A zero ServerTimeout or
+// Settings are the times of a stop and the rule of readiness, in the section lifecycle. A zero ServerTimeout or
 // PartTimeout means its default.
 type Settings struct {
 	StopDelay     time.Duration `key:"stop_delay" rule:"min=0,max=10m" live:"true" doc:"time at a stop between readiness saying no and the servers accepting no more, for load balancers that lag; default 0"`
 	ServerTimeout time.Duration `key:"server_timeout" rule:"optional,min=1ms,max=1h" live:"true" doc:"time that requests get at a stop; then their ctx is cancelled, and their connections are closed; default 20s"`
 	PartTimeout   time.Duration `key:"part_timeout" rule:"optional,min=1ms,max=1h" live:"true" doc:"time that any other part gets to stop, and each OnStop; default 5s"`
+	ReadyWithout  []string      `key:"ready_without" rule:"unique" live:"true" doc:"what does not make /readyz say no: task_queues, task_consumer, or names of checks; default none"`
 }
 
 // Defaults and bounds of [Settings].

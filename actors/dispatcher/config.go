@@ -31,6 +31,8 @@ type Config struct {
 	Share      shares.Share      // this pool's part of them
 	Create     bool              // make the queue of the dead letters if it is not there
 	Random     func() float64    // draws numbers in [0, 1) for waits; nil: math/rand/v2's own source
+	// PausedBy are those that pause the pool from its start: see [Pause.By].
+	PausedBy []string
 	// Permanent spawns the dispatcher again under its name when it is stopped
 	// before a [Drain]: by a task actor that stops its parent, for example.
 	Permanent bool
@@ -95,6 +97,7 @@ type core struct {
 	skew           time.Duration                     // of the queue's clock against ours
 	memories       memories                          // by message id
 	paused         bool
+	holds          map[string]bool // who pauses the pool: checks by name, "" the operators
 	drain          *drain
 	permits        permits
 	epoch          uint64          // of the subscription: the restarts before it
@@ -108,7 +111,7 @@ func newCore(cfg Config) *core {
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
 		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
-		create: cfg.Create, found: map[string]bool{},
+		create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)
@@ -119,6 +122,10 @@ func newCore(cfg Config) *core {
 	if c.monitor == nil {
 		c.monitor = NewMonitor()
 	}
+	for _, by := range cfg.PausedBy {
+		c.holds[by] = true
+	}
+	c.showPauses()
 	c.crew = scheduler{crew.New[job](2*max(c.Workers, c.MaxWorkers) + 16)}
 	c.runners = runnerProps(c.crew)
 	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack

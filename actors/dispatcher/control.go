@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/sambatech/chassis/task"
@@ -30,8 +31,8 @@ func (d *dispatcher) onResize(m *Resize) {
 func (d *dispatcher) onPause(m *Pause) {
 	r := &Controlled{Found: 1}
 	if t := d.registry[m.Task]; m.Task == "" {
-		d.paused = true
-		d.monitor.paused.Store(true)
+		d.holds[m.By] = true
+		d.showPauses()
 	} else if t != nil {
 		t.paused = true
 		t.meter.paused.Store(true)
@@ -45,8 +46,8 @@ func (d *dispatcher) onPause(m *Pause) {
 func (d *dispatcher) onResume(m *Resume) {
 	r := &Controlled{Found: 1}
 	if t := d.registry[m.Task]; m.Task == "" {
-		d.paused = false
-		d.monitor.paused.Store(false)
+		delete(d.holds, m.By)
+		d.showPauses()
 	} else if t != nil {
 		t.paused = false
 		t.meter.paused.Store(false)
@@ -56,6 +57,14 @@ func (d *dispatcher) onResume(m *Resume) {
 	}
 	respond(d, m.reply, r)
 	d.pump()
+}
+
+// showPauses puts the pauses of the pool in force and into the monitor.
+func (c *core) showPauses() {
+	c.paused = len(c.holds) > 0
+	by := slices.DeleteFunc(slices.Sorted(maps.Keys(c.holds)), func(by string) bool { return by == "" })
+	c.monitor.pausedBy.Store(&by)
+	c.monitor.paused.Store(c.paused)
 }
 
 func unknownName(what, name string) *Controlled {

@@ -70,15 +70,18 @@ type (
 	}
 
 	// Pause stops taking tasks: of one name, or of the pool if Task is empty.
-	// What runs goes on. Answer: [Controlled].
+	// What runs goes on. A pool may be paused by several at once, and each ends its own
+	// pause alone; By is empty for the operators. Answer: [Controlled].
 	Pause struct {
 		Task  string
+		By    string
 		reply chan<- *Controlled
 	}
 
 	// Resume ends a [Pause]. Answer: [Controlled].
 	Resume struct {
 		Task  string
+		By    string
 		reply chan<- *Controlled
 	}
 

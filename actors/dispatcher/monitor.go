@@ -55,6 +55,7 @@ func (s *Status) UnmarshalText(text []byte) error {
 type Monitor struct {
 	status       atomic.Int32
 	paused       atomic.Bool
+	pausedBy     atomic.Pointer[[]string] // the checks that do; nil: none
 	workers      atomic.Int64
 	running      atomic.Int64 // attempts under way
 	held         atomic.Int64 // waiting in place

@@ -10,6 +10,7 @@ import (
 type Stats struct {
 	Status       Status      `json:"status"`
 	Paused       bool        `json:"paused"`
+	PausedBy     []string    `json:"paused_by,omitempty"` // checks that fail; an operator is not named
 	Workers      int64       `json:"workers"`
 	Running      int64       `json:"running"`
 	Held         int64       `json:"waiting"`   // in place, between attempts
@@ -58,6 +59,9 @@ func (m *Monitor) Stats() *Stats {
 		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.abandoned.Load(), Stalled: m.stalled.Load(), Settling: m.settling.Load(),
 		LostLeases: m.lostLeases.Load(), SettleFailed: m.settleFailed.Load(), Unhandled: m.unhandled.Load(), Restarts: m.restarts.Load(),
 	}
+	if by := m.pausedBy.Load(); by != nil {
+		s.PausedBy = slices.Clone(*by)
+	}
 	for name, t := range *m.tasks.Load() {
 		s.Tasks = append(s.Tasks, t.stats(name))
 	}
@@ -85,6 +89,11 @@ func sum(parts []*Monitor) *Stats {
 	for _, p := range parts {
 		s := p.Stats()
 		all.Paused = all.Paused && s.Paused
+		for _, by := range s.PausedBy {
+			if !slices.Contains(all.PausedBy, by) {
+				all.PausedBy = append(all.PausedBy, by)
+			}
+		}
 		for _, n := range []struct{ into, from *int64 }{
 			{&all.Workers, &s.Workers}, {&all.Running, &s.Running}, {&all.Held, &s.Held}, {&all.Queued, &s.Queued},
 			{&all.Abandoned, &s.Abandoned}, {&all.Stalled, &s.Stalled}, {&all.Settling, &s.Settling}, {&all.LostLeases, &s.LostLeases},

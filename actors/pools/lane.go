@@ -99,6 +99,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		Tracer: cfg.Tracer, Shares: l.pools.keeper, Share: l.settings.share(), Middleware: cfg.Middleware,
 		Create:    l.pools.ensure(l.settings.DeadPool()).Create,
 		Random:    cfg.Random.Of("dispatcher/" + l.name()),
+		PausedBy:  l.pools.pausing(),
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {

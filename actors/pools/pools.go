@@ -32,6 +32,10 @@ type Config struct {
 	Middleware []task.Middleware              // around the handlers of all tasks, the first outermost
 	Random     *random.Streams                // of jitter; nil: math/rand/v2's own source
 	Halted     context.Context                // ends with the first call of Stop: nothing is registered any more
+
+	// Judge returns the failure of a handler, or an error in its place that spends
+	// nothing ([task.OpenBreaker]), while what tasks depend on is away. Nil: it stays.
+	Judge func(ctx context.Context, err error) error
 }
 
 // Pools are the task pools of a process: a lane for each, and what is common to
@@ -51,6 +55,7 @@ type Pools struct {
 	mu    sync.Mutex // guards what follows
 	early []*dispatcher.Register
 	specs map[string]task.Spec
+	holds map[string]bool                   // checks that were ever given to Hold, and whether they pause the pools
 	begun atomic.Pointer[dispatcher.Client] // of all lanes; nil until they are started
 }
 
@@ -60,7 +65,10 @@ func New(cfg Config) *Pools {
 		discard := slog.New(slog.DiscardHandler)
 		cfg.Logger = func(string) *slog.Logger { return discard }
 	}
-	p := &Pools{cfg: cfg, specs: map[string]task.Spec{}}
+	if cfg.Judge != nil {
+		cfg.Middleware = append([]task.Middleware{judged(cfg.Judge)}, cfg.Middleware...)
+	}
+	p := &Pools{cfg: cfg, specs: map[string]task.Spec{}, holds: map[string]bool{}}
 	p.background.ctx, p.background.end = context.WithCancel(context.Background())
 	opts := []poller.SenderOption{poller.SenderEnsure(p.ensure)}
 	if f := cfg.Random.Of("sender"); f != nil {
@@ -167,6 +175,9 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 	late := p.early[len(early):] // registered meanwhile
 	p.early = nil
 	p.begun.Store(client)
+	for by, on := range p.holds { // what has changed since the spawn
+		p.hold(by, on)
+	}
 	p.mu.Unlock()
 	for _, r := range late {
 		p.registerLate(client, r)

@@ -18,7 +18,9 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/health"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/parts"
 )
 
 // Config is what a [Console] is made of. All but Metrics and Wrap is required.
@@ -28,6 +30,9 @@ type Config struct {
 	Queue    string // what the queue is, for people
 	State    func() life.State
 	Pools    *pools.Pools
+	Checks   *health.Group
+	Parts    *parts.Group
+	Without  func() []string // components that do not make readiness say no
 	Breakers *breaker.Group
 	Log      *logger.Logger
 	Actors   func() lifecycle.Counts
@@ -87,6 +92,7 @@ func (c *Console) config() admin.Config {
 	cfg := admin.Config{
 		Settings: c.cfg.Settings, Service: service{c}, Queues: c.cfg.Pools.Queues, Breakers: breakers{c.cfg.Breakers},
 		Logs: logs{c.cfg.Log}, Actors: c.cfg.Actors, Explain: c.origins.Settings,
+		Checks: c.cfg.Checks.Status, Parts: c.cfg.Parts.Status,
 		Metrics: c.cfg.Metrics, Wrap: c.cfg.Wrap, Logger: c.cfg.Log.Named("admin"), Audit: c.cfg.Log.Audit("audit"),
 	}
 	if c.cfg.Pools.Names()[0] != "" {
@@ -101,6 +107,12 @@ func (c *Console) URL() string {
 		return server.URL()
 	}
 	return ""
+}
+
+// Ready says whether the service may get work. It returns within two seconds.
+func (c *Console) Ready(ctx context.Context) admin.Readiness {
+	state := c.cfg.State()
+	return admin.NewReadiness(state.String(), c.cfg.Pools.Ready(ctx, state), c.cfg.Checks.Status(), c.cfg.Without())
 }
 
 // Apply puts new tokens in force.
@@ -145,9 +157,7 @@ func (s service) Live(ctx context.Context) pools.Liveness {
 	return s.cfg.Pools.Alive(ctx, s.cfg.State())
 }
 
-func (s service) Ready(ctx context.Context) pools.Readiness {
-	return s.cfg.Pools.Ready(ctx, s.cfg.State())
-}
+func (s service) Ready(ctx context.Context) admin.Readiness { return s.Console.Ready(ctx) }
 
 // version is that of the program's main module, or its commit.
 var version = sync.OnceValue(func() string {

@@ -47,6 +47,8 @@ function route() {
   update();
 }
 
+const ready = (s) => (s.ready.READY ? s.ready.READY === 'OK' : s.ready.TASK_QUEUES === 'OK' && s.ready.TASK_CONSUMER === 'OK');
+
 function update() {
   const s = app.state;
   list($('tabs'), available(), (v) => v.id,
@@ -60,7 +62,7 @@ function update() {
       text(badge, number(n));
     });
   if (!s) return;
-  document.title = `${s.ready.TASK_QUEUES === 'OK' && s.ready.TASK_CONSUMER === 'OK' ? '' : '⚠ '}${s.service.name} · chassis`;
+  document.title = `${ready(s) ? '' : '⚠ '}${s.service.name} · chassis`;
   text($('name'), s.service.name);
   text($('about'), [s.service.version, `up ${ago(s.service.started, app.now())}`, s.service.host, `pid ${s.service.pid}`].filter(Boolean).join(' · '));
   list($('status'), [
@@ -80,7 +82,7 @@ function banner(s) {
   else if (s.service.state === 'stopping') {
     const w = s.workers;
     message = `Draining: no new tasks are taken${w ? `, ${number(w.running)} still running` : ''}. The service stops when they have ended or been given back.`;
-  } else if (s.ready.reasons?.length) message = `Not ready: ${s.ready.reasons.join(' · ')}`;
+  } else if (s.ready.reasons?.length) message = `${ready(s) ? 'Ready, but' : 'Not ready'}: ${s.ready.reasons.join(' · ')}`;
   $('banner').hidden = !message;
   attr($('banner'), 'data-tone', s.service.state === 'stopping' && app.connected ? 'warn' : 'bad');
   text($('banner'), message);

@@ -20,6 +20,9 @@ function tile([id, label, , tone]) {
   return { el, value, curve };
 }
 
+// paused says that the pools are, and by which checks.
+const paused = (w) => (w.paused ? ` · paused${w.paused_by?.length ? ` by ${w.paused_by.join(', ')}` : ''}` : '');
+
 export const overview = {
   mount(root) {
     parts = { tiles: curves.map(tile) };
@@ -41,7 +44,13 @@ export const overview = {
     ];
     parts.queueCard = card('Queues', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of queues' }, h('table', { class: 'stack' },
       h('thead', {}, h('tr', {}, ['Queue', 'Visible', 'In flight', 'Delayed', 'Oldest'].map((t, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, t)))), parts.queues)));
-    root.append(parts.taskParts[0], h('div', { class: 'grid' }, parts.queueCard, parts.taskParts[1],
+    const region = (label, head, body) => h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label }, h('table', { class: 'stack' },
+      h('thead', {}, h('tr', {}, head.map((t) => h('th', { scope: 'col' }, t)))), body));
+    parts.checkRows = h('tbody');
+    parts.checks = card('Checks', region('Table of checks', ['Check', 'State', 'Counts for', 'Took', 'Since'], parts.checkRows));
+    parts.partRows = h('tbody');
+    parts.running = card('Servers and parts', region('Table of parts', ['Part', 'State', 'Since', 'About'], parts.partRows));
+    root.append(parts.taskParts[0], h('div', { class: 'grid' }, parts.queueCard, parts.taskParts[1], parts.checks, parts.running,
       card('Breakers', parts.noBreakers, parts.breakers), card('What happens', parts.noEvents, parts.events)));
   },
 
@@ -56,6 +65,8 @@ export const overview = {
     parts.taskParts.forEach((el) => { el.hidden = !s.workers; });
     parts.queueCard.hidden = !s.queues?.length;
     queues(s, app);
+    checks(s, app);
+    running(s, app);
     if (s.workers) workers(s, app);
     const list_ = s.breakers ?? [];
     parts.noBreakers.hidden = list_.length > 0;
@@ -93,6 +104,36 @@ function queues(s, app) {
     });
 }
 
+function checks(s, app) {
+  const all = s.checks ?? [];
+  parts.checks.hidden = all.length === 0;
+  list(parts.checkRows, all, (c) => c.name,
+    (c) => h('tr', {}, h('th', { scope: 'row' }, h('span', {}, c.name), ' ', h('span', { class: 'bad-text small clip' })), h('td', { 'data-label': 'State' }, pill('OK')),
+      ['Counts for', 'Took', 'Since'].map((label) => h('td', { 'data-label': label }))),
+    (tr, c) => {
+      text(tr.children[0].children[1], c.error ?? '');
+      attr(tr.children[0], 'title', c.error || null);
+      setPill(tr.children[1].firstChild, !c.known ? 'starting' : c.up ? 'OK' : 'ERROR', !c.known ? 'first run' : c.up ? 'passes' : 'fails');
+      text(tr.children[2], [c.readiness && 'readiness', c.tasks && 'tasks'].filter(Boolean).join(', ') || 'information');
+      text(tr.children[3], c.known ? duration(c.took_seconds) : '–');
+      text(tr.children[4], c.since ? `${ago(c.since, app.now())} ago` : '–');
+    });
+}
+
+function running(s, app) {
+  const all = s.parts ?? [];
+  parts.running.hidden = all.length === 0;
+  list(parts.partRows, all, (p) => p.name,
+    (p) => h('tr', {}, h('th', { scope: 'row' }, p.name), h('td', { 'data-label': 'State' }, pill('OK')), ['Since', 'About'].map((label) => h('td', { 'data-label': label }))),
+    (tr, p) => {
+      const bad = p.state === 'failed' || p.state === 'abandoned';
+      setPill(tr.children[1].firstChild, bad ? 'ERROR' : p.state === 'running' ? 'OK' : p.state, p.state);
+      text(tr.children[2], `${ago(p.since, app.now())} ago`);
+      text(tr.children[3], p.error || p.detail || (p.intake ? 'stops before the tasks drain' : 'stops after the tasks have drained'));
+      attr(tr.children[3], 'class', p.error ? 'bad-text small' : 'dim small');
+    });
+}
+
 function workers(s, app) {
   const w = s.workers;
   const p = w.poller;
@@ -101,7 +142,7 @@ function workers(s, app) {
   const pools = w.pools ?? [];
   const name = pools.length > 1 ? `${pools.length} pools` : w.pool;
   const most = w.total_workers ? Math.min(w.total_workers, w.workers) : w.workers;
-  text(parts.pool, `${name} · ${w.status.toLowerCase()}${w.paused ? ' · paused' : ''} · ${number(most)} workers`);
+  text(parts.pool, `${name} · ${w.status.toLowerCase()}${paused(w)} · ${number(most)} workers`);
   parts.pools.hidden = pools.length < 2;
   list(parts.poolRows, pools, (p) => p.name,
     (p) => h('tr', {}, h('td', { class: 'name' }, p.name), ['Weight', 'Share', 'Busy', 'Queued', 'Started'].map((t) => h('td', { class: 'num', 'data-label': t }))),

@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/clip":     {},
 	"internal/life":     {},
 	"internal/random":   {},
+	"health":            {"internal/clip"},
 	"parts":             {"internal/clip"},
 	"settings":          {},
 	"server":            {"actors/logger", "internal/clip", "task"},
@@ -45,8 +46,8 @@ var allowed = map[string][]string{
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
 	"admin": {"actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/poller", "actors/pools",
-		"internal/clip", "settings"},
-	"admin/console": {"admin", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
+		"health", "internal/clip", "parts", "settings"},
+	"admin/console": {"admin", "health", "parts", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
 		"internal/clip", "internal/life", "settings"},
 }
 

@@ -114,6 +114,19 @@ type Source[P any] interface {
 	Follow(func(context.Context, Reload[P])) (stop func(context.Context) error, err error)
 }
 
+// LiveOf returns the settings in force of a source that was loaded as a T, or value,
+// which never changes, if the program made the settings.
+func LiveOf[T, P any](source Source[P], value T) (*Live[T], error) {
+	if source.Tree() == nil {
+		return NewLive(value), nil
+	}
+	p, ok := source.(*Part[T, P])
+	if !ok {
+		return nil, fmt.Errorf("the settings were loaded as %s, not as %T", source.Type(), value)
+	}
+	return &p.Live, nil
+}
+
 // Reload is a reload of the sources that changed a value or failed.
 type Reload[P any] struct {
 	Part    P                 // of the new settings
