@@ -57,7 +57,8 @@ then, and so must looks at the pages but /-/health.`,
 	f.BoolVar(&o.strict, "strict", false, "make names of deleted queues and purges wait for 60 s, as AWS does")
 	f.BoolVar(&o.asAWS, "as-aws", false,
 		"behave as AWS at its worst: somewhat out of order, now and then twice, short polls that miss messages, "+
-			"late counts and attributes")
+			"late counts and attributes, fair queues by AWS's rule")
+	f.Uint64Var(&o.seed, "seed", 0, "what --as-aws draws by (default another one at each start, which is printed)")
 	return c
 }
 
@@ -83,7 +84,11 @@ func (a *app) served(ctx context.Context, q *queue.Queue, o *serving) error {
 		return err
 	}
 	if a.json {
-		if err := a.printLine(map[string]string{"endpoint": url, "path": o.path}); err != nil {
+		line := map[string]any{"endpoint": url, "path": o.path}
+		if o.asAWS {
+			line["seed"] = o.seed
+		}
+		if err := a.printLine(line); err != nil {
 			return err
 		}
 	} else {
@@ -94,6 +99,9 @@ func (a *app) served(ctx context.Context, q *queue.Queue, o *serving) error {
 		fmt.Fprintf(a.out,
 			"SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  aws --endpoint-url %s sqs list-queues\n  curl "+
 				"%s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url, url)
+		if o.asAWS {
+			fmt.Fprintf(a.out, "It behaves as AWS at its worst, by --seed %d.\n", o.seed)
+		}
 	}
 	<-ctx.Done()
 	return nil

@@ -15,6 +15,7 @@ type serving struct {
 	path, listen, account, credentials, certificate, key string
 	create, hosts                                        []string
 	strict, asAWS                                        bool
+	seed                                                 uint64
 }
 
 // credentialsVariable has the lines of a file of --credentials. A flag with the
@@ -27,8 +28,11 @@ func (o *serving) open(ctx context.Context) (*queue.Queue, error) {
 	if o.strict {
 		opts = append(opts, localsqs.Strict())
 	}
+	if o.asAWS && o.seed == 0 {
+		o.seed = uint64(time.Now().UnixNano())
+	}
 	if o.asAWS {
-		opts = append(opts, localsqs.AsAWS(uint64(time.Now().UnixNano())))
+		opts = append(opts, localsqs.AsAWS(o.seed))
 	}
 	keys, err := o.keys()
 	if err != nil {

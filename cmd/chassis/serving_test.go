@@ -1,10 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/queue/localsqs"
 )
 
@@ -31,6 +37,49 @@ func TestAServedQueueWithCredentials(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
 	if r := chassisWith(t, "", on("queue", "ls")...); r.code == 0 || strings.Contains(r.err, "s3cret") {
 		t.Errorf("with a wrong secret: %+v", r)
+	}
+}
+
+// With --as-aws and a seed, two servers deliver in one order, and it is not that of
+// the sends.
+func TestASeedRepeatsTheOrderOfAServedQueue(t *testing.T) {
+	emptyDir(t)
+	order := func(seed uint64) (bodies []string) {
+		o := &serving{account: "000000000000", asAWS: true, seed: seed}
+		q, err := o.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := q.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+		url, err := poller.EnsureQueue(t.Context(), q.Client, "jobs", poller.EnsureOptions{Create: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 40 {
+			if _, err := q.Client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url,
+				MessageBody: aws.String(fmt.Sprintf("%02d", i))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 4 {
+			out, err := q.Client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url,
+				MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range out.Messages {
+				bodies = append(bodies, *m.Body)
+			}
+		}
+		return bodies
+	}
+	one, again := order(7), order(7)
+	if len(one) < 40 || slices.IsSorted(one) || !slices.Equal(one, again) {
+		t.Errorf("first %v, then %v", one, again)
 	}
 }
 

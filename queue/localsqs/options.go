@@ -63,8 +63,12 @@ func Strict() Option { return func(c *config) { c.strict = true } }
 // queues deliver somewhat out of order, and one message in a hundred again within
 // a second; a short poll (of no wait) finds some of the messages, or none; the
 // counts among a queue's attributes are up to 30 s old; and a change of
-// attributes takes effect after 60 s. Stats and Peek stay exact. All is drawn by
-// seed: the same calls at the same times give the same answers.
+// attributes takes effect after 60 s. Message groups of a standard queue are served by
+// the rule of AWS's fair queues instead of by turns: the oldest first, and those that
+// use more than a tenth of what is in flight, or of the recent processing time, last.
+// A FIFO queue is looked through up to its first 120 000 messages. Stats and Peek
+// stay exact. All is drawn by seed: the same calls at the same times give the same
+// answers.
 func AsAWS(seed uint64) Option { return func(c *config) { c.asAWS, c.seed = true, seed } }
 
 // Credentials adds an access key. With at least one, every request over a

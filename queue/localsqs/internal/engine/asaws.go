@@ -6,7 +6,8 @@ import "math/rand/v2"
 // "Standard queues", "Short and long polling", SetQueueAttributes): standard
 // queues keep no strict order and deliver now and then twice, a short poll asks
 // some of the servers only, counts lag, and changes of attributes take effect
-// after up to a minute. Its draws are made by a seed.
+// after up to a minute. Standard queues are fair ([fairness]), and a FIFO queue is
+// looked through up to a limit ([scan]). The draws are made by a seed.
 type unkind struct{ *rand.Rand }
 
 const (

@@ -9,6 +9,7 @@ type Config struct {
 	NewID    func() [16]byte // of messages that a task moves
 	AsAWS    bool            // behave as AWS at its worst, by the draws of Seed
 	Seed     uint64
+	Scan     int // how many messages of a FIFO queue are looked through with AsAWS; 0: 120 000
 	InFlight int // how many messages of a queue may be in flight; 0: MaxInFlight
 }
 
@@ -44,6 +45,9 @@ func New(cfg Config) *Engine {
 		queues: map[Key]*Queue{},
 		byID:   map[int64]*Queue{},
 		recent: map[Key]int64{},
+	}
+	if cfg.Scan == 0 {
+		e.cfg.Scan = scanLimit
 	}
 	if cfg.AsAWS {
 		e.unkind = newUnkind(cfg.Seed)

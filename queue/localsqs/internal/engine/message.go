@@ -124,7 +124,7 @@ func (g *group) head() *Message {
 // receivable reports whether the group has a message to give.
 func (g *group) receivable() bool {
 	m := g.head()
-	return m != nil && m.Seq < g.firstHidden()
+	return m != nil && m.Seq < g.firstHidden() && (g.queue.scan == nil || m.Seq <= g.queue.scan.last)
 }
 
 // offer makes m available. Messages that were never received and come in the
@@ -160,6 +160,9 @@ func (g *group) withdraw(m *Message) {
 // whichever is due.
 func (g *group) turn() {
 	q := g.queue
+	if q.fair != nil {
+		q.fair.settle(q.fair.of(g))
+	}
 	if in := g.next != nil; g.receivable() == in {
 		return
 	} else if in {

@@ -24,6 +24,8 @@ type Queue struct {
 	groups                     map[string]*group
 	plain                      *group              // groups[""], the messages without a group
 	turn                       *group              // ring of the groups that have something to give
+	fair                       *fairness           // of a standard queue with AsAWS, else nil
+	scan                       *scan               // of a FIFO queue with AsAWS, else nil
 	ages                       minHeap[*Message]   // all messages, by Sent
 	handled                    map[uint64]*Message // those that were received at least once, by Seq
 	visible, inflight, delayed int
@@ -93,6 +95,7 @@ func (e *Engine) CreateQueue(now int64, key Key, attrs, tags map[string]string) 
 
 func (e *Engine) addQueue(q *Queue) *Queue {
 	q.engine = e
+	q.order()
 	q.groups = map[string]*group{}
 	q.handled = map[uint64]*Message{}
 	q.plain = newGroup(q, "")
@@ -167,6 +170,17 @@ func (e *Engine) Purge(now int64, q *Queue) *Error {
 	return nil
 }
 
+// order makes the order in which an empty queue serves its groups, if that is AWS's.
+func (q *Queue) order() {
+	switch {
+	case q.engine.unkind == nil:
+	case q.attrs.fifo:
+		q.scan = &scan{queue: q, most: q.engine.cfg.Scan}
+	default:
+		q.fair = newFairness(q)
+	}
+}
+
 func (e *Engine) clear(q *Queue) {
 	for i := range q.ages.slots {
 		m := q.ages.slots[i].item
@@ -176,6 +190,7 @@ func (e *Engine) clear(q *Queue) {
 		m.state = gone
 	}
 	q.ages.slots = nil
+	q.order()
 	q.groups = map[string]*group{}
 	q.handled = map[uint64]*Message{}
 	q.plain = newGroup(q, "")

@@ -88,6 +88,9 @@ func (e *Engine) take(now int64, w *Waiter) {
 	q := w.Queue
 	for len(w.Messages) < w.Max && q.turn != nil && q.inflight < e.cfg.InFlight {
 		g := q.turn
+		if q.fair != nil {
+			g = q.fair.next(now)
+		}
 		if !q.attrs.fifo {
 			if m := e.next(now, g, math.MaxUint64); m != nil {
 				e.deliver(now, m, w)
@@ -98,7 +101,11 @@ func (e *Engine) take(now int64, w *Waiter) {
 			continue
 		}
 		// FIFO: as many as there are of one group; they hide what comes after them only afterwards
-		for before := g.firstHidden(); len(w.Messages) < w.Max && q.inflight < e.cfg.InFlight; {
+		before := g.firstHidden()
+		if q.scan != nil {
+			before = min(before, q.scan.last+1)
+		}
+		for len(w.Messages) < w.Max && q.inflight < e.cfg.InFlight {
 			m := e.next(now, g, before)
 			if m == nil {
 				break
@@ -141,6 +148,9 @@ func (e *Engine) deliver(now int64, m *Message, w *Waiter) {
 	m.received = now
 	m.state = inFlight
 	q.inflight++
+	if q.fair != nil {
+		q.fair.began(g)
+	}
 	g.hide(m)
 	due := now + w.Visibility*second
 	if e.unkind != nil && !q.attrs.fifo {

@@ -59,6 +59,9 @@ func (e *Engine) RestoreMessage(now int64, q *Queue, seq uint64, r *Meta) {
 	if due > now && m.receives > 0 {
 		m.state = inFlight
 		q.inflight++
+		if q.fair != nil {
+			q.fair.began(m.group)
+		}
 		m.group.hide(m)
 		e.timers.heap.push(due, m.Seq, m)
 		m.group.turn()

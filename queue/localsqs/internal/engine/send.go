@@ -116,6 +116,9 @@ func (e *Engine) Send(now int64, q *Queue, in *SendInput) Sent {
 		due = now + delay*second
 	}
 	e.insert(q, m, in.Group)
+	if q.fair != nil {
+		q.fair.of(m.group).sent = now
+	}
 	e.enqueue(m, due, now)
 	e.recordPut(m, due)
 	return sent
@@ -135,6 +138,9 @@ func (e *Engine) insert(q *Queue, m *Message, groupName string) {
 	}
 	g.members++
 	m.group = g
+	if q.scan != nil {
+		q.scan.enter(m)
+	}
 	q.ages.push(m.Sent, m.Seq, m)
 	if m.agePos == 0 {
 		e.armRetention(q)
@@ -167,6 +173,9 @@ func (e *Engine) remove(m *Message) {
 	case inFlight:
 		q.inflight--
 		e.timers.heap.remove(m.pos)
+		if q.fair != nil {
+			q.fair.ended(m, e.now)
+		}
 	}
 	m.state = gone
 	q.ages.remove(m.agePos)
@@ -175,6 +184,9 @@ func (e *Engine) remove(m *Message) {
 	}
 	g.members--
 	g.turn()
+	if q.scan != nil {
+		q.scan.left(m.Seq)
+	}
 	if q.turn != nil {
 		e.offered(q) // a FIFO group may give again, or there is room in flight again
 	}
@@ -190,6 +202,9 @@ func (e *Engine) release(m *Message) {
 		g.queue.delayed--
 	} else {
 		g.queue.inflight--
+		if f := g.queue.fair; f != nil {
+			f.ended(m, e.now)
+		}
 	}
 	g.offer(m, false)
 }
