@@ -54,19 +54,19 @@ func SendBatchOf(client *sqs.Client) SendBatch {
 
 func (s *shortcut) sendBatch(ctx context.Context, in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
 	m := s.model.Load()
-	term, taken := s.trust.taken()
+	term, taken := s.sends.taken()
 	if !taken || m == nil {
 		return nil, errUnsure
 	}
 	out := new(sqs.SendMessageBatchOutput)
-	op := operation{sendTarget, sendSchema, appendSend(make([]byte, 0, sizeOfSend(in)), in), out}
+	op := operation{sendTarget, sendSchema, appendSend(make([]byte, 0, sizeOfSend(in)), in), out, &s.sends}
 	if op.body == nil {
 		return nil, errUnsure
 	}
 	if _, err := s.perform(ctx, m, &op, term); err != nil {
 		return nil, err
 	}
-	s.trust.succeeded(term)
+	s.sends.succeeded(term)
 	return out, nil
 }
 
@@ -76,7 +76,7 @@ func (s *shortcut) sendBySDK(ctx context.Context, client *sqs.Client,
 	s.counts.sdk.Add(1)
 	out, err := client.SendMessageBatch(WithShortcut(ctx), in)
 	if err == nil {
-		s.trust.vouched()
+		s.sends.vouched()
 	}
 	return out, err
 }

@@ -134,6 +134,48 @@ func TestABatchThatArrivesOtherwiseIsAnError(t *testing.T) {
 	}
 }
 
+// A right that is refused is asked for once, not by the shortcut and the SDK each time,
+// and changes nothing for receives.
+func TestARefusedSendIsAskedForOnce(t *testing.T) {
+	var requests []seen
+	denied := true
+	client := newClient(t, sqsclient.Settings{}, watch(&requests, func(n int) (int, string) {
+		if n > 1 && denied && requests[n-1].Header.Get("X-Amz-Target") == "AmazonSQS.SendMessageBatch" {
+			return 403, `{"__type":"AccessDeniedException","message":"no"}`
+		}
+		return 200, `{"Successful":[],"Failed":[]}`
+	}))
+	send := sqsclient.SendBatchOf(client)
+	if _, err := send(t.Context(), batch("q", "x")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		before := len(requests)
+		if _, err := send(t.Context(), batch("q", "x")); err == nil {
+			t.Fatal("it is not refused")
+		}
+		if n := len(requests) - before; n > 1 && i > 0 {
+			t.Errorf("send %d made %d requests", i, n)
+		}
+		if _, err := client.ReceiveMessage(sqsclient.WithShortcut(t.Context()), &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := sqsclient.StatsOf(client); s.Refused != 1 {
+		t.Errorf("%+v", s)
+	}
+	denied = false
+	before := sqsclient.StatsOf(client).Shortcut
+	for range 3 {
+		if _, err := send(t.Context(), batch("q", "x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := sqsclient.StatsOf(client).Shortcut - before; n != 2 {
+		t.Errorf("of three sends after the refusals %d took the shortcut, want 2: the first is the SDK's", n)
+	}
+}
+
 // A client of other making goes the SDK's way alone.
 func TestABatchOfAnotherClient(t *testing.T) {
 	var requests []seen
