@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,12 +140,8 @@ func (e *Execution) matches(search string) bool {
 	if search == "" {
 		return true
 	}
-	for _, text := range [...]string{e.Task, e.ExecID, e.JobID, e.JobName, e.Error} {
-		if strings.Contains(strings.ToLower(text), search) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{e.Task, e.ExecID, e.JobID, e.JobName, e.Error},
+		func(text string) bool { return strings.Contains(strings.ToLower(text), search) })
 }
 
 // DeadPage is what is in the dead-letter pool.

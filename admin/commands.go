@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,6 +49,20 @@ func (s *Server) command(h handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer.ServeHTTP(w, r)
 	})
+}
+
+// does is a handler of commands of one form. A form may have a check of its own.
+func does[T any](do func(*http.Request, T) (any, error)) handler {
+	return func(r *http.Request) (any, error) {
+		c, err := read[T](r)
+		if form, ok := any(c).(interface{ check() error }); ok && err == nil {
+			err = form.check()
+		}
+		if err != nil {
+			return nil, err
+		}
+		return do(r, c)
+	}
 }
 
 // read decodes the body of a command: one JSON object with known fields only.
@@ -110,40 +125,33 @@ type Found struct {
 	IDs   []string `json:"ids,omitempty"`
 }
 
-func (s *Server) cancelExecution(r *http.Request) (any, error) {
-	c, err := read[struct {
-		ExecID string `json:"exec_id"`
-		Reason string `json:"reason"`
-	}](r)
-	if err != nil {
-		return nil, err
-	}
-	if err := need("exec_id", c.ExecID); err != nil {
-		return nil, err
-	}
-	if c.Reason == "" {
-		c.Reason = "by an operator"
-	}
+type cancelCommand struct {
+	ExecID string `json:"exec_id"`
+	Reason string `json:"reason"`
+}
+
+func (c cancelCommand) check() error { return need("exec_id", c.ExecID) }
+
+func (s *Server) cancelExecution(r *http.Request, c cancelCommand) (any, error) {
 	defer s.listing.fresh()
-	n, err := s.cfg.Tasks.Cancel(r.Context(), c.ExecID, clip.Line(c.Reason, 500))
+	n, err := s.cfg.Tasks.Cancel(r.Context(), c.ExecID, clip.Line(cmp.Or(c.Reason, "by an operator"), 500))
 	actOf(r).touched = n
 	return Found{Found: n}, err
 }
 
-func (s *Server) snoozeExecution(r *http.Request) (any, error) {
-	c, err := read[struct {
-		ExecID string `json:"exec_id"`
-		For    *span  `json:"for"`
-	}](r)
-	if err != nil {
-		return nil, err
+type snoozeCommand struct {
+	ExecID string `json:"exec_id"`
+	For    *span  `json:"for"`
+}
+
+func (c snoozeCommand) check() error {
+	if err := need("exec_id", c.ExecID); err != nil || c.For != nil {
+		return err
 	}
-	if err := need("exec_id", c.ExecID); err != nil {
-		return nil, err
-	}
-	if c.For == nil {
-		return nil, fmt.Errorf("%w: for is missing: say how long, for example 10m", ErrInvalid)
-	}
+	return fmt.Errorf("%w: for is missing: say how long, for example 10m", ErrInvalid)
+}
+
+func (s *Server) snoozeExecution(r *http.Request, c snoozeCommand) (any, error) {
 	defer s.listing.fresh()
 	n, err := s.cfg.Tasks.Snooze(r.Context(), c.ExecID, time.Duration(*c.For))
 	actOf(r).touched = n
@@ -156,27 +164,18 @@ type taskCommand struct {
 	Task *string `json:"task"`
 }
 
-func (s *Server) readTask(r *http.Request) (taskCommand, error) {
-	c, err := read[taskCommand](r)
-	if err == nil && c.Task == nil {
-		err = fmt.Errorf("%w: task is missing: give a task's name, or \"\" for the whole pool", ErrInvalid)
+func (c taskCommand) check() error {
+	if c.Task == nil {
+		return fmt.Errorf("%w: task is missing: give a task's name, or \"\" for the whole pool", ErrInvalid)
 	}
-	return c, err
+	return nil
 }
 
-func (s *Server) pause(r *http.Request) (any, error) {
-	c, err := s.readTask(r)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) pause(r *http.Request, c taskCommand) (any, error) {
 	return c, s.cfg.Tasks.Pause(r.Context(), *c.Task)
 }
 
-func (s *Server) resume(r *http.Request) (any, error) {
-	c, err := s.readTask(r)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) resume(r *http.Request, c taskCommand) (any, error) {
 	return c, s.cfg.Tasks.Resume(r.Context(), *c.Task)
 }
 
@@ -205,9 +204,7 @@ func (s *Server) sendBack(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
-	defer cancel()
-	return found(r, ctx, c.IDs, s.cfg.Dead.SendBack)
+	return found(r, c.IDs, s.cfg.Dead.SendBack)
 }
 
 func (s *Server) deleteDead(r *http.Request) (any, error) {
@@ -219,14 +216,14 @@ func (s *Server) deleteDead(r *http.Request) (any, error) {
 		return nil, fmt.Errorf(`%w: deleting dead letters cannot be undone: confirm it with "confirm": "delete"`,
 			ErrInvalid)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
-	defer cancel()
-	return found(r, ctx, c.IDs, s.cfg.Dead.Delete)
+	return found(r, c.IDs, s.cfg.Dead.Delete)
 }
 
 type settling func(ctx context.Context, ids []string) (done []string, err error)
 
-func found(r *http.Request, ctx context.Context, ids []string, settle settling) (any, error) {
+func found(r *http.Request, ids []string, settle settling) (any, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), deadTime)
+	defer cancel()
 	ids, err := settle(ctx, ids)
 	actOf(r).ids, actOf(r).touched = ids, len(ids)
 	if err != nil && len(ids) > 0 {
@@ -242,46 +239,37 @@ type breakerCommand struct {
 	For     span          `json:"for,omitempty"`
 }
 
-func (s *Server) forceBreaker(r *http.Request) (any, error) {
-	c, err := read[breakerCommand](r)
-	if err != nil {
-		return nil, err
-	}
+func (c breakerCommand) check() error {
 	switch c.To {
 	case breaker.ForcedOpen, breaker.ForcedClosed, breaker.MetricsOnly:
-	default:
-		return nil, fmt.Errorf("%w: to is %v: want forced-open, forced-closed or metrics-only", ErrInvalid, c.To)
+		return need("service", c.Service)
 	}
-	if err := need("service", c.Service); err != nil {
-		return nil, err
-	}
+	return fmt.Errorf("%w: to is %v: want forced-open, forced-closed or metrics-only", ErrInvalid, c.To)
+}
+
+func (s *Server) forceBreaker(_ *http.Request, c breakerCommand) (any, error) {
 	defer s.allBreakers.fresh()
 	return c, s.cfg.Breakers.Force(c.Service, c.Path, c.To, time.Duration(c.For))
 }
 
-func (s *Server) resetBreaker(r *http.Request) (any, error) {
-	c, err := read[struct {
-		Service string `json:"service"`
-		Path    string `json:"path"`
-	}](r)
-	if err != nil {
-		return nil, err
-	}
-	if err := need("service", c.Service); err != nil {
-		return nil, err
-	}
+type resetCommand struct {
+	Service string `json:"service"`
+	Path    string `json:"path"`
+}
+
+func (c resetCommand) check() error { return need("service", c.Service) }
+
+func (s *Server) resetBreaker(_ *http.Request, c resetCommand) (any, error) {
 	defer s.allBreakers.fresh()
 	return c, s.cfg.Breakers.Reset(c.Service, c.Path)
 }
 
-func (s *Server) setLevel(r *http.Request) (any, error) {
-	c, err := read[struct {
-		Name  string `json:"name"`
-		Level string `json:"level"`
-	}](r)
-	if err != nil {
-		return nil, err
-	}
+type levelCommand struct {
+	Name  string `json:"name"`
+	Level string `json:"level"`
+}
+
+func (s *Server) setLevel(_ *http.Request, c levelCommand) (any, error) {
 	return c, s.cfg.Logs.SetLevel(c.Name, c.Level)
 }
 

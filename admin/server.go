@@ -154,10 +154,10 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	mux.Handle("GET /api/v1/stream", g.need(ScopeRead, g.served(http.HandlerFunc(s.stream))))
 	if s.cfg.Tasks != nil {
 		get("/api/v1/executions", s.getExecutions)
-		post("/api/v1/executions/cancel", s.cancelExecution)
-		post("/api/v1/executions/snooze", s.snoozeExecution)
-		post("/api/v1/tasks/pause", s.pause)
-		post("/api/v1/tasks/resume", s.resume)
+		post("/api/v1/executions/cancel", does(s.cancelExecution))
+		post("/api/v1/executions/snooze", does(s.snoozeExecution))
+		post("/api/v1/tasks/pause", does(s.pause))
+		post("/api/v1/tasks/resume", does(s.resume))
 	}
 	if s.cfg.Dead != nil {
 		get("/api/v1/dead", s.getDead)
@@ -167,12 +167,12 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 	if s.cfg.Breakers != nil {
 		get("/api/v1/breakers", s.getBreakers)
 		get("/api/v1/transitions", s.getTransitions)
-		post("/api/v1/breakers/force", s.forceBreaker)
-		post("/api/v1/breakers/reset", s.resetBreaker)
+		post("/api/v1/breakers/force", does(s.forceBreaker))
+		post("/api/v1/breakers/reset", does(s.resetBreaker))
 	}
 	if s.cfg.Logs != nil {
 		get("/api/v1/log", s.getLog)
-		post("/api/v1/log/level", s.setLevel)
+		post("/api/v1/log/level", does(s.setLevel))
 	}
 	if s.cfg.Explain != nil {
 		get("/api/v1/settings", s.getSettings)

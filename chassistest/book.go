@@ -29,6 +29,7 @@ type book struct {
 // fate is what has become of one task: all messages with one exec_id.
 type fate struct {
 	label, name, execID, job, text string
+	due                            time.Time // less its window; zero: at once
 
 	messages  int // that it ever was
 	runs      []*run
@@ -61,8 +62,9 @@ type delivery struct {
 	message *message
 	p       *Process
 	at      time.Duration
-	acked   bool // the process knows that it is deleted
-	failed  int  // failures of its runs
+	until   time.Duration // its lease, as far as the queue has said
+	acked   bool          // the process knows that it is deleted
+	failed  int           // failures of its runs
 }
 
 func newBook(w *World) *book {
@@ -95,6 +97,7 @@ func (b *book) sent(s *Sent, pool, messageID string, out *task.Outgoing) {
 	if v, ok := out.Attributes[task.AttrJobID]; ok {
 		f.job = *v.StringValue
 	}
+	f.due = out.When.Add(-s.window)
 	b.put(messageID, pool, f, 0)
 }
 
@@ -204,8 +207,7 @@ func (b *book) observe(p *Process, q *request) []string {
 	}
 	q.done = true
 	labels := b.resolve(q)
-	now := b.w.Now()
-	step := stepOf(q.op)
+	now, step := q.at, stepOf(q.op)
 	for _, e := range q.entries {
 		if e.failed || e.fate == nil {
 			continue
@@ -228,7 +230,7 @@ func (b *book) observe(p *Process, q *request) []string {
 				if d.message.latest != d {
 					d.message.doubled = true // its holder knows nothing of this
 				}
-				d.message.hidden = now + e.hide
+				d.until, d.message.hidden = now+e.hide, now+e.hide
 			}
 		}
 	}
@@ -250,10 +252,13 @@ func (b *book) delivered(p *Process, q *request, e *entry, now time.Duration) {
 		m.doubled = true
 		b.w.touch(m.fate, DeliverTwice)
 	}
-	d := &delivery{message: m, p: p, at: now}
+	d := &delivery{message: m, p: p, at: now, until: now + q.hide}
 	m.latest, m.hidden = d, now+q.hide
 	b.receipts[e.receipt] = d
 	p.held[d] = true
+	if len(p.refused) > 0 {
+		b.w.touch(m.fate, LoseRequest)
+	}
 	if b.w.weather.skew[p.number] != 0 {
 		b.w.touch(m.fate, Skew)
 	}

@@ -26,6 +26,10 @@ const (
 	// judged.
 	LeaseHeld = "lease held"
 
+	// Early: a task that the play has sent for a time does not run before it, less the
+	// window of its task, in a process with a clock that is right.
+	Early = "not early"
+
 	// AfterDelete: no run begins by a delivery that its process knows to be deleted.
 	AfterDelete = "no run after its delete"
 
@@ -57,7 +61,8 @@ const (
 
 // Invariants are the names of the invariants that every [Storm] has.
 func Invariants() []string {
-	return []string{NotLost, OneEnd, LeaseHeld, AfterDelete, Overlap, Budget, NeverRan, Stuck, Stray, Leak, Plays}
+	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, Budget, NeverRan, Stuck, Stray, Leak,
+		Plays}
 }
 
 // comes judges a run that wants to begin.
@@ -79,6 +84,9 @@ func (b *book) comes(r *run) {
 			r.delivery = d
 		}
 	}
+	if f.due.After(time.Now()) && f.touched[Skew] == 0 {
+		w.accuse(Early, f.label, "it runs %v before its time", time.Until(f.due))
+	}
 	if r.delivery == nil {
 		for _, d := range b.receipts {
 			if d.message == m && d.p == r.p && d.acked {
@@ -92,8 +100,8 @@ func (b *book) comes(r *run) {
 	if m.doubled || m.gone {
 		return
 	}
-	if now > m.hidden {
-		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-m.hidden)
+	if until := r.delivery.until; now > until {
+		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-until)
 	}
 	for _, other := range f.runs {
 		if other.delivery != nil && other.delivery.message == m && other.goesOn() {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"time"
@@ -38,7 +39,9 @@ type Process struct {
 	report                     chan func() // what its start and its stop came to
 	runs                       map[*run]bool
 	held                       map[*delivery]bool
-	after                      time.Duration // until it is started again, once it has stopped
+	refused                    map[string]bool // requests that have failed, and not worked since
+	troubled                   bool            // a request of it was struck
+	born                       time.Duration
 }
 
 // Number is the place of the process in the fleet, from 1. Its other lives have it too.
@@ -84,7 +87,7 @@ func runOf(ctx context.Context) *run {
 // started yet.
 func (w *World) newProcess(n, life int) (*Process, error) {
 	p := &Process{world: w, number: n, life: life, queue: w.queue.HTTPClient().Transport, runs: map[*run]bool{},
-		held: map[*delivery]bool{}, report: make(chan func(), 2)}
+		held: map[*delivery]bool{}, refused: map[string]bool{}, report: make(chan func(), 2)}
 	p.ctx, p.end = context.WithCancel(context.Background())
 	client, err := sqsclient.New(p.ctx, sqsclient.Settings{}, sqsclient.WithHTTPClient(p),
 		sqsclient.WithRandom(w.random(n)))
@@ -95,6 +98,7 @@ func (w *World) newProcess(n, life int) (*Process, error) {
 	p.System, err = chassis.New("storm", append([]chassis.Option{
 		chassis.WithSettings(p.settings), chassis.WithSQS(client), chassis.WithoutDefaultLogger(),
 		chassis.WithLogOutput(&w.log), chassis.WithMiddleware(p.around),
+		chassis.WithRandom(rand.NewPCG(w.schedule.Seed, uint64(n)<<32|uint64(life))),
 		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(throttle)),
 	}, w.storm.chassis...)...)
 	if err != nil {
@@ -108,12 +112,15 @@ func (w *World) newProcess(n, life int) (*Process, error) {
 
 // Do is the process's way to the queue.
 func (p *Process) Do(r *http.Request) (*http.Response, error) {
+	if tamper := p.world.storm.tamper; tamper != nil {
+		tamper(p, r)
+	}
 	q, err := readRequest(r)
 	if err != nil {
 		return nil, err
 	}
 	g, step := p.world.gate, stepOf(q.op)
-	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, req: q}); {
+	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, name: q.name(), req: q}); {
 	case err != nil:
 		return nil, err
 	case o == dead:
@@ -125,11 +132,18 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
+	if q.skew != 0 && step == OnSend {
+		q.body = skewedRequest(q.body, q.skew)
+	}
 	q.answer = p.perform(ctx, r, q)
+	q.at = p.world.Now()
+	if q.skew != 0 && step == OnReceive && q.answer.err == nil {
+		q.answer.body = skewedAnswer(q.answer.body, q.skew)
+	}
 	if len(q.split) > 0 && q.answer.err == nil {
 		q.answer.failed(q.split)
 	}
-	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, req: q, answer: true}); {
+	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, name: q.name(), req: q, answer: true}); {
 	case err != nil:
 		return nil, err
 	case o == dead:

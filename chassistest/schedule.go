@@ -17,7 +17,7 @@ type Schedule struct {
 	Seed   uint64  // of the order of what happens at one time, and of the draws of the play
 	Fleet  int     // processes
 	AsAWS  bool    // the queue is as unkind as AWS may be; see localsqs.AsAWS
-	Skip   []int   // the sends of the play that are left out, by their number from 0
+	Sends  []int   // the sends of the play that take place, by their number from 0; nil: all
 	Faults []Fault // in no order
 }
 
@@ -212,8 +212,8 @@ func (s Schedule) GoString() string {
 	if s.AsAWS {
 		b.WriteString(", AsAWS: true")
 	}
-	if len(s.Skip) > 0 {
-		fmt.Fprintf(&b, ", Skip: %#v", s.Skip)
+	if s.Sends != nil {
+		fmt.Fprintf(&b, ", Sends: %#v", s.Sends)
 	}
 	if len(s.Faults) > 0 {
 		b.WriteString(", Faults: []chassistest.Fault{\n")

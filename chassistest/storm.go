@@ -2,6 +2,7 @@ package chassistest
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -36,6 +37,7 @@ type storm struct {
 	without []string
 	limit   time.Duration
 	workers int
+	tamper  func(*Process, *http.Request) // of tests: a runtime that is wrong
 }
 
 // Seeds is how many seeds are played, from 1 or [FirstSeed] on. The default is 200.
@@ -178,11 +180,12 @@ func (s *storm) search() (found *result) {
 
 // result is what one schedule came to.
 type result struct {
-	schedule Schedule
-	findings []Finding
-	trace    *trace
-	sent     int     // sends of the play
-	struck   []Fault // the faults that took place
+	schedule         Schedule
+	findings         []Finding
+	trace            *trace
+	sent             int     // sends of the play
+	struck           []Fault // the faults that took place
+	tasks, untouched int     // all tasks, and those that no fault has touched
 }
 
 // Finding is something that does not hold.

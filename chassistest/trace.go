@@ -81,7 +81,7 @@ func (r *result) explain(test string) string {
 		fmt.Fprintf(&b, "  and %s\n", f)
 	}
 	fmt.Fprintf(&b, "\nWhat happened, with %d faults and %d of %d sends:\n\n%s", len(r.schedule.Faults),
-		r.sent-len(r.schedule.Skip), r.sent, r.timeline())
+		len(r.sends()), r.sent, r.timeline())
 	fmt.Fprintf(&b, "\nA test that fails the same way, with play the function that %s gives to Storm:\n\n", test)
 	name := test
 	if i := strings.IndexByte(name, '/'); i >= 0 {

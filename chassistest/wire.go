@@ -24,8 +24,10 @@ type request struct {
 	refusal *reply // what it gets in place of an answer
 	answer  *reply // what the queue has said
 	strikes []*Fault
-	split   []string // entries that fail, by a storm
-	done    bool     // the world has taken note of what the queue did
+	split   []string      // entries that fail, by a storm
+	skew    time.Duration // of the clock of its process
+	done    bool          // the world has taken note of what the queue did
+	at      time.Duration // when the queue did it
 }
 
 // entry is one message of a request, or of the answer to a receive.
@@ -126,6 +128,9 @@ func readRequest(r *http.Request) (*request, error) {
 	}
 	return q, nil
 }
+
+// name is what the request is, apart from its messages.
+func (q *request) name() string { return q.op + " " + q.queue }
 
 func (e *wireEntry) entry() *entry {
 	n := &entry{id: e.Id, receipt: e.ReceiptHandle, text: e.MessageBody, attrs: values(e.MessageAttributes)}

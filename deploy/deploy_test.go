@@ -280,11 +280,11 @@ func TestAlertsAndDashboardAskForWhatThereIs(t *testing.T) {
 }
 
 // The stages of a stop, as system.go and lane.go bound them: a long poll that
-// is let end, the two actors, and sender, breakers, queue, log and admin.
+// is let end, the two actors, and checks, sender, breakers, queue, log and admin.
 const (
 	pollGrace   = 25 * time.Second
 	stopTimeout = 5 * time.Second
-	stages      = 6
+	stages      = 7
 )
 
 // configured are the settings that a pod reads: its file, and the token that

@@ -16,11 +16,16 @@ import (
 func Load[T any](defaults T, options ...Option) (T, error) {
 	t := open(newConfig(options))
 	out, errs := decodeTree(t, t.config, defaults)
-	if all := append(slices.Clone(t.errs), errs...); len(all) > 0 {
-		var zero T
-		return zero, join(all)
+	return unlessWrong(out, append(slices.Clone(t.errs), errs...))
+}
+
+// unlessWrong returns a value, or its mistakes in place of it.
+func unlessWrong[V any](v V, errs []*Error) (V, error) {
+	if err := join(errs); err != nil {
+		var zero V
+		return zero, err
 	}
-	return out, nil
+	return v, nil
 }
 
 // Decode is Load over sources that are open already. It uses the options about unknown keys, merging and checks;
@@ -31,11 +36,7 @@ func Decode[T any](tree *Tree, defaults T, options ...Option) (T, error) {
 	if len(errs) == 0 {
 		errs = tree.errs
 	}
-	if len(errs) > 0 {
-		var zero T
-		return zero, join(errs)
-	}
-	return out, nil
+	return unlessWrong(out, errs)
 }
 
 // with is the options of Open with those of a Decode over them.

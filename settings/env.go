@@ -55,16 +55,11 @@ func readEnv(o *opening, prefix string, environ []string) *source.Node {
 	if len(vars) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(vars, func(a, b source.Variable) int { return strings.Compare(a.Name, b.Name) })
 	// Of a name given twice the last counts, as for a process that is started so.
-	kept := vars[:0]
-	for i, v := range vars {
-		if i+1 < len(vars) && vars[i+1].Name == v.Name {
-			continue
-		}
-		kept = append(kept, v)
-	}
-	return variables(o, from, prefix, kept)
+	slices.Reverse(vars)
+	slices.SortStableFunc(vars, func(a, b source.Variable) int { return strings.Compare(a.Name, b.Name) })
+	vars = slices.CompactFunc(vars, func(a, b source.Variable) bool { return a.Name == b.Name })
+	return variables(o, from, prefix, vars)
 }
 
 func prefixed(name, prefix string) bool {

@@ -1,6 +1,10 @@
 package settings
 
-import "strings"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // EnvName is the variable of a setting: the prefix, then the path's names in upper case with "__" between levels,
 // so tasks.workers of prefix CHASSIS is CHASSIS_TASKS__WORKERS. Every name, whatever its characters, has exactly
@@ -19,8 +23,6 @@ func EnvName(prefix string, path ...string) string {
 	}
 	return b.String()
 }
-
-const hexDigits = "0123456789abcdef"
 
 func writeEnvName(b *strings.Builder, name string) {
 	if name == "" {
@@ -41,9 +43,7 @@ func writeEnvName(b *strings.Builder, name string) {
 			b.WriteByte('_')
 			inner = false
 		default:
-			b.WriteByte('x')
-			b.WriteByte(hexDigits[c>>4])
-			b.WriteByte(hexDigits[c&15])
+			fmt.Fprintf(b, "x%02x", c)
 			inner = true
 		}
 	}
@@ -77,11 +77,8 @@ func readEnvName(part string) (string, bool) {
 	if part == "xx" {
 		return "", true
 	}
-	if part == "" || part[0] == '_' || part[len(part)-1] == '_' {
-		return "", false
-	}
 	out := make([]byte, 0, len(part))
-	escaped := false
+	plain := part != "" && part[0] != '_' && part[len(part)-1] != '_' // and without escapes
 	for i := 0; i < len(part); i++ {
 		switch c := part[i]; {
 		case 'A' <= c && c <= 'Z':
@@ -89,25 +86,17 @@ func readEnvName(part string) (string, bool) {
 		case '0' <= c && c <= '9' || c == '_':
 			out = append(out, c)
 		case c == 'x' && i+2 < len(part):
-			hi, lo := strings.IndexByte(hexDigits, part[i+1]), strings.IndexByte(hexDigits, part[i+2])
-			if hi < 0 || lo < 0 {
+			n, err := strconv.ParseUint(part[i+1:i+3], 16, 8)
+			if err != nil {
 				return "", false
 			}
-			out = append(out, byte(hi<<4|lo))
+			out = append(out, byte(n))
 			i += 2
-			escaped = true
+			plain = false
 		default:
 			return "", false
 		}
 	}
-	name := string(out)
-	if escaped {
-		// An escape where none was due would give a name two variables.
-		var b strings.Builder
-		writeEnvName(&b, name)
-		if b.String() != part {
-			return "", false
-		}
-	}
-	return name, true
+	// An escape where none was due would give a name two variables.
+	return string(out), plain || EnvName("", string(out)) == part
 }

@@ -3,6 +3,7 @@ package settings
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sambatech/chassis/settings/internal/source"
@@ -90,11 +91,9 @@ func splitPath(path string) ([]string, error) {
 	}
 	if !strings.Contains(path, `"`) {
 		segments := strings.Split(path, ".")
-		for _, s := range segments {
-			if s == "" {
-				return nil, fmt.Errorf("settings: the path %q has an empty name: put it in double quotes if it is one",
-					path)
-			}
+		if slices.Contains(segments, "") {
+			return nil, fmt.Errorf("settings: the path %q has an empty name: put it in double quotes if it is one",
+				path)
 		}
 		return segments, nil
 	}

@@ -177,10 +177,7 @@ func (n *itemNode) install(c *codec, v reflect.Value) (errs []*Error) {
 func (l *Layout) Load(options ...Option) (*Values, error) {
 	t := open(newConfig(options))
 	values, errs := l.decode(t, t.config)
-	if all := append(slices.Clone(t.errs), errs...); len(all) > 0 {
-		return nil, join(all)
-	}
-	return values, nil
+	return unlessWrong(values, append(slices.Clone(t.errs), errs...))
 }
 
 // Decode reads sources that are open already; see [Decode].
@@ -189,10 +186,7 @@ func (l *Layout) Decode(tree *Tree, options ...Option) (*Values, error) {
 	if len(errs) == 0 {
 		errs = tree.errs
 	}
-	if len(errs) > 0 {
-		return nil, join(errs)
-	}
-	return values, nil
+	return unlessWrong(values, errs)
 }
 
 func (l *Layout) decode(t *Tree, c *config) (*Values, []*Error) {

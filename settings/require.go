@@ -42,14 +42,10 @@ func RequireEnv[T any](name string, def *T, rules ...string) (T, error) {
 	if n == nil || d.value(c, f, n, v, f.secret) {
 		d.rules(f, n, positionOf(n), v)
 	}
-	if len(d.errs) > 0 {
-		var zero T
-		if n == nil {
-			for _, e := range d.errs {
-				e.Pos.Name = name
-			}
+	if n == nil {
+		for _, e := range d.errs {
+			e.Pos.Name = name
 		}
-		return zero, join(d.errs)
 	}
-	return out, nil
+	return unlessWrong(out, d.errs)
 }

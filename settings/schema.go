@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/sambatech/chassis/settings/internal/source"
@@ -138,10 +139,8 @@ func (s *schemer) field(f *field, def reflect.Value) object {
 func (s *schemer) value(c *codec, f *field, def reflect.Value) object {
 	switch c.kind {
 	case structCodec:
-		for _, open := range s.open {
-			if open == c.typ {
-				return object{{"$ref", "#/$defs/" + s.define(c)}}
-			}
+		if slices.Contains(s.open, c.typ) {
+			return object{{"$ref", "#/$defs/" + s.define(c)}}
 		}
 		return orAlias(s.section(c, def, false))
 	case pointerCodec:
@@ -295,11 +294,9 @@ func bounds(o object, f *field, t reflect.Type) object {
 		return o
 	}
 	put := func(key string, v any) {
-		for i := range o {
-			if o[i].key == key {
-				o[i].value = v
-				return
-			}
+		if i := slices.IndexFunc(o, func(p pair) bool { return p.key == key }); i >= 0 {
+			o[i].value = v
+			return
 		}
 		o = o.with(key, v)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -169,10 +170,7 @@ func missing(path string, before []string, segment string, n *source.Node) error
 func (t *Tree) Unclaimed() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var known []string
-	for k := range t.claimed {
-		known = append(known, k)
-	}
+	known := slices.Collect(maps.Keys(t.claimed))
 	var errs []*Error
 	for _, k := range t.root.Kids {
 		if t.claimed[k.Key] || k.From.Open {

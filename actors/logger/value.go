@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,12 +124,7 @@ func (e *enc) has(name string) bool {
 	} else {
 		key = appendString(nil, name)
 	}
-	for _, f := range e.fields[e.level:] {
-		if bytes.Equal(e.b[f.key:f.end], key) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.fields[e.level:], func(f field) bool { return bytes.Equal(e.b[f.key:f.end], key) })
 }
 
 func (e *enc) redactedField(key string) {
@@ -138,12 +134,7 @@ func (e *enc) redactedField(key string) {
 
 // emptyGroup reports whether nothing of a group would be written.
 func emptyGroup(attrs []slog.Attr) bool {
-	for i := range attrs {
-		if !emptyAttr(&attrs[i]) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(attrs, func(a slog.Attr) bool { return !emptyAttr(&a) })
 }
 
 func emptyAttr(a *slog.Attr) bool {

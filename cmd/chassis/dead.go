@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -352,10 +353,7 @@ func (a *app) howMany(ctx context.Context, p *place, f *filter) int {
 	}
 	n := 0
 	_ = p.with(ctx, func(q *queues) error { // the next request reports the error
-		pool := q.settings.Tasks.DeadLetterPool
-		if pool == "" {
-			pool = dispatcher.DeadLetterPool(q.settings.Tasks.TaskPool)
-		}
+		pool := cmp.Or(q.settings.Tasks.DeadLetterPool, dispatcher.DeadLetterPool(q.settings.Tasks.TaskPool))
 		url, err := q.url(ctx, pool)
 		if err != nil {
 			return err

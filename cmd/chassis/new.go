@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -66,15 +67,11 @@ func (a *app) begin(ctx context.Context, n *newService) error {
 		return usage("%q is no name for a service: want up to 40 lower-case letters, digits and hyphens, a letter "+
 			"first, for its queue is named by it", n.Name)
 	}
-	if n.Module == "" {
-		n.Module = n.Name
-	}
+	n.Module = cmp.Or(n.Module, n.Name)
 	if !modulePath.MatchString(n.Module) || path.Clean(n.Module) != n.Module {
 		return usage("--module is %q: want a path like example.org/%s", n.Module, n.Name)
 	}
-	if n.dir == "" {
-		n.dir = n.Name
-	}
+	n.dir = cmp.Or(n.dir, n.Name)
 	if err := n.source(); err != nil {
 		return err
 	}

@@ -29,8 +29,8 @@ type Option func(*options)
 type options struct {
 	doer        Doer
 	credentials aws.CredentialsProvider
-	random      func() float64
 	configure   []func(*sqs.Options)
+	random      func() float64 // nil: the SDK's own source
 }
 
 // WithHTTPClient sends every request through d, which stands for a service in
@@ -44,8 +44,8 @@ func WithCredentials(p aws.CredentialsProvider) Option {
 	return func(o *options) { o.credentials = p }
 }
 
-// WithRandom draws the waits between the tries of a request by f, numbers in [0, 1),
-// from several goroutines. The default is the SDK's own source.
+// WithRandom lets f draw the numbers in [0, 1) for the waits between the tries of
+// a request, from several goroutines. The default is the SDK's own source.
 func WithRandom(f func() float64) Option { return func(o *options) { o.random = f } }
 
 // WithOptions changes the SDK's options last of all.
@@ -95,7 +95,7 @@ func New(ctx context.Context, s Settings, opts ...Option) (*sqs.Client, error) {
 			so.BaseEndpoint = &s.Endpoint
 		}
 		so.Credentials = explained{cfg.Credentials}
-		so.Retryer = o.retryer(s)
+		so.Retryer = retryer(s, o.random)
 		last(so)
 	}), nil
 }
@@ -123,7 +123,7 @@ func embedded(s Settings, o options) *sqs.Client {
 		BaseEndpoint: aws.String(s.Endpoint),
 		HTTPClient:   client,
 		Credentials:  o.credentials,
-		Retryer:      o.retryer(s),
+		Retryer:      retryer(s, o.random),
 		// Nothing is lost on the way within a process.
 		DisableMessageChecksumValidation: true,
 	}
@@ -165,23 +165,23 @@ func httpClient(s Settings) Doer {
 	return client.Freeze()
 }
 
-func (o options) retryer(s Settings) aws.Retryer {
+func retryer(s Settings, random func() float64) aws.Retryer {
 	return retry.NewStandard(func(so *retry.StandardOptions) {
+		if random != nil {
+			so.Backoff = backoff(s.MaxBackoff, random)
+		}
 		so.MaxAttempts = s.MaxAttempts
 		so.MaxBackoff = s.MaxBackoff
 		so.RateLimiter = ratelimit.None
-		if o.random != nil {
-			so.Backoff = backoff(s.MaxBackoff, o.random)
-		}
 	})
 }
 
-// backoff is the SDK's exponential backoff with full jitter, by random.
-func backoff(most time.Duration, random func() float64) retry.BackoffDelayerFunc {
-	return func(attempt int, _ error) (time.Duration, error) {
-		whole := time.Second << min(attempt, 10)
-		return min(time.Duration(random()*float64(whole)), most), nil
-	}
+// backoff is the SDK's rule with another source: the wait after the n-th try is
+// drawn from 0 up to 2ⁿ s, or up to most if that is shorter.
+func backoff(most time.Duration, random func() float64) retry.BackoffDelayer {
+	return retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+		return time.Duration(random() * float64(min(time.Second<<min(attempt, 20), most))), nil
+	})
 }
 
 func checkEndpoint(endpoint string) error {
