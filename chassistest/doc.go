@@ -72,6 +72,12 @@
 // A task actor (chassis.System.Register) stands at no gate when it begins and ends: its
 // runs are not judged, and its order is not the seed's.
 //
+// # Twice
+//
+// [Twice] finds handlers that are not safe to run twice: it runs each in fresh worlds, lets
+// its process die at each place, and compares the effects and the state with one whole
+// run. docs/testing.md shows it, and [Storm].
+//
 // # Ownership and goroutines
 //
 // The system is stopped, and the queue closed, at the end of the test, which
