@@ -84,7 +84,7 @@ type planted struct {
 	name   string
 	wrong  officeHandler
 	right  officeHandler
-	follow officeHandler // of the second task; nil: there is none
+	follow officeHandler // of the second task; nil if it has no second one
 	holds  func(w *chassistest.World, n int) error
 }
 

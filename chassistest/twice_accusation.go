@@ -94,15 +94,15 @@ func judgeRerun(whole, r *rerunResult) []Accusation {
 		add(kinds[d.Verdict], d.First, detail, d.Advice)
 	}
 	if r.byState && ended && r.state != whole.state {
-		add(StateDiffers, nil, difference(whole.state, r.state),
-			"make the statements harmless when they are made again, in one transaction with a row of job.ExecID "+
-				"that the second run finds")
+		add(StateDiffers, nil, stateDifference(whole.state, r.state),
+			"make what changes it harmless when it is made again: by a key from job.ExecID,\n"+
+				"or in one transaction with a row of job.ExecID that the second run finds")
 	}
 	return found
 }
 
-// difference shows the lines in which two states differ.
-func difference(whole, twice string) string {
+// stateDifference shows the lines in which two states differ.
+func stateDifference(whole, twice string) string {
 	a, b := strings.Split(whole, "\n"), strings.Split(twice, "\n")
 	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
 		a, b = a[1:], b[1:]

@@ -152,3 +152,18 @@ func TestRare(t *testing.T) {
 		}
 	}
 }
+
+// Another log than the chassis' own has no job on its records: the line has the id.
+func TestAccessLineInAnotherLog(t *testing.T) {
+	var b strings.Builder
+	h := Middleware(textSystem{slog.New(slog.NewTextHandler(&b, nil))})(write(""))
+	ask(h, "GET", "/", "X-Request-Id", "r-7")
+	if !strings.Contains(b.String(), "request_id=r-7") || !strings.Contains(b.String(), "bytes=0") {
+		t.Errorf("%s", b.String())
+	}
+}
+
+// textSystem is a System with a log of its own.
+type textSystem struct{ log *slog.Logger }
+
+func (s textSystem) Logger(string) *slog.Logger { return s.log }

@@ -74,10 +74,11 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 		}
 	}
 	if sys != nil {
-		c.log, c.named = sys.Logger("server"), true
+		c.log = sys.Logger("server")
 	} else {
 		c.log = slog.Default()
 	}
+	c.named = logger.NamesJobs(c.log.Handler())
 	if c.limits != nil {
 		l, err := NewLimiter(*c.limits)
 		if err != nil {
@@ -147,7 +148,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{h: h, r: r, inner: r, begun: time.Now()}
 	q.writer.below, q.writer.on = w, q
 	if h.pattern != nil {
-		r.Pattern = h.pattern(r)
+		if p := h.pattern(r); p != "" {
+			r.Pattern = p // of an outer mux there may be one already
+		}
 	}
 	q.route = h.routes.find(r.Method, r.Pattern)
 	if h.metrics != nil {

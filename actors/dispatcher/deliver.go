@@ -14,8 +14,17 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 		return // it was in the mailbox over a restart: the poller has released it
 	}
 	d.slots.outstanding--
+	d.deliver(m)
+	d.pump()
+}
+
+// deliver begins the execution of a message, unless it has one here.
+func (d *dispatcher) deliver(m *poller.Delivered) {
 	now := time.Now()
 	d.noteSkew(m, now)
+	if !d.ordered && d.duplicates.wait(m) {
+		return
+	}
 	msg, defects := task.Decode(m.Body, m.Attributes)
 	if msg.Reason != "" { // a dead letter that SQS's own redrive has brought back
 		msg = msg.Renewed()
@@ -33,9 +42,11 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 		e.msg.First = m.FirstReceived
 	}
 	d.execs[m.Lease] = e
+	if !d.ordered {
+		d.duplicates.begin(e)
+	}
 	d.emit(Received, e, nil)
 	d.admit(e, defects, now)
-	d.pump()
 }
 
 func (d *dispatcher) admit(e *execution, defects error, now time.Time) {

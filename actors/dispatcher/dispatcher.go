@@ -26,6 +26,7 @@ type dispatcher struct {
 	successor    *life.Respawn // nil unless the dispatcher was stopped from outside
 	parent       *life.Parent  // of task actors: this dispatcher
 	groups       map[string]*group
+	duplicates   duplicates // standard pools
 	ready        ready
 	isolation    isolation
 	held         int

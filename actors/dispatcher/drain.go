@@ -134,7 +134,8 @@ func (d *dispatcher) onPollerDrained() {
 // stops any more.
 func (d *dispatcher) drainProgress() {
 	dr := d.drain
-	if dr == nil || dr.flushing || dr.done || !dr.pollerDone || len(d.execs) > 0 || d.departures.waiting > 0 {
+	if dr == nil || dr.flushing || dr.done || !dr.pollerDone || len(d.execs) > 0 || !d.duplicates.none() ||
+		d.departures.waiting > 0 {
 		return
 	}
 	dr.flushing = true
@@ -147,7 +148,7 @@ func (d *dispatcher) onFlushed() {
 		return
 	}
 	dr.flushing = false
-	if len(d.execs) > 0 {
+	if len(d.execs) > 0 || !d.duplicates.none() {
 		d.drainProgress()
 		return
 	}

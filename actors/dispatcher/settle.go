@@ -70,8 +70,10 @@ func (d *dispatcher) settle(e *execution, s *poller.Settle) {
 
 func (d *dispatcher) onSettled(m *poller.Settled) {
 	e := d.execs[m.Lease]
-	if e == nil || e.phase != ending {
-		return // of an earlier incarnation
+	if e == nil || e.phase != ending { // of an earlier incarnation, or a duplicate
+		d.duplicates.drop(m.Lease)
+		d.drainProgress()
+		return
 	}
 	d.settling--
 	d.settled++
@@ -101,6 +103,9 @@ func (d *dispatcher) forget(e *execution) {
 	delete(d.execs, e.lease)
 	if e.group != nil {
 		d.advance(e)
+	}
+	if !d.ordered {
+		d.endDuplicates(e)
 	}
 }
 
@@ -150,7 +155,12 @@ func (d *dispatcher) carryOn(e *execution, wait time.Duration, end time.Time) {
 
 func (d *dispatcher) onLeaseLost(m *poller.LeaseLost) {
 	e := d.execs[m.Lease]
-	if e == nil || e.lost {
+	if e == nil {
+		d.duplicates.drop(m.Lease)
+		d.drainProgress()
+		return
+	}
+	if e.lost {
 		return
 	}
 	e.lost = true

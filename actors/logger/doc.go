@@ -38,6 +38,7 @@
 //	Logger.Tail, Logger.Subscribe                        the last records, and those to come
 //	Logger.Reopen                                        files, after a rotation (also on SIGHUP)
 //	Logger.SystemLogger                                  for actor.WithLoggerFactory
+//	NamesJobs                                            whether a handler is a Logger's
 //	Logger.PID                                           the address that takes Write, Describe, Reopen
 //	WithOutput, WithFile, WithHook, WithRedactType, ...  options
 //	Name, Labels, HTTPRequest, InsertID, Operation       attributes with a meaning of their own

@@ -32,6 +32,13 @@ type part struct {
 	special *special // never changed: a With copies it
 }
 
+// NamesJobs reports whether h is the handler of a [Logger]: its records have the job
+// of their ctx, and need no attribute that says it again.
+func NamesJobs(h slog.Handler) bool {
+	_, ok := h.(*handler)
+	return ok
+}
+
 // Enabled implements [slog.Handler].
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
 	return h.audit || level >= h.level.enabled()

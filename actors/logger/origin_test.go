@@ -2,6 +2,7 @@ package logger
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -39,5 +40,12 @@ func TestTheTextFormLeavesOutAnUnknownJob(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestNamesJobs(t *testing.T) {
+	l := newLogger(t, Settings{}, &sink{})
+	if !NamesJobs(l.Named("a").With("b", 1).WithGroup("c").Handler()) || NamesJobs(slog.DiscardHandler) {
+		t.Error("the handler of a Logger is not known from others")
 	}
 }

@@ -79,6 +79,7 @@ var headline = map[string]struct{ bench, unit string }{
 	"settings": {"LoadYAML", "ns/op"},
 	"queue":    {"ReceiveAndDelete", "msg/s"},
 	"tasks":    {"Loopback", "tasks/s"},
+	"server":   {"Server", "ns/op"},
 	"actors":   {"Ask", "ns/op"},
 }
 

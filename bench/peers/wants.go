@@ -72,6 +72,11 @@ var wants = []want{
 	{"tasks", "Loopback", "ours", "asynq", "tasks/s", 0},
 	{"tasks", "Loopback", "ours", "river", "tasks/s", 0},
 
+	{"server", "Server", "ours", "otelhttp", "ns/op", 1},
+	{"server", "Server", "ours", "chi", "ns/op", 0},
+	{"server", "Server", "ours", "", "ns/op", 1650},  // 1.5 µs over the bare mux
+	{"server", "Server", "ours", "", "allocs/op", 5}, // 3 over the bare mux and its handler
+
 	{"actors", "Tell", "ours", "channel", "ns/op", 0},
 	{"actors", "Ask", "ours", "channel", "ns/op", 0},
 	{"actors", "Spawn", "ours", "goroutine", "ns/op", 0},

@@ -220,8 +220,10 @@ func TestOverload(t *testing.T) {
 func draw(with, without []call, p phases, file string) error {
 	c := plot.New()
 	c.Title.Text = "p99 of accepted requests: at the capacity, at three times the capacity, and after it"
-	c.X.Label.Text, c.Y.Label.Text = "seconds", "p99, ms"
-	c.Y.Scale, c.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{}
+	c.X.Label.Text, c.Y.Label.Text = "seconds", "p99"
+	c.Y.Scale = plot.LogScale{}
+	c.Y.Tick.Marker = plot.ConstantTicks{{Value: 100, Label: "0.1 s"}, {Value: 300, Label: "0.3 s"}, {Value: 1000, Label: "1 s"},
+		{Value: 3000, Label: "3 s"}, {Value: 10_000, Label: "10 s"}}
 	c.Add(plotter.NewGrid())
 	for _, s := range []struct {
 		name  string
@@ -246,6 +248,6 @@ func draw(with, without []call, p phases, file string) error {
 		c.Legend.Add(s.name, line)
 	}
 	c.Legend.Top, c.Legend.Left = true, true
-	c.Y.Min = 50
+	c.Y.Min, c.Y.Max = 100, 30_000
 	return c.Save(7*vg.Inch, 3.5*vg.Inch, file)
 }

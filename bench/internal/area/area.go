@@ -33,5 +33,6 @@ var All = []Area{
 		{"InProcess|Loopback|Floor", "(InProcess|Loopback)/^ours", "40000x"},
 		{"Slow", "Slow/^ours", "60000x"},
 	}, Run{Ours: "^BenchmarkInProcess$/^ours$", Time: "200000x"}},
+	{"server", []Run{{"Server", "Server/^ours", "20000x"}}, Run{Ours: "^BenchmarkServer$/^ours$", Time: "200000x"}},
 	{"actors", []Run{{"Tell|Ask|Spawn", "(Tell|Ask|Spawn)/^ours", "300ms"}}, Run{Ours: "^BenchmarkSpawn$/^ours$", Time: "500000x"}},
 }
