@@ -41,6 +41,12 @@
 // [Probe.ExpectNone]) and what it answers ([Probe.Reply]). [Execute] runs one
 // attempt of a task actor without a queue, and says what it answered.
 //
+// # Twice
+//
+// [Twice] finds handlers that are not safe to run twice: it runs each in fresh worlds, lets
+// its process die at each place, and compares the effects and the state with one whole
+// run. docs/testing.md shows it, and [Storm].
+//
 // # Ownership and goroutines
 //
 // The system is stopped, and the queue closed, at the end of the test, which
