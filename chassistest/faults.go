@@ -62,6 +62,11 @@ func (w *World) come(f *Fault) {
 		w.weather.cut[f.Process] = max(w.weather.cut[f.Process], until)
 	case Suspend:
 		w.weather.suspended[f.Process] = max(w.weather.suspended[f.Process], until)
+		if s.p != nil {
+			for d := range s.p.held { // its leases are not extended any more
+				w.touch(d.message.fate, Suspend)
+			}
+		}
 	case Throttle:
 		w.weather.throttle[f.On] = max(w.weather.throttle[f.On], until)
 	case Deny:

@@ -299,9 +299,4 @@ func (w *World) vanished() {
 			}
 		}
 	}
-	for _, a := range here {
-		if a.req != nil && a.known {
-			w.weather.known[a] = true
-		}
-	}
 }

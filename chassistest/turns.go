@@ -90,6 +90,9 @@ func (w *World) takeIn() {
 	for _, a := range w.gate.here() {
 		if !a.known {
 			a.known = true
+			if a.req != nil {
+				w.weather.known[a] = true
+			}
 			fresh = append(fresh, a)
 		}
 	}
