@@ -194,9 +194,11 @@ var corpus = []planted{
 			return nil
 		},
 		right: func(ctx context.Context, o *office, job task.Job[purchase]) error {
-			failed := make(chan error, 1)
-			go func() { failed <- o.charge(ctx, job.Args.ID, job.ExecID) }()
-			return <-failed
+			var err error
+			var all sync.WaitGroup
+			all.Go(func() { err = o.charge(ctx, job.Args.ID, job.ExecID) })
+			all.Wait()
+			return err
 		}},
 	{name: "swallows an error", holds: everyCall,
 		wrong: func(ctx context.Context, o *office, job task.Job[purchase]) error {

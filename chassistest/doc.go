@@ -41,6 +41,43 @@
 // [Probe.ExpectNone]) and what it answers ([Probe.Reply]). [Execute] runs one
 // attempt of a task actor without a queue, and says what it answered.
 //
+// # Storms
+//
+// [Storm] finds out whether the handlers of a service may run twice, at any moment, in a
+// fleet where each process may die. For each seed it plays a fleet on one queue in
+// simulated time, and draws what goes wrong: processes die and are deployed, answers are
+// lost, come late or twice, the queue throttles and refuses, clocks differ, upstreams
+// hang, operators pause and cancel. What must hold is asked by [World.Always] and
+// [World.Eventually]; what holds for every service is judged without being asked
+// ([Invariants]). A seed that fails is made as small as it gets, and printed with a
+// timeline and with a test that fails again ([Replay]).
+//
+//	chassistest.Storm(t, func(w *chassistest.World) {
+//		w.Service(func(p *chassistest.Process) { register(p.System, w) })
+//		for i := range 30 {
+//			chassistest.Submit(w, Charge, Order{ID: i})
+//		}
+//		w.Eventually("charged once", func() error { return once(w.Effects("charge")) })
+//	})
+//
+// One seed has one trace, on every machine: everything that a process does outside of
+// itself stands at a gate, where the seed decides what goes on next, and each process
+// draws its waits from the seed. What a handler draws, and the order of Go's maps, must
+// not decide what it does. CHASSIS_SEED=7 go test -v -run TestCharge plays seed 7 alone,
+// and logs its timeline. A handler does something to the world outside by [World.Effect]
+// or by an [Upstream]; a handler of a process that has died does not return from there.
+// Handlers of one seed must not share anything else with the world that outlives a
+// process: that does not die with it.
+//
+// A task actor (chassis.System.Register) stands at no gate when it begins and ends: its
+// runs are not judged, and its order is not the seed's.
+//
+// # Twice
+//
+// [Twice] finds handlers that are not safe to run twice: it runs each in fresh worlds, lets
+// its process die at each place, and compares the effects and the state with one whole
+// run. docs/testing.md shows it, and [Storm].
+//
 // # Ownership and goroutines
 //
 // The system is stopped, and the queue closed, at the end of the test, which

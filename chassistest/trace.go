@@ -50,8 +50,8 @@ func (t *trace) add(e Event) {
 	t.sum = d
 }
 
-// timeline is the trace for people: all of it, or with a label what concerns that task
-// and the lives of the processes.
+// timeline is the trace for people: without requests that bring nothing and have nothing
+// to do with a task, and, if it is long, of one task alone: that of the first finding.
 func (r *result) timeline() string {
 	about := ""
 	if len(r.findings) > 0 && len(r.trace.events) > wholeTimeline {
@@ -60,14 +60,19 @@ func (r *result) timeline() string {
 	var b strings.Builder
 	for i := range r.trace.events {
 		e := &r.trace.events[i]
-		if about == "" || slices.Contains(e.Tasks, about) ||
-			len(e.Tasks) == 0 && !strings.HasPrefix(e.What, "look") && !strings.HasPrefix(e.What, "receive") {
+		if !e.routine() && (about == "" || len(e.Tasks) == 0 || slices.Contains(e.Tasks, about)) {
 			b.WriteString(e.String())
 			b.WriteByte('\n')
 		}
 	}
 	fmt.Fprintf(&b, "trace %016x\n", uint64(r.trace.sum))
 	return b.String()
+}
+
+// routine reports whether an event is a request, or an answer, that brings nothing.
+func (e *Event) routine() bool {
+	return len(e.Tasks) == 0 && e.Note != "refused" && e.Note != "lost" &&
+		(strings.HasPrefix(e.What, string(OnLook)) || strings.HasPrefix(e.What, string(OnReceive)))
 }
 
 // wholeTimeline is the number of events up to which a timeline shows all tasks.

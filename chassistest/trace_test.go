@@ -94,9 +94,9 @@ func parcels(n int) func(w *World) {
 // TestOneSeedOneTrace: the trace of a seed is the same over runs, and however many
 // threads there are.
 func TestOneSeedOneTrace(t *testing.T) {
-	runs, seeds := 5, uint64(6)
+	runs, seeds := 3, uint64(4)
 	if os.Getenv("CHASSIS_SCALE") == "full" {
-		runs, seeds = 100, 20
+		runs, seeds = number(t, "STORM_RUNS", 100), uint64(number(t, "STORM_SEEDS", 20))
 	}
 	s := newStorm(t, parcels(30), nil)
 	for seed := uint64(1); seed <= seeds; seed++ {

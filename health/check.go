@@ -200,10 +200,14 @@ func (c *check) purpose() string {
 // pace is the least time between two runs that were asked for.
 const pace = 100 * time.Millisecond
 
+// settle is the time from a failure to the run that judges it: an outage does not reach
+// all connections to the dependency at once.
+const settle = 50 * time.Millisecond
+
 // fresh returns the result of a run that began after the call, or the last result if
 // ctx ends before there is one.
 func (c *check) fresh(ctx context.Context) Status {
-	asked := time.Now()
+	asked := time.Now().Add(settle)
 	for {
 		c.mu.Lock()
 		s, begun, finished := c.status, c.begun, c.finished
@@ -214,8 +218,8 @@ func (c *check) fresh(ctx context.Context) Status {
 		if begun.After(asked) && !s.At.Before(begun) {
 			return s
 		}
-		wait := time.NewTimer(pace)
-		if since := time.Since(begun); since >= pace {
+		wait := time.NewTimer(settle + time.Millisecond)
+		if now := time.Now(); now.Sub(begun) >= pace && now.After(asked) {
 			select {
 			case c.asked <- struct{}{}:
 			default:

@@ -11,7 +11,7 @@
 //	})
 //	around := server.Middleware(sys, server.WithRegisterer(registry),
 //		server.WithTimeLimit(10*time.Second), server.WithShedding(server.Limits{}))
-//	http.ListenAndServe(":8080", around(mux))
+//	sys.Serve(&http.Server{Addr: ":8080", Handler: around(mux)})
 //
 // # The surface
 //

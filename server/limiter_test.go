@@ -234,6 +234,23 @@ func TestErrorsAreNoLatency(t *testing.T) {
 	})
 }
 
+// Where nothing is done in time any more there are errors alone: see
+// Netflix/concurrency-limits#126.
+func TestATimeLimitThatIsOverIsALatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limiterOf(t, Limits{})
+		h := Middleware(newLines(t), WithLimiter(l), WithTimeLimit(time.Second))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		}))
+		for range 3 {
+			ask(h, "GET", "/")
+		}
+		if l.limit.count != 3 {
+			t.Errorf("%d of 3 requests are latencies", l.limit.count)
+		}
+	})
+}
+
 // Many at once, at random: no place is lost and no limit is passed.
 func TestLimiterKeepsItsBooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

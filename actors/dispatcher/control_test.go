@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
+	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -61,6 +62,45 @@ func TestOperatorCancelsSnoozesAndInspects(t *testing.T) {
 		}
 		if n, err := r.client.CancelExecution(r.ctx(), "unknown", ""); n != 0 || err == nil {
 			t.Errorf("cancelling an unknown execution: %d, %v", n, err)
+		}
+	})
+}
+
+// Each of several that pause the pool ends its own pause alone, also after the actor
+// has restarted.
+func TestAPoolIsPausedBySeveral(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		var runs atomic.Int64
+		r.handle("a", func(context.Context, raw) error { runs.Add(1); return nil })
+		pause := func(by string) { r.system.Root.Send(r.pid, &dispatcher.Pause{By: by}) }
+		resume := func(by string) { r.system.Root.Send(r.pid, &dispatcher.Resume{By: by}) }
+		pause("db")
+		pause("cache")
+		pause("db")
+		r.send("a", nil)
+		resume("db")
+		r.system.Root.Send(r.pid, (*poller.Settled)(nil)) // it panics, and restarts
+		r.after(time.Minute)
+		if s := r.mon.Stats(); runs.Load() != 0 || !s.Paused || len(s.PausedBy) != 1 || s.PausedBy[0] != "cache" {
+			t.Errorf("paused by the cache: %d runs, %v by %q", runs.Load(), s.Paused, s.PausedBy)
+		}
+		if err := r.client.Resume(r.ctx(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.client.Pause(r.ctx(), ""); err != nil {
+			t.Fatal(err)
+		}
+		resume("cache")
+		r.after(time.Minute)
+		if s := r.mon.Stats(); runs.Load() != 0 || !s.Paused || len(s.PausedBy) != 0 {
+			t.Errorf("paused by an operator: %d runs, %v by %q", runs.Load(), s.Paused, s.PausedBy)
+		}
+		if err := r.client.Resume(r.ctx(), ""); err != nil {
+			t.Fatal(err)
+		}
+		r.after(time.Minute)
+		if runs.Load() != 1 {
+			t.Errorf("%d runs", runs.Load())
 		}
 	})
 }

@@ -122,7 +122,7 @@ func (b *outbox) send(letters []*letter) {
 			entries[i] = batchEntry(&l.out, strconv.Itoa(i))
 		}
 		b.sender.counts.requests.Add(1)
-		out, err = b.sender.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})
+		out, err = b.sender.batch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})
 	}
 	if err != nil {
 		b.sender.counts.failures.Add(1)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
 
+	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -37,6 +38,7 @@ type Result struct {
 // given; a group waits while an earlier message of it is under way.
 type Sender struct {
 	client *sqs.Client
+	batch  sqsclient.SendBatch // of client
 	opts   senderOptions
 	base   context.Context // of every request; ends when Close gives up
 	cancel context.CancelFunc
@@ -83,6 +85,7 @@ const sendTimeout = 30 * time.Second
 func NewSender(client *sqs.Client, opts ...SenderOption) *Sender {
 	s := &Sender{
 		client: client,
+		batch:  sqsclient.SendBatchOf(client),
 		opts: senderOptions{ensure: func(string) EnsureOptions { return EnsureOptions{} },
 			linger: 3 * time.Millisecond, random: rand.Float64, maxRequests: 32},
 		queues: map[string]*outbox{},

@@ -129,7 +129,7 @@ function running(s, app) {
       const bad = p.state === 'failed' || p.state === 'abandoned';
       setPill(tr.children[1].firstChild, bad ? 'ERROR' : p.state === 'running' ? 'OK' : p.state, p.state);
       text(tr.children[2], `${ago(p.since, app.now())} ago`);
-      text(tr.children[3], p.error || p.detail || (p.intake ? 'stops before the tasks drain' : 'stops after the tasks have drained'));
+      text(tr.children[3], p.error || p.detail || (p.state === 'ended' ? 'has ended by itself' : p.intake ? 'stops before the tasks drain' : 'stops after the tasks have drained'));
       attr(tr.children[3], 'class', p.error ? 'bad-text small' : 'dim small');
     });
 }

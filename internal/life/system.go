@@ -30,9 +30,10 @@ func NewSystem(config *actor.Config) *actor.ActorSystem {
 	logger := config.LoggerFactory(s)
 	set(s, "logger", logger)
 	set(s, "stopper", make(chan struct{}))
-	s.ProcessRegistry = &actor.ProcessRegistryValue{ActorSystem: s, Address: localAddress, LocalPIDs: &actor.SliceMap{}}
+	pids := &actor.SliceMap{}
+	s.ProcessRegistry = &actor.ProcessRegistryValue{ActorSystem: s, Address: localAddress, LocalPIDs: pids}
 	for range buckets {
-		s.ProcessRegistry.LocalPIDs.LocalPIDs = append(s.ProcessRegistry.LocalPIDs.LocalPIDs, cmap.New())
+		pids.LocalPIDs = append(pids.LocalPIDs, cmap.New())
 	}
 	s.Root = actor.NewRootContext(s, actor.EmptyMessageHeader)
 	s.Guardians = actor.NewGuardians(s)

@@ -22,10 +22,10 @@
 //   - It retries fast and a bounded number of times, without the SDK's retry
 //     quota: the poller and the sender have loops of their own, and a quota
 //     that is used up would make every passing error a final one.
-//   - It makes the two requests of a worker's loop, ReceiveMessage and
-//     DeleteMessageBatch, without the SDK's middlewares, after the model of a
-//     request that these made, and reads their usual answers itself: a third of
-//     the SDK's CPU time. Signing, credentials, retries, errors and checksums are
+//   - It makes the requests of a worker's loop, ReceiveMessage and
+//     DeleteMessageBatch, and by [SendBatchOf] SendMessageBatch, without the SDK's
+//     middlewares, after the model of a request that these made, and reads their
+//     usual answers itself: a third of the SDK's CPU time. Signing, credentials, retries, errors and checksums are
 //     the SDK's as ever. A client with [WithOptions] takes the SDK's way alone,
 //     and so does whatever is not usual: after a refusal (401, 403) requests go the
 //     SDK's way until one succeeds. [StatsOf] counts both ways.

@@ -120,6 +120,96 @@ func (r *reader) deleted(out *sqs.DeleteMessageBatchOutput) bool {
 	return true
 }
 
+// The members of an entry of a SendMessageBatch, by their place in a block of strings.
+const (
+	sentID = iota
+	sentMessageID
+	sentMD5OfBody
+	sentMD5OfAttributes
+	sentMD5OfSystem
+	sentSequence
+	sentMembers
+)
+
+var sentNames = [sentMembers]string{"Id", "MessageId", "MD5OfMessageBody", "MD5OfMessageAttributes",
+	"MD5OfMessageSystemAttributes", "SequenceNumber"}
+
+// sentEntry is an entry as it was found.
+type sentEntry struct {
+	found [sentMembers]span
+	has   [sentMembers]bool
+}
+
+// sent reads the answer to a SendMessageBatch without a failure.
+func (r *reader) sent(out *sqs.SendMessageBatchOutput) bool {
+	r.text = r.text[:0]
+	var entries [10]sentEntry
+	n, strings, found, none := 0, 0, false, false
+	ok := r.object(func(key []byte) bool {
+		switch {
+		case string(key) == "Failed" && !none:
+			none = true
+			return r.next('[') && r.next(']')
+		case string(key) != "Successful" || found || !r.next('['):
+			return false
+		}
+		for found = true; n < len(entries); {
+			members := r.sentEntry(&entries[n])
+			if members == 0 {
+				return false
+			}
+			strings += members
+			if n++; r.next(']') {
+				return true
+			}
+			if !r.next(',') {
+				return false
+			}
+		}
+		return false
+	})
+	if !ok || !found || !r.end() || !utf8.Valid(r.text) {
+		return false
+	}
+	text, block := string(r.text), make([]string, 0, strings) // never grows: pointers into it are given out
+	out.Successful = make([]types.SendMessageBatchResultEntry, n)
+	for i := range n {
+		e, to := &entries[i], &out.Successful[i]
+		for k, field := range [sentMembers]**string{&to.Id, &to.MessageId, &to.MD5OfMessageBody,
+			&to.MD5OfMessageAttributes, &to.MD5OfMessageSystemAttributes, &to.SequenceNumber} {
+			if e.has[k] {
+				block = append(block, text[e.found[k].from:e.found[k].to])
+				*field = &block[len(block)-1]
+			}
+		}
+	}
+	if none {
+		out.Failed = []types.BatchResultErrorEntry{}
+	}
+	return true
+}
+
+// sentEntry reads an entry and returns the number of its members; 0 leaves it to the SDK.
+func (r *reader) sentEntry(e *sentEntry) (members int) {
+	ok := r.object(func(key []byte) bool {
+		for i, name := range sentNames {
+			if string(key) == name {
+				if e.has[i] {
+					return false // twice: the SDK's reader decides
+				}
+				e.found[i], e.has[i] = r.string()
+				members++
+				return e.has[i]
+			}
+		}
+		return false
+	})
+	if !ok {
+		return 0
+	}
+	return members
+}
+
 func (r *reader) message(m *types.Message) bool {
 	r.text, r.system, r.custom = r.text[:0], r.system[:0], r.custom[:0]
 	var found [members]span

@@ -31,6 +31,9 @@ var answers = []string{
 	`{"Messages":[{"MessageAttributes":{"b":{"DataType":"String","StringListValues":[]}}}]}`, `{"Messages":[{"Bod\u0079":"a"}]}`,
 	`{"Successful":[{"Id":"0"},{"Id":"1"}]}`, `{"Successful":[{"Id":"0"}],"Failed":[]}`, `{"Failed":[],"Successful":[{"Id":"\u0030"}]}`, `{"Successful":[]}`, `{"Successful":[{"Id":"0","More":1}]}`,
 	`{"Failed":[{"Id":"0","Code":"X","Message":"y","SenderFault":true}],"Successful":[{"Id":"1"}]}`, `{"Successful":[{"Id":"0"}],"Successful":[{"Id":"1"}]}`, `{"Successful":[{"Id":null}]}`,
+	`{"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":"a","MD5OfMessageAttributes":"b","MD5OfMessageSystemAttributes":"c","SequenceNumber":"1"},{"MessageId":"n"}]}`,
+	`{"Successful":[{"Id":"0","Id":"1","MessageId":"m"}]}`, `{"Successful":[{"Id":"0","MessageId":null}]}`, `{"Successful":[{"MessageId":7}]}`,
+	`{"Failed":[],"Successful":[{"MessageId":"m \u00e9","Id":"0"}]}`,
 	`{"Successful":[{"Id":"0"},{"Id":"1"},{"Id":"2"},{"Id":"3"},{"Id":"4"},{"Id":"5"},{"Id":"6"},{"Id":"7"},{"Id":"8"},{"Id":"9"},{"Id":"10"}]}`,
 }
 
@@ -63,6 +66,7 @@ func same(t *testing.T, ours, theirs smithyhttp.ClientProtocol, status int, answ
 	t.Helper()
 	for _, outs := range [][2]smithy.Deserializable{
 		{new(sqs.ReceiveMessageOutput), new(sqs.ReceiveMessageOutput)}, {new(sqs.DeleteMessageBatchOutput), new(sqs.DeleteMessageBatchOutput)},
+		{new(sqs.SendMessageBatchOutput), new(sqs.SendMessageBatchOutput)},
 	} {
 		errOurs, errTheirs := read(t, ours, status, answer, outs[0]), read(t, theirs, status, answer, outs[1])
 		if (errOurs == nil) != (errTheirs == nil) || errOurs != nil && errOurs.Error() != errTheirs.Error() {
@@ -106,6 +110,10 @@ func TestUsualAnswersTakeTheShortWay(t *testing.T) {
 	r = &reader{answer: []byte(`{"Failed":[],"Successful":[{"Id":"0"}]}`)}
 	if !r.deleted(new(sqs.DeleteMessageBatchOutput)) {
 		t.Fatal("a batch of deletes went the long way")
+	}
+	r = &reader{answer: []byte(`{"Failed":[],"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":"a"}]}`)}
+	if out := new(sqs.SendMessageBatchOutput); !r.sent(out) || *out.Successful[0].MessageId != "m" {
+		t.Fatal("a batch of sends went the long way")
 	}
 }
 

@@ -42,7 +42,8 @@ type shortcut struct {
 	doer    Doer // below plainBody: the bodies made here are plain
 	options sqs.Options
 	model   atomic.Pointer[model]
-	trust   trust
+	trust   trust        // of receives and deletes
+	sends   trust        // a process may have the right to receive and not the one to send
 	skew    atomic.Int64 // ns that the SDK adds to the time when it signs
 	counts  struct{ shortcut, refused, sdk atomic.Int64 }
 }
@@ -139,6 +140,7 @@ type operation struct {
 	schema *smithy.OperationSchema
 	body   []byte
 	output smithy.Deserializable
+	trust  *trust
 }
 
 var (
@@ -164,12 +166,12 @@ func (s *shortcut) HandleInitialize(ctx context.Context, in middleware.Initializ
 	case *sqs.ReceiveMessageInput:
 		if taken {
 			op = operation{receiveTarget, receiveSchema, appendReceive(make([]byte, 0, 512), input),
-				new(sqs.ReceiveMessageOutput)}
+				new(sqs.ReceiveMessageOutput), &s.trust}
 		}
 	case *sqs.DeleteMessageBatchInput:
 		if taken {
 			op = operation{deleteTarget, deleteSchema,
-				appendDelete(make([]byte, 0, 256+128*len(input.Entries)), input), new(sqs.DeleteMessageBatchOutput)}
+				appendDelete(make([]byte, 0, 256+128*len(input.Entries)), input), new(sqs.DeleteMessageBatchOutput), &s.trust}
 		}
 	default:
 		return next.HandleInitialize(ctx, in)
@@ -264,7 +266,7 @@ func (s *shortcut) try(ctx context.Context, m *model, op *operation, term uint64
 	defer func() { _ = resp.Body.Close() }() // it has been read
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 		s.counts.refused.Add(1)
-		s.trust.refused(term)
+		op.trust.refused(term)
 		return "", errUnsure
 	}
 	requestID = resp.Header.Get("X-Amzn-Requestid")

@@ -33,9 +33,13 @@ var hot = map[string]func(context.Context, *sqs.Client) error{
 		_, err := c.DeleteMessageBatch(sqsclient.WithShortcut(ctx), deleteInput())
 		return err
 	},
+	"SendMessageBatch": func(ctx context.Context, c *sqs.Client) error {
+		_, err := sqsclient.SendBatchOf(c)(ctx, sendInput())
+		return err
+	},
 }
 
-// receiveInput and deleteInput have every member filled, so that one that is
+// receiveInput, deleteInput and sendInput have every member filled, so that one that is
 // new to the SDK fails here.
 func receiveInput() *sqs.ReceiveMessageInput {
 	in := new(sqs.ReceiveMessageInput)
@@ -49,23 +53,37 @@ func deleteInput() *sqs.DeleteMessageBatchInput {
 	return in
 }
 
+// sendInput leaves out what goes the SDK's way.
+func sendInput() *sqs.SendMessageBatchInput {
+	in := new(sqs.SendMessageBatchInput)
+	fillAll(reflect.ValueOf(in).Elem(), "MessageSystemAttributes", "BinaryValue", "BinaryListValues", "StringListValues")
+	return in
+}
+
 func fillAll(v reflect.Value, but ...string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		fillAll(v.Elem())
+		fillAll(v.Elem(), but...)
 	case reflect.String:
 		v.SetString("a \"b\" \\ é <&>\u2028\x7f")
 	case reflect.Int32:
 		v.SetInt(7)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		fillAll(v.Index(0))
-		fillAll(v.Index(1))
+		fillAll(v.Index(0), but...)
+		fillAll(v.Index(1), but...)
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for _, name := range []string{"a", "b é"} {
+			value := reflect.New(v.Type().Elem()).Elem()
+			fillAll(value, but...)
+			v.SetMapIndex(reflect.ValueOf(name), value)
+		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() && !strings.Contains(strings.Join(but, " "), f.Name) {
-				fillAll(v.Field(i))
+				fillAll(v.Field(i), but...)
 			}
 		}
 	}

@@ -1,9 +1,12 @@
 package source
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // JSON reads one value. The standard decoder finds the mistakes; the valid text is then walked again for the
@@ -24,6 +27,8 @@ func (r *Reading) JSON(data []byte) *Node {
 		return nil
 	}
 	j := &jsonReader{r: r, data: data, place: cursor{data: data}, slab: newSlab(r.From, data)}
+	j.tokens = jsontext.NewDecoder(bytes.NewBuffer(data),
+		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return j.value()
 }
 
@@ -73,92 +78,57 @@ var jsonHints = map[string]string{
 
 // jsonReader walks text that is known to be valid JSON.
 type jsonReader struct {
-	r     *Reading
-	data  []byte
-	slab  Slab
-	place cursor
-	i     int
+	r      *Reading
+	data   []byte
+	tokens *jsontext.Decoder
+	slab   Slab
+	place  cursor
 }
 
-func (j *jsonReader) space() {
-	for j.i < len(j.data) && strings.IndexByte(" \t\r\n", j.data[j.i]) >= 0 {
-		j.i++
+// token returns the next token and its place.
+func (j *jsonReader) token() (tok jsontext.Token, line, col int32) {
+	at := int(j.tokens.InputOffset())
+	for strings.IndexByte(" \t\r\n,:", j.data[at]) >= 0 {
+		at++
 	}
+	line, col = j.place.at(at)
+	tok, _ = j.tokens.ReadToken() // the text is valid
+	return tok, line, col
 }
 
 func (j *jsonReader) value() *Node {
-	j.space()
 	n := j.slab.New()
-	n.Line, n.Col = j.place.at(j.i)
-	switch c := j.data[j.i]; c {
-	case '{':
-		n.Kind = Map
-		j.members(n, '}')
-		j.r.duplicates(n)
-	case '[':
-		n.Kind = List
-		j.members(n, ']')
+	var tok jsontext.Token
+	tok, n.Line, n.Col = j.token()
+	text := tok.String()
+	switch kind := tok.Kind(); kind {
+	case '{', '[':
+		n.Kind = map[jsontext.Kind]Kind{'{': Map, '[': List}[kind]
+		for next := j.tokens.PeekKind(); next != '}' && next != ']'; next = j.tokens.PeekKind() {
+			var k Kid
+			if n.Kind == Map {
+				tok, k.Line, k.Col = j.token()
+				k.Key = tok.String()
+			}
+			k.Node = j.value()
+			n.Kids = append(n.Kids, k)
+		}
+		_, _, _ = j.token() // its end
+		if n.Kind == Map {
+			j.r.duplicates(n)
+		}
+		return n
 	case '"':
-		n.Kind, n.Text = String, j.string()
-		j.r.noteDot(n.Text)
-	default:
-		start := j.i
-		for j.i < len(j.data) && strings.IndexByte(",]} \t\r\n", j.data[j.i]) < 0 {
-			j.i++
-		}
-		n.Text = string(j.data[start:j.i])
-		switch {
-		case c == 't' || c == 'f':
-			n.Kind = Bool
-		case c == 'n':
-			n.Kind = Null
-		case strings.ContainsAny(n.Text, ".eE"):
+		n.Kind = String
+		j.r.noteDot(text)
+	case 't', 'f':
+		n.Kind = Bool
+	case '0':
+		n.Kind = Int
+		if strings.ContainsAny(text, ".eE") {
 			n.Kind = Float
-		default:
-			n.Kind = Int
 		}
 	}
+	n.Text = text
 	return n
-}
-
-// members reads the entries of an object or the elements of an array.
-func (j *jsonReader) members(n *Node, closing byte) {
-	for j.i++; ; {
-		j.space()
-		switch j.data[j.i] {
-		case closing:
-			j.i++
-			return
-		case ',':
-			j.i++
-			continue
-		}
-		var k Kid
-		if closing == '}' {
-			k.Line, k.Col = j.place.at(j.i)
-			k.Key = j.string()
-			j.space()
-			j.i++ // :
-		}
-		k.Node = j.value()
-		n.Kids = append(n.Kids, k)
-	}
-}
-
-func (j *jsonReader) string() string {
-	start, escaped := j.i, false
-	for j.i++; j.data[j.i] != '"'; j.i++ {
-		if j.data[j.i] == '\\' {
-			escaped = true
-			j.i++
-		}
-	}
-	j.i++
-	if escaped {
-		var s string
-		if json.Unmarshal(j.data[start:j.i], &s) == nil {
-			return s
-		}
-	}
-	return string(j.data[start+1 : j.i-1])
 }

@@ -141,8 +141,8 @@ func (f *fairness) move(t *tenant, n int) {
 	}
 }
 
-// decay halves the processing times as often as is due. Tenants of which nothing is
-// left are forgotten.
+// decay halves the processing times as often as is due. A tenant without a
+// message and without a time is forgotten.
 func (f *fairness) decay(now int64) {
 	times := now/recentHalf - f.halvings
 	if times <= 0 {
