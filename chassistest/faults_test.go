@@ -117,7 +117,7 @@ func TestEachKindHappens(t *testing.T) {
 		Deny:     {fault: Fault{On: OnDelete, At: on, For: 2 * time.Second}, says: refusedUntil(OnDelete, 3*time.Second)},
 		Expire:   {fault: Fault{At: on, For: 2 * time.Second}, says: refusedUntil(OnReceive, 3*time.Second)},
 		DeliverTwice: {fault: Fault{On: OnReceive, Nth: 1, For: time.Millisecond}, says: func(h history) error {
-			return h.want(h.index("visible again") > 0 && h.tasks("start", "pack#0") == 2, "a task that runs twice")
+			return h.want(h.tasks("receive answered", "pack#0") == 2, "a task that comes twice")
 		}},
 		Skew: {
 			fault: Fault{At: time.Millisecond, For: 20 * time.Second},

@@ -63,6 +63,7 @@ func TestEachInvariantAccuses(t *testing.T) {
 			handle: func(*World, *Process) task.Handler[parcel] {
 				return func(context.Context, task.Job[parcel]) error { time.Sleep(5 * time.Second); return nil }
 			},
+			fleet: 2, // one process waits with the second delivery
 		},
 		Budget: { // a dead letter that says more than there was
 			tamper: func(_ *Process, r *http.Request) {

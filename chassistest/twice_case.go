@@ -172,8 +172,9 @@ func (r *Rerun) run(c rerunCase, simulated bool) (*rerunResult, error) {
 	result.unmatched = r.unmatched(first.System)
 	if first.Died() {
 		if !simulated {
-			first.door.under.Wait() // its last long poll must not get it
+			first.door.under.Lock() // its last long poll must not get it
 			p.door.release(p.queue)
+			first.door.under.Unlock()
 		}
 		second, err := p.process(2, effects.Open{})
 		if err != nil {

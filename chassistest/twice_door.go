@@ -51,7 +51,7 @@ type rerunDoorOf struct {
 	recorder *effects.Recorder
 	deadly   bool // the process dies when it deletes the task
 	next     effects.Doer
-	under    sync.WaitGroup // requests
+	under    sync.RWMutex // read-locked by each request under way
 }
 
 // Do implements [effects.Doer].
@@ -73,8 +73,8 @@ func (d *rerunDoorOf) Do(r *http.Request) (*http.Response, error) {
 			return nil, effects.ErrDied
 		}
 	}
-	d.under.Add(1)
-	defer d.under.Done()
+	d.under.RLock()
+	defer d.under.RUnlock()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel() // the answer is in memory
 	go func() {

@@ -26,6 +26,7 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/health"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/task"
 )
@@ -120,6 +121,8 @@ func service(t *testing.T) *chassis.System {
 		}
 	}
 	sys.Breaker("https://mail.internal")
+	sys.Go("relay", func(context.Context) error { return nil })
+	sys.Check("postgres", func(context.Context) error { return nil }, health.ForTasks()) // Start waits for its result
 	if err := sys.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

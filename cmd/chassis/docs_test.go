@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/server"
 	"github.com/sambatech/chassis/settings"
 )
 
@@ -108,7 +111,9 @@ func TestEverySettingsFileOfTheDocsLoads(t *testing.T) {
 
 // Every metric that the docs name is one of ours.
 func TestEveryMetricOfTheDocsIsThere(t *testing.T) {
-	names, n := admin.MetricNames(), 0
+	serving := &described{}
+	server.Middleware(nil, server.WithRegisterer(serving), server.WithShedding(server.Limits{}))
+	names, n := append(admin.MetricNames(), serving.names...), 0
 	metric := regexp.MustCompile(`\bchassis_[a-z_]+\b`)
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
@@ -126,15 +131,38 @@ func TestEveryMetricOfTheDocsIsThere(t *testing.T) {
 	}
 }
 
+// described is a registry that keeps the names of metrics.
+type described struct {
+	prometheus.Registerer
+	names []string
+}
+
+func (d *described) Register(c prometheus.Collector) error {
+	all := make(chan *prometheus.Desc, 100)
+	c.Describe(all)
+	close(all)
+	for desc := range all {
+		d.names = append(d.names, regexp.MustCompile(`fqName: "([^"]+)"`).FindStringSubmatch(desc.String())[1])
+	}
+	return nil
+}
+
+func (d *described) MustRegister(all ...prometheus.Collector) {
+	for _, c := range all {
+		_ = d.Register(c)
+	}
+}
+
 // Every link between pages leads somewhere.
 func TestEveryLinkOfTheDocsLeadsSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([A-Za-z0-9._/-]+)(#[^)]*)?\)`)
+	code := regexp.MustCompile("(?s)\n```.*?\n```")
 	for _, page := range append(pages(t), "../../deploy/README.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
 				t.Errorf("%s: %v", page, err)
 			}

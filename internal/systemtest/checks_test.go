@@ -76,6 +76,13 @@ func TestTasksWaitForTheirDependency(t *testing.T) {
 		if n := failed.Load(); n == 0 || n > 5 {
 			t.Errorf("%d failures until the check was asked", n)
 		}
+		if err := sys.Control().Resume(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		kit.Pass(time.Minute)
+		if !sys.Tasks().Stats().Paused || failed.Load() > 5 {
+			t.Errorf("an operator's resume ended the pause of the check: %d failures", failed.Load())
+		}
 		if err := sys.Control().Pause(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
