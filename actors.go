@@ -78,10 +78,9 @@ func (s *System) PID(name string) *actor.PID {
 // Breaker returns the breaker of a remote service, scheme://host[:port], and
 // spawns it at the first call; opts count at the first call only. Its limits
 // are those of the settings' section circuit_breaker for this service. It works
-// before [System.Start]. A system has at most 10 000 breakers: what is beyond is
-// logged and not guarded. A healthy breaker that had no call for 70 minutes is
-// forgotten unless the program holds it: see [breaker.Group]. A redirect that a breaker's client follows to another
-// service is guarded by that service's breaker, if there is one.
+// before [System.Start]. A system has at most 10 000 breakers and forgets idle ones, see
+// [breaker.Group]: what is beyond is logged and not guarded. A redirect that a breaker's
+// client follows to another service is guarded by that service's breaker, if any.
 //
 // Breaker panics if service is not a URL of this form, and after [System.Stop];
 // [breaker.Spawn] returns an error instead.

@@ -55,6 +55,7 @@
 //
 //	internal/clip      bounds and cleans text of strangers
 //	internal/life      starts actors under a guardian, stops them and waits
+//	internal/random    a stream of random numbers for each part of a program
 //	actors             a typed question to an actor, and the answer to an unknown message
 //	health             checks of what a service depends on ─► clip
 //	parts              servers, loops and what hangs on to a service, started and stopped in order ─► clip
@@ -63,7 +64,7 @@
 //	queue/localsqs     the embedded SQS; it knows nothing of tasks
 //	queue/sqsclient    the one place where the AWS client is made
 //	queue              opens a queue: AWS or embedded ─► localsqs, sqsclient, settings
-//	task               wire form, definition, waits, outcomes, the job in a ctx ─► clip
+//	task               wire form, definition, waits, outcomes, the job in a ctx, the origin of what is no task ─► clip
 //	actors/internal    inline: a mailbox that runs on its poster's goroutine; crew: kept goroutines
 //	actors/breaker     the circuit breaker ─► actors, inline, clip, settings
 //	actors/logger      the slog handler and the actor behind it ─► actors, task, clip
@@ -71,11 +72,13 @@
 //	actors/shares      what several pools run at once, by weight ─► actors, life
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, sqsclient, task
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, task
-//	actors/pools       the pools at work ─► actors, dispatcher, poller, shares, life, queue, sqsclient, task
+//	actors/pools       the pools at work ─► actors, dispatcher, poller, shares, life, random, queue, sqsclient, task
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
-//	cmd  examples  chassistest  internal/systemtest ─► chassis
+//	chassistest        a system, a double run and a storm for a user's own tests ─► chassis
+//	cmd  examples  internal/systemtest ─► chassis
+//	server             next to the core, which does not import it: middleware for net/http ─► task, logger, clip
 //
 // # Glossary
 //

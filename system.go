@@ -216,7 +216,7 @@ func (s *System) State() State { return s.life.State() }
 // start ends it with an error. The error is logged too.
 func (s *System) Run(ctx context.Context) error {
 	program := func(ctx context.Context) error { return s.begin(ctx, true) }
-	err := s.life.Run(ctx, s.Logger("chassis"), program, s.Stop)
+	err := s.life.Run(ctx, s.log.Unawaited("chassis"), program, s.Stop)
 	if err != nil {
 		s.log.Slog().Error("the service ended with an error", "error", err)
 	}
@@ -276,6 +276,7 @@ func (s *System) Stop(ctx context.Context) error {
 
 // stop runs once. drain ends when the drain is to be cut short.
 func (s *System) stop(drain context.Context) error {
+	defer s.log.Hasten()()
 	log := s.Logger("chassis")
 	stages := life.NewStages(drain, log)
 	err := stages.Run(life.Stage{Name: "settings", Work: s.unfollow})

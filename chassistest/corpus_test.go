@@ -295,7 +295,7 @@ var corpus = []planted{
 		}},
 	{name: "reads the clock for identity", holds: chargedOnce,
 		right: func(ctx context.Context, o *office, job task.Job[purchase]) error {
-			return o.charge(ctx, job.Args.ID, fmt.Sprint(job.Args.ID, " at ", job.When.Unix())) // that of the send
+			return o.charge(ctx, job.Args.ID, fmt.Sprint(job.JobID, " ", job.Args.ID)) // the sender's job
 		},
 		wrong: func(ctx context.Context, o *office, job task.Job[purchase]) error {
 			return o.charge(ctx, job.Args.ID, time.Now().Format(time.RFC3339))

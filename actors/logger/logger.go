@@ -170,6 +170,31 @@ func (l *Logger) Stop(ctx context.Context) error {
 	return errors.Join(err, l.Flush(ctx))
 }
 
+// Hasten is for the stop of a service: until end is called, no call waits for an
+// output that takes nothing for two seconds. Where the buffer is full, the oldest
+// records are dropped then, and counted.
+func (l *Logger) Hasten() (end func()) {
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		tick := time.NewTicker(stalledLong / 4)
+		defer tick.Stop()
+		for {
+			for _, o := range l.outputs {
+				if o.stuck() {
+					o.ring.setLossy(true)
+				}
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() { close(done); watch.Wait() }
+}
+
 // goDirect is the end of the actor, by Stop or by another.
 func (l *Logger) goDirect(gone chan struct{}) {
 	defer close(gone)

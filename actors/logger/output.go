@@ -85,7 +85,7 @@ func (o *output) submit(line []byte, level slog.Level, system bool) {
 	missed := false
 	switch {
 	case v.direct:
-		o.drainDirect(system)
+		o.drainDirect(system || o.stuck())
 		missed = awaited && !o.ring.out(v.seq)
 	case awaited:
 		missed = !o.written(v.seq, o.errorWait)
@@ -137,6 +137,16 @@ func (o *output) drainDirect(nowait bool) {
 			return
 		}
 	}
+}
+
+// stalledLong is how long a write may take before a stop, or a call after it, does
+// not wait for it any more.
+const stalledLong = 2 * time.Second
+
+// stuck reports whether a write is under way that has taken that long.
+func (o *output) stuck() bool {
+	began := o.started.Load()
+	return began != 0 && time.Since(time.Unix(0, began)) >= stalledLong
 }
 
 func (o *output) failing() bool { return o.health.Load() != nil }

@@ -3,9 +3,12 @@
 package logger
 
 import (
+	"context"
+	"io"
 	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -106,4 +109,53 @@ func TestStalledReader(t *testing.T) {
 			r.Close()
 		})
 	}
+}
+
+// TestAStalledOutputHeldUpAStop: with stdout a pipe without a reader, every call
+// waited for room for ever, that of the signal's record first, and SIGTERM had no
+// effect. Once a stop has begun, calls wait for two seconds.
+func TestAStalledOutputHeldUpAStop(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reader sync.WaitGroup
+	t.Cleanup(func() { _ = w.Close(); reader.Wait(); _ = r.Close() })
+	l := newLogger(t, Settings{Policy: PolicyBlock}, w)
+	start(t, l)
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		for range 2 * defaultBuffer / 1000 {
+			l.Slog().Info(strings.Repeat("x", 1000))
+		}
+		l.Slog().Error("is written before the call returns")
+	}()
+	for l.Stats().Outputs[0].Waiting == 0 {
+		runtime.Gosched()
+	}
+	end := l.Hasten()
+	within := func(what string, done <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			t.Errorf("%s waits for the stalled output", what)
+		}
+	}
+	within("a call", returned)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	_ = l.Stop(ctx) // the actor still writes
+	end()
+	last := make(chan struct{})
+	go func() {
+		defer close(last)
+		l.Slog().Error("the service ended with an error")
+	}()
+	within("a call after the stop", last)
+	if l.Stats().Outputs[0].Dropped == 0 {
+		t.Error("what had no room is not counted")
+	}
+	reader.Go(func() { _, _ = io.Copy(io.Discard, r) })
 }

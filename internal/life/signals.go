@@ -12,7 +12,8 @@ import (
 // Signals returns the contexts of a service that obeys SIGTERM and SIGINT. The
 // first signal ends serving, as the end of ctx does. The second ends stopping,
 // which cuts the drain short. ended is closed at the end of the service; done is
-// called after it and gives the signals back.
+// called after it and gives the signals back. A log that waits for its output
+// delays the second signal: give one that does not.
 func Signals(ctx context.Context, ended <-chan struct{}, log *slog.Logger) (
 	serving, stopping context.Context, done func(),
 ) {
@@ -25,15 +26,15 @@ func Signals(ctx context.Context, ended <-chan struct{}, log *slog.Logger) (
 		defer close(watched)
 		select {
 		case sig := <-signals:
+			end(fmt.Errorf("signal: %v", sig)) // before the log, which may wait for its output
 			log.Info("draining", "signal", sig.String())
-			end(fmt.Errorf("signal: %v", sig))
 		case <-serving.Done():
 		case <-ended:
 		}
 		select {
 		case sig := <-signals:
-			log.Warn("the drain is cut short", "signal", sig.String())
 			cut()
+			log.Warn("the drain is cut short", "signal", sig.String())
 		case <-ended:
 		}
 	}()
