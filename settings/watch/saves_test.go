@@ -38,7 +38,7 @@ const settle = 200 * time.Millisecond
 // spf13/viper#742)
 func TestASaveThatTakesTimePutsDefaultsOrAMixtureInForce(t *testing.T) {
 	const pause = settle + time.Second // a busy machine may be late by that
-	var ways sync.WaitGroup // all at once: they wait, and do little else
+	var ways sync.WaitGroup            // all at once: they wait, and do little else
 	defer ways.Wait()
 	old, oldValue := version(111)
 	now, nowValue := version(2222)
