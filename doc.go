@@ -53,9 +53,8 @@
 // Imports go one way: each package imports, of ours, only what stands behind its
 // arrow. A test in internal/house checks this.
 //
-//	internal/clip      bounds and cleans text of strangers
+//	internal           clip: bounds and cleans text of strangers; random: a stream of random numbers for each part
 //	internal/life      starts actors under a guardian, stops them and waits
-//	internal/random    a stream of random numbers for each part of a program
 //	actors             a typed question to an actor, and the answer to an unknown message
 //	health             checks of what a service depends on ─► clip
 //	parts              servers, loops and what hangs on to a service, started and stopped in order ─► clip
@@ -76,8 +75,7 @@
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
-//	chassistest        a system, a double run and a storm for a user's own tests ─► chassis
-//	cmd  examples  internal/systemtest ─► chassis
+//	cmd  examples  chassistest  internal/systemtest ─► chassis
 //	server             next to the core, which does not import it: middleware for net/http ─► task, logger, clip
 //
 // # Glossary
@@ -106,8 +104,7 @@
 //
 // # Goroutines
 //
-// All methods of a [System] may be called from several goroutines. Handlers run
-// concurrently, each in a goroutine of its own.
+// All methods of a [System] are safe for several goroutines. Each handler runs in its own.
 //
 // # Debugging and tests
 //

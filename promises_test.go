@@ -139,7 +139,7 @@ var wholly = []struct {
 	passage *regexp.Regexp // on the flat page
 	item    *regexp.Regexp // of the passage, with the promises as its group
 }{
-	{"SECURITY.md", regexp.MustCompile("largest tests\\)\\. (- .*?) ## "), regexp.MustCompile(`- ((?:[^-]|-\S)*)`)},
+	{"SECURITY.md", regexp.MustCompile(`largest tests\)\. (- .*?) ## `), regexp.MustCompile(`- ((?:[^-]|-\S)*)`)},
 	{"README.md", regexp.MustCompile(`## What it does for you \| \| \| \|---\|---\| (.*?) !\[`), regexp.MustCompile(`\| \*\*[^*]+\*\* \| (.*?) \|`)},
 }
 

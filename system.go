@@ -123,7 +123,7 @@ func New(name string, opts ...Option) (*System, error) {
 	})
 	s.parts = parts.NewGroup(parts.Config{
 		Settings: func() parts.Settings { return s.Settings().Lifecycle }, Logger: s.Logger,
-		Fail:  func() { go s.life.Stop(context.Background(), false, s.stop) },
+		Fail:  func() { go func() { _ = s.life.Stop(context.Background(), false, s.stop) }() },
 		Check: func(name string, check func(context.Context) error) { s.checks.Add(name, check) },
 	})
 	s.console = console.New(console.Config{

@@ -35,7 +35,6 @@ type Process struct {
 
 	// The world's:
 	started, stopping, stopped bool
-	startErr, stopErr          error
 	report                     chan func() // what its start and its stop came to
 	runs                       map[*run]bool
 	held                       map[*delivery]bool

@@ -1,7 +1,6 @@
 package chassistest
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -289,10 +288,4 @@ func (s Schedule) check() error {
 		}
 	}
 	return nil
-}
-
-// compareFaults orders faults as people read them.
-func compareFaults(a, b Fault) int {
-	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Process, b.Process), cmp.Compare(a.On, b.On),
-		cmp.Compare(a.Nth, b.Nth))
 }

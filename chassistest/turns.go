@@ -3,6 +3,7 @@ package chassistest
 import (
 	"bytes"
 	"container/heap"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -214,7 +215,8 @@ func (w *World) after(d time.Duration, do func()) { w.at(w.Now()+d, do) }
 
 // perform makes a request of the queue that no process waits for.
 func (w *World) perform(q *request) *reply {
-	r, err := http.NewRequest(http.MethodPost, "http://sqs.local/", bytes.NewReader(q.body))
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://sqs.local/",
+		bytes.NewReader(q.body))
 	if err != nil {
 		return &reply{err: err}
 	}

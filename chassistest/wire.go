@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -173,7 +174,7 @@ func (q *request) read() {
 		for _, m := range out.Messages {
 			e := &entry{receipt: m.ReceiptHandle, messageID: m.MessageId, text: m.Body, hide: q.hide,
 				attrs: values(m.MessageAttributes)}
-			fmt.Sscan(m.Attributes["ApproximateReceiveCount"], &e.receives)
+			e.receives, _ = strconv.Atoi(m.Attributes["ApproximateReceiveCount"]) // 0 where it was not asked for
 			q.entries = append(q.entries, e)
 		}
 		return

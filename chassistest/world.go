@@ -65,11 +65,9 @@ type check struct {
 // seat is the place of one process of the fleet.
 type seat struct {
 	number  int
-	window  time.Duration // how much earlier than its time it may run
 	lives   int
 	p       *Process // nil: it is down
 	steps   map[Step]int
-	due     time.Duration // when it is started again
 	planned bool
 }
 

@@ -133,7 +133,7 @@ func (c *check) once(ctx context.Context) bool {
 	}
 	c.note(fmt.Errorf("no answer within %v", c.within), time.Since(begun))
 	select {
-	case <-done:
+	case <-done: //nolint:errcheck // the time limit is what is noted
 		return true
 	case <-ctx.Done():
 		return false

@@ -126,10 +126,10 @@ func TestACheckThatIgnoresItsCtxIsNamedAtTheStop(t *testing.T) {
 
 func TestAPanicOfACheckIsAFailure(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, g *Group) {
-		g.Add("nil", func(context.Context) error { var m map[string]int; m["a"]++; return nil })
+		g.Add("nil", func(context.Context) error { var p *int; *p = 1; return nil })
 		_ = g.Start(t.Context())
 		pass(time.Millisecond)
-		if s := g.Status()[0]; s.Up || !strings.Contains(s.Error, "nil map") {
+		if s := g.Status()[0]; s.Up || !strings.Contains(s.Error, "nil pointer") {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -148,7 +148,7 @@ func TestOperatorsHaveAReserve(t *testing.T) {
 // A header is believed up to a bound, if at all; and nobody becomes a probe by it.
 func TestPriorityHeader(t *testing.T) {
 	of := func(value string, opts ...Option) Priority {
-		var h *handler = Middleware(nil, opts...)(write("")).(*handler)
+		h := Middleware(nil, opts...)(write("")).(*handler)
 		r := httptest.NewRequest("GET", "/", nil)
 		if value != "" {
 			r.Header.Set(PriorityHeader, value)

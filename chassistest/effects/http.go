@@ -61,7 +61,7 @@ func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 		Process: t.effects.process, ReadOnly: readsOnly(method),
 	}
 	err = t.effects.Perform(r.Context(), []*Effect{e.of(r.Context())}, func() error {
-		resp, err = t.next.RoundTrip(r)
+		resp, err = t.next.RoundTrip(r) //nolint:bodyclose // the caller's, or closed below
 		return err
 	})
 	if errors.Is(err, ErrUnavailable) {

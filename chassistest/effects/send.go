@@ -60,7 +60,7 @@ func (q *queue) Do(r *http.Request) (resp *http.Response, err error) {
 		resp, err = q.next.Do(r)
 	} else {
 		err = q.effects.Perform(r.Context(), sent, func() (err error) {
-			if resp, err = q.next.Do(r); err == nil {
+			if resp, err = q.next.Do(r); err == nil { //nolint:bodyclose // the caller's
 				err = q.refused(resp, sent)
 			}
 			return err
