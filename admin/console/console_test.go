@@ -140,13 +140,21 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 	sys, d := open(t, func(sys *chassis.System) {
 		chassis.Handle(sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
 		sys.Breaker("https://mail.internal")
+		sys.Check("postgres", func(context.Context) error { return nil })
+		sys.Go("loop", func(ctx context.Context) error { <-ctx.Done(); return nil })
 	})
 	wait(t, sys, func() {
 		if _, err := sys.Send(t.Context(), "greet", greeting{}); err != nil {
 			t.Fatal(err)
 		}
 	}, "settled")
-	_, body := d.do("GET", "metrics", "")
+	body := ""
+	for range 500 { // the first run of a check is no event
+		if _, body = d.do("GET", "metrics", ""); strings.Contains(body, "chassis_check_up{") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	for _, want := range []string{
 		`chassis_task_attempts_total{outcome="succeeded",task="greet"} 1`,
 		`chassis_breaker_state{service="https://mail.internal",state="closed"} 1`,
@@ -158,6 +166,8 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		`chassis_task_duration_seconds_bucket{task="greet",le="1.048576"} 1`,
 		`chassis_task_duration_seconds_count{task="greet"} 1`,
 		`chassis_task_delay_seconds_count{task="greet"} 1`,
+		`chassis_check_up{name="postgres"`,
+		`chassis_part_up{`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
