@@ -251,7 +251,15 @@ func TestASystemOfLoadDoesNotFollowItsFile(t *testing.T) {
 		"tasks.weight":   {"0", "default"},
 		`queue.endpoint`: {"", "default"},
 	} {
-		if value, from := origin(key); value != want[0] || from != want[1] {
+		value, from := origin(key)
+		for range 500 { // the page follows a moment later
+			if value == want[0] && from == want[1] {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+			value, from = origin(key)
+		}
+		if value != want[0] || from != want[1] {
 			t.Errorf("the page says %s is %s from %s, want %s from %s", key, value, from, want[0], want[1])
 		}
 	}
