@@ -52,11 +52,12 @@ type GroupConfig struct {
 // failure within forget_after, and that no caller holds. A handle that a caller
 // holds stays the breaker of its service. These breakers are never forgotten:
 //
-//   - those that are open, half-open, or in an operator's state;
+//   - those that are open, or in an operator's state;
 //   - those with limits of their own, by circuit_breaker.services or SetSettings;
 //   - those that are listened to, and those that have given away their PID.
 //
-// A breaker that was made with options of its own outlives its age, and goes when
+// One that is half-open, or counts failures still, is forgotten after 21 ages, a day by
+// default. A breaker that was made with options of its own outlives its age, and goes when
 // more than half of the limit is in use. Then breakers go before their age, those
 // that were idle for longest first.
 type Group struct {

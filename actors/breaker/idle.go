@@ -28,19 +28,20 @@ type dormant struct {
 }
 
 // idle returns since when the breaker is marked, or marks it if it is not.
-// healthy is false for one that may not sleep.
+// healthy is false for one that knows more than a new one, or may not sleep.
 func (b *Breaker) idle() (since int64, healthy bool) {
 	v, now := b.view.Load(), b.now()
+	healthy = v.healthy(now)
 	switch {
-	case !v.healthy(now):
+	case !healthy && !v.passes():
 		return now, false
 	case v.kind == viewMarked:
-		return v.dormant.since, true
+		return v.dormant.since, healthy
 	case v.kind == viewAsleep || v.kind == viewStopped:
 		return now, false
 	}
 	marked := &view{tree: v.tree, kind: viewMarked, gate: viewMarked, dormant: &dormant{awake: v, since: now}}
-	return now, b.view.CompareAndSwap(v, marked)
+	return now, b.view.CompareAndSwap(v, marked) && healthy
 }
 
 // healthy reports whether a new breaker would know as much: every entry is closed,
@@ -50,6 +51,16 @@ func (v *view) healthy(now int64) bool {
 	return v.entries == 0 && v.forced == 0 && r.over == Closed &&
 		r.state == Closed && r.hung == 0 && len(r.probes) == 0 &&
 		(r.fails == 0 || now-r.last > int64(v.set.ForgetAfter))
+}
+
+// passes reports whether no entry is open or held by an operator, and no call is
+// under way that an entry waits for. Some entries may be half-open, or count failures.
+func (v *view) passes() bool {
+	ok := v.forced == 0
+	v.root.walk(func(n *node) {
+		ok = ok && n.over == Closed && n.state != Open && n.hung == 0 && len(n.probes) == 0
+	})
+	return ok
 }
 
 // sleep ends the actor of a breaker that is still marked, and waits for its end.

@@ -13,6 +13,9 @@ const (
 	// sweepSoon is the pause between two sweeps of a crowded group, and the time
 	// without a call after which its breakers may go.
 	sweepSoon = time.Second
+	// sickAges is how many ages a breaker must be idle if it is half-open or counts
+	// failures: a day by the default age. Hosts that have gone do not fill a group.
+	sickAges = 21
 )
 
 // crowded reports whether breakers go before their age. Half of the limit is left
@@ -36,6 +39,7 @@ func (g *Group) sweepIn(wait time.Duration) {
 type idler struct {
 	b    *Breaker
 	own  bool
+	sick bool          // half-open, or with failures that are not forgotten
 	idle time.Duration // since its mark
 }
 
@@ -56,6 +60,9 @@ func (g *Group) sweep() {
 
 	busy := 0 // were called since the last sweep, or could be new
 	all = slices.DeleteFunc(all, func(i idler) bool {
+		if i.sick {
+			return i.idle < sickAges*g.cfg.Age
+		}
 		if i.idle < min(sweepSoon, g.cfg.Age) {
 			busy++
 			return true
@@ -118,8 +125,9 @@ func (g *Group) idlers() (all []idler, settings Settings, awake int) {
 		if awake++; named[name] {
 			continue
 		}
-		if since, healthy := b.idle(); healthy {
-			all = append(all, idler{b, e.own, time.Duration(b.now() - since)})
+		since, healthy := b.idle()
+		if healthy || b.view.Load().kind == viewMarked {
+			all = append(all, idler{b, e.own, !healthy, time.Duration(b.now() - since)})
 		}
 	}
 	return all, set.Settings, awake

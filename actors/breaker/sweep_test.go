@@ -225,3 +225,38 @@ func TestATransportHoldsNoBreakerOfARedirect(t *testing.T) {
 		t.Errorf("%d limits of hosts", n)
 	}
 }
+
+// TestHostsThatHaveGone: hosts that failed and are not called again filled the limit
+// for good, half-open.
+func TestHostsThatHaveGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, GroupConfig{Limit: 1000})
+		for i := range 200 {
+			b := member(t, g, fmt.Sprintf("https://gone-%d.example", i))
+			for range 10 {
+				_ = b.Do(t.Context(), "/hook", fail)
+			}
+			if b.State() != Open {
+				t.Fatal("it is not open")
+			}
+		}
+		held := member(t, g, "https://gone-7.example")
+		sweep := func(d time.Duration) {
+			for range d / (DefaultGroupAge / sweepsPerAge) {
+				time.Sleep(DefaultGroupAge / sweepsPerAge)
+				synctest.Wait()
+				runtime.GC()
+			}
+		}
+		sweep((sickAges - 1) * DefaultGroupAge)
+		if n := g.size(); n != 200 {
+			t.Errorf("%d of 200 entries are left before their age", n)
+		}
+		sweep(3 * DefaultGroupAge)
+		collected(t, g, 1)
+		if member(t, g, "https://gone-7.example") != held || held.State() != HalfOpen {
+			t.Errorf("the one that is held is %v, or another", held.State())
+		}
+		runtime.KeepAlive(held)
+	})
+}
