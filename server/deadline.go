@@ -30,6 +30,9 @@ func callerTimeout(header http.Header) time.Duration {
 	return shortest
 }
 
+// longestTimeout is as good as no end.
+const longestTimeout = 365 * 24 * time.Hour
+
 // maxTimeoutText is the longest text of a time that is looked at.
 const maxTimeoutText = 32
 
@@ -41,13 +44,13 @@ func parseTimeout(s string) (time.Duration, bool) {
 	if c := s[len(s)-1]; c >= '0' && c <= '9' {
 		seconds, err := strconv.ParseFloat(s, 64)
 		// The comparison is false for NaN, and keeps a huge number from overflowing.
-		if err != nil || !(seconds > 0 && seconds < (365*24*time.Hour).Seconds()) {
+		if err != nil || !(seconds > 0 && seconds < longestTimeout.Seconds()) {
 			return 0, false
 		}
 		return max(time.Duration(seconds*float64(time.Second)), 1), true
 	}
 	d, err := time.ParseDuration(s)
-	return d, err == nil && d > 0
+	return min(d, longestTimeout), err == nil && d > 0
 }
 
 // parseGRPCTimeout reads the form of gRPC over HTTP/2; it is positive.
@@ -61,8 +64,8 @@ func parseGRPCTimeout(s string) (time.Duration, bool) {
 	if err != nil || unit == 0 || n == 0 {
 		return 0, false
 	}
-	if n > uint64((365*24*time.Hour)/unit) {
-		return 365 * 24 * time.Hour, true // as good as without end; hours could overflow
+	if n > uint64(longestTimeout/unit) {
+		return longestTimeout, true // hours could overflow
 	}
 	return time.Duration(n) * unit, true
 }
