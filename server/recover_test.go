@@ -124,13 +124,18 @@ func TestErrAbortHandlerPassesThrough(t *testing.T) {
 // A handler that hijacked, panicked: nothing may be written into its connection.
 func TestPanicAfterAHijack(t *testing.T) {
 	log := newLines(t)
-	srv := httptest.NewServer(Middleware(log)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	ended := make(chan struct{}) // the server does not wait for who has hijacked
+	h := Middleware(log)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, _ := w.(http.Hijacker).Hijack()
 		defer conn.Close()
 		_, _ = rw.WriteString("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 		_ = rw.Flush()
 		panic("late")
-	})))
+	}))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		h.ServeHTTP(w, r)
+	}))
 	res, err := http.Get(srv.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -138,6 +143,7 @@ func TestPanicAfterAHijack(t *testing.T) {
 	rest, _ := io.ReadAll(bufio.NewReader(res.Body))
 	res.Body.Close()
 	srv.Close()
+	<-ended
 	if res.StatusCode != 204 || len(rest) != 0 || len(log.all(t, "panic in a handler")) != 1 {
 		t.Errorf("%d %q %v", res.StatusCode, rest, log.all(t, ""))
 	}
