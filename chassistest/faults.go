@@ -34,7 +34,7 @@ func (w *World) strike(a *arrival, s *seat) {
 	})
 }
 
-// struckBy returns the fault of a kind that strikes a, or nil, and notes that it does.
+// struckBy returns the fault of one of the kinds in list, or nil.
 func (w *World) struckBy(list []*Fault, kinds ...Kind) *Fault {
 	for _, f := range list {
 		if slices.Contains(kinds, f.Kind) {

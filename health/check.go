@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -59,7 +60,7 @@ type check struct {
 	streak   int           // failures in a row
 	begun    time.Time     // of the last run
 	finished chan struct{} // closed and replaced after each result
-	running  bool          // the function of the service has not returned
+	returned chan struct{} // closed once the function of the service has returned; nil before the first run
 }
 
 // Status is the last result of a check.
@@ -108,20 +109,18 @@ func jittered(d time.Duration) time.Duration {
 func (c *check) once(ctx context.Context) bool {
 	run, cancel := context.WithTimeout(ctx, c.within)
 	defer cancel()
-	begun := time.Now()
+	begun, returned := time.Now(), make(chan struct{})
 	c.mu.Lock()
-	c.begun, c.running = begun, true
+	c.begun, c.returned = begun, returned
 	c.mu.Unlock()
-	done := make(chan error, 1)
+	var err error // once it has returned
 	go func() {
-		err := protected(run, c.run)
-		c.mu.Lock()
-		c.running = false
-		c.mu.Unlock()
-		done <- err
+		defer close(returned)
+		err = errGoexit
+		err = protected(run, c.run)
 	}()
 	select {
-	case err := <-done:
+	case <-returned:
 		if ctx.Err() == nil {
 			c.note(err, time.Since(begun))
 		}
@@ -133,12 +132,37 @@ func (c *check) once(ctx context.Context) bool {
 	}
 	c.note(fmt.Errorf("no answer within %v", c.within), time.Since(begun))
 	select {
-	case <-done: //nolint:errcheck // the time limit is what is noted
+	case <-returned:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
+
+// ends waits until no function of the check runs any more, and reports false if ctx
+// ends before. The loop has ended.
+func (c *check) ends(ctx context.Context) bool {
+	c.mu.Lock()
+	returned := c.returned
+	c.mu.Unlock()
+	if returned == nil {
+		return true
+	}
+	select {
+	case <-returned:
+		return true
+	default:
+	}
+	select {
+	case <-returned:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// errGoexit is the result of a check that ended its goroutine.
+var errGoexit = errors.New("the check ended its goroutine (runtime.Goexit)")
 
 // protected runs a function of the service.
 func protected(ctx context.Context, run func(context.Context) error) (err error) {
@@ -159,7 +183,7 @@ func (c *check) note(err error, took time.Duration) {
 		c.streak, s.Error = 0, ""
 	} else {
 		c.streak++
-		s.Error = err.Error()
+		s.Error = clip.Cut(err.Error(), clip.Text) // a service may answer anything
 	}
 	s.Known, s.At, s.Took, s.Failures = true, time.Now().UTC(), took.Seconds(), c.streak
 	s.Up = err == nil || known && was && c.streak < c.failAfter

@@ -190,24 +190,14 @@ func (g *Group) Stop(ctx context.Context) error {
 	g.mu.Unlock()
 	g.end()
 	g.work.Wait() // the loops do not wait for functions
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var left []string
-		for _, c := range checks {
-			c.mu.Lock()
-			if c.running {
-				left = append(left, c.name)
-			}
-			c.mu.Unlock()
-		}
-		if len(left) == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("the functions of the checks %q did not end with their ctx, and were left alone", left)
+	var left []string
+	for _, c := range checks {
+		if !c.ends(ctx) {
+			left = append(left, c.name)
 		}
 	}
+	if len(left) > 0 {
+		return fmt.Errorf("the functions of the checks %q did not end with their ctx, and were left alone", left)
+	}
+	return nil
 }

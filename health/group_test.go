@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -131,6 +132,33 @@ func TestAPanicOfACheckIsAFailure(t *testing.T) {
 		pass(time.Millisecond)
 		if s := g.Status()[0]; s.Up || !strings.Contains(s.Error, "nil pointer") {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A check that ended its goroutine hung for good, and was named at each stop.
+func TestACheckThatEndsItsGoroutineIsAFailure(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, g *Group) {
+		g.Add("gone", func(context.Context) error { runtime.Goexit(); return nil })
+		_ = g.Start(t.Context())
+		pass(3 * DefaultInterval)
+		if s := g.Status()[0]; s.Up || s.Failures < 2 || !strings.Contains(s.Error, "Goexit") {
+			t.Errorf("%+v", s)
+		}
+		if err := g.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The answer of a service that is away may be long: what is kept and shown of it is not.
+func TestTheErrorOfACheckIsBounded(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, g *Group) {
+		g.Add("chatty", func(context.Context) error { return errors.New(strings.Repeat("x", 1<<20)) })
+		_ = g.Start(t.Context())
+		pass(time.Millisecond)
+		if n := len(g.Status()[0].Error); n == 0 || n > 4096 {
+			t.Errorf("%d bytes are kept", n)
 		}
 	})
 }

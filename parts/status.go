@@ -1,6 +1,10 @@
 package parts
 
-import "time"
+import (
+	"time"
+
+	"github.com/sambatech/chassis/internal/clip"
+)
 
 // State is where a part is in its life.
 type State string
@@ -37,7 +41,7 @@ func (g *Group) Status() []Status {
 	for i, e := range entries {
 		list[i] = Status{Name: e.name, State: e.state, Since: e.since.UTC(), Intake: e.intake}
 		if e.err != nil {
-			list[i].Error = e.err.Error()
+			list[i].Error = clip.Cut(e.err.Error(), clip.Text)
 		}
 	}
 	g.mu.Unlock()

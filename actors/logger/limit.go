@@ -35,8 +35,10 @@ func cutLine(f *form, line []byte, lost int) []byte {
 }
 
 // fields copies the fields of the line's object, without its closing brace.
-// Unlike a value within it the object itself is never made a string.
+// Unlike a value within it the object itself is never made a string. A key is cut
+// too, so that it does not fill the line; keys that are then alike get a number.
 func (w *walker) fields() {
+	written := map[string]bool{}
 	w.dst = append(w.dst, '{')
 	for i := 1; w.src[i] != '}'; {
 		if w.src[i] == ',' {
@@ -44,15 +46,19 @@ func (w *walker) fields() {
 			i++
 		}
 		end := stringEnd(w.src, i)
-		key := w.src[i:end]
-		if len(key) > w.cut+2 { // a key is cut too, lest it fill the line
-			n := cutEscaped(key[1:len(key)-1], w.cut)
-			w.dst = append(w.dst, key[:1+n]...)
-			w.dst = append(w.dst, `…"`...)
-		} else {
-			w.dst = append(w.dst, key...)
+		key := string(w.src[i+1 : end-1])
+		whole := key
+		if len(key) > w.cut {
+			whole = key[:cutEscaped([]byte(key), w.cut)]
+			key = whole + "…"
 		}
-		w.dst = append(w.dst, ':')
+		for n := 2; written[key]; n++ {
+			key = whole + "…" + strconv.Itoa(n)
+		}
+		written[key] = true
+		w.dst = append(w.dst, '"')
+		w.dst = append(w.dst, key...)
+		w.dst = append(w.dst, '"', ':')
 		i = w.value(end + 1)
 	}
 }

@@ -109,3 +109,21 @@ func TestLineLimitCutsInsideValues(t *testing.T) {
 		t.Errorf("%d bytes: %q", len(s), s)
 	}
 }
+
+// Keys that differ after what a line has room for became one key that stood twice.
+func TestKeysThatAreCutAlikeStayApart(t *testing.T) {
+	out := &sink{}
+	l := newLogger(t, Settings{MaxLine: 1024}, out)
+	long := strings.Repeat("k", 3000)
+	l.Slog().Info("m", long+"a", 1, long+"b", 2, "z", 3)
+	if err := uniqueKeys(strings.TrimSuffix(out.String(), "\n")); err != nil {
+		t.Errorf("%v in %s", err, out.String())
+	}
+	values := map[any]bool{}
+	for _, v := range out.last(t) {
+		values[v] = true
+	}
+	if !values[1.0] || !values[2.0] || !values[3.0] {
+		t.Errorf("a field is gone: %s", out.String())
+	}
+}

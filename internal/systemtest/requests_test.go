@@ -13,14 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/internal/systemtest/kit"
-	"github.com/sambatech/chassis/queue/localsqs"
-	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -32,19 +29,7 @@ func TestNoRequestThatWasAcceptedFailsInAStop(t *testing.T) {
 	if os.Getenv("CHASSIS_SCALE") == "full" {
 		stops = 1000
 	}
-	srv, err := localsqs.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer srv.Close()
-	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(srv.HTTPClient()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("shop-tasks")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, made := queueOf(t, "shop-tasks")
 	var all tally
 	for i := range stops {
 		all.add(stopUnderRequests(t, client, time.Duration(i%2)*time.Second))

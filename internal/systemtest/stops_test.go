@@ -116,25 +116,32 @@ func TestStopsAreShort(t *testing.T) {
 	})
 }
 
+// queueOf makes an embedded queue, for systems that are not its only users.
+func queueOf(t *testing.T, name string) (*sqs.Client, *sqs.CreateQueueOutput) {
+	t.Helper()
+	srv, err := localsqs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = srv.Close() }) // in memory
+	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(srv.HTTPClient()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, made
+}
+
 // drainOfStops is the time that a stop gives to handlers in stopUnderLoad.
 const drainOfStops = time.Second
 
 // stopUnderLoad starts and stops a system while messages come in, and fails the
 // test if a stop leaves one hidden. It returns how long the stops took, sorted.
 func stopUnderLoad(t *testing.T, stops int) []time.Duration {
-	srv, err := localsqs.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer srv.Close()
-	client, err := sqsclient.New(t.Context(), sqsclient.Settings{}, sqsclient.WithHTTPClient(srv.HTTPClient()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("mailer-tasks")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, made := queueOf(t, "mailer-tasks")
 	flood, end := context.WithCancel(t.Context())
 	flooded := make(chan error, 1)
 	go func() { flooded <- sendThousandASecond(flood, client, made.QueueUrl) }()

@@ -103,7 +103,9 @@ func (j *jsonReader) value() *Node {
 	text := tok.String()
 	switch kind := tok.Kind(); kind {
 	case '{', '[':
-		n.Kind = map[jsontext.Kind]Kind{'{': Map, '[': List}[kind]
+		if n.Kind = List; kind == '{' {
+			n.Kind = Map
+		}
 		for next := j.tokens.PeekKind(); next != '}' && next != ']'; next = j.tokens.PeekKind() {
 			var k Kid
 			if n.Kind == Map {
