@@ -256,7 +256,7 @@ func TestASystemOfLoadDoesNotFollowItsFile(t *testing.T) {
 			if value == want[0] && from == want[1] {
 				break
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // as above
 			value, from = origin(key)
 		}
 		if value != want[0] || from != want[1] {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -43,7 +42,6 @@ type entry struct {
 	failed  bool // the answer says so
 
 	messageID string
-	receives  int
 }
 
 // reply is an answer, or the error in place of one.
@@ -174,7 +172,6 @@ func (q *request) read() {
 		for _, m := range out.Messages {
 			e := &entry{receipt: m.ReceiptHandle, messageID: m.MessageId, text: m.Body, hide: q.hide,
 				attrs: values(m.MessageAttributes)}
-			e.receives, _ = strconv.Atoi(m.Attributes["ApproximateReceiveCount"]) // 0 where it was not asked for
 			q.entries = append(q.entries, e)
 		}
 		return

@@ -238,16 +238,16 @@ func TestTheStopDelayIsKeptWhereThereIsAnIntakePart(t *testing.T) {
 func TestPartsThatAreAddedToARunningService(t *testing.T) {
 	j := &journal{}
 	g, fails := newGroup(t, Settings{})
+	added := make(chan struct{})
 	g.Add("outer", Func(func(context.Context) error {
 		g.Add("inner", &noted{journal: j, name: "inner"})
 		g.Add("api", &noted{journal: j, name: "api"}, Intake())
 		j.note("added")
+		close(added)
 		return nil
 	}))
 	start(t, g)
-	for len(g.Status()) < 3 {
-		time.Sleep(time.Millisecond)
-	}
+	<-added
 	g.Add("bad", &noted{journal: j, name: "bad", opening: errors.New("port in use")})
 	<-fails
 	if err := g.Err(); err == nil || err.Error() != `part "bad": port in use` {

@@ -85,7 +85,7 @@ func TestRequestsUnderWayEndBeforeTheStop(t *testing.T) {
 	<-entered
 	stopped := make(chan error, 1)
 	go func() { in, sup := stop(g, time.Minute); stopped <- errors.Join(in, sup) }()
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // real connections: that nothing comes has no sign
 	select {
 	case err := <-stopped:
 		t.Fatalf("the stop did not wait: %v", err)
@@ -202,7 +202,7 @@ func TestAStuckRequestIsCutAndNamed(t *testing.T) {
 			}
 			close(leave)
 			for p.requests.count() > 0 {
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // net/http ends the handlers in its own time
 			}
 		})
 	}

@@ -229,9 +229,11 @@ func (f *Recorder) Die() {
 	f.conns = nil
 	close(f.dead)
 	f.mu.Unlock()
+	var work sync.WaitGroup // at once: a statement may wait for a transaction of another connection
 	for c := range conns {
-		c.cut()
+		work.Go(c.cut)
 	}
+	work.Wait()
 }
 
 // BeginRun is called when the handler of the task begins.

@@ -234,6 +234,33 @@ func TestADeathRollsBackAndCloses(t *testing.T) {
 	})
 }
 
+// A death waited for a statement that waited for another transaction of the dead
+// process, whose connection was to be cut after it.
+func TestADeathCutsConnectionsThatWaitForEachOther(t *testing.T) {
+	for range 20 { // the order of the connections is that of a map
+		synctest.Test(t, func(t *testing.T) {
+			f, _, over := recorder()
+			db := f.DB(memsql.New("t (id)"))
+			tx, err := db.BeginTx(t.Context(), nil)
+			must(t, err)
+			_, err = tx.ExecContext(t.Context(), "INSERT INTO t (id) VALUES (1)")
+			must(t, err)
+			returned := make(chan error)
+			go func() {
+				_, err := db.ExecContext(t.Context(), "INSERT INTO t (id) VALUES (2)")
+				returned <- err
+			}()
+			synctest.Wait() // it waits for the transaction
+			f.Die()
+			close(over)
+			if err := <-returned; !errors.Is(err, effects.ErrDied) {
+				t.Errorf("the statement of a dead process returned %v", err)
+			}
+			f.End()
+		})
+	}
+}
+
 func TestATransactionByStatements(t *testing.T) {
 	f, log, _ := recorder()
 	db := f.DB(statements{memsql.New("t (id)")})

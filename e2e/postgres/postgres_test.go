@@ -149,6 +149,8 @@ func newService(t *testing.T, d *database) *service {
 	return s
 }
 
+// The sleeps of this file are real time: PostgreSQL is a process of its own.
+
 // send sends tasks for a time, ten each 50 ms.
 func (s *service) send(d time.Duration) {
 	s.t.Helper()

@@ -105,7 +105,7 @@ func TestASystemWorks(t *testing.T) {
 		if _, ok := s.ProcessRegistry.GetLocal(pid.Id); ok {
 			t.Fatalf("%s is there after its stop", pid.Id)
 		}
-		s.Root.Send(pid, "nobody is there")
+		s.Root.Send(pid, "no actor is there")
 	}
 	if len(failures) != n || len(letters) != n {
 		t.Errorf("%d failures and %d dead letters, want %d of each", len(failures), len(letters), n)

@@ -22,7 +22,7 @@ import (
 )
 
 // TestNoRequestThatWasAcceptedFailsInAStop stops a service at random moments under a
-// thousand requests a second, each tenth of which sends a task. CHASSIS_SCALE=full
+// thousand requests a second. Every tenth request sends a task. CHASSIS_SCALE=full
 // makes a thousand stops of the ten.
 func TestNoRequestThatWasAcceptedFailsInAStop(t *testing.T) {
 	stops := 10
@@ -84,7 +84,7 @@ func stopUnderRequests(t *testing.T, client *sqs.Client, delay time.Duration) (n
 	}
 	work := task.Define[int]("work")
 	chassis.Handle(sys, work, func(context.Context, task.Job[int]) error {
-		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond) // the work
 		return nil
 	})
 	var mu sync.Mutex
@@ -96,7 +96,7 @@ func stopUnderRequests(t *testing.T, client *sqs.Client, delay time.Duration) (n
 		mu.Lock()
 		entered[id] = true
 		mu.Unlock()
-		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond) // the work
 		if id%10 == 0 {
 			if _, err := chassis.Send(r.Context(), sys, work, id); err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
