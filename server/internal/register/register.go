@@ -26,7 +26,8 @@ func Shared[C prometheus.Collector](registerer prometheus.Registerer, c C) (C, e
 
 // Panics returns the counter of the panics of handlers, of every protocol.
 func Panics(registerer prometheus.Registerer) (prometheus.Counter, error) {
-	return Shared(registerer, prometheus.NewCounter(prometheus.CounterOpts{Name: MetricPanics, Help: "Panics of handlers."}))
+	return Shared(registerer,
+		prometheus.NewCounter(prometheus.CounterOpts{Name: MetricPanics, Help: "Panics of handlers."}))
 }
 
 // MetricPanics is the name of [Panics].
