@@ -35,12 +35,6 @@ func (c *calls) end(one *call) {
 	delete(c.all, one)
 }
 
-func (c *calls) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.all)
-}
-
 // cancel ends the ctx of all calls, and of those that begin later.
 func (c *calls) cancel(cause error) {
 	c.mu.Lock()

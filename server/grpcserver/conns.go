@@ -3,15 +3,13 @@ package grpcserver
 import (
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // conns are the connections of a server. gRPC sends no GOAWAY while any of them is in its
 // handshake, and a stranger can stay there by sending nothing.
 type conns struct {
-	moves atomic.Uint64 // reads and writes that moved something
-	mu    sync.Mutex    // guards fresh
+	mu    sync.Mutex // guards fresh
 	fresh map[*conn]struct{}
 }
 
@@ -74,22 +72,4 @@ func (c *conn) SetDeadline(t time.Time) error {
 func (c *conn) Close() error {
 	c.all.known(c)
 	return c.Conn.Close()
-}
-
-// Read implements net.Conn.
-func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 {
-		c.all.moves.Add(1)
-	}
-	return n, err
-}
-
-// Write implements net.Conn.
-func (c *conn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if n > 0 {
-		c.all.moves.Add(1)
-	}
-	return n, err
 }

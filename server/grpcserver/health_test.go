@@ -111,7 +111,7 @@ func TestHealthFollowsReadiness(t *testing.T) {
 	if got, err := call(t.Context(), r.conn, "in the delay"); got != "in the delay" || err != nil {
 		t.Errorf("in the stop_delay: %q, %v", got, err)
 	}
-	if err := <-allEnd; status.Code(err) != codes.Unavailable {
+	if err := <-allEnd; status.Code(err) != codes.Unavailable || status.Convert(err).Message() != "the service is stopping" {
 		t.Errorf("a watch ends with %v", err)
 	}
 	if err := <-stopped; err != nil {

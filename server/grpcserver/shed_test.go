@@ -2,6 +2,7 @@ package grpcserver_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -26,7 +27,10 @@ func full(t *testing.T, limiter *server.Limiter, opts ...grpcserver.Option) (r *
 			<-leave
 		}
 		return order, nil
-	}, feed: echo().feed}, nil, append(opts, grpcserver.WithLimiter(limiter))...)
+	}, feed: func(stream grpc.ServerStream) error {
+		in := new(wrapperspb.StringValue)
+		return errors.Join(stream.SendMsg(wrapperspb.String("begun")), stream.RecvMsg(in))
+	}}, nil, append(opts, grpcserver.WithLimiter(limiter))...)
 	held := make(chan error, 1)
 	go func() { _, err := call(context.Background(), r.conn, "holds"); held <- err }()
 	<-entered
@@ -81,7 +85,6 @@ func TestACallThatIsShedSaysWhenToComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = stream.CloseSend() }()
-	_ = stream.SendMsg(wrapperspb.String("on"))
 	if err := stream.RecvMsg(new(wrapperspb.StringValue)); err != nil {
 		t.Errorf("a stream with room: %v", err)
 	}

@@ -10,10 +10,8 @@ import (
 
 // The last steps of a server's stop.
 const (
-	newGrace  = time.Second           // for connections in their handshake
-	idleGrace = 2 * time.Second       // for a connection that moves nothing, while no call is under way
-	cutGrace  = time.Second           // from the end of the calls' ctx to the closing of their connections
-	lookEvery = 20 * time.Millisecond // for what gRPC gives no signal of
+	newGrace = time.Second // for connections in their handshake
+	cutGrace = time.Second // from the end of the calls' ctx to the closing of their connections
 )
 
 // Stop implements parts.Part.
@@ -25,12 +23,13 @@ func (s *Server) Stop(ctx context.Context) error {
 	begun := time.Now()
 	s.stop(parts.ErrStopping)
 	defer s.health.work.Wait()
-	gone := make(chan struct{}) // closed when all connections are, and their calls have ended
+	defer time.AfterFunc(newGrace, s.conns.closeFresh).Stop() // there are no new ones by then
+	gone := make(chan struct{})                               // closed when all connections are, and their calls have ended
 	go func() {
 		defer close(gone)
 		s.grpc.GracefulStop()
 	}()
-	if s.settled(ctx, gone) {
+	if settled(ctx, gone) {
 		<-s.served
 		return nil
 	}
@@ -38,7 +37,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.calls.cancel(parts.ErrStopping)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
 	defer cancel()
-	ended := s.settled(grace, gone)
+	ended := settled(grace, gone)
 	took := time.Since(begun).Round(time.Millisecond)
 	if ended {
 		<-s.served
@@ -58,30 +57,11 @@ func (s *Server) close() {
 }
 
 // settled waits until the server has ended in order. It reports false if ctx ends before.
-// A connection that stays open after the GOAWAY is closed once nothing has moved on any
-// of them for a while.
-func (s *Server) settled(ctx context.Context, gone <-chan struct{}) bool {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	begun := time.Now()
-	moves, still := s.conns.moves.Load(), begun
-	for {
-		select {
-		case <-gone:
-			return true
-		case <-ctx.Done():
-			return false
-		case now := <-tick.C:
-			if now.Sub(begun) >= newGrace {
-				s.conns.closeFresh()
-			}
-			if m := s.conns.moves.Load(); m != moves || s.calls.count() > 0 {
-				moves, still = m, now
-			} else if now.Sub(still) >= idleGrace {
-				s.close()
-				<-gone
-				return true
-			}
-		}
+func settled(ctx context.Context, gone <-chan struct{}) bool {
+	select {
+	case <-gone:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

@@ -110,7 +110,39 @@ func TestAStreamIsToldOfTheStop(t *testing.T) {
 }
 
 // gRPC waits for the handshake of each connection, up to its time limit, before it sends
-// a GOAWAY; and a minute for the answer to it.
+// a GOAWAY: until then clients send on.
+func TestAHandshakeDoesNotHoldTheGoAway(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	r := start(t, &api{place: func(_ context.Context, order string) (string, error) {
+		if order == "long" {
+			close(entered)
+			<-leave
+		}
+		return order, nil
+	}}, nil)
+	answer := make(chan error, 1)
+	go func() { _, err := call(context.Background(), r.conn, "long"); answer <- err }()
+	<-entered
+	r.silent("")
+	<-time.After(50 * time.Millisecond) // so that it is accepted: that has no sign
+	stopped := make(chan error, 1)
+	begun := time.Now()
+	go func() { _, err := r.stop(); stopped <- err }()
+	for {
+		if _, err := call(t.Context(), r.conn, "short"); err != nil {
+			break
+		}
+		if time.Since(begun) > 8*time.Second {
+			t.Fatal("eight seconds after the stop began calls are taken")
+		}
+	}
+	close(leave)
+	if err := errors.Join(<-answer, <-stopped); err != nil {
+		t.Error(err)
+	}
+}
+
+// gRPC gives a client five seconds to answer its GOAWAY.
 func TestAConnectionThatSendsNothingDoesNotHoldTheStop(t *testing.T) {
 	r := start(t, echo(), nil)
 	if _, err := call(t.Context(), r.conn, ""); err != nil {
@@ -120,7 +152,7 @@ func TestAConnectionThatSendsNothingDoesNotHoldTheStop(t *testing.T) {
 	r.silent("PRI * HT")
 	r.silent("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00") // and never reads
 	<-time.After(50 * time.Millisecond)                                              // so that they are accepted: that has no sign
-	if took, err := r.stop(); err != nil || took > 8*time.Second {
+	if took, err := r.stop(); err != nil || took > 12*time.Second {
 		t.Errorf("the stop took %v: %v", took, err)
 	}
 }
