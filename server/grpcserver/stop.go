@@ -24,10 +24,10 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stop(parts.ErrStopping)
 	defer s.health.work.Wait()
 	defer time.AfterFunc(newGrace, s.conns.closeFresh).Stop() // there are no new ones by then
-	gone := make(chan struct{})                               // closed when all connections are, and their calls have ended
+	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		s.grpc.GracefulStop()
+		s.grpc.GracefulStop() // until all calls have ended, and all connections are closed
 	}()
 	if settled(ctx, gone) {
 		<-s.served
