@@ -141,7 +141,7 @@ func (n *newService) source() error {
 		return usage("--replace is %q: want a checkout of the chassis", n.Replace)
 	}
 	n.Replace, n.Version = checkout, "v0.0.0"
-	if rel, err := filepath.Rel(dir, checkout); err == nil { // on Windows there is none to another drive
+	if rel, err := filepath.Rel(dir, checkout); err == nil { // on Windows no relative path leads to another drive
 		n.Replace = filepath.ToSlash(rel)
 	}
 	if strings.ContainsAny(n.Replace, " \t\"'`") {
@@ -163,9 +163,9 @@ func (n *newService) modules(ctx context.Context) error {
 		switch {
 		case err == nil:
 		case n.Replace == "" && bytes.Contains(out, []byte(chassisModule)):
-			return fmt.Errorf("%s is written, but there is no published module %s yet: put a checkout next to it, and "+
-				"run in %s: go mod edit -require %s@v0.0.0 -replace %s=../chassis && go mod tidy && go mod vendor",
-				n.dir, chassisModule, n.dir, chassisModule, chassisModule)
+			return fmt.Errorf("%[1]s is written, but there is no published module %[2]s yet: put a checkout next to it, "+
+				"and run in %[1]s: go mod edit -require %[2]s@v0.0.0 -replace %[2]s=../chassis && go mod tidy && "+
+				"go mod vendor", n.dir, chassisModule)
 		default:
 			return fmt.Errorf("%s is written, but go mod %s failed in it: %w\n%s", n.dir, command, err,
 				bytes.TrimSpace(out))
