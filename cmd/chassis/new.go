@@ -163,8 +163,8 @@ func (n *newService) modules(ctx context.Context) error {
 		switch {
 		case err == nil:
 		case n.Replace == "" && bytes.Contains(out, []byte(chassisModule)):
-			return fmt.Errorf("%[1]s is written, but there is no published module %[2]s yet: put a checkout next to it, "+
-				"and run in %[1]s: go mod edit -require %[2]s@v0.0.0 -replace %[2]s=../chassis && go mod tidy && "+
+			return fmt.Errorf("%[1]s is written, but there is no published module %[2]s yet: put a checkout next to "+
+				"it, and run in %[1]s: go mod edit -require %[2]s@v0.0.0 -replace %[2]s=../chassis && go mod tidy && "+
 				"go mod vendor", n.dir, chassisModule)
 		default:
 			return fmt.Errorf("%s is written, but go mod %s failed in it: %w\n%s", n.dir, command, err,
