@@ -101,12 +101,14 @@ func WithBodyPeek(limit int, which func(*http.Response) bool) Option {
 }
 
 // errorVerdict is the default for an error that is not nil: the caller's own
-// cancellation is neutral, everything else a failure.
+// cancellation is neutral, and so is a limit of its own machine; everything else is a failure.
 func (b *Breaker) errorVerdict(ctx context.Context, err error) Verdict {
 	if m, ok := errors.AsType[*marked](err); ok {
 		return m.verdict
 	}
 	switch {
+	case ownLimit(err):
+		return Neutral
 	case ctx.Err() == nil, context.Cause(ctx) == ErrTimeout:
 		return Failure
 	case ctx.Err() == context.Canceled:

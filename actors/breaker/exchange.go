@@ -33,6 +33,7 @@ type exchange struct {
 	stage    stage
 	upload   upload
 	outcome  settlement
+	lapsed   bool  // the caller's ctx had ended before it began to wait for the last piece
 	attempts uint8 // connections that the base has got for the request, up to maxAttempts
 }
 
@@ -118,6 +119,7 @@ func (x *exchange) wait() {
 		return
 	}
 	x.stage = stageReading
+	x.lapsed = x.parent.Err() != nil
 	if x.waits() {
 		x.run()
 	}
@@ -178,7 +180,7 @@ func (x *exchange) register(first bool, v Verdict, hold time.Duration) {
 func (x *exchange) fail(err error, req *http.Request) error {
 	x.mu.Lock()
 	late, known := x.stage == stageLate, x.outcome == settled
-	own := x.upload == uploadFailed || x.queued()
+	own := x.upload == uploadFailed || x.upload == uploadReading && x.parent.Err() != nil || x.lapsed || x.queued()
 	x.mu.Unlock()
 	if late && !errors.Is(err, ErrTimeout) {
 		err = &timedOut{err}
