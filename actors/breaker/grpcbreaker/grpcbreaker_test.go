@@ -302,7 +302,8 @@ func TestAStreamThatIsSilentFailsItsProbe(t *testing.T) {
 // TestMessagesThatTheClientRefusesAreNeutral: too large to send or to take, or
 // not to be encoded.
 func TestMessagesThatTheClientRefusesAreNeutral(t *testing.T) {
-	answers := make(chan answer, 1)
+	answers := make(chan answer)
+	close(answers) // the server answers well
 	b, conn := dial(t, breaker.Settings{}, answers)
 	_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") }) // a success would clear it
 	large := wrapperspb.String(strings.Repeat("x", 1000))
@@ -311,7 +312,6 @@ func TestMessagesThatTheClientRefusesAreNeutral(t *testing.T) {
 			return conn.Invoke(t.Context(), "/test.Users/Get", large, new(wrapperspb.StringValue), grpc.MaxCallSendMsgSize(100))
 		},
 		"too large to take": func() error {
-			answers <- answer{}
 			return conn.Invoke(t.Context(), "/test.Users/Get", large, new(wrapperspb.StringValue), grpc.MaxCallRecvMsgSize(100))
 		},
 		"not to be encoded": func() error {
