@@ -40,7 +40,7 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 // Position is a place in a source. Line and Column begin at 1 and Column counts characters, not bytes; both are 0
 // where a source has no lines (a variable, a flag) or the place is the whole file.
 type Position struct {
-	File    string `json:"file,omitempty"`    // as it was given, or a [Store]'s address; empty for a variable, a flag, a default
+	File    string `json:"file,omitempty"`    // as it was given, or an address of a [Store]; empty if neither
 	Version string `json:"version,omitempty"` // of what a Store has at the address
 	Name    string `json:"name,omitempty"`    // the variable or flag, or the place of the reference to a Store
 	Line    int    `json:"line,omitempty"`    // from 1

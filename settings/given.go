@@ -6,9 +6,9 @@ import (
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
-// Given lists for each file of sections, each .env file and each address in a store, by its path as the source has it, the dotted paths of
-// the values that it gives, list elements by index. A value that a stronger source shadows is among them; a file
-// that returns nothing is not. It is what a watcher compares to see that a file is not whole.
+// Given lists for each file of sections, each .env file and each address in a store, by its name as the source has
+// it, the dotted paths of the values that it gives, list elements by index. A value that a stronger source shadows is
+// among them; a file that returns nothing is not. It is what a watcher compares to see that a file is not whole.
 func (t *Tree) Given() map[string][]string {
 	g := inventory{out: map[string][]string{}, left: 10 * source.MaxExpanded}
 	g.walk(t.root, nil)

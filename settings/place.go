@@ -12,7 +12,8 @@ func positionOf(n *source.Node) Position {
 	if n == nil || n.From == nil {
 		return Position{}
 	}
-	p := Position{File: n.From.File, Version: n.From.Version, Name: n.More().Name, Line: int(n.Line), Column: int(n.Col)}
+	p := Position{File: n.From.File, Version: n.From.Version, Name: n.More().Name, Line: int(n.Line),
+		Column: int(n.Col)}
 	if ref := n.More().Ref; ref != nil {
 		p.Name = positionOf(ref).String()
 	}

@@ -22,6 +22,7 @@ type references struct {
 	stores []Store
 	found  []reference
 	seen   map[*source.Node]bool
+	lists  Merge
 	base   bool // what is looked at is the base of a section
 }
 
@@ -31,7 +32,7 @@ func (o *opening) resolveReferences(root *source.Node) {
 	if len(o.config.stores) == 0 {
 		return
 	}
-	w := &references{stores: o.config.stores, seen: map[*source.Node]bool{}}
+	w := &references{stores: o.config.stores, lists: o.config.lists, seen: map[*source.Node]bool{}}
 	w.walk(root, nil)
 	for _, store := range w.stores {
 		var addresses []string
@@ -65,8 +66,8 @@ func (w *references) walk(n *source.Node, path []string) {
 	}
 	w.walk(more.Own, path)
 	if over := n.Over; over != nil && (n.Kind == source.Null || over.Kind == source.Null ||
-		n.Kind == source.List && over.Kind == source.List) {
-		w.walk(over, path) // it counts, or may by a merge tag
+		n.Kind == source.List && over.Kind == source.List && w.lists == Append) {
+		w.walk(over, path) // it counts
 	}
 	switch n.Kind {
 	case source.Map, source.List:
@@ -84,24 +85,47 @@ func (w *references) walk(n *source.Node, path []string) {
 
 // refers notes a reference.
 func (w *references) refers(n *source.Node, path []string) {
-	if n.Literal {
-		return
+	store, name := storeOf(w.stores, n)
+	switch {
+	case store == nil:
+	case strings.HasPrefix(name, ":"):
+		n.Text, n.Literal = strings.TrimSuffix(n.Text, ":"+name)+name, true
+	default:
+		w.found = append(w.found, reference{n, path, store, n.Text, w.base})
+	}
+}
+
+// storeOf returns the store that a string refers to, and what follows the scheme, or nil.
+func storeOf(stores []Store, n *source.Node) (store Store, name string) {
+	if n.Literal || n.Kind != source.String && n.Kind != source.Text {
+		return nil, ""
 	}
 	scheme, name, ok := strings.Cut(n.Text, ":")
 	if !ok || name == "" {
-		return
+		return nil, ""
 	}
-	for _, store := range w.stores {
-		if !slices.Contains(store.Schemes(), scheme) {
-			continue
+	for _, store := range stores {
+		if slices.Contains(store.Schemes(), scheme) {
+			return store, name
 		}
-		if strings.HasPrefix(name, ":") {
-			n.Text, n.Literal = scheme+name, true
-			return
-		}
-		w.found = append(w.found, reference{n, path, store, n.Text, w.base})
-		return
 	}
+	return nil, ""
+}
+
+// unread returns a reference in the elements of a list that was not read, or nil.
+func unread(stores []Store, elements []source.Kid) *source.Node {
+	if len(stores) == 0 {
+		return nil
+	}
+	for _, k := range elements {
+		if store, _ := storeOf(stores, k.Node); store != nil {
+			return k.Node
+		}
+		if n := unread(stores, k.Kids); n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 // replace puts an answer in the place of a reference.
@@ -109,8 +133,8 @@ func (o *opening) replace(r reference, found Found) {
 	ref := *r.node
 	found.Address = orElse(found.Address, r.address)
 	bad := func() {
-		*r.node = source.Node{Kind: source.Null, Bad: true, From: ref.From, Line: ref.Line, Col: ref.Col, Over: ref.Over,
-			Rare: ref.Rare}
+		*r.node = ref
+		r.node.Kind, r.node.Bad, r.node.Text = source.Null, true, ""
 	}
 	if found.Err != nil {
 		o.fail(&Error{Kind: KindSource, Pos: positionOf(&ref), Path: joinPath(r.path), Err: found.Err,
@@ -129,6 +153,9 @@ func (o *opening) replace(r reference, found Found) {
 		value = sectionOf(value)
 		o.dotted = true // sections are joined where aliases are resolved
 	}
+	for _, k := range value.Kids {
+		setName(k.Node, positionOf(&ref).String())
+	}
 	value.Over = ref.Over
 	value.Edit().Ref = &ref
 	*r.node = *value
@@ -140,4 +167,12 @@ func sectionOf(n *source.Node) *source.Node {
 		return m
 	}
 	return n
+}
+
+// setName notes the place of the reference to what holds a value.
+func setName(n *source.Node, name string) {
+	n.Edit().Name = name
+	for _, k := range n.Kids {
+		setName(k.Node, name)
+	}
 }

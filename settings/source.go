@@ -69,8 +69,8 @@ func (o *opening) fail(e *Error) { o.errs = report(o.errs, e) }
 func (o *opening) take(r *source.Reading) {
 	o.dotted = o.dotted || r.Dotted
 	for _, m := range r.Mistakes {
-		o.fail(&Error{Kind: kindOf[m.Kind], Pos: Position{File: r.From.File, Version: r.From.Version, Line: m.Line, Column: m.Column},
-			Problem: m.Problem})
+		o.fail(&Error{Kind: kindOf[m.Kind], Problem: m.Problem,
+			Pos: Position{File: r.From.File, Version: r.From.Version, Line: m.Line, Column: m.Column}})
 	}
 }
 

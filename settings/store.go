@@ -200,7 +200,8 @@ func (o *opening) single(found *Found, from *source.Origin) *source.Node {
 	case found.List != nil:
 		n := &source.Node{Kind: source.List, From: from, Literal: true}
 		for _, text := range found.List {
-			n.Kids = append(n.Kids, source.Kid{Node: &source.Node{Kind: source.Text, Text: text, From: from, Literal: true}})
+			elem := &source.Node{Kind: source.Text, Text: text, From: from, Literal: true}
+			n.Kids = append(n.Kids, source.Kid{Node: elem})
 		}
 		return n
 	case found.Under != nil:

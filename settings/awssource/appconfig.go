@@ -41,7 +41,8 @@ func (s *Store) readConfigurations(ctx context.Context, items []*item) {
 			s.lack(it, err)
 		}
 		s.mu.Lock()
-		it.due = time.Now().Add(wait + time.Duration(s.random()*float64(wait)/10)) // never earlier: AppConfig refuses that
+		// Never earlier than AppConfig wants it: it refuses that.
+		it.due = time.Now().Add(wait + time.Duration(s.random()*float64(wait)/10))
 		s.mu.Unlock()
 	}
 }

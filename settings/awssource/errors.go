@@ -37,7 +37,8 @@ var refusals = map[string]string{
 func (s *Store) explain(ctx context.Context, action, what string, err error) error {
 	region := s.region
 	if region == "" {
-		return fmt.Errorf("%s of %s: there is no AWS region: set AWS_REGION, or the region in aws.Config", action, what)
+		return fmt.Errorf("%s of %s: there is no AWS region: set AWS_REGION, or the region in aws.Config", action,
+			what)
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -52,8 +53,8 @@ func (s *Store) explain(ctx context.Context, action, what string, err error) err
 			return notThere(fmt.Sprintf("there is no %s in %s: create it, or correct the address or the region", what,
 				region))
 		case "InvalidKeyId", "DecryptionFailure", "InternalServiceError":
-			return fmt.Errorf("%s of %s in %s: %s: %s; does the key exist, and may the role use it (kms:Decrypt)?", action,
-				what, region, code, api.ErrorMessage())
+			return fmt.Errorf("%s of %s in %s: %s: %s; does the key exist, and may the role use it (kms:Decrypt)?",
+				action, what, region, code, api.ErrorMessage())
 		case "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded":
 			return fmt.Errorf("%s of %s in %s is throttled, after all tries: too many requests in this account; "+
 				"a longer interval helps, or a higher quota", action, what, region)

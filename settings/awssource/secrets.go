@@ -39,7 +39,7 @@ func (s *Store) readSecrets(ctx context.Context, items []*item) {
 func secret(out *secretsmanager.GetSecretValueOutput, stage string) settings.Found {
 	found := settings.Found{Secret: true, Version: of(out.VersionId)}
 	if len(found.Version) > 8 {
-		found.Version = found.Version[:8] // enough to tell versions apart
+		found.Version = found.Version[:8] // enough to know versions by
 	}
 	if stage != "" && stage != current {
 		found.Version += " " + stage
@@ -59,7 +59,7 @@ func pick(found settings.Found, a address) settings.Found {
 	}
 	wrong := func(format string, args ...any) settings.Found {
 		return settings.Found{Address: a.String(), Version: found.Version,
-			Err: fmt.Errorf("%s "+format, append([]any{found.Version}, args...)...)}
+			Err: fmt.Errorf("the version %q "+format, append([]any{found.Version}, args...)...)}
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(found.Data, &object) != nil || object == nil {

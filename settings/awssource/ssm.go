@@ -2,6 +2,7 @@ package awssource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,8 +55,8 @@ func (s *Store) readChunk(ctx context.Context, items []*item) {
 			return of(p.Name)+of(p.Selector) == it.of.name || of(p.ARN)+of(p.Selector) == it.of.name
 		})
 		if i < 0 {
-			s.lack(it, notThere(fmt.Sprintf("there is no parameter %s in %s: create it, or correct the name or the region",
-				it.of.name, s.region)))
+			s.lack(it, notThere(fmt.Sprintf("there is no parameter %s in %s: create it, or correct the name or the "+
+				"region", it.of.name, s.region)))
 			continue
 		}
 		s.take(it, &out.Parameters[i])
@@ -74,9 +75,10 @@ func (s *Store) take(it *item, p *types.Parameter) {
 	s.have(it, parameter(p))
 }
 
-// parameter is a parameter as a value of settings.
+// parameter is a parameter as a value of settings. One of an unknown type is hidden.
 func parameter(p *types.Parameter) settings.Found {
-	found := settings.Found{Version: "v" + strconv.FormatInt(p.Version, 10), Secret: p.Type == types.ParameterTypeSecureString}
+	found := settings.Found{Version: "v" + strconv.FormatInt(p.Version, 10),
+		Secret: p.Type != types.ParameterTypeString && p.Type != types.ParameterTypeStringList}
 	if p.Type == types.ParameterTypeStringList {
 		found.List = strings.Split(of(p.Value), ",")
 	} else {
@@ -92,8 +94,8 @@ func (s *Store) readPaths(ctx context.Context, items []*item) {
 		if err != nil {
 			s.lack(it, s.explain(ctx, "ssm:GetParametersByPath", "path "+it.of.name, err))
 		} else if len(under) == 0 && !it.good {
-			s.lack(it, notThere(fmt.Sprintf("there is no parameter below %s in %s: create one, or correct the path or "+
-				"the region", it.of.name, s.region)))
+			s.lack(it, notThere(fmt.Sprintf("there is no parameter below %s in %s: create one, or correct the path "+
+				"or the region", it.of.name, s.region)))
 		} else {
 			s.have(it, settings.Found{Under: under})
 		}
@@ -119,9 +121,13 @@ func (s *Store) readPath(ctx context.Context, path string) (map[string]settings.
 			found.Address = schemeSSM + ":" + of(p.Name)
 			under[strings.ReplaceAll(key, "/", ".")] = found
 		}
-		if in.NextToken = out.NextToken; of(in.NextToken) == "" {
+		switch next := of(out.NextToken); next {
+		case "":
 			return under, nil // a page may be empty and not the last
+		case of(in.NextToken):
+			return nil, errors.New("a page names itself as the next")
 		}
+		in.NextToken = out.NextToken
 	}
 	return nil, fmt.Errorf("there are more than %d parameters", maxPages*pageSize)
 }

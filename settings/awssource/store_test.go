@@ -47,7 +47,7 @@ mail:
 		k.at("mail.from", "a@b.example # ssm:/mailer/from v1: mail.yaml:4:9")
 		k.at("mail.batch", "3 # ssm:/mailer/batch:prod v1: mail.yaml:6:10")
 		k.at("mail.limits.eu", "30 # ssm:/mailer/batch v2: mail.yaml:8:16")
-		k.at("mail.database.username", "[secret] # secretsmanager:mailer/db 00000001")
+		k.at("mail.database.username", "[secret] # secretsmanager:mailer/db 00000001: mail.yaml:7:13")
 		if calls := aws.Calls(); len(calls) != 2 {
 			t.Errorf("two services, and requests: %q", calls)
 		}
@@ -141,11 +141,11 @@ func TestPath(t *testing.T) {
 		if got := k.live.Get().Mail; got.From != "c@d" {
 			t.Errorf("%+v", got)
 		}
-		k.logged("level=WARN", "ssm:/mailer/mail/from is not there any more: the settings in force stay until it is")
+		k.logged("level=WARN", "ssm:/mailer/mail/from gives nothing any more: the settings in force stay until it does")
 	})
 }
 
-// A secret is rotated: whoever holds the handle has the new one within the interval, never the pending one.
+// A secret is rotated: each holder of the handle has the new one within the interval, never the pending one.
 func TestRotation(t *testing.T) {
 	serve(t, func(t *testing.T, aws *awsserver.Server, store *awssource.Store) {
 		aws.PutSecret("db", `{"host":"db","password":"hush-1"}`, "AWSCURRENT")
@@ -173,7 +173,7 @@ func TestRotation(t *testing.T) {
 		if handle() != "hush-2" || k.live.Get().Mail.Token.Reveal() != "hush-2" {
 			t.Errorf("%q", handle())
 		}
-		k.at("mail.database.password", "[secret] # secretsmanager:db 00000002")
+		k.at("mail.database.password", "[secret] # secretsmanager:db 00000002: mail.yaml:1:18")
 		k.logged("mail.database.password from=[secret] to=[secret]")
 	})
 }

@@ -98,8 +98,8 @@ func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T,
 	var err error
 	if stores := settings.Stores(options...); len(stores) == 0 || len(settings.Files(options...)) > 0 {
 		if fs, err = fsnotify.NewWatcher(); err != nil {
-			return nil, fmt.Errorf("watch: the system gives no watcher (is fs.inotify.max_user_instances used up?): %w",
-				err)
+			return nil, fmt.Errorf("watch: the system gives no watcher "+
+				"(is fs.inotify.max_user_instances used up?): %w", err)
 		}
 	}
 	// The files are watched before they are read, so that no change falls between.

@@ -50,8 +50,8 @@ func judge(held, seen contents) (wholeness, *Lost) {
 	for _, file := range slices.Sorted(maps.Keys(held.keys)) {
 		if len(held.keys[file]) > 0 && len(seen.keys[file]) == 0 {
 			_, stored := held.stored[file]
-			return gone, &Lost{File: file, Missing: stored || seen.files[file].target == "",
-				Keys: slices.Sorted(maps.Keys(held.keys[file])), forGood: true}
+			return gone, &Lost{File: file, Missing: !stored && seen.files[file].target == "",
+				Keys: slices.Sorted(maps.Keys(held.keys[file])), forGood: true, stored: stored}
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(held.files)) {
@@ -99,11 +99,14 @@ type Lost struct {
 	Rest    time.Duration // what it gives now follows once it has not changed for so long; 0: never
 
 	forGood bool
+	stored  bool
 }
 
 // Error says what is lost, and what puts the file's values in force.
 func (l *Lost) Error() string {
 	switch {
+	case l.stored:
+		return l.File + " gives nothing any more: the settings in force stay until it does, or until a restart"
 	case l.Missing:
 		return l.File + " is not there any more: the settings in force stay until it is, or until a restart"
 	case l.forGood:

@@ -18,11 +18,11 @@ type config struct {
 
 // token is one question of a session.
 type token struct {
-	name   string
-	least  time.Duration // between two questions
-	serial int           // of the configuration that its session has
-	given  time.Time
-	told   time.Duration // when to ask
+	name     string
+	least    time.Duration // between two questions
+	serial   int           // of the configuration that its session has
+	given    time.Time
+	interval time.Duration // when to ask
 }
 
 // tokenLife is how long a token is good.
@@ -82,14 +82,14 @@ func (s *Server) startSession(w http.ResponseWriter, body []byte) {
 		return
 	}
 	name := in.ApplicationIdentifier + "/" + in.EnvironmentIdentifier + "/" + in.ConfigurationProfileIdentifier
-	arn := "arn:aws:appconfig:" + Region + ":" + Account + ":application/" + in.ApplicationIdentifier + "/environment/" +
-		in.EnvironmentIdentifier + "/configuration/" + in.ConfigurationProfileIdentifier
+	arn := "arn:aws:appconfig:" + Region + ":" + Account + ":application/" + in.ApplicationIdentifier +
+		"/environment/" + in.EnvironmentIdentifier + "/configuration/" + in.ConfigurationProfileIdentifier
 	if wrong := s.refusal("appconfig:StartConfigurationSession", name, arn); wrong != nil {
 		fail(w, wrong)
 		return
 	}
 	if s.configs[name] == nil {
-		fail(w, &failure{404, "ResourceNotFoundException", "there is no such configuration"})
+		fail(w, &failure{404, "ResourceNotFoundException", "Resource not found"})
 		return
 	}
 	least := time.Duration(in.RequiredMinimumPollIntervalInSeconds) * time.Second
@@ -119,16 +119,16 @@ func (s *Server) latest(w http.ResponseWriter, id string) {
 		s.problem("a token of %v", time.Since(t.given))
 		fail(w, &failure{400, "BadRequestException", "Token expired"})
 		return
-	case time.Since(t.given) < t.told:
+	case time.Since(t.given) < t.interval:
 		s.problem("polled after %v", time.Since(t.given))
 		fail(w, &failure{400, "BadRequestException", "Request too early"})
 		return
 	}
 	delete(s.tokens, id)
 	c := s.configs[t.name]
-	next := &token{name: t.name, least: t.least, serial: c.serial, told: max(t.least, c.poll)}
+	next := &token{name: t.name, least: t.least, serial: c.serial, interval: max(t.least, c.poll)}
 	w.Header().Set("Next-Poll-Configuration-Token", s.newToken(next))
-	w.Header().Set("Next-Poll-Interval-In-Seconds", strconv.Itoa(int(next.told/time.Second)))
+	w.Header().Set("Next-Poll-Interval-In-Seconds", strconv.Itoa(int(next.interval/time.Second)))
 	w.Header().Set("Content-Type", c.kind)
 	if t.serial == c.serial {
 		return // unchanged: no body

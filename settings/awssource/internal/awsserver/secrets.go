@@ -40,7 +40,9 @@ func (s *Server) put(name string, v *version) string {
 	s.serial++
 	id := fmt.Sprintf("%08x-0000-4000-8000-%012x", s.serial, s.serial)
 	for _, other := range sec.versions {
-		other.stages = slices.DeleteFunc(other.stages, func(stage string) bool { return slices.Contains(v.stages, stage) })
+		other.stages = slices.DeleteFunc(other.stages, func(stage string) bool {
+			return slices.Contains(v.stages, stage)
+		})
 	}
 	sec.versions[id] = v
 	return id

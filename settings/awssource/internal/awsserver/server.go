@@ -137,7 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	service, call := s.route(r, body)
 	if call == nil {
-		s.problem("no such request: %s %s %s", r.Method, r.URL, r.Header.Get("X-Amz-Target"))
+		s.problem("not a request of AWS: %s %s %s", r.Method, r.URL, r.Header.Get("X-Amz-Target"))
 		fail(w, &failure{400, "UnknownOperationException", ""})
 		return
 	}
@@ -204,8 +204,8 @@ func (s *Server) refusal(action, resource, arn string) *failure {
 	if !s.refused[action+" "+resource] {
 		return nil
 	}
-	return &failure{400, "AccessDeniedException", "User: arn:aws:sts::" + Account + ":assumed-role/mailer/i-1 is not " +
-		"authorized to perform: " + action + " on resource: " + arn +
+	return &failure{400, "AccessDeniedException", "User: arn:aws:sts::" + Account +
+		":assumed-role/mailer/i-1 is not authorized to perform: " + action + " on resource: " + arn +
 		" because no identity-based policy allows the " + action + " action"}
 }
 
