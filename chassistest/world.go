@@ -301,8 +301,8 @@ func (w *World) send(s *Sent) {
 	if pool == "" {
 		pool = w.storm.settings().Tasks.TaskPool
 	}
-	in := types.SendMessageBatchRequestEntry{Id: aws.String("one"), MessageBody: &out.Body, MessageAttributes: out.Attributes,
-		DelaySeconds: int32(out.Delay / time.Second)}
+	in := types.SendMessageBatchRequestEntry{Id: aws.String("one"), MessageBody: &out.Body,
+		MessageAttributes: out.Attributes, DelaySeconds: int32(out.Delay / time.Second)}
 	if out.GroupID != "" {
 		in.MessageGroupId = &out.GroupID
 	}
@@ -313,8 +313,9 @@ func (w *World) send(s *Sent) {
 		}
 		in.MessageDeduplicationId = &dedup
 	}
-	sent, err := w.sender(context.Background(), &sqs.SendMessageBatchInput{
-		QueueUrl: aws.String("http://sqs.local/000000000000/" + pool), Entries: []types.SendMessageBatchRequestEntry{in}})
+	url := "http://sqs.local/000000000000/" + pool
+	sent, err := w.sender(context.Background(),
+		&sqs.SendMessageBatchInput{QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{in}})
 	if err == nil && len(sent.Failed) > 0 {
 		err = errors.New(aws.ToString(sent.Failed[0].Message))
 	}
