@@ -32,7 +32,7 @@ func main() {
 	}
 	metrics := prometheus.NewRegistry()
 	sys := chassis.MustNew("orders", use, chassis.WithMetrics(metrics))
-	sys.OnStop("database", func(context.Context) error { return db.Close() })
+	sys.OnStop("database", closer(db))
 	sys.Check("database", db.PingContext, health.ForReadiness(), health.ForTasks())
 	onLaptop(sys, &cfg)
 

@@ -10,19 +10,25 @@ import (
 var (
 	// Charge takes the money of an order. An order that cannot be charged is refunded: it
 	// is not known what the gateway has done.
-	Charge = task.Define[ForOrder]("charge", task.MaxFailures(20), retries, spread,
-		task.Deadline(time.Minute), task.OnFail("refund"))
+	Charge = task.Define[ForOrder]("charge", budget, wait, waitCap, spread, limit, task.OnFail("refund"))
 	// Refund gives back the money of an order, or makes sure that none is taken.
-	Refund = task.Define[ForOrder]("refund", task.MaxFailures(50), retries, spread, task.Deadline(time.Minute))
+	Refund = task.Define[ForOrder]("refund", budget, wait, waitCap, spread, limit)
 	// Invoice writes the invoice of an order that is paid.
-	Invoice = task.Define[ForOrder]("invoice")
+	Invoice = task.Define[ForOrder]("invoice", budget, wait, waitCap, spread, limit)
 	// Mail sends a mail.
-	Mail = task.Define[Letter]("mail", task.MaxFailures(20), retries, spread, task.Deadline(time.Minute))
+	Mail = task.Define[Letter]("mail", budget, wait, waitCap, spread, limit)
 	// Report reports a day that is over.
-	Report = task.Define[ForDay]("report")
+	Report = task.Define[ForDay]("report", budget, wait, waitCap, spread, limit)
+)
 
-	retries = task.Wait(2*time.Second, task.Arithmetic)
+// A task is tried for about a day, while what it needs is away: after 2 s, 8 s, 18 s, …
+// and in the end every five minutes.
+var (
+	budget  = task.MaxFailures(300)
+	wait    = task.Wait(2*time.Second, task.Geometric)
+	waitCap = task.WaitCap(5 * time.Minute)
 	spread  = task.Jitter(0.2)
+	limit   = task.Deadline(time.Minute) // of one try
 )
 
 // ForOrder names the order that a task works on.
