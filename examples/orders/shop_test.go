@@ -169,7 +169,7 @@ func TestAnOrderThatIsCancelledWhileItIsCharged(t *testing.T) {
 func TestAnOrderThatCannotBeChargedIsRefunded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, begun := 0, time.Now()
-		s := newService(t, func() gateway.Fault { n++; return gateway.Fault{After: n <= 300} })
+		s := newService(t, func() gateway.Fault { n++; return gateway.Fault{After: n <= 350} })
 		o := s.place("key-1", tea)
 		s.RunUntilIdle()
 		if took := time.Since(begun); took < 20*time.Hour || took > 40*time.Hour {

@@ -21,11 +21,11 @@ var (
 	Report = task.Define[ForDay]("report", budget, wait, waitCap, spread, limit)
 )
 
-// A task is tried for about a day, while what it needs is away: after 2 s, 8 s, 18 s, …
+// A task is tried for about a day, while what it needs is away: after 2 s, 4 s, 6 s, …
 // and in the end every five minutes.
 var (
-	budget  = task.MaxFailures(300)
-	wait    = task.Wait(2*time.Second, task.Geometric)
+	budget  = task.MaxFailures(350)
+	wait    = task.Wait(2*time.Second, task.Arithmetic)
 	waitCap = task.WaitCap(5 * time.Minute)
 	spread  = task.Jitter(0.2)
 	limit   = task.Deadline(time.Minute) // of one try
