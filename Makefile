@@ -85,8 +85,8 @@ mutants: ## which changes of the pure cores' decisions no test notices; CORES="l
 scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops, a million linearizable calls
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/poller -run 'LongTasks|RequestsUnderLoad|Invisible'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/dispatcher -run 'Malformed|FarAhead|Model'
-	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./internal/systemtest -run Invisible
-	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./internal/systemtest -run ServicesActorsWhile
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./systemtest -run Invisible
+	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./systemtest -run ServicesActorsWhile
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./queue/localsqs/... -run 'Kills|Depth|LongPolls|Debian'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./examples/quickstart -run Killed
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run StalledReader
