@@ -25,8 +25,9 @@ func (s *shop) routes() *http.ServeMux {
 func (s *shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	key := r.Header.Get("Idempotency-Key")
 	if key == "" || len(key) > 128 {
-		return &Problem{Status: http.StatusBadRequest, Detail: "The header Idempotency-Key is missing or longer than 128 " +
-			"characters. Send a new one, such as a UUID, for each order, and the same one when you try again."}
+		return &Problem{Status: http.StatusBadRequest,
+			Detail: "The header Idempotency-Key is missing or longer than 128 characters. " +
+				"Send a new one, for example a UUID, for each order, and the same one when you try again."}
 	}
 	draft, err := readDraft(w, r)
 	if err != nil {

@@ -62,19 +62,20 @@ func TestARequestWithAMistakeSaysWhatItIs(t *testing.T) {
 		status          int
 		want            string
 	}{
-		"no key":          {kind, "", tea, 400, "The header Idempotency-Key is missing"},
-		"a long key":      {kind, strings.Repeat("k", 129), tea, 400, "Idempotency-Key"},
-		"not JSON":        {"text/plain", "k", tea, 415, "application/json"},
-		"half a body":     {kind, "k", tea[:30], 400, "unexpected EOF"},
-		"two orders":      {kind, "k", tea + tea, 400, "there is more after the order"},
-		"a wrong name":    {kind, "k", `{"custommer": "ann@example.org"}`, 400, `unknown field \"custommer\"`},
-		"a wrong type":    {kind, "k", items(`{"sku": "tea", "quantity": "2"}`), 400, "quantity of type int"},
-		"a large body":    {kind, "k", items(`{"sku": "` + strings.Repeat("x", 70_000) + `"}`), 400, "too large"},
-		"no items":        {kind, "k", items(""), 422, `{"field":"items","detail":"there are 0, want 1 to 100"}`},
-		"no customer":     {kind, "k", `{"items": [{"sku": "tea", "quantity": 1, "cents": 1}]}`, 422, `"field":"customer"`},
-		"two addresses":   {kind, "k", `{"customer": "a@b.c, d@e.f"}`, 422, `"field":"customer"`},
-		"no sku":          {kind, "k", items(`{"quantity": 1, "cents": 1}`), 422, `"field":"items[0].sku"`},
-		"a quantity of 0": {kind, "k", items(`{"sku": "tea", "cents": 1}`), 422, `{"field":"items[0].quantity","detail":"it is 0, want 1 to 1000"}`},
+		"no key":        {kind, "", tea, 400, "The header Idempotency-Key is missing"},
+		"a long key":    {kind, strings.Repeat("k", 129), tea, 400, "Idempotency-Key"},
+		"not JSON":      {"text/plain", "k", tea, 415, "application/json"},
+		"half a body":   {kind, "k", tea[:30], 400, "unexpected EOF"},
+		"two orders":    {kind, "k", tea + tea, 400, "there is more after the order"},
+		"a wrong name":  {kind, "k", `{"custommer": "ann@example.org"}`, 400, `unknown field \"custommer\"`},
+		"a wrong type":  {kind, "k", items(`{"sku": "tea", "quantity": "2"}`), 400, "quantity of type int"},
+		"a large body":  {kind, "k", items(`{"sku": "` + strings.Repeat("x", 70_000) + `"}`), 400, "too large"},
+		"no items":      {kind, "k", items(""), 422, `{"field":"items","detail":"there are 0, want 1 to 100"}`},
+		"no customer":   {kind, "k", `{"items": [{"sku": "tea", "quantity": 1, "cents": 1}]}`, 422, `"field":"customer"`},
+		"two addresses": {kind, "k", `{"customer": "a@b.c, d@e.f"}`, 422, `"field":"customer"`},
+		"no sku":        {kind, "k", items(`{"quantity": 1, "cents": 1}`), 422, `"field":"items[0].sku"`},
+		"a quantity of 0": {kind, "k", items(`{"sku": "tea", "cents": 1}`), 422,
+			`{"field":"items[0].quantity","detail":"it is 0, want 1 to 1000"}`},
 		"negative cents":  {kind, "k", items(`{"sku": "tea", "quantity": 1, "cents": -1}`), 422, `"field":"items[0].cents"`},
 		"the second item": {kind, "k", items(`{"sku": "tea", "quantity": 1, "cents": 1}, {}`), 422, `"field":"items[1].sku"`},
 	} {
@@ -127,7 +128,8 @@ func TestAnOrderIsPlacedOnceForItsKey(t *testing.T) {
 	if len(ids) != 1 || first != 1 {
 		t.Errorf("there are %d orders, %d times created", len(ids), first)
 	}
-	if status, text := post(t, server, "/orders", "application/json", "one key", declined); status != 422 || !strings.Contains(text, "another order") {
+	status, text := post(t, server, "/orders", "application/json", "one key", declined)
+	if status != 422 || !strings.Contains(text, "another order") {
 		t.Errorf("the key with another order: %d %s", status, text)
 	}
 	s.RunUntilIdle()

@@ -12,10 +12,10 @@ type Day struct {
 	Cents, Refunded int64
 }
 
-// AddInvoice keeps the invoice of an order, if there is none yet.
+// AddInvoice keeps the invoice of an order, unless there is one already.
 func (s *Store) AddInvoice(ctx context.Context, order string, cents int64, text string) error {
-	_, err := s.change(ctx, "INSERT INTO invoices (order_id, cents, text) VALUES ($1, $2, $3) ON CONFLICT (order_id) DO NOTHING",
-		order, cents, text)
+	_, err := s.change(ctx, `INSERT INTO invoices (order_id, cents, text) VALUES ($1, $2, $3)
+		ON CONFLICT (order_id) DO NOTHING`, order, cents, text)
 	return err
 }
 
@@ -23,16 +23,16 @@ func (s *Store) AddInvoice(ctx context.Context, order string, cents int64, text 
 func (s *Store) AddReport(ctx context.Context, day time.Time) (Day, error) {
 	d := Day{Day: day.Format(time.DateOnly)}
 	from, to := day.UnixMilli(), day.AddDate(0, 0, 1).UnixMilli()
-	if err := s.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(cents), 0) FROM orders WHERE paid_at >= $1 AND paid_at < $2",
-		from, to).Scan(&d.Orders, &d.Cents); err != nil {
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(cents), 0) FROM orders
+		WHERE paid_at >= $1 AND paid_at < $2`, from, to).Scan(&d.Orders, &d.Cents); err != nil {
 		return d, err
 	}
 	if err := s.db.QueryRowContext(ctx, `SELECT coalesce(sum(cents), 0) FROM orders
 		WHERE refunded_at >= $1 AND refunded_at < $2 AND paid_at > 0`, from, to).Scan(&d.Refunded); err != nil {
 		return d, err
 	}
-	_, err := s.change(ctx, "INSERT INTO reports (day, orders, cents, refunded) VALUES ($1, $2, $3, $4) ON CONFLICT (day) DO NOTHING",
-		d.Day, d.Orders, d.Cents, d.Refunded)
+	_, err := s.change(ctx, `INSERT INTO reports (day, orders, cents, refunded) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (day) DO NOTHING`, d.Day, d.Orders, d.Cents, d.Refunded)
 	return d, err
 }
 

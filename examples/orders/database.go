@@ -70,8 +70,3 @@ func migrate(ctx context.Context, driver string, db *sql.DB) error {
 	_, err = provider.Up(ctx)
 	return err
 }
-
-// closer closes the database at a stop.
-func closer(db *sql.DB) func(context.Context) error {
-	return func(context.Context) error { return db.Close() }
-}

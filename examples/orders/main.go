@@ -21,18 +21,14 @@ import (
 )
 
 func main() {
-	chassis.CheckSettings(defaults())
-	cfg, use, err := chassis.Load(defaults())
-	if err != nil {
-		log.Fatal(err)
-	}
+	cfg, use := chassis.MustLoad(defaults())
 	db, err := openDatabase(context.Background(), cfg.Database.URL)
 	if err != nil {
 		log.Fatal(err)
 	}
 	metrics := prometheus.NewRegistry()
 	sys := chassis.MustNew("orders", use, chassis.WithMetrics(metrics))
-	sys.OnStop("database", closer(db))
+	sys.OnStop("database", func(context.Context) error { return db.Close() })
 	sys.Check("database", db.PingContext, health.ForReadiness(), health.ForTasks())
 	onLaptop(sys, &cfg)
 

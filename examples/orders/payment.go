@@ -70,7 +70,7 @@ func (s *shop) refund(ctx context.Context, job task.Job[ForOrder]) error {
 		fmt.Sprintf("Order %s is cancelled. What was paid is on its way back.", order.ID))
 }
 
-// orderless gives up a task whose order is not there: no retry can help.
+// orderless gives up a task if its order is not there: no retry can help.
 func orderless(err error) error {
 	if errors.Is(err, errNoOrder) {
 		return task.Cancel(err)

@@ -16,7 +16,8 @@ func (s *shop) report(ctx context.Context, job task.Job[ForDay]) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%s: %d orders paid, %s taken, %s refunded", day.Day, day.Orders, money(day.Cents), money(day.Refunded))
+	text := fmt.Sprintf("%s: %d orders paid, %s taken, %s refunded",
+		day.Day, day.Orders, money(day.Cents), money(day.Refunded))
 	return s.write(ctx, "report-"+day.Day, s.live.Get().Report.To, "The day "+day.Day, text)
 }
 

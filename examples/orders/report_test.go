@@ -31,7 +31,8 @@ func TestEachDayIsReportedAtNight(t *testing.T) {
 		time.Sleep(48 * time.Hour)
 		s.expectReports(first, 3)
 		var orders, cents int64
-		err := s.db.QueryRow("SELECT orders, cents FROM reports WHERE day = $1", first.AddDate(0, 0, 1).Format(time.DateOnly)).Scan(&orders, &cents)
+		second := first.AddDate(0, 0, 1).Format(time.DateOnly)
+		err := s.db.QueryRow("SELECT orders, cents FROM reports WHERE day = $1", second).Scan(&orders, &cents)
 		if err != nil || orders != 2 || cents != 1800 {
 			t.Errorf("day 2 has %d orders, %d cents: %v", orders, cents, err)
 		}

@@ -14,7 +14,7 @@ import (
 
 // Errors of the store.
 var (
-	errNoOrder = errors.New("there is no such order")
+	errNoOrder = errors.New("there is no order of this id")
 	errKeyUsed = errors.New("the idempotency key belongs to another order")
 )
 
@@ -24,8 +24,8 @@ type Store struct{ db *sql.DB }
 
 const columns = "id, status, customer, items, cents, unsent, placed_at, paid_at, refunded_at"
 
-// Place keeps an order, whose task to charge it is not sent yet. If the key is known
-// it returns the order that is there, and fresh is false.
+// Place keeps an order, and that its task to charge it is not sent yet. If the key is
+// known it returns the order that is there, and fresh is false.
 func (s *Store) Place(ctx context.Context, key string, d Draft) (o Order, fresh bool, err error) {
 	id, err := uuid.NewV7() // in the order of time, so lists have an order
 	if err != nil {
@@ -41,7 +41,8 @@ func (s *Store) Place(ctx context.Context, key string, d Draft) (o Order, fresh 
 	}
 	sum := sha256.Sum256(draft)
 	digest := hex.EncodeToString(sum[:])
-	fresh, err = s.change(ctx, `INSERT INTO orders (id, idempotency_key, digest, status, customer, items, cents, unsent, placed_at)
+	fresh, err = s.change(ctx, `INSERT INTO orders
+		(id, idempotency_key, digest, status, customer, items, cents, unsent, placed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (idempotency_key) DO NOTHING`,
 		id.String(), key, digest, Placed, d.Customer, string(items), d.Cents(), Charge.Name(), time.Now().UnixMilli())
 	if err != nil {
@@ -92,8 +93,8 @@ func (s *Store) Decline(ctx context.Context, id string) error {
 	return err
 }
 
-// Cancel cancels an order that is placed or paid, whose task to refund it is not sent
-// yet. It returns the order as it is now.
+// Cancel cancels an order that is placed or paid, and keeps that its task to refund it is
+// not sent yet. It returns the order as it is now.
 func (s *Store) Cancel(ctx context.Context, id string) (Order, error) {
 	if _, err := s.change(ctx, "UPDATE orders SET status = $2, unsent = $3 WHERE id = $1 AND status IN ($4, $5)",
 		id, Cancelled, Refund.Name(), Placed, Paid); err != nil {
@@ -140,7 +141,8 @@ func (s *Store) query(ctx context.Context, where string, args ...any) ([]Order, 
 func scan(row interface{ Scan(...any) error }, more ...any) (o Order, err error) {
 	var items string
 	var placed, paid, refunded int64
-	err = row.Scan(append([]any{&o.ID, &o.Status, &o.Customer, &items, &o.Cents, &o.Unsent, &placed, &paid, &refunded}, more...)...)
+	into := []any{&o.ID, &o.Status, &o.Customer, &items, &o.Cents, &o.Unsent, &placed, &paid, &refunded}
+	err = row.Scan(append(into, more...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return o, errNoOrder
 	}
@@ -151,7 +153,7 @@ func scan(row interface{ Scan(...any) error }, more ...any) (o Order, err error)
 	return o, json.Unmarshal([]byte(items), &o.Items)
 }
 
-// timeOf returns the time of a column; 0 is none.
+// timeOf returns the time of a column; 0 is the zero time.
 func timeOf(milliseconds int64) time.Time {
 	if milliseconds == 0 {
 		return time.Time{}

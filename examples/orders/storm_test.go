@@ -35,7 +35,7 @@ func TestOrdersInAStorm(t *testing.T) {
 				t.Fatal(err)
 			}
 			db.SetMaxOpenConns(1)
-			p.OnStop("database", closer(db))
+			p.OnStop("database", func(context.Context) error { return db.Close() })
 			newShop(p.System, &Store{db}, testConfig(), upstream)
 		})
 		for i := range orders {

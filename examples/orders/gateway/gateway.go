@@ -59,9 +59,9 @@ func New(faults func() Fault) *Gateway {
 	if faults == nil {
 		faults = func() Fault { return Fault{} }
 	}
-	g := &Gateway{faults: faults, keys: map[string]int{}}
-	g.books = Books{Charged: map[string]int{}, Cents: map[string]int64{}, Refunded: map[string]bool{}, Mails: map[Mail]int{}}
-	return g
+	return &Gateway{faults: faults, keys: map[string]int{}, books: Books{
+		Charged: map[string]int{}, Cents: map[string]int64{}, Refunded: map[string]bool{}, Mails: map[Mail]int{},
+	}}
 }
 
 // ServeHTTP implements [http.Handler].
