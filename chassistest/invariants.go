@@ -66,8 +66,8 @@ const (
 
 // Invariants are the names of the invariants that every [Storm] has.
 func Invariants() []string {
-	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, Stuck, Stray, Leak,
-		Plays}
+	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, Stuck, Stray,
+		Leak, Plays}
 }
 
 // comes judges a run that wants to begin.

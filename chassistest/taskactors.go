@@ -65,8 +65,8 @@ func (p *Process) attends(next actor.ReceiverFunc) actor.ReceiverFunc {
 	}
 }
 
-// attend takes an attempt through the gate, with an Execute whose ctx and whose answer are
-// the storm's; nil if it does not begin.
+// attend takes an attempt through the gate. The Execute that it returns has the ctx and the
+// sender of the storm. It returns nil if the attempt does not begin.
 func (p *Process) attend(c actor.ReceiverContext, envelope *actor.MessageEnvelope,
 	m *dispatcher.Execute) (*attended, *actor.MessageEnvelope) {
 	a := &attended{run: &run{p: p, info: m.Info}, answer: envelope.Sender}
