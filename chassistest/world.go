@@ -3,6 +3,7 @@ package chassistest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -249,8 +250,11 @@ func (w *World) live(t *testing.T) {
 func (w *World) makeQueues(t *testing.T) {
 	for _, pool := range w.storm.settings().Tasks.EachPool() {
 		w.book.pool(pool.TaskPool, pool.DeadPool())
-		for _, name := range []string{pool.TaskPool, pool.DeadPool()} {
+		for _, name := range []string{pool.DeadPool(), pool.TaskPool} { // a redrive policy wants its target
 			attributes := map[string]string{"MessageRetentionPeriod": "1209600"}
+			if name == pool.TaskPool {
+				maps.Copy(attributes, w.storm.queues)
+			}
 			if strings.HasSuffix(name, ".fifo") {
 				attributes["FifoQueue"] = "true"
 			}
