@@ -34,7 +34,9 @@ const (
 	AfterDelete = "no run after its delete"
 
 	// Overlap: no run begins while another of the same message goes on in a process that
-	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld.
+	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld, but only
+	// between two processes: one process never runs a message of a standard queue twice at
+	// a time.
 	Overlap = "no overlap"
 
 	// Budget: a dead letter says as many failures as there were: those that ended with
@@ -97,14 +99,12 @@ func (b *book) comes(r *run) {
 		w.accuse(LeaseHeld, f.label, "p%d runs a message that it was not given", r.p.number)
 		return
 	}
-	if m.doubled || m.gone {
-		return
-	}
-	if until := r.delivery.until; now > until {
+	excused := m.doubled || m.gone
+	if until := r.delivery.until; now > until && !excused {
 		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-until)
 	}
 	for _, other := range f.runs {
-		if other.delivery != nil && other.delivery.message == m && other.goesOn() {
+		if other.delivery != nil && other.delivery.message == m && other.goesOn() && (!excused || other.p == r.p) {
 			w.accuse(Overlap, f.label, "p%d begins a run while one of p%d goes on", r.p.number, other.p.number)
 		}
 	}

@@ -214,6 +214,12 @@ func (w *World) act(a *arrival) {
 	if a.name != "" {
 		note = a.name + " " + a.note
 	}
+	if a.crash {
+		w.note(a.p, "crash", a.labels, "")
+		w.kill(a.p)
+		w.startAfter(w.seats[a.p.number-1], crashBack)
+		return
+	}
 	after := w.struckBy(a.strike, DieAfter)
 	switch a.step {
 	case OnStart:

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sambatech/chassis/task"
 )
 
 // request is a request to the queue, as far as a storm reads it.
@@ -147,7 +149,23 @@ func values(in map[string]wireValue) map[string]string {
 	for name, v := range in {
 		out[name] = v.StringValue
 	}
+	if text, ok := out[task.AttrMore]; ok {
+		unfold(out, text)
+	}
 	return out
+}
+
+// unfold adds the attributes of a message beyond its tenth.
+func unfold(attrs map[string]string, text string) {
+	var more map[string]struct {
+		Text string `json:"s"`
+	}
+	if json.Unmarshal([]byte(text), &more) != nil {
+		return
+	}
+	for name, v := range more {
+		attrs[name] = v.Text
+	}
 }
 
 // read takes the answer apart: which entries failed, and what a receive brought.

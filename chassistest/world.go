@@ -21,7 +21,7 @@ import (
 
 // World is one play of a [Storm]: a fleet of processes on one queue, what is sent to
 // it, and what must hold. Its methods are for the play, before anything has begun, but
-// for Effect, Effects, History and Now.
+// for Effect, Crash, Effects, History and Now.
 type World struct {
 	storm    *storm
 	schedule Schedule
@@ -165,6 +165,21 @@ func (w *World) Effect(ctx context.Context, name string, args ...any) error {
 		leave()
 	}
 	return nil
+}
+
+// crashBack is after how long a process is started again that [World.Crash] has ended.
+const crashBack = 5 * time.Second
+
+// Crash ends the process of a handler at once, as a task does that takes all memory. It
+// does not return. The process is started again five seconds later. ctx is the handler's.
+func (w *World) Crash(ctx context.Context) {
+	r := runOf(ctx)
+	if r == nil {
+		panic("chassistest: Crash: its ctx is not a handler's: pass on the one that the handler got")
+	}
+	// The end of the handler's ctx does not save the process.
+	_, _ = w.gate.wait(context.WithoutCancel(ctx), &arrival{p: r.p, step: OnEffect, run: r, name: "crash", crash: true})
+	leave()
 }
 
 // Effects are the effects of a name so far, in order; of all names if it is empty.

@@ -11,10 +11,10 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// always is a task that never works, seldom one that works at its third attempt.
 var (
 	vase    = task.Define[parcel]("vase", task.MaxFailures(1))
 	hopeful = task.Define[parcel]("hopeful", task.MaxFailures(3), task.Wait(10*time.Second, task.None))
+	lasting = task.Define[parcel]("lasting", task.MaxFailures(3), task.Wait(28*time.Second, task.None))
 	patient = task.Define[parcel]("patient", task.MaxFailures(3), task.Wait(50*time.Second, task.None))
 	fatal   = task.Define[parcel]("fatal", task.MaxFailures(2), task.OnFail("lost"), task.Wait(5*time.Second, task.None))
 )
@@ -35,7 +35,7 @@ var brief = playground{
 var budget = playground{
 	play: func(w *World) {
 		w.Service(func(p *Process) {
-			for _, def := range []*task.Definition[parcel]{hopeful, patient, fatal} {
+			for _, def := range []*task.Definition[parcel]{hopeful, lasting, patient, fatal} {
 				chassis.Handle(p.System, def, func(context.Context, task.Job[parcel]) error {
 					return errors.New("it never works")
 				})
@@ -48,8 +48,8 @@ var budget = playground{
 				return nil
 			})
 		})
-		for i := range 16 {
-			Submit(w, []*task.Definition[parcel]{hopeful, patient, fatal, pack}[i%4], parcel{i})
+		for i := range 20 {
+			Submit(w, []*task.Definition[parcel]{hopeful, lasting, patient, fatal, pack}[i%5], parcel{i})
 		}
 		failsAtMost(w)
 	},
@@ -100,10 +100,14 @@ var scheduled = playground{
 		w.Service(func(p *Process) { chassis.Handle(p.System, pack, succeeds(w, p)) })
 		for i := range 30 {
 			due := time.Duration(w.Rand().Int64N(int64(3 * time.Minute)))
-			if i%3 == 0 {
+			switch i % 3 {
+			case 0:
 				due += time.Duration(w.Rand().Int64N(int64(40 * time.Minute)))
+			case 1: // as long as a lease, after which a message comes again that was not seen
+				due = 30*time.Second + time.Duration(w.Rand().Int64N(int64(2*time.Second)))
 			}
-			Submit(w, pack, parcel{i}, task.At(time.Now().Add(due)))
+			at := time.Duration(w.Rand().Int64N(int64(submitWithin)))
+			SubmitAt(w, at, pack, parcel{i}, task.At(time.Now().Add(at+due)))
 		}
 	},
 	opts: []StormOption{tuned(func(t *chassis.TaskSettings) { t.HoldLimit = 5 * time.Second })},
@@ -165,15 +169,52 @@ var blackout = playground{
 	opts: []StormOption{Fleet(2), Kinds(Deploy, Throttle, Apply, CutOff), ofQueues(map[string]string{"MessageRetentionPeriod": "3600"})},
 }
 
-// redrive: a queue whose own redrive takes a message away at its sixth receive.
-var redrive = playground{
-	play: func(w *World) {
-		w.Service(func(p *Process) { chassis.Handle(p.System, pack, succeeds(w, p)) })
-		for i := range 4 {
+// killers is a play of n tasks, two of which end the processes that run them.
+func killers(n int, killing func(job task.Job[parcel]) bool) func(w *World) {
+	return func(w *World) {
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, pack, func(ctx context.Context, job task.Job[parcel]) error {
+				select {
+				case <-time.After(20 * time.Second):
+				case <-ctx.Done():
+				}
+				return ctx.Err()
+			})
+			chassis.Handle(p.System, deliver, func(ctx context.Context, job task.Job[parcel]) error {
+				if killing(job) {
+					time.Sleep(2 * time.Second) // as memory takes some time to run out
+					w.Crash(ctx)
+				}
+				return nil
+			})
+		})
+		for i := range n {
 			Submit(w, pack, parcel{i})
 		}
-	},
-	opts: []StormOption{Fleet(1), Kinds(LoseAnswer, DieAfter), ofQueues(map[string]string{
+		SubmitAt(w, time.Second, deliver, parcel{1})
+		SubmitAt(w, 5*time.Second, deliver, parcel{2})
+		w.Eventually("none is blamed for another", func() error {
+			for _, f := range w.book.order {
+				if f.name == pack.Name() && f.letters > 0 && f.successes == 0 {
+					return fmt.Errorf("%s is a dead letter after %d runs without a failure", f.label, len(f.runs))
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// poison: two messages that end each process that runs them.
+var poison = playground{
+	play: killers(12, func(task.Job[parcel]) bool { return true }),
+	opts: []StormOption{Kinds(Deploy, Apply, LateAnswer, Throttle)},
+}
+
+// redrive: a queue whose own redrive takes a message away at its fourth receive, and
+// messages that work at the fifth.
+var redrive = playground{
+	play: killers(4, func(job task.Job[parcel]) bool { return job.Attempt < 5 }),
+	opts: []StormOption{Fleet(2), Kinds(Deploy, Apply), ofQueues(map[string]string{
 		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:storm_dead","maxReceiveCount":"3"}`,
 	})},
 }

@@ -27,6 +27,7 @@ var worlds = map[string]playground{
 	"scheduled": scheduled,
 	"retention": retention,
 	"blackout":  blackout,
+	"poison":    poison,
 	"redrive":   redrive,
 	"small":     small,
 }
