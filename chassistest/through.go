@@ -239,7 +239,7 @@ func (w *World) act(a *arrival) {
 		w.book.ends(a.run)
 		note = "done"
 		if a.run.err != nil {
-			note = a.run.err.Error()
+			note = errorText(a.run.err)
 		}
 	}
 	w.let(a, string(a.step), note)
@@ -251,6 +251,16 @@ func (w *World) act(a *arrival) {
 			w.doom()
 		}
 	}
+}
+
+// errorText is the text of an error of a handler. The methods of a nil pointer panic.
+func errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("a %T that panics", err)
+		}
+	}()
+	return err.Error()
 }
 
 // effect notes an effect.

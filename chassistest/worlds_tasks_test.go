@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -71,6 +75,7 @@ var stops = playground{
 			SubmitAt(w, time.Duration(i)*time.Second, pack, parcel{i})
 		}
 		stopsWithin(w, 13*time.Second)
+		copiesAtMost(w, 6)
 	},
 	opts: []StormOption{Fleet(2), Kinds(Deploy, Deny), tuned(func(t *chassis.TaskSettings) {
 		t.DrainTimeout, t.AbandonAfter, t.ReceiveWait = 2*time.Second, time.Second, time.Second
@@ -136,8 +141,8 @@ var retention = playground{
 		ofQueues(map[string]string{"MessageRetentionPeriod": "3600"})},
 }
 
-// blackout: a fleet that dies late in the lives of its messages, and again for longer
-// than what is left of them.
+// blackout: a fleet that comes late in the lives of its messages, dies, and dies again
+// for longer than what is left of them.
 var blackout = playground{
 	play: func(w *World) {
 		long := task.Define[parcel]("long")
@@ -151,7 +156,7 @@ var blackout = playground{
 			})
 		})
 		for i := range 6 {
-			Submit(w, long, parcel{i}, task.At(time.Now().Add(40*time.Minute)))
+			Submit(w, long, parcel{i})
 		}
 		outage := func(at, lasts time.Duration) {
 			w.at(at, func() {
@@ -163,10 +168,11 @@ var blackout = playground{
 				}
 			})
 		}
-		outage(42*time.Minute, time.Second)
-		outage(45*time.Minute, 30*time.Minute)
+		outage(time.Millisecond, 33*time.Minute)
+		outage(34*time.Minute, time.Second)
+		outage(36*time.Minute, 30*time.Minute)
 	},
-	opts: []StormOption{Fleet(2), Kinds(Deploy, Throttle, Apply, CutOff), ofQueues(map[string]string{"MessageRetentionPeriod": "3600"})},
+	opts: []StormOption{Fleet(2), Faults(8), Kinds(Deploy, Throttle, Apply), ofQueues(map[string]string{"MessageRetentionPeriod": "3600"})},
 }
 
 // killers is a play of n tasks, two of which end the processes that run them.
@@ -214,7 +220,7 @@ var poison = playground{
 // messages that work at the fifth.
 var redrive = playground{
 	play: killers(4, func(job task.Job[parcel]) bool { return job.Attempt < 5 }),
-	opts: []StormOption{Fleet(2), Kinds(Deploy, Apply), ofQueues(map[string]string{
+	opts: []StormOption{Fleet(2), Kinds(Deploy, Apply), Within(30 * time.Minute), ofQueues(map[string]string{
 		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:storm_dead","maxReceiveCount":"3"}`,
 	})},
 }
@@ -239,4 +245,175 @@ var small = playground{
 		asksAtMost(w, 4000)
 	},
 	opts: []StormOption{Fleet(2), Within(time.Hour), ofQueues(map[string]string{"MaximumMessageSize": "4096"})},
+}
+
+// oddError is an error that panics when it is asked, as many do that are nil pointers.
+type oddError struct{ text string }
+
+func (e *oddError) Error() string { return e.text }
+
+// oddErrors: handlers that return a nil pointer as their error.
+var oddErrors = playground{
+	play: func(w *World) {
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, hopeful, func(_ context.Context, job task.Job[parcel]) error {
+				var err *oddError
+				if job.Args.ID%2 == 0 {
+					err = &oddError{"it never works"}
+				}
+				return err
+			})
+		})
+		for i := range 10 {
+			Submit(w, hopeful, parcel{i})
+		}
+		failsAtMost(w)
+	},
+	opts: []StormOption{Fleet(2), Kinds(Deploy, Apply, Pause), Within(time.Hour)},
+}
+
+// moved: dead letters that come back by SQS's own redrive, once what was wrong is right.
+var moved = playground{
+	play: func(w *World) {
+		const healed, at = 2 * time.Minute, 4 * time.Minute
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, deliver, func(context.Context, task.Job[parcel]) error {
+				if w.Now() < healed {
+					return errors.New("it does not work yet")
+				}
+				return nil
+			})
+		})
+		for i := range 10 {
+			Submit(w, deliver, parcel{i})
+		}
+		SubmitAt(w, at+time.Minute, deliver, parcel{10})
+		w.at(at, func() { w.moveBack() })
+		w.Eventually("what comes back runs", func() error {
+			for _, f := range w.book.order {
+				if f.successes == 0 {
+					return fmt.Errorf("%s has not run since, and is a dead letter %d times", f.label, f.letters)
+				}
+			}
+			return nil
+		})
+	},
+	opts: []StormOption{Fleet(2), Kinds(Deploy, Apply, Pause, CutOff, LoseAnswer)},
+}
+
+// limited: many tasks of which one runs at a time, and little room to wait in.
+var limited = playground{
+	play: func(w *World) {
+		const n = 120
+		single := task.Define[parcel]("single", task.Concurrency(1))
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, single, func(ctx context.Context, _ task.Job[parcel]) error {
+				select {
+				case <-time.After(2 * time.Second):
+				case <-ctx.Done():
+				}
+				return ctx.Err()
+			})
+		})
+		for i := range n {
+			Submit(w, single, parcel{i})
+		}
+		asksAtMost(w, 10*n)
+	},
+	opts: []StormOption{Fleet(1), Faults(4), Kinds(Apply, LoseAnswer, SplitBatch),
+		tuned(func(t *chassis.TaskSettings) { t.MaxHeld = 10 })},
+}
+
+// groups: a FIFO queue, and in each group a message that ends its process five times,
+// with others behind it that have nothing to do with that.
+var groups = playground{
+	play: func(w *World) {
+		first := task.Define[parcel]("first", task.MaxFailures(10))
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, first, func(ctx context.Context, job task.Job[parcel]) error {
+				if job.Attempt < 6 {
+					time.Sleep(2 * time.Second)
+					w.Crash(ctx)
+				}
+				return nil
+			})
+			chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
+				return w.Effect(ctx, "vase", job.Args.ID)
+			})
+		})
+		for i := range 2 {
+			SubmitAt(w, time.Second, first, parcel{i}, task.Group(fmt.Sprint("g", i)))
+		}
+		for i := range 8 {
+			SubmitAt(w, 2*time.Second, vase, parcel{i}, task.Group(fmt.Sprint("g", i%2)))
+		}
+	},
+	opts: []StormOption{Fleet(2), Kinds(Deploy, Apply, Throttle),
+		tuned(func(t *chassis.TaskSettings) { t.TaskPool = "storm.fifo" })},
+}
+
+// unread: a service that fails for a time, and callers that look at the status only.
+var unread = playground{
+	play: func(w *World) {
+		const service = "https://carrier.internal"
+		carrier := w.Upstream(service, nil)
+		w.Service(func(p *Process) {
+			client := &http.Client{Transport: p.Breaker(service).Transport(carrier)}
+			chassis.Handle(p.System, post, func(ctx context.Context, _ task.Job[parcel]) error {
+				r, err := http.NewRequestWithContext(ctx, http.MethodPost, service+"/parcels", nil)
+				if err != nil {
+					return err
+				}
+				res, err := client.Do(r)
+				if err != nil {
+					return err
+				}
+				_ = res.Body.Close() // unread
+				if res.StatusCode != http.StatusOK {
+					return errors.New(res.Status)
+				}
+				return nil
+			})
+		})
+		for i := range 60 {
+			SubmitAt(w, time.Duration(i)*5*time.Second, post, parcel{i})
+		}
+		w.Eventually("a service that works is called", func() error {
+			for _, s := range w.seats {
+				if state := s.p.Breaker(service).Snapshot().State; state != breaker.Closed {
+					return fmt.Errorf("its breaker is %s", state)
+				}
+			}
+			return nil
+		})
+	},
+	opts: []StormOption{Fleet(1), Kinds(CallFails), Tune(func(s *chassis.Settings) { s.CircuitBreaker.ClosedFailLimit = 3 })},
+}
+
+// moveBack does what SQS's own redrive does: it sends the messages of the queue of dead
+// letters as they stand to the pool's queue.
+func (w *World) moveBack() {
+	ctx := context.Background()
+	from, to := "http://sqs.local/000000000000/storm_dead", "http://sqs.local/000000000000/storm"
+	for {
+		out, err := w.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &from, MaxNumberOfMessages: 10,
+			MessageAttributeNames: []string{"All"}})
+		if err != nil || len(out.Messages) == 0 {
+			return
+		}
+		for _, m := range out.Messages {
+			msg, _ := task.Decode(*m.Body, m.MessageAttributes)
+			f := w.book.fates[msg.ExecID]
+			sent, err := w.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &to, MessageBody: m.Body,
+				MessageAttributes: m.MessageAttributes})
+			if err != nil {
+				w.accuse(Plays, f.label, "it cannot be moved: %v", err)
+				return
+			}
+			f.redrives++
+			w.book.put(*sent.MessageId, "storm", f, msg.Failures)
+			_, _ = w.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &from, ReceiptHandle: m.ReceiptHandle})
+			w.note(nil, "moved back", []string{f.label}, "")
+		}
+	}
 }

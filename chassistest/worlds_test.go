@@ -27,9 +27,14 @@ var worlds = map[string]playground{
 	"scheduled": scheduled,
 	"retention": retention,
 	"blackout":  blackout,
+	"errors":    oddErrors,
+	"groups":    groups,
+	"limited":   limited,
+	"moved":     moved,
 	"poison":    poison,
 	"redrive":   redrive,
 	"small":     small,
+	"unread":    unread,
 }
 
 // TestStormWorlds: no fault of the runtime shows in any of the worlds. With
@@ -93,6 +98,30 @@ func failsAtMost(w *World) {
 				return fmt.Errorf("%s has failed %d times of %d", f.label, f.failures, f.runs[0].info.MaxFailures)
 			}
 		}
+		return nil
+	})
+}
+
+// copiesAtMost says that no task is put on its queue more often than n times without a
+// run in between.
+func copiesAtMost(w *World, n int) {
+	seen, sends, runs := 0, map[string]int{}, map[string]int{}
+	w.Always("few copies", func() error {
+		history := w.History()
+		for _, e := range history[seen:] {
+			for _, label := range e.Tasks {
+				switch {
+				case e.What == string(OnStart):
+					runs[label]++
+				case e.What == string(OnSend)+" answered" && e.Note == "":
+					sends[label]++
+				}
+				if sends[label] > n+2*runs[label] {
+					return fmt.Errorf("%s has been copied %d times, and ran %d times", label, sends[label], runs[label])
+				}
+			}
+		}
+		seen = len(history)
 		return nil
 	})
 }
