@@ -85,7 +85,7 @@ func choose(faults []fault, names []string) ([]fault, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no fault has the name %q: the names are those of the files in faults", name)
+			return nil, fmt.Errorf("no fault has the name %q: the names are those of the files in patches", name)
 		}
 		list = append(list, faults[i])
 	}

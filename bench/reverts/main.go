@@ -5,7 +5,7 @@
 //	cd bench && go run ./reverts -only early,no-room # some
 //	cd bench && go run ./reverts -seeds 1000 -v      # more seeds; shows what was found
 //
-// Each fault is a patch in faults/, with a head that says what it was, the world that
+// Each fault is a patch in patches/, with a head that says what it was, the world that
 // is played, and the invariant that is to find it. The tree is not touched: the patched
 // files are laid over it by the compiler. A patch that does not apply any more is an
 // error: make it anew, so that the fault is put back where its correction stands today.
@@ -38,7 +38,7 @@ func main() {
 	flag.IntVar(&c.seeds, "seeds", 300, "seeds that are played at most for each fault")
 	flag.BoolVar(&c.verbose, "v", false, "show what was found")
 	flag.StringVar(&c.root, "C", "..", "the main module's folder")
-	flag.StringVar(&c.folder, "faults", filepath.Join("reverts", "faults"), "the folder of the patches")
+	flag.StringVar(&c.folder, "patches", filepath.Join("reverts", "patches"), "the folder of the patches")
 	flag.Parse()
 	if err := c.run(*only); err != nil {
 		fmt.Fprintln(os.Stderr, "reverts:", err)
