@@ -8,7 +8,7 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e
+MODULES  := . bench e2e settings/awssource
 
 .PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm growth chaos soak peers cover
 
@@ -50,6 +50,7 @@ test: ## every test
 
 race: ## every test under the race detector, with goleak
 	GO="$(GO)" .ci/tests -race -v -timeout 20m ./...
+	cd settings/awssource && $(GO) test -race ./...
 
 killtest: ## the quickstart, killed at random moments and carried on
 	$(GO) test ./examples/quickstart -run Killed -v -count 3
@@ -85,8 +86,8 @@ mutants: ## which changes of the pure cores' decisions no test notices; CORES="l
 scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops, a million linearizable calls
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/poller -run 'LongTasks|RequestsUnderLoad|Invisible'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/dispatcher -run 'Malformed|FarAhead|Model'
-	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./internal/systemtest -run Invisible
-	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./internal/systemtest -run ServicesActorsWhile
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./systemtest -run Invisible
+	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./systemtest -run ServicesActorsWhile
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./queue/localsqs/... -run 'Kills|Depth|LongPolls|Debian'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./examples/quickstart -run Killed
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run StalledReader
