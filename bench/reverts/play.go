@@ -20,13 +20,25 @@ type outcome struct {
 	took      time.Duration
 }
 
+// ended is what finds a fault that ends the whole process: no storm outlives that.
+const ended = "the end of the process"
+
 // try plays the world of a fault with the fault put back.
 func (c command) try(tmp string, f fault) (outcome, error) {
 	bin, err := c.build(tmp, &f)
 	if err != nil {
 		return outcome{}, err
 	}
-	return c.play(bin, f.world, c.seeds)
+	found, err := c.play(bin, f.world, c.seeds)
+	for n := 1; found.invariant == ended && err == nil; n *= 2 {
+		// Which seed it was is not known: the fewest of the powers of two that do it.
+		fewer, err := c.play(bin, f.world, n)
+		if err != nil || fewer.invariant == ended {
+			fewer.played = n
+			return fewer, err
+		}
+	}
+	return found, err
 }
 
 // build compiles the storm's tests, with a fault if f is not nil.
@@ -101,6 +113,9 @@ func (c command) play(bin, world string, seeds int) (outcome, error) {
 	if ok {
 		return found, nil
 	}
+	if what, ok := crash(string(text)); ok {
+		return outcome{invariant: ended, what: what, played: seeds, took: time.Since(began)}, nil
+	}
 	if err == nil {
 		err = errors.New("no line says what was found")
 	}
@@ -122,6 +137,17 @@ func read(text string) (outcome, bool) {
 		return outcome{played: n, invariant: strings.TrimSuffix(fields[2], "-"), what: fields[3]}, true
 	}
 	return outcome{}, false
+}
+
+// crash finds the line of a panic that has ended the process, unless it was the time-out of
+// the test.
+func crash(text string) (string, bool) {
+	for line := range strings.Lines(text) {
+		if what, ok := strings.CutPrefix(line, "panic: "); ok && !strings.HasPrefix(what, "test timed out") {
+			return strings.TrimSpace(what), true
+		}
+	}
+	return "", false
 }
 
 func tail(text string) string {
