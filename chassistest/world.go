@@ -181,7 +181,8 @@ func (w *World) Crash(ctx context.Context) {
 		panic("chassistest: Crash: its ctx is not a handler's: pass on the one that the handler got")
 	}
 	// The end of the handler's ctx does not save the process.
-	_, _ = w.gate.wait(context.WithoutCancel(ctx), &arrival{p: r.p, step: OnEffect, run: r, name: "crash", crash: true})
+	a := &arrival{p: r.p, step: OnEffect, run: r, name: "crash", crash: true}
+	_, _ = w.gate.wait(context.WithoutCancel(ctx), a)
 	leave()
 }
 

@@ -8,7 +8,7 @@
 // Each fault is a patch in patches/, with a head that says what it was, the world that
 // is played, and the invariant that is to find it. The tree is not touched: the patched
 // files are laid over it by the compiler. A patch that does not apply any more is an
-// error: make it anew, so that the fault is put back where its correction stands today.
+// error: make a new one, which puts the fault back where its correction stands today.
 //
 // Then each world is played without a fault, over the same seeds: it must find nothing.
 package main

@@ -93,7 +93,7 @@ func patched(root, folder string, f fault) error {
 	// No repository around the folder is to be found.
 	apply.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(folder), "GIT_DIR=")
 	if out, err := apply.CombinedOutput(); err != nil {
-		return fmt.Errorf("its patch does not apply any more; make it anew: %w\n%s", err, out)
+		return fmt.Errorf("its patch does not apply any more; make a new one: %w\n%s", err, out)
 	}
 	return nil
 }
