@@ -132,7 +132,7 @@ func (w *World) moveBack() {
 				return
 			}
 			f.redrives++
-			w.book.put(*sent.MessageId, "storm", f, msg.Failures)
+			w.book.put(*sent.MessageId, "storm", "", f, msg.Failures)
 			_, _ = w.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &from, ReceiptHandle: m.ReceiptHandle})
 			w.note(nil, "moved back", []string{f.label}, "")
 		}
