@@ -83,7 +83,7 @@ func (g *gate) wait(ctx context.Context, a *arrival) (order, error) {
 }
 
 // leave takes a away, if its ctx has ended before the world decided. What a suspended process
-// was about to do to the world outside stays: such a process learns of the end of its ctx
+// was about to do to the world outside stays: the process learns of the end of its ctx
 // when it goes on, and that may be too late.
 func (g *gate) leave(a *arrival) bool {
 	g.mu.Lock()
