@@ -136,7 +136,7 @@ func metrics() []metric {
 
 		tasks("chassis_task_attempts_started_total", "Attempts begun.", counter, func(t *task) any { return t.Started }),
 		tasks("chassis_task_attempts_total", "Attempts ended.", counter, func(t *task) any {
-			return by{"succeeded": t.Succeeded, "failed": t.Failed, "interrupted": t.Interrupted}
+			return by{"succeeded": t.Succeeded, "failed": t.Failed, "refused": t.Refused, "interrupted": t.Interrupted}
 		}, "outcome"),
 		tasks("chassis_task_panics_total", "Attempts that panicked; they are among the failed.", counter, func(t *task) any { return t.Panicked }),
 		tasks("chassis_task_waits_total", "Waits: in place, given back to the queue, postponed to their time.", counter, func(t *task) any { return by{"in_place": t.Held, "given_back": t.GivenBack, "postponed": t.Postponed} }, "kind"),
