@@ -33,8 +33,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// System is a service: its logger, breakers, queue and tasks, started and
-// stopped in order. Make it with [New].
+// System is a service: its logger, breakers, queue and tasks, started and stopped in order. Make it with [New].
 type System struct {
 	life     *life.Cycle
 	name     string
@@ -134,8 +133,7 @@ func New(name string, opts ...Option) (*System, error) {
 	return s, nil
 }
 
-// MustNew is [New] for a main function: it writes the error to stderr and ends
-// the process with status 1.
+// MustNew is [New] for a main function: it writes the error to stderr and ends the process with status 1.
 func MustNew(name string, opts ...Option) *System {
 	s, err := New(name, opts...)
 	if err != nil {

@@ -247,3 +247,28 @@ func TestTokensRotateWhileTheServiceRuns(t *testing.T) {
 		}
 	}
 }
+
+// The metrics are there without a live page, and without a start.
+func TestMetricsWithoutALivePage(t *testing.T) {
+	s := chassis.DefaultSettings()
+	s.Admin.Listen = admin.Off
+	sys, err := chassis.New("quiet", chassis.WithSettings(s), chassis.WithoutDefaultLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys.Breaker("https://mail.internal")
+	families, err := sys.Metrics().Gather()
+	found := false
+	for _, f := range families {
+		found = found || f.GetName() == "chassis_breaker_state"
+	}
+	if err != nil || !found {
+		t.Errorf("%d families, %v", len(families), err)
+	}
+	if err := sys.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if _, err := sys.Metrics().Gather(); err == nil {
+		t.Error("a service that has stopped gives metrics")
+	}
+}
