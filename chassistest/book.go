@@ -124,9 +124,6 @@ func (b *book) preview(a *arrival) {
 	if a.req == nil {
 		return
 	}
-	if a.answer && !a.req.done {
-		a.req.read()
-	}
 	parts := make([]string, 0, len(a.req.entries))
 	for _, e := range a.req.entries {
 		e.sort = b.entryText(e)
