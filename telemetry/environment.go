@@ -15,7 +15,8 @@ func chosen(lookup func(string) string) signals {
 		case "none":
 			return false
 		case "":
-			return lookup("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || lookup("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
+			return lookup("OTEL_EXPORTER_OTLP_ENDPOINT") != "" ||
+				lookup("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
 		}
 		return true
 	}
