@@ -148,6 +148,9 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 	}, "settled")
+	if _, err := sys.Breaker("http://127.0.0.1:1").Client().Get("http://127.0.0.1:1/"); err == nil {
+		t.Error("something answers at port 1")
+	}
 	body := ""
 	for range 500 { // the first run of a check is no event
 		if _, body = d.do("GET", "metrics", ""); strings.Contains(body, "chassis_check_up{") {
@@ -168,6 +171,8 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		`chassis_task_delay_seconds_count{task="greet"} 1`,
 		`chassis_check_up{name="postgres"`,
 		`chassis_part_up{`,
+		`chassis_breaker_http_call_duration_seconds_count{service="http://127.0.0.1:1",verdict="failure"} 1`,
+		`chassis_breaker_http_refused_total{service="http://127.0.0.1:1"} 0`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
