@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"runtime"
@@ -80,7 +79,7 @@ func (c *Console) Open(always bool) error {
 	}
 	if err := server.Listen(); err != nil {
 		if set.Listen != "" {
-			return fmt.Errorf("%w, %w", err, server.Close(context.Background()))
+			return errors.Join(err, server.Close(context.Background()))
 		}
 		log.Warn("the service has no live page, probes or metrics: its listener cannot be opened", "error", err)
 		return server.Close(context.Background())
