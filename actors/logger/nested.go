@@ -19,7 +19,8 @@ import (
 // that hides a secret by LogValue the secret.
 var asLogged = jsonv2.JoinOptions(
 	jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false),
-	jsonv2.WithMarshalers(jsonv2.JoinMarshalers(jsonv2.MarshalToFunc(writeLogValuer), jsonv2.MarshalToFunc(writeError))))
+	jsonv2.WithMarshalers(jsonv2.JoinMarshalers(
+		jsonv2.MarshalToFunc(writeLogValuer), jsonv2.MarshalToFunc(writeError))))
 
 func writeError(e *jsontext.Encoder, err error) error {
 	switch err.(type) {
