@@ -233,7 +233,7 @@ func TestWrongValue(t *testing.T) {
 	})
 }
 
-// SSM is consistent after a while: an answer that is older than what is known is none. A parameter that was deleted
+// SSM is consistent after a while: an answer that is older than what is known changes nothing. A parameter that was deleted
 // and made again is newer, with a lower version; a label may go back.
 func TestOlderAnswer(t *testing.T) {
 	serve(t, func(t *testing.T, aws *awsserver.Server, store *awssource.Store) {
