@@ -8,14 +8,14 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e settings/awssource
+MODULES  := . bench e2e settings/awssource examples/orders
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm growth chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy licences-current vuln race fuzz-short killtest e2e ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race fuzz-short killtest e2e orders ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -54,6 +54,9 @@ race: ## every test under the race detector, with goleak
 
 killtest: ## the quickstart, killed at random moments and carried on
 	$(GO) test ./examples/quickstart -run Killed -v -count 3
+
+orders: ## the tests of the order service, a kill test and a real PostgreSQL among them
+	cd examples/orders && $(GO) test -v ./...
 
 e2e: ## the live page in a real browser, if there is one
 	cd e2e && $(GO) test -v ./...

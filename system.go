@@ -57,9 +57,8 @@ type System struct {
 	unfollow   func(context.Context) error // nil unless they are watched
 }
 
-// New makes the system of the service name. Without [WithSettings] it reads
-// [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
-// and [Send] work from here on. A program that calls neither Run nor Start must
+// New makes the system of the service name. Without [WithSettings] it reads [Sources]. It opens the queue but takes
+// nothing from it yet; breakers, logs and [Send] work from here on. A program that calls neither Run nor Start must
 // call Stop in the end.
 func New(name string, opts ...Option) (*System, error) {
 	o := options{def: true}
@@ -134,8 +133,7 @@ func New(name string, opts ...Option) (*System, error) {
 	return s, nil
 }
 
-// MustNew is [New] for a main function: it writes the error to stderr and ends
-// the process with status 1.
+// MustNew is [New] for a main function: it writes the error to stderr and ends the process with status 1.
 func MustNew(name string, opts ...Option) *System {
 	s, err := New(name, opts...)
 	if err != nil {
@@ -220,9 +218,9 @@ func (s *System) Run(ctx context.Context) error {
 	return err
 }
 
-// Start checks that the queue can be used, and begins to take tasks if any are registered or
-// tasks.task_pool is set. An error comes before the first message is taken. A system that could
-// not be started can only be stopped. A [System.Stop] meanwhile ends it with [ErrStopped].
+// Start checks that the queue can be used, and begins to take tasks if any are registered or tasks.task_pool is set.
+// An error comes before the first message is taken. A system that could not be started can only be stopped. A
+// [System.Stop] meanwhile ends it with [ErrStopped].
 func (s *System) Start(ctx context.Context) error { return s.begin(ctx, false) }
 
 // begin is [System.Start]. A program serves its live page without a setting.

@@ -12,9 +12,8 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// Handle registers handler for the tasks of definition def. Registering a name
-// again replaces it, with a warning. A mistake in the definition is an error of
-// [System.Start], or is logged at once if the system has started.
+// Handle registers handler for the tasks of definition def. Registering a name again replaces it, with a warning. A
+// mistake in the definition is an error of [System.Start], or is logged at once if the system has started.
 func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) {
 	s.tasks.Register(&dispatcher.Register{Spec: def.Spec(), Handler: task.Erase(handler)})
 }

@@ -109,6 +109,9 @@ func (s *Server) Start(_ context.Context, host *Host) error {
 	s.host, s.served = host, make(chan struct{})
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.prepare()
+	if host.Logger != nil {
+		host.Logger.Info("serving", "on", s.Detail())
+	}
 	go call(func() error {
 		if s.scheme == "https" {
 			return s.server.ServeTLS(s.listener, "", "")
