@@ -93,6 +93,7 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./systemtest -run ServicesActorsWhile
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./queue/localsqs/... -run 'Kills|Depth|LongPolls|Debian'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./examples/quickstart -run Killed
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./cmd/chassis -run NewService
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run StalledReader
 	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./actors/breaker -run 'TestLinearizable$$'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/breaker -run 'ManyOpen|HealthyPaths'

@@ -36,6 +36,7 @@ type entry struct {
 	receipt string
 	hide    time.Duration
 	text    string            // the body
+	group   string            // of a FIFO queue
 	attrs   map[string]string // of the message
 	system  map[string]string // that the queue has given it
 	fate    *fate
@@ -132,6 +133,8 @@ func (e *entry) member(s *scanner, name string) {
 		e.text = s.string()
 	case "MessageId":
 		e.messageID = s.string()
+	case "MessageGroupId":
+		e.group = s.string()
 	case "MessageAttributes":
 		e.attrs = map[string]string{}
 		s.object(func(name string) {
