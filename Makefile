@@ -10,7 +10,7 @@ CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
 MODULES  := . bench e2e settings/awssource examples/orders
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm growth chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
@@ -103,6 +103,9 @@ chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing 
 
 storm: ## 2 000 seeds of a fleet under faults, over the runtime itself
 	CHASSIS_SCALE=full STORM_SEEDS=2000 $(GO) test ./chassistest -run TestStormOverTheRuntime -timeout 120m
+
+reverts: ## past faults put back one at a time, and found again by the storm; FAULTS=name,name for some
+	cd bench && $(GO) run ./reverts $(if $(FAULTS),-only $(FAULTS))
 
 growth: ## how the cost of a step grows with how much there is; writes docs/growth.md
 	cd bench && $(GO) run ./growth
