@@ -34,7 +34,9 @@ const (
 	AfterDelete = "no run after its delete"
 
 	// Overlap: no run begins while another of the same message goes on in a process that
-	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld.
+	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld, but only
+	// between two processes: one process never runs a message of a standard queue twice at
+	// a time.
 	Overlap = "no overlap"
 
 	// InOrder: on a FIFO pool no run of a message begins before the task of the message
@@ -102,18 +104,17 @@ func (b *book) comes(r *run) {
 		w.accuse(LeaseHeld, f.label, "p%d runs a message that it was not given", r.p.number)
 		return
 	}
-	if p := m.before; p != nil && p != f && p.ends() == 0 {
+	if p := m.before; p != nil && p != f && !p.ended() {
 		w.accuse(InOrder, f.label, "p%d begins a run before %s, which stands before it in its group, has ended",
 			r.p.number, p.label)
 	}
-	if m.doubled || m.gone {
-		return
-	}
-	if until := r.delivery.until; now > until {
+	excused := m.doubled || m.gone
+	if until := r.delivery.until; now > until && !excused {
 		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-until)
 	}
 	for _, other := range f.runs {
-		if other.delivery != nil && other.delivery.message == m && other.goesOn() {
+		judged := !excused || other.p == r.p && !f.ordered
+		if judged && other.delivery != nil && other.delivery.message == m && other.goesOn() {
 			w.accuse(Overlap, f.label, "p%d begins a run while one of p%d goes on", r.p.number, other.p.number)
 		}
 	}
@@ -135,6 +136,7 @@ func (b *book) ends(r *run) {
 	delete(r.p.runs, r)
 	switch r.outcome = judge(r.err); r.outcome {
 	case succeeded:
+		f.done = true
 		if r.cut && f.runs[len(f.runs)-1] != r {
 			return // it was abandoned: another has taken its place
 		}
@@ -192,7 +194,7 @@ func (b *book) letter(f *fate, e *entry) {
 // judge judges all tasks in the end.
 func (b *book) judge() {
 	for _, f := range b.order {
-		if f.messages > 0 && f.ends() == 0 {
+		if f.messages > 0 && !f.ended() {
 			b.w.accuse(NotLost, f.label, "it has not ended: %d runs, %d failures, and nothing is left of it on the "+
 				"queue", len(f.runs), f.failures)
 		}
