@@ -8,14 +8,14 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e
+MODULES  := . bench e2e settings/awssource examples/orders
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm growth chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy licences-current vuln race fuzz-short killtest e2e ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race fuzz-short killtest e2e orders ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -50,9 +50,13 @@ test: ## every test
 
 race: ## every test under the race detector, with goleak
 	GO="$(GO)" .ci/tests -race -v -timeout 20m ./...
+	cd settings/awssource && $(GO) test -race ./...
 
 killtest: ## the quickstart, killed at random moments and carried on
 	$(GO) test ./examples/quickstart -run Killed -v -count 3
+
+orders: ## the tests of the order service, a kill test and a real PostgreSQL among them
+	cd examples/orders && $(GO) test -v ./...
 
 e2e: ## the live page in a real browser, if there is one
 	cd e2e && $(GO) test -v ./...
@@ -85,8 +89,8 @@ mutants: ## which changes of the pure cores' decisions no test notices; CORES="l
 scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops, a million linearizable calls
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/poller -run 'LongTasks|RequestsUnderLoad|Invisible'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/dispatcher -run 'Malformed|FarAhead|Model'
-	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./internal/systemtest -run Invisible
-	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./internal/systemtest -run ServicesActorsWhile
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./systemtest -run Invisible
+	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./systemtest -run ServicesActorsWhile
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./queue/localsqs/... -run 'Kills|Depth|LongPolls|Debian'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./examples/quickstart -run Killed
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run StalledReader

@@ -59,7 +59,7 @@ func (s *System) apply(ctx context.Context, next Settings) ([]settings.Change, e
 		return nil, fmt.Errorf("chassis: the new settings of service %q:\n%w", s.name, err)
 	}
 	old, defaults := s.Settings(), DefaultSettings()
-	changes := settings.Diff(watch.Fill(old, defaults), watch.Fill(next, defaults))
+	changes := s.source.Shown(settings.Diff(watch.Fill(old, defaults), watch.Fill(next, defaults)))
 	if len(changes) == 0 {
 		return nil, nil
 	}

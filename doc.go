@@ -75,7 +75,7 @@
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
-//	cmd  examples  chassistest  internal/systemtest ─► chassis
+//	cmd  examples  chassistest  systemtest ─► chassis
 //	server             next to the core, which does not import it: middleware for net/http ─► task, logger, clip
 //
 // # Glossary

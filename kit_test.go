@@ -1,6 +1,8 @@
 package chassis_test
 
 import (
+	"bytes"
+	"context"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -8,17 +10,45 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/goleak"
 
-	"github.com/sambatech/chassis/internal/systemtest/kit"
+	"github.com/sambatech/chassis"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-type greeting = kit.Greeting
+// greeting is what the tasks of a mailer carry.
+type greeting struct {
+	To string `json:"to"`
+}
 
-var newSystem = kit.NewSystem
+// newSystem makes a system on an embedded queue in memory, with its log in a
+// buffer, that is stopped at the end of the test.
+func newSystem(t *testing.T, change func(*chassis.Settings)) (*chassis.System, *bytes.Buffer) {
+	t.Helper()
+	s := chassis.DefaultSettings()
+	if change != nil {
+		change(&s)
+	}
+	log := &bytes.Buffer{}
+	sys, err := chassis.New("mailer", chassis.WithSettings(s), chassis.WithLogOutput(log), chassis.WithoutDefaultLogger(),
+		chassis.WithActorConfig(actor.WithDeadLetterThrottleInterval(time.Millisecond)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sys.Stop(context.Background()); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		if t.Failed() || testing.Verbose() {
+			t.Logf("the log:\n%s", log)
+		}
+	})
+	return sys, log
+}
 
 // declaredTests returns the tests, benchmarks and fuzz targets of the module and of
 // the modules within it, by the folder of their package: actors/poller.TestLeaseEnds.

@@ -3,6 +3,8 @@ package chassis
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"os"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/logger"
@@ -21,8 +23,8 @@ import (
 //		chassis.Settings
 //		Sender string `rule:"required"`
 //	}
-//	cfg, use, err := chassis.Load(Config{Settings: chassis.DefaultSettings()})
-//	sys, err := chassis.New("mailer", use)
+//	cfg, use := chassis.MustLoad(Config{Settings: chassis.DefaultSettings()})
+//	sys := chassis.MustNew("mailer", use)
 type Settings struct {
 	Log            logger.Settings `key:"log"`
 	CircuitBreaker BreakerSettings `key:"circuit_breaker"`
@@ -59,9 +61,8 @@ func Sources() []settings.Option {
 	}
 }
 
-// LoadSettings reads the chassis' own sections from sources and leaves other
-// top-level keys to the service, if they are not likely misspellings of one of
-// ours. The error lists all mistakes, with their places.
+// LoadSettings reads the chassis' own sections from sources and leaves other top-level keys to the service, if they
+// are not likely misspellings of one of ours. The error lists all mistakes, with their places.
 func LoadSettings(sources ...settings.Option) (Settings, error) {
 	s, err := settings.Load(DefaultSettings(), append(sources, settings.Shared())...)
 	return s, namesTaken(err)
@@ -72,12 +73,10 @@ func namesTaken(err error) error {
 	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin", "lifecycle")
 }
 
-// Load reads a service's own settings, a struct that [Settings] is embedded in,
-// from sources, or from [Sources] if there are none. The option makes a system
-// that uses them and, from its start on, follows the files: what is tagged live
-// changes while it runs, of the service's own too, see [Live]. Its live page
-// shows where each setting came from; secrets are hidden. The error lists all
-// mistakes, with their places.
+// Load reads a service's own settings, a struct that [Settings] is embedded in, from sources, or from [Sources] if
+// there are none. The option makes a system that uses them and, from its start on, follows the files: what is tagged
+// live changes while it runs, of the service's own too, see [Live]. Its live page shows where each setting came from;
+// secrets are hidden. The error lists all mistakes, with their places.
 func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	if len(sources) == 0 {
 		sources = Sources()
@@ -89,21 +88,25 @@ func Load[T any](defaults T, sources ...settings.Option) (T, Option, error) {
 	return cfg, func(o *options) { o.settings, o.source = &ours, part }, nil
 }
 
-// CheckSettings is for the first line of a service's main. If the program was
-// started with --check-settings as its first argument, it prints every mistake
-// in the service's settings, the chassis' and its own, to stdout and ends the
-// process: with 3 if there is one, else with 0. Otherwise it does nothing.
-//
-//	chassis.CheckSettings(defaults())
-//	cfg, use, err := chassis.Load(defaults())
-//
-// The arguments are those of [Load]. Files after the flag are read instead of
-// the sources, with the CHASSIS_ variables of the environment over them:
+// MustLoad is [CheckSettings] and [Load] for a main function: it writes the mistakes to stderr and ends the
+// process with status 1.
+func MustLoad[T any](defaults T, sources ...settings.Option) (T, Option) {
+	CheckSettings(defaults, sources...)
+	cfg, use, err := Load(defaults, sources...)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return cfg, use
+}
+
+// CheckSettings is for the first line of a main that does not call [MustLoad]. If the program was started with
+// --check-settings as its first argument, it prints every mistake in the service's settings, the chassis' and its
+// own, to stdout and ends the process: with 3 if there is one, else with 0. Otherwise it does nothing. The arguments
+// are those of [Load]. Files after the flag are read instead of the sources, with the CHASSIS_ variables of the
+// environment over them, so that CI sees what the service would refuse:
 //
 //	mailer --check-settings deploy/prod.yaml
-//
-// So CI sees what the service would refuse; the command chassis settings check
-// knows the sections of the chassis alone.
 func CheckSettings[T any](defaults T, sources ...settings.Option) {
 	settings.CheckByFlag("CHASSIS", func(sources ...settings.Option) error {
 		cfg, _, err := Load(defaults, sources...)

@@ -21,9 +21,16 @@ type checked struct {
 
 // TestMain of a service would be its main.
 func init() {
-	if os.Getenv("CHECKED_SERVICE") == "1" {
+	switch os.Getenv("CHECKED_SERVICE") {
+	case "1":
 		chassis.CheckSettings(checked{Settings: chassis.DefaultSettings()})
 		os.Exit(42) // it went on
+	case "2":
+		cfg, use := chassis.MustLoad(checked{Settings: chassis.DefaultSettings()})
+		if cfg.Mail.From == "a" && use != nil {
+			os.Exit(42)
+		}
+		os.Exit(43)
 	}
 }
 
@@ -70,6 +77,37 @@ func TestAFileThatTheServiceRefusesIsOK(t *testing.T) {
 		}
 		if code != c.code || !strings.Contains(string(out), c.want) {
 			t.Errorf("%s: exit code %d, %s; want %d, %s", c.args, code, out, c.code, c.want)
+		}
+	}
+}
+
+// A service that cannot load its settings says why, and ends before it has begun.
+func TestMustLoad(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args, from string
+		code       int
+		want       string
+	}{
+		{"", "a", 42, ""},
+		{"", "", 1, "mail.from: is required"},
+		{"--check-settings", "a", 0, "ok\n"},
+		{"--check-settings", "", 3, "mail.from: is required"},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], strings.Fields(c.args)...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "CHECKED_SERVICE=2")
+		if c.from != "" {
+			cmd.Env = append(cmd.Env, "CHASSIS_MAIL__FROM="+c.from)
+		}
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		code := 0
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		}
+		if code != c.code || !strings.Contains(string(out), c.want) {
+			t.Errorf("%q with %q: exit code %d, %s; want %d, %s", c.args, c.from, code, out, c.code, c.want)
 		}
 	}
 }

@@ -57,9 +57,8 @@ type System struct {
 	unfollow   func(context.Context) error // nil unless they are watched
 }
 
-// New makes the system of the service name. Without [WithSettings] it reads
-// [Sources]. It opens the queue but takes nothing from it yet; breakers, logs
-// and [Send] work from here on. A program that calls neither Run nor Start must
+// New makes the system of the service name. Without [WithSettings] it reads [Sources]. It opens the queue but takes
+// nothing from it yet; breakers, logs and [Send] work from here on. A program that calls neither Run nor Start must
 // call Stop in the end.
 func New(name string, opts ...Option) (*System, error) {
 	o := options{def: true}
@@ -134,8 +133,7 @@ func New(name string, opts ...Option) (*System, error) {
 	return s, nil
 }
 
-// MustNew is [New] for a main function: it writes the error to stderr and ends
-// the process with status 1.
+// MustNew is [New] for a main function: it writes the error to stderr and ends the process with status 1.
 func MustNew(name string, opts ...Option) *System {
 	s, err := New(name, opts...)
 	if err != nil {
@@ -151,8 +149,7 @@ func (s *System) Name() string { return s.name }
 // Settings are the settings in force.
 func (s *System) Settings() Settings { return *s.current.Load() }
 
-// SQS is the client of the queue, AWS's or the embedded one, for what the
-// chassis does not do itself.
+// SQS is the client of the queue, AWS's or the embedded one, for what the chassis does not do.
 func (s *System) SQS() *sqs.Client { return s.queue.Client }
 
 // Logger returns a logger with a name, by which its level can be set apart.
@@ -178,9 +175,8 @@ func (s *System) Add(name string, part parts.Part, opts ...parts.Option) {
 	s.parts.Add(name, part, opts...)
 }
 
-// Serve serves an HTTP server from the start to the stop, on server.Addr. The server is
-// the system's from here on. For its limits, TLS, unix sockets, and what becomes of
-// long requests at a stop see [parts.HTTP].
+// Serve serves an HTTP server from the start to the stop, on server.Addr. The server is the system's
+// from here on. For its limits, TLS, unix sockets, and long requests at a stop see [parts.HTTP].
 func (s *System) Serve(server *http.Server, opts ...parts.Option) { s.ServeOn(nil, server, opts...) }
 
 // ServeOn is [System.Serve] on a listener of the service's own.
@@ -209,11 +205,10 @@ func (s *System) Check(name string, check func(ctx context.Context) error, opts 
 // State is where the system is in its life.
 func (s *System) State() State { return s.life.State() }
 
-// Run starts the system, serves until ctx ends or the process gets SIGTERM or
-// SIGINT, and stops it. It also serves the live page, probes and metrics on
-// the setting admin.listen, by default on 127.0.0.1:9190; Start does so only where that is set. Running tasks
-// see neither: they get the drain's time. A second signal cuts the drain short; one that comes during the
-// start ends it with an error. The error is logged too.
+// Run starts the system, serves until ctx ends or the process gets SIGTERM or SIGINT, and stops
+// it. It also serves the live page, probes and metrics on admin.listen, by default 127.0.0.1:9190;
+// Start does so only where that is set. Running tasks see neither: they get the drain's time. A
+// second signal cuts the drain short; one during the start ends it with an error, logged too.
 func (s *System) Run(ctx context.Context) error {
 	program := func(ctx context.Context) error { return s.begin(ctx, true) }
 	err := s.life.Run(ctx, s.log.Unawaited("chassis"), program, s.Stop)
@@ -223,9 +218,8 @@ func (s *System) Run(ctx context.Context) error {
 	return err
 }
 
-// Start checks that the queue can be used, and begins to take tasks if any are
-// registered or tasks.task_pool is set. An error comes before the first
-// message is taken. A system that could not be started can only be stopped. A
+// Start checks that the queue can be used, and begins to take tasks if any are registered or tasks.task_pool is set.
+// An error comes before the first message is taken. A system that could not be started can only be stopped. A
 // [System.Stop] meanwhile ends it with [ErrStopped].
 func (s *System) Start(ctx context.Context) error { return s.begin(ctx, false) }
 

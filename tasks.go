@@ -12,22 +12,20 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// Handle registers handler for the tasks of definition def. Registering a name
-// again replaces it, with a warning. A mistake in the definition is an error of
-// [System.Start], or is logged at once if the system has started.
+// Handle registers handler for the tasks of definition def. Registering a name again replaces it, with a warning. A
+// mistake in the definition is an error of [System.Start], or is logged at once if the system has started.
 func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) {
 	s.tasks.Register(&dispatcher.Register{Spec: def.Spec(), Handler: task.Erase(handler)})
 }
 
-// Register registers a task that is run by an actor of the caller's own: for
-// each attempt an actor is spawned from props, on a goroutine of its own. It
-// receives a *dispatcher.Execute, may ask other actors and spawn children, and
-// ends the attempt with Respond(dispatcher.Done{}), with an error, or by a panic.
-// It is stopped when its attempt has ended, however that was.
+// Register registers a task that is run by an actor of the caller's own: for each attempt an actor
+// is spawned from props, on a goroutine of its own. It receives a *dispatcher.Execute, may ask other
+// actors and spawn children, and ends the attempt with Respond(dispatcher.Done{}), with an error, or
+// by a panic. It is stopped when its attempt has ended, however that was.
 //
-// Give the task a task.Deadline. Without one an attempt ends when its actor has
-// been silent for dispatcher.SilenceLimit, 15 minutes: it has not answered, gets
-// no message and has no children. Props that cannot be spawned as a child are a mistake.
+// Give the task a task.Deadline. Without one an attempt ends when its actor has been silent for
+// dispatcher.SilenceLimit, 15 minutes: it has not answered, gets no message and has no children.
+// Props that cannot be spawned as a child are a mistake.
 func (s *System) Register(name string, props *actor.Props, policies ...task.Policy) {
 	s.tasks.Register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }
@@ -41,12 +39,19 @@ func Send[A any](
 	return pools.Send(ctx, s.tasks, def, args, opts...)
 }
 
-// Send sends a task by name; args are anything that encoding/json takes, an
-// object by custom. It goes to the pool that its definition names
-// (task.InPool), else to tasks.task_pool. To a pool of the system's own the name
-// must be registered ([ErrUnregistered]); to another, chosen by task.Pool, any
-// name goes. A FIFO pool takes no task that is due later than its queue keeps a
-// message ([dispatcher.ErrNotKept]). It returns once the queue has the message.
+// SendMany sends one task of definition def for each of args, all with opts, as
+// [System.SendMany] does, which also takes options for each task.
+func SendMany[A any](
+	ctx context.Context, s *System, def *task.Definition[A], args []A, opts ...task.Option,
+) ([]Sent, error) {
+	return pools.SendMany(ctx, s.tasks, def, args, opts...)
+}
+
+// Send sends a task by name; args are anything that encoding/json takes. It goes to the pool
+// of its definition (task.InPool), else to tasks.task_pool. To a pool of the system's own the
+// name must be registered ([ErrUnregistered]), to one of task.Pool any name goes. A FIFO pool
+// takes no task due later than its queue keeps a message ([dispatcher.ErrNotKept]). It returns
+// once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
 	return s.tasks.Send(ctx, name, args, opts...)
 }
@@ -57,11 +62,10 @@ func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 	return s.tasks.SendMany(ctx, tasks)
 }
 
-// DeadLetters goes through the dead letters of the system's pools, one pool
-// after the other. Each is hidden from others for 30 seconds; what the loop body
-// neither sends back nor deletes is made visible again at the end. The order is the
-// queue's; a standard queue keeps none. Where there may be more than could be listed
-// the last error is [ErrMoreDeadLetters].
+// DeadLetters goes through the dead letters of the system's pools, one pool after the other. Each is
+// hidden from others for 30 seconds; what the loop body neither sends back nor deletes is made visible
+// again at the end. The order is the queue's; a standard queue keeps none. Where there may be more
+// than could be listed the last error is [ErrMoreDeadLetters].
 //
 //	for d, err := range sys.DeadLetters(ctx) {
 //		if err != nil {
@@ -88,7 +92,6 @@ func (s *System) Control() *dispatcher.Client { return s.tasks.Control() }
 // is more than one pool or tasks.total_workers is set.
 func (s *System) Shares() *shares.Stats { return s.tasks.Shares() }
 
-// Ready says whether tasks flow, as it is now, and what the last runs of the checks
-// were. It asks the dispatcher, and it asks the queue too unless that has just
-// answered the poller well. It returns within two seconds.
+// Ready says whether tasks flow, and what the last runs of the checks were. It asks the dispatcher,
+// and the queue unless that has just answered the poller well. It returns within two seconds.
 func (s *System) Ready(ctx context.Context) Readiness { return s.console.Ready(ctx) }

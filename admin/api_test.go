@@ -27,7 +27,8 @@ func TestCommandsReachTheService(t *testing.T) {
 		{"/api/v1/dead/back", `{"ids":["m1","m2"]}`, "back [m1 m2]"},
 		{"/api/v1/dead/delete", `{"ids":["m1"],"confirm":"delete"}`, "delete [m1]"},
 		{"/api/v1/breakers/force", `{"service":"https://mail.internal","path":"/v1","to":"forced-open","for":"5m"}`, "force https://mail.internal /v1 forced-open 5m0s"},
-		{"/api/v1/breakers/force", `{"service":"https://mail.internal","to":"metrics-only"}`, "force https://mail.internal  metrics-only 0s"},
+		{"/api/v1/breakers/force", `{"service":"https://mail.internal","to":"metrics-only"}`, "force https://mail.internal  metrics-only 5m0s"},
+		{"/api/v1/breakers/force", `{"service":"https://mail.internal","to":"forced-closed","for":"0s"}`, "force https://mail.internal  forced-closed 0s"},
 		{"/api/v1/breakers/reset", `{"service":"https://mail.internal"}`, "reset https://mail.internal "},
 		{"/api/v1/log/level", `{"name":"actors/breaker","level":"debug"}`, `level "actors/breaker" debug`},
 	} {

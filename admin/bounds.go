@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -193,6 +194,7 @@ func boundLetters(list []DeadLetter, bodies bool) (shown []DeadLetter, cut bool)
 		if room -= len(d.Body); room < 0 && len(shown) > 0 {
 			return shown, true
 		}
+		d.Group = clip.Shape(cmp.Or(d.LastError, d.Defects))
 		d.Task, d.ExecID, d.JobID, d.JobName = clip.ID(d.Task), clip.ID(d.ExecID), clip.ID(d.JobID), clip.ID(d.JobName)
 		d.Reason, d.LastError, d.Defects = clip.Line(d.Reason, clip.Text), clip.Line(d.LastError, clip.Text),
 			clip.Line(d.Defects, clip.Text)

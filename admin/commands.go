@@ -232,11 +232,15 @@ func found(r *http.Request, ids []string, settle settling) (any, error) {
 	return Found{len(ids), ids}, err
 }
 
+// ForceTime is how long a forced state of a breaker lasts if its command has no time:
+// one that was forgotten must not guard nothing, or refuse all, for ever.
+const ForceTime = 5 * time.Minute
+
 type breakerCommand struct {
 	Service string        `json:"service"`
 	Path    string        `json:"path"`
 	To      breaker.State `json:"to,omitempty"`
-	For     span          `json:"for,omitempty"`
+	For     *span         `json:"for,omitempty"` // nil: ForceTime; 0: until a reset
 }
 
 func (c breakerCommand) check() error {
@@ -249,7 +253,10 @@ func (c breakerCommand) check() error {
 
 func (s *Server) forceBreaker(_ *http.Request, c breakerCommand) (any, error) {
 	defer s.allBreakers.fresh()
-	return c, s.cfg.Breakers.Force(c.Service, c.Path, c.To, time.Duration(c.For))
+	if c.For == nil {
+		c.For = new(span(ForceTime))
+	}
+	return c, s.cfg.Breakers.Force(c.Service, c.Path, c.To, time.Duration(*c.For))
 }
 
 type resetCommand struct {

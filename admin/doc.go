@@ -37,7 +37,7 @@
 //	POST /api/v1/dead/delete          {"ids": [...], "confirm": "delete"}
 //	GET  /api/v1/breakers             [BreakerPage]; ?offset= &limit=
 //	GET  /api/v1/transitions          the breakers' log; ?service= &since=
-//	POST /api/v1/breakers/force       {"service", "path", "to": "forced-open", "for": "5m"}
+//	POST /api/v1/breakers/force       {"service", "path", "to": "forced-open", "for": "1h"}; default 5m, 0s: until a reset
 //	POST /api/v1/breakers/reset       {"service", "path"}
 //	GET  /api/v1/log                  the last records; ?lines=
 //	POST /api/v1/log/level            {"name", "level"}; an empty level gives the name back

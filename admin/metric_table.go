@@ -106,7 +106,7 @@ func metrics() []metric {
 		queues("chassis_queue_oldest_message_age_seconds", "Age of the oldest message, where the queue gives it.", gauge, queueAge),
 
 		workers("chassis_workers", "Executions that may run at once.", gauge, func(w *Workers) any { return w.Workers }),
-		workers("chassis_paused", "1 if an operator has paused the pool, else 0.", gauge, func(w *Workers) any { return w.Paused }),
+		workers("chassis_paused", "1 if an operator or a failing check has paused the pool, else 0.", gauge, func(w *Workers) any { return w.Paused }),
 		workers("chassis_executions", "Messages held, by phase: running, waiting in place, queued for a slot.", gauge, func(w *Workers) any { return by{"running": w.Running, "waiting": w.Held, "queued": w.Queued} }, "phase"),
 		workers("chassis_abandoned_handlers", "Handlers that ignored their cancelled context and still run.", gauge, func(w *Workers) any { return w.Abandoned }),
 		workers("chassis_stalled_attempts", "Attempts under way that do not move: silent task actors, and attempts without an end.", gauge, func(w *Workers) any { return w.Stalled }),

@@ -152,6 +152,7 @@ type DeadLetter struct {
 	Cut       bool      `json:"cut,omitempty"`    // the body is longer than what is shown
 	Hidden    bool      `json:"hidden,omitempty"` // the body is not for the client's scope
 	Defects   string    `json:"defects,omitempty"`
+	Group     string    `json:"group"` // the error without ids and numbers: letters of one cause have the same
 }
 
 // Breaker is one remote service.

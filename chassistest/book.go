@@ -22,8 +22,9 @@ type book struct {
 	receipts map[string]*delivery
 	pools    map[string]bool
 	deads    map[string]bool
-	expected int // sends that are still to come
-	open     int // messages in the pools
+	groups   map[string]*fate // the latest of each group of a FIFO pool
+	expected int              // sends that are still to come
+	open     int              // messages in the pools
 }
 
 // fate is what has become of one task: all messages with one exec_id.
@@ -31,16 +32,19 @@ type fate struct {
 	label, name, execID, job, text string
 	due                            time.Time // less its window; zero: at once
 
-	messages  int // that it ever was
-	runs      []*run
-	successes int
-	failures  int // runs that ended with a failure, and nothing had ended their ctx
-	doubtful  int // others that may count as a failure: cut short, or not ended
-	letters   int
-	onFails   int
-	redrives  int
-	touches   int
-	touched   map[Kind]int
+	ordered bool // on a FIFO pool
+
+	messages   int // that it ever was
+	deliveries int
+	runs       []*run
+	successes  int
+	failures   int // runs that ended with a failure, and nothing had ended their ctx
+	doubtful   int // others that may count as a failure: cut short, or not ended
+	letters    int
+	onFails    int
+	redrives   int
+	touches    int
+	touched    map[Kind]int
 }
 
 // ends is how often the task has ended.
@@ -53,8 +57,10 @@ type message struct {
 	hidden   time.Duration // until then, as far as the queue has said
 	latest   *delivery
 	gone     bool
-	doubled  bool // the queue, or the network, has made it visible early
-	failures int  // that it carries
+	arrived  bool  // its send was seen
+	doubled  bool  // the queue, or the network, has made it visible early
+	failures int   // that it carries
+	before   *fate // of the message before it in its group; nil: it is the first
 }
 
 // delivery is one message in the hands of one process.
@@ -69,7 +75,7 @@ type delivery struct {
 
 func newBook(w *World) *book {
 	return &book{w: w, fates: map[string]*fate{}, counters: map[string]int{}, messages: map[string]*message{},
-		receipts: map[string]*delivery{}, pools: map[string]bool{}, deads: map[string]bool{}}
+		receipts: map[string]*delivery{}, pools: map[string]bool{}, deads: map[string]bool{}, groups: map[string]*fate{}}
 }
 
 func (b *book) pool(pool, dead string) { b.pools[pool], b.deads[dead] = true, true }
@@ -98,11 +104,11 @@ func (b *book) sent(s *Sent, pool, messageID string, out *task.Outgoing) {
 		f.job = *v.StringValue
 	}
 	f.due = out.When.Add(-s.window)
-	b.put(messageID, pool, f, 0)
+	b.put(messageID, pool, out.GroupID, f, 0)
 }
 
 // put notes a message that is on a queue now.
-func (b *book) put(id, pool string, f *fate, failures int) *message {
+func (b *book) put(id, pool, group string, f *fate, failures int) *message {
 	if m := b.messages[id]; m != nil {
 		return m // a FIFO queue has taken it for a duplicate
 	}
@@ -111,6 +117,9 @@ func (b *book) put(id, pool string, f *fate, failures int) *message {
 	if b.pools[pool] {
 		b.open++
 		f.messages++
+		if f.ordered = strings.HasSuffix(pool, ".fifo"); f.ordered {
+			m.before, b.groups[pool+" "+group] = b.groups[pool+" "+group], f
+		}
 	}
 	return m
 }
@@ -123,9 +132,6 @@ func (b *book) preview(a *arrival) {
 	}
 	if a.req == nil {
 		return
-	}
-	if a.answer && !a.req.done {
-		a.req.read()
 	}
 	parts := make([]string, 0, len(a.req.entries))
 	for _, e := range a.req.entries {
@@ -218,8 +224,11 @@ func (b *book) observe(p *Process, q *request) []string {
 				b.delivered(p, q, e, now)
 			}
 		case OnSend:
-			b.put(e.messageID, q.queue, e.fate, count(e, task.AttrFailures))
-			b.arrived(p, q, e)
+			m := b.put(e.messageID, q.queue, e.group, e.fate, count(e, task.AttrFailures))
+			if !m.arrived { // else it is a duplicate
+				m.arrived = true
+				b.arrived(q, e)
+			}
 		case OnDelete:
 			if d := b.receipts[e.receipt]; d != nil && !d.message.gone {
 				d.message.gone = true
@@ -246,12 +255,13 @@ func count(e *entry, attribute string) int {
 func (b *book) delivered(p *Process, q *request, e *entry, now time.Duration) {
 	m := b.messages[e.messageID]
 	if m == nil {
-		m = b.put(e.messageID, q.queue, e.fate, count(e, task.AttrFailures))
+		m = b.put(e.messageID, q.queue, e.system["MessageGroupId"], e.fate, count(e, task.AttrFailures))
 	}
 	if m.latest != nil && now < m.hidden {
 		m.doubled = true
 		b.w.touch(m.fate, DeliverTwice)
 	}
+	m.fate.deliveries++
 	d := &delivery{message: m, p: p, at: now, until: now + q.hide}
 	m.latest, m.hidden = d, now+q.hide
 	b.receipts[e.receipt] = d
@@ -265,13 +275,13 @@ func (b *book) delivered(p *Process, q *request, e *entry, now time.Duration) {
 }
 
 // arrived judges a message that a process has put on a queue.
-func (b *book) arrived(p *Process, q *request, e *entry) {
+func (b *book) arrived(q *request, e *entry) {
 	f := e.fate
 	switch {
 	case b.deads[q.queue]:
 		b.letter(f, e)
 	case f.messages == 1 && len(f.runs) == 0 && e.attrs[task.AttrError] != "" && e.attrs[task.AttrFailures] == "":
-		b.onFail(p, f) // what a user sends bears no error
+		b.onFail(f) // what a user sends bears no error
 	case b.deadBefore(f) && e.attrs[task.AttrFailures] == "":
 		f.redrives++
 	}
@@ -279,14 +289,19 @@ func (b *book) arrived(p *Process, q *request, e *entry) {
 
 func (b *book) deadBefore(f *fate) bool { return f.letters > 0 }
 
-// onFail finds the task that f stands for as its on_fail task.
-func (b *book) onFail(p *Process, f *fate) {
+// onFail finds the task that f stands for as its on_fail task: it has the same job and
+// arguments, and one that has not ended comes before others.
+func (b *book) onFail(f *fate) {
+	var of *fate
 	for _, other := range b.order {
-		if other != f && other.job == f.job && other.text == f.text && other.name != f.name {
-			other.onFails++
-			b.endedTwice(other)
-			return
+		if other != f && other.job == f.job && other.text == f.text && other.name != f.name &&
+			(of == nil || of.ends() > 0 && other.ends() == 0) {
+			of = other
 		}
+	}
+	if of != nil {
+		of.onFails++
+		b.endedTwice(of)
 	}
 }
 

@@ -69,8 +69,8 @@
 // Handlers of one seed must not share anything else with the world that outlives a
 // process: that does not die with it.
 //
-// A task actor (chassis.System.Register) stands at no gate when it begins and ends: its
-// runs are not judged, and its order is not the seed's.
+// A task actor is registered by [Process.Register]. What it and other actors say to one
+// another within their process is no step of the storm.
 //
 // # Twice
 //

@@ -52,6 +52,11 @@ func (w *World) stop(p *Process, back time.Duration) {
 	s := w.seats[p.number-1]
 	p.stopping = true
 	w.note(p, "stops", nil, "")
+	for d := range p.held {
+		if d.message.fate.ordered { // a message of a FIFO pool does not carry its failures to another process
+			w.touch(d.message.fate, Deploy)
+		}
+	}
 	w.endings.Go(func() {
 		err := p.System.Stop(context.Background())
 		p.report <- func() {

@@ -37,10 +37,15 @@ const (
 	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld.
 	Overlap = "no overlap"
 
+	// InOrder: on a FIFO pool no run of a message begins before the task of the message
+	// before it in its group has ended. No fault permits anything else.
+	InOrder = "in order"
+
 	// Budget: a dead letter says as many failures as there were: those that ended with
 	// an error while their ctx stood at least, and for a task that no fault has touched
 	// all that it may fail. It says no more than there were runs that have failed, or may
-	// have, by a ctx that had ended or a death.
+	// have, by a ctx that had ended or a death. On a FIFO pool, where failures cannot be
+	// written down, each delivery but the last may count as one.
 	Budget = "exact budget"
 
 	// NeverRan: a task is not dead for its failures if it never ran.
@@ -61,8 +66,8 @@ const (
 
 // Invariants are the names of the invariants that every [Storm] has.
 func Invariants() []string {
-	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, Budget, NeverRan, Stuck, Stray, Leak,
-		Plays}
+	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, Stuck, Stray,
+		Leak, Plays}
 }
 
 // comes judges a run that wants to begin.
@@ -96,6 +101,10 @@ func (b *book) comes(r *run) {
 		}
 		w.accuse(LeaseHeld, f.label, "p%d runs a message that it was not given", r.p.number)
 		return
+	}
+	if p := m.before; p != nil && p != f && p.ends() == 0 {
+		w.accuse(InOrder, f.label, "p%d begins a run before %s, which stands before it in its group, has ended",
+			r.p.number, p.label)
 	}
 	if m.doubled || m.gone {
 		return
@@ -167,6 +176,9 @@ func (b *book) letter(f *fate, e *entry) {
 		if !r.over {
 			most++
 		}
+	}
+	if f.ordered {
+		most += max(f.deliveries-1, 0)
 	}
 	switch {
 	case said > most && !slices.ContainsFunc(f.runs, func(r *run) bool { return r.delivery == nil }):

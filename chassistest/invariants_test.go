@@ -29,6 +29,7 @@ func TestEachInvariantAccuses(t *testing.T) {
 		policy []task.Policy
 		opts   []task.Option
 		fleet  int
+		with   []StormOption
 	}{
 		NotLost: { // a dead letter that is never sent
 			tamper: func(p *Process, r *http.Request) { redirect(p, r, "storm_dead", "elsewhere") },
@@ -64,6 +65,11 @@ func TestEachInvariantAccuses(t *testing.T) {
 				return func(context.Context, task.Job[parcel]) error { time.Sleep(5 * time.Second); return nil }
 			},
 			fleet: 2, // one process waits with the second delivery
+		},
+		InOrder: { // a head that is deleted where it should be hidden
+			tamper: func(_ *Process, r *http.Request) { deleteForHide(r) },
+			handle: fails, policy: []task.Policy{task.Wait(2*time.Minute, task.None)},
+			fleet: 2, opts: []task.Option{task.Group("a")}, with: []StormOption{Tune(fifo)},
 		},
 		Budget: { // a dead letter that says more than there was
 			tamper: func(_ *Process, r *http.Request) {
@@ -117,9 +123,13 @@ func TestEachInvariantAccuses(t *testing.T) {
 				if name == Early {
 					w.at(2*time.Second, func() { w.book.order[0].due = time.Now().Add(time.Hour) })
 				}
-				SubmitAt(w, 30*time.Second, post, parcel{2})
+				var group []task.Option
+				if name == InOrder {
+					group = row.opts
+				}
+				SubmitAt(w, 30*time.Second, post, parcel{2}, group...)
 				w.Service(func(p *Process) { chassis.Handle(p.System, post, succeeds(w, p)) })
-			}, []StormOption{Within(20 * time.Minute)})
+			}, append(row.with, Within(20*time.Minute)))
 			s.tamper = row.tamper
 			if r := s.run(Schedule{Seed: 1, Fleet: max(row.fleet, 1)}); len(r.findings) == 0 || r.findings[0].Invariant != name {
 				t.Errorf("found %v:\n%s", r.findings, r.timeline())
@@ -151,6 +161,13 @@ func hideForDelete(r *http.Request, deletes *int) {
 	if *deletes++; *deletes == 1 {
 		r.Header.Set("X-Amz-Target", "AmazonSQS.ChangeMessageVisibilityBatch")
 		replace(r, `"ReceiptHandle"`, `"VisibilityTimeout":5,"ReceiptHandle"`)
+	}
+}
+
+// deleteForHide makes each hide a delete.
+func deleteForHide(r *http.Request) {
+	if strings.Contains(r.Header.Get("X-Amz-Target"), "ChangeMessageVisibilityBatch") {
+		r.Header.Set("X-Amz-Target", "AmazonSQS.DeleteMessageBatch")
 	}
 }
 

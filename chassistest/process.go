@@ -132,15 +132,16 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
 	if q.skew != 0 && step == OnSend {
-		q.body = skewedRequest(q.body, q.skew)
+		q.body = q.skewed(q.body, q.skew)
 	}
 	q.answer = p.perform(ctx, r, q)
 	q.at = p.world.Now()
-	if q.skew != 0 && step == OnReceive && q.answer.err == nil {
-		q.answer.body = skewedAnswer(q.answer.body, q.skew)
-	}
 	if len(q.split) > 0 && q.answer.err == nil {
 		q.answer.failed(q.split)
+	}
+	q.read()
+	if q.skew != 0 && step == OnReceive {
+		q.answer.body = q.skewed(q.answer.body, -q.skew)
 	}
 	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, name: q.name(), req: q, answer: true}); {
 	case err != nil:
@@ -159,8 +160,7 @@ func (p *Process) perform(ctx context.Context, r *http.Request, q *request) *rep
 	if err != nil {
 		return &reply{err: err}
 	}
-	body, err := io.ReadAll(res.Body)
-	_ = res.Body.Close() // it is in memory
+	body, err := readAll(res.Body, res.ContentLength)
 	return &reply{status: res.StatusCode, header: res.Header, body: body, err: err}
 }
 

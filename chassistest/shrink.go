@@ -20,6 +20,7 @@ type shrinking struct {
 // shrink makes a failing schedule as small as it gets: fewer faults, then fewer sends,
 // then a smaller fleet, then times that are short and round.
 func (s *storm) shrink(r *result) *result {
+	defer spareCollector()()
 	k := &shrinking{storm: s, best: r, name: r.findings[0].Invariant, until: time.Now().Add(shrinkTime)}
 	if k.best.schedule.AsAWS {
 		k.try(k.with(func(c *Schedule) { c.AsAWS = false }))

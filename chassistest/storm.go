@@ -141,6 +141,7 @@ func Replay(t *testing.T, schedule Schedule, play func(w *World), opts ...StormO
 // search plays the seeds until one fails, and returns that with the lowest number of
 // those that have failed by then.
 func (s *storm) search() (found *result) {
+	defer spareCollector()()
 	var (
 		mu   sync.Mutex
 		next int

@@ -98,18 +98,20 @@ func TestOneSeedOneTrace(t *testing.T) {
 	if os.Getenv("CHASSIS_SCALE") == "full" {
 		runs, seeds = number(t, "STORM_RUNS", 100), uint64(number(t, "STORM_SEEDS", 20))
 	}
-	s := newStorm(t, parcels(30), nil)
-	for seed := uint64(1); seed <= seeds; seed++ {
-		var first *result
-		for i := range runs {
-			procs := runtime.GOMAXPROCS([]int{1, 2, 4}[i%3])
-			r := s.run(draw(seed, s.fleet, s.faults, s.kinds))
-			runtime.GOMAXPROCS(procs)
-			if first == nil {
-				first = r
-			} else if r.trace.sum != first.trace.sum {
-				t.Errorf("seed %d: run %d differs: %s", seed, i, divergence(first, r))
-				break
+	for name, s := range map[string]*storm{"parcels": newStorm(t, parcels(30), nil),
+		"convoys": newStorm(t, convoys(30), []StormOption{Tune(fifo)})} {
+		for seed := uint64(1); seed <= seeds; seed++ {
+			var first *result
+			for i := range runs {
+				procs := runtime.GOMAXPROCS([]int{1, 2, 4}[i%3])
+				r := s.run(draw(seed, s.fleet, s.faults, s.kinds))
+				runtime.GOMAXPROCS(procs)
+				if first == nil {
+					first = r
+				} else if r.trace.sum != first.trace.sum {
+					t.Errorf("%s, seed %d: run %d differs: %s", name, seed, i, divergence(first, r))
+					break
+				}
 			}
 		}
 	}

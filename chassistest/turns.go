@@ -5,7 +5,6 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"testing/synctest"
@@ -225,7 +224,6 @@ func (w *World) perform(q *request) *reply {
 	if err != nil {
 		return &reply{err: err}
 	}
-	body, err := io.ReadAll(res.Body)
-	_ = res.Body.Close() // it is in memory
+	body, err := readAll(res.Body, res.ContentLength)
 	return &reply{status: res.StatusCode, header: res.Header, body: body, err: err}
 }

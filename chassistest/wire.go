@@ -35,8 +35,10 @@ type entry struct {
 	id      string // in a batch
 	receipt string
 	hide    time.Duration
-	text    string // the body
-	attrs   map[string]string
+	text    string            // the body
+	group   string            // of a FIFO queue
+	attrs   map[string]string // of the message
+	system  map[string]string // that the queue has given it
 	fate    *fate
 	sort    string
 	failed  bool // the answer says so
@@ -50,34 +52,6 @@ type reply struct {
 	header http.Header
 	body   []byte
 	err    error
-}
-
-// wireEntry is an entry in JSON, with the fields of all operations.
-type wireEntry struct {
-	Id                string
-	ReceiptHandle     string
-	VisibilityTimeout *int
-	MessageBody       string
-	MessageAttributes map[string]wireValue
-}
-
-type wireValue struct{ StringValue string }
-
-type wireRequest struct {
-	QueueUrl, QueueName string
-	Entries             []wireEntry
-	wireEntry
-}
-
-type wireAnswer struct {
-	Messages []struct {
-		MessageId, ReceiptHandle, Body string
-		MessageAttributes              map[string]wireValue
-		Attributes                     map[string]string
-	}
-	Successful []struct{ Id, MessageId string }
-	Failed     []struct{ Id string }
-	MessageId  string
 }
 
 // stepOf is the step that an operation is.
@@ -101,54 +75,87 @@ func readRequest(r *http.Request) (*request, error) {
 	_, q.op, _ = strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if r.Body != nil {
 		var err error
-		if q.body, err = io.ReadAll(r.Body); err != nil {
+		if q.body, err = readAll(r.Body, r.ContentLength); err != nil {
 			return nil, err
 		}
-		_ = r.Body.Close()
 	}
-	var in wireRequest
-	if err := json.Unmarshal(q.body, &in); err != nil {
-		return nil, fmt.Errorf("chassistest: a request %s that is not read: %w", q.op, err)
-	}
-	if q.queue = path.Base(in.QueueUrl); in.QueueUrl == "" {
-		q.queue = in.QueueName
+	var one entry // of a request that is no batch
+	s := scanner{text: string(q.body)}
+	s.object(func(name string) {
+		switch name {
+		case "QueueUrl":
+			q.queue = path.Base(s.string())
+		case "QueueName":
+			q.queue = s.string()
+		case "Entries":
+			s.array(func() {
+				e := &entry{}
+				s.object(func(name string) { e.member(&s, name) })
+				q.entries = append(q.entries, e)
+			})
+		default:
+			one.member(&s, name)
+		}
+	})
+	if s.failed {
+		return nil, fmt.Errorf("chassistest: a request %s that is not read: it is no JSON from byte %d on", q.op, s.at)
 	}
 	switch step := stepOf(q.op); {
 	case step == OnReceive:
-		if in.VisibilityTimeout != nil {
-			q.hide = time.Duration(*in.VisibilityTimeout) * time.Second
-		}
-	case step != OnLook && strings.HasSuffix(q.op, "Batch"):
-		for i := range in.Entries {
-			q.entries = append(q.entries, in.Entries[i].entry())
-		}
-	case step != OnLook:
-		q.entries = []*entry{in.wireEntry.entry()}
+		q.hide = one.hide
+	case step != OnLook && !strings.HasSuffix(q.op, "Batch"):
+		q.entries = []*entry{&one}
 	}
 	return q, nil
 }
 
+// readAll reads a body of a length that may be unknown, and closes it. It is in memory.
+func readAll(body io.ReadCloser, length int64) (b []byte, err error) {
+	defer func() { _ = body.Close() }()
+	if length < 0 {
+		return io.ReadAll(body)
+	}
+	b = make([]byte, length)
+	_, err = io.ReadFull(body, b)
+	return b, err
+}
+
+// member reads a member of an entry, of a request or of an answer.
+func (e *entry) member(s *scanner, name string) {
+	switch name {
+	case "Id":
+		e.id = s.string()
+	case "ReceiptHandle":
+		e.receipt = s.string()
+	case "VisibilityTimeout":
+		e.hide = time.Duration(s.number()) * time.Second
+	case "MessageBody", "Body":
+		e.text = s.string()
+	case "MessageId":
+		e.messageID = s.string()
+	case "MessageGroupId":
+		e.group = s.string()
+	case "MessageAttributes":
+		e.attrs = map[string]string{}
+		s.object(func(name string) {
+			s.object(func(member string) {
+				if member == "StringValue" {
+					e.attrs[name] = s.string()
+				} else {
+					s.skip()
+				}
+			})
+		})
+	case "Attributes":
+		e.system = map[string]string{}
+		s.object(func(name string) { e.system[name] = s.string() })
+	default:
+		s.skip()
+	}
+}
+
 // name is what the request is, apart from its messages.
 func (q *request) name() string { return q.op + " " + q.queue }
-
-func (e *wireEntry) entry() *entry {
-	n := &entry{id: e.Id, receipt: e.ReceiptHandle, text: e.MessageBody, attrs: values(e.MessageAttributes)}
-	if e.VisibilityTimeout != nil {
-		n.hide = time.Duration(*e.VisibilityTimeout) * time.Second
-	}
-	return n
-}
-
-func values(in map[string]wireValue) map[string]string {
-	if in == nil {
-		return nil
-	}
-	out := make(map[string]string, len(in))
-	for name, v := range in {
-		out[name] = v.StringValue
-	}
-	return out
-}
 
 // read takes the answer apart: which entries failed, and what a receive brought.
 func (q *request) read() {
@@ -163,32 +170,38 @@ func (q *request) read() {
 	if step == OnLook || len(a.body) <= 2 {
 		return
 	}
-	var out wireAnswer
-	if json.Unmarshal(a.body, &out) != nil {
-		return
-	}
+	s := scanner{text: string(a.body)}
 	if step == OnReceive {
 		q.entries = nil
-		for _, m := range out.Messages {
-			e := &entry{receipt: m.ReceiptHandle, messageID: m.MessageId, text: m.Body, hide: q.hide,
-				attrs: values(m.MessageAttributes)}
-			q.entries = append(q.entries, e)
-		}
+		s.object(func(name string) {
+			if name != "Messages" {
+				s.skip()
+				return
+			}
+			s.array(func() {
+				e := &entry{hide: q.hide}
+				s.object(func(name string) { e.member(&s, name) })
+				q.entries = append(q.entries, e)
+			})
+		})
 		return
 	}
-	if out.MessageId != "" {
-		q.entries[0].messageID = out.MessageId
-	}
-	for _, s := range out.Successful {
-		if i := q.index(s.Id); i >= 0 {
-			q.entries[i].messageID = s.MessageId
+	s.object(func(name string) {
+		switch name {
+		case "MessageId":
+			q.entries[0].messageID = s.string()
+		case "Successful", "Failed":
+			s.array(func() {
+				var one entry
+				s.object(func(name string) { one.member(&s, name) })
+				if i := q.index(one.id); i >= 0 {
+					q.entries[i].messageID, q.entries[i].failed = one.messageID, name == "Failed"
+				}
+			})
+		default:
+			s.skip()
 		}
-	}
-	for _, f := range out.Failed {
-		if i := q.index(f.Id); i >= 0 {
-			q.entries[i].failed = true
-		}
-	}
+	})
 }
 
 func (q *request) index(id string) int {

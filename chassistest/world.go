@@ -2,6 +2,7 @@ package chassistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
@@ -29,6 +31,7 @@ type World struct {
 	gate     *gate
 	queue    *localsqs.Server
 	client   *sqs.Client // the world's own way to the queue
+	sender   sqsclient.SendBatch
 	log      stormLog
 	trace    *trace
 
@@ -225,6 +228,7 @@ func (w *World) live(t *testing.T) {
 	if err != nil {
 		t.Fatalf("chassistest: %v", err)
 	}
+	w.sender = sqsclient.SendBatchOf(w.client)
 	w.storm.play(w)
 	w.makeQueues(t)
 	w.plan()
@@ -254,7 +258,8 @@ func (w *World) makeQueues(t *testing.T) {
 			if strings.HasSuffix(name, ".fifo") {
 				attributes["FifoQueue"] = "true"
 			}
-			if _, err := w.client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name,
+			ctx := sqsclient.WithShortcut(t.Context()) // so that the client learns from it
+			if _, err := w.client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name,
 				Attributes: attributes}); err != nil {
 				t.Fatalf("chassistest: make the queue %s: %v", name, err)
 			}
@@ -296,7 +301,7 @@ func (w *World) send(s *Sent) {
 	if pool == "" {
 		pool = w.storm.settings().Tasks.TaskPool
 	}
-	in := &sqs.SendMessageInput{QueueUrl: aws.String("http://sqs.local/000000000000/" + pool), MessageBody: &out.Body,
+	in := types.SendMessageBatchRequestEntry{Id: aws.String("one"), MessageBody: &out.Body,
 		MessageAttributes: out.Attributes, DelaySeconds: int32(out.Delay / time.Second)}
 	if out.GroupID != "" {
 		in.MessageGroupId = &out.GroupID
@@ -308,12 +313,17 @@ func (w *World) send(s *Sent) {
 		}
 		in.MessageDeduplicationId = &dedup
 	}
-	sent, err := w.client.SendMessage(context.Background(), in)
+	url := "http://sqs.local/000000000000/" + pool
+	sent, err := w.sender(context.Background(),
+		&sqs.SendMessageBatchInput{QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{in}})
+	if err == nil && len(sent.Failed) > 0 {
+		err = errors.New(aws.ToString(sent.Failed[0].Message))
+	}
 	if err != nil {
 		w.accuse(Plays, s.Label, "it cannot be sent: %v", err)
 		return
 	}
 	s.ExecID = out.ExecID
-	w.book.sent(s, pool, *sent.MessageId, out)
+	w.book.sent(s, pool, *sent.Successful[0].MessageId, out)
 	w.note(nil, "sent", []string{s.Label}, "")
 }

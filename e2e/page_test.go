@@ -52,6 +52,7 @@ func TestThePageShowsAndSteersTheService(t *testing.T) {
 	// Forced open by a click it refuses, and reset it admits.
 	b.click(`.entry[data-path=""] button[data-act="forced-open"]`)
 	b.until("forced open", state("forced-open"))
+	b.until("the time left", b.hasText(".entry .counts", "ends in 4 m "))
 	if err := s.deliver(t.Context(), s.Breaker(s.gateway.URL).Client(), "/v1/welcome"); err == nil || !strings.Contains(err.Error(), "forced-open") {
 		t.Errorf("forced open by a click, but a call got %v", err)
 	}
@@ -67,6 +68,10 @@ func TestThePageShowsAndSteersTheService(t *testing.T) {
 	s.send(t, "invoice", "adam@example.org")
 	b.until("the dead letters", `document.querySelectorAll('.letter').length === 2`)
 	b.until("why", b.hasText(".letter .error", "user unknown"))
+	b.until("one cause of both", `(() => { const rows = document.querySelectorAll('.causes tbody tr'); return rows.length === 1 && rows[0].children[2].textContent === '2' && rows[0].textContent.includes('user unknown'); })()`)
+	b.click(`.causes tbody button`)
+	b.until("those of the cause", `document.querySelector('.causes tbody tr[data-chosen]') && document.querySelectorAll('.letter').length === 2`)
+	b.click(`.causes tbody button`)
 	s.strict.Store(false)
 	b.click(`.letter button.primary`)
 	b.until("one left", `document.querySelectorAll('.letter').length === 1`)

@@ -59,5 +59,10 @@ func TestThePageShowsChecksAndParts(t *testing.T) {
 		b.until("the pause", b.hasText("#view-overview", "paused by postgres"))
 		b.until("the reason", b.hasText("#banner", "Not ready: check postgres"))
 		b.picture("page-checks-" + look.name)
+		b.show("tasks")
+		b.until("what pauses the pool", b.hasText("#view-tasks .held", "No task starts: the check postgres fails."))
+		b.until("no button that ends it", b.hasText("#view-tasks .row button", "Pause the pool"))
+		down.Store(false)
+		b.until("the end of the pause", `document.querySelector('#view-tasks .held').hidden`)
 	}
 }

@@ -57,6 +57,7 @@ type entry struct {
 	part   Part
 	name   string
 	intake bool
+	serves bool          // it takes requests
 	within time.Duration // 0: by the settings
 	always bool
 

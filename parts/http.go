@@ -7,10 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -93,7 +90,11 @@ func (s *Server) Open(ctx context.Context) error {
 		return err
 	}
 	if l == nil {
-		if l, err = s.listen(ctx); err != nil {
+		addr := s.server.Addr
+		if addr == "" {
+			addr = ":" + s.scheme
+		}
+		if l, err = Listen(ctx, addr); err != nil {
 			return err
 		}
 	}
@@ -103,51 +104,14 @@ func (s *Server) Open(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) listen(ctx context.Context) (net.Listener, error) {
-	var lc net.ListenConfig
-	path, unix := strings.CutPrefix(s.server.Addr, "unix:")
-	if !unix {
-		addr := s.server.Addr
-		if addr == "" {
-			addr = ":" + s.scheme
-		}
-		l, err := lc.Listen(ctx, "tcp", addr)
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w; give the server another Addr", addr, err)
-		}
-		return l, nil
-	}
-	l, err := lc.Listen(ctx, "unix", path)
-	if errors.Is(err, syscall.EADDRINUSE) && abandoned(ctx, path) {
-		if err = os.Remove(path); err == nil {
-			l, err = lc.Listen(ctx, "unix", path)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen on the unix socket %s: %w; give the server another Addr", path, err)
-	}
-	return l, nil
-}
-
-// abandoned reports whether path is a socket that no process listens on.
-func abandoned(ctx context.Context, path string) bool {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != os.ModeSocket {
-		return false
-	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		_ = c.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
-}
-
 // Start implements [Part].
 func (s *Server) Start(_ context.Context, host *Host) error {
 	s.host, s.served = host, make(chan struct{})
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.prepare()
+	if host.Logger != nil {
+		host.Logger.Info("serving", "on", s.Detail())
+	}
 	go call(func() error {
 		if s.scheme == "https" {
 			return s.server.ServeTLS(s.listener, "", "")

@@ -2,10 +2,12 @@ package parts
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -401,5 +403,20 @@ func BenchmarkARequestThroughThePart(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.serve(w, r)
+	}
+}
+
+// A service that has started did not say where.
+func TestAServerSaysWhereItServes(t *testing.T) {
+	var log bytes.Buffer
+	g := NewGroup(Config{Logger: func(name string) *slog.Logger {
+		return slog.New(slog.NewTextHandler(&log, nil)).With("logger", name)
+	}, Settings: func() Settings { return Settings{} }, Fail: func() {}})
+	p := HTTP(nil, &http.Server{Addr: "127.0.0.1:0"})
+	g.Add("api", p, Intake())
+	start(t, g)
+	stop(g, time.Minute)
+	if want := `level=INFO msg=serving logger=parts/api on="` + p.Detail() + `"`; !strings.Contains(log.String(), want) {
+		t.Errorf("the log has\n%s, want %s", &log, want)
 	}
 }

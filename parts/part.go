@@ -60,8 +60,12 @@ type Option func(*entry)
 // end.
 func Intake() Option { return func(e *entry) { e.intake = true } }
 
+// Serving is [Intake] for a server: a stop gives its requests the setting server_timeout,
+// as it gives them to an [HTTP].
+func Serving() Option { return func(e *entry) { e.intake, e.serves = true, true } }
+
 // StopWithin sets the time that a stop gives the part, in place of the settings
-// server_timeout (for an [HTTP]) and part_timeout.
+// server_timeout (for a server) and part_timeout.
 func StopWithin(d time.Duration) Option { return func(e *entry) { e.within = max(d, 0) } }
 
 // Named sets the name of a part.

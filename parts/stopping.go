@@ -92,7 +92,7 @@ func (g *Group) chosen(p phase, intake bool) (list []*entry) {
 func (g *Group) limit(e *entry) time.Duration {
 	set := g.cfg.Settings()
 	limit, otherwise := set.PartTimeout, defaultPartTimeout
-	if _, ok := e.part.(*Server); ok {
+	if _, http := e.part.(*Server); http || e.serves {
 		limit, otherwise = set.ServerTimeout, defaultServerTimeout
 	}
 	switch {

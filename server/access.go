@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/sambatech/chassis/internal/clip"
@@ -51,22 +50,6 @@ func levelOf(status int, shed, probe bool) slog.Level {
 	return slog.LevelInfo
 }
 
-// rare lets one line a second through: of requests that are shed there are thousands.
-type rare struct {
-	last atomic.Int64 // nanoseconds of the epoch
-	kept atomic.Int64 // lines that were not written since
-}
-
-func (o *rare) allow(now time.Time) (kept int64, ok bool) {
-	last := o.last.Load()
-	if age := now.UnixNano() - last; last != 0 && age >= 0 && age < int64(time.Second) ||
-		!o.last.CompareAndSwap(last, now.UnixNano()) {
-		o.kept.Add(1)
-		return 0, false
-	}
-	return o.kept.Swap(0), true
-}
-
 // line writes the access-log line of a request that has ended.
 func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	c := h.config
@@ -82,7 +65,7 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	switch {
 	case q.shed:
 		var ok bool
-		if notLogged, ok = h.rare.allow(now); !ok {
+		if notLogged, ok = h.sheds.Allow(now); !ok {
 			return
 		}
 	case c.sample > 1 && level < slog.LevelWarn && q.aborted == "":

@@ -1,11 +1,12 @@
 package server
 
 import (
-	"errors"
 	"maps"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sambatech/chassis/server/internal/register"
 )
 
 // Names of the metrics. The first two and their labels are those of OpenTelemetry's
@@ -13,7 +14,7 @@ import (
 const (
 	metricDuration = "http_server_request_duration_seconds"
 	metricActive   = "http_server_active_requests"
-	metricPanics   = "chassis_server_panics_total"
+	metricPanics   = register.MetricPanics
 	metricShed     = "chassis_server_shed_total"
 	metricLimit    = "chassis_server_limit"
 	metricInFlight = "chassis_server_in_flight"
@@ -27,9 +28,6 @@ const (
 	labelStatus = "http_response_status_code"
 )
 
-// buckets are the boundaries that the conventions advise, in seconds.
-var buckets = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
-
 // metrics count requests. Every label has few values: the methods of the conventions,
 // the patterns of the mux, the statuses of the handlers.
 type metrics struct {
@@ -41,40 +39,26 @@ type metrics struct {
 // newMetrics registers the metrics; those that another middleware has registered on
 // the same registry are shared.
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
-	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: metricDuration, Buckets: buckets,
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: metricDuration, Buckets: register.Buckets(),
 		Help: "Duration of HTTP requests, from their header to the end of their handler."},
 		[]string{labelMethod, labelRoute, labelStatus})
 	active := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricActive,
 		Help: "HTTP requests under way."}, []string{labelMethod})
-	panics := prometheus.NewCounter(prometheus.CounterOpts{Name: metricPanics,
-		Help: "Panics of HTTP handlers."})
 	m := &metrics{}
 	var err error
-	if m.duration, err = shared(registerer, duration); err != nil {
+	if m.duration, err = register.Shared(registerer, duration); err != nil {
 		return nil, err
 	}
-	if active, err = shared(registerer, active); err != nil {
+	if active, err = register.Shared(registerer, active); err != nil {
 		return nil, err
 	}
-	if m.panics, err = shared(registerer, panics); err != nil {
+	if m.panics, err = register.Panics(registerer); err != nil {
 		return nil, err
 	}
 	for i, method := range methods {
 		m.active[i] = active.WithLabelValues(method)
 	}
 	return m, nil
-}
-
-// shared registers c, or returns the one that is registered already.
-func shared[C prometheus.Collector](registerer prometheus.Registerer, c C) (C, error) {
-	err := registerer.Register(c)
-	var already prometheus.AlreadyRegisteredError
-	if errors.As(err, &already) {
-		if old, ok := already.ExistingCollector.(C); ok {
-			return old, nil
-		}
-	}
-	return c, err
 }
 
 // observe counts the end of a request.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/server/internal/rare"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -110,7 +112,7 @@ type parts struct {
 	metrics *metrics // nil: nothing is counted
 	limiter *Limiter // nil: nothing is shed
 	ids     *idSource
-	rare    rare
+	sheds   rare.Line // log lines of requests that were shed
 	lines   atomic.Uint64
 	advised atomic.Bool
 }
@@ -124,14 +126,7 @@ func (p *parts) register() error {
 	if p.limiter == nil {
 		return nil
 	}
-	switch old, err := shared(p.config.registerer, p.limiter); {
-	case err != nil:
-		return fmt.Errorf("server: register the metrics of limit %q: %w", p.limiter.limits.Name, err)
-	case old != p.limiter:
-		return fmt.Errorf("server: register the metrics of limit %q: another limit has this name; give Limits.Name",
-			p.limiter.limits.Name)
-	}
-	return nil
+	return p.limiter.Register(p.config.registerer)
 }
 
 // handler is the middleware around one handler.
@@ -243,7 +238,7 @@ func (h *handler) admit(q *request, ctx context.Context) bool {
 		return true
 	}
 	q.shed = true
-	q.writer.Header().Set("Retry-After", retryAfter(h.limiter.limits.RetryAfter))
+	q.writer.Header().Set("Retry-After", strconv.FormatInt(int64(h.limiter.RetryAfter()/time.Second), 10))
 	problem(&q.writer, q.r, http.StatusServiceUnavailable,
 		"the server has as much work as it can do in time; try again later", q.id())
 	return false

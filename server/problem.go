@@ -2,11 +2,8 @@ package server
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // problem answers a request with a status and an explanation: as problem details
@@ -46,10 +43,4 @@ func plainText(accept string) bool {
 	const enough = 1 << 10 // bytes that are looked at
 	accept = accept[:min(len(accept), enough)]
 	return strings.Contains(accept, "text/") && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*")
-}
-
-// retryAfter returns the seconds of a Retry-After header: after, up to twice as long.
-func retryAfter(after time.Duration) string {
-	seconds := max(1, int64((after+time.Second-1)/time.Second))
-	return strconv.FormatInt(seconds+rand.Int64N(seconds+1), 10)
 }

@@ -66,6 +66,10 @@ func (d *decoder) joined(f *field, n *source.Node) []source.Kid {
 		if n.More().Own != nil && w == n.Over {
 			continue // single elements were put into it: it is in n already
 		}
+		if ref := unread(d.tree.config.stores, w.Kids); ref != nil {
+			d.fail(&Error{Kind: KindAlias, Pos: positionOf(ref), Problem: "refers to a store from a list that " +
+				"another source adds to by a merge tag, and is not read: use MergeLists(Append), or one list"})
+		}
 		out = append(slices.Clone(w.Kids), out...)
 	}
 	return out

@@ -40,13 +40,14 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 // Position is a place in a source. Line and Column begin at 1 and Column counts characters, not bytes; both are 0
 // where a source has no lines (a variable, a flag) or the place is the whole file.
 type Position struct {
-	File   string `json:"file,omitempty"`   // as it was given; empty for a variable, a flag, a default
-	Name   string `json:"name,omitempty"`   // the variable or flag, if it is one
-	Line   int    `json:"line,omitempty"`   // from 1
-	Column int    `json:"column,omitempty"` // from 1, in characters
+	File    string `json:"file,omitempty"`    // as it was given, or an address of a [Store]; empty if neither
+	Version string `json:"version,omitempty"` // of what a Store has at the address
+	Name    string `json:"name,omitempty"`    // the variable or flag, or the place of the reference to a Store
+	Line    int    `json:"line,omitempty"`    // from 1
+	Column  int    `json:"column,omitempty"`  // from 1, in characters
 }
 
-// String is file:line:column, or the name of the variable or flag, or "default".
+// String is file:line:column, or "address version" of a store, or the name of the variable or flag, or "default".
 func (p Position) String() string {
 	if p.File == "" {
 		if p.Name == "" {
@@ -55,6 +56,9 @@ func (p Position) String() string {
 		return p.Name
 	}
 	s := p.File
+	if p.Version != "" {
+		s += " " + p.Version
+	}
 	if p.Line > 0 {
 		s += ":" + strconv.Itoa(p.Line)
 		if p.Column > 0 {

@@ -146,7 +146,8 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *source.No
 			e.Alias, e.Target = more.Alias, positionOf(more.Via)
 		}
 		for w := n.Over; w != nil; w = w.Over {
-			e.Shadowed = append(e.Shadowed, Given{Value: showNode(w, e.Secret), Source: positionOf(w)})
+			value := showNode(w, e.Secret || x.d.holdsHidden(w))
+			e.Shadowed = append(e.Shadowed, Given{Value: value, Source: positionOf(w)})
 		}
 		if def.IsValid() && !isUnset(def) {
 			e.Shadowed = append(e.Shadowed, Given{Value: show(def, e.Secret)})

@@ -2,6 +2,8 @@ package settings
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/sambatech/chassis/settings/internal/source"
 )
@@ -58,14 +60,14 @@ func (d *decoder) hide(n *source.Node, depth int) {
 }
 
 func (d *decoder) hidden(n *source.Node) bool {
-	return d.secrets != nil && n != nil && (d.secrets[n] || d.secrets[n.More().Via])
+	return n != nil && (d.secrets != nil && (d.secrets[n] || d.secrets[n.More().Via]) || storedSecret(n))
 }
 
 // holdsHidden reports whether a value that is shown whole, like a list, has what is hidden within it, by an
 // alias of it or of a section around it.
 func (d *decoder) holdsHidden(n *source.Node) bool {
 	left := 10 * source.MaxExpanded
-	return d.secrets != nil && n != nil && d.holds(n, &left)
+	return (d.secrets != nil || d.tree.secretive) && n != nil && d.holds(n, &left)
 }
 
 func (d *decoder) holds(n *source.Node, left *int) bool {
@@ -73,4 +75,80 @@ func (d *decoder) holds(n *source.Node, left *int) bool {
 		return true // unknown
 	}
 	return d.hidden(n) || slices.ContainsFunc(n.Kids, func(k source.Kid) bool { return d.holds(k.Node, left) })
+}
+
+// storedSecret reports whether a store keeps a value as a secret.
+func storedSecret(n *source.Node) bool {
+	via := n.More().Via
+	return n.From != nil && n.From.Secret || via != nil && via.From != nil && via.From.Secret
+}
+
+// Secrets lists the dotted paths of what a store gave as secrets, whatever settings they are the values of.
+func (t *Tree) Secrets() (paths []string) {
+	if !t.secretive {
+		return nil
+	}
+	left := 10 * source.MaxExpanded
+	var walk func(n *source.Node, path []string)
+	walk = func(n *source.Node, path []string) {
+		if left--; left < 0 {
+			return
+		}
+		if storedSecret(n) && n.Kind != source.Map {
+			paths = append(paths, joinPath(path))
+			return
+		}
+		for i, k := range n.Kids {
+			segment := k.Key
+			if n.Kind == source.List {
+				segment = strconv.Itoa(i)
+			}
+			walk(k.Node, append(path[:len(path):len(path)], segment))
+		}
+	}
+	walk(t.root, nil)
+	return paths
+}
+
+// HideChanges returns changes with [Mask] in place of what is at, above or below one of the secrets, which are
+// paths as of [Tree.Secrets].
+func HideChanges(changes []Change, secrets []string) []Change {
+	if len(secrets) == 0 {
+		return changes
+	}
+	out := slices.Clone(changes)
+	for i := range out {
+		if c := &out[i]; touches(c.Path, secrets) {
+			c.Old, c.New = masked(c.Old), masked(c.New)
+		}
+	}
+	return out
+}
+
+// HideEntries is [HideChanges] for entries.
+func HideEntries(entries []Entry, secrets []string) []Entry {
+	if len(secrets) == 0 {
+		return entries
+	}
+	out := slices.Clone(entries)
+	for i := range out {
+		if e := &out[i]; touches(e.Path, secrets) {
+			e.Value, e.Secret = masked(e.Value), true
+		}
+	}
+	return out
+}
+
+func masked(text string) string {
+	if text == "" {
+		return ""
+	}
+	return Mask
+}
+
+// touches reports whether a path is at, above or below one of the secrets.
+func touches(path string, secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(s string) bool {
+		return s == path || strings.HasPrefix(s, path+".") || strings.HasPrefix(path, s+".")
+	})
 }

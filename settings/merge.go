@@ -17,7 +17,8 @@ func merge(lower, upper *source.Node) *source.Node {
 		return mergeMaps(lower, upper)
 	case upper.Kind == source.Map && lower.Kind == source.List && byIndex(upper):
 		return mergeElements(lower, upper)
-	case upper.Kind == source.Map && isAlias(lower):
+	case upper.Kind == source.Map && (lower.Kind == source.String || lower.Kind == source.Text) && !lower.Literal:
+		// Perhaps an alias of a section, or a reference to one.
 		upper.Edit().Base = lower
 	}
 	upper.Over = lower

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"os"
 	"reflect"
 	"strings"
@@ -22,6 +23,8 @@ type config struct {
 	checks       []typedCheck
 	environ      []string // nil: the process' own
 	reserved     []string // variables that are no settings
+	stores       []Store
+	ctx          context.Context // ends the reading of stores; nil: only their own time limits do
 }
 
 type typedCheck struct {

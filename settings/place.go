@@ -12,12 +12,20 @@ func positionOf(n *source.Node) Position {
 	if n == nil || n.From == nil {
 		return Position{}
 	}
-	return Position{File: n.From.File, Name: n.More().Name, Line: int(n.Line), Column: int(n.Col)}
+	p := Position{File: n.From.File, Version: n.From.Version, Name: n.More().Name, Line: int(n.Line),
+		Column: int(n.Col)}
+	if ref := n.More().Ref; ref != nil {
+		p.Name = positionOf(ref).String()
+	}
+	return p
 }
 
 // keyPosition is where an unknown or doubled key is reported: at the key.
 func keyPosition(k source.Kid) Position {
 	p := positionOf(k.Node)
+	if ref := k.More().Ref; ref != nil {
+		p = positionOf(ref)
+	}
 	p.Line, p.Column = k.KeyPlace()
 	return p
 }

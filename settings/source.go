@@ -19,7 +19,7 @@ import (
 //
 //	the defaults                        the struct, or a layout's items
 //	File, OptionalFile, OptionalYAML,   later over earlier
-//	FileFS, Bytes
+//	FileFS, Bytes, From
 //	Profiles, ProfilesFromEnv           later profile over earlier
 //	DotEnv
 //	Env, Environ
@@ -59,6 +59,8 @@ type opening struct {
 	rank   source.Rank
 	errs   []*Error
 	dotted bool // some string begins with a dot, so aliases must be looked for
+
+	secretive bool // a store gave a secret
 }
 
 func (o *opening) fail(e *Error) { o.errs = report(o.errs, e) }
@@ -67,8 +69,8 @@ func (o *opening) fail(e *Error) { o.errs = report(o.errs, e) }
 func (o *opening) take(r *source.Reading) {
 	o.dotted = o.dotted || r.Dotted
 	for _, m := range r.Mistakes {
-		o.fail(&Error{Kind: kindOf[m.Kind], Pos: Position{File: r.From.File, Line: m.Line, Column: m.Column},
-			Problem: m.Problem})
+		o.fail(&Error{Kind: kindOf[m.Kind], Problem: m.Problem,
+			Pos: Position{File: r.From.File, Version: r.From.Version, Line: m.Line, Column: m.Column}})
 	}
 }
 

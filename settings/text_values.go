@@ -34,6 +34,9 @@ func fromText(n *source.Node, open byte) *source.Node {
 func replace(n, place *source.Node) {
 	n.From, n.Line, n.Col, n.Literal = place.From, place.Line, place.Col, true
 	n.Edit().Name = place.More().Name
+	if ref := place.More().Ref; ref != nil {
+		n.Rare.Name = positionOf(ref).String()
+	}
 	for i := range n.Kids {
 		n.Kids[i].Line, n.Kids[i].Col = place.Line, place.Col
 		replace(n.Kids[i].Node, place)

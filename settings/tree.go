@@ -23,7 +23,9 @@ type Tree struct {
 	warns    []*Error
 	broken   bool // a source could not be read, so what is missing may stand there
 	prefixes []string
-	file     string // the first that was read, or would be
+	// secretive says that a store gave a secret.
+	secretive bool
+	file      string // the first that was read, or would be
 
 	mu      sync.Mutex
 	claimed map[string]bool // top-level keys that layouts have asked for
@@ -40,10 +42,10 @@ func open(c *config) *Tree {
 	sources := slices.Clone(c.sources)
 	slices.SortStableFunc(sources, func(a, b Source) int { return int(a.rank) - int(b.rank) })
 	t := &Tree{config: c, claimed: map[string]bool{}}
-	o, found := &opening{config: c}, false
+	o, found := &opening{config: c, rank: source.File}, false
 	for i, part := range readAll(c, sources) {
 		src, nodes := sources[i], part.nodes
-		o.dotted = o.dotted || part.dotted
+		o.dotted, o.secretive = o.dotted || part.dotted, o.secretive || part.secretive
 		for _, e := range part.errs {
 			o.fail(e)
 		}
@@ -60,6 +62,8 @@ func open(c *config) *Tree {
 	if t.root == nil {
 		t.root = &source.Node{Kind: source.Map, From: &source.Origin{}}
 	}
+	o.resolveReferences(t.root)
+	t.secretive = o.secretive
 	if o.dotted {
 		errs, warns := resolveAliases(t.root)
 		o.errs = append(o.errs, errs...)

@@ -15,7 +15,7 @@ func (d *decoder) unknown(c *codec, k source.Kid) {
 		return
 	}
 	top := len(d.path) == 0
-	if k.From.File == "" || k.More().Name != "" {
+	if k.From.File == "" || k.More().Name != "" && !k.From.Stored {
 		d.unknownVariable(k, top)
 		return
 	}

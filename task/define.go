@@ -55,14 +55,26 @@ func MaxFailures(n int) Policy {
 	}
 }
 
-// Wait sets the pause after the n-th failure: p's function of d. The
-// default is 10 s, [None].
+// Wait sets the pause after the n-th failure: p's function of d. The default is 10 s,
+// [None], as on the Python chassis. Take [Exponential] for a new task.
 func Wait(d time.Duration, p Progression) Policy {
 	return func(s *Spec) {
 		s.Wait.Base, s.Wait.Progression = d, p
-		s.Wait.set = true
+		s.Wait.set, s.Wait.by = true, nil
 		s.check(d >= 0, "Wait(%v, %v): the time must not be negative", d, p)
-		s.check(p.valid(), "Wait(%v, %v): the progression is one of None, Arithmetic, Geometric, Random", d, p)
+		s.check(p.valid(), "Wait(%v, %v): the progression is one of None, Arithmetic, Geometric, Random, Exponential",
+			d, p)
+	}
+}
+
+// WaitFunc sets the pause after the n-th failure by a function of the caller's own.
+// The function is called by [Define], once for each number of failures from 1 to the
+// last one before the task is given up (at most 1000), and never while tasks run. So it
+// must depend on n alone: for pauses that vary add [Jitter]. [WaitCap] bounds it too.
+func WaitFunc(f func(failures int) time.Duration) Policy {
+	return func(s *Spec) {
+		s.Wait.by = f
+		s.check(f != nil, "WaitFunc: the function is nil")
 	}
 }
 
@@ -74,11 +86,11 @@ func WaitCap(d time.Duration) Policy {
 	}
 }
 
-// Jitter spreads each pause evenly over ±fraction of itself, after the cap.
-// 0 (the default) to 1.
+// Jitter spreads each pause evenly over ±fraction of itself, after the cap. 0 to 1; the
+// default is 0, and [DefaultJitter] with [Exponential].
 func Jitter(fraction float64) Policy {
 	return func(s *Spec) {
-		s.Wait.Jitter = fraction
+		s.Wait.Jitter, s.Wait.jitterSet = fraction, true
 		s.check(fraction >= 0 && fraction <= 1, "Jitter(%v): must be 0 to 1", fraction)
 	}
 }
@@ -173,7 +185,13 @@ func NewSpec(name string, policies ...Policy) Spec {
 			p(&s)
 		}
 	}
-	return s.WithDefaults()
+	s = s.WithDefaults()
+	if s.Wait.by != nil {
+		if err := s.Wait.ask(s.MaxFailures); err != nil {
+			s.errs = append(s.errs, err)
+		}
+	}
+	return s
 }
 
 // WithDefaults fills in the defaults of a spec that was not made by [NewSpec].
@@ -183,6 +201,9 @@ func (s Spec) WithDefaults() Spec {
 	}
 	if s.Wait.Base == 0 && !s.Wait.set {
 		s.Wait.Base = DefaultWait
+	}
+	if s.Wait.Progression == Exponential && s.Wait.Jitter == 0 && !s.Wait.jitterSet {
+		s.Wait.Jitter = DefaultJitter
 	}
 	return s
 }

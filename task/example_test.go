@@ -47,6 +47,23 @@ func ExampleBackoff_Delay() {
 	// 3 1m0s
 }
 
+// Pauses that neither double nor square.
+func ExampleWaitFunc() {
+	pauses := []time.Duration{time.Second, time.Minute, time.Hour}
+	spec := task.NewSpec("charge", task.WaitFunc(func(failures int) time.Duration {
+		return pauses[min(failures, len(pauses))-1]
+	}))
+	for n := range 5 {
+		fmt.Println(n, spec.Wait.Delay(n))
+	}
+	// Output:
+	// 0 0s
+	// 1 1s
+	// 2 1m0s
+	// 3 1h0m0s
+	// 4 1h0m0s
+}
+
 // What a handler may answer besides nil and a plain error.
 func ExampleCancel() {
 	handler := func(_ context.Context, job task.Job[string]) error {

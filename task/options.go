@@ -134,6 +134,18 @@ func PoolOf(opts ...Option) string {
 	return s.out.Pool
 }
 
+// NamesOne reports whether opts give a message an id of its own, by [ExecID] or [Dedup].
+// The queue or a log could not distinguish two messages with the same options.
+func NamesOne(opts ...Option) bool {
+	var s sending
+	for _, o := range opts {
+		if o != nil {
+			o(&s)
+		}
+	}
+	return s.msg.ExecID != "" || s.out.DedupID != ""
+}
+
 func (s *sending) fail(format string, args ...any) {
 	s.errs = append(s.errs, fmt.Errorf(format, args...))
 }

@@ -3,6 +3,7 @@ package task_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ func TestWaitProgressions(t *testing.T) {
 		{task.None, [4]time.Duration{0, w, w, w}},
 		{task.Arithmetic, [4]time.Duration{0, w, 2 * w, 3 * w}},
 		{task.Geometric, [4]time.Duration{0, w, 4 * w, 9 * w}},
+		{task.Exponential, [4]time.Duration{0, w, 2 * w, 4 * w}}, // not of the contract
 	}
 	for _, c := range cases {
 		b := task.Backoff{Base: w, Progression: c.p}
@@ -56,6 +58,72 @@ func TestWaitCapJitterAndHugeNumbers(t *testing.T) {
 	}
 	if got := b.Delay(-1); got != 0 {
 		t.Errorf("negative n: %v", got)
+	}
+	huge.Progression = task.Exponential
+	if got := huge.Delay(1 << 30); got <= 0 {
+		t.Errorf("overflow: %v", got)
+	}
+}
+
+func TestExponentialHasJitterUnlessItIsSet(t *testing.T) {
+	for _, c := range []struct {
+		policies []task.Policy
+		want     float64
+	}{
+		{[]task.Policy{task.Wait(time.Second, task.Exponential)}, task.DefaultJitter},
+		{[]task.Policy{task.Jitter(0), task.Wait(time.Second, task.Exponential)}, 0},
+		{[]task.Policy{task.Wait(time.Second, task.Exponential), task.Jitter(0.1)}, 0.1},
+		{[]task.Policy{task.Wait(time.Second, task.Geometric)}, 0},
+		{nil, 0},
+	} {
+		if got := task.NewSpec("t", c.policies...).Wait.Jitter; got != c.want {
+			t.Errorf("the jitter is %v, want %v", got, c.want)
+		}
+	}
+	b := task.NewSpec("t", task.Wait(time.Second, task.Exponential)).Wait
+	for u, want := range map[float64]time.Duration{0: 2 * time.Second, 0.5: 4 * time.Second} {
+		if got := b.DelayWith(3, func() float64 { return u }); got != want {
+			t.Errorf("the third pause at U %v is %v, want %v", u, got, want)
+		}
+	}
+}
+
+func TestWaitFuncIsAskedOnceByDefine(t *testing.T) {
+	var asked []int
+	spec := task.NewSpec("t", task.WaitFunc(func(n int) time.Duration {
+		asked = append(asked, n)
+		return time.Duration(n) * time.Hour
+	}), task.WaitCap(150*time.Minute), task.MaxFailures(4)) // the fourth failure has no pause
+	if spec.Err() != nil || !slices.Equal(asked, []int{1, 2, 3}) {
+		t.Fatalf("asked %v, error %v", asked, spec.Err())
+	}
+	for n, want := range []time.Duration{0, time.Hour, 2 * time.Hour, 150 * time.Minute, 150 * time.Minute} {
+		if got := spec.Wait.Delay(n); got != want {
+			t.Errorf("Delay(%d) = %v, want %v", n, got, want)
+		}
+	}
+	if len(asked) != 3 {
+		t.Errorf("asked while the task runs: %v", asked)
+	}
+	if s := task.NewSpec("t", task.WaitFunc(func(int) time.Duration { return 0 }), task.Wait(time.Minute, task.None)); s.Wait.Delay(1) != time.Minute {
+		t.Error("a later Wait does not take the place of WaitFunc")
+	}
+	if s := task.NewSpec("t", task.MaxFailures(1<<30), task.WaitFunc(func(int) time.Duration { return time.Second })); len(s.Wait.Steps) != 1000 {
+		t.Errorf("asked %d times", len(s.Wait.Steps))
+	}
+}
+
+func TestMistakesOfAWaitFuncAreErrorsOfTheDefinition(t *testing.T) {
+	for want, f := range map[string]func(int) time.Duration{
+		"panicked for 2 failures: odd": func(n int) time.Duration {
+			return []func() time.Duration{nil, func() time.Duration { return 1 }, func() time.Duration { panic("odd") }}[n]()
+		},
+		"returned -1s for 1 failures":   func(int) time.Duration { return -time.Second },
+		"WaitFunc: the function is nil": nil,
+	} {
+		if err := task.NewSpec("t", task.WaitFunc(f)).Err(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 

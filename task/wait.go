@@ -5,20 +5,29 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // Progression says how the pause grows with the number of failures n.
 type Progression uint8
 
-// The progressions of the Python chassis, of a base time w.
+// The progressions of a base time w. The first four are those of the Python chassis,
+// with its names: its Geometric grows by the square of n, and not by a constant factor.
 const (
-	None       Progression = iota // 0 for n = 0, else w
-	Arithmetic                    // w·n
-	Geometric                     // w·n²
-	Random                        // 0 for n = 0, else w·U(0.5, 2)
+	None        Progression = iota // 0 for n = 0, else w
+	Arithmetic                     // w·n
+	Geometric                      // w·n²
+	Random                         // 0 for n = 0, else w·U(0.5, 2)
+	Exponential                    // 0 for n = 0, else w·2ⁿ⁻¹, with DefaultJitter
 )
 
-func (p Progression) valid() bool { return p <= Random }
+// DefaultJitter is the [Jitter] of [Exponential] unless the definition sets another:
+// tasks that failed together do not come back together. It is the factor of
+// cenkalti/backoff, the most used Go library for this.
+const DefaultJitter = 0.5
+
+func (p Progression) valid() bool { return p <= Exponential }
 
 func (p Progression) String() string {
 	switch p {
@@ -30,6 +39,8 @@ func (p Progression) String() string {
 		return "GEOMETRIC"
 	case Random:
 		return "RANDOM"
+	case Exponential:
+		return "EXPONENTIAL"
 	}
 	return fmt.Sprintf("Progression(%d)", uint8(p))
 }
@@ -41,7 +52,12 @@ type Backoff struct {
 	Cap         time.Duration // 0: none
 	Jitter      float64       // 0 to 1, share of the pause by which it may vary
 
-	set bool
+	// Steps are the pauses after the first failures, in place of Base and Progression.
+	// The last is that of all later failures. [WaitFunc] fills them in.
+	Steps []time.Duration
+
+	set, jitterSet bool
+	by             func(failures int) time.Duration
 }
 
 // maxWait keeps a grown pause from overflowing; no pause is longer.
@@ -56,15 +72,19 @@ func (w Backoff) DelayWith(n int, random func() float64) time.Duration {
 	if n < 0 {
 		n = 0
 	}
-	factor := 0.0
+	base, factor := w.Base, 0.0
 	switch {
 	case n == 0:
+	case len(w.Steps) > 0:
+		base, factor = w.Steps[min(n, len(w.Steps))-1], 1
 	case w.Progression == Arithmetic:
 		factor = float64(n)
 	case w.Progression == Geometric:
 		factor = float64(n) * float64(n)
 	case w.Progression == Random:
 		factor = 0.5 + 1.5*random()
+	case w.Progression == Exponential:
+		factor = math.Exp2(float64(min(n-1, 62))) // of a nanosecond beyond maxWait
 	default:
 		factor = 1
 	}
@@ -72,7 +92,7 @@ func (w Backoff) DelayWith(n int, random func() float64) time.Duration {
 	if w.Cap > 0 && w.Cap < limit {
 		limit = w.Cap
 	}
-	d := min(float64(w.Base)*factor, float64(limit))
+	d := min(float64(base)*factor, float64(limit))
 	if w.Jitter > 0 {
 		d *= 1 + w.Jitter*(2*random()-1)
 	}
@@ -81,8 +101,32 @@ func (w Backoff) DelayWith(n int, random func() float64) time.Duration {
 
 func (w Backoff) String() string {
 	s := fmt.Sprintf("%v %v", w.Base, w.Progression)
+	if len(w.Steps) > 0 {
+		s = fmt.Sprintf("%v and on", w.Steps[:min(len(w.Steps), 3)])
+	}
 	if w.Cap > 0 {
 		s += fmt.Sprintf(" up to %v", w.Cap)
 	}
 	return s
+}
+
+// mostSteps bounds how often the function of [WaitFunc] is called.
+const mostSteps = 1000
+
+// ask fills Steps in from the function of [WaitFunc]. A panic of the function is an error.
+func (w *Backoff) ask(most int) (err error) {
+	n := 1
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("WaitFunc: the function panicked for %d failures: %s", n, clip.Panic(r))
+		}
+	}()
+	for ; n <= max(1, min(most-1, mostSteps)); n++ {
+		d := w.by(n)
+		if d < 0 {
+			return fmt.Errorf("WaitFunc: the function returned %v for %d failures: must not be negative", d, n)
+		}
+		w.Steps = append(w.Steps, d)
+	}
+	return nil
 }

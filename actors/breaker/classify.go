@@ -101,12 +101,14 @@ func WithBodyPeek(limit int, which func(*http.Response) bool) Option {
 }
 
 // errorVerdict is the default for an error that is not nil: the caller's own
-// cancellation is neutral, everything else a failure.
+// cancellation is neutral, and so is a limit of its own machine; everything else is a failure.
 func (b *Breaker) errorVerdict(ctx context.Context, err error) Verdict {
 	if m, ok := errors.AsType[*marked](err); ok {
 		return m.verdict
 	}
 	switch {
+	case ownLimit(err):
+		return Neutral
 	case ctx.Err() == nil, context.Cause(ctx) == ErrTimeout:
 		return Failure
 	case ctx.Err() == context.Canceled:
@@ -120,14 +122,19 @@ func (b *Breaker) errorVerdict(ctx context.Context, err error) Verdict {
 
 // judge is the verdict over an error of a call that was given the caller's ctx.
 func (b *Breaker) judge(ctx context.Context, err error) Verdict {
-	v := Success
-	if err != nil {
-		v = b.errorVerdict(ctx, err)
+	if err == nil {
+		return Success
 	}
-	if b.rules != nil && b.rules.classify != nil && err != nil {
-		v = b.rules.classify(Outcome{Err: err, Default: v})
+	return b.judgeError(err, b.errorVerdict(ctx, err))
+}
+
+// judgeError is the verdict over an error that is not nil. def is what it counts
+// as without a classifier.
+func (b *Breaker) judgeError(err error, def Verdict) Verdict {
+	if b.rules != nil && b.rules.classify != nil {
+		return b.rules.classify(Outcome{Err: err, Default: def})
 	}
-	return v
+	return def
 }
 
 // holdOf returns how long the failing service asks to be left alone.

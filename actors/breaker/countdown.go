@@ -110,8 +110,9 @@ func (x *exchange) giveUp() {
 	if x.queued() {
 		verdict = Neutral
 	}
+	first := x.claim() // at once: another timer, or a Close, would find a call without an error
 	x.mu.Unlock()
-	x.settle(verdict, 0)
+	x.register(first, verdict, 0)
 	c.cancel(ErrTimeout)
 }
 

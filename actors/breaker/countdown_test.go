@@ -3,6 +3,7 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -192,3 +193,63 @@ func TestASpanReachesTheBase(t *testing.T) {
 		}
 	}
 }
+
+// TestADeadlineThatPassesInTheCallersOwnTime says nothing of the service: the
+// caller did not read then, or its own body was being read.
+func TestADeadlineThatPassesInTheCallersOwnTime(t *testing.T) {
+	forHTTP(t, func(t *testing.T, http2 bool) {
+		for name, call := range map[string]func(ctx context.Context, c *http.Client) error{
+			"between headers and body": func(ctx context.Context, c *http.Client) error {
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, mailService+"/rows", nil)
+				if err != nil {
+					return err
+				}
+				res, err := c.Do(req)
+				if err != nil {
+					return fmt.Errorf("no headers: %w", err)
+				}
+				time.Sleep(11 * time.Second)
+				_, err = io.Copy(io.Discard, res.Body)
+				return errors.Join(err, res.Body.Close())
+			},
+			"in a slow upload": func(ctx context.Context, c *http.Client) error {
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, mailService+"/rows", slowSource{})
+				if err != nil {
+					return err
+				}
+				_, err = c.Do(req)
+				return err
+			},
+		} {
+			for state, judge := range states {
+				t.Run(name+"/"+state, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						base := serveInMemory(t, http2, func(w http.ResponseWriter, r *http.Request) {
+							_, _ = io.Copy(io.Discard, r.Body)
+							_, _ = w.Write(make([]byte, 8<<20)) // more than is read ahead
+						})
+						got := judge(t, base, func(c *http.Client) {
+							ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+							defer cancel()
+							if err := call(ctx, c); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, http.ErrBodyReadAfterClose) {
+								t.Errorf("want the deadline's error, got %v", err)
+							}
+						})
+						want := breaker.Neutral
+						if name != "in a slow upload" && (state == "half-open" || state == "metrics only") {
+							want = breaker.Success // its slot was free before: good headers
+						}
+						if got != want {
+							t.Errorf("counted as %v, want %v", got, want)
+						}
+					})
+				})
+			}
+		}
+	})
+}
+
+// slowSource is a body without an end, a byte every 3 s.
+type slowSource struct{}
+
+func (slowSource) Read(p []byte) (int, error) { time.Sleep(3 * time.Second); return copy(p, "x"), nil }

@@ -80,29 +80,27 @@ func (b *Breaker) doMixed(ctx context.Context, v *view, path string, fn guarded)
 	case v.gate == viewTraced:
 		return b.doTraced(ctx, v, path, fn)
 	case v.gate == viewMixed && v.simple:
-		obstacle, free := v.meet(path)
-		return b.doMet(ctx, v, path, obstacle, free, fn)
+		return b.doMet(ctx, v.meet(path), path, fn)
 	}
 	return b.doAsked(ctx, v, path, fn, nil)
 }
 
-// doMet handles a call under a simple view. Its path leads to obstacle, the first
-// entry that is not closed, or to none; if it is free, a success changes nothing.
-func (b *Breaker) doMet(ctx context.Context, v *view, path string, obstacle *node, free bool, fn guarded) error {
+// doMet handles a call under a simple view, by what its path meets.
+func (b *Breaker) doMet(ctx context.Context, m met, path string, fn guarded) error {
 	switch {
-	case obstacle != nil && obstacle.refuses():
-		return obstacle.refusal
-	case obstacle == nil && ctx.Err() == nil:
-		return b.doClosed(ctx, v, path, free, fn)
+	case m.obstacle != nil && m.obstacle.refuses():
+		return m.obstacle.refusal
+	case m.obstacle == nil && ctx.Err() == nil:
+		return b.doClosed(ctx, m, path, fn)
 	}
-	return b.doAsked(ctx, v, path, fn, nil)
+	return b.doAsked(ctx, m.view, path, fn, nil)
 }
 
-func (b *Breaker) doClosed(ctx context.Context, v *view, path string, free bool, fn guarded) (err error) {
+func (b *Breaker) doClosed(ctx context.Context, m met, path string, fn guarded) (err error) {
 	err = ended{}
 	defer func() {
-		if err != nil || !free || b.view.Load() != v {
-			b.quietEnd(ctx, v.gen, path, err)
+		if err != nil || !m.free || !m.holds(b) {
+			b.quietEnd(ctx, m.view.gen, path, err)
 		}
 	}()
 	err = fn(ctx)
@@ -179,13 +177,6 @@ type Route struct {
 	met  atomic.Pointer[met]
 }
 
-// met is what a call to a route meets in one view.
-type met struct {
-	view     *view
-	obstacle *node
-	free     bool
-}
-
 // Route returns the route of a path, which is as for [Breaker.Do].
 func (b *Breaker) Route(path string) *Route { return &Route{b: b, path: path} }
 
@@ -196,15 +187,14 @@ func (r *Route) Do(ctx context.Context, fn func(ctx context.Context) error) erro
 		return r.b.Do(ctx, r.path, fn)
 	}
 	m := r.met.Load()
-	if m == nil || m.view != v {
+	if m == nil || m.view != v || atomic.LoadUint32(&v.stamp) != m.stamp {
 		m = r.meet(v)
 	}
-	return r.b.doMet(ctx, v, r.path, m.obstacle, m.free, fn)
+	return r.b.doMet(ctx, *m, r.path, fn)
 }
 
 func (r *Route) meet(v *view) *met {
-	m := &met{view: v}
-	m.obstacle, m.free = v.meet(r.path)
-	r.met.Store(m)
-	return m
+	m := v.meet(r.path)
+	r.met.Store(&m)
+	return &m
 }

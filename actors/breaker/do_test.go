@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -115,6 +116,16 @@ func (t *tree) dump() string {
 	return b.String()
 }
 
+// apart copies a node and all below it.
+func apart(n *node) *node {
+	c := *n
+	c.kids = slices.Clone(n.kids)
+	for i, kid := range c.kids {
+		c.kids[i] = apart(kid)
+	}
+	return &c
+}
+
 func model(initial *tree) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return spec{initial, map[int]Permit{}} },
@@ -155,6 +166,7 @@ func TestLinearizable(t *testing.T) {
 			}
 		}
 		initial := b.view.Load().tree
+		initial.root = apart(initial.root) // failures are counted in place
 		before := initial.seq
 		var clock, calls atomic.Int64
 		histories := make([][]porcupine.Operation, workers)

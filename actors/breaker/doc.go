@@ -83,6 +83,10 @@
 // waited for, there is never one under way behind a caller's back, and no
 // counter of reports is needed.
 //
+// A failure that changes nothing but the counts of closed entries takes a short way:
+// its caller's goroutine takes a turn of the actor and counts in place. The counts are
+// atomic, and a stamp of the view shows whether they have changed during a call.
+//
 // The actor's mailbox is run by whichever goroutine sends to it (Proto.Actor's
 // synchronized dispatcher), so asking costs no switch of goroutines, and an
 // idle breaker, open or not, has no goroutine. If the actor panics, or is

@@ -33,6 +33,7 @@ type exchange struct {
 	stage    stage
 	upload   upload
 	outcome  settlement
+	lapsed   bool  // the caller's ctx ended while the service was not waited for
 	attempts uint8 // connections that the base has got for the request, up to maxAttempts
 }
 
@@ -118,6 +119,7 @@ func (x *exchange) wait() {
 		return
 	}
 	x.stage = stageReading
+	x.lapsed = x.parent.Err() != nil
 	if x.waits() {
 		x.run()
 	}
@@ -179,6 +181,7 @@ func (x *exchange) fail(err error, req *http.Request) error {
 	x.mu.Lock()
 	late, known := x.stage == stageLate, x.outcome == settled
 	own := x.upload == uploadFailed || x.queued()
+	lapsed := x.lapsed || x.upload == uploadReading && x.parent.Err() != nil
 	x.mu.Unlock()
 	if late && !errors.Is(err, ErrTimeout) {
 		err = &timedOut{err}
@@ -186,7 +189,11 @@ func (x *exchange) fail(err error, req *http.Request) error {
 	x.span.failed(err)
 	verdict, hold := Neutral, time.Duration(0)
 	if !known && !own && !callersFault(req, err) {
-		switch verdict = x.b.judge(x.parent, err); verdict {
+		def := Neutral
+		if !lapsed {
+			def = x.b.errorVerdict(x.parent, err)
+		}
+		switch verdict = x.b.judgeError(err, def); verdict {
 		case Failure:
 			hold = holdOf(err)
 		case Neutral:

@@ -192,3 +192,40 @@ func TestATimerThatCameTooLate(t *testing.T) {
 		x.end(Neutral, 0)
 	})
 }
+
+// TestASilentProbeCountedAsASuccess: the patience and the time of a probe may end
+// at the same moment. The slot's timer found the service given up, and no verdict yet.
+func TestASilentProbeCountedAsASuccess(t *testing.T) {
+	b := newBreaker(t, Settings{ClosedFailLimit: 1, OpenTimeout: time.Millisecond, HalfFailLimit: 1 << 20, HalfProbeLimit: 2, HalfSuccessLimit: 1 << 20})
+	_ = b.Do(t.Context(), "", fail)
+	for b.State() != HalfOpen {
+		time.Sleep(time.Millisecond)
+	}
+	const rounds = 20
+	for range rounds {
+		permit, err := b.AcquireTimed(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &exchange{b: b, parent: t.Context(), permit: permit, patience: time.Hour, extra: &extra{}}
+		_ = x.Done()
+		x.clock.until = 1 // it is over
+		// A mutex that was waited for in vain, for longer than a millisecond, goes from
+		// one to the next: the slot's timer gets it as soon as giveUp leaves it.
+		x.mu.Lock()
+		var both sync.WaitGroup
+		both.Go(x.giveUp)
+		time.Sleep(3 * time.Millisecond)
+		both.Go(x.slotOver)
+		time.Sleep(3 * time.Millisecond)
+		x.mu.Unlock()
+		x.mu.Lock()
+		time.Sleep(3 * time.Millisecond)
+		x.mu.Unlock()
+		both.Wait()
+		x.end(Neutral, 0)
+	}
+	if e := b.Snapshot().Entries[0]; e.Successes > 0 || e.Failures != rounds {
+		t.Errorf("%d successes, %d failures of %d silent probes", e.Successes, e.Failures, rounds)
+	}
+}

@@ -1,8 +1,11 @@
 package breaker
 
 import (
+	"errors"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 )
 
 // callersFault reports whether err is about a mistake in the request itself: the
@@ -68,4 +71,26 @@ func token(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// ownLimit reports whether err is a limit of this process or machine: no file
+// descriptor, no buffer, no port was left for a connection. It is the same for
+// every service, and says nothing of one.
+func ownLimit(err error) bool {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok { // it keeps the text of its reason alone
+		return strings.HasSuffix(dns.Err, syscall.EMFILE.Error()) || strings.HasSuffix(dns.Err, syscall.ENFILE.Error())
+	}
+	errno, _ := errors.AsType[syscall.Errno](err)
+	switch errno {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		return true
+	case syscall.EADDRNOTAVAIL: // no port is left; for IPv6 it may mean that this machine has none of that family
+		op, _ := errors.AsType[*net.OpError](err)
+		if op == nil {
+			return false
+		}
+		to, ok := op.Addr.(*net.TCPAddr)
+		return ok && to.IP.To4() != nil
+	}
+	return false
 }

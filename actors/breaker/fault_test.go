@@ -1,14 +1,17 @@
 package breaker_test
 
 import (
+	"context"
+	"errors"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"context"
 
 	"github.com/sambatech/chassis/actors/breaker"
 )
@@ -98,4 +101,38 @@ func TestCancellationByTheRequestsChannelIsNeutral(t *testing.T) {
 			t.Errorf("%v, %d failures", err, failures(b))
 		}
 	})
+}
+
+// TestLimitsOfTheCallersMachineOpenEveryService: a process without a file
+// descriptor can reach none of its services, and each of them may be well.
+func TestLimitsOfTheCallersMachineOpenEveryService(t *testing.T) {
+	dial := func(ip string, call string, errno syscall.Errno) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 443}, Err: os.NewSyscallError(call, errno)}
+	}
+	for _, c := range []struct {
+		err  error
+		want int // failures
+	}{
+		{dial("10.0.0.1", "socket", syscall.EMFILE), 0},
+		{dial("10.0.0.1", "socket", syscall.ENFILE), 0},
+		{dial("10.0.0.1", "socket", syscall.ENOBUFS), 0},
+		{dial("10.0.0.1", "socket", syscall.ENOMEM), 0},
+		{dial("10.0.0.1", "connect", syscall.EADDRNOTAVAIL), 0},
+		{&net.DNSError{Err: "dial udp 10.0.0.2:53: socket: " + syscall.EMFILE.Error(), Name: "mail.internal"}, 0},
+		{dial("::1", "connect", syscall.EADDRNOTAVAIL), 1}, // a machine without IPv6, and nothing listens on IPv4
+		{dial("10.0.0.1", "connect", syscall.ECONNREFUSED), 1},
+		{&net.DNSError{Err: "no such host", Name: "mail.internal", IsNotFound: true}, 1},
+	} {
+		base := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, c.err }}
+		b, client := newMail(t, base, breaker.Settings{})
+		if _, err := client.Get(mailService); !errors.Is(err, c.err) || failures(b) != c.want {
+			t.Errorf("%v: %d failures, want %d", err, failures(b), c.want)
+		}
+		if err := b.Reset(""); err != nil {
+			t.Fatal(err)
+		}
+		if _ = b.Do(t.Context(), "", func(context.Context) error { return c.err }); failures(b) != c.want {
+			t.Errorf("Do: %v: %d failures, want %d", c.err, failures(b), c.want)
+		}
+	}
 }

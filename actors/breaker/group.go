@@ -153,7 +153,7 @@ func (g *Group) breaker(service string, opts []Option) (b *Breaker, full bool, e
 		return nil, false, err
 	}
 	e := &entry{service: name, weak: weak.Make(b), own: len(opts) > 0}
-	runtime.AddCleanup(b, g.forget, e)
+	runtime.AddCleanup(b, forgetter{weak.Make(g)}.forget, e)
 	g.each[name] = e
 	if g.crowded() {
 		g.sweepIn(sweepSoon)

@@ -50,7 +50,7 @@ func (v *view) healthy(now int64) bool {
 	r := v.root
 	return v.entries == 0 && v.forced == 0 && r.over == Closed &&
 		r.state == Closed && r.hung == 0 && len(r.probes) == 0 &&
-		(r.fails == 0 || now-r.last > int64(v.set.ForgetAfter))
+		(r.failures() == 0 || now-r.counted() > int64(v.set.ForgetAfter))
 }
 
 // passes reports whether no entry is open or held by an operator, and no call is

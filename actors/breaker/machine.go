@@ -8,8 +8,10 @@ import (
 )
 
 // machine is the state of one entry. It is a value: step returns the next one
-// and changes nothing, so a published machine may be read by everybody.
+// and changes nothing. Everybody may read a published machine: fails and last by
+// [machine.failures] and [machine.counted], since count changes these two in place.
 type machine struct {
+	last   int64  // closed: last event that counted; open: as begun; ns; first for the alignment on 32 bits
 	state  State  // Closed, Open or HalfOpen
 	blamed bool   // closed: made a parent open again, by one of fails: takes the next failure there alone
 	sick   bool   // open, and the last health call failed
@@ -20,7 +22,6 @@ type machine struct {
 	since  uint64 // generation that began with the last transition
 	until  int64  // open: its end; half-open in a ramp: the end of the ramp; ns
 	begun  int64  // open: when it opened; half-open in a ramp: when the ramp began; ns
-	last   int64  // closed: last event that counted; open: as begun; ns
 	probes []probe
 }
 

@@ -250,7 +250,10 @@ func (s *state) onReport(m *Report) {
 		}
 		return
 	}
-	if r, ok := p.result(m.Verdict, holdOf(m.Err)); ok {
+	if r, ok := p.result(m.Verdict); ok {
+		if m.Verdict == Failure {
+			r.hold = holdOf(m.Err)
+		}
 		e := s.begin()
 		e.report(r)
 		s.commit(e)

@@ -152,7 +152,7 @@ func (b *Breaker) Snapshot() Snapshot {
 		Restarts: int(b.own.restarts.Load()), Settings: v.set.Settings, Entries: make([]EntryStatus, 0, 1+v.entries)}
 	v.root.walk(func(n *node) {
 		st := EntryStatus{Entry: n.path, State: n.shown(), Own: n.state,
-			Failures: int(n.fails), Successes: int(n.succs),
+			Failures: int(n.failures()), Successes: int(n.succs),
 			Probes: len(n.probes), Hanging: int(n.hung), Opens: int(n.opens), Until: b.wall(n.ends()), Blamed: n.blamed}
 		if n.ramping() {
 			st.Ramp = n.share(now)

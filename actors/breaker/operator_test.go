@@ -1,7 +1,9 @@
 package breaker_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,4 +128,23 @@ func TestLiveSettingsKeepStates(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTheEndOfAForcedStateIsLogged(t *testing.T) {
+	for _, to := range []breaker.State{breaker.ForcedOpen, breaker.ForcedClosed, breaker.MetricsOnly} {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			b := newBreaker(t, breaker.Settings{}, breaker.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+			force := map[breaker.State]func(string, time.Duration) error{breaker.ForcedOpen: b.ForceOpen,
+				breaker.ForcedClosed: b.ForceClosed, breaker.MetricsOnly: b.MetricsOnly}[to]
+			if err := force("/v1", 5*time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5*time.Minute + time.Second)
+			synctest.Wait()
+			if log := out.String(); strings.Count(log, "\n") != 2 || !strings.Contains(log, "the operator's time is over") {
+				t.Errorf("%v:\n%s", to, log)
+			}
+		})
+	}
 }

@@ -2,9 +2,11 @@ package breaker
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // nextSegment cuts the first segment off a path. Empty segments are dropped;
@@ -83,10 +85,13 @@ func parseService(service string) (scheme, host string, err error) {
 	return u.Scheme, host, nil
 }
 
-// canonicalHost returns the one spelling of host[:port]: in lower case, without
-// a final dot, with an address as package netip writes it, and with a port only if
+// canonicalHost returns the one spelling of host[:port]: in lower case and ASCII,
+// without a final dot, with an address as package netip writes it, and with a port only if
 // it is not the scheme's own.
 func canonicalHost(scheme, host string) string {
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		host = asciiHost(host)
+	}
 	name, port := strings.ToLower(host), ""
 	if i := strings.LastIndexByte(name, ':'); i >= 0 && !strings.HasSuffix(name, "]") {
 		name, port = name[:i], strings.TrimLeft(name[i+1:], "0")
@@ -103,4 +108,22 @@ func canonicalHost(scheme, host string) string {
 		return name
 	}
 	return name + ":" + port
+}
+
+// fullStops are the dots of IDNA (RFC 3490, section 3.1) besides the ASCII one.
+var fullStops = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
+
+// asciiHost returns a host in the form of DNS: xn--bcher-kva.internal for
+// bücher.internal. net/http exports the rule only by what it writes of a request.
+// Compatibility forms of letters, like those of full width, stay apart.
+func asciiHost(host string) string {
+	host = fullStops.Replace(strings.ToLower(host))
+	var sent strings.Builder
+	req := http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "http", Host: host}}
+	if err := req.Write(&sent); err != nil {
+		return host // net/http refuses it
+	}
+	_, rest, _ := strings.Cut(sent.String(), "Host: ")
+	name, _, _ := strings.Cut(rest, "\r\n")
+	return name
 }

@@ -15,12 +15,13 @@ func TestOneHostInManySpellings(t *testing.T) {
 	for want, spellings := range map[string][]string{
 		"https://mail.internal": {"https://mail.internal", "HTTPS://MAIL.internal", "https://mail.internal.", "https://mail.internal:443",
 			"https://mail.internal:0443", "https://mail.internal.:000443", "https://mail.internal:", "https://Mail.Internal.:"},
-		"http://mail.internal:8080": {"http://mail.internal:8080", "http://mail.internal.:08080"},
-		"http://mail.internal":      {"http://mail.internal:80", "http://mail.internal:0080"},
-		"https://mail.internal:80":  {"https://mail.internal:80", "https://mail.internal.:080"},
-		"https://[::1]":             {"https://[::1]", "https://[0:0:0:0:0:0:0:1]:443", "https://[0000::0001]:0443"},
-		"https://[fe80::a]:8443":    {"https://[FE80::A]:8443", "https://[fe80:0::a]:08443"},
-		"http://127.0.0.1":          {"http://127.0.0.1:80", "http://[::ffff:127.0.0.1]", "http://127.0.0.1."},
+		"http://mail.internal:8080":      {"http://mail.internal:8080", "http://mail.internal.:08080"},
+		"http://mail.internal":           {"http://mail.internal:80", "http://mail.internal:0080"},
+		"https://mail.internal:80":       {"https://mail.internal:80", "https://mail.internal.:080"},
+		"https://[::1]":                  {"https://[::1]", "https://[0:0:0:0:0:0:0:1]:443", "https://[0000::0001]:0443"},
+		"https://[fe80::a]:8443":         {"https://[FE80::A]:8443", "https://[fe80:0::a]:08443"},
+		"https://xn--bcher-kva.internal": {"https://bücher.internal", "https://BÜCHER。internal.:0443", "https://XN--bcher-KVA.internal:443"},
+		"http://127.0.0.1":               {"http://127.0.0.1:80", "http://[::ffff:127.0.0.1]", "http://127.0.0.1."},
 	} {
 		for _, spelling := range spellings {
 			if got, err := breaker.ParseService(spelling); err != nil || got != want {

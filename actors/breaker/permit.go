@@ -115,12 +115,13 @@ func (p *Permit) Done(ctx context.Context, err error) {
 func (p *Permit) Settle(v Verdict) { p.settle(v, 0) }
 
 func (p *Permit) finish(ctx context.Context, err error) Verdict {
-	v := p.b.judge(ctx, err)
-	hold := time.Duration(0)
-	if v == Failure {
-		hold = holdOf(err)
+	b, v := p.b, p.b.judge(ctx, err)
+	if r, ok := p.result(v); ok && !b.countFailure(r) {
+		if v == Failure {
+			r.hold = holdOf(err)
+		}
+		b.report(r)
 	}
-	p.settle(v, hold)
 	return v
 }
 
@@ -146,13 +147,16 @@ func (p *Permit) settle(verdict Verdict, hold time.Duration) {
 	if b == nil {
 		return
 	}
-	if r, ok := p.result(verdict, hold); ok {
+	if r, ok := p.result(verdict); ok && !b.countFailure(r) {
+		if verdict == Failure {
+			r.hold = hold
+		}
 		b.report(r)
 	}
 }
 
 // result settles the permit and says what must be reported of it, if anything.
-func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report bool) {
+func (p *Permit) result(verdict Verdict) (r result, report bool) {
 	b := p.b
 	p.b = nil
 	hung := p.watch != nil && !p.watch.end()
@@ -165,7 +169,7 @@ func (p *Permit) result(verdict Verdict, hold time.Duration) (r result, report b
 	case verdict == Neutral:
 		return r, p.slot != 0
 	case verdict == Failure:
-		r.kind, r.hold = evFailure, hold
+		r.kind = evFailure
 		return r, true
 	}
 	r.kind = evSuccess

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"time"
+	"weak"
 )
 
 const (
@@ -133,8 +134,16 @@ func (g *Group) idlers() (all []idler, settings Settings, awake int) {
 	return all, set.Settings, awake
 }
 
+// forgetter is what the collector calls for a breaker that it has taken. It does not hold
+// the group: what the group holds may hold the breaker, which would stay for good then.
+type forgetter struct{ group weak.Pointer[Group] }
+
 // forget drops the entry of a breaker that the garbage collector has taken.
-func (g *Group) forget(e *entry) {
+func (f forgetter) forget(e *entry) {
+	g := f.group.Value()
+	if g == nil {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.each[e.service] == e {

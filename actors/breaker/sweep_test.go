@@ -11,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // size returns the number of entries of a group.
@@ -259,4 +262,32 @@ func TestHostsThatHaveGone(t *testing.T) {
 		}
 		runtime.KeepAlive(held)
 	})
+}
+
+// TestAGroupIsCollectedAfterItsStop: a group, and all of its system, stayed in memory for good
+// if anything that the group holds held a breaker of it, as the handlers of a system do.
+func TestAGroupIsCollectedAfterItsStop(t *testing.T) {
+	var group weak.Pointer[Group]
+	func() {
+		system := actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Millisecond))
+		var b *Breaker
+		g := NewGroup(GroupConfig{System: system, Random: func(string) func() float64 {
+			if b != nil {
+				t.Error("a second breaker")
+			}
+			return nil
+		}})
+		b = member(t, g, "https://mail.internal")
+		force(t, b.Do(t.Context(), "/", succeed))
+		force(t, g.Stop(t.Context()))
+		system.Shutdown()
+		group = weak.Make(g)
+	}()
+	for range 200 {
+		if runtime.GC(); group.Value() == nil {
+			return
+		}
+		time.Sleep(time.Millisecond) // the throttle of dead letters ends by real time
+	}
+	t.Error("it is in memory still")
 }

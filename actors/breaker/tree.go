@@ -2,10 +2,12 @@ package breaker
 
 import (
 	"strings"
+	"sync/atomic"
 )
 
 // node is one entry: its machine and what lies around it. A node that has been
-// published is never changed; the tally alone is shared and atomic.
+// published is never changed, but for the tally, which is atomic, and for the counts
+// of failures: see count.
 type node struct {
 	machine
 	path    string // "" for the service, /v1/send for the rest
@@ -156,7 +158,7 @@ func (t *tree) interest(path string, gen, slot uint64) (report bool) {
 		}
 		if n.counts(gen, slot) {
 			switch {
-			case n.state == HalfOpen && !n.ramping(), n.blamed, n.fails > 0 && t.set.Trip == "consecutive":
+			case n.state == HalfOpen && !n.ramping(), n.blamed, n.failures() > 0 && t.set.Trip == "consecutive":
 				report = true
 			}
 		}
@@ -187,6 +189,7 @@ type view struct {
 	tree
 	kind    viewKind
 	gate    viewKind // what a call looks at first: kind, or viewTraced
+	stamp   uint32   // odd while count changes failures in place, and another one after; atomic
 	simple  bool     // viewMixed: a call that meets closed entries alone needs nothing of us
 	refusal error    // of every call; nil unless viewRefuses
 	dormant *dormant // nil unless viewMarked or viewAsleep
@@ -219,17 +222,31 @@ func (t *tree) view() *view {
 	return v
 }
 
-// meet returns the first entry on path that is not closed, or nil and whether a
-// success changes nothing. It is for a simple view.
-func (v *view) meet(path string) (obstacle *node, free bool) {
-	free = true
+// met is what a call to a path meets in one view.
+type met struct {
+	view     *view
+	stamp    uint32 // of the view, when the call looked
+	obstacle *node  // the first entry that is not closed, or nil
+	free     bool   // no entry counts a failure: a success changes nothing
+}
+
+// meet returns what a call to path meets in a simple view.
+func (v *view) meet(path string) met {
+	m := met{view: v, stamp: atomic.LoadUint32(&v.stamp)}
+	m.free = m.stamp%2 == 0
 	for n := v.root; n != nil; n, path = n.next(path) {
 		if n.state != Closed {
-			return n, false
+			m.obstacle, m.free = n, false
+			return m
 		}
-		free = free && n.fails == 0
+		m.free = m.free && n.failures() == 0
 	}
-	return nil, free
+	return m
+}
+
+// holds reports whether the view, and every count of failures in it, is as it was met.
+func (m *met) holds(b *Breaker) bool {
+	return b.view.Load() == m.view && atomic.LoadUint32(&m.view.stamp) == m.stamp
 }
 
 // plain says that a call needs neither clock nor ctx of ours while all is well.

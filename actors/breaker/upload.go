@@ -101,6 +101,8 @@ func (u *requestBody) giveBack() {
 	}
 	x.upload = uploadIdle
 	switch {
+	case x.parent.Err() != nil:
+		x.lapsed = true
 	case !x.waits():
 	case progress || x.clock == nil:
 		x.run()

@@ -64,6 +64,7 @@ func (c *core) showPauses() {
 	c.paused = len(c.holds) > 0
 	by := slices.DeleteFunc(slices.Sorted(maps.Keys(c.holds)), func(by string) bool { return by == "" })
 	c.monitor.pausedBy.Store(&by)
+	c.monitor.pausedByOperator.Store(c.holds[""])
 	c.monitor.paused.Store(c.paused)
 }
 

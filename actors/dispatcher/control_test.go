@@ -91,7 +91,7 @@ func TestAPoolIsPausedBySeveral(t *testing.T) {
 		}
 		resume("cache")
 		r.after(time.Minute)
-		if s := r.mon.Stats(); runs.Load() != 0 || !s.Paused || len(s.PausedBy) != 0 {
+		if s := r.mon.Stats(); runs.Load() != 0 || !s.Paused || !s.ByOperator || len(s.PausedBy) != 0 {
 			t.Errorf("paused by an operator: %d runs, %v by %q", runs.Load(), s.Paused, s.PausedBy)
 		}
 		if err := r.client.Resume(r.ctx(), ""); err != nil {

@@ -53,21 +53,23 @@ func (s *Status) UnmarshalText(text []byte) error {
 // status, its numbers, the names it knows, its events. Give one to [Config]. It
 // outlives restarts, and all its methods are safe from any goroutine.
 type Monitor struct {
-	status       atomic.Int32
-	paused       atomic.Bool
-	pausedBy     atomic.Pointer[[]string] // the checks that do; nil: none
-	workers      atomic.Int64
-	running      atomic.Int64 // attempts under way
-	held         atomic.Int64 // waiting in place
-	queued       atomic.Int64 // waiting for a slot, a limit, their group
-	abandoned    atomic.Int64 // abandoned handlers that still run
-	stalled      atomic.Int64 // attempts under way that do not move
-	silent       atomic.Int64 // of those, silent task actors
-	settling     atomic.Int64 // settled towards the poller, unanswered
-	lostLeases   atomic.Int64 // leases lost
-	settleFailed atomic.Int64 // settles that failed
-	unhandled    atomic.Int64 // messages of an unknown type
-	restarts     atomic.Int64
+	status   atomic.Int32
+	paused   atomic.Bool
+	pausedBy atomic.Pointer[[]string] // the checks that do; nil: none
+
+	pausedByOperator atomic.Bool
+	workers          atomic.Int64
+	running          atomic.Int64 // attempts under way
+	held             atomic.Int64 // waiting in place
+	queued           atomic.Int64 // waiting for a slot, a limit, their group
+	abandoned        atomic.Int64 // abandoned handlers that still run
+	stalled          atomic.Int64 // attempts under way that do not move
+	silent           atomic.Int64 // of those, silent task actors
+	settling         atomic.Int64 // settled towards the poller, unanswered
+	lostLeases       atomic.Int64 // leases lost
+	settleFailed     atomic.Int64 // settles that failed
+	unhandled        atomic.Int64 // messages of an unknown type
+	restarts         atomic.Int64
 
 	actors sync.Map // the task actors of users that run: PID id -> *attempt
 

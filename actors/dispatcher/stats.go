@@ -11,6 +11,7 @@ type Stats struct {
 	Status       Status      `json:"status"`
 	Paused       bool        `json:"paused"`
 	PausedBy     []string    `json:"paused_by,omitempty"` // checks that fail; an operator is not named
+	ByOperator   bool        `json:"paused_by_operator"`  // an operator has paused it, too or alone
 	Workers      int64       `json:"workers"`
 	Running      int64       `json:"running"`
 	Held         int64       `json:"waiting"`   // in place, between attempts
@@ -59,6 +60,7 @@ func (m *Monitor) Stats() *Stats {
 		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.abandoned.Load(), Stalled: m.stalled.Load(), Settling: m.settling.Load(),
 		LostLeases: m.lostLeases.Load(), SettleFailed: m.settleFailed.Load(), Unhandled: m.unhandled.Load(), Restarts: m.restarts.Load(),
 	}
+	s.ByOperator = m.pausedByOperator.Load()
 	if by := m.pausedBy.Load(); by != nil {
 		s.PausedBy = slices.Clone(*by)
 	}
@@ -84,11 +86,11 @@ func (t *meter) stats(name string) TaskStats {
 }
 
 func sum(parts []*Monitor) *Stats {
-	all := &Stats{Status: worst(parts), Paused: true}
+	all := &Stats{Status: worst(parts), Paused: true, ByOperator: true}
 	tasks := map[string]*TaskStats{}
 	for _, p := range parts {
 		s := p.Stats()
-		all.Paused = all.Paused && s.Paused
+		all.Paused, all.ByOperator = all.Paused && s.Paused, all.ByOperator && s.ByOperator
 		for _, by := range s.PausedBy {
 			if !slices.Contains(all.PausedBy, by) {
 				all.PausedBy = append(all.PausedBy, by)

@@ -59,7 +59,8 @@ func (p *publisher) Receive(c actor.Context) {
 func (p *publisher) onStopped(c actor.Context) {
 	p.w.log.Error("another actor stopped the lifecycle actor: it begins again", "pid", c.Self().Id)
 	if err := p.again.Spawn(c, p.props); err != nil {
-		p.w.log.Error("the lifecycle actor cannot begin again: no event is published any more", "pid", c.Self().Id, "error", err)
+		p.w.log.Error("the lifecycle actor cannot begin again: no event is published any more",
+			"pid", c.Self().Id, "error", err)
 	}
 }
 

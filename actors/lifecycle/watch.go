@@ -161,9 +161,10 @@ func (w *Watch) onGoexit(c actor.ReceiverContext, message any) {
 	w.stops.Add(1)
 	ctx, execID, task := w.job(c.Self())
 	now := time.Now()
-	w.log.ErrorContext(ctx, "an actor called runtime.Goexit, as t.FailNow does: it is gone, nothing restarts it, and messages "+
-		"to it are lost", "actor", c.Self().Id, "message", fmt.Sprintf("%T", message))
-	w.publish(&Failed{PID: c.Self(), Reason: errGoexit, Message: fmt.Sprintf("%T", message), ExecID: execID, Task: task, At: now})
+	kind := fmt.Sprintf("%T", message)
+	w.log.ErrorContext(ctx, "an actor called runtime.Goexit, as t.FailNow does: it is gone, nothing restarts it, "+
+		"and messages to it are lost", "actor", c.Self().Id, "message", kind)
+	w.publish(&Failed{PID: c.Self(), Reason: errGoexit, Message: kind, ExecID: execID, Task: task, At: now})
 	w.publish(&Stopped{PID: c.Self(), Reason: errGoexit, At: now})
 }
 

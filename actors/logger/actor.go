@@ -65,7 +65,8 @@ const hint = "takes Write, Describe and Reopen"
 // is outside of it.
 func (a *loggerActor) onStopped(ctx actor.Context) {
 	if a.again != nil && a.again.Spawn(ctx, a.props) == nil {
-		slog.New(a.l.unawaited("actors/logger")).Error("another actor stopped the logger: it begins again", "pid", ctx.Self().Id)
+		log := slog.New(a.l.unawaited("actors/logger"))
+		log.Error("another actor stopped the logger: it begins again", "pid", ctx.Self().Id)
 		return
 	}
 	a.l.goDirect(a.gone)

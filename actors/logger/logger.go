@@ -108,7 +108,8 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 	gone := make(chan struct{})
 	restarts := &life.Restarts{}
 	var props *actor.Props
-	props = actor.PropsFromProducer(func() actor.Actor { return &loggerActor{l: l, gone: gone, life: restarts, props: props} },
+	props = actor.PropsFromProducer(
+		func() actor.Actor { return &loggerActor{l: l, gone: gone, life: restarts, props: props} },
 		actor.WithGuardian(restart), actor.WithSupervisor(restart), actor.WithMailbox(restarts.Mailbox))
 	l.over.Store(false)
 	to := actor.NewRootContext(system, nil)

@@ -106,6 +106,29 @@ func (p *Pools) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 	return sent, nil
 }
 
+// SendMany sends one task of definition def for each of args to the pool that def names.
+// opts are those of each task. One that names a single message (task.ExecID, task.Dedup)
+// is a mistake: see [Pools.SendMany] for options of each.
+func SendMany[A any](
+	ctx context.Context, p *Pools, def *task.Definition[A], args []A, opts ...task.Option,
+) ([]Sent, error) {
+	if err := def.Spec().Err(); err != nil {
+		return nil, err
+	}
+	if len(args) > 1 && task.NamesOne(opts...) {
+		return nil, fmt.Errorf("send %d tasks %q: task.ExecID and task.Dedup are of one message, and all of these "+
+			"would have the same: send them by System.SendMany, with options for each", len(args), def.Name())
+	}
+	if home := def.Spec().Pool; home != "" {
+		opts = append([]task.Option{task.Pool(home)}, opts...)
+	}
+	tasks := make([]Task, len(args))
+	for i := range args {
+		tasks[i] = Task{def.Name(), args[i], opts}
+	}
+	return p.SendMany(ctx, tasks)
+}
+
 // encode makes the message of a task, with the pool filled in.
 func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 	opts := append([]task.Option{task.FromContext(ctx)}, t.Options...)

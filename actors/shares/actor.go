@@ -40,7 +40,8 @@ func New(cfg Config) (*actor.Props, error) {
 	if cfg.Over == nil {
 		cfg.Over = func() bool { return true }
 	}
-	k := &keeper{table: newTable(cfg.Limit), to: map[string]*actor.PID{}, log: cfg.Logger, monitor: cfg.Monitor, over: cfg.Over}
+	k := &keeper{table: newTable(cfg.Limit), to: map[string]*actor.PID{}, log: cfg.Logger, monitor: cfg.Monitor,
+		over: cfg.Over}
 	k.publish()
 	k.props = actor.PropsFromProducer(func() actor.Actor { return k }, actor.WithMailbox(k.life.Mailbox))
 	return k.props, nil
@@ -128,7 +129,8 @@ func (k *keeper) onStopped(ctx actor.Context) {
 	k.again = nil
 	k.log.Error("another actor stopped the keeper of shares: it begins again", "pid", ctx.Self().Id)
 	if err := again.Spawn(ctx, k.props); err != nil {
-		k.log.Error("the keeper of shares cannot begin again: no pool gets a permit any more", "pid", ctx.Self().Id, "error", err)
+		k.log.Error("the keeper of shares cannot begin again: no pool gets a permit any more",
+			"pid", ctx.Self().Id, "error", err)
 	}
 }
 

@@ -2,7 +2,7 @@ package console
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"os"
 	"runtime"
@@ -74,7 +74,7 @@ func (c *Console) Open(always bool) error {
 	}
 	if err := server.Listen(); err != nil {
 		if set.Listen != "" {
-			return fmt.Errorf("%w, %w", err, server.Close(context.Background()))
+			return errors.Join(err, server.Close(context.Background()))
 		}
 		log.Warn("the service has no live page, probes or metrics: its listener cannot be opened", "error", err)
 		return server.Close(context.Background())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -245,5 +246,19 @@ func TestTokensRotateWhileTheServiceRuns(t *testing.T) {
 		if res.StatusCode != want {
 			t.Errorf("%s: %s", token, res.Status)
 		}
+	}
+}
+
+// The error of a port in use ended in "%!w(<nil>)".
+func TestAPortInUseIsAPlainError(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	sys, _ := newSystem(t, func(s *chassis.Settings) { s.Admin.Listen = l.Addr().String() })
+	err = sys.Start(t.Context())
+	if err == nil || !strings.HasSuffix(err.Error(), "choose another address with admin.listen, or off") {
+		t.Errorf("the start says %v", err)
 	}
 }

@@ -14,7 +14,7 @@ export const breakers = {
   mount(root, a) {
     app = a;
     span = h('select', { 'aria-label': 'How long a forced state lasts' },
-      [['0s', 'until reset'], ['1m', '1 minute'], ['10m', '10 minutes'], ['1h', '1 hour'], ['24h', '1 day']].map(([v, l]) => h('option', { value: v }, l)));
+      [['5m', '5 minutes'], ['1m', '1 minute'], ['30m', '30 minutes'], ['2h', '2 hours'], ['24h', '1 day'], ['0s', 'until reset']].map(([v, l]) => h('option', { value: v }, l)));
     note = h('p', { class: 'dim' }, 'The service has no breaker.');
     trees = h('div', { class: 'trees' });
     logBody = h('tbody');

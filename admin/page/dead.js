@@ -1,10 +1,10 @@
 // The dead letters: why each died, and what to do with it.
-import { h, text, list, number, plural, ago, stamp, pill } from './dom.js';
+import { h, text, attr, list, number, plural, ago, stamp, pill } from './dom.js';
 import { get, post } from './api.js';
 import { attempt, confirmTwice } from './dialog.js';
 
-let app, search, items, note, all, back, gone;
-let letters = [], more = false, trouble = '', chosen = new Set(), known = -1, loading = false, visible = false;
+let app, search, items, note, all, back, gone, causes, causeRows;
+let letters = [], more = false, trouble = '', chosen = new Set(), known = -1, loading = false, visible = false, only = '';
 
 export const dead = {
   mount(root, a) {
@@ -15,8 +15,12 @@ export const dead = {
     gone = h('button', { type: 'button', class: 'danger', onclick: () => remove([...chosen]) }, 'Delete…');
     note = h('p', { class: 'dim empty', role: 'status' });
     items = h('ul', { class: 'plain letters' });
+    causeRows = h('tbody');
+    causes = h('div', { class: 'card causes', hidden: true }, h('h3', {}, 'By task and error'),
+      h('div', { class: 'scroll tall', tabindex: '0', role: 'region', 'aria-label': 'Dead letters by task and error' },
+        h('table', { class: 'stack' }, h('thead', {}, h('tr', {}, ['Task and error', 'Reason', 'Letters', 'Newest'].map((c, i) => h('th', { scope: 'col', class: i > 1 ? 'num' : '' }, c)))), causeRows)));
     root.append(h('div', { class: 'row above' }, search, h('button', { type: 'button', onclick: load }, 'Look again'),
-      h('label', { class: 'row tight' }, all, 'All'), back, gone), note, items);
+      h('label', { class: 'row tight' }, all, 'All'), back, gone), causes, note, items);
   },
   show() { visible = true; load(); },
   hide() { visible = false; },
@@ -48,12 +52,41 @@ async function load() {
 
 const reasons = { exhausted: 'it failed too often', cancelled: 'its handler or an operator cancelled it', undecodable: 'its message cannot be read', unknown: 'no process knew its name for too long' };
 
+// causeOf names what letters of one task with one error have in common; the service has
+// left ids and numbers out of the group.
+const causeOf = (d) => JSON.stringify([d.pool, d.task, d.reason, d.group]);
+
 function matching() {
   const s = search.value.trim().toLowerCase();
-  return letters.filter((d) => !s || [d.task, d.exec_id, d.job_id, d.job_name, d.reason, d.last_error, d.body].some((v) => v?.toLowerCase().includes(s)));
+  return letters.filter((d) => (!only || causeOf(d) === only) && (!s || [d.task, d.exec_id, d.job_id, d.job_name, d.reason, d.last_error, d.body].some((v) => v?.toLowerCase().includes(s))));
+}
+
+function drawCauses() {
+  const each = new Map();
+  for (const d of letters) {
+    const c = each.get(causeOf(d)) ?? { id: causeOf(d), of: d, n: 0, newest: '' };
+    c.n += 1;
+    if ((d.sent ?? '') > c.newest) c.newest = d.sent;
+    each.set(c.id, c);
+  }
+  if (!each.has(only)) only = '';
+  causes.hidden = letters.length < 2;
+  list(causeRows, [...each.values()].sort((a, b) => b.n - a.n).slice(0, 100), (c) => c.id,
+    (c) => h('tr', {}, h('th', { scope: 'row' },
+      h('button', { type: 'button', class: 'link', onclick: () => { only = only === c.id ? '' : c.id; chosen = new Set(); draw(); } }, c.of.task || 'no name'),
+      h('div', { class: 'dim small error' }, c.of.group || '–')),
+    h('td', { 'data-label': 'Reason' }, pill(c.of.reason || 'unknown')), ...['Letters', 'Newest'].map((t) => h('td', { class: 'num', 'data-label': t }))),
+    (tr, c) => {
+      attr(tr.querySelector('button'), 'aria-pressed', c.id === only);
+      attr(tr.querySelector('button'), 'title', c.id === only ? 'Show the letters of all causes' : 'Show the letters of this cause alone');
+      attr(tr, 'data-chosen', c.id === only ? '' : null);
+      text(tr.children[2], number(c.n));
+      text(tr.children[3], c.newest ? `${ago(c.newest, app.now())} ago` : '–');
+    });
 }
 
 function draw() {
+  drawCauses();
   const found = matching();
   back.disabled = gone.disabled = !chosen.size;
   text(back, chosen.size ? `Send ${number(chosen.size)} back` : 'Send back');

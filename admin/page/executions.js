@@ -80,18 +80,21 @@ function make() {
   const row = h('div', { class: 'vt-row', role: 'row' },
     h('span', { role: 'cell' }, h('button', { type: 'button', class: 'link', onclick: () => detail(row._exec) })),
     ...['clip', '', 'num', 'num', 'num', 'clip'].map((c) => h('span', { role: 'cell', class: c })));
+  row.children[1].append(h('span', { class: 'job-name' }), ' ', h('code', { class: 'dim small job-id' }));
   row.children[2].append(pill('running'));
   return row;
 }
 
-const jobOf = (e) => (e.job_name && e.job_name !== 'unknown' ? e.job_name : e.job_id && e.job_id !== 'unknown' ? e.job_id : '–');
+const known = (v) => (v && v !== 'unknown' ? v : '');
 
 function fill(row, e) {
   const now = app.now();
   const c = row.children;
   text(c[0].firstChild, e.task || 'no name');
   attr(c[0].firstChild, 'aria-label', `${e.task || 'no name'}, execution ${e.exec_id}`);
-  text(c[1], jobOf(e));
+  text(c[1].firstChild, known(e.job_name) || (known(e.job_id) ? '' : '–'));
+  text(c[1].lastChild, known(e.job_id));
+  attr(c[1], 'title', [known(e.job_name), known(e.job_id)].filter(Boolean).join(' · ') || null);
   setPill(c[2].firstChild, e.phase);
   text(c[3], e.failures ? `${e.attempt} (${e.failures} failed)` : e.attempt);
   text(c[4], ago(e.since, now));

@@ -4,17 +4,21 @@ import { post } from './api.js';
 import { attempt } from './dialog.js';
 
 const columns = ['Task', 'Running', 'Done', 'Failed', 'Waits', 'Given up', 'Run p50', 'p99', 'Delay p50', 'p99', ''];
-let body, pool, empty;
+let body, pool, empty, held;
 
 const steer = (task, paused) => attempt(`${task || 'The pool'} is ${paused ? 'resumed' : 'paused'}.`,
   () => post(`api/v1/tasks/${paused ? 'resume' : 'pause'}`, { task }));
+
+// byOperator reports whether an operator has paused the pool, apart from checks that do.
+const byOperator = (w) => w.paused_by_operator;
 
 export const tasks = {
   mount(root, app) {
     body = h('tbody');
     empty = h('p', { class: 'dim' }, 'No task is registered.');
-    pool = h('button', { type: 'button', onclick: () => steer('', app.state.workers.paused) }, 'Pause the pool');
-    root.append(h('div', { class: 'row end above' }, pool),
+    pool = h('button', { type: 'button', onclick: () => steer('', byOperator(app.state.workers)) }, 'Pause the pool');
+    held = h('p', { class: 'warn-text held', role: 'status', hidden: true });
+    root.append(h('div', { class: 'row end above' }, held, pool),
       h('div', { class: 'card' }, empty, h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of tasks' },
         h('table', { class: 'stack' },
           h('thead', {}, h('tr', {}, columns.map((c, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, c || h('span', { class: 'hidden-text' }, 'Actions'))))), body))));
@@ -23,7 +27,10 @@ export const tasks = {
   update(app) {
     const s = app.state;
     if (!s?.workers) return;
-    text(pool, s.workers.paused ? 'Resume the pool' : 'Pause the pool');
+    const by = s.workers.paused_by ?? [];
+    held.hidden = !by.length;
+    text(held, by.length ? `No task starts: the ${by.length === 1 ? 'check' : 'checks'} ${by.join(', ')} ${by.length === 1 ? 'fails' : 'fail'}. Tasks go on by themselves when ${by.length === 1 ? 'it passes' : 'they pass'}.` : '');
+    text(pool, byOperator(s.workers) ? 'Resume the pool' : 'Pause the pool');
     empty.hidden = (s.tasks ?? []).length > 0;
     list(body, s.tasks ?? [], (t) => t.name, (t) => row(t), (tr, t) => {
       tr._task = t;

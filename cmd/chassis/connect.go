@@ -75,8 +75,10 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 		return nil, usage("--path is a file on this machine, --endpoint, --region and --profile are a service: " +
 			"give one or the other")
 	}
+	running := listener{q.Listen, q.Server}
 	q.Listen, q.Server = "", queue.ServerSettings{} // only the service listens
 	if p.path != "" {
+		running = listener{} // of another file
 		q.Path, q.Endpoint, q.Region, q.Profile = p.path, "", "", ""
 	}
 	if p.endpoint != "" || p.region != "" || p.profile != "" {
@@ -86,6 +88,9 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 		s.Tasks = s.Tasks.OnlyPool(p.pool)
 	}
 	if q.Embedded() {
+		if q.Path == "" && running.address != "" {
+			return running.open(ctx, s)
+		}
 		if q.Path == "" {
 			return nil, usage("no queue is named: give --path FILE, --endpoint URL or --region NAME, or a " +
 				"settings file with a section queue; a queue in memory can be seen by its own process only")
@@ -98,6 +103,9 @@ func (p *place) open(ctx context.Context) (*queues, error) {
 	}
 	service, opts := dialing(*q)
 	opened, err := queue.Open(ctx, service, opts...)
+	if errors.Is(err, localsqs.ErrInUse) && running.address != "" {
+		return running.open(ctx, s)
+	}
 	if errors.Is(err, localsqs.ErrInUse) {
 		return nil, fmt.Errorf("%w; then give that address as --endpoint", err)
 	}

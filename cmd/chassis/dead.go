@@ -17,6 +17,7 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/task"
 )
 
 // filter chooses dead letters.
@@ -43,8 +44,9 @@ func (f *filter) check() error {
 	if f.limit < 0 || f.older < 0 || f.newer < 0 {
 		return usage("--limit, --older-than and --newer-than cannot be negative")
 	}
-	if f.reason != "" && !slices.Contains([]string{"exhausted", "cancelled", "undecodable", "unknown"}, f.reason) {
-		return usage("--reason is %q: want exhausted, cancelled, undecodable or unknown", f.reason)
+	if f.reason != "" && !slices.Contains([]string{task.ReasonExhausted, task.ReasonCancelled, task.ReasonUndecodable,
+		task.ReasonUnknown, task.ReasonTooLate}, f.reason) {
+		return usage("--reason is %q: want exhausted, cancelled, undecodable, unknown or too_late", f.reason)
 	}
 	return nil
 }
@@ -166,36 +168,6 @@ func (a *app) letters(
 		}
 		return nil
 	})
-}
-
-func (a *app) deadLs(p *place) *cobra.Command {
-	f := &filter{}
-	c := &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List dead letters", Args: cobra.NoArgs,
-		RunE: runs(func(ctx context.Context, _ []string) error {
-			rows := []deadRow{}
-			if err := a.letters(ctx, p, f, func(r deadRow, _ *chassis.DeadLetter) (bool, error) {
-				rows = append(rows, r)
-				return true, nil
-			}); err != nil {
-				return err
-			}
-			slices.SortFunc(rows, func(x, y deadRow) int { return x.Dead.Compare(y.Dead) })
-			if a.json {
-				return a.printJSON(rows)
-			}
-			var table [][]string
-			for _, r := range rows {
-				table = append(table, []string{
-					r.ExecID, r.Task, r.Reason, strconv.Itoa(r.Failures),
-					r.Dead.Format(time.RFC3339), cut(r.LastError+r.Defects, 70),
-				})
-			}
-			return a.table("EXEC ID\tTASK\tREASON\tFAILURES\tDEAD SINCE\tLAST ERROR", table)
-		}),
-	}
-	f.flags(c)
-	return c
 }
 
 func (a *app) deadShow(p *place) *cobra.Command {

@@ -59,7 +59,7 @@ func TestDeadLetters(t *testing.T) {
 	at := []string{"--path", db, "--pool", "mailer-tasks"}
 	on := func(args ...string) []string { return append(args, at...) }
 
-	rows := printed[[]deadRow](t, on("dead", "ls")...)
+	rows := lines[deadRow](t, on("dead", "ls")...)
 	if len(rows) != 12 {
 		t.Fatalf("%d dead letters: %+v", len(rows), rows)
 	}
@@ -72,9 +72,16 @@ func TestDeadLetters(t *testing.T) {
 	}
 	for filter, want := range map[string]int{"--task welcome": 6, "--error goodbye": 6, "--job spring": 12, "--job 8": 0,
 		"--reason cancelled": 0, "--older-than 1h": 0, "--newer-than 1h": 12} {
-		if got := printed[[]deadRow](t, on(append([]string{"dead", "ls"}, strings.Fields(filter)...)...)...); len(got) != want {
+		if got := lines[deadRow](t, on(append([]string{"dead", "ls"}, strings.Fields(filter)...)...)...); len(got) != want {
 			t.Errorf("%s: %d, want %d", filter, len(got), want)
 		}
+	}
+	if got := lines[cause](t, on("dead", "ls", "--group")...); len(got) != 2 || got[0].Letters != 6 || got[1].Letters != 6 ||
+		!strings.HasSuffix(got[0].Error, "is down") || got[0].ExecID == "" || got[0].Oldest.After(got[0].Newest) {
+		t.Errorf("groups: %+v", got)
+	}
+	if out := does(t, on("dead", "ls", "--group", "--task", "welcome")...); strings.Count(out, "\n") != 2 || !strings.Contains(out, "welcome is down") {
+		t.Errorf("ls --group: %s", out)
 	}
 	if out := does(t, on("dead", "show", r.ExecID)...); !strings.Contains(out, r.LastError) || !strings.Contains(out, `"to": "a@example.org"`) {
 		t.Errorf("show: %s", out)
@@ -100,7 +107,7 @@ func TestDeadLetters(t *testing.T) {
 	if got := printed[[]queueRow](t, append([]string{"queue", "ls"}, at[:2]...)...); len(got) != 2 || got[0].Visible != 6 || got[1].Visible != 6 {
 		t.Errorf("after back: %+v", got)
 	}
-	left := printed[[]deadRow](t, on("dead", "ls")...)
+	left := lines[deadRow](t, on("dead", "ls")...)
 	if got := printed[report](t, on("dead", "rm", left[0].ExecID, "--yes")...); got.Count != 1 || got.IDs[0] != left[0].ExecID {
 		t.Errorf("rm: %+v", got)
 	}
@@ -110,7 +117,7 @@ func TestDeadLetters(t *testing.T) {
 	if out := does(t, on("dead", "rm", "--all", "--yes")...); !strings.Contains(out, "5 dead letters deleted") {
 		t.Errorf("rm --all: %s", out)
 	}
-	if got := printed[[]deadRow](t, on("dead", "ls")...); len(got) != 0 {
+	if got := lines[deadRow](t, on("dead", "ls")...); len(got) != 0 {
 		t.Errorf("at the end: %+v", got)
 	}
 }
@@ -134,7 +141,7 @@ func TestDeadLettersOverTheAdminAPI(t *testing.T) {
 	}
 	settled(4)
 	on := func(args ...string) []string { return append(args, "--admin", sys.AdminURL()) }
-	rows := printed[[]deadRow](t, on("dead", "ls")...)
+	rows := lines[deadRow](t, on("dead", "ls")...)
 	if len(rows) != 5 || rows[0].Task != "doomed" || rows[0].Reason != task.ReasonExhausted || rows[0].LastError != "down" {
 		t.Fatalf("ls: %+v", rows)
 	}
@@ -155,7 +162,7 @@ func TestDeadLettersOverTheAdminAPI(t *testing.T) {
 		t.Errorf("back: %+v", got)
 	}
 	settled(3) // they run, and die again
-	if got := printed[[]deadRow](t, on("dead", "ls")...); len(got) != 3 {
+	if got := lines[deadRow](t, on("dead", "ls")...); len(got) != 3 {
 		t.Errorf("at the end: %d", len(got))
 	}
 	if r := chassisWith(t, "", on("dead", "rm", "no-id", "--yes")...); r.code != exitNotFound {
@@ -174,13 +181,13 @@ func TestTheDeadLettersOfOtherPoolsAreLetBe(t *testing.T) {
 	for _, pool := range []string{"mails_dead", "reports_dead"} {
 		does(t, "send", "doomed", "--create", "--pool", pool)
 	}
-	if rows := printed[[]deadRow](t, "dead", "ls"); len(rows) != 1 || rows[0].Pool != "mails" {
+	if rows := lines[deadRow](t, "dead", "ls"); len(rows) != 1 || rows[0].Pool != "mails" {
 		t.Errorf("ls: %+v", rows)
 	}
 	if out := does(t, "dead", "rm", "--all", "--yes"); !strings.Contains(out, "1 dead letters deleted") {
 		t.Errorf("rm --all: %s", out)
 	}
-	if rows := printed[[]deadRow](t, "dead", "ls", "--pool", "reports"); len(rows) != 1 || rows[0].Pool != "reports" {
+	if rows := lines[deadRow](t, "dead", "ls", "--pool", "reports"); len(rows) != 1 || rows[0].Pool != "reports" {
 		t.Errorf("those of the other pool: %+v", rows)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "service.log")); !errors.Is(err, os.ErrNotExist) {
@@ -200,8 +207,23 @@ func TestThePoolChoosesAlsoOverTheAdminAPI(t *testing.T) {
 	if out := does(t, on("dead", "rm", "--all", "--yes", "--pool", "reports")...); !strings.Contains(out, "1 dead letters deleted") {
 		t.Errorf("rm --all: %s", out)
 	}
-	if rows := printed[[]deadRow](t, on("dead", "ls")...); len(rows) != 1 || rows[0].Pool != "mailer-tasks" {
+	if rows := lines[deadRow](t, on("dead", "ls")...); len(rows) != 1 || rows[0].Pool != "mailer-tasks" {
 		t.Errorf("what is left: %+v", rows)
+	}
+}
+
+func TestErrorsThatDifferInIdsAndNumbersAreOneGroup(t *testing.T) {
+	var rows []deadRow
+	for i, text := range []string{"order 17 is gone", "order 18 is gone", "order 19 is gone", "answered with 503"} {
+		rows = append(rows, deadRow{Task: "charge", Reason: task.ReasonExhausted, ExecID: string(rune('a' + i)), LastError: text})
+	}
+	rows = append(rows, deadRow{Task: "invoice", Reason: task.ReasonExhausted, LastError: "order 1 is gone"},
+		deadRow{Task: "charge", Reason: task.ReasonUndecodable, Defects: "no JSON at byte 3"})
+	got := grouped(rows)
+	if len(got) != 4 || got[0].Letters != 3 || got[0].Error != "order … is gone" || got[0].ExecID != "c" || got[3].Error != "no JSON at byte …" {
+		for _, c := range got {
+			t.Errorf("%+v", *c)
+		}
 	}
 }
 

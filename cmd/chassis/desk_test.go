@@ -71,7 +71,7 @@ func controlsNothing(t *testing.T, status, state string) {
 			}
 		}
 	}
-	if rows := printed[[]deadRow](t, "dead", "ls", "--admin", url); rows[0].Task != "\x1b]0;owned\a\u202egnp\u009b2J\x7f" {
+	if rows := lines[deadRow](t, "dead", "ls", "--admin", url); rows[0].Task != "\x1b]0;owned\a\u202egnp\u009b2J\x7f" {
 		t.Errorf("JSON has another value: %q", rows[0].Task)
 	}
 }

@@ -7,14 +7,16 @@
 //	chassis dead ls|show|back|rm dead letters: look, send back, delete
 //	chassis settings …           check, explain and describe settings files
 //	chassis top                  a running service, live
+//	chassis breaker ls|force|reset  the circuit breakers of a running service
 //	chassis new NAME             a service to start from
 //	chassis completion SHELL     completion for bash, zsh, fish, powershell
 //
 // The queue is the one that the settings of the working directory name
-// (chassis.yaml, CHASSIS_…), unless flags say otherwise: --path for the file of
+// (chassis.yaml, CHASSIS_…), at queue.listen if the service runs and holds its file,
+// unless flags say otherwise: --path for the file of
 // an embedded queue that no service has open, --endpoint for anything that
 // speaks SQS, --region and --profile for AWS. Dead letters can also be reached
-// by the admin API of a running service (--admin), and top works by it alone.
+// by the admin API of a running service (--admin); top and breaker work by it alone.
 //
 // # Exit codes
 //

@@ -56,6 +56,19 @@ func printed[T any](t *testing.T, args ...string) T {
 	return v
 }
 
+// lines runs the command with --json and reads an object of each line that it prints.
+func lines[T any](t *testing.T, args ...string) (all []T) {
+	t.Helper()
+	for line := range strings.Lines(does(t, append(args, "--json")...)) {
+		var v T
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatalf("chassis %s --json: %v\n%s", strings.Join(args, " "), err, line)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
 // emptyDir makes the test work in a new directory, with nothing of ours in the
 // environment.
 func emptyDir(t *testing.T) string {

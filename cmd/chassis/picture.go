@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/task"
 )
 
 // paint colours a piece of text.
@@ -50,14 +52,20 @@ type piece struct {
 	paint func(string) string
 }
 
-// line adds the pieces, cut at the width.
+// line adds the pieces, cut at the width. What is cut ends in "…".
 func (c *canvas) line(pieces ...piece) {
-	left := c.width
+	left, whole := c.width, 0
+	texts := make([][]rune, len(pieces))
+	for i, p := range pieces {
+		texts[i] = []rune(strings.NewReplacer("\n", " ", "\t", " ").Replace(printable(p.text)))
+		whole += len(texts[i])
+	}
 	var b strings.Builder
-	for _, p := range pieces {
-		text := []rune(strings.NewReplacer("\n", " ", "\t", " ").Replace(printable(p.text)))
-		text = text[:min(len(text), max(left, 0))]
-		left -= len(text)
+	for i, p := range pieces {
+		text := texts[i][:min(len(texts[i]), left)]
+		if left -= len(text); left == 0 && whole > c.width && len(text) > 0 {
+			text[len(text)-1], whole = '…', 0
+		}
 		if p.paint != nil && len(text) > 0 {
 			b.WriteString(p.paint(string(text)))
 		} else {
@@ -153,6 +161,9 @@ func (c *canvas) workers(s *admin.State, before *glance) {
 	if w.Paused {
 		status = "PAUSED"
 	}
+	if len(w.PausedBy) > 0 {
+		status += " by " + strings.Join(w.PausedBy, ", ")
+	}
 	c.line(piece{"WORKERS ", c.paint.head}, c.state(status, 0),
 		piece{fmt.Sprintf("  %s %d/%d running  %d waiting  %d queued  %s received/s",
 			bar(w.Running, w.Workers), w.Running, w.Workers, w.Held, w.Queued, received), nil})
@@ -243,7 +254,8 @@ func (c *canvas) executions(g *glance, height int) {
 	if len(list) == 0 {
 		return
 	}
-	c.head("%-24s %-8s %7s %8s %8s  %-36s %s", "EXECUTION", "PHASE", "ATTEMPT", "FOR", "LEFT", "EXEC ID", "PROGRESS")
+	c.head("%-20s %-8s %7s %7s %7s  %-36s %-14s %s", "EXECUTION", "PHASE", "ATTEMPT", "FOR", "LEFT", "EXEC ID", "JOB",
+		"PROGRESS")
 	room := len(list)
 	if height > 0 {
 		room = min(room, max(height-len(c.lines)-1, 0))
@@ -261,12 +273,19 @@ func (c *canvas) executions(g *glance, height int) {
 			}
 			progress += " " + p.Note
 		}
-		c.text("%-24s %-8s %7d %8s %8s  %-36s %s", cut(e.Task, 24), e.Phase, e.Attempt,
-			ago(max(g.At.Sub(e.Since), 0).Seconds()), left, cut(e.ExecID, 36), progress)
+		c.text("%-20s %-8s %7d %7s %7s  %-36s %-14s %s", cut(e.Task, 20), e.Phase, e.Attempt,
+			ago(max(g.At.Sub(e.Since), 0).Seconds()), left, cut(e.ExecID, 36), cut(job(e.JobID, e.JobName), 14),
+			progress)
 	}
 	if more := g.Executions.Total - room; more > 0 {
 		c.text("… %d more", more)
 	}
+}
+
+// job is the id and the name of a job, as far as they are known.
+func job(id, name string) string {
+	known := slices.DeleteFunc([]string{id, name}, func(s string) bool { return s == "" || s == task.Unknown })
+	return cmp.Or(strings.Join(known, " "), "-")
 }
 
 // ago is seconds in at most two units.

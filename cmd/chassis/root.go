@@ -112,7 +112,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON")
 	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(),
-		a.newCommand())
+		a.breakerCommand(), a.newCommand())
 	return a.group(root)
 }
 
@@ -131,9 +131,10 @@ func release() string {
 const longHelp = `Work on the queues, tasks, dead letters and settings of services on the chassis.
 
 The queue is the one that the settings of the working directory name
-(chassis.yaml, CHASSIS_...), unless flags say otherwise: --path for the file of
-an embedded queue that no service has open, --endpoint for anything that speaks
-SQS, --region and --profile for AWS.
+(chassis.yaml, CHASSIS_...), at queue.listen if the service runs and holds its
+file, unless flags say otherwise: --path for the file of an embedded queue that
+no service has open, --endpoint for anything that speaks SQS, --region and
+--profile for AWS.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 settings with mistakes, 4 not
 found, 5 not confirmed, 130 interrupted.`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,8 +35,9 @@ func (a *app) topCommand() *cobra.Command {
 		Long: `Watch a running service by its admin API: queues, workers, tasks, what runs now,
 and breakers. Keys: q ends it, space stops and starts the picture.
 
-Without a terminal, or with --once, it prints one picture and ends; with --json
-one JSON object for each, until interrupted, or one with --once. The token, if
+Without a terminal, or with --once, it prints one picture and ends. Its lines are
+cut at the width of the terminal, or without one at COLUMNS or 160 characters.
+With --json it prints one JSON object for each picture, until interrupted, or one with --once. The token, if
 the service wants one, is the setting admin.token: of a settings file or of the
 variable CHASSIS_ADMIN__TOKEN.`,
 		Args: cobra.NoArgs,
@@ -97,8 +99,26 @@ func (a *app) top(ctx context.Context, d *desk, interval time.Duration, once boo
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.out, strings.Join(picture(next, g, 200, 0, plain{}), "\n"))
+	_, err = fmt.Fprintln(a.out, strings.Join(picture(next, g, a.width(), 0, plain{}), "\n"))
 	return err
+}
+
+// pipeWidth is the width of a picture that goes to no terminal: what a log or a mail
+// shows, and wide enough for all columns with a short progress.
+const pipeWidth = 160
+
+// width is how wide a single picture is: as the terminal that it goes to, else as the
+// variable COLUMNS says, which watch and cron set, else [pipeWidth].
+func (a *app) width() int {
+	if f, ok := raw(a.out).(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	return pipeWidth
 }
 
 func (d *desk) next(ctx context.Context, interval time.Duration) (*glance, error) {

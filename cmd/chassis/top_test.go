@@ -53,7 +53,7 @@ func watched(t *testing.T, change func(*chassis.Settings)) *chassis.System {
 		t.Fatal(err)
 	}
 	for _, def := range []*task.Definition[mail]{slow, doomed} {
-		if _, err := chassis.Send(t.Context(), sys, def, mail{}); err != nil {
+		if _, err := chassis.Send(t.Context(), sys, def, mail{}, task.ForJob("7", "spring")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,11 +129,35 @@ func TestAPictureFitsItsScreen(t *testing.T) {
 				t.Fatalf("%d lines of %d", len(lines), height)
 			}
 			for _, l := range lines {
-				if n := len([]rune(l)); n > width+1 || strings.ContainsAny(l, "\n\x1b\x07") {
+				if n := len([]rune(l)); n > width || strings.ContainsAny(l, "\n\x1b\x07") {
 					t.Fatalf("a line of %d characters on a screen of %d: %q", n, width, l)
 				}
 			}
 		}
+	}
+}
+
+// One picture is cut at the width of its terminal, or at COLUMNS, and shows that it is.
+func TestOnePictureIsCutAtItsWidth(t *testing.T) {
+	emptyDir(t)
+	sys := watched(t, nil)
+	for columns, want := range map[string]int{"": pipeWidth, "60": 60, "nonsense": pipeWidth, "-3": pipeWidth} {
+		t.Setenv("COLUMNS", columns)
+		out := does(t, "top", "--once", "--admin", sys.AdminURL(), "--interval", "100ms")
+		longest, cut := 0, 0
+		for line := range strings.Lines(out) {
+			n := len([]rune(strings.TrimSuffix(line, "\n")))
+			longest = max(longest, n)
+			if n == want && strings.HasSuffix(line, "…\n") {
+				cut++
+			}
+		}
+		if longest > want || want == 60 && cut == 0 {
+			t.Errorf("COLUMNS=%s: the longest line has %d characters, want %d, and %d are cut:\n%s", columns, longest, want, cut, out)
+		}
+	}
+	if out := does(t, "top", "--once", "--admin", sys.AdminURL(), "--interval", "100ms"); !strings.Contains(out, "7 spring") {
+		t.Errorf("no job in\n%s", out)
 	}
 }
 

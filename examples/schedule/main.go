@@ -25,8 +25,8 @@ type Note struct {
 }
 
 var (
-	// Remind is never early; without Window(0) a task may run up to 300 s
-	// before its time, as on the Python chassis.
+	// Remind is never early, even where the settings file has a when_window, as those of
+	// the Python chassis have.
 	Remind = task.Define[Note]("remind", task.Window(0))
 	Poll   = task.Define[Note]("poll")
 )

@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,8 @@ var allowed = map[string][]string{
 	"cmd":               {"*"},
 	"examples":          {"*"},
 	"chassistest":       {"*"},
-	"internal":          {"*"}, // tests of the whole
+	"systemtest":        {"*"}, // tests of the whole
+	"internal":          {},
 	"internal/clip":     {},
 	"internal/life":     {},
 	"internal/random":   {},
@@ -30,6 +32,7 @@ var allowed = map[string][]string{
 	"parts":             {"internal/clip"},
 	"settings":          {},
 	"server":            {"actors/logger", "internal/clip", "task"},
+	"server/grpcserver": {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
 	"task":              {"internal/clip"},
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
@@ -55,6 +58,7 @@ var allowed = map[string][]string{
 // external test may use what stands above its package.
 func TestImportsGoOneWay(t *testing.T) {
 	seen := map[string]bool{}
+	arrows := map[string]map[string]bool{} // between the folders at the top; the root is one of them
 	err := filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -93,7 +97,16 @@ func TestImportsGoOneWay(t *testing.T) {
 				checkOutside(t, file, room, imported)
 				continue
 			}
+			if a, b := folder(from), folder(imported); a != b {
+				if arrows[a] == nil {
+					arrows[a] = map[string]bool{}
+				}
+				arrows[a][b] = true
+			}
 			to := lineOf(imported)
+			if room == "" && strings.HasPrefix(to, "server") {
+				t.Errorf("%s imports %s: the core does without it", file, imported)
+			}
 			may := allowed[room]
 			if to != room && !slices.Contains(may, to) && !slices.Contains(may, "*") {
 				t.Errorf("%s imports %s/%s; %q may import only itself and %q (see doc.go)", file, module, imported, room, may)
@@ -104,6 +117,9 @@ func TestImportsGoOneWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if around := circle(arrows); around != nil {
+		t.Errorf("folders at the top import each other in a circle: %s", strings.Join(around, " ─► "))
+	}
 	for room := range seen {
 		if _, ok := allowed[room]; !ok {
 			t.Errorf("package folder %q has no line in the picture: add it to doc.go and to this test", room)
@@ -111,6 +127,55 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 	if len(seen) < 5 {
 		t.Fatalf("only %d package folders found: this test no longer sees the code", len(seen))
+	}
+}
+
+// folder returns the folder at the top that a package lies in, or "chassis" for the root.
+func folder(pkg string) string {
+	first, _, _ := strings.Cut(pkg, "/")
+	if first == "" || first == "." {
+		return "chassis"
+	}
+	return first
+}
+
+// circle returns folders that import each other, from one back to itself, or nil.
+func circle(arrows map[string]map[string]bool) []string {
+	done := map[string]bool{}
+	var visit func(at string, way []string) []string
+	visit = func(at string, way []string) []string {
+		if i := slices.Index(way, at); i >= 0 {
+			return append(way[i:], at)
+		}
+		if done[at] {
+			return nil
+		}
+		way = append(way, at)
+		for _, to := range slices.Sorted(maps.Keys(arrows[at])) {
+			if around := visit(to, way); around != nil {
+				return around
+			}
+		}
+		done[at] = true
+		return nil
+	}
+	for _, from := range slices.Sorted(maps.Keys(arrows)) {
+		if around := visit(from, nil); around != nil {
+			return around
+		}
+	}
+	return nil
+}
+
+// TestCircle shows that circle finds one, and accuses no tree.
+func TestCircle(t *testing.T) {
+	tree := map[string]map[string]bool{"cmd": {"chassis": true, "task": true}, "chassis": {"task": true}}
+	if around := circle(tree); around != nil {
+		t.Errorf("a tree: %v", around)
+	}
+	tree["task"] = map[string]bool{"cmd": true}
+	if around := circle(tree); len(around) < 3 || around[0] != around[len(around)-1] {
+		t.Errorf("a circle: %v", around)
 	}
 }
 

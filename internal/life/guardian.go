@@ -47,7 +47,8 @@ type guest struct {
 
 // New returns a guardian of an actor system.
 func New(cfg Config) *Guardian {
-	p := &pauses{log: cfg.Logger, print: cfg.Print, paused: map[actor.Process]*time.Timer{}, ending: map[actor.Process]bool{}}
+	p := &pauses{log: cfg.Logger, print: cfg.Print}
+	p.paused, p.ending = map[actor.Process]*time.Timer{}, map[actor.Process]bool{}
 	return &Guardian{cfg: cfg, pauses: p, root: actor.NewRootContext(cfg.System, nil).WithGuardian(&strategy{p, true})}
 }
 

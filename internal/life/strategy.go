@@ -34,7 +34,7 @@ func (s *strategy) HandleFailure(system *actor.ActorSystem, by actor.Supervisor,
 	}
 	rs.Fail()
 	restart := func() {
-		publish(system, s.log, s.print, &actor.SupervisorEvent{Child: child, Reason: reason, Directive: actor.RestartDirective})
+		publish(system, s.log, s.print, child, reason, actor.RestartDirective)
 		by.RestartChildren(child)
 	}
 	wait := guestPace.before(rs.NumberOfFailures(calmAfter))
@@ -65,20 +65,21 @@ func (s *strategy) HandleFailure(system *actor.ActorSystem, by actor.Supervisor,
 }
 
 func (p *pauses) stopFailed(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, reason any) {
-	publish(system, p.log, p.print, &actor.SupervisorEvent{Child: child, Reason: reason, Directive: actor.StopDirective})
+	publish(system, p.log, p.print, child, reason, actor.StopDirective)
 	by.StopChildren(child)
 }
 
 // publish publishes a decision. A handler of the EventStream is user's code: its panic,
 // in the deferred function of another, would end the process.
-func publish(system *actor.ActorSystem, log *slog.Logger, print func(any) string, e *actor.SupervisorEvent) {
+func publish(system *actor.ActorSystem, log *slog.Logger, print func(any) string, child *actor.PID, reason any,
+	directive actor.Directive) {
 	defer func() {
 		if v := recover(); v != nil {
 			log.Error("a handler of the EventStream panicked", "error", print(v), "event", "a supervisor's decision",
-				"actor", e.Child.Id)
+				"actor", child.Id)
 		}
 	}()
-	system.EventStream.Publish(e)
+	system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason, Directive: directive})
 }
 
 // unpause ends the pause of an actor, and reports whether there was one.
@@ -124,7 +125,7 @@ func (c *contained) HandleFailure(system *actor.ActorSystem, by actor.Supervisor
 		if v := recover(); v != nil {
 			c.log.Error("the strategy of an actor panicked or escalated, and there is nothing above it: the actor "+
 				"is stopped", "actor", child.Id, "error", c.print(v))
-			publish(system, c.log, c.print, &actor.SupervisorEvent{Child: child, Reason: reason, Directive: actor.StopDirective})
+			publish(system, c.log, c.print, child, reason, actor.StopDirective)
 			by.StopChildren(child)
 		}
 	}()

@@ -37,6 +37,12 @@
 // place is whole. The second and the third case are one update each, with a [*Lost] as its error. A copy that
 // stands still for more than 5 s looks like a file that is done.
 //
+// # Stores
+//
+// A [settings.Store] is followed as well: a new version of what it has is in force at once. One that cannot be read
+// leaves the values as they are, and is an update with an [*Away] as its error. What an address no longer has is an
+// update with a [*Lost], and stays in force.
+//
 // # Ownership
 //
 // One goroutine owns the watcher, does every load and calls notify, so neither overlaps itself; it ends when the
@@ -48,5 +54,5 @@
 //
 // Stats has the loads, the failures and the last error. Reload loads at once and gives what came of it, so a test
 // need not wait for an event. A watcher waits for the file system, so it does not work in a testing/synctest
-// bubble.
+// bubble, unless its sources are stores alone.
 package watch

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sambatech/chassis/settings"
@@ -23,6 +24,9 @@ type Part[T, P any] struct {
 	layout   *settings.Layout
 	first    *settings.Tree // what the sources said at the start; nil: the program made the settings
 	watcher  atomic.Pointer[Watcher[T]]
+
+	mu      sync.Mutex
+	secrets []string // paths of what was ever a secret in a store
 }
 
 // NewPart returns the settings value that tree gave. A nil tree means that the
@@ -37,6 +41,9 @@ func NewPart[T, P any](tree *settings.Tree, defaults, value T, sources ...settin
 	}
 	p := &Part[T, P]{defaults: defaults, sources: sources, layout: layout, first: tree}
 	p.Live.set(value)
+	if tree != nil {
+		p.secrets = tree.Secrets()
+	}
 	return p, nil
 }
 
@@ -85,7 +92,29 @@ func (p *Part[T, P]) Explain() (said, inForce []settings.Entry) {
 	if now, err := settings.LayoutOf(*p.Live.Get()); err == nil {
 		inForce, _ = now.Explain()
 	}
-	return said, inForce
+	return said, settings.HideEntries(inForce, p.hidden())
+}
+
+// Shown returns changes without what is a secret in a store.
+func (p *Part[T, P]) Shown(changes []settings.Change) []settings.Change {
+	return settings.HideChanges(changes, p.hidden())
+}
+
+func (p *Part[T, P]) hidden() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.secrets)
+}
+
+// learn adds secrets of a store.
+func (p *Part[T, P]) learn(secrets []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range secrets {
+		if !slices.Contains(p.secrets, s) {
+			p.secrets = append(p.secrets, s)
+		}
+	}
 }
 
 // Owns reports whether the setting at path is in the part P: under a section that
@@ -110,6 +139,7 @@ type Source[P any] interface {
 	Tree() *settings.Tree
 	Explain() (said, inForce []settings.Entry)
 	Owns(path string) bool
+	Shown([]settings.Change) []settings.Change
 	Set(P)
 	Follow(func(context.Context, Reload[P])) (stop func(context.Context) error, err error)
 }
@@ -138,15 +168,16 @@ type Reload[P any] struct {
 	TakeRest func() []settings.Change
 }
 
-// Follow watches the files of the sources and calls notify for each reload. What
+// Follow watches the files and the stores of the sources and calls notify for each reload. What
 // has changed since the start is the first one. The ctx of notify ends with stop.
 // stop returns once no notify is under way, or with an error when its ctx ends.
 func (p *Part[T, P]) Follow(notify func(context.Context, Reload[P])) (stop func(context.Context) error, err error) {
-	if p.first == nil || len(settings.Files(p.sources...)) == 0 {
+	if p.first == nil || len(settings.Files(p.sources...)) == 0 && len(settings.Stores(p.sources...)) == 0 {
 		return func(context.Context) error { return nil }, nil
 	}
 	ctx, end := context.WithCancel(context.Background())
 	w, err := Follow(ctx, p.first, p.defaults, func(u Update[T]) {
+		p.learn(u.secrets)
 		r := Reload[P]{Changes: u.Changes, Err: u.Err,
 			TakeRest: func() []settings.Change { return p.takeRest(*u.New) }}
 		r.Part, _ = PartOf[P](*u.New)
@@ -180,7 +211,7 @@ func (p *Part[T, P]) takeRest(next T) []settings.Change {
 	if len(settings.Diff(old, now)) > 0 {
 		p.Live.set(now)
 	}
-	return changes
+	return p.Shown(changes)
 }
 
 // PartOf returns the part P that is embedded in value, or value itself.

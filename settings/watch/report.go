@@ -15,7 +15,11 @@ import (
 // settings in force stay; the error quiet is not logged.
 func (r Reload[P]) Apply(log *slog.Logger, apply func(P) ([]settings.Change, error), quiet error) bool {
 	var lost *Lost
+	var away *Away
 	switch {
+	case errors.As(r.Err, &away):
+		log.Warn("a store of settings cannot be read: the settings in force stay", "error", away.Err)
+		return false
 	case errors.As(r.Err, &lost):
 		log.Warn("a settings file is not whole: the settings in force stay", "error", r.Err)
 		return false

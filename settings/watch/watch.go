@@ -34,7 +34,9 @@ type Update[T any] struct {
 	Old     *T                `json:"-"`
 	New     *T                `json:"-"`                 // Old where Err is set
 	Changes []settings.Change `json:"changes,omitempty"` // in the layout's order; none where an error is over
-	Err     error             `json:"-"`                 // why the old value stays: mistakes, or a [*Lost]
+	Err     error             `json:"-"`                 // why the old value stays: mistakes, a [*Lost] or an [*Away]
+
+	secrets []string // paths of what is a secret in a store, in Old or New
 }
 
 // NeedsRestart lists the changes of settings that are not live.
@@ -65,10 +67,11 @@ type Watcher[T any] struct {
 
 	// What follows is the goroutine's own.
 	look    *look
-	held    contents    // when the current value was read
-	changed time.Time   // when the files were last seen to change
-	quiet   *time.Timer // until they are to be read
-	last    string      // the situation that notify was last called for
+	held    contents     // when the current value was read
+	changed time.Time    // when the files were last seen to change
+	quiet   *time.Timer  // until they are to be read
+	last    string       // the situation that notify was last called for
+	away    map[int]bool // stores that cannot be read
 }
 
 // Start loads the sources as [settings.Load] does and then watches their files. notify, which may be nil, is
@@ -88,12 +91,16 @@ func Follow[T any](ctx context.Context, tree *settings.Tree, defaults T, notify 
 
 func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T, notify func(Update[T]),
 	options []settings.Option) (*Watcher[T], error) {
-	w := &Watcher[T]{defaults: defaults, options: options, notify: notify, times: t, reload: make(chan chan Update[T]),
-		done: make(chan struct{})}
-	fs, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, fmt.Errorf("watch: the system gives no watcher (is fs.inotify.max_user_instances used up?): %w",
-			err)
+	w := &Watcher[T]{defaults: defaults, notify: notify, times: t, reload: make(chan chan Update[T]),
+		done: make(chan struct{}), away: map[int]bool{}}
+	w.options = append(slices.Clone(options), settings.Context(ctx))
+	var fs *fsnotify.Watcher // nil: there are stores alone
+	var err error
+	if stores := settings.Stores(options...); len(stores) == 0 || len(settings.Files(options...)) > 0 {
+		if fs, err = fsnotify.NewWatcher(); err != nil {
+			return nil, fmt.Errorf("watch: the system gives no watcher "+
+				"(is fs.inotify.max_user_instances used up?): %w", err)
+		}
 	}
 	// The files are watched before they are read, so that no change falls between.
 	w.look = newLook(fs)
@@ -106,7 +113,7 @@ func start[T any](ctx context.Context, t times, tree *settings.Tree, defaults T,
 		first, tree, err = w.load()
 	}
 	if err != nil {
-		_ = fs.Close() // the load's error is what counts
+		closeAll(fs) // the load's error is what counts
 		return nil, err
 	}
 	w.held = newContents(w.look.files, tree)
@@ -165,7 +172,14 @@ func (w *Watcher[T]) Reload(ctx context.Context) (Update[T], error) {
 
 func (w *Watcher[T]) run(ctx context.Context, fs *fsnotify.Watcher) {
 	defer close(w.done)
-	defer func() { _ = fs.Close() }() // nothing can be done about it any more
+	heard, wait := follow(ctx, settings.Stores(w.options...))
+	defer wait()
+	defer closeAll(fs)
+	var events chan fsnotify.Event
+	var lost chan error
+	if fs != nil {
+		events, lost = fs.Events, fs.Errors
+	}
 	again := time.NewTicker(w.times.again)
 	defer again.Stop()
 	defer w.quiet.Stop()
@@ -173,11 +187,11 @@ func (w *Watcher[T]) run(ctx context.Context, fs *fsnotify.Watcher) {
 		select {
 		case <-ctx.Done():
 			return
-		case e, ok := <-fs.Events:
+		case e, ok := <-events:
 			if ok && w.look.concerns(e) {
 				w.stirred()
 			}
-		case _, ok := <-fs.Errors: // events were lost
+		case _, ok := <-lost: // events were lost
 			if !ok {
 				return
 			}
@@ -190,9 +204,18 @@ func (w *Watcher[T]) run(ctx context.Context, fs *fsnotify.Watcher) {
 			} else {
 				w.look.watch() // and no more: what changes from here on is not seen yet
 			}
+		case n := <-heard:
+			w.hear(n)
 		case answer := <-w.reload:
 			answer <- w.step(true)
 		}
+	}
+}
+
+// closeAll closes fs if there is one. Nothing can be done about an error any more.
+func closeAll(fs *fsnotify.Watcher) {
+	if fs != nil {
+		_ = fs.Close()
 	}
 }
 
@@ -239,8 +262,8 @@ func (w *Watcher[T]) step(ordered bool) Update[T] {
 	default:
 		stats.LastError = ""
 		w.held = seen
-		w.tree.Store(tree)
-		if u.Changes = settings.Diff(*old, next); len(u.Changes) > 0 {
+		u.secrets = append(w.tree.Swap(tree).Secrets(), tree.Secrets()...)
+		if u.Changes = settings.HideChanges(settings.Diff(*old, next), u.secrets); len(u.Changes) > 0 {
 			u.New = &next
 			stats.Changed++
 			w.current.Store(&next)

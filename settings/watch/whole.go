@@ -13,19 +13,23 @@ import (
 
 // contents is what the files hold at one time.
 type contents struct {
-	files map[string]fingerprint     // by absolute path
-	keys  map[string]map[string]bool // by absolute path: what a file gives
+	stored map[string]string          // versions by address in a store
+	files  map[string]fingerprint     // by absolute path
+	keys   map[string]map[string]bool // by absolute path, or by address in a store: what it gives
 }
 
 // newContents takes the keys from tree and the rest from the files' fingerprints.
 func newContents(files map[string]fingerprint, tree *settings.Tree) contents {
-	c := contents{files: files, keys: map[string]map[string]bool{}}
+	c := contents{files: files, keys: map[string]map[string]bool{}, stored: tree.Stored()}
 	for name, keys := range tree.Given() {
 		set := make(map[string]bool, len(keys))
 		for _, k := range keys {
 			set[k] = true
 		}
-		c.keys[absolute(name)] = set
+		if _, stored := c.stored[name]; !stored {
+			name = absolute(name)
+		}
+		c.keys[name] = set
 	}
 	return c
 }
@@ -45,8 +49,9 @@ const (
 func judge(held, seen contents) (wholeness, *Lost) {
 	for _, file := range slices.Sorted(maps.Keys(held.keys)) {
 		if len(held.keys[file]) > 0 && len(seen.keys[file]) == 0 {
-			return gone, &Lost{File: file, Missing: seen.files[file].target == "",
-				Keys: slices.Sorted(maps.Keys(held.keys[file])), forGood: true}
+			_, stored := held.stored[file]
+			return gone, &Lost{File: file, Missing: !stored && seen.files[file].target == "",
+				Keys: slices.Sorted(maps.Keys(held.keys[file])), forGood: true, stored: stored}
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(held.files)) {
@@ -55,8 +60,11 @@ func judge(held, seen contents) (wholeness, *Lost) {
 			return gone, &Lost{File: file, Missing: seen.files[file].target == "", forGood: true}
 		}
 	}
-	// A file that a link puts in another's place, as Kubernetes does, is whole.
+	// A file that a link puts in another's place, as Kubernetes does, is whole. So is a version in a store.
 	swapped := func(file string) bool {
+		if _, stored := seen.stored[file]; stored {
+			return true
+		}
 		was, known := held.files[file]
 		return known && was.target != "" && was.target != seen.files[file].target
 	}
@@ -85,17 +93,20 @@ func judge(held, seen contents) (wholeness, *Lost) {
 // Lost is the error of an update that leaves the values as they were, for a file no longer gives what it gave
 // when they were read: it is missing or empty, or is being written.
 type Lost struct {
-	File    string        // absolute path
+	File    string        // absolute path, or address in a store
 	Missing bool          // it is not there
 	Keys    []string      // dotted paths of what it no longer gives; none of a mounted secret
 	Rest    time.Duration // what it gives now follows once it has not changed for so long; 0: never
 
 	forGood bool
+	stored  bool
 }
 
 // Error says what is lost, and what puts the file's values in force.
 func (l *Lost) Error() string {
 	switch {
+	case l.stored:
+		return l.File + " gives nothing any more: the settings in force stay until it does, or until a restart"
 	case l.Missing:
 		return l.File + " is not there any more: the settings in force stay until it is, or until a restart"
 	case l.forGood:

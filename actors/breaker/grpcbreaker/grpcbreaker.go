@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/sambatech/chassis/actors/breaker"
@@ -89,9 +90,10 @@ func Unary(b *breaker.Breaker) grpc.UnaryClientInterceptor {
 				p.Settle(breaker.Failure)
 			}
 		}()
-		err = invoke(inner, method, req, reply, cc, opts...)
+		var server peer.Peer // known once there is a stream to send on
+		err = invoke(inner, method, req, reply, cc, append(opts[:len(opts):len(opts)], grpc.Peer(&server))...)
 		over = true
-		if callersFault(err) {
+		if callersFault(err) || server.Addr == nil && notSent(err) {
 			p.Settle(breaker.Neutral)
 		} else {
 			p.Settle(verdict(ctx, &s, err))
@@ -109,8 +111,20 @@ func limit(ctx context.Context, b *breaker.Breaker, method string, probe bool, s
 	return limit
 }
 
+// notSent reports whether the error of an RPC without a stream is of the client
+// itself: it has no token, or its metadata is invalid. A connection that cannot be
+// made has one of the codes left out.
+func notSent(err error) bool {
+	switch status.Code(err) {
+	case codes.OK, codes.Unavailable, codes.DeadlineExceeded:
+		return false
+	}
+	return true
+}
+
 // callersFault reports whether the client itself refused a message: it was not
-// sent, or was larger than this client takes. gRPC has no type for these.
+// sent, or was larger than this client takes; or the client's machine has no file
+// descriptor for a connection. gRPC has no type for these.
 func callersFault(err error) bool {
 	if err == nil {
 		return false
@@ -118,7 +132,7 @@ func callersFault(err error) bool {
 	text := status.Convert(err).Message()
 	for _, own := range []string{
 		"grpc: error while marshaling", "trying to send message larger than max", "grpc: received message larger than max",
-		"grpc: error while compressing", "header list size to send violates the maximum size",
+		"grpc: error while compressing", "header list size to send violates the maximum size", "too many open files",
 	} {
 		if strings.Contains(text, own) {
 			return true
@@ -150,7 +164,11 @@ func Stream(b *breaker.Breaker) grpc.StreamClientInterceptor {
 		inner, err := open(ctx, desc, cc, method, opts...)
 		over = true
 		if err != nil {
-			w.end(err)
+			if callersFault(err) || notSent(err) {
+				w.settle(breaker.Neutral)
+			} else {
+				w.end(err)
+			}
 			return nil, err
 		}
 		w.ClientStream = inner
@@ -171,8 +189,9 @@ type stream struct {
 	permit  breaker.Permit
 	unwatch func() bool
 	slot    *time.Timer // of a probe: see slotOver
+	came    bool        // a message has come
 	waiting bool        // the caller waits in RecvMsg
-	waited  time.Time   // since when
+	waited  time.Time   // of a probe: since when
 }
 
 // watch settles a stream that its caller abandons. A ctx may live for much
@@ -180,9 +199,26 @@ type stream struct {
 func (w *stream) watch(probe time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.unwatch = context.AfterFunc(w.ctx, func() { w.end(w.ctx.Err()) })
+	w.unwatch = context.AfterFunc(w.ctx, w.left)
 	if w.probe {
 		w.slot = time.AfterFunc(probe, func() { w.slotOver(probe) })
+	}
+}
+
+// left is the end of the caller's ctx, which is how a stream is closed before its
+// end. Between two messages what has come was good; while the caller waits, it is
+// a cancellation or a deadline as of any call.
+func (w *stream) left() {
+	w.mu.Lock()
+	waiting, came := w.waiting, w.came
+	w.mu.Unlock()
+	switch {
+	case waiting:
+		w.end(w.ctx.Err())
+	case came:
+		w.settle(breaker.Success)
+	default:
+		w.settle(breaker.Neutral)
 	}
 }
 
@@ -207,31 +243,41 @@ func (w *stream) slotOver(probe time.Duration) {
 
 // RecvMsg implements grpc.ClientStream.
 func (w *stream) RecvMsg(m any) error {
-	w.await(true)
+	w.await()
 	err := w.ClientStream.RecvMsg(m)
-	w.await(false)
+	own := w.arrive(err)
 	switch {
 	case err == io.EOF, err == nil && (w.single || w.probe):
 		w.settle(breaker.Success)
 	case err == nil:
 	case callersFault(err):
 		w.settle(breaker.Neutral)
+	case own:
+		w.left()
 	default:
 		w.end(err)
 	}
 	return err
 }
 
-// await notes whether the caller waits for the service.
-func (w *stream) await(waits bool) {
-	if !w.probe {
-		return
-	}
+// await notes that the caller waits for the service, unless its time was over before.
+func (w *stream) await() {
 	w.mu.Lock()
-	if w.waiting = waits; waits {
+	defer w.mu.Unlock()
+	if w.waiting = w.ctx.Err() == nil; w.probe {
 		w.waited = time.Now()
 	}
-	w.mu.Unlock()
+}
+
+// arrive notes the end of a wait, and reports whether an error is of a stream that
+// its caller had left before.
+func (w *stream) arrive(err error) (own bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	own = !w.waiting
+	w.waiting = false
+	w.came = w.came || err == nil
+	return own
 }
 
 // SendMsg implements grpc.ClientStream. Its io.EOF says that RecvMsg has the

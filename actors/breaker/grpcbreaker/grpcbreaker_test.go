@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -36,7 +39,7 @@ type answer struct {
 
 // dial starts a real gRPC server in memory, with one unary and one streaming
 // method, and a guarded connection to it.
-func dial(t *testing.T, s breaker.Settings, answers <-chan answer) (*breaker.Breaker, *grpc.ClientConn) {
+func dial(t *testing.T, s breaker.Settings, answers <-chan answer, more ...grpc.DialOption) (*breaker.Breaker, *grpc.ClientConn) {
 	t.Helper()
 	respond := func(ctx context.Context) error {
 		a := <-answers
@@ -82,7 +85,7 @@ func dial(t *testing.T, s breaker.Settings, answers <-chan answer) (*breaker.Bre
 	t.Cleanup(func() { _ = b.Stop(context.Background()) })
 	opts := append(grpcbreaker.DialOptions(b), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
-	conn, err := grpc.NewClient("passthrough:///users", opts...)
+	conn, err := grpc.NewClient("passthrough:///users", append(opts, more...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +190,7 @@ func TestTimeoutAndCancellation(t *testing.T) {
 // TestWaysOfReadingStreams is the table of ways of reading × answer × state.
 func TestWaysOfReadingStreams(t *testing.T) {
 	const pause = 20 * time.Second // longer than every time-out of the settings
+	const deadline = time.Minute
 	recv := func(s grpc.ClientStream) error { return s.RecvMsg(new(wrapperspb.StringValue)) }
 	all := func(s grpc.ClientStream) error {
 		for {
@@ -206,7 +210,11 @@ func TestWaysOfReadingStreams(t *testing.T) {
 		{"read to the end", true, breaker.Success, breaker.Success, func(s grpc.ClientStream, _ func()) { _ = all(s) }},
 		{"a pause, read", true, breaker.Neutral, breaker.Success, func(s grpc.ClientStream, _ func()) { time.Sleep(pause); _ = all(s) }},
 		{"one message, a pause, read", true, breaker.Success, breaker.Success, func(s grpc.ClientStream, _ func()) { _ = recv(s); time.Sleep(pause); _ = all(s) }},
-		{"one message, cancelled", false, breaker.Success, breaker.Neutral, func(s grpc.ClientStream, cancel func()) { _ = recv(s); cancel() }},
+		{"one message, cancelled", false, breaker.Success, breaker.Success, func(s grpc.ClientStream, cancel func()) { _ = recv(s); cancel() }},
+		{"one message, a pause, cancelled", false, breaker.Success, breaker.Success, func(s grpc.ClientStream, cancel func()) { _ = recv(s); time.Sleep(pause); cancel() }},
+		{"one message, cancelled, read", false, breaker.Success, breaker.Success, func(s grpc.ClientStream, cancel func()) { _ = recv(s); cancel(); _ = all(s) }},
+		{"one message, the deadline in a pause", false, breaker.Success, breaker.Success, func(s grpc.ClientStream, _ func()) { _ = recv(s); time.Sleep(deadline + time.Second); _ = all(s) }},
+		{"the deadline in a pause", false, breaker.Neutral, breaker.Neutral, func(s grpc.ClientStream, _ func()) { time.Sleep(deadline + time.Second); _ = all(s) }},
 		{"cancelled unread", false, breaker.Neutral, breaker.Neutral, func(_ grpc.ClientStream, cancel func()) { cancel() }},
 		{"never read", false, breaker.Neutral, breaker.Neutral, func(_ grpc.ClientStream, cancel func()) { time.Sleep(pause); cancel() }},
 	}
@@ -225,7 +233,7 @@ func TestWaysOfReadingStreams(t *testing.T) {
 							time.Sleep(10 * time.Second)
 							synctest.Wait()
 						}
-						ctx, cancel := context.WithCancel(t.Context())
+						ctx, cancel := context.WithTimeout(t.Context(), deadline)
 						defer cancel()
 						answers <- answer{code: code}
 						s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/test.Users/List")
@@ -294,7 +302,8 @@ func TestAStreamThatIsSilentFailsItsProbe(t *testing.T) {
 // TestMessagesThatTheClientRefusesAreNeutral: too large to send or to take, or
 // not to be encoded.
 func TestMessagesThatTheClientRefusesAreNeutral(t *testing.T) {
-	answers := make(chan answer, 1)
+	answers := make(chan answer)
+	close(answers) // the server answers well
 	b, conn := dial(t, breaker.Settings{}, answers)
 	_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") }) // a success would clear it
 	large := wrapperspb.String(strings.Repeat("x", 1000))
@@ -303,7 +312,6 @@ func TestMessagesThatTheClientRefusesAreNeutral(t *testing.T) {
 			return conn.Invoke(t.Context(), "/test.Users/Get", large, new(wrapperspb.StringValue), grpc.MaxCallSendMsgSize(100))
 		},
 		"too large to take": func() error {
-			answers <- answer{}
 			return conn.Invoke(t.Context(), "/test.Users/Get", large, new(wrapperspb.StringValue), grpc.MaxCallRecvMsgSize(100))
 		},
 		"not to be encoded": func() error {
@@ -319,6 +327,89 @@ func TestMessagesThatTheClientRefusesAreNeutral(t *testing.T) {
 	} {
 		if err := call(); err == nil || b.Snapshot().Entries[0].Failures != 1 {
 			t.Errorf("%s: %v, %d failures", name, err, b.Snapshot().Entries[0].Failures)
+		}
+	}
+}
+
+// TestStreamsThatAreLeftClearNoFailure: a client reads the first message of each
+// stream and cancels, which is how a stream is closed. One call in twenty fails,
+// never two in a row.
+func TestStreamsThatAreLeftClearNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answers := make(chan answer)
+		close(answers) // each stream ends well
+		b, conn := dial(t, breaker.Settings{}, answers)
+		for i := range 400 {
+			if i%20 == 0 {
+				_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") })
+			} else {
+				ctx, cancel := context.WithCancel(t.Context())
+				s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/test.Users/List")
+				if err == nil {
+					err = errors.Join(s.CloseSend(), s.RecvMsg(new(wrapperspb.StringValue)))
+				}
+				if cancel(); err != nil {
+					t.Fatalf("call %d: %v", i, err)
+				}
+				synctest.Wait()
+			}
+			if b.State() != breaker.Closed {
+				t.Fatalf("%v after %d calls, %d of them failed", b.State(), i+1, i/20+1)
+			}
+		}
+	})
+}
+
+// badToken is a source of tokens that fails.
+type badToken struct{ err error }
+
+func (b badToken) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return nil, b.err
+}
+func (badToken) RequireTransportSecurity() bool { return false }
+
+// TestNoFileDescriptorOpensTheService: the dialer of the client has none left.
+func TestNoFileDescriptorOpensTheService(t *testing.T) {
+	for errno, want := range map[syscall.Errno]int{syscall.EMFILE: 0, syscall.ECONNREFUSED: 1} {
+		b, conn := dial(t, breaker.Settings{}, make(chan answer), grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", errno)}
+		}))
+		if err := get(t.Context(), conn); status.Code(err) != codes.Unavailable || b.Snapshot().Entries[0].Failures != want {
+			t.Errorf("%v: %d failures, want %d", err, b.Snapshot().Entries[0].Failures, want)
+		}
+	}
+}
+
+// TestCallsThatTheClientDoesNotSend are neutral, in unary calls and streams.
+func TestCallsThatTheClientDoesNotSend(t *testing.T) {
+	b, conn := dial(t, breaker.Settings{}, make(chan answer))
+	_ = b.Do(t.Context(), "", func(context.Context) error { return errors.New("down") }) // a success would clear it
+	for name, c := range map[string]struct {
+		md  []string
+		opt grpc.CallOption
+	}{
+		"a line break in the metadata":   {[]string{"name", "Mary\nAnn"}, nil},
+		"a blank in a key":               {[]string{"a name", "Mary"}, nil},
+		"no token":                       {nil, grpc.PerRPCCredentials(badToken{errors.New("no identity")})},
+		"no token, by a status":          {nil, grpc.PerRPCCredentials(badToken{status.Error(codes.Internal, "no identity")})},
+		"a compressor that is not there": {nil, grpc.UseCompressor("brotli")},
+		"a codec that is not there":      {nil, grpc.CallContentSubtype("xml")},
+	} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), c.md...)
+		var opts []grpc.CallOption
+		if c.opt != nil {
+			opts = append(opts, c.opt)
+		}
+		err := conn.Invoke(ctx, "/test.Users/Get", wrapperspb.String("1"), new(wrapperspb.StringValue), opts...)
+		if n := b.Snapshot().Entries[0].Failures; err == nil || n != 1 {
+			t.Errorf("%s: %v, %d failures", name, err, n)
+		}
+		s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/test.Users/List", opts...)
+		if err == nil {
+			err = s.RecvMsg(new(wrapperspb.StringValue))
+		}
+		if n := b.Snapshot().Entries[0].Failures; err == nil || n != 1 {
+			t.Errorf("%s, in a stream: %v, %d failures", name, err, n)
 		}
 	}
 }

@@ -75,6 +75,26 @@ func (m *Mailbox) PostUserMessage(message any) {
 	m.drain(runLimit)
 }
 
+// Turn runs f as the actor would run, if no message runs or waits, and reports whether
+// it has. What comes meanwhile runs after it. It is for work that takes no
+// message: f sees what the actor sees, and must not block. A panic of f is the actor's.
+func (m *Mailbox) Turn(f func()) bool {
+	if m.status.Load() != idle || !m.status.CompareAndSwap(idle, running) {
+		return false
+	}
+	free := !m.closed && !m.suspended.Load() && m.system.empty() && m.user.empty()
+	if free {
+		m.turn(f)
+	}
+	m.drain(runLimit)
+	return free
+}
+
+func (m *Mailbox) turn(f func()) {
+	defer m.escalate(nil, nil)
+	f()
+}
+
 // PostSystemMessage implements actor.Mailbox. What was posted before the
 // spawner's Started waits for it.
 func (m *Mailbox) PostSystemMessage(message any) {

@@ -2,6 +2,7 @@ package inline
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -231,3 +232,65 @@ type nothing struct{}
 func (nothing) InvokeUserMessage(any)    {}
 func (nothing) InvokeSystemMessage(any)  {}
 func (nothing) EscalateFailure(_, _ any) {}
+
+// TestATurn runs a function as the actor would run: alone, before what comes
+// meanwhile, and never where a message would have to wait.
+func TestATurn(t *testing.T) {
+	turn := func(m *Mailbox, i *invoker) bool {
+		return m.Turn(func() {
+			i.take("turn", "")
+			if m.Turn(func() { t.Error("a turn within a turn") }) {
+				t.Error("a turn within a turn is said to have run")
+			}
+			m.PostUserMessage("meanwhile")
+		})
+	}
+	m, i := started(t)
+	if !turn(m, i) {
+		t.Error("no turn of an idle actor")
+	}
+	i.want(t, "turn ", "user meanwhile")
+
+	if m.Turn(func() { panic("boom") }); m.Turn(func() {}) {
+		t.Error("a turn while the actor is suspended")
+	}
+	i.want(t, "failure boom of <nil>")
+	m.PostUserMessage("later")
+	m.PostSystemMessage(&actor.ResumeMailbox{})
+	i.want(t, "user later")
+
+	m.Close()
+	if turn(m, i) {
+		t.Error("a turn of an actor that has ended")
+	}
+	if early := New().(*Mailbox); early.Turn(func() {}) {
+		t.Error("a turn before the actor has begun")
+	}
+}
+
+// TestTurnsAmongPosters: turns and messages never run at a time, and none is lost.
+func TestTurnsAmongPosters(t *testing.T) {
+	m, i := started(t)
+	var turns, refused atomic.Int64
+	var group sync.WaitGroup
+	const posters, each = 4, 1_000
+	for range posters {
+		group.Go(func() {
+			for range each {
+				if m.Turn(func() { i.take("turn", "") }) {
+					turns.Add(1)
+				} else {
+					refused.Add(1)
+					m.PostUserMessage("instead")
+				}
+			}
+		})
+	}
+	group.Wait()
+	for !m.user.empty() || m.status.Load() != idle {
+		runtime.Gosched()
+	}
+	if turns.Load()+refused.Load() != posters*each || len(i.log) != posters*each {
+		t.Errorf("%d turns, %d messages instead: the actor has seen %d of %d", turns.Load(), refused.Load(), len(i.log), posters*each)
+	}
+}

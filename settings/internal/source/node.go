@@ -37,8 +37,14 @@ const (
 // Origin is the source of a node.
 type Origin struct {
 	Open bool   // variables without a prefix: the unknown ones belong to other programs
-	File string // path as it was given; "" for the environment and flags
+	File string // path as it was given, or an address in a store; "" for the environment and flags
 	Rank Rank
+
+	// The rest is of values of a store.
+	Stored     bool
+	Version    string // as the store has it
+	Secret     bool   // the store keeps it as a secret: it is never shown
+	Referenced bool   // another source refers to it
 }
 
 // Node is one value of one source; after merging it is the value of the strongest source.
@@ -62,6 +68,7 @@ type Rare struct {
 	Base  *Node  // of a map: the alias below it that it adds to
 	Via   *Node  // of a resolved alias: the value that it names
 	Alias string // of a resolved alias: the alias as it was written
+	Ref   *Node  // of a value of a store: the reference to it
 }
 
 var noRare Rare // never written

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// Day is the report of one day.
+type Day struct {
+	Day             string // 2026-11-28
+	Orders          int64  // that were paid
+	Cents, Refunded int64
+}
+
+// AddInvoice keeps the invoice of an order, unless there is one already.
+func (s *Store) AddInvoice(ctx context.Context, order string, cents int64, text string) error {
+	_, err := s.change(ctx, `INSERT INTO invoices (order_id, cents, text) VALUES ($1, $2, $3)
+		ON CONFLICT (order_id) DO NOTHING`, order, cents, text)
+	return err
+}
+
+// AddReport counts a day that is over, and keeps the result.
+func (s *Store) AddReport(ctx context.Context, day time.Time) (Day, error) {
+	d := Day{Day: day.Format(time.DateOnly)}
+	from, to := day.UnixMilli(), day.AddDate(0, 0, 1).UnixMilli()
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(cents), 0) FROM orders
+		WHERE paid_at >= $1 AND paid_at < $2`, from, to).Scan(&d.Orders, &d.Cents); err != nil {
+		return d, err
+	}
+	if err := s.db.QueryRowContext(ctx, `SELECT coalesce(sum(cents), 0) FROM orders
+		WHERE refunded_at >= $1 AND refunded_at < $2 AND paid_at > 0`, from, to).Scan(&d.Refunded); err != nil {
+		return d, err
+	}
+	_, err := s.change(ctx, `INSERT INTO reports (day, orders, cents, refunded) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (day) DO NOTHING`, d.Day, d.Orders, d.Cents, d.Refunded)
+	return d, err
+}
+
+// NextReport returns the first day that has no report: the one after the last report, or
+// the day of the first order. It is zero if there are neither.
+func (s *Store) NextReport(ctx context.Context) (time.Time, error) {
+	var last string
+	if err := s.db.QueryRowContext(ctx, "SELECT coalesce(max(day), '') FROM reports").Scan(&last); err != nil {
+		return time.Time{}, err
+	}
+	if last != "" {
+		day, err := time.Parse(time.DateOnly, last)
+		return day.AddDate(0, 0, 1), err
+	}
+	var first int64
+	if err := s.db.QueryRowContext(ctx, "SELECT coalesce(min(placed_at), 0) FROM orders").Scan(&first); err != nil {
+		return time.Time{}, err
+	}
+	return timeOf(first).Truncate(24 * time.Hour), nil
+}
