@@ -8,9 +8,9 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e settings/awssource examples/orders
+MODULES  := . bench e2e settings/awssource telemetry examples/orders
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm growth chaos soak peers cover
+.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
@@ -51,6 +51,7 @@ test: ## every test
 race: ## every test under the race detector, with goleak
 	GO="$(GO)" .ci/tests -race -v -timeout 20m ./...
 	cd settings/awssource && $(GO) test -race ./...
+	cd telemetry && $(GO) test -race ./...
 
 killtest: ## the quickstart, killed at random moments and carried on
 	$(GO) test ./examples/quickstart -run Killed -v -count 3
@@ -93,6 +94,7 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./systemtest -run ServicesActorsWhile
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./queue/localsqs/... -run 'Kills|Depth|LongPolls|Debian'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./examples/quickstart -run Killed
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./cmd/chassis -run NewService
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run StalledReader
 	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./actors/breaker -run 'TestLinearizable$$'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/breaker -run 'ManyOpen|HealthyPaths'
@@ -102,6 +104,9 @@ chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing 
 
 storm: ## 2 000 seeds of a fleet under faults, over the runtime itself
 	CHASSIS_SCALE=full STORM_SEEDS=2000 $(GO) test ./chassistest -run TestStormOverTheRuntime -timeout 120m
+
+reverts: ## past faults put back one at a time, and found again by the storm; FAULTS=name,name for some
+	cd bench && $(GO) run ./reverts $(if $(FAULTS),-only $(FAULTS))
 
 growth: ## how the cost of a step grows with how much there is; writes docs/growth.md
 	cd bench && $(GO) run ./growth

@@ -174,6 +174,16 @@ func (p *Process) redrive(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
+// onQueues counts the messages that the pools' queues hold.
+func (w *World) onQueues() (n int) {
+	for _, q := range w.queue.Stats().Queues {
+		if w.book.pools[q.Name] {
+			n += q.Visible + q.InFlight + q.Delayed
+		}
+	}
+	return n
+}
+
 // quiet reports whether nothing is left to do.
 func (w *World) quiet() bool {
 	if w.book.expected > 0 || w.book.open > 0 || len(w.gate.here()) > 0 {

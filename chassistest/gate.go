@@ -28,6 +28,7 @@ type arrival struct {
 	name   string // of an effect or a call
 	effect *Effect
 	call   *call
+	crash  bool       // the process is to die of it
 	req    *request   // of a request
 	note   string     // for the trace
 	text   string     // by which it is sorted before it has labels

@@ -34,7 +34,9 @@ const (
 	AfterDelete = "no run after its delete"
 
 	// Overlap: no run begins while another of the same message goes on in a process that
-	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld.
+	// lives, with a ctx that has not ended. The exceptions are those of LeaseHeld, but only
+	// between two processes: one process never runs a message of a standard queue twice at
+	// a time.
 	Overlap = "no overlap"
 
 	// InOrder: on a FIFO pool no run of a message begins before the task of the message
@@ -106,14 +108,13 @@ func (b *book) comes(r *run) {
 		w.accuse(InOrder, f.label, "p%d begins a run before %s, which stands before it in its group, has ended",
 			r.p.number, p.label)
 	}
-	if m.doubled || m.gone {
-		return
-	}
-	if until := r.delivery.until; now > until {
+	excused := m.doubled || m.gone
+	if until := r.delivery.until; now > until && !excused {
 		w.accuse(LeaseHeld, f.label, "p%d begins a run %v after its lease had ended", r.p.number, now-until)
 	}
 	for _, other := range f.runs {
-		if other.delivery != nil && other.delivery.message == m && other.goesOn() {
+		judged := !excused || other.p == r.p && !f.ordered
+		if judged && other.delivery != nil && other.delivery.message == m && other.goesOn() {
 			w.accuse(Overlap, f.label, "p%d begins a run while one of p%d goes on", r.p.number, other.p.number)
 		}
 	}

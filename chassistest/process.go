@@ -204,7 +204,12 @@ func (p *Process) around(next task.RawHandler) task.RawHandler {
 }
 
 // judge says what the error of a run is.
-func judge(err error) outcome {
+func judge(err error) (o outcome) {
+	defer func() {
+		if recover() != nil { // a method of the error panics
+			o = failed
+		}
+	}()
 	var (
 		snooze *task.SnoozeError
 		cancel *task.CancelError

@@ -38,6 +38,7 @@ type storm struct {
 	limit   time.Duration
 	workers int
 	tamper  func(*Process, *http.Request) // of tests: a runtime that is wrong
+	queues  map[string]string             // of tests: attributes of the pools' queues
 }
 
 // Seeds is how many seeds are played, from 1 or [FirstSeed] on. The default is 200.

@@ -214,6 +214,12 @@ func (w *World) act(a *arrival) {
 	if a.name != "" {
 		note = a.name + " " + a.note
 	}
+	if a.crash {
+		w.note(a.p, "crash", a.labels, "")
+		w.kill(a.p)
+		w.startAfter(w.seats[a.p.number-1], crashBack)
+		return
+	}
 	after := w.struckBy(a.strike, DieAfter)
 	switch a.step {
 	case OnStart:
@@ -233,7 +239,7 @@ func (w *World) act(a *arrival) {
 		w.book.ends(a.run)
 		note = "done"
 		if a.run.err != nil {
-			note = a.run.err.Error()
+			note = errorText(a.run.err)
 		}
 	}
 	w.let(a, string(a.step), note)
@@ -245,6 +251,16 @@ func (w *World) act(a *arrival) {
 			w.doom()
 		}
 	}
+}
+
+// errorText is the text of an error of a handler. The methods of a nil pointer panic.
+func errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("a %T that panics", err)
+		}
+	}()
+	return err.Error()
 }
 
 // effect notes an effect.

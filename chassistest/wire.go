@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sambatech/chassis/task"
 )
 
 // request is a request to the queue, as far as a storm reads it.
@@ -137,21 +139,29 @@ func (e *entry) member(s *scanner, name string) {
 		e.group = s.string()
 	case "MessageAttributes":
 		e.attrs = map[string]string{}
-		s.object(func(name string) {
-			s.object(func(member string) {
-				if member == "StringValue" {
-					e.attrs[name] = s.string()
-				} else {
-					s.skip()
-				}
-			})
-		})
+		e.attributes(s, "StringValue")
+		if more, ok := e.attrs[task.AttrMore]; ok { // those beyond the tenth
+			e.attributes(&scanner{text: more}, "s")
+		}
 	case "Attributes":
 		e.system = map[string]string{}
 		s.object(func(name string) { e.system[name] = s.string() })
 	default:
 		s.skip()
 	}
+}
+
+// attributes reads the attributes of a message, and the texts in a member of each.
+func (e *entry) attributes(s *scanner, text string) {
+	s.object(func(name string) {
+		s.object(func(member string) {
+			if member == text {
+				e.attrs[name] = s.string()
+			} else {
+				s.skip()
+			}
+		})
+	})
 }
 
 // name is what the request is, apart from its messages.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ import (
 
 // World is one play of a [Storm]: a fleet of processes on one queue, what is sent to
 // it, and what must hold. Its methods are for the play, before anything has begun, but
-// for Effect, Effects, History and Now.
+// for Effect, Crash, Effects, History and Now.
 type World struct {
 	storm    *storm
 	schedule Schedule
@@ -169,6 +170,22 @@ func (w *World) Effect(ctx context.Context, name string, args ...any) error {
 	return nil
 }
 
+// crashBack is after how long a process is started again that [World.Crash] has ended.
+const crashBack = 5 * time.Second
+
+// Crash ends the process of a handler at once, as a task does that takes all memory. It
+// does not return. The process is started again five seconds later. ctx is the handler's.
+func (w *World) Crash(ctx context.Context) {
+	r := runOf(ctx)
+	if r == nil {
+		panic("chassistest: Crash: its ctx is not a handler's: pass on the one that the handler got")
+	}
+	// The end of the handler's ctx does not save the process.
+	a := &arrival{p: r.p, step: OnEffect, run: r, name: "crash", crash: true}
+	_, _ = w.gate.wait(context.WithoutCancel(ctx), a)
+	leave()
+}
+
 // Effects are the effects of a name so far, in order; of all names if it is empty.
 func (w *World) Effects(name string) []Effect {
 	w.mu.Lock()
@@ -253,8 +270,11 @@ func (w *World) live(t *testing.T) {
 func (w *World) makeQueues(t *testing.T) {
 	for _, pool := range w.storm.settings().Tasks.EachPool() {
 		w.book.pool(pool.TaskPool, pool.DeadPool())
-		for _, name := range []string{pool.TaskPool, pool.DeadPool()} {
+		for _, name := range []string{pool.DeadPool(), pool.TaskPool} { // a redrive policy wants its target
 			attributes := map[string]string{"MessageRetentionPeriod": "1209600"}
+			if name == pool.TaskPool {
+				maps.Copy(attributes, w.storm.queues)
+			}
 			if strings.HasSuffix(name, ".fifo") {
 				attributes["FifoQueue"] = "true"
 			}

@@ -17,6 +17,9 @@ const (
 	lookEvery = 30 * time.Minute
 	// lookAgain is the pause after a look that failed.
 	lookAgain = time.Minute
+	// lookSoon is that pause for the pool's own queue while nothing is known of it:
+	// nothing is received meanwhile.
+	lookSoon = time.Second
 )
 
 // look is what is known of one queue.
@@ -26,7 +29,7 @@ type look struct {
 	url      string
 	next     time.Time // no look before
 	underWay bool
-	ended    bool       // one has, well or not
+	ended    bool       // one was answered: with the attributes, or a refusal that lasts
 	asked    bool       // the subscriber wants to know
 	last     *QueueRead // nil: none has ended
 }
@@ -90,15 +93,20 @@ func (w *worker) look(l *look) {
 
 func (w *worker) onLooked(m *looked) {
 	l := m.look
-	l.underWay, l.ended = false, true
+	l.underWay = false
 	l.url = m.url
 	l.next = w.now.Add(lookEvery)
-	switch {
-	case m.read.Err == nil:
-	case isDenied(m.read.Err): // it works without; the subscriber says what is missing
+	switch err := m.read.Err; {
+	case err == nil:
+		l.ended = true
+	case isDenied(err) && !isExpired(err): // it works without; the subscriber says what is missing
+		l.ended = true
 	default:
-		w.failedCall(m.read.Err)
-		l.next, l.url = w.now.Add(lookAgain), ""
+		w.failedCall(err)
+		l.ended = l.ended || isRefusal(err) && !isDenied(err)
+		if l.next, l.url = w.now.Add(lookAgain), ""; !l.ended && l.pool == "" {
+			l.next = w.now.Add(lookSoon)
+		}
 		if l.last != nil && l.last.Err == nil {
 			return // what was read stays true for the time being
 		}

@@ -83,6 +83,20 @@ func isDenied(err error) bool {
 		code == "KmsDisabled" || code == "KmsNotFound" || code == "KmsOptInRequired"
 }
 
+// isExpired reports whether the service refuses the credentials for their age or the
+// clock that signed with them: they are renewed, and say nothing of a right.
+func isExpired(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed":
+		return true
+	}
+	return false
+}
+
 // A refused right is tried again after a second, and then ever more rarely.
 const (
 	refusalLeast = time.Second

@@ -248,6 +248,9 @@ func (w *worker) arm() {
 		}
 	}
 	earlier(w.ledger.wake())
+	if l := w.looks[""]; !l.ended && !l.underWay && w.drain == nil {
+		earlier(l.next, true)
+	}
 	if w.receiving() {
 		earlier(w.demand.wake(w.now))
 	}

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -111,7 +112,8 @@ func (p *program) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.bin)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.log, &p.log
-	p.cmd.Env = append(os.Environ(), "CHASSIS_LISTEN="+p.api, "CHASSIS_ADMIN__LISTEN="+p.page,
+	others := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CHASSIS_") })
+	p.cmd.Env = append(others, "CHASSIS_LISTEN="+p.api, "CHASSIS_ADMIN__LISTEN="+p.page,
 		"CHASSIS_PAYMENTS__URL="+p.outside, "CHASSIS_MAIL__URL="+p.outside, "CHASSIS_QUEUE__PATH=data/queue.db",
 		"CHASSIS_TASKS__TASK_TIMEOUT=3", "CHASSIS_TASKS__WORKERS=16") // so that others get the work of the dead soon
 	if err := p.cmd.Start(); err != nil {
