@@ -66,8 +66,8 @@
 //	task               wire form, definition, waits, outcomes, the job in a ctx, the origin of what is no task ─► clip
 //	actors/internal    inline: a mailbox that runs on its poster's goroutine; crew: kept goroutines
 //	actors/breaker     the circuit breaker ─► actors, inline, clip, settings
-//	actors/logger      the slog handler and the actor behind it ─► actors, task, clip
-//	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, logger, clip
+//	actors/logger      the slog handler and the actor behind it ─► actors, life, task, clip
+//	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, life, logger, clip
 //	actors/shares      what several pools run at once, by weight ─► actors, life
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, sqsclient, task
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, task
