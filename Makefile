@@ -8,7 +8,7 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e settings/awssource examples/orders
+MODULES  := . bench e2e settings/awssource telemetry examples/orders
 
 .PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
@@ -51,6 +51,7 @@ test: ## every test
 race: ## every test under the race detector, with goleak
 	GO="$(GO)" .ci/tests -race -v -timeout 20m ./...
 	cd settings/awssource && $(GO) test -race ./...
+	cd telemetry && $(GO) test -race ./...
 
 killtest: ## the quickstart, killed at random moments and carried on
 	$(GO) test ./examples/quickstart -run Killed -v -count 3

@@ -66,9 +66,11 @@ func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = c
 // for the one under way. The caller closes server, after [System.Stop].
 func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
 
-// WithMetrics serves the metrics of g, the service's own registry, together with
-// those of the chassis.
+// WithMetrics serves the metrics of g, the service's own registry, together with those of the chassis.
 func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
+
+// Metrics gathers what /metrics shows, with a live page or without, until the stop.
+func (s *System) Metrics() prometheus.Gatherer { return s.console }
 
 // WithAdminHandler puts wrap around the handler of the admin server, the probes
 // included: for a company's own identity (admin.WithIdentity), access logs, rate

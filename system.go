@@ -33,8 +33,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// System is a service: its logger, breakers, queue and tasks, started and
-// stopped in order. Make it with [New].
+// System is a service: its logger, breakers, queue and tasks, started and stopped in order. Make it with [New].
 type System struct {
 	life     *life.Cycle
 	name     string

@@ -80,8 +80,7 @@ func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] 
 // Pools are the task pools of the system, that of tasks.task_pool first.
 func (s *System) Pools() []Pool { return s.tasks.Each() }
 
-// Tasks is what can be seen of the tasks of all pools without asking an actor:
-// status, numbers, names, events.
+// Tasks is what can be seen of the tasks of all pools without asking an actor: status, numbers, names, events.
 func (s *System) Tasks() *dispatcher.Monitor { return s.tasks.Tasks() }
 
 // Control is the typed way to pause, resume, inspect, cancel and snooze tasks,

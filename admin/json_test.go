@@ -116,6 +116,7 @@ func fill(v reflect.Value) {
 		fill(key)
 		fill(value)
 		v.SetMapIndex(key, value)
+	case reflect.Func: // not a part of JSON
 	case reflect.String:
 		v.SetString("text")
 	case reflect.Bool:

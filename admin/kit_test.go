@@ -51,7 +51,7 @@ func newBreaker(service string, state breaker.State, entries ...breaker.EntrySta
 
 func newPlant() *plant {
 	started := time.Now().Add(-time.Hour)
-	return &plant{
+	p := &plant{
 		info:  Info{Name: "mailer", Version: "v1.2.3", GoVersion: "go1.26", Host: "host", PID: 7, State: StateRunning, Queue: "embedded", Started: started},
 		live:  Liveness{Actors: OK},
 		ready: Readiness{TaskQueues: OK, TaskConsumer: OK},
@@ -73,6 +73,11 @@ func newPlant() *plant {
 		lines:    []string{`{"level":"INFO","msg":"running"}`},
 		levels:   map[string]string{"": "INFO"},
 	}
+	p.breakers[0].Calls = func() breaker.HTTPCalls {
+		took := breaker.Latencies{Count: 3, Sum: 90 * time.Millisecond, AtMost: map[time.Duration]uint64{50 * time.Millisecond: 3}}
+		return breaker.HTTPCalls{Refused: 2, Judged: map[breaker.Verdict]breaker.Latencies{breaker.Success: took}}
+	}
+	return p
 }
 
 func (p *plant) config(s Settings) Config {

@@ -136,7 +136,7 @@ func metrics() []metric {
 
 		tasks("chassis_task_attempts_started_total", "Attempts begun.", counter, func(t *task) any { return t.Started }),
 		tasks("chassis_task_attempts_total", "Attempts ended.", counter, func(t *task) any {
-			return by{"succeeded": t.Succeeded, "failed": t.Failed, "interrupted": t.Interrupted}
+			return by{"succeeded": t.Succeeded, "failed": t.Failed, "refused": t.Refused, "interrupted": t.Interrupted}
 		}, "outcome"),
 		tasks("chassis_task_panics_total", "Attempts that panicked; they are among the failed.", counter, func(t *task) any { return t.Panicked }),
 		tasks("chassis_task_waits_total", "Waits: in place, given back to the queue, postponed to their time.", counter, func(t *task) any { return by{"in_place": t.Held, "given_back": t.GivenBack, "postponed": t.Postponed} }, "kind"),
@@ -151,6 +151,8 @@ func metrics() []metric {
 		breakers("chassis_breaker_state", "1 for the state that the breaker's service entry is in, else 0.", gauge, func(b *Breaker) any { return only(breakerStates(), b.State.String()) }, "state"),
 		breakers("chassis_breaker_entries", "Entries of a breaker, the service and its unhealthy paths, by state.", gauge, breakerEntries, "state"),
 		breakers("chassis_breaker_failures", "Failures that the service entry counts now.", gauge, breakerFailures),
+		breakers("chassis_breaker_http_call_duration_seconds", "How long HTTP calls by a breaker's transport took until they were judged, by verdict.", histogram, breakerLatencies, "verdict"),
+		breakers("chassis_breaker_http_refused_total", "HTTP calls that a breaker's transport refused.", counter, breakerRefused),
 		breakers("chassis_breaker_transitions_total", "Changes of state of the breaker's entries.", counter, func(b *Breaker) any { return b.Seq }),
 
 		outputs("chassis_log_records_total", "Log records, written or dropped.", counter, func(o *output) any { return by{"written": o.Written, "dropped": o.Dropped} }, "outcome"),
@@ -257,6 +259,24 @@ func breakerEntries(b *Breaker) any {
 		count[e.State.String()] = count[e.State.String()].(int) + 1
 	}
 	return count
+}
+
+func breakerLatencies(b *Breaker) any {
+	if b.Calls == nil {
+		return nil
+	}
+	values := by{}
+	for verdict, l := range b.Calls().Judged {
+		values[verdict.String()] = dispatcher.Durations{Count: l.Count, Sum: l.Sum, AtMost: l.AtMost}
+	}
+	return values
+}
+
+func breakerRefused(b *Breaker) any {
+	if b.Calls == nil {
+		return nil
+	}
+	return b.Calls().Refused
 }
 
 func breakerFailures(b *Breaker) any {

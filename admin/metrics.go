@@ -43,6 +43,10 @@ type collector struct {
 	descs   []*prometheus.Desc // of each
 }
 
+// Gather implements prometheus.Gatherer: what /metrics shows. It works without a
+// listener, until [Server.Close].
+func (s *Server) Gather() ([]*dto.MetricFamily, error) { return s.gatherer.Gather() }
+
 func (s *Server) metricsHandler() (http.Handler, error) {
 	c := &collector{server: s, metrics: metrics()}
 	for _, m := range c.metrics {
@@ -55,15 +59,15 @@ func (s *Server) metricsHandler() (http.Handler, error) {
 			return nil, err
 		}
 	}
-	var gatherer prometheus.Gatherer = registry
+	s.gatherer = registry
 	if s.cfg.Metrics != nil {
-		gatherer = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		s.gatherer = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 			ours, err := registry.Gather()
 			theirs, err2 := s.cfg.Metrics.Gather()
 			return joined(ours, theirs), errors.Join(err, err2)
 		})
 	}
-	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(s.gatherer, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError,
 		EnableOpenMetrics: true, MaxRequestsInFlight: 8, Timeout: readTimeout,
 	}), nil

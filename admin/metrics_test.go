@@ -40,6 +40,8 @@ func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
 		`chassis_task_duration_seconds_count{task="welcome"} 10`,
 		`chassis_breaker_state{service="https://mail.internal",state="closed"} 1`,
 		`chassis_breaker_entries{service="https://mail.internal",state="open"} 1`,
+		`chassis_breaker_http_call_duration_seconds_bucket{service="https://mail.internal",verdict="success",le="0.05"} 3`,
+		`chassis_breaker_http_refused_total{service="https://mail.internal"} 2`,
 		`chassis_ready{check="task_queues"} 1`,
 		`chassis_service_state{state="running"} 1`,
 		`chassis_refused_rights{action="sqs:SendMessage",queue="mailer-sorry"} 1`,

@@ -62,14 +62,15 @@ type Config struct {
 
 // Server serves one service. Make it with [New] and end it with [Server.Close].
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	guard   *guard
-	audit   *audit
-	handler http.Handler
-	hub     *hub
-	conns   *conns
-	listing listing
+	cfg      Config
+	log      *slog.Logger
+	guard    *guard
+	audit    *audit
+	handler  http.Handler
+	gatherer prometheus.Gatherer // of what /metrics shows
+	hub      *hub
+	conns    *conns
+	listing  listing
 
 	allBreakers sharing[Breaker]
 

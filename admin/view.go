@@ -158,8 +158,9 @@ type DeadLetter struct {
 // Breaker is one remote service.
 type Breaker struct {
 	breaker.Snapshot
-	Settings hidden `json:"settings,omitzero"`
-	More     int    `json:"more,omitempty"` // entries that are left out
+	Calls    func() breaker.HTTPCalls `json:"-"` // for the metrics; nil: none
+	Settings hidden                   `json:"settings,omitzero"`
+	More     int                      `json:"more,omitempty"` // entries that are left out
 }
 
 // Setting is one value in force. Secret values are masked by the service.

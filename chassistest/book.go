@@ -37,6 +37,7 @@ type fate struct {
 	messages   int // that it ever was
 	deliveries int
 	runs       []*run
+	done       bool // a run has succeeded
 	successes  int
 	failures   int // runs that ended with a failure, and nothing had ended their ctx
 	doubtful   int // others that may count as a failure: cut short, or not ended
@@ -49,6 +50,10 @@ type fate struct {
 
 // ends is how often the task has ended.
 func (f *fate) ends() int { return f.successes + f.letters + f.onFails }
+
+// ended reports whether the task has ended. The success of a run that was abandoned is no
+// end of its own, but its process may delete the message for it.
+func (f *fate) ended() bool { return f.done || f.ends() > 0 }
 
 // message is one message on a queue.
 type message struct {

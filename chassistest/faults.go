@@ -62,7 +62,11 @@ func (w *World) come(f *Fault) {
 		w.weather.cut[f.Process] = max(w.weather.cut[f.Process], until)
 	case Suspend:
 		w.weather.suspended[f.Process] = max(w.weather.suspended[f.Process], until)
-		if s.p != nil {
+		if p := s.p; p != nil {
+			w.gate.suspend(p, true)
+			w.at(w.weather.suspended[f.Process], func() {
+				w.gate.suspend(p, w.Now() < w.weather.suspended[p.number])
+			})
 			for d := range s.p.held { // its leases are not extended any more
 				w.touch(d.message.fate, Suspend)
 			}

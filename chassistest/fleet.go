@@ -49,7 +49,7 @@ func (w *World) startAfter(s *seat, d time.Duration) {
 
 // stop stops a process in order, and starts it again after a time.
 func (w *World) stop(p *Process, back time.Duration) {
-	s := w.seats[p.number-1]
+	s, began := w.seats[p.number-1], w.Now()
 	p.stopping = true
 	w.note(p, "stops", nil, "")
 	for d := range p.held {
@@ -69,6 +69,11 @@ func (w *World) stop(p *Process, back time.Duration) {
 			}
 			w.note(p, "has stopped", nil, note)
 			p.stopped = true
+			if w.weather.suspended[p.number] > began { // a copy may have been sent, and its original not deleted
+				for d := range p.held {
+					w.touch(d.message.fate, Suspend)
+				}
+			}
 			for r := range p.runs { // abandoned: they are out of the runtime's hands
 				w.touch(r.fate, Deploy)
 			}

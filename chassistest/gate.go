@@ -17,6 +17,8 @@ type gate struct {
 	mu      sync.Mutex
 	waiting []*arrival
 	came    chan struct{} // has room for one
+
+	suspended map[*Process]bool
 }
 
 // arrival is one thing that a process is about to do, or one answer on its way.
@@ -52,7 +54,7 @@ const (
 // errGone is what a process that has died gets for everything that it tries.
 var errGone = errors.New("chassistest: the process has died")
 
-func newGate() *gate { return &gate{came: make(chan struct{}, 1)} }
+func newGate() *gate { return &gate{came: make(chan struct{}, 1), suspended: map[*Process]bool{}} }
 
 // wait stands at the gate until the world decides, or ctx ends.
 func (g *gate) wait(ctx context.Context, a *arrival) (order, error) {
@@ -62,6 +64,10 @@ func (g *gate) wait(ctx context.Context, a *arrival) (order, error) {
 		g.mu.Unlock()
 		return dead, nil
 	}
+	if ctx.Err() != nil {
+		g.mu.Unlock()
+		return dead, context.Cause(ctx)
+	}
 	g.waiting = append(g.waiting, a)
 	g.mu.Unlock()
 	g.knock()
@@ -70,13 +76,31 @@ func (g *gate) wait(ctx context.Context, a *arrival) (order, error) {
 		return o, nil
 	case <-ctx.Done():
 	}
+	if !g.leave(a) {
+		return <-a.out, nil
+	}
+	return dead, context.Cause(ctx)
+}
+
+// leave takes a away, if its ctx has ended before the world decided. What a suspended process
+// was about to do to the world outside stays: the process learns of the end of its ctx
+// when it goes on, and that may be too late.
+func (g *gate) leave(a *arrival) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if i := slices.Index(g.waiting, a); i >= 0 {
-		g.waiting = slices.Delete(g.waiting, i, i+1)
-		return dead, context.Cause(ctx)
+	i := slices.Index(g.waiting, a)
+	if i < 0 || g.suspended[a.p] && (a.step == OnEffect || a.step == OnCall) {
+		return false
 	}
-	return <-a.out, nil // it was let through at the same time
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	return true
+}
+
+// suspend notes that p is suspended, or is no more.
+func (g *gate) suspend(p *Process, yes bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.suspended[p] = yes
 }
 
 // knock wakes the world.

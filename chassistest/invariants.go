@@ -104,7 +104,7 @@ func (b *book) comes(r *run) {
 		w.accuse(LeaseHeld, f.label, "p%d runs a message that it was not given", r.p.number)
 		return
 	}
-	if p := m.before; p != nil && p != f && p.ends() == 0 {
+	if p := m.before; p != nil && p != f && !p.ended() {
 		w.accuse(InOrder, f.label, "p%d begins a run before %s, which stands before it in its group, has ended",
 			r.p.number, p.label)
 	}
@@ -136,6 +136,7 @@ func (b *book) ends(r *run) {
 	delete(r.p.runs, r)
 	switch r.outcome = judge(r.err); r.outcome {
 	case succeeded:
+		f.done = true
 		if r.cut && f.runs[len(f.runs)-1] != r {
 			return // it was abandoned: another has taken its place
 		}
@@ -193,7 +194,7 @@ func (b *book) letter(f *fate, e *entry) {
 // judge judges all tasks in the end.
 func (b *book) judge() {
 	for _, f := range b.order {
-		if f.messages > 0 && f.ends() == 0 {
+		if f.messages > 0 && !f.ended() {
 			b.w.accuse(NotLost, f.label, "it has not ended: %d runs, %d failures, and nothing is left of it on the "+
 				"queue", len(f.runs), f.failures)
 		}

@@ -44,7 +44,7 @@ const (
 	DrainDie  Kind = "die in drain" // it is stopped at At and dies For later; twice
 	Deploy    Kind = "deploy"       // it is stopped at At, and started again; nothing
 	CutOff    Kind = "cut off"      // its requests do not reach the queue; twice
-	Suspend   Kind = "suspend"      // nothing that it does comes through before the end; twice
+	Suspend   Kind = "suspend"      // nothing that it does comes through before the end; twice, and at once
 
 	LoseRequest Kind = "lose request" // the request fails before it reaches the queue; of deletes: twice
 	LoseAnswer  Kind = "lose answer"  // the queue does it, the answer is an error; twice

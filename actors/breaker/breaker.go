@@ -27,6 +27,7 @@ type Breaker struct {
 	schemeLen uint8
 	own       owned
 	redirects redirects
+	httpCalls atomic.Pointer[httpCalls] // nil before the first one
 }
 
 // Option gives a breaker a collaborator.

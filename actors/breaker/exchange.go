@@ -18,6 +18,7 @@ type exchange struct {
 	b        *Breaker
 	parent   context.Context
 	span     *callSpan // nil without a tracer
+	since    int64     // when the call began, ns
 	extra    *extra    // nil for most
 	source   source    // of the patience
 	deadline deadline  // of the caller
@@ -73,9 +74,9 @@ func newExchange(
 		if span != nil {
 			req = req.WithContext(ctx)
 		}
-		return &exchange{b: p.b, parent: ctx, span: span, permit: *p, deadline: w.deadline}, req
+		return &exchange{b: p.b, parent: ctx, span: span, since: p.b.now(), permit: *p, deadline: w.deadline}, req
 	}
-	o := &outgoing{exchange: exchange{b: p.b, parent: ctx, span: span, permit: *p,
+	o := &outgoing{exchange: exchange{b: p.b, parent: ctx, span: span, since: p.b.now(), permit: *p,
 		patience: w.clock(), source: w.source, deadline: w.deadline}}
 	if measured {
 		o.extra = &extra{conns: conns}
@@ -170,6 +171,7 @@ func (x *exchange) claim() (first bool) {
 
 func (x *exchange) register(first bool, v Verdict, hold time.Duration) {
 	if first {
+		x.b.counted().observe(v, x.b.now()-x.since)
 		x.permit.settle(v, hold)
 		x.span.settled(v)
 	}

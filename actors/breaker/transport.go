@@ -83,6 +83,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		if permit, err = b.AcquireTimed(ctx, pathOf(req.URL)); err != nil {
 			span.refused(err)
+			if errors.Is(err, ErrOpen) {
+				b.counted().refused.Add(1)
+			}
 		}
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type attempt struct {
 	stop    context.CancelFunc // of the deadline, if there is one
 	execute Execute
 	handler task.RawHandler
+	labels  context.Context // of pprof; nil: none
 	started time.Time
 
 	state atomic.Int32
@@ -97,7 +99,13 @@ func (a *attempt) noteReturn() {
 //go:noinline
 func (a *attempt) run(child *actor.PID) {
 	err := a.execute.check()
+	if a.labels != nil {
+		pprof.SetGoroutineLabels(a.labels)
+	}
 	defer func() {
+		if a.labels != nil { // the goroutine runs other tasks after this one
+			pprof.SetGoroutineLabels(context.Background())
+		}
 		if v := recover(); v != nil { // outside of task.Recovery: of a log handler, for example
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
@@ -191,7 +199,12 @@ func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSyste
 			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
 		},
 	}
-	base := task.WithInfo(c.base, &a.info)
+	base := c.base
+	if e.entry.labelled != nil {
+		base = e.entry.labelled
+		a.labels = base
+	}
+	base = task.WithInfo(base, &a.info)
 	if e.span.IsValid() {
 		base = trace.ContextWithRemoteSpanContext(base, e.span)
 	}

@@ -170,6 +170,8 @@ func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 		if errors.As(out.err, &p) {
 			m.panicked.Add(1)
 		}
+	case outRefused:
+		m.refused.Add(1)
 	default:
 		m.interrupted.Add(1)
 	}

@@ -159,4 +159,6 @@ type entry struct {
 	pace    pace         // of its starts
 	full    time.Time    // since when messages go back for want of room here; zero: none do
 	outage  bool         // of those, since a breaker refuses them
+
+	labelled context.Context // core.base with pprof's labels of the task and its pool; nil: without
 }

@@ -91,11 +91,11 @@ type meter struct {
 	paused     atomic.Bool
 	spec       atomic.Pointer[task.Spec]
 
-	started, succeeded, failed, panicked, interrupted atomic.Uint64
-	held, givenBack, postponed, givenUp, abandoned    atomic.Uint64
-	stalled                                           atomic.Uint64
-	running                                           atomic.Int64
-	took, delay                                       histogram
+	started, succeeded, failed, panicked, refused, interrupted atomic.Uint64
+	held, givenBack, postponed, givenUp, abandoned             atomic.Uint64
+	stalled                                                    atomic.Uint64
+	running                                                    atomic.Int64
+	took, delay                                                histogram
 }
 
 // Status is the dispatcher's state.

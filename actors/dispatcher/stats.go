@@ -39,6 +39,7 @@ type TaskStats struct {
 	Succeeded   uint64    `json:"succeeded"`
 	Failed      uint64    `json:"failed"`   // errors and panics
 	Panicked    uint64    `json:"panicked"` // of the failed
+	Refused     uint64    `json:"refused"`  // by an open breaker, or during the outage of a check
 	Interrupted uint64    `json:"interrupted"`
 	Held        uint64    `json:"waits"`      // spent in place
 	GivenBack   uint64    `json:"given_back"` // waits and drains given back to the queue
@@ -75,7 +76,7 @@ func (t *meter) stats(name string) TaskStats {
 	s := TaskStats{
 		Name: name, Registered: t.registered.Load(), Paused: t.paused.Load(), Running: t.running.Load(),
 		Started: t.started.Load(), Succeeded: t.succeeded.Load(), Failed: t.failed.Load(), Panicked: t.panicked.Load(),
-		Interrupted: t.interrupted.Load(), Held: t.held.Load(), GivenBack: t.givenBack.Load(), Postponed: t.postponed.Load(),
+		Refused: t.refused.Load(), Interrupted: t.interrupted.Load(), Held: t.held.Load(), GivenBack: t.givenBack.Load(), Postponed: t.postponed.Load(),
 		GivenUp: t.givenUp.Load(), Abandoned: t.abandoned.Load(), Stalled: t.stalled.Load(),
 		Run: t.took.durations(), Delay: t.delay.durations(),
 	}
@@ -124,7 +125,7 @@ func (t *TaskStats) add(o *TaskStats) {
 	t.Running += o.Running
 	for _, n := range []struct{ into, from *uint64 }{
 		{&t.Started, &o.Started}, {&t.Succeeded, &o.Succeeded}, {&t.Failed, &o.Failed}, {&t.Panicked, &o.Panicked},
-		{&t.Interrupted, &o.Interrupted}, {&t.Held, &o.Held}, {&t.GivenBack, &o.GivenBack}, {&t.Postponed, &o.Postponed},
+		{&t.Refused, &o.Refused}, {&t.Interrupted, &o.Interrupted}, {&t.Held, &o.Held}, {&t.GivenBack, &o.GivenBack}, {&t.Postponed, &o.Postponed},
 		{&t.GivenUp, &o.GivenUp}, {&t.Abandoned, &o.Abandoned}, {&t.Stalled, &o.Stalled},
 	} {
 		*n.into += *n.from

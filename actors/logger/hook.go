@@ -89,3 +89,27 @@ func callHook(ctx context.Context, hook slog.Handler, r slog.Record) (err error)
 	}
 	return hook.Handle(ctx, r.Clone())
 }
+
+// endHooks ends the hooks that deliver later, once. It is called under l.mu.
+func (l *Logger) endHooks(ctx context.Context) error {
+	if l.hooksEnded {
+		return nil
+	}
+	l.hooksEnded = true
+	var errs []error
+	for _, hook := range l.root.hooks {
+		if h, ok := hook.(interface{ Shutdown(context.Context) error }); ok {
+			errs = append(errs, endHook(ctx, h.Shutdown))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func endHook(ctx context.Context, shutdown func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("logger: the Shutdown of a hook panicked: %s", clip.Panic(p))
+		}
+	}()
+	return shutdown(ctx)
+}

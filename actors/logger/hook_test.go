@@ -2,10 +2,12 @@ package logger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -167,5 +169,59 @@ func TestHooks(t *testing.T) {
 	l.Slog().Warn("again") // a handler made by With is a plain one again
 	if n := l.Stats().HookErrors; n != 1 {
 		t.Errorf("hook_errors is %d, want 1", n)
+	}
+}
+
+// lateHook delivers later.
+type lateHook struct {
+	slog.Handler
+	got, ended []string
+	panics     bool
+}
+
+func (h *lateHook) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *lateHook) Handle(_ context.Context, r slog.Record) error {
+	h.got = append(h.got, r.Message)
+	return nil
+}
+
+func (h *lateHook) Shutdown(context.Context) error {
+	h.ended = slices.Clone(h.got)
+	if h.panics {
+		panic("of its own")
+	}
+	return errors.New("not delivered")
+}
+
+// A hook that delivers later is ended once, after the last record.
+func TestAHookIsEndedAfterTheLastRecord(t *testing.T) {
+	late, bad := &lateHook{}, &lateHook{panics: true}
+	l := newLogger(t, Settings{}, &sink{}, WithHook(bad), WithHook(late))
+	l.Slog().Info("last")
+	err := l.Stop(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "not delivered") || !strings.Contains(err.Error(), "panicked") {
+		t.Errorf("error %v", err)
+	}
+	if len(late.ended) != 1 || late.ended[0] != "last" {
+		t.Errorf("at the end it had %v", late.ended)
+	}
+	if err := l.Stop(t.Context()); err != nil {
+		t.Errorf("the second stop: %v", err)
+	}
+}
+
+func TestAHookCanRedactAsTheOutputsDo(t *testing.T) {
+	type pin int
+	l := newLogger(t, Settings{Redact: []string{"token"}}, &sink{}, WithRedactType(pin(0)))
+	for _, c := range []struct{ in, want slog.Attr }{
+		{slog.String("Token", "x"), slog.String("Token", "[REDACTED]")},
+		{slog.Any("p", pin(7)), slog.String("p", "[REDACTED]")},
+		{slog.Group("g", "token", "x", "n", 1), slog.Group("g", "token", "[REDACTED]", "n", 1)},
+		{slog.String("name", "x"), slog.String("name", "x")},
+	} {
+		if got := l.Redacted(c.in); got.String() != c.want.String() {
+			t.Errorf("%v became %v", c.in, got)
+		}
 	}
 }

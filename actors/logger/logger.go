@@ -27,6 +27,7 @@ type Logger struct {
 	root       *handler
 	hooking    atomic.Int64 // hooks that run now
 	hookErrors atomic.Uint64
+	hooksEnded bool // under mu
 	props      []actor.PropsOption
 
 	mu      sync.Mutex // Start and Stop
@@ -144,7 +145,7 @@ func (l *Logger) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pid == nil {
-		return l.Flush(ctx)
+		return errors.Join(l.Flush(ctx), l.endHooks(ctx))
 	}
 	l.signals()
 	m := &mark{done: make(chan struct{})}
@@ -167,7 +168,7 @@ func (l *Logger) Stop(ctx context.Context) error {
 		err = fmt.Errorf("logger: stop: the actor still writes: %w", context.Cause(ctx))
 	}
 	l.pid, l.system = nil, nil
-	return errors.Join(err, l.Flush(ctx))
+	return errors.Join(err, l.Flush(ctx), l.endHooks(ctx))
 }
 
 // Hasten is for the stop of a service: until end is called, no call waits for an

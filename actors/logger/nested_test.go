@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -59,7 +61,75 @@ func TestErrorsWithinValuesAreTheirTexts(t *testing.T) {
 	}
 }
 
-func TestHoldsErrors(t *testing.T) {
+// login hides its password from logs, and from nothing else.
+type login struct{ Name, Password string }
+
+func (l login) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("name", l.Name), slog.Any("why", errors.New("refused")))
+}
+
+type byReceiver struct{ Password string }
+
+func (*byReceiver) LogValue() slog.Value { return slog.DurationValue(time.Second) }
+
+type panicking struct{}
+
+func (panicking) LogValue() slog.Value { panic("no value") }
+
+// endless gives itself, twice.
+type endless struct{}
+
+func (endless) LogValue() slog.Value { return slog.AnyValue([]any{endless{}, endless{}}) }
+
+// A LogValuer within a list, a map or a struct was written with its fields, the
+// password among them (the same as platform-engineering-labs/formae#585).
+func TestALogValuerWithinAValueShowedItsSecret(t *testing.T) {
+	const want = `{"name":"ann","why":"refused"}`
+	ann := login{"ann", "hunter2"}
+	for name, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"list":             {[]login{ann}, "[" + want + "]"},
+		"list of pointers": {[]*login{&ann, nil}, "[" + want + ",null]"},
+		"list of anything": {[]any{ann, 1, map[string]any{"a": ann}}, "[" + want + `,1,{"a":` + want + "}]"},
+		"map":              {map[string]login{"a": ann}, `{"a":` + want + "}"},
+		"struct":           {struct{ Who login }{ann}, `{"Who":` + want + "}"},
+		"by pointer":       {[]byReceiver{{"hunter2"}}, `[1000000000]`},
+		"itself":           {byReceiver{"hunter2"}, `1000000000`},
+		"within a result":  {[]slog.LogValuer{valuerFunc(func() slog.Value { return slog.AnyValue([]login{ann}) })}, "[[" + want + "]]"},
+	} {
+		for _, form := range []Format{FormatJSON, FormatStackdriver, FormatText} {
+			out := &sink{}
+			newLogger(t, Settings{Format: form}, out).Slog().Info("m", "v", c.value)
+			if strings.Contains(out.String(), "hunter2") {
+				t.Errorf("%s, %s: the password is shown: %s", name, form, out)
+			}
+			if form == FormatText {
+				continue
+			}
+			var want any
+			if err := json.Unmarshal([]byte(c.want), &want); err != nil {
+				t.Fatal(err)
+			}
+			if got := out.last(t)["v"]; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, %s: %s, want %s", name, form, out, c.want)
+			}
+		}
+	}
+	out := &sink{}
+	log := newLogger(t, Settings{}, out).Slog()
+	log.Info("m", "v", []any{panicking{}, 1})
+	if !strings.Contains(out.String(), "panicked") {
+		t.Errorf("a panic: %s", out)
+	}
+	log.Info("m", "v", []any{endless{}})
+	if lines := out.lines(t); len(lines) != 2 {
+		t.Errorf("one without an end: %d lines", len(lines))
+	}
+}
+
+func TestLogsOtherwise(t *testing.T) {
 	type recursive struct {
 		Next *recursive
 		All  []recursive
@@ -69,9 +139,9 @@ func TestHoldsErrors(t *testing.T) {
 		want bool
 	}{
 		{[]string{}, false}, {map[string]int{}, false}, {time.Time{}, false}, {recursive{}, false}, {struct{ err error }{}, false},
-		{[]error{}, true}, {map[string]any{}, true}, {result{}, true}, {[]byPointer{}, true}, {[][]*byPointer{}, true},
+		{[]error{}, true}, {[]login{}, true}, {map[string]*byReceiver{}, true}, {map[string]any{}, true}, {result{}, true}, {[]byPointer{}, true}, {[][]*byPointer{}, true},
 	} {
-		if got := holdsErrors(reflect.TypeOf(c.v)); got != c.want {
+		if got := logsOtherwise(reflect.TypeOf(c.v)); got != c.want {
 			t.Errorf("%T: %v", c.v, got)
 		}
 	}

@@ -89,6 +89,10 @@ func newOutputConfig(name string, w io.Writer, opts []OutputOption) *outputConfi
 // or Handle is caught and counted. What h logs by this logger is written and
 // goes to no hook: it must use the ctx that it gets, or log on the goroutine that
 // called it. On another goroutine see [WithoutHooks].
+//
+// A hook with a method Shutdown(context.Context) error delivers later: [Logger.Stop]
+// calls it once, after the last record that it writes. What h gets is not redacted: see
+// [Logger.Redacted].
 func WithHook(h slog.Handler) Option { return func(c *config) { c.hooks = append(c.hooks, h) } }
 
 // WithRedactType replaces every attribute value with the type of one of these

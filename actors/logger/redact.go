@@ -40,3 +40,22 @@ func (f *form) orRedacted(key, v string) string {
 	}
 	return v
 }
+
+// Redacted returns a as the outputs write it, for a hook that passes records on: its
+// value is [REDACTED] if its key is in the setting redact or its type in
+// [WithRedactType], in groups too.
+func (l *Logger) Redacted(a slog.Attr) slog.Attr {
+	f := l.forms[0] // all have the same
+	a.Value = a.Value.Resolve()
+	switch {
+	case f.mustRedact(a.Key), f.redactsType(a.Value):
+		return slog.String(a.Key, redacted)
+	case a.Value.Kind() == slog.KindGroup:
+		inner := make([]slog.Attr, 0, len(a.Value.Group()))
+		for _, one := range a.Value.Group() {
+			inner = append(inner, l.Redacted(one))
+		}
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(inner...)}
+	}
+	return a
+}

@@ -270,8 +270,8 @@ func marshal(v any) (raw []byte, err error) {
 			err = fmt.Errorf("%s", panicText(v, r))
 		}
 	}()
-	if holdsErrors(reflect.TypeOf(v)) {
-		raw, err := jsonv2.Marshal(v, withErrorTexts)
+	if logsOtherwise(reflect.TypeOf(v)) {
+		raw, err := jsonv2.Marshal(v, asLogged)
 		if err != nil {
 			return nil, fmt.Errorf("!ERROR: %T: %w", v, err)
 		}

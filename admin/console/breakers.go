@@ -17,7 +17,7 @@ func (d breakers) Breakers() []admin.Breaker {
 	all := d.group.Breakers()
 	list := make([]admin.Breaker, len(all))
 	for i, b := range all {
-		list[i].Snapshot = b.Snapshot()
+		list[i].Snapshot, list[i].Calls = b.Snapshot(), b.HTTPCalls
 	}
 	return list
 }

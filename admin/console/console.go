@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/lifecycle"
@@ -50,6 +51,10 @@ type Console struct {
 	began   time.Time
 	server  atomic.Pointer[admin.Server] // nil until opened, and without a listener
 	origins origins
+
+	gathering sync.Mutex    // guards what follows
+	apart     *admin.Server // that gathers metrics where there is no live page; nil until asked for
+	closed    bool
 }
 
 // New returns a console that does not serve yet.
@@ -131,8 +136,35 @@ func (c *Console) Explain() {
 	}
 }
 
+// Gather implements prometheus.Gatherer: what /metrics shows, with a live page or
+// without, until [Console.Close].
+func (c *Console) Gather() ([]*dto.MetricFamily, error) {
+	server := c.server.Load()
+	if server == nil {
+		c.gathering.Lock()
+		defer c.gathering.Unlock()
+		if c.closed {
+			return nil, errors.New("gather the metrics: the service has stopped")
+		}
+		if c.apart == nil {
+			var err error
+			if c.apart, err = admin.New(c.config()); err != nil {
+				return nil, err
+			}
+		}
+		server = c.apart
+	}
+	return server.Gather()
+}
+
 // Close ends the server. It waits for requests until ctx ends.
 func (c *Console) Close(ctx context.Context) error {
+	c.gathering.Lock()
+	c.closed = true
+	if c.apart != nil {
+		_ = c.apart.Close(ctx) // it has no listener, and nothing that may fail
+	}
+	c.gathering.Unlock()
 	if server := c.server.Load(); server != nil {
 		return server.Close(ctx)
 	}

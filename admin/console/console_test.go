@@ -149,6 +149,9 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 	}, "settled")
+	if _, err := sys.Breaker("http://127.0.0.1:1").Client().Get("http://127.0.0.1:1/"); err == nil {
+		t.Error("something answers at port 1")
+	}
 	body := ""
 	for range 500 { // the first run of a check is no event
 		if _, body = d.do("GET", "metrics", ""); strings.Contains(body, "chassis_check_up{") {
@@ -169,6 +172,8 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		`chassis_task_delay_seconds_count{task="greet"} 1`,
 		`chassis_check_up{name="postgres"`,
 		`chassis_part_up{`,
+		`chassis_breaker_http_call_duration_seconds_count{service="http://127.0.0.1:1",verdict="failure"} 1`,
+		`chassis_breaker_http_refused_total{service="http://127.0.0.1:1"} 0`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
@@ -246,6 +251,31 @@ func TestTokensRotateWhileTheServiceRuns(t *testing.T) {
 		if res.StatusCode != want {
 			t.Errorf("%s: %s", token, res.Status)
 		}
+	}
+}
+
+// The metrics are there without a live page, and without a start.
+func TestMetricsWithoutALivePage(t *testing.T) {
+	s := chassis.DefaultSettings()
+	s.Admin.Listen = admin.Off
+	sys, err := chassis.New("quiet", chassis.WithSettings(s), chassis.WithoutDefaultLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys.Breaker("https://mail.internal")
+	families, err := sys.Metrics().Gather()
+	found := false
+	for _, f := range families {
+		found = found || f.GetName() == "chassis_breaker_state"
+	}
+	if err != nil || !found {
+		t.Errorf("%d families, %v", len(families), err)
+	}
+	if err := sys.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if _, err := sys.Metrics().Gather(); err == nil {
+		t.Error("a service that has stopped gives metrics")
 	}
 }
 

@@ -43,6 +43,7 @@ function route() {
     next.view.mount(next.root, app);
   }
   $('main').replaceChildren(next.root);
+  scrollTo(0, 0); // each view begins at its top, whatever the one before was scrolled to
   next.view.show?.(app);
   update();
 }

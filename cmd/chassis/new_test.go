@@ -98,7 +98,10 @@ func (b begun) serves(bin string) {
 	b.t.Helper()
 	c := exec.CommandContext(b.t.Context(), bin)
 	c.Dir = b.name
-	c.Env = append(os.Environ(), "CHASSIS_LISTEN=127.0.0.1:0", "CHASSIS_ADMIN__LISTEN=127.0.0.1:0", "CHASSIS_LOG__FORMAT=json")
+	c.Env = append(os.Environ(), "CHASSIS_ADMIN__LISTEN=127.0.0.1:0", "CHASSIS_LOG__FORMAT=json")
+	if !strings.HasSuffix(b.name, "worker") { // a variable of no setting is a mistake
+		c.Env = append(c.Env, "CHASSIS_LISTEN=127.0.0.1:0")
+	}
 	if !strings.HasSuffix(b.name, "api") {
 		c.Env = append(c.Env, "CHASSIS_QUEUE__LISTEN=127.0.0.1:0")
 	}
@@ -106,6 +109,8 @@ func (b begun) serves(bin string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	var refused strings.Builder
+	c.Stderr = &refused
 	if err := c.Start(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -120,7 +125,7 @@ func (b begun) serves(bin string) {
 		}
 	}
 	if err := c.Wait(); err != nil || !strings.Contains(log.String(), "stopped") {
-		b.t.Errorf("the service: %v\n%s", err, log.String())
+		b.t.Errorf("the service: %v\n%s%s", err, log.String(), refused.String())
 	}
 }
 

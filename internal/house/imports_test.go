@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"server":            {"actors/logger", "internal/clip", "task"},
 	"server/grpcserver": {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
 	"task":              {"internal/clip"},
+	"telemetry":         {"*"}, // a module of its own, which makes a System
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
