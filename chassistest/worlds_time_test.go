@@ -92,19 +92,31 @@ var blackout = playground{
 // small: a queue that takes 4 KiB, and tasks with no room left for a copy or a reason.
 var small = playground{
 	play: func(w *World) {
-		type letter struct{ Text string }
+		type letter struct {
+			Text  string
+			Fails bool
+		}
 		full := task.Define[letter]("full", task.MaxFailures(2), task.Wait(40*time.Second, task.None))
 		w.Service(func(p *Process) {
 			chassis.Handle(p.System, full, func(_ context.Context, job task.Job[letter]) error {
-				if len(job.Args.Text)%2 == 0 {
+				if !job.Args.Fails {
 					return nil
 				}
 				return fmt.Errorf("it never works: %s", strings.Repeat("for a long reason ", 60))
 			})
 		})
 		for i := range 10 {
-			size := 3900 - w.Rand().IntN(500) // of attributes there are 150 bytes
-			Submit(w, full, letter{strings.Repeat("x", size)}, task.At(time.Now().Add(time.Duration(i)*20*time.Second)))
+			at := task.At(time.Now().Add(time.Duration(i) * 20 * time.Second))
+			empty, err := full.Encode(time.Now(), letter{}, at, task.ExecID("full#0"), task.ForJob("full#0", "full"))
+			if err != nil {
+				panic(err)
+			}
+			size := 4096 - task.Size(empty.Body, empty.Attributes) - w.Rand().IntN(200)
+			fails := i%2 == 1
+			if fails {
+				size -= 350 // there is room for the counts
+			}
+			Submit(w, full, letter{strings.Repeat("x", size), fails}, at)
 		}
 		asksAtMost(w, 4000)
 	},
