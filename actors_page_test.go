@@ -64,7 +64,7 @@ func protocolOf(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	docs, taken := map[string]string{}, map[string]bool{}
+	docs, taken, listed := map[string]string{}, map[string]bool{}, map[string]bool{}
 	var order []string
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
@@ -77,6 +77,15 @@ func protocolOf(t *testing.T, name string) string {
 		messages := slices.Contains([]string{"messages.go", "events.go"}, filepath.Base(file))
 		ast.Inspect(parsed, func(n ast.Node) bool {
 			switch n := n.(type) {
+			case *ast.FuncDecl: // the list of what an actor takes, in some packages
+				if n.Recv == nil && (n.Name.Name == "pointer" || n.Name.Name == "byPointer") {
+					ast.Inspect(n, func(n ast.Node) bool {
+						if c, ok := n.(*ast.CaseClause); ok && len(c.List) == 1 {
+							listed[fmt.Sprint(c.List[0])] = true
+						}
+						return true
+					})
+				}
 			case *ast.CaseClause:
 				for _, e := range n.List {
 					if star, ok := e.(*ast.StarExpr); ok {
@@ -105,6 +114,9 @@ func protocolOf(t *testing.T, name string) string {
 			}
 			return true
 		})
+	}
+	if len(listed) > 0 {
+		taken = listed
 	}
 	var b strings.Builder
 	b.WriteString("\n| takes | what it does | answers the sender with |\n|---|---|---|\n")

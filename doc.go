@@ -58,7 +58,7 @@
 //	actors             a typed question to an actor, and the answer to an unknown message
 //	health             checks of what a service depends on ─► clip
 //	parts              servers, loops and what hangs on to a service, started and stopped in order ─► clip
-//	settings           typed layouts over files and the environment
+//	settings           typed layouts over files, the environment and stores
 //	settings/watch     a layout that follows its files ─► settings
 //	queue/localsqs     the embedded SQS; it knows nothing of tasks
 //	queue/sqsclient    the one place where the AWS client is made
@@ -66,8 +66,8 @@
 //	task               wire form, definition, waits, outcomes, the job in a ctx, the origin of what is no task ─► clip
 //	actors/internal    inline: a mailbox that runs on its poster's goroutine; crew: kept goroutines
 //	actors/breaker     the circuit breaker ─► actors, inline, clip, settings
-//	actors/logger      the slog handler and the actor behind it ─► actors, task, clip
-//	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, logger, clip
+//	actors/logger      the slog handler and the actor behind it ─► actors, life, task, clip
+//	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, life, logger, clip
 //	actors/shares      what several pools run at once, by weight ─► actors, life
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, sqsclient, task
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, task
@@ -76,7 +76,7 @@
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
 //	cmd  examples  chassistest  systemtest ─► chassis
-//	server             next to the core, which does not import it: middleware for net/http ─► task, logger, clip
+//	server  telemetry  settings/awssource   next to the core, which does not import them
 //
 // # Glossary
 //

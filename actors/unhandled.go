@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -25,6 +26,13 @@ func (u *Unhandled) Error() string {
 		text += ": it " + u.Hint
 	}
 	return text
+}
+
+// Nil reports whether a message is a nil pointer: a sender's mistake that matches a
+// case of the receiver's switch, and would fail there. An actor refuses it.
+func Nil(message any) bool {
+	v := reflect.ValueOf(message)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // Refuse answers the sender of the current message with an [*Unhandled]. It

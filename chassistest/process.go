@@ -161,6 +161,7 @@ func (p *Process) perform(ctx context.Context, r *http.Request, q *request) *rep
 		return &reply{err: err}
 	}
 	body, err := readAll(res.Body, res.ContentLength)
+	_ = res.Body.Close() // it is in memory
 	return &reply{status: res.StatusCode, header: res.Header, body: body, err: err}
 }
 

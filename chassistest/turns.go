@@ -228,5 +228,6 @@ func (w *World) perform(q *request) *reply {
 		return &reply{err: err}
 	}
 	body, err := readAll(res.Body, res.ContentLength)
+	_ = res.Body.Close() // it is in memory
 	return &reply{status: res.StatusCode, header: res.Header, body: body, err: err}
 }

@@ -80,6 +80,7 @@ func readRequest(r *http.Request) (*request, error) {
 		if q.body, err = readAll(r.Body, r.ContentLength); err != nil {
 			return nil, err
 		}
+		_ = r.Body.Close() // it is in memory
 	}
 	var one entry // of a request that is no batch
 	s := scanner{text: string(q.body)}
@@ -111,9 +112,8 @@ func readRequest(r *http.Request) (*request, error) {
 	return q, nil
 }
 
-// readAll reads a body of a length that may be unknown, and closes it. It is in memory.
-func readAll(body io.ReadCloser, length int64) (b []byte, err error) {
-	defer func() { _ = body.Close() }()
+// readAll reads a body of a length that may be unknown. It is in memory.
+func readAll(body io.Reader, length int64) (b []byte, err error) {
 	if length < 0 {
 		return io.ReadAll(body)
 	}

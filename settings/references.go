@@ -1,6 +1,8 @@
 package settings
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,6 +138,11 @@ func (o *opening) replace(r reference, found Found) {
 		*r.node = ref
 		r.node.Kind, r.node.Bad, r.node.Text = source.Null, true, ""
 	}
+	if errors.Is(found.Err, errUnread) {
+		bad()
+		r.node.Rare = &source.Rare{Name: ref.More().Name, Ref: &ref} // its key may be unknown all the same
+		return
+	}
 	if found.Err != nil {
 		o.fail(&Error{Kind: KindSource, Pos: positionOf(&ref), Path: joinPath(r.path), Err: found.Err,
 			Problem: found.Address + ": " + found.Err.Error()})
@@ -175,4 +182,19 @@ func setName(n *source.Node, name string) {
 	for _, k := range n.Kids {
 		setName(k.Node, name)
 	}
+}
+
+// unreadStore stands for a store that is not read.
+type unreadStore struct{ Store }
+
+// errUnread is its answer: the setting has a value that is not known.
+var errUnread = errors.New("not read")
+
+// Read reads nothing.
+func (unreadStore) Read(_ context.Context, addresses []string) []Found {
+	out := make([]Found, len(addresses))
+	for i := range out {
+		out[i].Err = errUnread
+	}
+	return out
 }

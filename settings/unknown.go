@@ -11,7 +11,7 @@ import (
 // unknown reports a key that the layout does not have, with the nearest that it has: in this section, or the same
 // key in another one.
 func (d *decoder) unknown(c *codec, k source.Kid) {
-	if d.config.allowUnknown || k.From.Open || k.Bad || len(d.errs) > maxReported {
+	if d.config.allowUnknown || k.From.Open || k.Bad && k.More().Ref == nil || len(d.errs) > maxReported {
 		return
 	}
 	top := len(d.path) == 0

@@ -37,7 +37,7 @@ type pythonMessage struct {
 
 func pythonMessages(t *testing.T) []pythonMessage {
 	t.Helper()
-	text, err := os.ReadFile("../../task/testdata/python-sent.json")
+	text, err := os.ReadFile("../task/testdata/python-sent.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestWhatIsWrongIsToldAtTheStart(t *testing.T) {
 
 // TestASettingsFileOfThePythonChassisLoads uses the recorded one.
 func TestASettingsFileOfThePythonChassisLoads(t *testing.T) {
-	s, err := chassis.LoadSettings(settings.File("../../settings/testdata/python-settings.yml"))
+	s, err := chassis.LoadSettings(settings.File("../settings/testdata/python-settings.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -264,52 +264,60 @@ func TestHostileTaskActorsLeaveThePoolAlive(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				release := make(chan struct{})
-				t.Cleanup(func() { // the last: every goroutine must have ended
-					close(release)
-					time.Sleep(2 * time.Hour)
-				})
-				sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) { s.Log.Level = "critical" }))
-				sys.Register("hostile", actor.PropsFromProducer(func() actor.Actor {
+				leavesThePoolAlive(t, c.dead, c.policies, c.opts, func(release chan struct{}) actor.Actor {
 					if c.producer != nil {
 						return c.producer(release)
 					}
 					return c.receive(release)
-				}, c.opts...), append(c.policies, task.MaxFailures(2), task.Wait(time.Second, task.None))...)
-				ran, healthy := time.Time{}, task.Define[struct{}]("healthy")
-				chassis.Handle(sys.System, healthy, func(context.Context, task.Job[struct{}]) error { ran = time.Now(); return nil })
-				if err := sys.Start(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				id, err := sys.Send(t.Context(), "hostile", struct{}{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(5 * time.Second)
-				sent := time.Now()
-				chassistest.Send(sys, healthy, struct{}{})
-				time.Sleep(time.Hour)
-				synctest.Wait()
-				if waited := ran.Sub(sent); waited < 0 || waited > time.Minute {
-					t.Errorf("a healthy task ran %v after it was sent", waited)
-				}
-				if s := sys.Tasks().Stats(); s.Running != 0 || s.Stalled != 0 || s.Status != dispatcher.Running {
-					t.Errorf("an hour later: %+v", s)
-				}
-				if r := sys.Ready(t.Context()); r.TaskQueues != admin.OK || r.TaskConsumer != admin.OK {
-					t.Errorf("an hour later it is not ready: %+v", r)
-				}
-				want := chassistest.Succeeded
-				if c.dead {
-					want = chassistest.GivenUp
-				}
-				if o := sys.Outcome(id); o.State != want {
-					t.Errorf("the task: %s, %s, %v; want %s", o.State, o.Reason, o.Errors, want)
-				}
-				if err := sys.Stop(context.Background()); err != nil {
-					t.Errorf("stop: %v", err)
-				}
+				})
 			})
 		})
+	}
+}
+
+// leavesThePoolAlive runs a task of an actor that misbehaves, and a healthy one. release
+// ends what blocks, after the test.
+func leavesThePoolAlive(t *testing.T, dead bool, policies []task.Policy, opts []actor.PropsOption,
+	producer func(release chan struct{}) actor.Actor) {
+	t.Helper()
+	release := make(chan struct{})
+	t.Cleanup(func() { // the last: every goroutine must have ended
+		close(release)
+		time.Sleep(2 * time.Hour)
+	})
+	sys := chassistest.New(t, chassistest.Settings(func(s *chassis.Settings) { s.Log.Level = "critical" }))
+	sys.Register("hostile", actor.PropsFromProducer(func() actor.Actor { return producer(release) }, opts...), append(policies, task.MaxFailures(2), task.Wait(time.Second, task.None))...)
+	ran, healthy := time.Time{}, task.Define[struct{}]("healthy")
+	chassis.Handle(sys.System, healthy, func(context.Context, task.Job[struct{}]) error { ran = time.Now(); return nil })
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id, err := sys.Send(t.Context(), "hostile", struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Second)
+	sent := time.Now()
+	chassistest.Send(sys, healthy, struct{}{})
+	time.Sleep(time.Hour)
+	synctest.Wait()
+	if waited := ran.Sub(sent); waited < 0 || waited > time.Minute {
+		t.Errorf("a healthy task ran %v after it was sent", waited)
+	}
+	if s := sys.Tasks().Stats(); s.Running != 0 || s.Stalled != 0 || s.Status != dispatcher.Running {
+		t.Errorf("an hour later: %+v", s)
+	}
+	if r := sys.Ready(t.Context()); r.TaskQueues != admin.OK || r.TaskConsumer != admin.OK {
+		t.Errorf("an hour later it is not ready: %+v", r)
+	}
+	want := chassistest.Succeeded
+	if dead {
+		want = chassistest.GivenUp
+	}
+	if o := sys.Outcome(id); o.State != want {
+		t.Errorf("the task: %s, %s, %v; want %s", o.State, o.Reason, o.Errors, want)
+	}
+	if err := sys.Stop(context.Background()); err != nil {
+		t.Errorf("stop: %v", err)
 	}
 }

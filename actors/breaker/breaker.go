@@ -181,5 +181,5 @@ func (b *Breaker) end() {
 		b.publishStopped()
 		return
 	}
-	b.system.Root.Stop(b.pid)
+	actor.NewRootContext(b.system, nil).Stop(b.pid)
 }

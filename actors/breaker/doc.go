@@ -22,9 +22,7 @@
 //   - [Breaker.Transport] and [Breaker.Client] guard net/http, the response's
 //     body included; [WithClassifier] and [WithBodyPeek] judge by error, status
 //     and body. Package grpcbreaker guards gRPC.
-//   - By PID ([Breaker.PID]) every actor can send [Call], [Admit], [Report],
-//     [Force], [Reset], [Change], [GetSnapshot], [GetTransitions], [Subscribe]
-//     and [Unsubscribe].
+//   - By PID ([Breaker.PID]) every actor can send the messages below.
 //   - Operators have [Breaker.ForceOpen], [Breaker.ForceClosed],
 //     [Breaker.MetricsOnly], [Breaker.Reset] and [Breaker.SetSettings], and
 //     see [Breaker.State], [Breaker.StateOf], [Breaker.Snapshot],
@@ -55,6 +53,24 @@
 // Blame: when a call fails while an entry is half-open, and a deeper entry on
 // its path is itself known to be bad, the deeper one alone takes the failure.
 // So one broken page cannot keep its host from recovering.
+//
+// # Protocol
+//
+// To a breaker, as pointers or as values. The answer is a pointer, and goes to the
+// sender of a request:
+//
+//	message         answer        when
+//	Call            *CallResult   its function has returned, or it was refused
+//	Admit           *Admitted     at once
+//	Report          -
+//	Force           *Done         at once
+//	Reset           *Done         at once
+//	Change          *Done         at once
+//	GetSnapshot     *Snapshot     at once
+//	GetTransitions  *Transitions  at once
+//	Subscribe       *Done         at once; then a *Transition for each
+//	Unsubscribe     *Done         at once
+//	others          *actors.Unhandled
 //
 // # Who owns what
 //

@@ -105,7 +105,7 @@ func (probeNow) IgnoreDeadLetterLogging() {}
 func (p *prober) Receive(c actor.Context) {
 	switch c.Message().(type) {
 	case *actor.Started: // also after a check that panicked: the next one is not at once
-		root, self := c.ActorSystem().Root, c.Self()
+		root, self := actor.NewRootContext(c.ActorSystem(), nil), c.Self()
 		p.timer = time.AfterFunc(p.interval, func() { root.Send(self, probeNow{}) })
 	case probeNow:
 		p.call(c)

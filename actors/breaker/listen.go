@@ -61,10 +61,14 @@ func (s *state) announce(changes []change, now int64) {
 			go l.deliver()
 		}
 	}
+	if len(b.own.more().watchers) == 0 {
+		return
+	}
+	root := actor.NewRootContext(b.system, nil)
 	for _, c := range changes {
 		for _, pid := range b.own.more().watchers {
 			t := b.transition(record{c, now})
-			b.system.Root.Send(pid, &t)
+			root.Send(pid, &t)
 		}
 	}
 }

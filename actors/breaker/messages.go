@@ -159,6 +159,10 @@ func (s *state) onMessage(c actor.Context, message any) {
 			c.Respond(m)
 		}
 	}
+	if actors.Nil(message) {
+		s.refuse(c)
+		return
+	}
 	switch m := byPointer(message).(type) {
 	case *Call:
 		s.onCall(c.Sender(), m)
@@ -184,15 +188,20 @@ func (s *state) onMessage(c actor.Context, message any) {
 		s.unwatch(c, m.To)
 		reply(&Done{Tag: m.Tag})
 	case *actor.Terminated:
-		if m.Who.Equal(s.prober) {
+		if m.Who != nil && m.Who.Equal(s.prober) {
 			s.prober = nil
 		}
 		s.unwatch(c, m.Who)
 	default:
-		if actors.Refuse(c, "takes the messages of package breaker") && s.b.logger != nil {
-			s.b.logger.Warn("a circuit breaker got a message that it does not know: want one of package breaker",
-				slog.String("service", s.b.service), slog.String("type", fmt.Sprintf("%T", message)))
-		}
+		s.refuse(c)
+	}
+}
+
+// refuse answers a message that a breaker does not take.
+func (s *state) refuse(c actor.Context) {
+	if actors.Refuse(c, "takes the messages of package breaker") && s.b.logger != nil {
+		s.b.logger.Warn("a circuit breaker got a message that it does not know: want one of package breaker",
+			slog.String("service", s.b.service), slog.String("type", fmt.Sprintf("%T", c.Message())))
 	}
 }
 
@@ -256,7 +265,7 @@ func (s *state) onCall(sender *actor.PID, m *Call) {
 	result := &CallResult{Path: m.Path, Tag: m.Tag}
 	reply := func(err error) {
 		if result.Err = unshared(err); sender != nil {
-			b.system.Root.Send(sender, result)
+			actor.NewRootContext(b.system, nil).Send(sender, result)
 		}
 	}
 	if (m.Fn == nil) == (m.Get == nil) {

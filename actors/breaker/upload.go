@@ -62,8 +62,8 @@ func (u *requestBody) Read(p []byte) (n int, err error) {
 		x.settle(Neutral, 0)
 	}
 	n, err = u.body.Read(p)
-	u.sent += int64(n)
 	x.mu.Lock()
+	u.sent += int64(n) // a Close may look at it
 	u.giveBack()
 	if !u.closed && u.failed(err) {
 		x.upload = uploadFailed

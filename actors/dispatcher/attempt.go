@@ -49,7 +49,7 @@ type attempt struct {
 	took  time.Duration
 
 	dispatcher *actor.PID
-	system     *actor.ActorSystem
+	root       *actor.RootContext // the dispatcher's own
 	monitor    *Monitor
 	meter      *meter
 	watch      *time.Timer // the dispatcher's: deadline, then abandonment
@@ -89,7 +89,7 @@ func (a *attempt) abandon() bool {
 func (a *attempt) noteReturn() {
 	if a.state.CompareAndSwap(abandoned, answered) {
 		a.monitor.abandoned.Add(-1)
-		a.system.Root.Send(a.dispatcher, &returned{})
+		a.root.Send(a.dispatcher, &returned{})
 	}
 }
 
@@ -129,10 +129,10 @@ func (a *attempt) finish(err error, child *actor.PID) {
 	a.out, a.took = out, took
 	a.state.Store(answered)
 	if child != nil && out.kind == outFailed {
-		a.system.Root.Send(child, a)
+		a.root.Send(child, a)
 		return
 	}
-	a.system.Root.Send(a.dispatcher, a)
+	a.root.Send(a.dispatcher, a)
 }
 
 // returned says that an abandoned handler has ended after all.
@@ -189,9 +189,9 @@ func (answerTo) SendSystemMessage(*actor.PID, any) {}
 func (answerTo) Stop(*actor.PID)                   {}
 
 // newAttempt makes the next attempt of e, with its ctx.
-func newAttempt(e *execution, c *core, self *actor.PID, system *actor.ActorSystem, now time.Time) *attempt {
+func newAttempt(e *execution, c *core, self *actor.PID, root *actor.RootContext, now time.Time) *attempt {
 	a := &attempt{
-		exec: e, started: now, dispatcher: self, system: system, monitor: c.monitor,
+		exec: e, started: now, dispatcher: self, root: root, monitor: c.monitor,
 		handler: e.entry.chain, meter: e.entry.meter,
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,

@@ -64,7 +64,7 @@ func (d *dispatcher) dismiss(a *attempt) {
 	switch {
 	case a.spawned.CompareAndSwap(notSpawned, dismissed): // the one who spawns it stops it
 	case a.props.foreign:
-		d.crew.Run(job{f: func() { a.system.Root.Stop(a.child) }})
+		d.crew.Run(job{f: func() { a.root.Stop(a.child) }})
 	default:
 		d.ctx.Stop(a.child)
 	}

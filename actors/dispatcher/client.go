@@ -20,7 +20,7 @@ type Client struct {
 
 // NewClient returns a client of the dispatchers pids, at least one.
 func NewClient(system *actor.ActorSystem, pids ...*actor.PID) *Client {
-	return &Client{root: system.Root, pids: pids}
+	return &Client{root: actor.NewRootContext(system, nil), pids: pids}
 }
 
 // ask asks all and returns their answers in their order.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
-	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -79,7 +78,7 @@ func TestAPoolIsPausedBySeveral(t *testing.T) {
 		pause("db")
 		r.send("a", nil)
 		resume("db")
-		r.system.Root.Send(r.pid, (*poller.Settled)(nil)) // it panics, and restarts
+		r.restart()
 		r.after(time.Minute)
 		if s := r.mon.Stats(); runs.Load() != 0 || !s.Paused || len(s.PausedBy) != 1 || s.PausedBy[0] != "cache" {
 			t.Errorf("paused by the cache: %d runs, %v by %q", runs.Load(), s.Paused, s.PausedBy)

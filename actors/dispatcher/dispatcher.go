@@ -21,6 +21,7 @@ type dispatcher struct {
 	ctx          actor.Context
 	self         *actor.PID
 	system       *actor.ActorSystem
+	root         *actor.RootContext // of its own: the system's Root has the middleware of the service
 	slots        slots
 	execs        map[poller.LeaseID]*execution
 	successor    *life.Respawn // nil unless the dispatcher was stopped from outside
@@ -49,6 +50,10 @@ type dispatcher struct {
 
 // Receive implements actor.Actor.
 func (d *dispatcher) Receive(ctx actor.Context) {
+	if actors.Nil(ctx.Message()) {
+		d.refuseMessage(ctx)
+		return
+	}
 	switch m := ctx.Message().(type) {
 	case *poller.Delivered:
 		d.onDelivered(m)
@@ -156,10 +161,17 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 	default:
 		if p := pointer(message); p != nil {
 			d.receiveCommand(ctx, p)
-		} else if actors.Refuse(ctx, hint) {
-			d.monitor.unhandled.Add(1)
-			d.log.Warn("the dispatcher does not know this message", "type", fmt.Sprintf("%T", message))
+		} else {
+			d.refuseMessage(ctx)
 		}
+	}
+}
+
+// refuseMessage answers a message that the dispatcher does not take.
+func (d *dispatcher) refuseMessage(ctx actor.Context) {
+	if actors.Refuse(ctx, hint) {
+		d.monitor.unhandled.Add(1)
+		d.log.Warn("the dispatcher does not know this message", "type", fmt.Sprintf("%T", ctx.Message()))
 	}
 }
 
@@ -183,14 +195,14 @@ func respondTo[R any](d *dispatcher, sender *actor.PID, reply chan<- *R, r *R) {
 
 // post sends a message to an actor that is not of the chassis.
 func (d *dispatcher) post(to *actor.PID, message any) {
-	root := d.system.Root
+	root := d.root
 	d.crew.Run(job{f: func() { root.Send(to, message) }})
 }
 
 // after sends a message to the dispatcher itself after a time. The timer may outlive
 // it: the message embeds unlogged.
 func (d *dispatcher) after(wait time.Duration, message any) *time.Timer {
-	root, self := d.system.Root, d.self
+	root, self := d.root, d.self
 	return time.AfterFunc(wait, func() { root.Send(self, message) })
 }
 
@@ -204,6 +216,7 @@ func (unlogged) IgnoreDeadLetterLogging() {}
 func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
 	d.parent = life.Under(d.system, d.self)
+	d.root = d.parent.RootContext
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
 	d.groups = map[string]*group{}

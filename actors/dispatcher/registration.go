@@ -73,7 +73,7 @@ func (m *Register) build(r *registration, c *core) (err error) {
 
 func (d *dispatcher) onRegister(m *Register) {
 	d.registered++
-	seq, sender, self, root, core := d.registered, d.ctx.Sender(), d.self, d.system.Root, d.core
+	seq, sender, self, root, core := d.registered, d.ctx.Sender(), d.self, d.root, d.core
 	d.crew.Run(job{f: func() {
 		var r *registration
 		defer func() { // also when a builder ends the goroutine

@@ -244,3 +244,9 @@ func (r *rig) child() (child *actor.PID) {
 	}
 	return child
 }
+
+// restart gives the dispatcher a new incarnation, as after a panic.
+func (r *rig) restart() {
+	process, _ := r.system.ProcessRegistry.Get(r.pid)
+	process.SendSystemMessage(r.pid, &actor.Restart{})
+}

@@ -40,7 +40,7 @@ func (d *dispatcher) joinShares() {
 
 func (d *dispatcher) leaveShares() {
 	if p := &d.permits; p.keeper != nil {
-		d.system.Root.Send(p.keeper, &shares.Leave{Pool: d.pool, Epoch: p.epoch})
+		d.root.Send(p.keeper, &shares.Leave{Pool: d.pool, Epoch: p.epoch})
 	}
 }
 

@@ -137,7 +137,7 @@ func (d *dispatcher) pump() {
 // start begins the next attempt of e.
 func (d *dispatcher) start(e *execution, now time.Time) {
 	e.disarm()
-	a := newAttempt(e, d.core, d.self, d.system, now)
+	a := newAttempt(e, d.core, d.self, d.root, now)
 	d.slots.running++
 	d.turnover.began(&a.stint, now)
 	e.entry.running++

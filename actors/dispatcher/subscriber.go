@@ -39,8 +39,9 @@ func (s *subscriber) take(e *Event) *Event {
 func (s *subscriber) run(system *actor.ActorSystem, dispatcher *actor.PID) {
 	process, _ := system.ProcessRegistry.Get(s.to) // one that is gone answers at once
 	process.SendSystemMessage(s.to, &actor.Watch{Watcher: dispatcher})
+	root := actor.NewRootContext(system, nil)
 	for e := range s.events.C {
-		system.Root.Send(s.to, e)
+		root.Send(s.to, e)
 	}
 	if process, alive := system.ProcessRegistry.Get(s.to); alive {
 		process.SendSystemMessage(s.to, &actor.Unwatch{Watcher: dispatcher})

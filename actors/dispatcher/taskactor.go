@@ -33,7 +33,7 @@ func (a *attempt) spawn() {
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 		if err != nil {
-			a.system.Root.Send(a.dispatcher, &spawnFailed{a: a})
+			a.root.Send(a.dispatcher, &spawnFailed{a: a})
 			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
 		}
 	}()
@@ -43,10 +43,10 @@ func (a *attempt) spawn() {
 	}
 	if !a.spawned.CompareAndSwap(notSpawned, isSpawned) {
 		a.noteReturn()
-		a.system.Root.Stop(a.child)
+		a.root.Stop(a.child)
 		return
 	}
-	a.system.Root.RequestWithCustomSender(a.child, &a.execute, a.reply)
+	a.root.RequestWithCustomSender(a.child, &a.execute, a.reply)
 }
 
 // spawnFailed says that a task actor could not be spawned.
@@ -112,7 +112,7 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 		}
 		if err := m.check(); err != nil {
 			m.run.within.Store(false)
-			ctx.ActorSystem().Root.Send(env.Sender, err)
+			m.run.root.Send(env.Sender, err)
 			return
 		}
 	case *actor.Restarting: // from outside: its Execute is lost
@@ -126,7 +126,7 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 		if a != nil {
 			a.ends = true
 			if a.state.Load() == underWay {
-				ctx.ActorSystem().Root.Send(a.dispatcher, &stopping{a: a})
+				a.root.Send(a.dispatcher, &stopping{a: a})
 			}
 		}
 	case *actor.Stopped:
@@ -147,7 +147,7 @@ func (g *guard) receive(next actor.ReceiverFunc, ctx actor.ReceiverContext, env 
 		}
 		v := recover()
 		if v == nil {
-			ctx.ActorSystem().Root.Send(ctx.Parent(), &goexited{who: ctx.Self()})
+			actor.NewRootContext(ctx.ActorSystem(), nil).Send(ctx.Parent(), &goexited{who: ctx.Self()})
 			return
 		}
 		p, ok := v.(*task.PanicError)

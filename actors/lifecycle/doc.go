@@ -21,6 +21,17 @@
 // that sent a [Subscribe] to the address "lifecycle". An actor that is made
 // with [Watch.Props] also publishes a [Started] for each of its instances.
 //
+// # Protocol
+//
+// To the actor "lifecycle", as pointers or as values. The answer is a pointer, and
+// goes to the sender of a request:
+//
+//	message      answer   when
+//	Subscribe    -        then each event, a copy for each subscriber
+//	Unsubscribe  -
+//	GetCounts    *Counts  at once
+//	others       *actors.Unhandled
+//
 // # How it works
 //
 // Proto.Actor calls its logger within the deferred function that recovers a
@@ -32,7 +43,7 @@
 //
 // # Who owns what
 //
-// The actor "lifecycle" owns the subscribers and calls the EventStream, for a
+// The actor "lifecycle" owns the subscribers, over restarts and stops by another, and calls the EventStream, for a
 // handler there may panic or block. Counters are atomic. The goroutine of the crash
 // logs at once, through a logger that must not wait.
 //

@@ -12,10 +12,11 @@ import (
 )
 
 // Event is one of [*Started], [*Failed], [*Restarted], [*Resumed], [*Stopped]
-// and [*DeadLetter]. Events are never changed once they are published.
+// and [*DeadLetter]. Each subscriber gets a copy of its own.
 type Event interface {
 	slog.LogValuer
 	lifecycleEvent()
+	own() Event
 }
 
 // The events.
@@ -70,6 +71,14 @@ type (
 		At      time.Time
 	}
 )
+
+// own returns a copy, which is its receiver's own.
+func (e *Started) own() Event    { c := *e; return &c }
+func (e *Failed) own() Event     { c := *e; return &c }
+func (e *Restarted) own() Event  { c := *e; return &c }
+func (e *Resumed) own() Event    { c := *e; return &c }
+func (e *Stopped) own() Event    { c := *e; return &c }
+func (e *DeadLetter) own() Event { c := *e; return &c }
 
 func (*Started) lifecycleEvent()    {}
 func (*Failed) lifecycleEvent()     {}

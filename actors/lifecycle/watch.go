@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -13,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // Config is what a [Watch] is made of.
@@ -89,9 +91,10 @@ func (w *Watch) Factory(inner func(*actor.ActorSystem) *slog.Logger) func(*actor
 // Start begins to watch the supervisors and the dead letters of system, and
 // spawns the actor that publishes. It may be called once.
 func (w *Watch) Start(system *actor.ActorSystem) error {
-	props := actor.PropsFromProducer(func() actor.Actor { return &publisher{w: w} })
+	p := &publisher{w: w}
+	p.props = actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithMailbox(p.life.Mailbox))
 	root := actor.NewRootContext(system, nil).WithGuardian(guardian)
-	pid, err := root.SpawnNamed(props, Name)
+	pid, err := root.SpawnNamed(p.props, Name)
 	if err != nil {
 		return fmt.Errorf("lifecycle: spawn the actor %q: %w", Name, err)
 	}
@@ -124,20 +127,48 @@ func (w *Watch) Counts() Counts {
 func (w *Watch) Props(props *actor.Props) *actor.Props {
 	return props.Clone(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, m *actor.MessageEnvelope) {
+			leaving, returned := false, false
 			switch m.Message.(type) {
 			case *actor.Started:
 				w.publish(&Started{PID: c.Self(), At: time.Now()})
 			case *actor.Restarting, *actor.Stopping, *actor.Stopped:
-				defer func() {
-					if reason := recover(); reason != nil {
-						w.onFailure(c.Self(), reason)
-					}
-				}()
+				leaving = true
 			}
+			defer func() {
+				switch {
+				case returned:
+				case life.ByGoexit():
+					w.onGoexit(c, m.Message)
+				case leaving:
+					w.onFailure(c.Self(), recover())
+				}
+			}()
 			next(c, m)
+			returned = true
 		}
 	}))
 }
+
+// onGoexit is called when an actor ends its goroutine by runtime.Goexit. Its mailbox
+// never runs again, so it is taken out of the registry: what is sent to it is a dead
+// letter then, and no stop waits for it.
+func (w *Watch) onGoexit(c actor.ReceiverContext, message any) {
+	c.ActorSystem().ProcessRegistry.Remove(c.Self())
+	if w.muted(c.Self()) {
+		return
+	}
+	w.failures.Add(1)
+	w.stops.Add(1)
+	ctx, execID, task := w.job(c.Self())
+	now := time.Now()
+	kind := fmt.Sprintf("%T", message)
+	w.log.ErrorContext(ctx, "an actor called runtime.Goexit, as t.FailNow does: it is gone, nothing restarts it, "+
+		"and messages to it are lost", "actor", c.Self().Id, "message", kind)
+	w.publish(&Failed{PID: c.Self(), Reason: errGoexit, Message: kind, ExecID: execID, Task: task, At: now})
+	w.publish(&Stopped{PID: c.Self(), Reason: errGoexit, At: now})
+}
+
+var errGoexit = errors.New("the actor called runtime.Goexit")
 
 // onEvent sees what is published on the EventStream, on the goroutine of the
 // publisher: it must neither wait nor panic.

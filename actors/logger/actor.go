@@ -2,11 +2,13 @@ package logger
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // drainBurst is how many chunks an output actor writes before it looks at its
@@ -24,10 +26,18 @@ type loggerActor struct {
 	gone     chan struct{}
 	children []*actor.PID
 	records  *actor.PID
+
+	life  *life.Restarts
+	again *life.Respawn // nil unless another actor stops this one
+	props *actor.Props
 }
 
 // Receive implements [actor.Actor].
 func (a *loggerActor) Receive(ctx actor.Context) {
+	if actors.Nil(ctx.Message()) {
+		actors.Refuse(ctx, hint)
+		return
+	}
 	switch ctx.Message().(type) {
 	case *actor.Started:
 		a.onStarted(ctx)
@@ -37,11 +47,29 @@ func (a *loggerActor) Receive(ctx actor.Context) {
 		ctx.Respond(a.l.Stats())
 	case *Write, Write, *mark:
 		ctx.Forward(a.records)
+	case *actor.Stopping:
+		if !a.l.over.Load() {
+			a.again = a.life.Respawn(ctx)
+		}
 	case *actor.Stopped:
-		a.l.goDirect(a.gone)
+		a.onStopped(ctx)
 	default:
-		actors.Refuse(ctx, "takes Write, Describe and Reopen")
+		actors.Refuse(ctx, hint)
 	}
+}
+
+// hint names what the actor takes, for the sender of something else.
+const hint = "takes Write, Describe and Reopen"
+
+// onStopped spawns the actor again if another actor stopped it. What is in the rings
+// is outside of it.
+func (a *loggerActor) onStopped(ctx actor.Context) {
+	if a.again != nil && a.again.Spawn(ctx, a.props) == nil {
+		log := slog.New(a.l.unawaited("actors/logger"))
+		log.Error("another actor stopped the logger: it begins again", "pid", ctx.Self().Id)
+		return
+	}
+	a.l.goDirect(a.gone)
 }
 
 func (a *loggerActor) onReopen(ctx actor.Context) {
@@ -105,7 +133,7 @@ func (a *outputActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		// Also after a restart: the message that woke it may be lost.
-		a.o.to.Store(&address{system: ctx.ActorSystem(), pid: ctx.Self()})
+		a.o.to.Store(&address{root: actor.NewRootContext(ctx.ActorSystem(), nil), pid: ctx.Self()})
 		a.drain(ctx)
 	case *wake:
 		a.drain(ctx)
@@ -126,7 +154,7 @@ func (a *outputActor) drain(ctx actor.Context) {
 	wait, more := a.o.drain(drainBurst)
 	switch {
 	case wait > 0:
-		self, root, again := ctx.Self(), ctx.ActorSystem().Root, &retry{tick: a.tick}
+		self, root, again := ctx.Self(), a.o.to.Load().root, &retry{tick: a.tick}
 		a.timer = time.AfterFunc(wait, func() { root.Send(self, again) })
 	case more:
 		ctx.Send(ctx.Self(), wakeUp)

@@ -53,17 +53,24 @@
 // attributes with one name in one group the later one is kept; two groups with
 // one name become one. An error within a value is its text.
 //
-// # Messages
+// # Protocol
 //
-// The actor at [Logger.PID] takes [Write], [Describe] and [Reopen], as pointers
-// or as values, and answers any other request with an actors.Unhandled.
+// To the actor at [Logger.PID], as pointers or as values. The answer goes to the
+// sender of a request:
+//
+//	message   answer    when
+//	Write     *Written  the record is in the buffer, dropped, or below its level
+//	Describe  Stats     at once
+//	Reopen    -
+//	others    *actors.Unhandled
 //
 // # Who owns what
 //
 // Each output has a ring of its own and a child actor of the logger actor; the
 // child alone writes to the descriptor while the logger runs. What must
 // survive a restart (the ring, the chunk being written and how far it got) is
-// outside the actors, so a restart loses nothing. Before Start and after Stop
+// outside the actors, so a restart loses nothing. An actor that another one stops is
+// spawned again. Before Start and after Stop
 // the calling goroutine writes, under the output's lock.
 //
 // A [Logger] and everything that it returns may be used from any goroutine.

@@ -113,14 +113,14 @@ func (l *Logger) watchSignals() func() {
 	hup := make(chan os.Signal, 1)
 	end, ended := make(chan struct{}), make(chan struct{})
 	signal.Notify(hup, syscall.SIGHUP)
-	pid, system := l.pid, l.system
+	pid, to := l.pid, l.to
 	go func() {
 		defer close(ended)
 		for {
 			select {
 			case <-hup:
 				l.outdate()
-				system.Root.Send(pid, &Reopen{})
+				to.Send(pid, &Reopen{})
 			case <-end:
 				return
 			}

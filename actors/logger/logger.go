@@ -14,6 +14,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/internal/life"
 )
 
 // Logger is one service's logger. It is made by [New] and safe for use from
@@ -32,9 +33,10 @@ type Logger struct {
 
 	mu      sync.Mutex // Start and Stop
 	pid     *actor.PID
-	system  *actor.ActorSystem
-	gone    chan struct{} // closed when the actor has ended
-	signals func()        // ends the watch for SIGHUP
+	to      *actor.RootContext // its own: the system's Root has the middleware of the service
+	over    atomic.Bool        // the next end of the actor is for good
+	gone    chan struct{}      // closed when the actor has ended
+	signals func()             // ends the watch for SIGHUP
 }
 
 // ErrStarted is returned by Start on a logger that runs already.
@@ -105,9 +107,14 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 		return nil, ErrStarted
 	}
 	gone := make(chan struct{})
-	props := actor.PropsFromProducer(func() actor.Actor { return &loggerActor{l: l, gone: gone} },
-		actor.WithGuardian(restart), actor.WithSupervisor(restart))
-	pid, err := spawn(system, props)
+	restarts := &life.Restarts{}
+	var props *actor.Props
+	props = actor.PropsFromProducer(
+		func() actor.Actor { return &loggerActor{l: l, gone: gone, life: restarts, props: props} },
+		actor.WithGuardian(restart), actor.WithSupervisor(restart), actor.WithMailbox(restarts.Mailbox))
+	l.over.Store(false)
+	to := actor.NewRootContext(system, nil)
+	pid, err := spawn(to, props)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +123,7 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 			o.wake()
 		}
 	}
-	l.pid, l.system, l.gone = pid, system, gone
+	l.pid, l.to, l.gone = pid, to, gone
 	l.signals = l.watchSignals()
 	return pid, nil
 }
@@ -124,13 +131,11 @@ func (l *Logger) Start(system *actor.ActorSystem) (*actor.PID, error) {
 // actorName is the actor's address in its system, of the first logger there.
 const actorName = "logger"
 
-// spawn starts the actor, on a context of its own: the system's Root is the
-// service's, with its middleware.
-func spawn(system *actor.ActorSystem, props *actor.Props) (*actor.PID, error) {
-	root := actor.NewRootContext(system, nil)
+// spawn starts the actor.
+func spawn(root *actor.RootContext, props *actor.Props) (*actor.PID, error) {
 	pid, err := root.SpawnNamed(props, actorName)
 	if errors.Is(err, actor.ErrNameExists) { // of another logger
-		pid, err = root.SpawnNamed(props, actorName+system.ProcessRegistry.NextId())
+		pid, err = root.SpawnNamed(props, actorName+root.ActorSystem().ProcessRegistry.NextId())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("logger: spawn the actor: %w", err)
@@ -149,10 +154,10 @@ func (l *Logger) Stop(ctx context.Context) error {
 	}
 	l.signals()
 	m := &mark{done: make(chan struct{})}
-	l.system.Root.Send(l.pid, m)
+	l.to.Send(l.pid, m)
 	select {
 	case <-m.done:
-	case <-l.gone: // stopped by another
+	case <-l.gone:
 	case <-ctx.Done():
 	}
 	_ = l.Flush(ctx) // what is left then is tried once more below
@@ -160,14 +165,15 @@ func (l *Logger) Stop(ctx context.Context) error {
 	for _, o := range l.outputs {
 		o.ring.setDirect(true)
 	}
-	l.system.Root.Poison(l.pid)
+	l.over.Store(true)
+	l.to.Poison(l.pid)
 	var err error
 	select {
 	case <-l.gone:
 	case <-ctx.Done():
 		err = fmt.Errorf("logger: stop: the actor still writes: %w", context.Cause(ctx))
 	}
-	l.pid, l.system = nil, nil
+	l.pid, l.to = nil, nil
 	return errors.Join(err, l.Flush(ctx), l.endHooks(ctx))
 }
 
@@ -196,7 +202,7 @@ func (l *Logger) Hasten() (end func()) {
 	return func() { close(done); watch.Wait() }
 }
 
-// goDirect is the end of the actor, by Stop or by another.
+// goDirect is the end of the actor.
 func (l *Logger) goDirect(gone chan struct{}) {
 	defer close(gone)
 	for _, o := range l.outputs {
@@ -288,11 +294,11 @@ func (h *handler) logPanic(r any, stack []byte) {
 // Reopen opens the files of all outputs again.
 func (l *Logger) Reopen() error {
 	l.mu.Lock()
-	pid, system := l.pid, l.system
+	pid, to := l.pid, l.to
 	l.mu.Unlock()
 	if pid != nil {
 		l.outdate()
-		system.Root.Send(pid, &Reopen{})
+		to.Send(pid, &Reopen{})
 		return nil
 	}
 	var errs []error

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -142,8 +143,8 @@ func TestStopFlushesAndLaterRecordsAreWrittenDirectly(t *testing.T) {
 	balanced(t, l)
 }
 
-// TestTheActorIsStoppedByAnother: the handler must notice that it is alone.
-func TestTheActorIsStoppedByAnother(t *testing.T) {
+// What was sent to the logger's address got no answer from then on, in silence.
+func TestALoggerThatAnotherActorStoppedBeginsAgain(t *testing.T) {
 	out := &sink{}
 	l := newLogger(t, Settings{}, out)
 	system := newSystem(t, l)
@@ -156,11 +157,17 @@ func TestTheActorIsStoppedByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Slog().Info("two")
+	if _, err := actors.Ask[Stats](t.Context(), system, pid, &Describe{}); err != nil {
+		t.Error(err)
+	}
 	flush(t, l)
-	if got := out.lines(t); len(got) != 2 {
-		t.Errorf("%d lines, want 2", len(got))
+	if got := out.lines(t); len(got) != 3 || !strings.Contains(out.String(), "it begins again") {
+		t.Errorf("%d lines, want 3: %s", len(got), out.String())
 	}
 	stop(t, l)
+	if _, err := actors.Ask[Stats](t.Context(), system, pid, &Describe{}); !errors.Is(err, actors.ErrDeadLetter) {
+		t.Errorf("after Stop: %v", err)
+	}
 }
 
 // TestThousandRestartsLoseNothing crashes the writing actor on every other

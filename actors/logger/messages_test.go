@@ -16,7 +16,7 @@ func TestWriteIsEnrichedLikeACall(t *testing.T) {
 	hooked := &sink{}
 	l := newLogger(t, Settings{Levels: map[string]Level{"stock": "warning"}}, out, WithHook(slog.NewJSONHandler(hooked, nil)))
 	pid := start(t, l)
-	system := l.system
+	system := l.to.ActorSystem()
 	ctx := task.WithInfo(t.Context(), &task.Info{JobID: "j-1", JobName: "import", ExecID: "e-1", Task: "count", Attempt: 2})
 	r := slog.NewRecord(time.Time{}, slog.LevelError, "not counted", 0)
 	r.Add("sku", 7)
@@ -68,7 +68,7 @@ func TestAStopWritesTheRecordsSentBefore(t *testing.T) {
 		t.Errorf("PID is %v", l.PID())
 	}
 	for range 1000 {
-		l.system.Root.Send(pid, Write{Record: slog.NewRecord(time.Now(), slog.LevelInfo, "m", 0)})
+		l.to.ActorSystem().Root.Send(pid, Write{Record: slog.NewRecord(time.Now(), slog.LevelInfo, "m", 0)})
 	}
 	stop(t, l)
 	if n := len(out.lines(t)); n != 1000 {
@@ -92,7 +92,7 @@ func TestAWriteByMessageNeverWaits(t *testing.T) {
 	r := slog.NewRecord(time.Now(), slog.LevelError, "late", 0)
 	r.Add("pad", strings.Repeat("x", 300))
 	for range late {
-		if _, err := actors.Ask[*Written](t.Context(), l.system, pid, &Write{Record: r}); err != nil {
+		if _, err := actors.Ask[*Written](t.Context(), l.to.ActorSystem(), pid, &Write{Record: r}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -57,8 +57,8 @@ type output struct {
 }
 
 type address struct {
-	system *actor.ActorSystem
-	pid    *actor.PID
+	root *actor.RootContext
+	pid  *actor.PID
 }
 
 // health is an outage as others may read it.
@@ -106,7 +106,7 @@ func (o *output) makeRoom() {
 
 func (o *output) wake() {
 	if to := o.to.Load(); to != nil {
-		to.system.Root.Send(to.pid, wakeUp)
+		to.root.Send(to.pid, wakeUp)
 	}
 }
 

@@ -63,7 +63,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	w := &worker{
 		Poller:   p,
 		self:     ctx.Self(),
-		root:     ctx.ActorSystem().Root,
+		root:     actor.NewRootContext(ctx.ActorSystem(), nil),
 		ledger:   newLedger(p.set.LeaseNotice),
 		calls:    map[*call]bool{},
 		receives: map[*receiving]bool{},
@@ -139,6 +139,10 @@ func (w *worker) readClock() {
 }
 
 func (w *worker) dispatch(ctx actor.Context, m any) {
+	if actors.Nil(m) {
+		w.refuse(ctx, m)
+		return
+	}
 	switch m := m.(type) {
 	case *Settle:
 		w.onSettle(m)
@@ -180,10 +184,17 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 	default:
 		if p := pointer(m); p != nil {
 			w.dispatch(ctx, p)
-		} else if w.retried || actors.Refuse(ctx, hint) { // a retry has no sender
-			w.counts.unknown.Add(1)
-			w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
+		} else {
+			w.refuse(ctx, m)
 		}
+	}
+}
+
+// refuse answers a message that a poller does not take.
+func (w *worker) refuse(ctx actor.Context, m any) {
+	if w.retried || actors.Refuse(ctx, hint) { // a retry has no sender
+		w.counts.unknown.Add(1)
+		w.log.Warn("unknown message", "type", fmt.Sprintf("%T", m))
 	}
 }
 

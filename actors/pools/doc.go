@@ -10,6 +10,12 @@
 //	...
 //	err = p.Stop(ctx) // drains
 //
+// # Protocol
+//
+// It has no actor and no messages of its own. Those of the actors that it starts are
+// in packages dispatcher, at the address dispatcher/<pool>, poller, at poller/<pool>,
+// and shares.
+//
 // Sending and dead letters need no start, and so no actor system.
 //
 // # Who owns what

@@ -48,6 +48,7 @@ type Pools struct {
 	lanes      []*lane // the first is that of tasks.task_pool
 	monitor    *dispatcher.Monitor
 	shares     shares.Monitor
+	keeperOver atomic.Bool
 	keeper     *actor.PID // of the shares; nil: there is one pool, bounded by its workers alone
 	census     census
 	background background
@@ -188,7 +189,7 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 func (p *Pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.Client, error) {
 	if total := p.cfg.Settings.TotalWorkers; len(p.lanes) > 1 || total > 0 {
 		props, err := shares.New(shares.Config{Limit: total, Logger: p.cfg.Logger("actors/shares"),
-			Monitor: &p.shares})
+			Monitor: &p.shares, Over: p.keeperOver.Load})
 		if err != nil {
 			return nil, err
 		}
@@ -229,6 +230,7 @@ func (p *Pools) Stop(ctx context.Context) error {
 	}
 	work.Wait()
 	if p.keeper != nil {
+		p.keeperOver.Store(true)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), life.StopTimeout)
 		defer cancel()
 		errs[len(p.lanes)] = p.actors.Stop(end, p.keeper)

@@ -19,6 +19,10 @@ type Config struct {
 	Limit   int // executions at once in the process, 0: no limit but the pools' own
 	Logger  *slog.Logger
 	Monitor *Monitor // what the outside sees; nil: nothing
+
+	// Over reports whether a stop is for good. Before, the actor is spawned again
+	// under its name when another actor stops it. nil: each stop is for good.
+	Over func() bool
 }
 
 // New returns the props of the actor, one a process. They are for one actor:
@@ -33,9 +37,14 @@ func New(cfg Config) (*actor.Props, error) {
 	if cfg.Monitor == nil {
 		cfg.Monitor = &Monitor{}
 	}
-	k := &keeper{table: newTable(cfg.Limit), to: map[string]*actor.PID{}, log: cfg.Logger, monitor: cfg.Monitor}
+	if cfg.Over == nil {
+		cfg.Over = func() bool { return true }
+	}
+	k := &keeper{table: newTable(cfg.Limit), to: map[string]*actor.PID{}, log: cfg.Logger, monitor: cfg.Monitor,
+		over: cfg.Over}
 	k.publish()
-	return actor.PropsFromProducer(func() actor.Actor { return k }, actor.WithMailbox(new(life.Restarts).Mailbox)), nil
+	k.props = actor.PropsFromProducer(func() actor.Actor { return k }, actor.WithMailbox(k.life.Mailbox))
+	return k.props, nil
 }
 
 // Check returns everything that is wrong with a share.
@@ -56,11 +65,20 @@ type keeper struct {
 	to      map[string]*actor.PID
 	log     *slog.Logger
 	monitor *Monitor
+
+	over  func() bool
+	life  life.Restarts
+	again *life.Respawn // nil unless another actor stops this one
+	props *actor.Props
 }
 
 // Receive implements actor.Actor.
 func (k *keeper) Receive(ctx actor.Context) {
 	message := ctx.Message()
+	if actors.Nil(message) {
+		k.refuse(ctx)
+		return
+	}
 	if p := pointer(message); p != nil {
 		message = p
 	}
@@ -76,20 +94,51 @@ func (k *keeper) Receive(ctx actor.Context) {
 	case *Release:
 		k.of(m.Pool, m.Epoch, k.table.release)
 	case *Join:
+		if m.To == nil {
+			k.log.Warn("a Join has no address for its answers: it is not taken", "pool", m.Pool)
+			return
+		}
 		k.to[m.Pool] = m.To
 		k.table.join(m.Pool, m.Epoch, m.Share)
 	case *Leave:
 		k.of(m.Pool, m.Epoch, k.table.leave)
-	case *actor.Started, *actor.Restarting, *actor.Stopping, *actor.Stopped:
+	case *actor.Started, *actor.Restarting:
+		return
+	case *actor.Stopping:
+		if !k.over() {
+			k.again = k.life.Respawn(ctx)
+		}
+		return
+	case *actor.Stopped:
+		k.onStopped(ctx)
 		return
 	default:
-		if actors.Refuse(ctx, hint) {
-			k.log.Warn("the keeper of shares does not know this message", "type", fmt.Sprintf("%T", m))
-		}
+		k.refuse(ctx)
 		return
 	}
 	k.perform(ctx)
 	k.publish()
+}
+
+// onStopped spawns the actor again, with what it had, if another actor stopped it.
+func (k *keeper) onStopped(ctx actor.Context) {
+	if k.again == nil {
+		return
+	}
+	again := k.again
+	k.again = nil
+	k.log.Error("another actor stopped the keeper of shares: it begins again", "pid", ctx.Self().Id)
+	if err := again.Spawn(ctx, k.props); err != nil {
+		k.log.Error("the keeper of shares cannot begin again: no pool gets a permit any more",
+			"pid", ctx.Self().Id, "error", err)
+	}
+}
+
+// refuse answers a message that the keeper does not take.
+func (k *keeper) refuse(ctx actor.Context) {
+	if actors.Refuse(ctx, hint) {
+		k.log.Warn("the keeper of shares does not know this message", "type", fmt.Sprintf("%T", ctx.Message()))
+	}
 }
 
 // of does f for a pool that has joined. A message of an earlier epoch is late and

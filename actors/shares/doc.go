@@ -23,10 +23,25 @@
 // executions of one task run at once (task.Concurrency), and which pool may run a
 // crash suspect: one at a time.
 //
+// # Protocol
+//
+// To the keeper, as pointers or as values. The answer is a pointer, and goes to the
+// To of the pool's Join:
+//
+//	message  answer     when
+//	Join     -
+//	Leave    -
+//	Ask      *Granted   at once or later, in parts
+//	Reserve  *Reserved  in its turn
+//	Release  -
+//	Claim    *Claimed   in its turn
+//	Unclaim  -
+//	others   *actors.Unhandled, to the sender
+//
 // # Ownership and concurrency
 //
 // The actor owns who has which permits. table in table.go is the whole rule,
-// pure; it outlives a restart of the actor. A pool that joins again, as its
+// pure; it outlives a restart of the actor, and with [Config.Over] a stop by another. A pool that joins again, as its
 // dispatcher does after a restart, begins with nothing. [Monitor] is safe from
 // any goroutine.
 //

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"go/format"
@@ -100,8 +101,9 @@ func freePorts(name string) int {
 
 // allFree reports whether nothing listens on the ports of a service now.
 func allFree(port int) bool {
+	var config net.ListenConfig
 	for i := range portsEach {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+i))
+		l, err := config.Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", port+i))
 		if err != nil {
 			return false
 		}

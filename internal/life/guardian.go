@@ -47,7 +47,8 @@ type guest struct {
 
 // New returns a guardian of an actor system.
 func New(cfg Config) *Guardian {
-	p := &pauses{paused: map[actor.Process]*time.Timer{}, ending: map[actor.Process]bool{}}
+	p := &pauses{log: cfg.Logger, print: cfg.Print}
+	p.paused, p.ending = map[actor.Process]*time.Timer{}, map[actor.Process]bool{}
 	return &Guardian{cfg: cfg, pauses: p, root: actor.NewRootContext(cfg.System, nil).WithGuardian(&strategy{p, true})}
 }
 
@@ -140,14 +141,25 @@ func (g *Guardian) noted(own *guest, props *actor.Props) *actor.Props {
 	return props.Configure(actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {
 		return func(c actor.ReceiverContext, m *actor.MessageEnvelope) {
 			if _, ok := m.Message.(*actor.Stopped); ok {
-				g.mu.Lock()
-				own.ended = true
-				g.guests = slices.DeleteFunc(g.guests, func(o *guest) bool { return o == own })
-				g.mu.Unlock()
+				g.forget(own)
 			}
+			returned := false
+			defer func() {
+				if !returned && ByGoexit() {
+					g.forget(own)
+				}
+			}()
 			next(c, m)
+			returned = true
 		}
 	}))
+}
+
+func (g *Guardian) forget(own *guest) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	own.ended = true
+	g.guests = slices.DeleteFunc(g.guests, func(o *guest) bool { return o == own })
 }
 
 // Stop stops an actor behind what is in its mailbox and waits for its end, or

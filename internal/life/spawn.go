@@ -21,7 +21,9 @@ type Parent struct {
 
 // Under returns a Parent. The failures and the ends of what it spawns are reported
 // to pid; with a nil pid it spawns root actors.
-func Under(system *actor.ActorSystem, pid *actor.PID) *Parent { return &Parent{system.Root, pid} }
+func Under(system *actor.ActorSystem, pid *actor.PID) *Parent {
+	return &Parent{actor.NewRootContext(system, nil), pid}
+}
 
 // Self returns the PID of the parent.
 func (p *Parent) Self() *actor.PID { return p.pid }

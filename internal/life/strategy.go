@@ -18,6 +18,9 @@ type strategy struct {
 
 // pauses are the actors of a guardian that wait for a restart or are being stopped.
 type pauses struct {
+	log   *slog.Logger
+	print func(any) string
+
 	mu     sync.Mutex                    // guards what follows
 	paused map[actor.Process]*time.Timer // by process: another may take the address
 	ending map[actor.Process]bool        // that are being stopped
@@ -31,8 +34,7 @@ func (s *strategy) HandleFailure(system *actor.ActorSystem, by actor.Supervisor,
 	}
 	rs.Fail()
 	restart := func() {
-		system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason,
-			Directive: actor.RestartDirective})
+		publish(system, s.log, s.print, child, reason, actor.RestartDirective)
 		by.RestartChildren(child)
 	}
 	wait := guestPace.before(rs.NumberOfFailures(calmAfter))
@@ -47,7 +49,7 @@ func (s *strategy) HandleFailure(system *actor.ActorSystem, by actor.Supervisor,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending[process] {
-		stopFailed(system, by, child, reason)
+		s.stopFailed(system, by, child, reason)
 		return
 	}
 	if s.own {
@@ -62,9 +64,22 @@ func (s *strategy) HandleFailure(system *actor.ActorSystem, by actor.Supervisor,
 	})
 }
 
-func stopFailed(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, reason any) {
-	system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason, Directive: actor.StopDirective})
+func (p *pauses) stopFailed(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID, reason any) {
+	publish(system, p.log, p.print, child, reason, actor.StopDirective)
 	by.StopChildren(child)
+}
+
+// publish publishes a decision. A handler of the EventStream is user's code: its panic,
+// in the deferred function of another, would end the process.
+func publish(system *actor.ActorSystem, log *slog.Logger, print func(any) string, child *actor.PID, reason any,
+	directive actor.Directive) {
+	defer func() {
+		if v := recover(); v != nil {
+			log.Error("a handler of the EventStream panicked", "error", print(v), "event", "a supervisor's decision",
+				"actor", child.Id)
+		}
+	}()
+	system.EventStream.Publish(&actor.SupervisorEvent{Child: child, Reason: reason, Directive: directive})
 }
 
 // unpause ends the pause of an actor, and reports whether there was one.
@@ -110,7 +125,8 @@ func (c *contained) HandleFailure(system *actor.ActorSystem, by actor.Supervisor
 		if v := recover(); v != nil {
 			c.log.Error("the strategy of an actor panicked or escalated, and there is nothing above it: the actor "+
 				"is stopped", "actor", child.Id, "error", c.print(v))
-			stopFailed(system, by, child, reason)
+			publish(system, c.log, c.print, child, reason, actor.StopDirective)
+			by.StopChildren(child)
 		}
 	}()
 	c.SupervisorStrategy.HandleFailure(system, by, child, rs, reason, message)

@@ -41,7 +41,7 @@
 // What cannot be read, or is not there any more, keeps its last value; the log has a warning, and [Store.Check] the
 // reason:
 //
-//	sys.Check("settings from aws", store.Check, health.ForInformation())
+//	sys.Check("aws-settings", store.Check, health.ForInformation())
 //
 // # Ownership
 //

@@ -44,9 +44,9 @@ func (s *Store) explain(ctx context.Context, action, what string, err error) err
 	if errors.As(err, &api) {
 		code := api.ErrorCode()
 		if hint, refused := refusals[code]; refused {
-			return fmt.Errorf("%s is refused for %s in %s (%s: %s)%s; allow the action in the policy of the role, "+
-				"and kms:Decrypt where a key of your own encrypts the value", action, what, region, code,
-				api.ErrorMessage(), hint)
+			return fmt.Errorf("%s is refused for %s in %s (%s: %s)%s; correct the name, or allow the action in the "+
+				"policy of the role, and kms:Decrypt where a key of your own encrypts the value", action, what, region,
+				code, api.ErrorMessage(), hint)
 		}
 		switch code {
 		case "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound":

@@ -233,6 +233,31 @@ func TestWrongValue(t *testing.T) {
 	})
 }
 
+// SSM is consistent after a while: an answer that is older than what is known changes nothing. A parameter that was deleted
+// and made again is newer, with a lower version; a label may go back.
+func TestOlderAnswer(t *testing.T) {
+	serve(t, func(t *testing.T, aws *awsserver.Server, store *awssource.Store) {
+		aws.Put("/b", "String", "1")
+		aws.Label("/b", "prod", 1)
+		time.Sleep(time.Second)
+		aws.Put("/b", "String", "2")
+		aws.Label("/b", "prod", 2)
+		k := follow(t, aws, store, "mail: {batch: 'ssm:/b', limits: {a: 'ssm:/b:prod'}}")
+		aws.Lag("/b", 2)
+		k.after(5 * time.Minute)
+		k.logged()
+		aws.Label("/b", "prod", 1)
+		k.after(2 * time.Minute)
+		k.logged("mail.limits.a from=2 to=1")
+		aws.Delete("/b")
+		aws.Put("/b", "String", "3")
+		aws.Label("/b", "prod", 1)
+		k.after(2 * time.Minute)
+		k.logged("mail.batch from=2 to=3")
+		k.at("mail.batch", "3 # ssm:/b v1: mail.yaml:1:15")
+	})
+}
+
 // AWS away later: the values stay, one warning, a reason in the check, and word when it is over.
 func TestAwayLater(t *testing.T) {
 	serve(t, func(t *testing.T, aws *awsserver.Server, store *awssource.Store) {

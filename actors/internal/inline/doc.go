@@ -11,7 +11,8 @@
 //   - A goroutine that posts runs a bounded number of messages of others. The
 //     rest runs on a goroutine of its own, which ends when the mailbox is empty.
 //   - It suspends itself when the actor panics, until the restart is done. A
-//     SuspendMailbox that is posted has no effect.
+//     SuspendMailbox that is posted has no effect, and neither have nil and forged
+//     messages of an actor's life.
 //   - An actor may learn of user messages that it never gets or never finishes,
 //     by [Mailbox.Before] and [Mailbox.After], and turn a Stop into a restart, by
 //     [Mailbox.Stays].

@@ -53,8 +53,13 @@ func (*Mailbox) Start() {}
 func (m *Mailbox) UserMessageCount() int { return int(m.waiting.Load()) }
 
 // PostUserMessage implements actor.Mailbox. It runs the actor, unless another
-// goroutine does.
+// goroutine does. It drops nil, and messages of an actor's life that were sent as
+// ordinary ones: a forged Stopped would end an actor that lives on.
 func (m *Mailbox) PostUserMessage(message any) {
+	switch actor.UnwrapEnvelopeMessage(message).(type) {
+	case nil, *actor.Started, *actor.Restarting, *actor.Stopping, *actor.Stopped, *actor.Terminated:
+		return
+	}
 	if !m.status.CompareAndSwap(idle, running) {
 		m.waiting.Add(1)
 		m.user.push(message)

@@ -73,7 +73,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "want a POST of JSON with an Idempotency-Key", http.StatusBadRequest)
 		return
 	}
-	fault := g.faults()
+	g.mu.Lock()
+	fault := g.faults() // about one request at a time
+	g.mu.Unlock()
 	if fault.Delay > 0 {
 		select {
 		case <-time.After(fault.Delay):

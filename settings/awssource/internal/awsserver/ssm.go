@@ -15,6 +15,7 @@ type parameter struct {
 	versions []string
 	at       []time.Time
 	labels   map[string]int // versions by label, from 1
+	lag      int            // answers that are the first version yet
 }
 
 // Put writes a parameter of the kind String, StringList or SecureString. It returns the version.
@@ -35,6 +36,13 @@ func (s *Server) Label(name, label string, version int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parameters[name].labels[label] = version
+}
+
+// Lag gives the first version of a parameter in the next n answers, as a server that is behind does.
+func (s *Server) Lag(name string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parameters[name].lag = n
 }
 
 // Delete deletes a parameter.
@@ -60,6 +68,10 @@ func (s *Server) find(asked string, decrypt bool) map[string]any {
 		return nil
 	}
 	version := len(p.versions)
+	if p.lag > 0 && selector == "" {
+		p.lag--
+		version = 1
+	}
 	if selector != "" {
 		n, err := strconv.Atoi(selector[1:])
 		if err != nil {
