@@ -231,6 +231,9 @@ func newWorld(s *storm, schedule Schedule) *World {
 	return w
 }
 
+// afterwards is how long a play lasts after its processes have ended, with nothing left to do.
+const afterwards = time.Hour
+
 // live plays the schedule. It returns when all that it has begun has ended.
 func (w *World) live(t *testing.T) {
 	var opts []localsqs.Option
@@ -263,7 +266,9 @@ func (w *World) live(t *testing.T) {
 	if err := w.queue.Close(); err != nil {
 		t.Errorf("chassistest: close the embedded queue: %v", err)
 	}
-	time.Sleep(3 * throttle) // Proto.Actor's goroutine that counts dead letters ends by time alone
+	// Some goroutines end by time alone: Proto.Actor's that counts dead letters, and that of an
+	// http.Client with a Timeout, of which a handler died in the middle of a call.
+	time.Sleep(afterwards)
 }
 
 // makeQueues makes the queues of the pools, as an operator would.
