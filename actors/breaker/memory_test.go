@@ -34,7 +34,7 @@ func TestHealthyPathsCostNothing(t *testing.T) {
 	for i := range scaled(200_000, 1_000_000, 1_000_000) {
 		call(i)
 	}
-	if grown := int64(heapInUse()) - int64(before); grown > 64<<10 {
+	if grown := heapInUse() - before; grown > 64<<10 {
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}
 	if n := len(b.Snapshot().Entries); n != 1 {
