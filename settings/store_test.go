@@ -270,8 +270,11 @@ func FuzzStore(f *testing.F) {
 	f.Add([]byte("name: [a"), uint8(1), "..")
 	f.Add([]byte("\xffHUSH"), uint8(5), "")
 	f.Fuzz(func(t *testing.T, data []byte, format uint8, path string) {
-		secret := settings.Found{Version: "v1", Secret: true, Format: settings.Format(format % 5), Data: append([]byte("HUSH"), data...)}
-		plain := settings.Found{Format: settings.Format(format % 5), Data: data}
+		kind := settings.Format(format % 5)
+		// The secret is a value. The names of a secret's keys are shown, for a mistake in one needs them.
+		before := map[settings.Format]string{settings.YAML: "name: ", settings.TOML: `name = "`, settings.JSON: `{"name": "`}[kind]
+		secret := settings.Found{Version: "v1", Secret: true, Format: kind, Data: append([]byte(before+"HUSH"), data...)}
+		plain := settings.Found{Format: kind, Data: data}
 		s := &shelf{has: map[string]settings.Found{"s:plain": plain, "s:secret": secret,
 			"s:under": {Under: map[string]settings.Found{path: plain, "count": secret, path + ".x": secret}}}}
 		for _, sources := range [][]settings.Option{
