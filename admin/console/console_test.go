@@ -62,8 +62,11 @@ func TestTheAdminServerShowsAndSteersARunningSystem(t *testing.T) {
 	if len(dead.List) != 1 || dead.List[0].Task != "doomed" || dead.List[0].LastError != "550 user unknown" || dead.List[0].JobName != "spring" || dead.List[0].Body == "" {
 		t.Fatalf("dead letters: %+v", dead)
 	}
+	if f := ask[admin.Found](d, "POST", "api/v1/dead/back", `{"ids":["gone"]}`); f.Found != 0 {
+		t.Errorf("sent back what is not there: %+v", f)
+	}
 	wait(t, sys, func() {
-		if f := ask[admin.Found](d, "POST", "api/v1/dead/back", `{"ids":["`+dead.List[0].ID+`","gone"]}`); f.Found != 1 {
+		if f := ask[admin.Found](d, "POST", "api/v1/dead/back", `{"ids":["`+dead.List[0].ID+`"]}`); f.Found != 1 {
 			t.Errorf("sent back: %+v", f)
 		}
 	}, "settled")
