@@ -267,7 +267,7 @@ func (w *World) live(t *testing.T) {
 		t.Errorf("chassistest: close the embedded queue: %v", err)
 	}
 	// Some goroutines end by time alone: Proto.Actor's that counts dead letters, and that of an
-	// http.Client with a Timeout, of which a handler died in the middle of a call.
+	// http.Client with a Timeout when a handler dies in the middle of its call.
 	time.Sleep(afterwards)
 }
 
