@@ -9,7 +9,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// killers is a play of n tasks, two of which end the processes that run them.
+// killers is a play of n tasks. Two of them end the processes that run them.
 func killers(n int, killing func(job task.Job[parcel]) bool) func(w *World) {
 	return func(w *World) {
 		w.Service(func(p *Process) {

@@ -123,7 +123,7 @@ var small = playground{
 	opts: []StormOption{Fleet(2), Within(time.Hour), ofQueues(map[string]string{"MaximumMessageSize": "4096"})},
 }
 
-// limited: many tasks of which one runs at a time, and little room to wait in.
+// limited: many tasks, one at a time, and little room to wait in.
 var limited = playground{
 	play: func(w *World) {
 		const n = 120

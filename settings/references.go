@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -133,7 +134,7 @@ func unread(stores []Store, elements []source.Kid) *source.Node {
 // replace puts an answer in the place of a reference.
 func (o *opening) replace(r reference, found Found) {
 	ref := *r.node
-	found.Address = orElse(found.Address, r.address)
+	found.Address = cmp.Or(found.Address, r.address)
 	bad := func() {
 		*r.node = ref
 		r.node.Kind, r.node.Bad, r.node.Text = source.Null, true, ""

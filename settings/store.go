@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -83,7 +84,7 @@ func Stores(options ...Option) []Store { return newConfig(options).stores }
 
 func (s storeOption) read(o *opening) (out []*source.Node) {
 	for i, found := range readStore(o.config.ctx, s.store, s.addresses) {
-		found.Address = orElse(found.Address, s.addresses[i])
+		found.Address = cmp.Or(found.Address, s.addresses[i])
 		if found.Err != nil {
 			if !s.optional {
 				o.fail(&Error{Kind: KindSource, Pos: Position{File: found.Address}, Problem: found.Err.Error(),
@@ -158,7 +159,7 @@ func (o *opening) under(found *Found, from *source.Origin) *source.Node {
 	var find source.Finder
 	for _, path := range sortedPaths(found.Under) {
 		one := found.Under[path]
-		one.Address = orElse(one.Address, found.Address)
+		one.Address = cmp.Or(one.Address, found.Address)
 		origin := o.origin(&one, from.Rank)
 		origin.Referenced = from.Referenced
 		value := o.single(&one, origin)
@@ -235,11 +236,4 @@ func sortedPaths(under map[string]Found) []string {
 	}
 	slices.Sort(paths)
 	return paths
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }

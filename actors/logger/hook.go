@@ -90,12 +90,11 @@ func callHook(ctx context.Context, hook slog.Handler, r slog.Record) (err error)
 	return hook.Handle(ctx, r.Clone())
 }
 
-// endHooks ends the hooks that deliver later, once. It is called under l.mu.
+// endHooks ends the hooks that deliver later, once.
 func (l *Logger) endHooks(ctx context.Context) error {
-	if l.hooksEnded {
+	if l.hooksEnded.Swap(true) {
 		return nil
 	}
-	l.hooksEnded = true
 	var errs []error
 	for _, hook := range l.root.hooks {
 		if h, ok := hook.(interface{ Shutdown(context.Context) error }); ok {
@@ -105,11 +104,29 @@ func (l *Logger) endHooks(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func endHook(ctx context.Context, shutdown func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("logger: the Shutdown of a hook panicked: %s", clip.Panic(p))
-		}
+// endHook calls shutdown, on a goroutine that is the hook's own: one that ignores ctx
+// holds up no stop.
+func endHook(ctx context.Context, shutdown func(context.Context) error) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := errors.New("logger: the Shutdown of a hook called runtime.Goexit")
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("logger: the Shutdown of a hook panicked: %s", clip.Panic(p))
+			}
+			ended <- err
+		}()
+		err = shutdown(ctx)
 	}()
-	return shutdown(ctx)
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		select {
+		case err := <-ended: // it ended with ctx
+			return err
+		default:
+			return fmt.Errorf("logger: the Shutdown of a hook did not end: %w", context.Cause(ctx))
+		}
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // handlerFunc is a hook.
@@ -210,6 +212,35 @@ func TestAHookIsEndedAfterTheLastRecord(t *testing.T) {
 		t.Errorf("the second stop: %v", err)
 	}
 }
+
+// A hook that does not end, or stops the logger itself, holds up no stop.
+func TestAHookThatDoesNotEndHoldsUpNoStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		var l *Logger
+		stuck := &stuckHook{end: func() {
+			if err := l.Stop(context.Background()); err != nil {
+				t.Errorf("a stop within the end of a hook: %v", err)
+			}
+			<-release
+		}}
+		l = newLogger(t, Settings{}, &sink{}, WithHook(stuck))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := l.Stop(ctx); err == nil || !strings.Contains(err.Error(), "did not end") || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// stuckHook ends when end does.
+type stuckHook struct {
+	lateHook
+	end func()
+}
+
+func (h *stuckHook) Shutdown(context.Context) error { h.end(); return nil }
 
 func TestAHookCanRedactAsTheOutputsDo(t *testing.T) {
 	type pin int

@@ -28,7 +28,7 @@ type Logger struct {
 	root       *handler
 	hooking    atomic.Int64 // hooks that run now
 	hookErrors atomic.Uint64
-	hooksEnded bool // under mu
+	hooksEnded atomic.Bool
 	props      []actor.PropsOption
 
 	mu      sync.Mutex // Start and Stop
@@ -147,10 +147,14 @@ func spawn(root *actor.RootContext, props *actor.Props) (*actor.PID, error) {
 // callers write with directly. It gives up when ctx ends, with an error that says
 // what is not written. It may be called twice, and before Start.
 func (l *Logger) Stop(ctx context.Context) error {
+	return errors.Join(l.stop(ctx), l.endHooks(ctx))
+}
+
+func (l *Logger) stop(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pid == nil {
-		return errors.Join(l.Flush(ctx), l.endHooks(ctx))
+		return l.Flush(ctx)
 	}
 	l.signals()
 	m := &mark{done: make(chan struct{})}
@@ -174,7 +178,7 @@ func (l *Logger) Stop(ctx context.Context) error {
 		err = fmt.Errorf("logger: stop: the actor still writes: %w", context.Cause(ctx))
 	}
 	l.pid, l.to = nil, nil
-	return errors.Join(err, l.Flush(ctx), l.endHooks(ctx))
+	return errors.Join(err, l.Flush(ctx))
 }
 
 // Hasten is for the stop of a service: until end is called, no call waits for an

@@ -73,7 +73,7 @@ func TestIDsOfCalls(t *testing.T) {
 		{"not valid", []string{"x-request-id", "a b"}, nil, "", ""},
 		{"two of them", []string{"x-request-id", "a", "x-request-id", "b"}, nil, "", ""},
 		{"too long", []string{"x-request-id", strings.Repeat("a", server.MaxID+1)}, nil, "", ""},
-		{"a trace that is none", []string{"traceparent", "00-0-0-01"}, nil, "", ""},
+		{"an invalid trace", []string{"traceparent", "00-0-0-01"}, nil, "", ""},
 		{"not believed", []string{"x-request-id", "r-1", "traceparent", parent},
 			[]grpcserver.Option{grpcserver.WithBelievedIDs(func(context.Context) bool { return false })}, "", ""},
 	} {

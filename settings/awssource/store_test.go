@@ -159,7 +159,7 @@ func TestRotation(t *testing.T) {
 		}
 		select {
 		case <-changed:
-			t.Error("a change that is none")
+			t.Error("a notice without a change")
 		default:
 		}
 		k.logged()
