@@ -160,7 +160,7 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		if _, body = d.do("GET", "metrics", ""); strings.Contains(body, "chassis_check_up{") {
 			break
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // the page over a real socket
 	}
 	for _, want := range []string{
 		`chassis_task_attempts_total{outcome="succeeded",task="greet"} 1`,

@@ -154,7 +154,7 @@ func newService(t *testing.T, d *database) *service {
 // send sends tasks for a time, ten each 50 ms.
 func (s *service) send(d time.Duration) {
 	s.t.Helper()
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // the pace of the load
 		for range 10 {
 			if _, err := chassis.Send(s.t.Context(), s.System, s.work, s.sent); err != nil {
 				s.t.Fatal(err)
@@ -182,7 +182,7 @@ func (s *service) await(ready bool) time.Duration {
 		if time.Since(begun) > within {
 			s.t.Fatalf("after %v /readyz says %d, and the tasks are paused %v:\n%s", within, res.StatusCode, paused, text)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // follows a real PostgreSQL
 	}
 }
 
@@ -207,7 +207,7 @@ func TestPostgreSQLGoesAndComesBack(t *testing.T) {
 		go func() { s.sendQuietly(ended) }()
 		d.end(sig)
 		took := s.await(false)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // it is away for a time, which is the case
 		d.start()
 		back := s.await(true)
 		ended <- struct{}{}
@@ -215,7 +215,7 @@ func TestPostgreSQLGoesAndComesBack(t *testing.T) {
 		t.Logf("%s: not ready after %v, ready %v after its start", name, took.Round(time.Millisecond), back.Round(time.Millisecond))
 	}
 	var rows int
-	for begun := time.Now(); rows < s.sent && time.Since(begun) < 2*time.Minute; time.Sleep(100 * time.Millisecond) {
+	for begun := time.Now(); rows < s.sent && time.Since(begun) < 2*time.Minute; time.Sleep(100 * time.Millisecond) { // a real database
 		if err := s.pool.QueryRow(t.Context(), "select count(*) from done").Scan(&rows); err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestPostgreSQLGoesAndComesBack(t *testing.T) {
 func (s *service) makeTable() {
 	s.t.Helper()
 	var err error
-	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(20 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(20 * time.Millisecond) { // another process
 		if _, err = s.pool.Exec(s.t.Context(), "create table done (id bigint primary key)"); err == nil {
 			return
 		}

@@ -55,7 +55,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		p.kill()
 		p.start()
 	}
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // some load on the last process too
 	stop()
 	load.all.Wait()
 	begun := time.Now()
@@ -144,7 +144,7 @@ var messages = regexp.MustCompile(`(?m)^chassis_queue_messages\{.*\} (\S+)$`)
 func (p *program) settle(within time.Duration) {
 	p.t.Helper()
 	var text string
-	for begun, quiet := time.Now(), 0; quiet < 2; time.Sleep(100 * time.Millisecond) {
+	for begun, quiet := time.Now(), 0; quiet < 2; time.Sleep(100 * time.Millisecond) { // another process: there is nothing to wait on
 		if time.Since(begun) > within {
 			p.t.Fatalf("after %v there are still:\n%s", within, text)
 		}
@@ -194,13 +194,13 @@ func (l *load) run(stopped context.Context, client int) {
 			l.untilAnswered("/orders/"+o.ID+"/cancel", customer, "", &o)
 			l.cancelled.Add(1)
 		}
-		time.Sleep(rand.N(10 * time.Millisecond))
+		time.Sleep(rand.N(10 * time.Millisecond)) // the pace of the load, in real time as the program is
 	}
 }
 
 // untilAnswered makes a request again, as a client should, until it has an answer.
 func (l *load) untilAnswered(path, key, body string, into any) {
-	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(20 * time.Millisecond) { // until the program is up again
 		r, err := http.NewRequest(http.MethodPost, "http://"+l.p.api+path, strings.NewReader(body))
 		if err != nil {
 			l.p.t.Error(err)

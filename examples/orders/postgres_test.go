@@ -79,7 +79,7 @@ func (p *postgres) start() {
 		p.t.Fatal(err)
 	}
 	defer db.Close()
-	for begun := time.Now(); db.PingContext(p.t.Context()) != nil; time.Sleep(20 * time.Millisecond) {
+	for begun := time.Now(); db.PingContext(p.t.Context()) != nil; time.Sleep(20 * time.Millisecond) { // another process
 		if time.Since(begun) > 30*time.Second {
 			p.t.Fatal("PostgreSQL does not answer 30 s after its start")
 		}
@@ -171,7 +171,7 @@ func TestOnPostgreSQL(t *testing.T) {
 // await waits until the tasks are paused by the check, or are not.
 func (s *service) await(up bool) {
 	s.t.Helper()
-	for begun := time.Now(); s.Tasks().Stats().Paused == up; time.Sleep(10 * time.Millisecond) {
+	for begun := time.Now(); s.Tasks().Stats().Paused == up; time.Sleep(10 * time.Millisecond) { // follows a real PostgreSQL
 		if time.Since(begun) > 20*time.Second {
 			s.t.Fatalf("after 20 s the tasks are paused %v", up)
 		}
