@@ -76,7 +76,7 @@ func wallOf(t time.Time) time.Time {
 }
 
 // instantOf returns the instant at which the clock of a zone shows w: the first if there
-// are two, and the end of the gap if there is none.
+// are two, and the end of the gap if it never does.
 func instantOf(w time.Time, zone *time.Location) time.Time {
 	x := time.Date(w.Year(), w.Month(), w.Day(), w.Hour(), w.Minute(), w.Second(), 0, zone)
 	start, end := x.ZoneBounds()

@@ -75,7 +75,7 @@ func Parse(expr, zone string) (*Timetable, error) {
 		return fail(fmt.Errorf("the parser gave a %T, which is not known here", parsed))
 	}
 	if t.wall.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return fail(errors.New("there is no such date"))
+		return fail(errors.New("no date matches it"))
 	}
 	return t, nil
 }
@@ -95,7 +95,8 @@ func loadZone(name string) (*time.Location, error) {
 		return time.UTC, nil
 	}
 	if name == "Local" {
-		return nil, errors.New(`the zone "Local" may differ between the processes of a fleet: name one, like "Europe/Berlin"`)
+		return nil, errors.New(`the zone "Local" may differ between the processes of a fleet: ` +
+			`name one, like "Europe/Berlin"`)
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {

@@ -30,7 +30,7 @@ func TestMistakesSayWhatToDo(t *testing.T) {
 		{"0 0 * * * *", nil, "expected"},
 		{"60 * * * *", nil, "60"},
 		{"*/0 * * * *", nil, "step"},
-		{"0 0 30 2 *", nil, "there is no such date"},
+		{"0 0 30 2 *", nil, "no date matches it"},
 		{strings.Repeat("1,", 500) + "1 * * * *", nil, "at most 256"},
 		{"\x00 * * * *", nil, "\\x00"},
 		{"0 3 * * *", []Option{Zone("Europe/Berln")}, "Europe/Berln"},

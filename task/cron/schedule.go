@@ -86,7 +86,7 @@ func (p LatePolicy) String() string { return cmp.Or(p.text, Never.text) }
 type OverlapPolicy string
 
 // Skip runs no tick that comes while a run is under way. Queue runs it after that run,
-// and Allow beside it.
+// and Allow at the same time.
 const (
 	Skip  OverlapPolicy = "skip"
 	Queue OverlapPolicy = "queue"
@@ -126,8 +126,8 @@ func (o options) schedule(expr string) (Schedule, error) {
 	if s.times, err = Parse(expr, o.zone); err != nil {
 		errs = append(errs, err)
 	} else if gap := s.times.shortest(); o.jitter < 0 || o.jitter >= gap {
-		errs = append(errs, fmt.Errorf("a jitter of %v: it is at least 0, and shorter than the time between two ticks, "+
-			"%v", o.jitter, gap))
+		errs = append(errs, fmt.Errorf("a jitter of %v: it is at least 0, and shorter than the time between two "+
+			"ticks, %v", o.jitter, gap))
 	}
 	if len(errs) > 0 {
 		return s, fmt.Errorf("schedule %q: %w", o.name, errors.Join(errs...))
@@ -189,7 +189,7 @@ type Tick struct {
 	Due time.Time // with the jitter
 }
 
-// Next returns the first tick that is due after t; its At is zero if there is none.
+// Next returns the first tick that is due after t. Without one its At is zero.
 func (s Schedule) Next(t time.Time) Tick {
 	for at := s.times.Next(t.Add(-s.jitter)); !at.IsZero(); at = s.times.Next(at) {
 		if tick := s.tick(at); tick.Due.After(t) {
