@@ -91,7 +91,8 @@ func storesFlag(c *cobra.Command, schemes *[]string) {
 // others lists the top-level keys that are not the chassis', with their places,
 // less those that a mistake is about.
 func others(files []string, mistakes []*settings.Error, stores settings.Store) []string {
-	tree, _ := settings.Open(append(sources(files), settings.Shared(), settings.From(stores))...) // mistakes were printed
+	from := append(sources(files), settings.Shared(), settings.From(stores))
+	tree, _ := settings.Open(from...) // its mistakes have been printed
 	_, _ = settings.Decode(tree, chassis.DefaultSettings())
 	var keys []string
 	for _, e := range settings.Mistakes(tree.Unclaimed()) {

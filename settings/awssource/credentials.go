@@ -16,13 +16,15 @@ type credentialsError struct{ err error }
 func (e *credentialsError) Error() string { return "credentials: " + e.err.Error() }
 func (e *credentialsError) Unwrap() error { return e.err }
 
+var errNoProvider = errors.New("aws.Config has none; config.LoadDefaultConfig finds them")
+
 // provider gives its errors a type.
 type provider struct{ aws.CredentialsProvider }
 
 // Retrieve implements aws.CredentialsProvider.
 func (p provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if p.CredentialsProvider == nil {
-		return aws.Credentials{}, &credentialsError{errors.New("aws.Config has none; config.LoadDefaultConfig finds them")}
+		return aws.Credentials{}, &credentialsError{errNoProvider}
 	}
 	c, err := p.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
@@ -46,6 +48,6 @@ type tooSlow struct {
 }
 
 func (e tooSlow) Error() string {
-	return fmt.Sprintf("%d parameters were read within %v, and there are more: give Settings.Timeout more time, or put "+
-		"fewer below the path", e.read, e.time)
+	return fmt.Sprintf("%d parameters were read within %v, and there are more: give Settings.Timeout more time, or "+
+		"put fewer below the path", e.read, e.time)
 }
