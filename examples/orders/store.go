@@ -7,15 +7,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// Errors of the store.
+// Errors of the store, as the API answers them.
 var (
-	errNoOrder = errors.New("there is no order of this id")
-	errKeyUsed = errors.New("the idempotency key belongs to another order")
+	errNoOrder = refuse(http.StatusNotFound, "There is no order with this id.")
+	errKeyUsed = refuse(http.StatusUnprocessableEntity, "This Idempotency-Key belongs to another order. Send a new one.")
 )
 
 // Store keeps the orders. Each change is one statement, so there is no transaction to
@@ -63,10 +64,7 @@ func (s *Store) Get(ctx context.Context, id string) (Order, error) {
 
 // List returns orders of a status, or of any if it is empty, that come after an id.
 func (s *Store) List(ctx context.Context, status Status, after string, limit int) ([]Order, error) {
-	if status == "" {
-		return s.query(ctx, "WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
-	}
-	return s.query(ctx, "WHERE status = $1 AND id > $2 ORDER BY id LIMIT $3", status, after, limit)
+	return s.query(ctx, "WHERE (status = $1 OR $1 = '') AND id > $2 ORDER BY id LIMIT $3", status, after, limit)
 }
 
 // Unsent returns orders that were placed before a time and still need a task.
