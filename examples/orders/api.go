@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/sambatech/chassis/server"
 )
@@ -25,8 +26,8 @@ func refuse(status int, detail string) error { return &server.Problem{Status: st
 // with its Idempotency-Key gets the order that is there.
 func (s *shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	key := r.Header.Get("Idempotency-Key")
-	if key == "" || len(key) > 128 {
-		return refuse(http.StatusBadRequest, "The header Idempotency-Key is missing or longer than 128 characters. "+
+	if !plain(key) {
+		return refuse(http.StatusBadRequest, "The header Idempotency-Key is missing, or not 1 to 128 letters of ASCII. "+
 			"Send a new one, for example a UUID, for each order, and the same one when you try again.")
 	}
 	var draft Draft
@@ -50,6 +51,13 @@ func (s *shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	return server.WriteJSON(w, http.StatusCreated, order)
 }
 
+// plain reports whether a text is of 1 to 128 printable characters of ASCII. Of others,
+// PostgreSQL refuses some: a stranger's mistake would be an error of the service.
+func plain(text string) bool {
+	other := func(r rune) bool { return r < ' ' || r > '~' }
+	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, other)
+}
+
 func (s *shop) showOrder(w http.ResponseWriter, r *http.Request) error {
 	order, err := s.store.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -69,13 +77,17 @@ func (s *shop) listOrders(w http.ResponseWriter, r *http.Request) error {
 		}
 		limit = n
 	}
+	after := query.Get("after")
+	if after != "" && !plain(after) {
+		return refuse(http.StatusBadRequest, "after: want what next was on the page before.")
+	}
 	status := Status(query.Get("status"))
 	switch status {
 	case "", Placed, Paid, Declined, Cancelled:
 	default:
 		return refuse(http.StatusBadRequest, "status: want placed, paid, declined or cancelled.")
 	}
-	orders, err := s.store.List(r.Context(), status, query.Get("after"), limit)
+	orders, err := s.store.List(r.Context(), status, after, limit)
 	if err != nil {
 		return err
 	}

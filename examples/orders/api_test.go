@@ -64,6 +64,7 @@ func TestARequestWithAMistakeSaysWhatItIs(t *testing.T) {
 	}{
 		"no key":        {kind, "", tea, 400, "The header Idempotency-Key is missing"},
 		"a long key":    {kind, strings.Repeat("k", 129), tea, 400, "Idempotency-Key"},
+		"an odd key":    {kind, "k\xff", tea, 400, "Idempotency-Key"},
 		"not JSON":      {"text/plain", "k", tea, 415, "application/json"},
 		"half a body":   {kind, "k", tea[:30], 400, "unexpected EOF"},
 		"two orders":    {kind, "k", tea + tea, 400, "there is more after the value"},
@@ -90,7 +91,7 @@ func TestARequestWithAMistakeSaysWhatItIs(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]int{"/orders/unknown": 404, "/orders?limit=0": 400, "/orders?limit=x": 400,
-		"/orders?status=unknown": 400, "/nothing": 404} {
+		"/orders?status=unknown": 400, "/nothing": 404, "/orders/%00": 404, "/orders?after=%ff": 400} {
 		if status, text := get(t, server, path); status != want {
 			t.Errorf("GET %s: %d %s, want %d", path, status, text, want)
 		}

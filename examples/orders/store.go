@@ -16,7 +16,7 @@ import (
 // Errors of the store, as the API answers them.
 var (
 	errNoOrder = refuse(http.StatusNotFound, "There is no order with this id.")
-	errKeyUsed = refuse(http.StatusUnprocessableEntity, "This Idempotency-Key belongs to another order. Send a new one.")
+	errKeyUsed = refuse(http.StatusUnprocessableEntity, "This Idempotency-Key is of another order: send a new one.")
 )
 
 // Store keeps the orders. Each change is one statement, so there is no transaction to
@@ -59,6 +59,9 @@ func (s *Store) Place(ctx context.Context, key string, d Draft) (o Order, fresh 
 
 // Get returns an order.
 func (s *Store) Get(ctx context.Context, id string) (Order, error) {
+	if !plain(id) {
+		return Order{}, errNoOrder
+	}
 	return scan(s.db.QueryRowContext(ctx, "SELECT "+columns+" FROM orders WHERE id = $1", id))
 }
 
@@ -94,6 +97,9 @@ func (s *Store) Decline(ctx context.Context, id string) error {
 // Cancel cancels an order that is placed or paid, and keeps that its task to refund it is
 // not sent yet. It returns the order as it is now.
 func (s *Store) Cancel(ctx context.Context, id string) (Order, error) {
+	if o, err := s.Get(ctx, id); err != nil {
+		return o, err
+	}
 	if _, err := s.change(ctx, "UPDATE orders SET status = $2, unsent = $3 WHERE id = $1 AND status IN ($4, $5)",
 		id, Cancelled, Refund.Name(), Placed, Paid); err != nil {
 		return Order{}, err
