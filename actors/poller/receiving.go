@@ -164,8 +164,9 @@ func (w *worker) onReceived(m *received) {
 		w.noteReceive(m)
 	}
 	w.readQueueClock(m)
-	if isFIFO(w.cfg.QueueURL) && slices.ContainsFunc(m.messages, func(in incoming) bool { return in.delivered.ReceiveCount > 1 }) {
-		w.demand.oneByOne(w.now.Add(w.wary()))
+	again := func(in incoming) bool { return in.delivered.ReceiveCount > 1 }
+	if isFIFO(w.cfg.QueueURL) && slices.ContainsFunc(m.messages, again) {
+		w.demand.oneByOne(w.now.Add(w.careful()))
 	}
 	for len(m.messages) > 0 {
 		in := m.messages[0]

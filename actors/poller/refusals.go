@@ -133,7 +133,8 @@ func (r *refusals) refused(action, queue string, now time.Time, err error) (f *R
 	}
 	if i < 0 {
 		next := now.Add(refusalLeast)
-		f = &Refusal{Action: action, Queue: queue, Since: now, Next: next, Times: 1, Error: err.Error(), Expired: isExpired(err)}
+		f = &Refusal{Action: action, Queue: queue, Since: now, Next: next, Times: 1, Error: err.Error(),
+			Expired: isExpired(err)}
 		r.all = append(r.all, f)
 		return f, true
 	}
