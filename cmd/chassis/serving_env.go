@@ -22,7 +22,7 @@ func servingVariable(flag string) string {
 }
 
 // fromEnvironment sets the flags that were not given by their variables. A list
-// has commas between its values; an empty variable is none.
+// has commas between its values; an empty variable does not count.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		variable := servingVariable(f.Name)
