@@ -8,9 +8,9 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e settings/awssource telemetry examples/orders
+MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox/pgxoutbox task/outbox/outboxtest
 
-.PHONY: help check walks nextsdk fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
+.PHONY: help check walks nextsdk fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders outbox scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ nextsdk: ## the runtime's tests with what the AWS SDK makes its default next: ot
 
 orders: ## the tests of the order service, a kill test and a real PostgreSQL among them
 	cd examples/orders && $(GO) test -v ./...
+
+outbox: ## the outbox with real databases: PostgreSQL, MariaDB, SQLite; processes are killed
+	cd task/outbox/outboxtest && $(GO) test -v ./...
 
 e2e: ## the live page in a real browser, if there is one
 	cd e2e && $(GO) test -v ./...
