@@ -74,6 +74,7 @@ type room struct {
 	leaseLeft time.Duration // until SQS's 12 hours since the receive are over
 	keptLeft  time.Duration // until the queue drops the message, less a margin
 	retention time.Duration // of the queue
+	stay      bool          // no copy can be made without a loss
 	spendOpen bool          // an open breaker's refusal is a failure
 	random    func() float64
 }
@@ -127,8 +128,9 @@ func (r room) giveBack(wait time.Duration) verdict {
 	if r.ordered {
 		spare = 0
 	}
+	short := wait <= r.holdLimit || r.ordered || r.stay
 	switch {
-	case r.canHold && wait < r.leaseLeft-nextLease && wait < r.keptLeft-spare && (wait <= r.holdLimit || r.ordered):
+	case r.canHold && wait < r.leaseLeft-nextLease && wait < r.keptLeft-spare && short:
 		return verdict{kind: hold, wait: wait}
 	case !r.ordered:
 		return verdict{kind: reissue, wait: wait}

@@ -21,6 +21,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 		return // of an earlier incarnation
 	}
 	d.release(a)
+	e.endSteps(a)
 	var cause error // why the ctx had ended before its handler
 	if a.out.kind != outDone {
 		cause = context.Cause(a.ctx)
@@ -103,7 +104,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
 		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),
 		canHold:   d.drain == nil && !a.abandoned && (d.held < d.MaxHeld && !explains || d.ordered),
-		spendOpen: d.spends(e.entry), random: d.random,
+		spendOpen: d.spends(e.entry), random: d.random, stay: out.kind != outDone && d.stay(e),
 	})
 	if out.kind == outFailed || out.kind == outRefused {
 		e.msg.LastError = task.ErrorText(out.err.Error())

@@ -54,6 +54,9 @@ type execution struct {
 	reason   string    // why it was given up
 	rest     time.Time // end of the wait of a copy; zero: the message's own times say
 
+	journal   *task.Journal // of its steps, between attempts; nil without
+	oversized bool          // the journal fits into no copy, and that was logged
+
 	phase phase
 	since time.Time // of the phase
 	until time.Time // waiting: end of the wait
@@ -91,6 +94,9 @@ func (e *execution) lastError() error {
 func (e *execution) record() {
 	e.msg.Attempts = e.before + e.runs
 	e.msg.Failures, e.msg.Silent, e.msg.Counted = e.ledger.failures, e.ledger.silent, true
+	if e.journal != nil {
+		e.msg.Steps = e.journal.Wire()
+	}
 }
 
 // logContext is the ctx of records about e, which carries its job.
@@ -124,5 +130,6 @@ func (e *execution) snapshot() Execution {
 		s.Progress = e.cur.info.Progress()
 		s.Until = e.cur.info.Deadline
 	}
+	s.Steps, s.StepCount = e.steps()
 	return s
 }
