@@ -36,7 +36,7 @@ func (a *attempt) packSteps(out outcome) {
 }
 
 // stepsShown is the number of steps that others may see of an execution.
-const stepsShown = 32
+const stepsShown = 16
 
 // steps returns the last steps of e, and their number.
 func (e *execution) steps() ([]task.StepState, int) {
