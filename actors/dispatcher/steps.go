@@ -50,27 +50,27 @@ func (e *execution) steps() ([]task.StepState, int) {
 	return j.List(stepsShown)
 }
 
-// stay reports whether e has steps that fit into no copy. It then waits in place at any
-// length, for a copy would leave out steps that are done.
-func (d *dispatcher) stay(e *execution) bool {
-	if e.journal == nil || d.ordered {
-		return false
+// stepsSize bounds what the steps of e take in a copy, in bytes: in chassis.more they are
+// Base64.
+func (e *execution) stepsSize() int {
+	if e.journal == nil {
+		return len(e.msg.Steps) * 4 / 3
 	}
-	e.record()
-	limit := d.maxSize("")
-	m := e.msg
-	_, size := fitCopy(&m, limit)
-	if size <= limit {
-		return false
+	return len(e.journal.Wire()) * 4 / 3
+}
+
+// noteStay logs once that e has steps that fit into no copy. It then waits in place at
+// any length, for a copy would leave out steps that are done.
+func (d *dispatcher) noteStay(e *execution) {
+	if e.oversized {
+		return
 	}
-	if !e.oversized {
-		e.oversized = true
-		d.log.ErrorContext(e.logContext(), "the results of the steps do not fit into a copy of the message: the task "+
-			"stays in this process while it waits, and a drain or a crash runs the last steps again. Let the steps "+
-			"return where the data is, or send less in the body",
-			"steps_bytes", len(m.Steps), "bytes", size, "max_bytes", limit, "message_id", e.messageID)
-	}
-	return true
+	e.oversized = true
+	d.log.ErrorContext(e.logContext(), "the results of the steps do not fit into a copy of the message: the task "+
+		"stays in this process while it waits, and a drain or a crash runs the last steps again. Let the steps "+
+		"return where the data is, or send less in the body",
+		"steps_bytes", len(e.journal.Wire()), "body_bytes", len(e.msg.Body), "max_bytes", d.maxSize(""),
+		"message_id", e.messageID)
 }
 
 // fitSteps leaves out the last steps of a copy that is too large: as many as have to be.
