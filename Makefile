@@ -108,6 +108,7 @@ scale: ## the tests of numbers, at full size: hours of leases, a million message
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run StalledReader
 	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./actors/breaker -run 'TestLinearizable$$'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/breaker -run 'ManyOpen|HealthyPaths'
+	cd task/outbox/outboxtest && CHASSIS_SCALE=full $(GO) test -v -timeout 60m -run Bank .
 
 chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing may be lost
 	cd bench && $(GO) run ./chaos -for $(CHAOSTIME)
