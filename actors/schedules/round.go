@@ -82,7 +82,8 @@ func decide(s cron.Schedule, st state, said entry, by judgement, now time.Time) 
 func planOf(d cron.Due, next state, own, upTo time.Time) plan {
 	sent := func(t cron.Tick) bool { return t.Due.After(own) && !t.Due.After(upTo) }
 	late := slices.DeleteFunc(d.Late, sent)
-	return plan{ticks: append(late, slices.DeleteFunc(d.Fresh, sent)...), late: len(late), missed: d.Missed, state: next}
+	fresh := slices.DeleteFunc(d.Fresh, sent)
+	return plan{ticks: slices.Concat(late, fresh), late: len(late), missed: d.Missed, state: next}
 }
 
 func laterOf(a, b time.Time) time.Time {

@@ -39,18 +39,26 @@ func (s *Schedules) Around(next task.RawHandler) task.RawHandler {
 			first := c.board.first(job.Schedule.Name(), info.ExecID, info.Attempt, begun)
 			defer func() { c.ran(ctx, job, tick, first) }() // after a panic, too
 		}
+		outcome := "it panicked, or ended its goroutine"
+		defer func() { c.ended(job, tick, begun, outcome) }()
 		err := next(ctx, info)
-		c.board.note(job.Schedule.Name(), func(st *Status) {
-			st.Runs++
-			took := c.clock.now().Sub(begun)
-			st.LastRun = &LastRun{Tick: tick.At, Began: begun.UTC(), Took: took, Seconds: took.Seconds()}
-			if err != nil {
-				st.Failed++
-				st.LastRun.Error = task.ErrorText(err.Error())
-			}
-		})
+		if outcome = ""; err != nil {
+			outcome = task.ErrorText(err.Error())
+		}
 		return err
 	}
+}
+
+// ended keeps the numbers of an attempt.
+func (c *core) ended(job *Job, tick cron.Tick, begun time.Time, failure string) {
+	took := c.clock.now().Sub(begun)
+	c.board.note(job.Schedule.Name(), func(st *Status) {
+		st.Runs++
+		st.LastRun = &LastRun{Tick: tick.At, Began: begun.UTC(), Seconds: took.Seconds(), Error: failure}
+		if failure != "" {
+			st.Failed++
+		}
+	})
 }
 
 // during reports whether a tick came during a run, and counts it.
@@ -82,8 +90,8 @@ func (c *core) ran(ctx context.Context, job *Job, tick cron.Tick, from time.Time
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ranTimeout)
 	defer cancel()
-	err := c.register.write(ctx, map[string]string{tagPrefix + s.Name() + tagRan: unixText(from) + ":" + unixText(now)})
-	if err != nil {
+	ran := map[string]string{tagPrefix + s.Name() + tagRan: unixText(from) + ":" + unixText(now)}
+	if err := c.register.write(ctx, ran); err != nil {
 		c.complain(err, "a tick that came during a run is run after it")
 	}
 }

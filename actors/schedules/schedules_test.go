@@ -13,7 +13,7 @@ import (
 	"github.com/sambatech/chassis/task/cron"
 )
 
-// Each tick comes once, whoever is there to send it, and on its second.
+// Each tick comes once, as long as one process is there, and on its second.
 func TestATickOfAFleetComesOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFleet(t)

@@ -55,7 +55,8 @@ func (c *core) sendBatch(ctx context.Context, outs []*task.Outgoing, errs []erro
 	}
 	for _, f := range answer.Failed {
 		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i >= 0 && i < len(errs) {
-			errs[i] = fmt.Errorf("send a tick to %s: %s: %s", c.cfg.Pool, aws.ToString(f.Code), aws.ToString(f.Message))
+			code, why := aws.ToString(f.Code), aws.ToString(f.Message)
+			errs[i] = fmt.Errorf("send a tick to %s: %s: %s", c.cfg.Pool, code, why)
 		}
 	}
 	return nil

@@ -35,11 +35,10 @@ type Status struct {
 
 // LastRun is the last attempt that ended in this process.
 type LastRun struct {
-	Tick    time.Time     `json:"tick,omitzero"`
-	Began   time.Time     `json:"began"`
-	Took    time.Duration `json:"-"`
-	Seconds float64       `json:"took_seconds"`
-	Error   string        `json:"error,omitempty"`
+	Tick    time.Time `json:"tick,omitzero"` // zero: an operator sent it
+	Began   time.Time `json:"began"`
+	Seconds float64   `json:"took_seconds"`
+	Error   string    `json:"error,omitempty"`
 }
 
 // board is what the outside sees.

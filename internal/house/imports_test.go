@@ -44,8 +44,9 @@ var allowed = map[string][]string{
 	"actors/logger":     {"actors", "internal/clip", "internal/life", "task"},
 	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "internal/life"},
+	"actors/schedules":  {"actors", "internal/life", "queue/sqsclient", "task"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
+	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
