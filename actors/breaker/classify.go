@@ -50,6 +50,8 @@ type rules struct {
 	which    func(*http.Response) bool
 	ambient  func(context.Context) time.Time
 	random   func() float64
+
+	retryBudget *budgetShare // nil: the default
 }
 
 func (b *Breaker) ruled() *rules {
