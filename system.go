@@ -108,7 +108,7 @@ func New(name string, opts ...Option) (*System, error) {
 		Changed: func(name string, up bool) { s.tasks.Hold(name, !up) }})
 	s.tasks = pools.New(pools.Config{
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
-		Logger:    s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
+		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
 		Judge: s.checks.Judge, Schedules: func() cron.Table { return s.Settings().Schedules },
 	})
 	if err = s.newActors(o.actors); err != nil {
