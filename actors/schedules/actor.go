@@ -96,19 +96,19 @@ func (a *schedules) round(ctx actor.Context) {
 	}
 	a.disarm()
 	now := a.clock.now()
-	look := a.failures > 0 || a.looked.IsZero() || now.Sub(a.looked).Abs() >= lookEvery
+	look := a.failures > 0 || a.tags.due(a.clock.local()) || a.looked.IsZero() || now.Sub(a.looked).Abs() >= lookEvery
 	if wait := a.nextDue(now); len(a.jobs) == 0 || wait > 0 && !look {
 		a.arm(ctx, wait)
 		return
 	}
 	a.rounding, a.again = true, false
-	r := &round{core: a.core, jobs: slices.Clone(a.jobs), state: maps.Clone(a.states), cache: &a.cache}
+	r := &round{core: a.core, tags: a.tags, jobs: slices.Clone(a.jobs), state: maps.Clone(a.states), cache: &a.cache}
 	cache := a.cache
 	r.cache = &cache
 	post := a.poster(ctx)
 	a.apart(func(ctx context.Context) {
 		results, said := r.run(ctx)
-		post(&rounded{results, said})
+		post(&rounded{results, said, r.tags})
 	})
 }
 
@@ -129,7 +129,7 @@ func (a *schedules) nextDue(now time.Time) time.Duration {
 
 func (a *schedules) onRounded(ctx actor.Context, m *rounded) {
 	a.rounding = false
-	a.cache = m.said
+	a.cache, a.tags = m.said, m.tags
 	now := a.clock.now()
 	a.looked = now
 	failed := m.said.by == unread
@@ -204,6 +204,9 @@ func (a *schedules) arm(ctx actor.Context, wait time.Duration) {
 	a.disarm()
 	if len(a.jobs) == 0 {
 		return
+	}
+	if len(a.tags.tags) > 0 {
+		wait = min(wait, writeEvery)
 	}
 	wake, post := &wake{a.generation}, a.poster(ctx)
 	a.timer = time.AfterFunc(max(min(wait, longestWait), time.Millisecond), func() { post(wake) })

@@ -52,6 +52,7 @@ type wake struct{ generation uint64 }
 type rounded struct {
 	results map[string]result
 	said    reading
+	tags    pending
 }
 
 // ended carries the end of what was asked for back to the actor, which answers.

@@ -26,6 +26,21 @@ const (
 	tagRan    = "/ran"
 )
 
+// writeEvery is the time between two writes of one process: SQS allows 30 requests about
+// tags in a second, of the whole account.
+const writeEvery = 5 * time.Second
+
+// pending are tags that are to be written, and when the last ones were.
+type pending struct {
+	tags map[string]string
+	last time.Time // by the local clock
+}
+
+// due reports whether there are tags, and the time since the last is long enough.
+func (p pending) due(now time.Time) bool {
+	return len(p.tags) > 0 && now.Sub(p.last).Abs() >= writeEvery
+}
+
 // register reads and writes those tags.
 type register struct {
 	client *sqs.Client

@@ -3,6 +3,7 @@ package schedules
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -99,6 +100,7 @@ type round struct {
 	jobs  []*Job
 	state map[string]state
 	cache *reading
+	tags  pending
 }
 
 // reading is what the register has said, and when.
@@ -129,7 +131,10 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 	}
 	var outs []*task.Outgoing
 	var places []place
-	tags := map[string]string{}
+	tags := maps.Clone(r.tags.tags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
 	now := c.clock.now()
 	for _, job := range r.jobs {
 		name := job.Schedule.Name()
@@ -182,8 +187,16 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 			results[places[i].name] = res
 		}
 	}
-	if err := c.register.write(ctx, tags); err != nil {
-		c.complain(err, "what is missed while the fleet is down cannot be known")
+	r.tags.tags = tags
+	if local := c.clock.local(); r.tags.due(local) {
+		r.tags.last = local
+		err := c.register.write(ctx, tags)
+		if err != nil {
+			c.complain(err, "what is missed while the fleet is down cannot be known")
+		}
+		if err == nil || refused(err) {
+			r.tags.tags = nil
+		}
 	}
 	return results, said
 }

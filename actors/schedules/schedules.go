@@ -50,6 +50,7 @@ type core struct {
 	jobs   []*Job
 	states map[string]state
 	cache  reading
+	tags   pending
 	ctx    context.Context // of what runs apart from the actor, until its stop
 	end    context.CancelFunc
 	work   sync.WaitGroup
@@ -89,19 +90,30 @@ func (s *Schedules) Props() *actor.Props { return s.core.props }
 // cannot be sent.
 func (c *core) check(jobs []Job) error {
 	var errs []error
-	seen := map[string]bool{}
+	seen, remembered := map[string]bool{}, 0
 	for i := range jobs {
 		name := jobs[i].Schedule.Name()
 		if seen[name] {
 			errs = append(errs, fmt.Errorf("schedule %q is there twice: give one another name, with cron.Name", name))
 		}
 		seen[name] = true
+		if jobs[i].Schedule.Late() != cron.Never {
+			remembered++
+		}
 		if _, err := c.encode(&jobs[i], cron.Tick{At: time.Unix(0, 0).UTC(), Due: time.Unix(0, 0).UTC()}); err != nil {
 			errs = append(errs, fmt.Errorf("schedule %q: %w", name, err))
 		}
 	}
+	if remembered > maxRemembered {
+		errs = append(errs, fmt.Errorf("%d schedules send what was missed (late): a queue has room for %d, in its tags, of "+
+			"which SQS allows 50", remembered, maxRemembered))
+	}
 	return errors.Join(errs...)
 }
+
+// maxRemembered is how many schedules may ask for what was missed. Each has a tag of the
+// queue, which may have 50; the rest is for pauses and for runs that last over a tick.
+const maxRemembered = 30
 
 // set takes new jobs over. Nothing of one that comes or changes while the process runs is
 // late; at the start the register says what is.

@@ -53,9 +53,9 @@ var allowed = map[string][]string{
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
 	"admin": {"actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/poller", "actors/pools",
-		"health", "internal/clip", "parts", "settings"},
+		"actors/schedules", "health", "internal/clip", "parts", "settings"},
 	"admin/console": {"admin", "health", "parts", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
-		"internal/clip", "internal/life", "settings"},
+		"actors/schedules", "internal/clip", "internal/life", "settings"},
 }
 
 // TestImportsGoOneWay compares the code with that picture. Tests are left out: an
