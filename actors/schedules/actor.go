@@ -36,7 +36,14 @@ type schedules struct {
 	again      bool // a round is wanted after the one under way
 	failures   int  // rounds in a row
 	looked     time.Time
-	respawn    *life.Respawn // nil unless another actor stops this one
+	next       map[*Job]nextTick // of each schedule, so that it is not looked for at each wake
+	respawn    *life.Respawn     // nil unless another actor stops this one
+}
+
+// nextTick is the first tick after a time.
+type nextTick struct {
+	after time.Time
+	tick  cron.Tick
 }
 
 // Receive implements actor.Actor.
@@ -79,6 +86,7 @@ func (a *schedules) onSet(ctx actor.Context, m *Set) {
 		return
 	}
 	a.set(slices.Clone(m.Jobs), false)
+	clear(a.next)
 	a.round(ctx)
 }
 
@@ -120,8 +128,13 @@ func (a *schedules) nextDue(now time.Time) time.Duration {
 		if !st.known && a.cache.by != unread {
 			return 0
 		}
-		if next := j.Schedule.Next(st.decided); !next.At.IsZero() {
-			wait = min(wait, next.Due.Sub(now))
+		n := a.next[j]
+		if !n.after.Equal(st.decided) {
+			n = nextTick{st.decided, j.Schedule.Next(st.decided)}
+			a.next[j] = n
+		}
+		if !n.tick.At.IsZero() {
+			wait = min(wait, n.tick.Due.Sub(now))
 		}
 	}
 	return wait

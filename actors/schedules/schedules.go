@@ -78,7 +78,7 @@ func New(cfg Config) (*Schedules, error) {
 		return nil, err
 	}
 	c.set(cfg.Jobs, true)
-	c.props = actor.PropsFromProducer(func() actor.Actor { return &schedules{core: c} },
+	c.props = actor.PropsFromProducer(func() actor.Actor { return &schedules{core: c, next: map[*Job]nextTick{}} },
 		actor.WithMailbox(c.life.Mailbox))
 	return &Schedules{c}, nil
 }
@@ -105,8 +105,8 @@ func (c *core) check(jobs []Job) error {
 		}
 	}
 	if remembered > maxRemembered {
-		errs = append(errs, fmt.Errorf("%d schedules send what was missed (late): a queue has room for %d, in its tags, of "+
-			"which SQS allows 50", remembered, maxRemembered))
+		errs = append(errs, fmt.Errorf("%d schedules send what was missed (late): there is room for %d in the tags "+
+			"of a queue, and SQS allows 50", remembered, maxRemembered))
 	}
 	return errors.Join(errs...)
 }

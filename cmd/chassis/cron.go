@@ -30,7 +30,8 @@ setting admin.token: of a settings file or of the variable CHASSIS_ADMIN__TOKEN.
 			Use: order.use + " NAME", Short: order.short, Args: cobra.ExactArgs(1),
 			RunE: by(func(ctx context.Context, d *desk, args []string) error {
 				var answer admin.ScheduleRun
-				if err := d.post(ctx, "/api/v1/schedules/"+order.path, map[string]any{"name": args[0]}, &answer); err != nil {
+				body := map[string]any{"name": args[0]}
+				if err := d.post(ctx, "/api/v1/schedules/"+order.path, body, &answer); err != nil {
 					return err
 				}
 				if a.json {
