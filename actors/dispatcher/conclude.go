@@ -21,6 +21,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 		return // of an earlier incarnation
 	}
 	d.release(a)
+	e.endSteps(a)
 	var cause error // why the ctx had ended before its handler
 	if a.out.kind != outDone {
 		cause = context.Cause(a.ctx)
@@ -99,10 +100,15 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		out.wait = spread(out.wait, d.random)
 	}
 	var verdict verdict
+	full := out.kind != outDone && !d.ordered && !d.fits(e)
+	if full && e.journal != nil {
+		d.noteStay(e)
+	}
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
 		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),
-		canHold:   d.drain == nil && !a.abandoned && (d.held < d.MaxHeld && !explains || d.ordered),
+		canHold:   d.drain == nil && !a.abandoned && (d.held < d.MaxHeld && (!explains || full) || d.ordered),
+		full:      full,
 		spendOpen: d.spends(e.entry), random: d.random,
 	})
 	if out.kind == outFailed || out.kind == outRefused {

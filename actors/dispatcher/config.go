@@ -94,8 +94,8 @@ type core struct {
 	crew           scheduler
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
-	skew           time.Duration                     // of the queue's clock against ours
 	memories       memories                          // by message id
+	journals       journals                          // of messages that no copy carries
 	paused         bool
 	holds          map[string]bool // who pauses the pool: checks by name, "" the operators
 	drain          *drain

@@ -35,6 +35,7 @@ type execution struct {
 	ran           *trace.Link       // to the span of the last attempt; nil without tracing
 	sent          time.Time
 	firstReceived time.Time
+	ahead         time.Duration // of the queue's clock before ours
 	received      time.Time
 	asked         time.Duration // length of the lease that the receive asked for
 
@@ -53,6 +54,9 @@ type execution struct {
 	fate     fate      // what its settle is to make of it
 	reason   string    // why it was given up
 	rest     time.Time // end of the wait of a copy; zero: the message's own times say
+
+	journal   *task.Journal // of its steps, between attempts; nil without
+	oversized bool          // the journal fits into no copy, and that was logged
 
 	phase phase
 	since time.Time // of the phase
@@ -88,9 +92,17 @@ func (e *execution) lastError() error {
 }
 
 // record writes the ledger onto the message, for a copy of it.
-func (e *execution) record() {
-	e.msg.Attempts = e.before + e.runs
-	e.msg.Failures, e.msg.Silent, e.msg.Counted = e.ledger.failures, e.ledger.silent, true
+func (e *execution) record() { e.msg = e.recorded() }
+
+// recorded is the message with the ledger on it.
+func (e *execution) recorded() task.Message {
+	m := e.msg
+	m.Attempts = e.before + e.runs
+	m.Failures, m.Silent, m.Counted = e.ledger.failures, e.ledger.silent, true
+	if e.journal != nil {
+		m.Steps = e.journal.Wire()
+	}
+	return m
 }
 
 // logContext is the ctx of records about e, which carries its job.
@@ -124,5 +136,6 @@ func (e *execution) snapshot() Execution {
 		s.Progress = e.cur.info.Progress()
 		s.Until = e.cur.info.Deadline
 	}
+	s.Steps, s.StepCount = e.steps()
 	return s
 }
