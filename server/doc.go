@@ -23,13 +23,15 @@
 //	TimeLimits                      the ctx ends by an option, or by the caller's header
 //	Shed(*Limiter)                  503 where more requests come than can be done in time
 //	RequestID(ctx), Propagate       the id, and how it goes on to other services
+//	HandlerFunc, Problem            handlers that return an error, and answers that say what is wrong (RFC 9457)
+//	ReadJSON, WriteJSON             bodies
 //
 // # Who owns what
 //
 // Each request is one value, made for it and not used again: it holds the ctx that names
 // the job and the writer that handlers get. A [Limiter] owns the requests in flight and
 // those that wait, under a lock that is never held while a handler runs; its decisions
-// are a pure function of latencies and times (limit.go). There is no goroutine.
+// are a pure function of latencies and times (package internal/limit). There is no goroutine.
 //
 // All of the package may be used from several goroutines.
 //
