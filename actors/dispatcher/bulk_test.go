@@ -58,12 +58,17 @@ func TestBudgetsOfABulkAreExact(t *testing.T) {
 }
 
 // BenchmarkBulk compares a handler that makes one call of 2 ms a task with one that makes
-// it for ten.
+// it for ten, where four calls may be under way, as with a small pool of connections.
 func BenchmarkBulk(b *testing.B) {
 	type args struct {
 		N int `json:"n"`
 	}
-	call := func() { time.Sleep(2 * time.Millisecond) } // what is measured is the waiting
+	connections := make(chan struct{}, 4)
+	call := func() {
+		connections <- struct{}{}
+		time.Sleep(2 * time.Millisecond) // what is measured is the waiting
+		<-connections
+	}
 	for _, n := range []int{1, 10} {
 		b.Run(fmt.Sprint("tasks_a_call=", n), func(b *testing.B) {
 			src, client, _, start := benchRig(b, 100)
