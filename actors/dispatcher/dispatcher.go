@@ -257,6 +257,9 @@ func (d *dispatcher) leaveFor(cause error) {
 func (d *dispatcher) leave(cause error) {
 	for _, e := range d.find("") {
 		e.disarm()
+		if e.cur != nil {
+			e.endSteps(e.cur)
+		}
 		d.remember(e)
 		if a := e.cur; a != nil {
 			d.release(a)
