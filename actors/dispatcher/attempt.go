@@ -57,6 +57,7 @@ type attempt struct {
 	inGrace    bool        // the dispatcher's: its ctx is over, it gets time to end
 	abandoned  bool        // the dispatcher's: it did not
 	stall      stall       // the dispatcher's: what is known of its moving
+	passes     []pass      // the dispatcher's: services that did not admit all calls when it began
 
 	child *actor.PID // its actor
 	pid   actor.PID  // child of a task actor points to it

@@ -19,6 +19,11 @@ func (d *dispatcher) capacity(t *entry, now time.Time) int {
 func (d *dispatcher) refuse(e *execution, now time.Time) {
 	t := e.entry
 	d.noteRefusal(t, now)
+	if !t.paused && d.shut(t, now) {
+		t.outage = true
+		d.giveBackUnrun(e, max(spread(d.waitFor(t), d.random), min(now.Sub(t.full)/2, outageMost), tick))
+		return
+	}
 	lately := 0.0
 	if !t.paused {
 		lately = t.pace.value(now)
@@ -108,7 +113,7 @@ func (d *dispatcher) onRefilled() {
 func (d *dispatcher) limited(e *execution) bool {
 	t := e.entry
 	switch {
-	case t.paused:
+	case t.paused, t.behind != nil && d.shut(t, time.Now()):
 		d.giveClaim(e)
 		return true
 	case t.spec.Concurrency == 0:

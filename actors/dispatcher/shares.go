@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"math"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/shares"
@@ -135,7 +136,7 @@ func (d *dispatcher) giveClaim(e *execution) {
 // claim asks for a place in t's concurrency for each of its parked executions,
 // where that is counted for the whole process.
 func (d *dispatcher) claim(t *entry) {
-	if d.permits.keeper == nil || t.paused || t.spec.Concurrency == 0 {
+	if d.permits.keeper == nil || t.paused || t.spec.Concurrency == 0 || t.behind != nil && d.shut(t, time.Now()) {
 		return
 	}
 	for ; t.claims < len(t.parked); t.claims++ {
