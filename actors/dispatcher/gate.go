@@ -50,13 +50,15 @@ type reached struct {
 // gone is in the place of a gate's stop function once the gate is.
 var gone = new(func())
 
-// shut reports whether no attempt of t may begin now, because of a service.
-func (d *dispatcher) shut(t *entry, now time.Time) bool {
-	return t.behind.known() && d.services != nil && d.roomOf(t, now) == 0
+// shut reports whether no attempt of t may begin now, because of a service. news says that
+// it would show whether t calls the service.
+func (d *dispatcher) shut(t *entry, news bool, now time.Time) bool {
+	return t.behind.known() && d.services != nil && d.roomOf(t, news, now) == 0
 }
 
 // roomOf returns how many attempts of t may begin now, as far as services go.
-func (d *dispatcher) roomOf(t *entry, now time.Time) int {
+func (d *dispatcher) roomOf(t *entry, news bool, now time.Time) int {
+	news = news && (d.permits.keeper == nil || t.spec.Concurrency == 0) // a claim takes its time
 	room := math.MaxInt
 	for _, url := range t.behind.named {
 		if g := d.gateOf(url, now); g != nil {
@@ -67,7 +69,7 @@ func (d *dispatcher) roomOf(t *entry, now time.Time) int {
 		l := &t.behind.learned[i]
 		if g := d.gateOf(l.url, now); g != nil {
 			n := g.room(d.slots.workers)
-			if g.outlook.State == Refusing && !now.Before(l.trial) && g.inside == 0 {
+			if news && g.outlook.State == Refusing && !now.Before(l.trial) && g.inside == 0 {
 				n = 1
 			}
 			room = min(room, n)
@@ -102,7 +104,7 @@ func (d *dispatcher) gateOf(url string, now time.Time) *gate {
 	}
 	g = &gate{url: url, service: s, outlook: o, since: now}
 	d.gates[url] = g
-	d.log.Warn("tasks wait for a service", "service", url, "state", o.State.String(), "after", o.After)
+	d.log.Warn("tasks wait for a service", "url", url, "state", o.State.String(), "after", o.After)
 	d.listen(g)
 	d.tickGate(g)
 	d.showGates()
@@ -189,7 +191,7 @@ func (d *dispatcher) closeGate(g *gate) {
 	delete(d.gates, g.url)
 	d.endGate(g)
 	now := time.Now()
-	d.log.Info("tasks wait for a service no longer", "service", g.url, "waited", now.Sub(g.since).Round(time.Millisecond))
+	d.log.Info("tasks wait for a service no longer", "url", g.url, "waited", now.Sub(g.since).Round(time.Millisecond))
 	for _, t := range d.registry {
 		if t.behind.known() && (slices.Contains(t.behind.named, g.url) || t.behind.find(g.url) != nil) {
 			t.outage = false
@@ -204,11 +206,22 @@ func (d *dispatcher) closeGate(g *gate) {
 func (d *dispatcher) letIn(now time.Time) {
 	for _, name := range d.behindNames {
 		t := d.registry[name]
-		if len(t.parked) > 0 && !t.paused {
-			d.unpark(t, min(d.roomOf(t, now), len(t.parked)))
+		if len(t.parked) == 0 || t.paused {
+			continue
+		}
+		d.unpark(t, min(d.roomOf(t, false, now), len(t.parked)))
+		if i := slices.IndexFunc(t.parked, news); i >= 0 && d.roomOf(t, true, now) > 0 {
+			e := t.parked[i]
+			t.parked = slices.Delete(t.parked, i, i+1)
+			d.parked--
+			d.ready.push(e)
 		}
 	}
 }
+
+// news reports whether an attempt of e would show if its task always calls the service
+// that it waits for: no attempt of e has called it yet.
+func news(e *execution) bool { return !e.blames }
 
 // countBehind finds the tasks that are behind a service.
 func (d *dispatcher) countBehind() {
@@ -229,7 +242,7 @@ func (d *dispatcher) servicesRoom() int {
 	}
 	now, room := time.Now(), 0
 	for _, name := range d.behindNames {
-		n := d.roomOf(d.registry[name], now)
+		n := d.roomOf(d.registry[name], true, now)
 		if n == math.MaxInt {
 			return n
 		}
@@ -309,8 +322,13 @@ func (d *dispatcher) noteServices(e *execution, a *attempt, out outcome) {
 			t.behind = &behind{}
 		}
 		t.behind.learn(url, now)
+		e.blames = true
 	}
 	d.countBehindIf(t)
+	if t.behind != nil && !t.behind.known() && !t.paused {
+		t.outage = false
+		d.unpark(t, len(t.parked)) // those at its limit are parked again
+	}
 	if len(d.gates) > 0 {
 		d.letIn(now)
 	}

@@ -31,7 +31,7 @@ type Outlook struct {
 	URL    string        // of the part of the service that is not well
 	After  time.Duration // until State may change by itself; 0: not known
 	Probes int           // Probing: calls that may be under way at once
-	Taken  int           // Probing: of them, those under way, whoever made them
+	Taken  int           // Probing: of them, those under way, of any caller
 	Share  float64       // Ramping: share of the usual calls
 	Slots  uint64        // calls let through as probes so far
 }
@@ -75,7 +75,7 @@ const (
 	// firstTrial and lastTrial are the pauses between attempts that begin although a service
 	// refuses calls, where it is only learned that the task calls it.
 	firstTrial = time.Second
-	lastTrial  = 10 * time.Second
+	lastTrial  = 5 * time.Second
 )
 
 // behind is what is known of the services that a task calls.

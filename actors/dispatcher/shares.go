@@ -136,7 +136,10 @@ func (d *dispatcher) giveClaim(e *execution) {
 // claim asks for a place in t's concurrency for each of its parked executions,
 // where that is counted for the whole process.
 func (d *dispatcher) claim(t *entry) {
-	if d.permits.keeper == nil || t.paused || t.spec.Concurrency == 0 || t.behind != nil && d.shut(t, time.Now()) {
+	if d.permits.keeper == nil || t.paused || t.spec.Concurrency == 0 {
+		return
+	}
+	if t.behind != nil && d.shut(t, false, time.Now()) {
 		return
 	}
 	for ; t.claims < len(t.parked); t.claims++ {

@@ -13,7 +13,7 @@ type Stats struct {
 	PausedBy     []string    `json:"paused_by,omitempty"` // checks that fail; an operator is not named
 	ByOperator   bool        `json:"paused_by_operator"`  // an operator has paused it, too or alone
 	Workers      int64       `json:"workers"`
-	Useful       int64       `json:"useful_workers"` // of them, those that could run something: fewer while all tasks wait for a service
+	Useful       int64       `json:"useful_workers"` // of them, those that something could run on now
 	Running      int64       `json:"running"`
 	Held         int64       `json:"waiting"`   // in place, between attempts
 	Queued       int64       `json:"queued"`    // for a slot, a limit, their group
