@@ -201,10 +201,7 @@ func (s *scrape) events() any {
 }
 
 func taskWaits(t *dispatcher.TaskStats) any {
-	if t.WaitsFor == "" {
-		return nil
-	}
-	return by{t.WaitsFor: true}
+	return by{t.WaitsFor: t.WaitsFor != ""} // without a service while it waits for none
 }
 
 func checkUp(c *health.Status) any {
