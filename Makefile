@@ -8,14 +8,14 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e settings/awssource telemetry examples/orders
+MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox/pgxoutbox task/outbox/outboxtest
 
-.PHONY: help check fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
+.PHONY: help check walks fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders outbox scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy licences-current vuln race fuzz-short killtest e2e orders ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race fuzz-short killtest walks e2e orders ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -56,8 +56,15 @@ race: ## every test under the race detector, with goleak
 killtest: ## the quickstart, killed at random moments and carried on
 	$(GO) test ./examples/quickstart -run Killed -v -count 3
 
+walks: ## the embedded queue, walked by other SDKs and tools, old and new, where they are installed
+	CHASSIS_SCALE=full $(GO) test -v ./queue/localsqs/walk
+	cd bench && $(GO) test -v -run Walk ./queue
+
 orders: ## the tests of the order service, a kill test and a real PostgreSQL among them
 	cd examples/orders && $(GO) test -v ./...
+
+outbox: ## the outbox with real databases: PostgreSQL, MariaDB, SQLite; processes are killed
+	cd task/outbox/outboxtest && $(GO) test -v ./...
 
 e2e: ## the live page in a real browser, if there is one
 	cd e2e && $(GO) test -v ./...

@@ -155,6 +155,7 @@ func metrics() []metric {
 		breakers("chassis_breaker_failures", "Failures that the service entry counts now.", gauge, breakerFailures),
 		breakers("chassis_breaker_http_call_duration_seconds", "How long HTTP calls by a breaker's transport took until they were judged, by verdict.", histogram, breakerLatencies, "verdict"),
 		breakers("chassis_breaker_http_refused_total", "HTTP calls that a breaker's transport refused.", counter, breakerRefused),
+		breakers("chassis_breaker_http_repeats_total", "Attempts after the first of HTTP calls, by kind, and those that the budget of the service refused.", counter, breakerRepeats, "kind"),
 		breakers("chassis_breaker_transitions_total", "Changes of state of the breaker's entries.", counter, func(b *Breaker) any { return b.Seq }),
 
 		outputs("chassis_log_records_total", "Log records, written or dropped.", counter, func(o *output) any { return by{"written": o.Written, "dropped": o.Dropped} }, "outcome"),
@@ -283,6 +284,14 @@ func breakerRefused(b *Breaker) any {
 		return nil
 	}
 	return b.Calls().Refused
+}
+
+func breakerRepeats(b *Breaker) any {
+	if b.Calls == nil {
+		return nil
+	}
+	c := b.Calls()
+	return by{"retry": c.Retried, "over_budget": c.Spent}
 }
 
 func breakerFailures(b *Breaker) any {

@@ -42,6 +42,8 @@ func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
 		`chassis_breaker_entries{service="https://mail.internal",state="open"} 1`,
 		`chassis_breaker_http_call_duration_seconds_bucket{service="https://mail.internal",verdict="success",le="0.05"} 3`,
 		`chassis_breaker_http_refused_total{service="https://mail.internal"} 2`,
+		`chassis_breaker_http_repeats_total{kind="retry",service="https://mail.internal"} 5`,
+		`chassis_breaker_http_repeats_total{kind="over_budget",service="https://mail.internal"} 1`,
 		`chassis_ready{check="task_queues"} 1`,
 		`chassis_service_state{state="running"} 1`,
 		`chassis_refused_rights{action="sqs:SendMessage",queue="mailer-sorry"} 1`,

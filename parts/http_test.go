@@ -170,6 +170,7 @@ func TestAnEventSourceDoesNotHoldTheStop(t *testing.T) {
 
 // A request that does not end has its time, then its ctx ends, and the error names it.
 func TestAStuckRequestIsCutAndNamed(t *testing.T) {
+	t.Parallel() // it waits in real time
 	for name, c := range map[string]struct {
 		obeys bool
 		want  string
@@ -212,6 +213,7 @@ func TestAStuckRequestIsCutAndNamed(t *testing.T) {
 
 // Shutdown neither waits for a connection that a handler has taken over, nor closes it.
 func TestATakenOverConnectionIsWaitedForAndClosed(t *testing.T) {
+	t.Parallel() // it waits in real time
 	for _, obeys := range []bool{true, false} {
 		taken := make(chan net.Conn, 1)
 		g, p, url := serve(t, Settings{ServerTimeout: 300 * time.Millisecond}, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -270,6 +272,7 @@ func TestClosedConnectionsAreForgotten(t *testing.T) {
 
 // net/http waits five seconds for a connection that has sent nothing yet.
 func TestAConnectionWithoutARequestIsSoonClosed(t *testing.T) {
+	t.Parallel() // it waits in real time
 	g, _, url := serve(t, Settings{}, &http.Server{})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -307,6 +310,7 @@ func TestAServerThatEndsByItselfIsAnError(t *testing.T) {
 }
 
 func TestAServerSpeaksTLSAndHTTP2(t *testing.T) {
+	t.Parallel() // it waits in real time
 	ts := httptest.NewTLSServer(nil)
 	certs := ts.TLS.Certificates
 	pool := ts.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs

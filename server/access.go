@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/internal/clip"
 )
 
@@ -74,19 +75,36 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 		}
 		sampled = int64(c.sample)
 	}
-	record := slog.NewRecord(now, level, "request", 0)
-	status, bytes := q.status(), q.writer.bytes
+	bytes := q.writer.bytes
 	if q.r.Method == http.MethodHead {
 		bytes = 0 // what the handler wrote, net/http did not send
 	}
-	// A record holds five attributes without an allocation; the others are a group
-	// without a name, which a handler writes as if they stood here.
-	record.AddAttrs(
-		slog.String("method", clip.Line(q.r.Method, 32)),
-		slog.String("route", q.route.label),
-		slog.Int("status", status),
+	var room [8]slog.Attr // of nearly all lines: on the stack
+	attrs, out := room[:0], q.route.log
+	if q.route.method == otherMethod { // what out writes has not the method's name
+		out = c.log.Handler()
+		attrs = append(attrs, slog.String("method", clip.Line(q.r.Method, 32)), slog.String("route", q.route.label))
+	}
+	attrs = append(attrs,
+		slog.Int("status", q.status()),
 		slog.Duration("duration", took),
-		slog.Attr{Value: slog.GroupValue(q.more(bytes, notLogged, sampled, c.proxies)...)},
-	)
-	_ = c.log.Handler().Handle(ctx, record)
+		slog.Int64("bytes", bytes),
+		slog.String("remote", clip.Line(remoteOf(q.r, c.proxies), 64)))
+	if !c.named {
+		attrs = append(attrs, slog.String("request_id", q.id()))
+	}
+	if q.route.label == "" {
+		attrs = append(attrs, slog.String("path", clip.Line(q.r.URL.Path, clip.Name)))
+	}
+	if q.aborted != "" {
+		attrs = append(attrs, slog.String("aborted", q.aborted))
+	}
+	if q.shed {
+		attrs = append(attrs, slog.Bool("shed", true), slog.String("priority", q.priority.String()),
+			slog.Int64("not_logged", notLogged))
+	}
+	if sampled > 0 {
+		attrs = append(attrs, slog.Int64("sampled", sampled))
+	}
+	_ = logger.Handle(ctx, out, now, level, "request", attrs...)
 }

@@ -1,7 +1,7 @@
 package server
 
 import (
-	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,26 +63,36 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 
 // observe counts the end of a request.
 func (m *metrics) observe(r *route, status int, seconds float64) {
-	if all := r.observers.Load(); all != nil {
-		if o := (*all)[status]; o != nil {
-			o.Observe(seconds)
-			return
+	known := r.observers.Load()
+	if known != nil {
+		for i := range *known {
+			if o := &(*known)[i]; o.status == status {
+				o.Observe(seconds)
+				return
+			}
 		}
 	}
-	o := m.duration.WithLabelValues(r.method, r.label, statusLabel(status))
+	o := observer{m.duration.WithLabelValues(r.method, r.label, statusLabel(status)), status}
 	o.Observe(seconds)
-	for {
-		old := r.observers.Load()
-		all := map[int]prometheus.Observer{}
-		if old != nil {
-			all = maps.Clone(*old)
-		}
-		all[status] = o
-		if r.observers.CompareAndSwap(old, &all) {
-			return
-		}
+	var all []observer
+	if known != nil {
+		all = *known
+	}
+	if len(all) < maxObservers {
+		all = append(slices.Clip(all), o)
+		r.observers.CompareAndSwap(known, &all) // if another was quicker, the next request tries again
 	}
 }
+
+// observer counts the requests of a route that end with a status.
+type observer struct {
+	prometheus.Observer
+	status int
+}
+
+// maxObservers bounds the statuses of a route that are found without the registry's
+// map. Their order is that of their first request, so that the usual one is the first.
+const maxObservers = 16
 
 // statusLabel writes a status. net/http lets a handler send any of three digits.
 func statusLabel(status int) string { return strconv.Itoa(status) }

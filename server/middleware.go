@@ -96,6 +96,9 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 	}
 	return func(next http.Handler) http.Handler {
 		h := &handler{parts: p, next: next, pattern: c.routes}
+		if c.access {
+			h.routes.log = c.log.Handler()
+		}
 		if mux, ok := next.(*http.ServeMux); ok && h.pattern == nil {
 			h.pattern = muxRoutes(mux)
 		}
@@ -231,9 +234,9 @@ func (h *handler) limitTime(q *request, ctx context.Context) context.Context {
 func (h *handler) admit(q *request, ctx context.Context) bool {
 	admitted, waited := h.limiter.acquire(ctx, q.priority)
 	if admitted {
-		q.holds, q.since = true, q.begun
+		q.holds = true
 		if waited {
-			q.since = time.Now()
+			q.since = time.Since(q.begun)
 		}
 		return true
 	}
@@ -259,11 +262,11 @@ func (h *handler) end(q *request) {
 		q.cancel()
 	}
 	h.findRoute(q)
-	now := time.Now()
-	took := now.Sub(q.begun)
+	took := time.Since(q.begun) // reads one clock, where time.Now reads two
 	if q.holds {
+		now := q.begun.Add(took)
 		q.holds = false
-		h.limiter.release(q.route.class, q.sample(now), now)
+		h.limiter.release(q.route.class, q.sample(took), now)
 	}
 	if h.metrics != nil {
 		h.metrics.active[methodIndex(q.r.Method)].Dec()

@@ -16,7 +16,9 @@ const maxHops = 20
 func remoteOf(r *http.Request, proxies []netip.Prefix) string {
 	peer := r.RemoteAddr
 	if i := strings.LastIndexByte(peer, ':'); i > 0 {
-		peer = strings.Trim(peer[:i], "[]")
+		if peer = peer[:i]; peer[0] == '[' {
+			peer = strings.Trim(peer, "[]")
+		}
 	}
 	if len(proxies) == 0 {
 		return peer

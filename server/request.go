@@ -3,12 +3,9 @@ package server
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 
-	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -32,11 +29,10 @@ type request struct {
 	cancel context.CancelFunc
 	route  *route
 	begun  time.Time
-	since  time.Time // when it was admitted
+	since  time.Duration // from begun until it was admitted
 	writer writer
 
-	idHeader [1]string    // the value of the id's header
-	attrs    [2]slog.Attr // of the access-log line
+	idHeader [1]string // the value of the id's header
 	aborted  string
 	priority Priority
 	holds    bool // a place of the limiter
@@ -50,7 +46,7 @@ func (q *request) onHeader() {
 	if !q.holds {
 		return
 	}
-	q.writer.header = time.Now()
+	q.writer.header = max(time.Since(q.begun), 1)
 	if q.writer.streams() {
 		q.onStream()
 	}
@@ -69,7 +65,7 @@ func (q *request) onStream() {
 func (q *request) status() int {
 	switch {
 	case q.writer.status != 0:
-		return q.writer.status
+		return int(q.writer.status)
 	case q.aborted == AbortedByClient:
 		return statusGone
 	case q.aborted == AbortedByHandler:
@@ -97,39 +93,15 @@ func (q *request) late() bool {
 
 // sample is what the limiter learns of the request: the time to its header, or 0.
 // Errors are often quick, and say nothing of the work; a time limit that is over does.
-func (q *request) sample(now time.Time) time.Duration {
+func (q *request) sample(took time.Duration) time.Duration {
 	late := q.aborted == AbortedByDeadline
 	if !late && (q.aborted != "" || q.status() >= 400) {
 		return 0
 	}
-	if !q.writer.header.IsZero() && !late {
-		now = q.writer.header
+	if q.writer.header > 0 && !late {
+		took = q.writer.header
 	}
-	return max(now.Sub(q.since), 1)
-}
-
-// more are the attributes of the access-log line past the first four.
-func (q *request) more(bytes, notLogged, sampled int64, proxies []netip.Prefix) []slog.Attr {
-	attrs := append(q.attrs[:0],
-		slog.Int64("bytes", bytes),
-		slog.String("remote", clip.Line(remoteOf(q.r, proxies), 64)))
-	if !q.h.config.named {
-		attrs = append(attrs, slog.String("request_id", q.id()))
-	}
-	if q.route.label == "" {
-		attrs = append(attrs, slog.String("path", clip.Line(q.r.URL.Path, clip.Name)))
-	}
-	if q.aborted != "" {
-		attrs = append(attrs, slog.String("aborted", q.aborted))
-	}
-	if q.shed {
-		attrs = append(attrs, slog.Bool("shed", true), slog.String("priority", q.priority.String()),
-			slog.Int64("not_logged", notLogged))
-	}
-	if sampled > 0 {
-		attrs = append(attrs, slog.Int64("sampled", sampled))
-	}
-	return attrs
+	return max(took-q.since, 1)
 }
 
 // id is the request's id: this middleware's, or that of another one outside.

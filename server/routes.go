@@ -1,13 +1,12 @@
 package server
 
 import (
+	"log/slog"
 	"maps"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sambatech/chassis/internal/clip"
 )
@@ -40,7 +39,8 @@ type route struct {
 	name    string // the job name: "GET /orders/{id}"
 	class   int    // of the limit's latencies
 
-	observers atomic.Pointer[map[int]prometheus.Observer] // by status
+	log       slog.Handler // with the attributes that all of its access-log lines share
+	observers atomic.Pointer[[]observer]
 }
 
 type routeKey struct {
@@ -51,8 +51,9 @@ type routeKey struct {
 // routeTable finds routes without a lock: it is copied when one is added.
 type routeTable struct {
 	all      atomic.Pointer[map[routeKey]*route]
-	mu       sync.Mutex // of those who add
-	newClass func() int // nil: without a limiter
+	mu       sync.Mutex   // of those who add
+	newClass func() int   // nil: without a limiter
+	log      slog.Handler // nil: without access log
 }
 
 // find returns the route of a method and a pattern.
@@ -83,6 +84,9 @@ func (t *routeTable) add(key routeKey) *route {
 	r := newRoute(key)
 	if t.newClass != nil {
 		r.class = t.newClass()
+	}
+	if t.log != nil {
+		r.log = t.log.WithAttrs([]slog.Attr{slog.String("method", r.method), slog.String("route", r.label)})
 	}
 	all[key] = r
 	t.all.Store(&all)

@@ -17,11 +17,11 @@ import (
 // types: they fall back on Write.
 type writer struct {
 	below    http.ResponseWriter
-	on       *request // is called at the header and at a hijack
-	bytes    int64    // of the body, as written by the handler
-	header   time.Time
-	status   int  // of the final header; 0: none yet
-	failed   bool // a write has failed: the client has gone
+	on       *request      // is called at the header and at a hijack
+	bytes    int64         // of the body, as written by the handler
+	header   time.Duration // from the request's begin until its final header; 0: not taken
+	status   int32         // of the final header; 0: none yet
+	failed   bool          // a write has failed: the client has gone
 	hijacked bool
 }
 
@@ -71,7 +71,7 @@ func (w *writer) WriteHeader(status int) {
 
 // final keeps the status of the response.
 func (w *writer) final(status int) {
-	w.status = status
+	w.status = int32(status)
 	if w.on != nil {
 		w.on.onHeader()
 	}

@@ -27,7 +27,7 @@ func checkByFlag(out io.Writer, files []string, prefix string, check func(...Opt
 		stores := Stores(sources...)
 		sources = nil
 		for _, s := range stores {
-			sources = append(sources, From(unreadStore{s}))
+			sources = append(sources, From(NewUnread(s.Schemes()...)))
 		}
 		for _, f := range files {
 			sources = append(sources, File(f))

@@ -142,6 +142,9 @@ func (x *explainer) value(f *field, c *codec, v, def reflect.Value, n *source.No
 		e.Default = true
 	} else {
 		e.Source = positionOf(n)
+		if ref := n.More().Ref; n.Bad && ref != nil { // not read: see [Unread]
+			e.Value, e.Source = ref.Text, positionOf(ref)
+		}
 		if more := n.More(); more.Via != nil {
 			e.Alias, e.Target = more.Alias, positionOf(more.Via)
 		}

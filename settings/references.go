@@ -2,7 +2,6 @@ package settings
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -183,19 +182,4 @@ func setName(n *source.Node, name string) {
 	for _, k := range n.Kids {
 		setName(k.Node, name)
 	}
-}
-
-// unreadStore stands for a store that is not read.
-type unreadStore struct{ Store }
-
-// errUnread is its answer: the setting has a value that is not known.
-var errUnread = errors.New("not read")
-
-// Read reads nothing.
-func (unreadStore) Read(_ context.Context, addresses []string) []Found {
-	out := make([]Found, len(addresses))
-	for i := range out {
-		out[i].Err = errUnread
-	}
-	return out
 }

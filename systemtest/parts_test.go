@@ -157,6 +157,7 @@ func TestAPortInUseStartsNothing(t *testing.T) {
 // A second signal, here the end of Stop's ctx, cuts a stuck request and a stuck part
 // short too, and the error names both.
 func TestASecondSignalCutsEveryStageShort(t *testing.T) {
+	t.Parallel() // it waits in real time
 	sys := newService(t, func(s *chassis.Settings) { s.Lifecycle.StopDelay = time.Minute })
 	l, url := loopback(t)
 	entered, leave := make(chan struct{}), make(chan struct{})

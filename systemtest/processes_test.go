@@ -67,6 +67,7 @@ func work(endpoint, runs string) error {
 // dead letters, and is there itself when its budget is spent (rails/solid_queue#159
 // and hibiken/asynq#334 are of workers that lose what ran beside a killed one).
 func TestAKillerTakesNoNeighbourAlong(t *testing.T) {
+	t.Parallel() // it waits in real time
 	srv, err := localsqs.New()
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ import (
 // thousand requests a second. Every tenth request sends a task. CHASSIS_SCALE=full
 // makes a thousand stops of the ten.
 func TestNoRequestThatWasAcceptedFailsInAStop(t *testing.T) {
+	t.Parallel() // it waits in real time
 	stops := 10
 	if os.Getenv("CHASSIS_SCALE") == "full" {
 		stops = 1000

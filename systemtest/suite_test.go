@@ -29,6 +29,7 @@ import (
 // TestSuiteOverASocket runs every scenario against our own queue as another
 // process sees it.
 func TestSuiteOverASocket(t *testing.T) {
+	t.Parallel() // it waits in real time
 	srv, err := localsqs.New()
 	if err != nil {
 		t.Fatal(err)

@@ -52,6 +52,8 @@ type rules struct {
 	random   func() float64
 	witness  func(ctx context.Context, service, path string)
 	paced    func(ctx context.Context, service string) bool
+
+	retryBudget *budgetShare // nil: the default
 }
 
 func (b *Breaker) ruled() *rules {

@@ -21,7 +21,8 @@
 //     points in a program. [Breaker.Route] is for one path that is called often.
 //   - [Breaker.Transport] and [Breaker.Client] guard net/http, the response's
 //     body included; [WithClassifier] and [WithBodyPeek] judge by error, status
-//     and body. Package grpcbreaker guards gRPC.
+//     and body. Package grpcbreaker guards gRPC. A client tries again with [Retry],
+//     within one budget a service.
 //   - By PID ([Breaker.PID]) every actor can send the messages below.
 //   - Operators have [Breaker.ForceOpen], [Breaker.ForceClosed],
 //     [Breaker.MetricsOnly], [Breaker.Reset] and [Breaker.SetSettings], and

@@ -75,6 +75,47 @@ func ExampleBreaker_Client() {
 	// refused, try again in 1m0s
 }
 
+// A service that fails now and then: a client asks twice more before its caller hears of it.
+func ExampleRetry() {
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if requests++; requests < 3 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	defer server.Close()
+	system := quiet()
+	defer system.Shutdown()
+	mail, err := breaker.Spawn(system, server.URL, breaker.Settings{}, breaker.WithRetryBudget(0.1, 5))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Stop(context.Background()) }()
+	client := mail.Client(breaker.Retry(2))
+	defer client.CloseIdleConnections()
+
+	res, err := client.Get(server.URL + "/v1/inbox") // GET is idempotent
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = res.Body.Close()
+	fmt.Println(res.Status, "after", mail.HTTPCalls().Retried, "retries")
+
+	requests = 0
+	res, err = client.Post(server.URL+"/v1/send", "text/plain", strings.NewReader("hello")) // POST is not
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = res.Body.Close()
+	fmt.Println(res.Status)
+	// Output:
+	// 200 OK after 2 retries
+	// 502 Bad Gateway
+}
+
 // A GraphQL service answers 200 to everything and puts its errors in the body.
 func ExampleWithBodyPeek() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

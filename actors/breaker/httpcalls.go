@@ -10,6 +10,8 @@ import (
 // and a count would cost as much as the call.
 type HTTPCalls struct {
 	Refused uint64                // not made
+	Retried uint64                // attempts after the first of a request, by Retry
+	Spent   uint64                // retries and hedges that were not made: the budget was spent
 	Judged  map[Verdict]Latencies // by how they counted; nil before the first one
 }
 
@@ -30,6 +32,7 @@ var latencyBounds = [...]time.Duration{5 * time.Millisecond, 10 * time.Milliseco
 // httpCalls counts [HTTPCalls]. A breaker has them from its first HTTP call on.
 type httpCalls struct {
 	refused atomic.Uint64
+	repeats atomic.Pointer[repeats] // nil before the first call of a client that repeats
 	judged  [Neutral + 1]struct {
 		buckets [len(latencyBounds) + 1]atomic.Uint64
 		sum     atomic.Int64 // ns
@@ -67,6 +70,9 @@ func (b *Breaker) HTTPCalls() HTTPCalls {
 		return HTTPCalls{}
 	}
 	all := HTTPCalls{Refused: c.refused.Load(), Judged: make(map[Verdict]Latencies, len(c.judged))}
+	if r := c.repeats.Load(); r != nil {
+		all.Retried, all.Spent = r.retried.Load(), r.overBudget.Load()
+	}
 	for v := range c.judged {
 		l := Latencies{AtMost: make(map[time.Duration]uint64, len(latencyBounds))}
 		l.Sum = time.Duration(c.judged[v].sum.Load())

@@ -88,7 +88,8 @@ func (b *Breaker) Patience(ctx context.Context, path string) time.Duration {
 // patience returns the patience of a call to path under ctx.
 func (b *Breaker) patience(ctx context.Context, path string, set *config) patience {
 	w := patience{limit: set.RequestTimeout}
-	d, byCall := ctx.Value(patienceKey{}).(time.Duration)
+	own := ctx.Value(patienceKey{})
+	d, byCall := own.(time.Duration)
 	switch {
 	case byCall:
 		w.limit, w.source = d, fromCaller
@@ -97,11 +98,15 @@ func (b *Breaker) patience(ctx context.Context, path string, set *config) patien
 			w.limit, w.source = d, fromCaller
 		}
 	}
+	attempt, repeats := own.(attemptLimit)
+	if attempt > 0 {
+		w.limit, w.source = time.Duration(attempt), fromSettings
+	}
 	if at, ok := ctx.Deadline(); ok && w.limit > 0 {
 		switch left := time.Until(at); {
 		case left <= w.limit:
 			w.deadline = deadlineSooner
-		case byCall:
+		case byCall, repeats:
 		case b.rules == nil || b.rules.ambient == nil || !b.rules.ambient(ctx).Equal(at):
 			w.limit, w.deadline, w.left = 0, deadlineLater, left
 		}

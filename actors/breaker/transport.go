@@ -11,9 +11,10 @@ import (
 )
 
 // Client returns a new http.Client over [Breaker.Transport] of
-// http.DefaultTransport. It follows redirects by [Breaker.CheckRedirect].
-func (b *Breaker) Client() *http.Client {
-	return &http.Client{Transport: b.Transport(nil), CheckRedirect: b.CheckRedirect}
+// http.DefaultTransport. It follows redirects by [Breaker.CheckRedirect]. With an option
+// that is wrong each request fails with what is wrong with it.
+func (b *Breaker) Client(opts ...ClientOption) *http.Client {
+	return &http.Client{Transport: b.Transport(nil, opts...), CheckRedirect: b.CheckRedirect}
 }
 
 // Transport guards base (nil for http.DefaultTransport): every request to the
@@ -37,11 +38,12 @@ func (b *Breaker) Client() *http.Client {
 // then with the cause [ErrTimeout]. Where the caller's own deadline decides,
 // base sees the request itself; else it sees a copy, and the request is not
 // changed.
-func (b *Breaker) Transport(base http.RoundTripper) http.RoundTripper {
+func (b *Breaker) Transport(base http.RoundTripper, opts ...ClientOption) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{b: b, base: base, conns: newConnLimit(base)}
+	t := &transport{b: b, base: base, conns: newConnLimit(base)}
+	return t.withOptions(opts)
 }
 
 type transport struct {
@@ -235,13 +237,14 @@ func pathOf(u *url.URL) string {
 	return u.Path
 }
 
-// retryAfter reads the header as RFC 9110, section 10.2.3: seconds or a date.
+// retryAfter reads the header as RFC 9110, section 10.2.3: seconds or a date. More seconds
+// than a duration holds are the most there are, about 68 years.
 func retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if v == "" {
 		return 0
 	}
-	if secs, err := strconv.ParseUint(strings.TrimSpace(v), 10, 31); err == nil {
+	if secs, err := strconv.ParseUint(strings.TrimSpace(v), 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(secs) * time.Second
 	}
 	if at, err := http.ParseTime(v); err == nil {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 )
 
 // handler implements [slog.Handler]. It is immutable: With makes a new one.
@@ -47,6 +48,31 @@ func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
 // Handle implements [slog.Handler]. It returns when the record is in the
 // buffer, or for ERROR and above when the output has taken it.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	if !h.write(ctx, &r, nil) || h.hooks == nil {
+		return nil
+	}
+	return h.callHooks(ctx, r)
+}
+
+// Handle hands a record to h: at, level, message and attributes, without a source.
+// It is [slog.Handler.Handle] for callers on a path where each record counts: the
+// handler of a [Logger] without hooks takes the attributes as they are, where a
+// [slog.Record] is copied at each step. h must be enabled for the level.
+func Handle(ctx context.Context, h slog.Handler, at time.Time, level slog.Level, msg string,
+	attrs ...slog.Attr,
+) error {
+	r := slog.Record{Time: at, Level: level, Message: msg}
+	if own, ok := h.(*handler); ok && own.hooks == nil {
+		own.write(ctx, &r, attrs)
+		return nil
+	}
+	r.AddAttrs(slices.Clone(attrs)...)
+	return h.Handle(ctx, r)
+}
+
+// write encodes a record, with more attributes after its own, and hands it to the
+// outputs. It reports false if the record is left out as a sample.
+func (h *handler) write(ctx context.Context, r *slog.Record, more []slog.Attr) bool {
 	l := h.l
 	var sampled uint64
 	weight := r.Level // what outputs decide by
@@ -56,7 +82,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if l.sampler != nil && weight < slog.LevelError {
 		keep, left := l.sampler.check(r.Time, r.Level, r.Message)
 		if !keep {
-			return nil
+			return false
 		}
 		sampled = left
 	}
@@ -65,20 +91,17 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 			continue // no output of this form wants it
 		}
 		e := newEnc(f)
-		h.encode(e, &h.parts[i], ctx, &r, sampled)
+		h.encode(e, &h.parts[i], ctx, r, more, sampled)
 		for _, o := range f.outputs {
 			o.submit(e.b, weight, h.system)
 		}
 		e.free()
 	}
-	if h.hooks == nil {
-		return nil
-	}
-	return h.callHooks(ctx, r)
+	return true
 }
 
 // encode writes the whole line.
-func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, sampled uint64) {
+func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, more []slog.Attr, sampled uint64) {
 	e.inherit(p.special)
 	e.form.head(e, ctx, r, h.name)
 	if sampled > 0 {
@@ -86,16 +109,19 @@ func (h *handler) encode(e *enc, p *part, ctx context.Context, r *slog.Record, s
 	}
 	e.restore(p)
 	opened, closed := p.opened, p.closed
-	if len(p.pending) > 0 && !closed && !emptyRecord(r) {
+	if len(p.pending) > 0 && !closed && !(emptyRecord(r) && emptyGroup(more)) {
 		var n int
 		n, closed = e.begin(p.pending)
 		opened += n
 	}
 	if !closed {
-		r.Attrs(func(a slog.Attr) bool {
-			e.attr(&a)
-			return true
-		})
+		if r.NumAttrs() > 0 {
+			r.Attrs(func(a slog.Attr) bool {
+				e.attr(&a)
+				return true
+			})
+		}
+		e.attrs(more)
 	}
 	e.inheritError(p.special)
 	if !e.form.text {

@@ -271,7 +271,7 @@ func (o *output) note(level slog.Level, msg string, attrs ...slog.Attr) {
 	h := handler{name: "logger"}
 	e := newEnc(o.form)
 	defer e.free()
-	h.encode(e, &part{}, nil, &r, 0)
+	h.encode(e, &part{}, nil, &r, nil, 0)
 	o.ring.force(e.b)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -34,13 +35,17 @@ const filesHelp = "Without FILE: chassis.yaml (or .yml), .toml and .json of the 
 func layout() (*settings.Layout, error) { return settings.LayoutOf(chassis.DefaultSettings()) }
 
 func (a *app) settingsCheck() *cobra.Command {
-	return &cobra.Command{
+	var schemes []string
+	c := &cobra.Command{
 		Use: "check [FILE...]", Short: "Report every mistake, with its place; exit code 3 if there is one",
 		Long: "Report every mistake, with its file, line and column, for CI and editors; the exit code is 3 if " +
 			"there is one.\n" +
-			"Top-level keys that are not the chassis' are named, and not looked at.\n" + filesHelp,
+			"Top-level keys that are not the chassis' are named, and not looked at.\n" +
+			"A reference to a store, like ssm:/mailer/token, is named and not read; a service started with " +
+			"--check-settings, and no file, reads its stores and checks what they hold.\n" + filesHelp,
 		RunE: runs(func(_ context.Context, files []string) error {
-			_, err := chassis.LoadSettings(sources(files)...)
+			stores := settings.NewUnread(schemes...)
+			_, err := chassis.LoadSettings(append(sources(files), settings.From(stores))...)
 			mistakes := settings.Mistakes(err)
 			if err != nil && len(mistakes) == 0 {
 				return err
@@ -62,7 +67,7 @@ func (a *app) settingsCheck() *cobra.Command {
 				}
 			}
 			if len(mistakes) == 0 || !a.json {
-				if err := a.reportOthers(others(files, mistakes)); err != nil {
+				if err := a.reportOthers(others(files, mistakes, stores), stores.Addresses()); err != nil {
 					return err
 				}
 			}
@@ -72,12 +77,22 @@ func (a *app) settingsCheck() *cobra.Command {
 			return nil
 		}),
 	}
+	storesFlag(c, &schemes)
+	return c
+}
+
+// storesFlag names the stores that settings may refer to. The default is the schemes of settings/awssource, a module
+// that this command does not have.
+func storesFlag(c *cobra.Command, schemes *[]string) {
+	c.Flags().StringSliceVar(schemes, "stores", []string{"ssm", "secretsmanager", "appconfig"},
+		"how references to the service's stores begin; they are not read")
 }
 
 // others lists the top-level keys that are not the chassis', with their places,
 // less those that a mistake is about.
-func others(files []string, mistakes []*settings.Error) []string {
-	tree, _ := settings.Open(append(sources(files), settings.Shared())...) // its mistakes have been printed
+func others(files []string, mistakes []*settings.Error, stores settings.Store) []string {
+	from := append(sources(files), settings.Shared(), settings.From(stores))
+	tree, _ := settings.Open(from...) // its mistakes have been printed
 	_, _ = settings.Decode(tree, chassis.DefaultSettings())
 	var keys []string
 	for _, e := range settings.Mistakes(tree.Unclaimed()) {
@@ -95,21 +110,37 @@ func others(files []string, mistakes []*settings.Error) []string {
 
 // reportOthers says what was not looked at, in JSON on stderr: stdout has the
 // mistakes. Of a file with some, stderr has the error instead.
-func (a *app) reportOthers(keys []string) error {
+func (a *app) reportOthers(keys, references []string) error {
+	said := map[string][]string{}
+	if len(keys) > 0 {
+		said["not_looked_at"] = keys
+	}
+	if len(references) > 0 {
+		said["not_read"] = references
+	}
 	switch {
-	case len(keys) == 0:
+	case len(said) == 0:
 		return nil
 	case a.json:
-		return json.NewEncoder(a.err).Encode(map[string]any{"not_looked_at": keys})
+		return json.NewEncoder(a.err).Encode(said)
 	}
-	_, err := fmt.Fprintf(a.out, "not looked at: %s\nThey are the service's own: start it with %s to check them "+
-		"too.\n", strings.Join(keys, ", "), chassis.CheckSettingsFlag)
+	var b strings.Builder
+	if len(keys) > 0 {
+		fmt.Fprintf(&b, "not looked at: %s\nThey are the service's own: start it with %s to check them "+
+			"too.\n", strings.Join(keys, ", "), chassis.CheckSettingsFlag)
+	}
+	if len(references) > 0 {
+		fmt.Fprintf(&b, "not read: %s\nThey refer to stores: start the service with %s where it may read them, to "+
+			"check what they hold.\n", strings.Join(references, ", "), chassis.CheckSettingsFlag)
+	}
+	_, err := io.WriteString(a.out, b.String())
 	return err
 }
 
 func (a *app) settingsExplain() *cobra.Command {
 	var set bool
 	var only string
+	var schemes []string
 	c := &cobra.Command{
 		Use: "explain [FILE...]", Short: "Show every setting's value and where it comes from",
 		Long: "Show every setting's value, where it comes from and what it hides; secrets are not shown.\n" + filesHelp,
@@ -118,7 +149,8 @@ func (a *app) settingsExplain() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			entries, wrong := l.Explain(append(sources(files), settings.Shared())...)
+			stores := settings.From(settings.NewUnread(schemes...))
+			entries, wrong := l.Explain(append(sources(files), settings.Shared(), stores)...)
 			if only != "" {
 				entries = slices.DeleteFunc(entries, func(e settings.Entry) bool {
 					return e.Path != only &&
@@ -149,6 +181,7 @@ func (a *app) settingsExplain() *cobra.Command {
 			return errors.Join(wrong, a.table("SETTING\tVALUE\tFROM", rows))
 		}),
 	}
+	storesFlag(c, &schemes)
 	c.Flags().BoolVar(&set, "set", false, "only what is not the default")
 	c.Flags().StringVar(&only, "only", "", "only this setting or section, for example tasks")
 	return c

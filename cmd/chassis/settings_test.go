@@ -44,6 +44,18 @@ func TestSettingsCheckAndExplain(t *testing.T) {
 		t.Errorf("check --json: %v, exit code %d\n%s", err, r.code, r.out)
 	}
 
+	write("refers.yaml", "tasks: {workers: 'ssm:/mailer/workers', task_timeout: 'vault:timeout'}\nqueue: {region: 'ssm:/region'}\n")
+	r = chassisWith(t, "", "settings", "check", "refers.yaml", "--stores", "ssm,vault")
+	if r.code != 0 || !strings.HasPrefix(r.out, "ok\nnot read: ") || !strings.Contains(r.out, "ssm:/mailer/workers, vault:timeout") {
+		t.Errorf("references to stores: %+v", r)
+	}
+	if r := chassisWith(t, "", "settings", "check", "refers.yaml"); r.code != exitSettings || !strings.Contains(r.out, "tasks.task_timeout") || strings.Contains(r.out, "tasks.workers") {
+		t.Errorf("a reference to no store: %+v", r)
+	}
+	if out := does(t, "settings", "explain", "refers.yaml", "--only", "queue", "--set", "--stores", "ssm,vault"); !strings.Contains(out, "ssm:/region") {
+		t.Errorf("explain of a reference: %s", out)
+	}
+
 	entries := printed[[]settings.Entry](t, "settings", "explain", "chassis.yaml", "over.toml", "--set")
 	byPath := map[string]settings.Entry{}
 	for _, e := range entries {

@@ -191,8 +191,9 @@ const maxTrace = 1024
 func (c *call) scope(r *http.Request) {
 	h := r.Header
 	_, credential, ok := strings.Cut(h.Get("Authorization"), "Credential=")
-	if !ok && r.Method == http.MethodGet {
-		credential = r.URL.Query().Get("X-Amz-Credential")
+	if !ok && r.URL.RawQuery != "" {
+		params, _ := parameters(r.URL.RawQuery) // what cannot be read has been refused
+		credential = params.Get("X-Amz-Credential")
 		ok = credential != ""
 	}
 	if ok {

@@ -17,20 +17,20 @@ const (
 	mostParams = 5000 // parameters of a query request; a full batch has some 700
 )
 
-// isQuery reports whether a request speaks the query protocol: a form, or a GET
-// with an Action.
+// isQuery reports whether a request speaks the query protocol: a form, or an
+// Action in the URL of a GET or POST.
 func isQuery(r *http.Request) bool {
 	if len(r.Header["X-Amz-Target"]) > 0 {
 		return false
 	}
-	switch r.Method {
-	case http.MethodGet:
-		return strings.Contains(r.URL.RawQuery, "Action=")
-	case http.MethodPost:
-		media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		return err == nil && media == formType
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return false
 	}
-	return false
+	if strings.Contains(r.URL.RawQuery, "Action=") {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return r.Method == http.MethodPost && err == nil && media == formType
 }
 
 // checkPage refuses query requests that a page in a browser can make, on a
@@ -54,12 +54,19 @@ func queryCall(r *http.Request, body []byte) (op string, asJSON []byte, err *eng
 			return "", nil, engine.InvalidParameterValue("The request has more than %d parameters.", mostParams)
 		}
 		text = string(body)
+		if r.URL.RawQuery != "" {
+			text += "&" + r.URL.RawQuery // the body goes first, and the first of a name counts
+		}
 	}
-	params, failed := url.ParseQuery(text)
+	params, failed := parameters(text)
 	if failed != nil {
 		return "", nil, engine.InvalidParameterValue("The parameters cannot be read: %v.", failed)
 	}
 	op = params.Get("Action")
+	if op == "" {
+		return "", nil, &engine.Error{Shape: "MissingAction", Code: "MissingAction", Status: http.StatusBadRequest,
+			Message: "The request must contain the parameter Action."}
+	}
 	if operations[op] == nil {
 		return "", nil, &engine.Error{Shape: "InvalidAction", Code: "InvalidAction", Status: http.StatusBadRequest,
 			Message: "The action " + op + " is not valid for this endpoint."}
@@ -69,6 +76,12 @@ func queryCall(r *http.Request, body []byte) (op string, asJSON []byte, err *eng
 	}
 	asJSON, err = wire.QueryRequest(op, params)
 	return op, asJSON, err
+}
+
+// parameters reads a query or a form. A semicolon is a letter like others, as
+// with AWS.
+func parameters(text string) (url.Values, error) {
+	return url.ParseQuery(strings.ReplaceAll(text, ";", "%3B"))
 }
 
 // reply is an answer or a refusal in the words of its protocol.

@@ -52,7 +52,7 @@ func TestTheQueryProtocol(t *testing.T) {
 	call("/000000000000/jobs", "Action=ReceiveMessage&MaxNumberOfMessages=11", 400, "<Code>InvalidParameterValue</Code>")
 	call("/000000000000/jobs", "Action=SendMessage", 400, "<Code>MissingParameter</Code>")
 	call("/", "Action=Nonsense", 400, "<Code>InvalidAction</Code>")
-	call("/", "", 400, "<Code>InvalidAction</Code>")
+	call("/", "", 400, "<Code>MissingAction</Code>")
 	call("/", "Action=%zz", 400, "<Code>InvalidParameterValue</Code>")
 	call("/", "Action=ListQueues&"+strings.Repeat("a=b&", 6000), 400, "<Code>InvalidParameterValue</Code>")
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,9 +18,10 @@ const (
 	sigAlgorithm = "AWS4-HMAC-SHA256"
 	sigTime      = "20060102T150405Z"
 	maxSkew      = 15 * time.Minute // between the signature's time and ours
+	mostExpires  = 7 * 24 * 3600    // seconds that a signature among the parameters may be valid for
 )
 
-// signature is a request's Authorization header taken apart.
+// signature is a request's signature taken apart.
 type signature struct {
 	accessKey, date, region, service string
 	headers                          []string
@@ -28,7 +30,7 @@ type signature struct {
 	secret string // of the access key
 	at     time.Time
 
-	inQuery bool // it is in the parameters of a GET, and not in a header
+	inQuery bool // it is among the parameters, and not in a header
 }
 
 // querySignature reads the signature of a request that has it in its parameters.
@@ -70,8 +72,8 @@ func parseSignature(header string) (s signature, ok bool) {
 func readSignature(r *http.Request, keys map[string]string, now time.Time, signed []string) (*signature,
 	*engine.Error) {
 	header, params := r.Header.Get("Authorization"), url.Values(nil)
-	if r.Method == http.MethodGet && header == "" {
-		params = r.URL.Query()
+	if header == "" {
+		params, _ = parameters(r.URL.RawQuery) // what cannot be read is refused later
 	}
 	if header == "" && !params.Has("X-Amz-Signature") {
 		return nil, forbidden("MissingAuthenticationToken", "Request is missing Authentication Token")
@@ -96,9 +98,17 @@ func readSignature(r *http.Request, keys map[string]string, now time.Time, signe
 		return nil, forbidden("SignatureDoesNotMatch",
 			"The request needs the header X-Amz-Date, like 20261123T130500Z.")
 	}
-	if skew := now.Sub(at); skew > maxSkew || skew < -maxSkew {
-		return nil, forbidden("SignatureDoesNotMatch", "Signature expired: "+r.Header.Get("X-Amz-Date")+
-			" is more than 15 minutes from "+now.UTC().Format(sigTime)+".")
+	valid := maxSkew
+	if expires := params.Get("X-Amz-Expires"); sig.inQuery && expires != "" {
+		s, err := strconv.Atoi(expires)
+		if err != nil || s < 1 || s > mostExpires {
+			return nil, forbidden("SignatureDoesNotMatch", "X-Amz-Expires must be from 1 to 604800 seconds.")
+		}
+		valid = time.Duration(s) * time.Second
+	}
+	if skew := now.Sub(at); skew > valid || skew < -maxSkew {
+		return nil, forbidden("SignatureDoesNotMatch", "Signature expired: it is of "+date+", and valid for "+
+			valid.String()+"; it is "+now.UTC().Format(sigTime)+" now.")
 	}
 	if sig.date != at.Format("20060102") || sig.service != "sqs" {
 		return nil, forbidden("SignatureDoesNotMatch",
@@ -174,9 +184,12 @@ func canonicalQuery(u *url.URL, signed bool) string {
 	if u.RawQuery == "" {
 		return ""
 	}
-	q := u.Query()
+	q, _ := parameters(u.RawQuery) // what cannot be read is refused later
 	if signed {
 		q.Del("X-Amz-Signature")
+	}
+	for _, values := range q {
+		slices.Sort(values)
 	}
 	return strings.ReplaceAll(q.Encode(), "+", "%20")
 }

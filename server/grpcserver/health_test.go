@@ -62,6 +62,7 @@ func becomes(t *testing.T, statuses <-chan healthpb.HealthCheckResponse_ServingS
 // Health follows readiness: of the whole under "" and each service, of each check under
 // its name.
 func TestHealthFollowsReadiness(t *testing.T) {
+	t.Parallel() // it waits in real time
 	sys, log := newService(t, func(s *chassis.Settings) { s.Lifecycle.StopDelay = 500 * time.Millisecond })
 	var postgres, cache atomic.Bool
 	up := func(is *atomic.Bool) func(context.Context) error {

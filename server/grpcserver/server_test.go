@@ -118,6 +118,7 @@ func TestListenersAndOptions(t *testing.T) {
 
 // What strangers send to the port ends their connection, and nothing else.
 func TestGarbageAtThePort(t *testing.T) {
+	t.Parallel() // it waits in real time
 	r := start(t, echo(), nil)
 	for _, first := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -47,6 +47,7 @@ func TestAStuckCallIsNamed(t *testing.T) {
 // One that ignores the end of its ctx holds the stop a second longer, and loses its
 // connection.
 func TestACallThatIgnoresItsCtx(t *testing.T) {
+	t.Parallel() // it waits in real time
 	entered, leave := make(chan struct{}), make(chan struct{})
 	r := start(t, &api{place: func(context.Context, string) (string, error) {
 		close(entered)
@@ -112,6 +113,7 @@ func TestAStreamIsToldOfTheStop(t *testing.T) {
 // gRPC waits for the handshake of each connection, up to its time limit, before it sends
 // a GOAWAY: until then clients send on.
 func TestAHandshakeDoesNotHoldTheGoAway(t *testing.T) {
+	t.Parallel() // it waits in real time
 	entered, leave := make(chan struct{}), make(chan struct{})
 	r := start(t, &api{place: func(_ context.Context, order string) (string, error) {
 		if order == "long" {
@@ -144,6 +146,7 @@ func TestAHandshakeDoesNotHoldTheGoAway(t *testing.T) {
 
 // gRPC gives a client five seconds to answer its GOAWAY.
 func TestAConnectionThatSendsNothingDoesNotHoldTheStop(t *testing.T) {
+	t.Parallel() // it waits in real time
 	r := start(t, echo(), nil)
 	if _, err := call(t.Context(), r.conn, ""); err != nil {
 		t.Fatal(err)
@@ -160,6 +163,7 @@ func TestAConnectionThatSendsNothingDoesNotHoldTheStop(t *testing.T) {
 // Services are stopped at random moments under 200 calls a second. CHASSIS_SCALE=full
 // makes 100 stops of the six.
 func TestNoCallThatWasAcceptedFailsInAStop(t *testing.T) {
+	t.Parallel() // it waits in real time
 	stops := 6
 	if os.Getenv("CHASSIS_SCALE") == "full" {
 		stops = 100

@@ -64,9 +64,13 @@ func parse(text string) (address, error) {
 	return a, nil
 }
 
-// whole is the address without a key: what is read at once.
+// whole is the address without a key: what is read at once. The name of the default stage is left out, so that the
+// user and the password of a secret are of one version however their addresses are written.
 func (a address) whole() address {
 	a.key = ""
+	if a.stage == current {
+		a.stage = ""
+	}
 	return a
 }
 

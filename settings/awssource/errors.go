@@ -40,6 +40,15 @@ func (s *Store) explain(ctx context.Context, action, what string, err error) err
 		return fmt.Errorf("%s of %s: there is no AWS region: set AWS_REGION, or the region in aws.Config", action,
 			what)
 	}
+	var slow tooSlow
+	var keys *credentialsError
+	switch {
+	case errors.As(err, &slow):
+		return fmt.Errorf("%s of %s in %s: %w", action, what, region, slow)
+	case errors.As(err, &keys):
+		return fmt.Errorf("%s of %s in %s: there are no credentials of AWS to ask with: give the task, the pod or "+
+			"the instance a role, or the process AWS_PROFILE; what was tried: %w", action, what, region, keys.err)
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		code := api.ErrorCode()

@@ -91,7 +91,8 @@ func pick(found settings.Found, a address) settings.Found {
 // belongsToOne reports whether one name of a request is why all of it failed.
 func belongsToOne(err error) bool {
 	var api smithy.APIError
-	if !errors.As(err, &api) {
+	var keys *credentialsError // its code is that of another request
+	if !errors.As(err, &api) || errors.As(err, &keys) {
 		return false
 	}
 	switch api.ErrorCode() {

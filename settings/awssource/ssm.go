@@ -108,7 +108,10 @@ func (s *Store) readPath(ctx context.Context, path string) (map[string]settings.
 		WithDecryption: aws.Bool(true), MaxResults: aws.Int32(pageSize)}
 	for range maxPages {
 		out, err := s.ssm.GetParametersByPath(ctx, in)
-		if err != nil {
+		switch {
+		case err != nil && len(under) > 0 && errors.Is(context.Cause(ctx), errLate):
+			return nil, tooSlow{len(under), s.settings.Timeout}
+		case err != nil:
 			return nil, err
 		}
 		for i := range out.Parameters {

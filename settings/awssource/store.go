@@ -74,7 +74,10 @@ type item struct {
 // New returns a store over an AWS configuration, as config.LoadDefaultConfig makes it. It makes no request.
 func New(cfg aws.Config, s Settings) *Store {
 	s.Interval = max(cmp.Or(s.Interval, DefaultInterval), MinInterval)
-	s.Timeout = cmp.Or(s.Timeout, DefaultTimeout)
+	if s.Timeout <= 0 {
+		s.Timeout = DefaultTimeout
+	}
+	cfg.Credentials = withErrors(cfg.Credentials)
 	return &Store{settings: s, region: cfg.Region, random: rand.Float64, items: map[address]*item{},
 		ssm: ssm.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg),
 		appconfig: appconfigdata.NewFromConfig(cfg),

@@ -57,6 +57,12 @@ func InvalidParameter(value any, name, reason string) *Error {
 	return generic("InvalidParameterValue", "Value %v for parameter %s is invalid. Reason: %s", value, name, reason)
 }
 
+// MalformedInput refuses a parameter of the query protocol with parts that it has
+// no place for.
+func MalformedInput() *Error {
+	return generic("MalformedInput", "Start of list found where not expected")
+}
+
 // MissingParameter names a parameter that must be there.
 func MissingParameter(name string) *Error {
 	return generic("MissingParameter", "The request must contain the parameter %s.", name)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sambatech/chassis/queue/localsqs/internal/engine"
 )
@@ -22,20 +23,31 @@ type pairs struct{ member, key string }
 
 var (
 	queryPairs = map[string]pairs{
-		"Attribute": {"Attributes", "Name"}, "Tag": {"Tags", "Key"}, "Tags": {"Tags", "Key"},
-		"MessageAttribute": {"MessageAttributes",
-			"Name"}, "MessageSystemAttribute": {"MessageSystemAttributes", "Name"},
+		"Attribute": {"Attributes", "Name"}, "Tag": {"Tags", "Key"},
+		"MessageAttribute":       {"MessageAttributes", "Name"},
+		"MessageSystemAttribute": {"MessageSystemAttributes", "Name"},
+		// SQS takes the plural too.
+		"Attributes": {"Attributes", "Name"}, "Tags": {"Tags", "Key"},
+		"MessageAttributes": {"MessageAttributes", "Name"},
 	}
 	queryLists = map[string]string{
-		"AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames", "MessageSystemAttributeName": "MessageSystemAttributeNames",
-		"AWSAccountId": "AWSAccountIds", "ActionName": "Actions", "TagKey": "TagKeys",
-		"SendMessageBatchRequestEntry": "Entries", "DeleteMessageBatchRequestEntry": "Entries", "ChangeMessageVisibilityBatchRequestEntry": "Entries",
+		"AttributeName": "AttributeNames", "MessageAttributeName": "MessageAttributeNames",
+		"MessageSystemAttributeName": "MessageSystemAttributeNames",
+		"AWSAccountId":               "AWSAccountIds", "ActionName": "Actions", "TagKey": "TagKeys",
+		"AttributeNames": "AttributeNames", "MessageAttributeNames": "MessageAttributeNames",
+		"TagKeys":                                  "TagKeys",
+		"SendMessageBatchRequestEntry":             entries,
+		"DeleteMessageBatchRequestEntry":           entries,
+		"ChangeMessageVisibilityBatchRequestEntry": entries,
 	}
 	queryNumbers = map[string]bool{
 		"DelaySeconds": true, "MaxNumberOfMessages": true, "VisibilityTimeout": true, "WaitTimeSeconds": true,
 		"MaxResults": true, "MaxNumberOfMessagesPerSecond": true,
 	}
 )
+
+// entries is the member of a batch, with parameters in each element.
+const entries = "Entries"
 
 // most is the largest n of PREFIX.n that is read; no list of a request has more.
 const most = 1000
@@ -66,19 +78,22 @@ func (t *tree) text(part string) string {
 	return t.parts[part].value
 }
 
-// numbered are the parts 1, 2, …, whichever there are, in order.
-func (t *tree) numbered() (list []*tree) {
+// numbered are the parts 1, 2, …, whichever there are, in order. A part of
+// another name is refused: it would be lost in silence.
+func (t *tree) numbered() (list []*tree, err *engine.Error) {
 	var ns []int
 	for part := range t.parts {
-		if n, err := strconv.Atoi(part); err == nil && n >= 1 && n <= most && strconv.Itoa(n) == part {
-			ns = append(ns, n)
+		n, failed := strconv.Atoi(part)
+		if failed != nil || n < 1 || n > most || strconv.Itoa(n) != part {
+			return nil, engine.MalformedInput()
 		}
+		ns = append(ns, n)
 	}
 	slices.Sort(ns)
 	for _, n := range ns {
 		list = append(list, t.parts[strconv.Itoa(n)])
 	}
-	return list
+	return list, nil
 }
 
 // QueryRequest makes the JSON of an operation from the parameters of a query
@@ -86,9 +101,13 @@ func (t *tree) numbered() (list []*tree) {
 func QueryRequest(op string, params url.Values) ([]byte, *engine.Error) {
 	root := &tree{}
 	for name, values := range params {
-		if len(values) > 0 && strings.Count(name, ".") <= 6 {
-			root.put(name, values[0])
+		if len(values) == 0 || strings.Count(name, ".") > 6 {
+			continue
 		}
+		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
+			return nil, engine.InvalidParameterValue("The parameter %q is not UTF-8.", name)
+		}
+		root.put(name, values[0])
 	}
 	o, err := root.object()
 	if err != nil {
@@ -108,25 +127,17 @@ func (t *tree) object() (map[string]any, *engine.Error) {
 	o := make(map[string]any, len(t.parts))
 	for name, part := range t.parts {
 		if p, ok := queryPairs[name]; ok && len(part.parts) > 0 {
-			m := map[string]any{}
-			for _, one := range part.numbered() {
-				m[one.text(p.key)] = one.pairValue()
+			m, err := part.pairs(p)
+			if err != nil {
+				return nil, err
 			}
 			o[p.member] = m
 			continue
 		}
 		if member, ok := queryLists[name]; ok {
-			list := []any{}
-			for _, one := range part.numbered() {
-				if member != "Entries" {
-					list = append(list, one.value)
-					continue
-				}
-				entry, err := one.object()
-				if err != nil {
-					return nil, err
-				}
-				list = append(list, entry)
+			list, err := part.list(member)
+			if err != nil {
+				return nil, err
 			}
 			o[member] = list
 			continue
@@ -144,6 +155,47 @@ func (t *tree) object() (map[string]any, *engine.Error) {
 		}
 	}
 	return o, nil
+}
+
+// pairs is a map. A single pair may go without a number.
+func (t *tree) pairs(p pairs) (map[string]any, *engine.Error) {
+	list := []*tree{t}
+	if t.parts[p.key] == nil {
+		var err *engine.Error
+		if list, err = t.numbered(); err != nil {
+			return nil, err
+		}
+	}
+	m := make(map[string]any, len(list))
+	for _, one := range list {
+		m[one.text(p.key)] = one.pairValue()
+	}
+	return m, nil
+}
+
+// list is a list. A single text may go without a number; without a value it is
+// an empty list.
+func (t *tree) list(member string) ([]any, *engine.Error) {
+	list := []any{}
+	if len(t.parts) == 0 && t.value != "" && member != entries {
+		return append(list, t.value), nil
+	}
+	parts, err := t.numbered()
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range parts {
+		if member != entries {
+			list = append(list, one.value)
+			continue
+		}
+		entry, err := one.object()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, entry)
+	}
+	return list, nil
 }
 
 // pairValue is the value of a pair: a text, or the parts of a message attribute.
@@ -216,7 +268,31 @@ func element(b *bytes.Buffer, name string, inner func()) {
 }
 
 func leaf(b *bytes.Buffer, name, text string) {
-	element(b, name, func() { _ = xml.EscapeText(b, []byte(text)) }) // a buffer takes all
+	element(b, name, func() { escape(b, text) })
+}
+
+// escape writes a text as SQS does: with names for the four signs that need
+// one, and a number for the one character that XML would change. Older clients know
+// no other.
+func escape(b *bytes.Buffer, text string) {
+	for _, r := range text {
+		switch {
+		case r == '&':
+			b.WriteString("&amp;")
+		case r == '<':
+			b.WriteString("&lt;")
+		case r == '>':
+			b.WriteString("&gt;")
+		case r == '"':
+			b.WriteString("&quot;")
+		case r == '\r':
+			b.WriteString("&#xD;")
+		case r < ' ' && r != '\t' && r != '\n', r == 0xFFFE, r == 0xFFFF:
+			b.WriteRune(utf8.RuneError) // XML has no place for it
+		default:
+			b.WriteRune(r)
+		}
+	}
 }
 
 // xmlItems are the elements of the members that are lists.

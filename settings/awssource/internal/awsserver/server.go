@@ -39,6 +39,7 @@ type Server struct {
 	refused    map[string]bool // "action resource"
 	throttled  int
 	hanging    bool
+	delay      time.Duration
 	broken     error
 }
 
@@ -91,6 +92,13 @@ func (s *Server) Hang(hang bool) {
 	s.hanging = hang
 }
 
+// Delay lets each request take d.
+func (s *Server) Delay(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = d
+}
+
 // Break lets requests fail without an answer; nil ends it.
 func (s *Server) Break(err error) {
 	s.mu.Lock()
@@ -101,8 +109,12 @@ func (s *Server) Break(err error) {
 // Do answers a request in the process.
 func (s *Server) Do(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
-	hanging, broken := s.hanging, s.broken
+	hanging, broken, delay := s.hanging, s.broken, s.delay
 	s.mu.Unlock()
+	select {
+	case <-time.After(delay):
+	case <-r.Context().Done():
+	}
 	if hanging {
 		<-r.Context().Done()
 		return nil, r.Context().Err()

@@ -1,0 +1,79 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// sweepBatch is how many notes one statement deletes, so that none locks for long.
+const sweepBatch = 1000
+
+// sweep deletes old notes of Once, in batches.
+func (r *Relay) sweep(ctx context.Context) error {
+	for {
+		result, err := r.box.db.ExecContext(ctx, r.box.sql.sweep(r.settings.Retention, sweepBatch))
+		if err != nil {
+			return fmt.Errorf("sweep the notes of Once: %w", err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return fmt.Errorf("sweep the notes of Once: %w", err)
+		}
+		r.stats.swept.Add(n)
+		if n < sweepBatch {
+			r.swept = time.Now()
+			return nil
+		}
+	}
+}
+
+// leadFor is how long a relay of a SQLite database leads without saying so again.
+const leadFor = 30 * time.Second
+
+// lead reports whether this relay may send, which on SQLite one relay may.
+func (r *Relay) lead(ctx context.Context) (bool, error) {
+	if time.Until(r.leadEnds) > leadFor/2 {
+		return true, nil
+	}
+	asked := time.Now()
+	result, err := r.box.db.ExecContext(ctx, r.box.sql.lead(leadFor+r.settings.SendTimeout), r.id)
+	if err != nil {
+		return false, fmt.Errorf("become the relay: %w", err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return false, fmt.Errorf("become the relay: %w", err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	r.leadEnds = asked.Add(leadFor)
+	return true, nil
+}
+
+// release lets another relay of a SQLite database lead at once.
+func (r *Relay) release(ctx context.Context) {
+	if r.box.dialect != SQLite || r.leadEnds.IsZero() {
+		return
+	}
+	if _, err := r.box.db.ExecContext(ctx, "DELETE FROM "+r.box.table+"_relay WHERE owner = ?", r.id); err != nil {
+		r.log.Warn("another relay of the outbox may begin half a minute late", "table", r.box.table, "error", err)
+	}
+}
+
+const maxReason = 1000
+
+// clipReason cuts an error to what an operator reads.
+func clipReason(err error) string {
+	text := err.Error()
+	if len(text) <= maxReason {
+		return text
+	}
+	cut := maxReason
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut]
+}
