@@ -17,7 +17,7 @@ func TestOutlookThroughAnOutage(t *testing.T) {
 			HalfProbeLimit: 2, HalfSuccessLimit: 2, Ramp: 10 * time.Second},
 			breaker.WithWitness(func(_ context.Context, service, path string) { failed = append(failed, service+path) }),
 			breaker.WithPacing(func(ctx context.Context, service string) bool { return ctx.Value(paced{}) == service }),
-			breaker.WithRandom(func() float64 { return 0.99 })) // the ramp admits none but at its end
+			breaker.WithRandom(func() float64 { return 0.99 })) // the ramp admits calls at its end alone
 		if err != nil {
 			t.Fatal(err)
 		}
