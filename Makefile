@@ -10,12 +10,12 @@ CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
 MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox/pgxoutbox task/outbox/outboxtest
 
-.PHONY: help check walks fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders outbox scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
+.PHONY: help check walks nextsdk fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders outbox scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy licences-current vuln race fuzz-short killtest walks e2e orders ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race fuzz-short killtest walks nextsdk e2e orders ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -59,6 +59,9 @@ killtest: ## the quickstart, killed at random moments and carried on
 walks: ## the embedded queue, walked by other SDKs and tools, old and new, where they are installed
 	CHASSIS_SCALE=full $(GO) test -v ./queue/localsqs/walk
 	cd bench && $(GO) test -v -run Walk ./queue
+
+nextsdk: ## the runtime's tests with what the AWS SDK makes its default next: other retries, and a time-out of sockets
+	AWS_NEW_RETRIES_2026=true AWS_ENABLE_DEFAULT_SOCKET_TIMEOUT_2026=true $(GO) test ./systemtest ./queue/sqsclient ./queue/localsqs/conformance ./actors/poller
 
 orders: ## the tests of the order service, a kill test and a real PostgreSQL among them
 	cd examples/orders && $(GO) test -v ./...

@@ -50,6 +50,28 @@ var poison = playground{
 	opts: []StormOption{Kinds(Deploy, Apply, LateAnswer, Throttle)},
 }
 
+// instant: a message that ends each process that runs it before anything else can happen.
+var instant = playground{
+	play: func(w *World) {
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, pack, succeeds(w, p))
+			chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
+				if job.Args.ID == 0 {
+					w.Crash(ctx)
+				}
+				return w.Effect(ctx, "vase", job.Args.ID)
+			})
+		})
+		for i := range 8 {
+			Submit(w, pack, parcel{i})
+		}
+		for i := range 4 { // the killer, and others that came with it
+			SubmitAt(w, 2*time.Second, vase, parcel{i})
+		}
+	},
+	opts: []StormOption{Kinds(Deploy, Apply, LateAnswer, Throttle)},
+}
+
 // redrive: a queue whose own redrive takes a message away at its fourth receive, and
 // messages that work at the fifth.
 var redrive = playground{
@@ -62,26 +84,33 @@ var redrive = playground{
 // groups: a FIFO queue, and in a group a message that ends its process five times, with
 // others behind it that have nothing to do with that.
 var groups = playground{
-	play: func(w *World) {
-		first := task.Define[parcel]("first", task.MaxFailures(10))
-		w.Service(func(p *Process) {
-			chassis.Handle(p.System, first, func(ctx context.Context, job task.Job[parcel]) error {
-				if job.Attempt < 6 {
-					time.Sleep(2 * time.Second)
-					w.Crash(ctx)
-				}
-				return nil
-			})
-			chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
-				return w.Effect(ctx, "vase", job.Args.ID)
-			})
-		})
-		SubmitAt(w, time.Second, first, parcel{0}, task.Group("g"))
-		for i := range 6 {
-			SubmitAt(w, 2*time.Second, vase, parcel{i}, task.Group("g"))
-		}
-	},
-	// What is delivered behind a message, and later without it, has nothing that says so: no
-	// fault is to part them.
+	play: killerInGroup,
 	opts: []StormOption{Fleet(1), Faults(0), tuned(func(t *chassis.TaskSettings) { t.TaskPool = "storm.fifo" })},
+}
+
+// apart: the same, with processes that part what was delivered behind the message from it.
+var apart = playground{
+	play: killerInGroup,
+	opts: []StormOption{Fleet(3), Kinds(Deploy, Pause, Apply),
+		tuned(func(t *chassis.TaskSettings) { t.TaskPool = "storm.fifo" })},
+}
+
+func killerInGroup(w *World) {
+	first := task.Define[parcel]("first", task.MaxFailures(10))
+	w.Service(func(p *Process) {
+		chassis.Handle(p.System, first, func(ctx context.Context, job task.Job[parcel]) error {
+			if job.Attempt < 6 {
+				time.Sleep(2 * time.Second)
+				w.Crash(ctx)
+			}
+			return nil
+		})
+		chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
+			return w.Effect(ctx, "vase", job.Args.ID)
+		})
+	})
+	SubmitAt(w, time.Second, first, parcel{0}, task.Group("g"))
+	for i := range 6 {
+		SubmitAt(w, 2*time.Second, vase, parcel{i}, task.Group("g"))
+	}
 }

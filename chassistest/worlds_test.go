@@ -35,6 +35,9 @@ var worlds = map[string]playground{
 	"redrive":   redrive,
 	"small":     small,
 	"unread":    unread,
+	"clocks":    clocks,
+	"instant":   instant,
+	"apart":     apart,
 }
 
 // TestStormWorlds: no fault of the runtime shows in any of the worlds. With

@@ -30,6 +30,26 @@ var scheduled = playground{
 	opts: []StormOption{tuned(func(t *chassis.TaskSettings) { t.HoldLimit = 5 * time.Second })},
 }
 
+// clocks: processes with clocks that are wrong by minutes, which may not send for a while.
+var clocks = playground{
+	play: func(w *World) {
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
+				return w.Effect(ctx, "vase", job.Args.ID)
+			})
+		})
+		for i := range 20 {
+			at := time.Duration(i) * time.Second
+			due := at
+			if i%4 == 3 {
+				due += time.Duration(w.Rand().Int64N(int64(3 * time.Minute)))
+			}
+			SubmitAt(w, at, vase, parcel{i}, task.At(time.Now().Add(due)))
+		}
+	},
+	opts: []StormOption{Kinds(Skew, Deny, Pause, DieBefore, Suspend)},
+}
+
 // retention: a queue that keeps messages for an hour, and tasks that last for longer.
 var retention = playground{
 	play: func(w *World) {
@@ -113,7 +133,7 @@ var small = playground{
 			}
 			size := 4096 - task.Size(empty.Body, empty.Attributes) - w.Rand().IntN(200)
 			fails := i%2 == 1
-			if fails {
+			if fails && i%4 == 1 {
 				size -= 350 // there is room for the counts
 			}
 			Submit(w, full, letter{strings.Repeat("x", size), fails}, at)

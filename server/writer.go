@@ -54,6 +54,9 @@ func (w *writer) front() http.ResponseWriter {
 	return w
 }
 
+// begun reports whether an answer has begun, for [HandlerFunc].
+func (w *writer) begun() bool { return w.status != 0 }
+
 // Unwrap is for http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.below }
 

@@ -45,6 +45,24 @@ func (l ledger) silentlySpent() bool {
 	return l.silent > silentGrace && l.failures+l.silent >= l.max
 }
 
+// spentAt is the number of silent ends that use up the budget of a standard pool.
+func (l ledger) spentAt() int { return max(silentGrace+1, l.max-l.failures) }
+
+// lastRun returns the ledger that is to be written onto a copy before the last run of a
+// task that was never seen to run, and whether it is to be. written are the silent ends
+// that the message carries. Those that only its receives stand for may have been
+// postponements by a process that was not allowed to send a copy, or with a wrong clock:
+// they do not end a task. Once they are written down, one more silent end does. On a
+// FIFO pool nothing can be written down.
+func (l ledger) lastRun(written int, ran bool) (ledger, bool) {
+	last := l.spentAt() - 1
+	if l.ordered || ran || l.exhausted() || l.silent < last || written >= last {
+		return l, false
+	}
+	l.silent = last
+	return l, true
+}
+
 type verdictKind uint8
 
 const (
@@ -71,6 +89,7 @@ type room struct {
 	holdLimit time.Duration
 	canHold   bool          // false at a drain or if too many wait already
 	ordered   bool          // a FIFO queue: no copies, for they would change the order
+	full      bool          // no copy of it fits: as long as this process lives, only it counts the failures
 	leaseLeft time.Duration // until SQS's 12 hours since the receive are over
 	keptLeft  time.Duration // until the queue drops the message, less a margin
 	retention time.Duration // of the queue
@@ -117,8 +136,8 @@ func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 	return l, r.giveBack(wait)
 }
 
-// giveBack chooses how a wait is spent: in place where it is short, else by a
-// fresh copy. A FIFO pool has no copies: in place at any length that leaves a
+// giveBack chooses how a wait is spent: in place where it is short or no copy fits,
+// else by a fresh copy. A FIFO pool has no copies: in place at any length that leaves a
 // lease for the next attempt, else hidden; and what would wait for longer than
 // SQS hides it, or than the queue keeps it, is given up now, with its group going
 // on behind it.
@@ -128,7 +147,8 @@ func (r room) giveBack(wait time.Duration) verdict {
 		spare = 0
 	}
 	switch {
-	case r.canHold && wait < r.leaseLeft-nextLease && wait < r.keptLeft-spare && (wait <= r.holdLimit || r.ordered):
+	case r.canHold && wait < r.leaseLeft-nextLease && wait < r.keptLeft-spare &&
+		(wait <= r.holdLimit || r.ordered || r.full):
 		return verdict{kind: hold, wait: wait}
 	case !r.ordered:
 		return verdict{kind: reissue, wait: wait}

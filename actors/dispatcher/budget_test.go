@@ -158,6 +158,9 @@ func TestWhatFollowsAnAttempt(t *testing.T) {
 		{"a queue that keeps an hour, in its first half", ten, fail, time.Second, with(func(r *room) { r.retention, r.keptLeft = hour, 31*time.Minute }), 1, hold, time.Second, ""},
 		{"a queue that keeps an hour, in its second half", ten, fail, time.Second, with(func(r *room) { r.retention, r.keptLeft = hour, 30*time.Minute }), 1, reissue, time.Second, ""},
 
+		{"no copy fits, a long wait", ten, fail, 5 * hour, with(func(r *room) { r.full = true }), 1, hold, 5 * hour, ""},
+		{"no copy fits, too long a wait", ten, fail, 7 * hour, with(func(r *room) { r.full = true }), 1, reissue, 7 * hour, ""},
+		{"no copy fits, and too many wait", ten, fail, time.Second, with(func(r *room) { r.full, r.canHold = true, false }), 1, reissue, time.Second, ""},
 		{"FIFO, a long wait in place", ten, fail, 5 * hour, fifo(12*hour, 96*hour), 1, hold, 5 * hour, ""},
 		{"FIFO, longer", ten, fail, 7 * hour, fifo(12*hour, 96*hour), 1, hide, 7 * hour, ""},
 		{"FIFO, all that SQS hides", ten, fail, 11 * hour, fifo(11*hour, 96*hour), 1, hide, 11 * hour, ""},
@@ -200,6 +203,43 @@ func TestWhenSilentEndsUseUpTheBudget(t *testing.T) {
 	} {
 		if c.l.silentlySpent() != c.silentlySpent || c.l.exhausted() != c.exhausted {
 			t.Errorf("%+v: silentlySpent %v, exhausted %v", c.l, c.l.silentlySpent(), c.l.exhausted())
+		}
+	}
+}
+
+// TestTheLastRunOfATaskThatNeverRanIsWrittenDown: without that, receives that were
+// postponements of another process made it a dead letter.
+func TestTheLastRunOfATaskThatNeverRanIsWrittenDown(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		l       ledger
+		written int
+		ran     bool
+		silent  int
+		want    bool
+	}{
+		{"no silent end", ledger{max: 1}, 0, false, 0, false},
+		{"two receives", ledger{silent: 2, max: 1}, 0, false, 2, false},
+		{"the last but one by its receives", ledger{silent: 3, max: 1}, 0, false, 3, true},
+		{"more by its receives", ledger{silent: 20, max: 1}, 0, false, 3, true},
+		{"some are written", ledger{silent: 20, max: 1}, 2, false, 3, true},
+		{"written down", ledger{silent: 3, max: 1}, 3, false, 3, false},
+		{"written down, and one more", ledger{silent: 4, max: 1}, 3, false, 4, false},
+		{"it ran", ledger{silent: 20, max: 1}, 0, true, 20, false},
+		{"a larger budget", ledger{silent: 8, max: 10}, 0, false, 8, false},
+		{"the last of a larger budget", ledger{silent: 9, max: 10}, 0, false, 9, true},
+		{"written, of a larger budget", ledger{silent: 10, max: 10}, 9, false, 10, false},
+		{"FIFO", ledger{silent: 20, max: 1, ordered: true}, 0, false, 20, false},
+	} {
+		l, ok := c.l.lastRun(c.written, c.ran)
+		if ok != c.want || l.silent != c.silent {
+			t.Errorf("%s: %v with %d silent ends, want %v with %d", c.name, ok, l.silent, c.want, c.silent)
+		}
+		if ok && (l.silentlySpent() || !(ledger{silent: l.silent + 1, max: l.max}).silentlySpent()) {
+			t.Errorf("%s: %d silent ends are not the last but one", c.name, l.silent)
+		}
+		if !ok && !c.l.ordered && !c.ran && c.l.silentlySpent() && c.written < c.l.spentAt()-1 {
+			t.Errorf("%s: it ends by receives alone", c.name)
 		}
 	}
 }

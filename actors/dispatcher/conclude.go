@@ -101,10 +101,12 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		out.wait = spread(out.wait, d.random)
 	}
 	var verdict verdict
+	full := out.kind != outDone && !d.ordered && !d.fits(e)
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
 		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),
-		canHold:   d.drain == nil && !a.abandoned && (d.held < d.MaxHeld && !explains || d.ordered),
+		canHold:   d.drain == nil && !a.abandoned && (d.held < d.MaxHeld && (!explains || full) || d.ordered),
+		full:      full,
 		spendOpen: d.spends(e.entry), random: d.random,
 	})
 	if out.kind == outFailed || out.kind == outRefused {

@@ -96,8 +96,7 @@ type core struct {
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	services       Services
-	skew           time.Duration // of the queue's clock against ours
-	memories       memories      // by message id
+	memories       memories // by message id
 	paused         bool
 	holds          map[string]bool // who pauses the pool: checks by name, "" the operators
 	drain          *drain

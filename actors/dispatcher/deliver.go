@@ -21,7 +21,6 @@ func (d *dispatcher) onDelivered(m *poller.Delivered) {
 // deliver begins the execution of a message, unless it has one here.
 func (d *dispatcher) deliver(m *poller.Delivered) {
 	now := time.Now()
-	d.noteSkew(m, now)
 	if !d.ordered && d.duplicates.wait(m) {
 		return
 	}
@@ -32,9 +31,10 @@ func (d *dispatcher) deliver(m *poller.Delivered) {
 	e := &execution{
 		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID,
 		receives: max(m.ReceiveCount, 1), before: msg.Attempts,
-		sent: d.ours(m.Sent), firstReceived: d.ours(m.FirstReceived), received: now, since: now, asked: m.Visibility,
+		received: now, since: now, asked: m.Visibility, ahead: ahead(m.Ahead),
 		ledger: ledger{failures: msg.Failures, max: task.DefaultMaxFailures, ordered: d.ordered},
 	}
+	e.sent, e.firstReceived = e.ours(m.Sent), e.ours(m.FirstReceived)
 	if m.TraceHeader != "" || e.msg.Extra != nil {
 		e.traceHeader, e.span = m.TraceHeader, e.msg.Trace(m.TraceHeader)
 	}
@@ -102,6 +102,11 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 		d.unknown(e)
 		return
 	}
+	if l, ok := e.ledger.lastRun(e.msg.Silent, e.before+e.ledger.failures > 0); ok && d.fits(e) {
+		e.ledger = l
+		d.giveBackUnrun(e, d.isolation.pause()) // one after the other: they may have come with the one that killed
+		return
+	}
 	if l := e.ledger; l.exhausted() || l.silentlySpent() {
 		d.giveUp(e, task.ReasonExhausted, &silentError{failures: l.failures, silent: l.silent, ran: e.before > 0,
 			last: e.msg.LastError})
@@ -123,44 +128,42 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 }
 
 func (d *dispatcher) timing(e *execution) timing {
+	due := e.due(d.WhenWindow)
 	return timing{
-		due: e.due(d.WhenWindow), marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
+		due: e.ours(due), written: due, marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
 		receives: e.receives, lease: e.asked, holdLimit: d.HoldLimit, ordered: d.ordered,
 		// In order, an execution that waits blocks only its group.
 		canHold:   e.entry != d.unknownTask && (d.ordered || d.held < d.MaxHeld),
 		retention: d.retention(), crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,
+		full: !d.ordered && !d.fits(e),
 	}
 }
 
-// clockSlack is the difference of two clocks that is not worth a correction.
-const clockSlack = time.Minute
+// clockSlack is the difference of two clocks that is not worth a correction: what a
+// slow answer takes.
+const clockSlack = time.Second
 
-// noteSkew learns from a first delivery how far the queue's clock is ahead of ours:
-// its time is that of the receive, which is now.
-func (d *dispatcher) noteSkew(m *poller.Delivered, now time.Time) {
-	if m.ReceiveCount > 1 || m.FirstReceived.IsZero() {
-		return
+// ahead is how far the queue's clock is taken to be ahead of ours.
+func ahead(measured time.Duration) time.Duration {
+	if measured.Abs() < clockSlack {
+		return 0
 	}
-	skew := m.FirstReceived.Sub(now)
-	if skew.Abs() < clockSlack {
-		skew = 0
-	}
-	d.skew = skew
+	return measured
 }
 
 // ours is a time of the queue's clock by the clock of this process.
-func (d *dispatcher) ours(t time.Time) time.Time {
+func (e *execution) ours(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	return t.Add(-d.skew)
+	return t.Add(-e.ahead)
 }
 
-// due is the time of the first attempt of this copy; zero is at once. It is the
-// sender's word, and taken by the clock of this process as it stands: the queue's
-// clock has no part in it. Corrected by the skew of that, each task sent just now
-// would wait where the queue's clock is behind, as that of an emulator in a
-// virtual machine, or where a process was stopped for a while after a receive.
+// theirs is a time of this process by the queue's clock, for others to read.
+func (e *execution) theirs(t time.Time) time.Time { return t.Add(e.ahead) }
+
+// due is the time of the first attempt of this copy, as its sender has written it;
+// zero is at once.
 func (e *execution) due(window time.Duration) time.Time {
 	switch {
 	case e.msg.Due:

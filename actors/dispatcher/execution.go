@@ -35,6 +35,7 @@ type execution struct {
 	ran           *trace.Link       // to the span of the last attempt; nil without tracing
 	sent          time.Time
 	firstReceived time.Time
+	ahead         time.Duration // of the queue's clock before ours
 	received      time.Time
 	asked         time.Duration // length of the lease that the receive asked for
 
@@ -89,9 +90,14 @@ func (e *execution) lastError() error {
 }
 
 // record writes the ledger onto the message, for a copy of it.
-func (e *execution) record() {
-	e.msg.Attempts = e.before + e.runs
-	e.msg.Failures, e.msg.Silent, e.msg.Counted = e.ledger.failures, e.ledger.silent, true
+func (e *execution) record() { e.msg = e.recorded() }
+
+// recorded is the message with the ledger on it.
+func (e *execution) recorded() task.Message {
+	m := e.msg
+	m.Attempts = e.before + e.runs
+	m.Failures, m.Silent, m.Counted = e.ledger.failures, e.ledger.silent, true
+	return m
 }
 
 // logContext is the ctx of records about e, which carries its job.

@@ -26,7 +26,7 @@ func (d *dispatcher) reissue(e *execution, wait time.Duration) {
 	longest := longestDelay(d.retention())
 	e.rest = time.Now().Add(wait)
 	if wait > longest {
-		e.msg.NotBefore, e.msg.Due = time.Now().Add(wait), false
+		e.msg.NotBefore, e.msg.Due = e.theirs(time.Now().Add(wait)), false
 	}
 	d.sendCopy(e, wait)
 }
@@ -72,14 +72,26 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 // fits reports whether a copy of e that is due fits into the queue, at least without
 // its error text.
 func (d *dispatcher) fits(e *execution) bool {
-	e.record()
-	m := e.msg
+	if leastSize(&e.msg)+ownSize <= d.maxSize("") {
+		return true // as nearly all do; the rest costs an encoding
+	}
+	m := e.recorded()
 	m.Due, m.NotBefore = true, time.Time{}
 	_, size := fitCopy(&m, d.maxSize(""))
 	return size <= d.maxSize("")
 }
 
-// hideOversized gives back a message that has no room for a copy.
+// ownSize bounds what the names and values of our own attributes take in a copy without
+// an error text.
+const ownSize = 1 << 10
+
+// leastSize is the size of what a message cannot lose in a copy, in bytes.
+func leastSize(m *task.Message) int {
+	return task.Size(m.Body, m.Extra) + len(m.Name) + len(m.ExecID) + len(m.JobID) + len(m.JobName)
+}
+
+// hideOversized gives back a message that has no room for a copy, and may not wait in
+// place.
 func (d *dispatcher) hideOversized(e *execution, wait time.Duration, size, limit int) {
 	now := time.Now()
 	left := min(hideLeft(e.received, now), d.timing(e).kept(now).Sub(now))

@@ -86,8 +86,8 @@ func (d *dispatcher) recall(e *execution, now time.Time) fate {
 	switch {
 	case d.ordered || m.fate != copied:
 	case m.rest.After(now):
-		e.msg.Due, e.msg.NotBefore = false, m.rest
-	case m.due, !m.rest.IsZero() && !e.due(d.WhenWindow).After(now):
+		e.msg.Due, e.msg.NotBefore = false, e.theirs(m.rest)
+	case m.due, !m.rest.IsZero() && !e.ours(e.due(d.WhenWindow)).After(now):
 		e.msg.Due, e.msg.NotBefore = true, time.Time{}
 	}
 	return m.fate

@@ -27,9 +27,12 @@ type plan struct {
 	wait time.Duration
 }
 
-// timing is what is known of a message's time, by the clock of this process.
+// timing is what is known of a message's time. All times are those of the queue's
+// clock, shown by the clock of this process: due less firstReceived, say, is the same
+// in each process, whatever its clock.
 type timing struct {
 	due           time.Time // may run from then on; zero: at once
+	written       time.Time // due if the sender's clock went as ours does; see wait
 	marked        bool      // a copy made when it was due, so due is zero
 	sent          time.Time
 	firstReceived time.Time // zero: not known
@@ -41,7 +44,20 @@ type timing struct {
 	ordered       bool          // FIFO: no copies
 	crowded       bool          // too much of the queue's in-flight limit is used up
 	retention     time.Duration
-	maxReceives   int // at which the queue's redrive policy takes the message away; 0: it has none
+	full          bool // no copy of it fits into the queue
+	maxReceives   int  // at which the queue's redrive policy takes the message away; 0: it has none
+}
+
+// wait is how long it is until the message is due: by the queue's clock, and at once
+// if the clock of this process says so. The queue's may be behind, as that of an
+// emulator in a virtual machine is after a sleep, and what was sent just now must not
+// wait there. A clock of this process that is behind makes nothing wait.
+func (t timing) wait(now time.Time) time.Duration {
+	due := t.due
+	if !t.written.IsZero() && t.written.Before(due) {
+		due = t.written
+	}
+	return max(due.Sub(now), 0)
 }
 
 // lead is how long before it was due the copy was first received; not above
@@ -63,8 +79,9 @@ func (t timing) far() bool { return t.lead() >= tick && t.lead() > t.holdLimit }
 
 // counted returns the receives of the copy that were no postponements of ours,
 // and the time in which they can have ended in a run. A standard queue's far
-// copy has only these, for it is renewed when it is due; on a FIFO queue each
-// twelve hours until it was due took one. A wait in place ends in no run: what
+// copy has only these, for it is renewed when it is due. On a FIFO queue each
+// twelve hours until it was due took one, and of a message that is too full for a
+// copy each longest delay may have, so that it has these or more. A wait in place ends in no run: what
 // whole leases fit into it are not a part of that time, or a process that
 // crashes again and again during the wait would use up the budget of a task
 // that never ran.
@@ -72,10 +89,13 @@ func (t timing) counted(now time.Time) (receives int, age time.Duration) {
 	switch {
 	case !t.far():
 		return t.receives, now.Sub(t.firstReceived) - max(t.lead(), 0).Truncate(t.lease)
-	case !t.ordered:
+	case !t.ordered && !t.full:
 		return 1, 0
 	}
-	const step = maxHide - hideMargin
+	step := maxHide - hideMargin
+	if t.full {
+		step = longestDelay(t.retention)
+	}
 	steps := (t.lead() + step - 1) / step
 	return max(t.receives-int(steps), 1), now.Sub(t.due)
 }
@@ -109,7 +129,7 @@ func (t timing) last() bool {
 // hold_limit is spent in place, as one between two attempts is; a longer one on
 // the queue.
 func schedule(t timing, now time.Time) plan {
-	wait := max(t.due.Sub(now), 0)
+	wait := t.wait(now)
 	longest := longestDelay(t.retention)
 	renewed := !t.ordered && (t.far() || t.old(now.Add(wait)) || t.last()) // a fresh copy is to run
 	inPlace := wait < tick && (t.receives > 1 || !t.far()) ||

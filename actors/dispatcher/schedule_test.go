@@ -160,27 +160,34 @@ func TestPostponementsOfOursAreNoSilentEnds(t *testing.T) {
 		ordered    bool
 		want       int
 		age        time.Duration
+		full       bool
 	}{
-		{"never scheduled", 3, hour, hour, lease, false, 3, hour},
-		{"due before it was received", 3, hour, 2 * hour, lease, false, 3, hour},
-		{"postponed, and renewed when due", 3, 2 * hour, hour, lease, false, 1, 0},
-		{"FIFO, never scheduled", 3, hour, hour, lease, true, 3, hour},
-		{"FIFO, postponed once", 2, 2 * hour, hour, lease, true, 1, hour},
-		{"FIFO, postponed once and then a crash", 3, 2 * hour, hour, lease, true, 2, hour},
-		{"FIFO, postponed once, released by a drain before", 1, 2 * hour, hour, lease, true, 1, hour},
-		{"FIFO, postponed for 30 hours and then two crashes", 6, 31 * hour, hour, lease, true, 3, hour},
-		{"FIFO, all of a step", 3, 12*hour - 2*time.Minute + hour, hour, lease, true, 2, hour},
-		{"FIFO, a bit more than a step", 3, 12*hour - 2*time.Minute + hour + 1, hour, lease, true, 1, hour},
+		{"never scheduled", 3, hour, hour, lease, false, 3, hour, false},
+		{"due before it was received", 3, hour, 2 * hour, lease, false, 3, hour, false},
+		{"postponed, and renewed when due", 3, 2 * hour, hour, lease, false, 1, 0, false},
+		{"FIFO, never scheduled", 3, hour, hour, lease, true, 3, hour, false},
+		{"FIFO, postponed once", 2, 2 * hour, hour, lease, true, 1, hour, false},
+		{"FIFO, postponed once and then a crash", 3, 2 * hour, hour, lease, true, 2, hour, false},
+		{"FIFO, postponed once, released by a drain before", 1, 2 * hour, hour, lease, true, 1, hour, false},
+		{"FIFO, postponed for 30 hours and then two crashes", 6, 31 * hour, hour, lease, true, 3, hour, false},
+		{"FIFO, all of a step", 3, 12*hour - 2*time.Minute + hour, hour, lease, true, 2, hour, false},
+		{"FIFO, a bit more than a step", 3, 12*hour - 2*time.Minute + hour + 1, hour, lease, true, 1, hour, false},
 
-		{"waited in place, a crash", 2, 120 * second, 110 * second, lease, false, 2, 120 * second},
-		{"waited in place, as long as that may be", 2, 120 * second, 90 * second, lease, false, 2, 120 * second},
-		{"waited for a little longer than that may be", 2, 120*second + 1, 90 * second, lease, false, 1, 0},
-		{"waited in place for six leases of five seconds, each a crash", 8, 35 * second, 5 * second, 5 * second, false, 8, 5 * second},
-		{"and not all of the last one", 8, 35 * second, 8 * second, 5 * second, false, 8, 10 * second},
-		{"waited in place, a lease that is not known", 3, 35 * second, 5 * second, 0, false, 3, 5 * second},
-		{"FIFO, waited in place, a crash", 2, 120 * second, 110 * second, lease, true, 2, 120 * second},
+		{"waited in place, a crash", 2, 120 * second, 110 * second, lease, false, 2, 120 * second, false},
+		{"waited in place, as long as that may be", 2, 120 * second, 90 * second, lease, false, 2, 120 * second, false},
+		{"waited for a little longer than that may be", 2, 120*second + 1, 90 * second, lease, false, 1, 0, false},
+		{"waited in place for six leases of five seconds, each a crash", 8, 35 * second, 5 * second, 5 * second, false, 8, 5 * second, false},
+		{"and not all of the last one", 8, 35 * second, 8 * second, 5 * second, false, 8, 10 * second, false},
+		{"waited in place, a lease that is not known", 3, 35 * second, 5 * second, 0, false, 3, 5 * second, false},
+		{"FIFO, waited in place, a crash", 2, 120 * second, 110 * second, lease, true, 2, 120 * second, false},
+
+		{"no copy fits, due since then", 4, 40 * second, 0, lease, false, 3, 0, true},
+		{"no copy fits, three crashes since it was due", 5, 40*second + 3*lease, 3 * lease, lease, false, 4, 3 * lease, true},
+		{"no copy fits, a day early and hidden twice", 3, 25 * hour, hour, lease, false, 1, hour, true},
+		{"no copy fits, and never early", 4, 3 * lease, 3 * lease, lease, false, 4, 3 * lease, true},
 	} {
-		m := timing{due: now.Add(-c.due), firstReceived: now.Add(-c.first), receives: c.receives, lease: c.lease, holdLimit: 30 * second, ordered: c.ordered}
+		m := timing{due: now.Add(-c.due), firstReceived: now.Add(-c.first), receives: c.receives, lease: c.lease, holdLimit: 30 * second, ordered: c.ordered,
+			full: c.full, retention: 96 * hour}
 		if got, age := m.counted(now); got != c.want || age != c.age {
 			t.Errorf("%s: %d receives in %v, want %d in %v", c.name, got, age, c.want, c.age)
 		}

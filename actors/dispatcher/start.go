@@ -178,7 +178,7 @@ func (d *dispatcher) noteDelay(e *execution, now time.Time) {
 		return
 	}
 	due := e.sent
-	scheduled := e.msg.When.After(e.sent.Add(tick))
+	scheduled := e.ours(e.msg.When).After(e.sent.Add(tick))
 	if scheduled || e.sent.IsZero() {
 		due = e.msg.When
 	}

@@ -106,11 +106,27 @@ func (s *isolation) next() *execution {
 	return s.waiting[0]
 }
 
-// clear reports whether all that had ended when e came up is deleted: settled
-// counts the answered settles. What has ended and is not deleted would run again
-// after a crash. After limit e waits no longer.
+// gatherCompany is how long a suspect waits for what came with it by one receive: a
+// killer that starts at once would end the process before the others are given back.
+const gatherCompany = 100 * time.Millisecond
+
+// clear reports whether all that had ended when e came up is deleted, and whether the
+// suspects that came with it are given back: settled counts the answered settles. What
+// has ended and is not deleted would run again after a crash. After limit e waits no
+// longer.
 func (s *isolation) clear(e *execution, settled uint64, now time.Time, limit time.Duration) bool {
-	return settled >= e.mark || now.Sub(e.since) >= limit
+	age := now.Sub(e.since)
+	if age < gatherCompany && age < limit && !e.ledger.ordered {
+		return false
+	}
+	return settled >= e.mark || age >= limit
+}
+
+// await makes the suspect that waits wait for one more settle: mark is their number.
+func (s *isolation) await(mark uint64) {
+	for _, e := range s.waiting {
+		e.mark = max(e.mark, mark)
+	}
 }
 
 // begin makes the suspect in turn the one that runs.
@@ -152,6 +168,7 @@ func (d *dispatcher) isolate(e *execution) {
 	e.enter(queued, now)
 	d.isolation.add(e, d.settled+uint64(d.settling))
 	d.arm(e, d.HoldLimit)
+	d.after(gatherCompany, &wake{e: e, gen: e.gen})
 	d.reserve()
 }
 
@@ -162,6 +179,7 @@ func (d *dispatcher) giveBackSuspect(e *execution) bool {
 		return false
 	}
 	d.giveBackUnrun(e, d.isolation.pause())
+	d.isolation.await(d.settled + uint64(d.settling))
 	return true
 }
 

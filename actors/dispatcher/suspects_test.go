@@ -136,10 +136,11 @@ func TestASuspectWaitsForTheDeletesBeforeIt(t *testing.T) {
 		waited        time.Duration
 		want          bool
 	}{
-		{0, 0, 0, true},
-		{7, 7, 0, true},
-		{7, 8, 0, true},
-		{7, 6, 0, false},
+		{0, 0, gatherCompany, true},
+		{7, 7, gatherCompany, true},
+		{7, 8, gatherCompany, true},
+		{7, 8, gatherCompany - 1, false}, // what came with it is on its way
+		{7, 6, gatherCompany, false},
 		{7, 6, limit - 1, false},
 		{7, 6, limit, true}, // the queue does not answer
 	} {

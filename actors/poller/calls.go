@@ -185,6 +185,7 @@ func (w *worker) onCalled(m *called) {
 	switch {
 	case m.err == nil:
 		w.counts.success.Store(time.Now().UnixNano())
+		w.refusals.renewed()
 		w.refusals.worked(c.kind.action(), w.cfg.QueueURL)
 	case isDenied(m.err):
 		w.failedCall(m.err)

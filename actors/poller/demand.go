@@ -27,6 +27,24 @@ type demand struct {
 	empties   int       // receives in a row that came back empty before their time
 	notBefore time.Time // no receive before: back-off
 	attempt   string    // FIFO: id of the receive that failed last, to be made again
+	singly    time.Time // FIFO: until then a receive asks for one message
+}
+
+// most is how many messages a receive asks for.
+func (d *demand) most(now time.Time) int {
+	if now.Before(d.singly) {
+		return 1
+	}
+	return maxBatchEntries
+}
+
+// oneByOne makes receives ask for one message until then. On a FIFO queue ten are often
+// of one group, and each is a delivery. If the first of them ends its process again and
+// again, the others behind it would use up their budget of silent ends without a run.
+func (d *demand) oneByOne(until time.Time) {
+	if until.After(d.singly) {
+		d.singly = until
+	}
 }
 
 const (
@@ -58,10 +76,11 @@ func (d *demand) plan(now time.Time) int {
 	if d.underWay >= max(d.level, 1) || now.Before(d.notBefore) {
 		return 0
 	}
-	if free < d.enough(now.Sub(d.few)) {
+	most := d.most(now)
+	if free < min(d.enough(now.Sub(d.few)), most) {
 		return 0
 	}
-	return min(free, maxBatchEntries)
+	return min(free, most)
 }
 
 // enough is how many credits make a receive worth its price, when the first of

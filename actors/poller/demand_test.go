@@ -380,3 +380,21 @@ func TestBackOff(t *testing.T) {
 		})
 	}
 }
+
+// TestAFIFOQueueIsReceivedFromOneByOneAtFirst: what comes behind a message that ends its
+// process uses up a delivery each time.
+func TestAFIFOQueueIsReceivedFromOneByOneAtFirst(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	d := demand{maxReceives: 4, wait: 20 * time.Second, random: func() float64 { return 0 }}
+	d.oneByOne(now.Add(time.Minute))
+	d.oneByOne(now.Add(time.Second)) // the later one counts
+	d.want(25, 25)
+	for _, c := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 1}, {time.Minute - 1, 1}, {time.Minute, 10}, {time.Hour, 10}} {
+		if got := d.plan(now.Add(c.after)); got != c.want {
+			t.Errorf("after %v: asks for %d, want %d", c.after, got, c.want)
+		}
+	}
+}

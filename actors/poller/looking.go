@@ -98,6 +98,7 @@ func (w *worker) onLooked(m *looked) {
 	l.next = w.now.Add(lookEvery)
 	switch err := m.read.Err; {
 	case err == nil:
+		w.refusals.renewed()
 		l.ended = true
 	case isDenied(err) && !isExpired(err): // it works without; the subscriber says what is missing
 		l.ended = true

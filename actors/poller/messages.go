@@ -171,6 +171,7 @@ type (
 		Sent          time.Time     // SentTimestamp
 		FirstReceived time.Time     // ApproximateFirstReceiveTimestamp
 		Visibility    time.Duration // for which the receive hid it
+		Ahead         time.Duration // of the queue's clock before ours, at least; 0 if it is not known
 		TraceHeader   string        // AWSTraceHeader, empty if none
 		Epoch         uint64        // of the Subscribe that it answers
 	}

@@ -30,7 +30,9 @@ func (w *worker) obstacle(s *settlement) obstacle {
 	}
 	for _, out := range s.unsent {
 		if f := w.refusals.barred(ActionSend, out.Pool, w.now); f != nil {
-			return obstacle{at: f.Next, err: f.because(errors.New(f.Error))}
+			// Credentials that had expired are renewed soon, so the lease is kept meanwhile. A
+			// message that was hidden would go to a process that knows nothing of its failures.
+			return obstacle{at: f.Next, err: f.because(errors.New(f.Error)), brief: f.Expired && w.drain == nil}
 		}
 	}
 	return obstacle{}
@@ -66,6 +68,7 @@ func (w *worker) noteDeletes(m *called) {
 func (w *worker) noteSend(pool string, err error) {
 	switch {
 	case err == nil:
+		w.refusals.renewed()
 		w.refusals.worked(ActionSend, pool)
 		delete(w.sendsFail, pool)
 	case isDenied(err):

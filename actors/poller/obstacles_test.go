@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +112,34 @@ func TestNoCopyIsSentOfAMessageThatCannotBeDeleted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestASettleKeepsItsLeaseUntilTheCredentialsAreRenewed: its message was hidden, and
+// went to a process that knew nothing of its failures.
+func TestASettleKeepsItsLeaseUntilTheCredentialsAreRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := newQueue(t, "tasks")
+		q.send("m", 1)
+		r := q.start(timeout(30 * time.Second))
+		var expired atomic.Bool
+		r.wire.breakBy(func(op string, body []byte, next func([]byte) (*http.Response, error)) (*http.Response, error) {
+			if expired.Load() {
+				return respond(403, `{"__type":"com.amazonaws.sqs#ExpiredToken","message":"The security token included in the request is expired"}`), nil
+			}
+			return next(body)
+		})
+		r.want(1)
+		d := next[*poller.Delivered](r)
+		expired.Store(true)
+		begun := time.Now()
+		r.cast(&poller.Settle{Lease: d.Lease, Send: []poller.Outgoing{{Pool: "tasks", Body: "copy"}}})
+		time.AfterFunc(15*time.Second, func() { expired.Store(false) })
+		if s := next[*poller.Settled](r); s.Err != nil || time.Since(begun) < 15*time.Second || time.Since(begun) > 25*time.Second {
+			t.Errorf("settled after %v: %v", time.Since(begun), s.Err)
+		}
+		r.want(1)
+		if d := next[*poller.Delivered](r); d.Body != "copy" {
+			t.Errorf("%q came, want the copy", d.Body)
+		}
+	})
 }

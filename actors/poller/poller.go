@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -51,6 +52,7 @@ type Poller struct {
 	clock  *clock
 
 	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
+	queueAhead atomic.Pointer[time.Duration]   // see QueueClock; nil before the first message
 
 	life  life.Restarts
 	mu    sync.Mutex

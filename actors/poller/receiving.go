@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -162,6 +163,11 @@ func (w *worker) onReceived(m *received) {
 		delete(w.receives, r)
 		w.noteReceive(m)
 	}
+	w.readQueueClock(m)
+	again := func(in incoming) bool { return in.delivered.ReceiveCount > 1 }
+	if isFIFO(w.cfg.QueueURL) && slices.ContainsFunc(m.messages, again) {
+		w.demand.oneByOne(w.now.Add(w.careful()))
+	}
 	for len(m.messages) > 0 {
 		in := m.messages[0]
 		m.messages = m.messages[1:]
@@ -192,6 +198,7 @@ func (w *worker) noteReceive(m *received) {
 	if w.demand.failures > 0 {
 		w.log.Info("receiving works again", "failures", w.demand.failures)
 	}
+	w.refusals.renewed()
 	w.refusals.worked(ActionReceive, w.cfg.QueueURL)
 	w.counts.success.Store(time.Now().UnixNano())
 	if w.patience.answered(w.now) {
@@ -208,6 +215,7 @@ func (w *worker) noteReceive(m *received) {
 func (w *worker) enter(in incoming, start time.Time) {
 	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
 	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout
+	in.delivered.Ahead, _ = w.queueClock.ahead()
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
 		w.demand.credits++

@@ -156,6 +156,7 @@ func TestAFailedFIFOReceiveIsMadeAgainWithItsId(t *testing.T) {
 			}
 			return next(body)
 		}))
+		time.Sleep(10 * time.Minute) // a new poller receives one by one
 		r.send("m", 11)
 		r.want(11)
 		r.bodies(10)

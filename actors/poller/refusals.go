@@ -31,6 +31,10 @@ type Refusal struct {
 	Times  int       `json:"times"`
 	Error  string    `json:"error"`
 
+	// Expired: the credentials are refused for their age, or for the clock that signed
+	// with them. Any request that works ends it.
+	Expired bool `json:"expired,omitempty"`
+
 	// Away: no right is missing; the queue is not there, or has failed for half a minute.
 	Away bool `json:"away,omitempty"`
 }
@@ -38,20 +42,25 @@ type Refusal struct {
 // RefusedError answers a [Settle] that needs a right which is refused. The
 // message stays on the queue, hidden until the right is tried again.
 type RefusedError struct {
-	Action string
-	Queue  string
-	Away   bool  // as Refusal.Away
-	Err    error // what the service said last; nil for a try that was not made
+	Action  string
+	Queue   string
+	Away    bool  // as Refusal.Away
+	Expired bool  // as Refusal.Expired
+	Err     error // what the service said last; nil for a try that was not made
 }
 
 // because returns f as an error; err is what the service said, or nil.
 func (f *Refusal) because(err error) *RefusedError {
-	return &RefusedError{Action: f.Action, Queue: f.Queue, Away: f.Away, Err: err}
+	return &RefusedError{Action: f.Action, Queue: f.Queue, Away: f.Away, Expired: f.Expired, Err: err}
 }
 
 func (e *RefusedError) Error() string {
 	format := "poller: the queue service refuses %s on %s: allow it in the policy of this service's role"
-	if e.Away {
+	switch {
+	case e.Expired:
+		format = "poller: the queue service refuses the credentials for their age, for %s on %s: see that they are " +
+			"renewed, and that the clock of this machine is right"
+	case e.Away:
 		format = "poller: %s on %s has failed for long: see that the queue is there and works"
 	}
 	text := fmt.Sprintf(format, e.Action, queueName(e.Queue))
@@ -101,6 +110,9 @@ func isExpired(err error) bool {
 const (
 	refusalLeast = time.Second
 	refusalMost  = 15 * time.Minute
+	// credentialsMost is the longest pause of a try with credentials that had expired:
+	// they are renewed each hour or so, and by the SDK before each request.
+	credentialsMost = 5 * time.Second
 )
 
 // refusals are the rights that are refused now. It is pure.
@@ -110,14 +122,19 @@ func (r *refusals) find(action, queue string) int {
 	return slices.IndexFunc(r.all, func(f *Refusal) bool { return f.Action == action && f.Queue == queue })
 }
 
-// refused notes a refusal and returns it. news reports whether it is the first,
+// refused notes a refusal and returns it. One of expired credentials is tried again
+// after at most credentialsMost. news reports whether it is the first,
 // or one of a try that was due: those that were under way with it say nothing
 // new.
 func (r *refusals) refused(action, queue string, now time.Time, err error) (f *Refusal, news bool) {
 	i := r.find(action, queue)
+	if i >= 0 {
+		r.all[i].Expired = isExpired(err)
+	}
 	if i < 0 {
 		next := now.Add(refusalLeast)
-		f = &Refusal{Action: action, Queue: queue, Since: now, Next: next, Times: 1, Error: err.Error()}
+		f = &Refusal{Action: action, Queue: queue, Since: now, Next: next, Times: 1, Error: err.Error(),
+			Expired: isExpired(err)}
 		r.all = append(r.all, f)
 		return f, true
 	}
@@ -127,7 +144,11 @@ func (r *refusals) refused(action, queue string, now time.Time, err error) (f *R
 		return f, false
 	}
 	f.Error = err.Error()
-	f.Next = now.Add(min(2*max(f.Next.Sub(f.Since), refusalLeast), refusalMost))
+	most := refusalMost
+	if isExpired(err) {
+		most = credentialsMost
+	}
+	f.Next = now.Add(min(2*max(f.Next.Sub(f.Since), refusalLeast), most))
 	return f, true
 }
 
@@ -158,6 +179,12 @@ func (r *refusals) worked(action, queue string) bool {
 	}
 	r.all = slices.Delete(r.all, i, i+1)
 	return true
+}
+
+// renewed forgets the refusals of credentials that had expired: a request has worked
+// with others.
+func (r *refusals) renewed() {
+	r.all = slices.DeleteFunc(r.all, func(f *Refusal) bool { return f.Expired })
 }
 
 // barred returns the refusal that bars an action now, or nil.

@@ -3,6 +3,7 @@ package poller
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,33 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	}
 }
 
+// TestARequestThatWorksEndsTheRefusalsOfExpiredCredentials: a dead letter stayed hidden
+// for 41 s, though other requests had worked since.
+func TestARequestThatWorksEndsTheRefusalsOfExpiredCredentials(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	expired, denied := &smithy.GenericAPIError{Code: "ExpiredToken"}, &smithy.GenericAPIError{Code: "AccessDenied"}
+	var r refusals
+	r.refused(ActionSend, "a", now, expired)
+	r.refused(ActionDelete, "a", now, denied)
+	r.refused(ActionHide, "a", now, denied)
+	r.refused(ActionHide, "a", now, expired) // refused before, and for its credentials now
+	r.refused(ActionReceive, "a", now, expired)
+	r.refused(ActionReceive, "a", now, denied) // the other way round
+	r.renewed()
+	for action, want := range map[string]bool{ActionSend: false, ActionDelete: true, ActionHide: false, ActionReceive: true} {
+		if got := r.barred(action, "a", now) != nil; got != want {
+			t.Errorf("%s is barred: %v, want %v", action, got, want)
+		}
+	}
+	for range 40 { // of a long time
+		f, _ := r.refused(ActionSend, "a", now, expired)
+		if wait := f.Next.Sub(now); wait > credentialsMost {
+			t.Fatalf("tried again after %v", wait)
+		}
+		now = f.Next
+	}
+}
+
 func TestARefusalHasItsCountAndTheLastError(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	var r refusals
@@ -83,7 +111,11 @@ func TestRefusedErrorNamesTheRightAndTheReason(t *testing.T) {
 	if e.Err = errors.New("no"); e.Error() != text+": no" || !errors.Is(e, e.Err) {
 		t.Errorf("a try that was refused: %s", e)
 	}
-	e.Away = true
+	e.Expired = true
+	if got := e.Error(); !strings.Contains(got, "the credentials for their age") || !strings.HasSuffix(got, ": no") {
+		t.Errorf("credentials that had expired: %s", got)
+	}
+	e.Expired, e.Away = false, true
 	if want := "poller: sqs:SendMessage on tasks has failed for long: see that the queue is there and works: no"; e.Error() != want {
 		t.Errorf("a queue that is away: %s", e)
 	}

@@ -26,6 +26,7 @@ type worker struct {
 	epoch      uint64 // the subscriber's
 	demand     demand
 	patience   patience
+	queueClock queueClock
 	ledger     *ledger
 	batches    [2]batch[*lease] // what waits for a deletion, and for a release
 	later      []postponement
@@ -77,6 +78,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: p.cfg.Random}
 	linger := p.set.SettleLinger
 	if isFIFO(p.cfg.QueueURL) {
+		w.demand.oneByOne(p.clock.now().Add(w.careful()))
 		linger = min(linger, fifoLinger)
 	}
 	for k := range w.batches {
@@ -84,6 +86,11 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	}
 	return w
 }
+
+// careful is for how long a FIFO queue is received from one message at a time, after the
+// start and after a message that was delivered before: what has ended a process comes
+// again within a lease.
+func (w *worker) careful() time.Duration { return 2 * w.set.TaskTimeout }
 
 // keptGoroutines is the number of goroutines that stay for the next request.
 const keptGoroutines = 32

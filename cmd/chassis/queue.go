@@ -40,9 +40,15 @@ Any SDK in any language can use it: give it the URL as its endpoint.
 GET /-/stats, /-/peek?queue=NAME, /-/health and /-/metrics show what is in it.
 
 Off loopback it needs --credentials; requests must be signed with one of them
-then, and so must looks at the pages but /-/health.`,
-		Args: cobra.NoArgs,
-		RunE: runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, o) }),
+then, and so must looks at the pages but /-/health.
+
+A flag that is not given is read from its variable: LOCALSQS_LISTEN for --listen,
+LOCALSQS_AS_AWS for --as-aws. LOCALSQS_HOST and LOCALSQS_CREATE have commas between
+their values. LOCALSQS_CREDENTIALS has keys, LOCALSQS_CREDENTIALS_FILE names a file
+of them.`,
+		Args:    cobra.NoArgs,
+		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c.Flags()) },
+		RunE:    runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, o) }),
 	}
 	f := c.Flags()
 	f.StringVar(&o.path, "path", "", "file that keeps the queues; without one they end with this process")
@@ -96,9 +102,19 @@ func (a *app) served(ctx context.Context, q *queue.Queue, o *serving) error {
 		if o.path != "" {
 			kept = "in " + o.path
 		}
-		fmt.Fprintf(a.out,
-			"SQS at %s, %s\n\n  export AWS_ENDPOINT_URL_SQS=%s\n  aws --endpoint-url %s sqs list-queues\n  curl "+
-				"%s/-/stats\n\nCtrl-C ends it.\n", url, kept, url, url, url)
+		at := reachable(url)
+		fmt.Fprintf(a.out, `SQS at %s, %s
+
+  aws --endpoint-url %s sqs list-queues
+  export AWS_ENDPOINT_URL_SQS=%s
+  curl %s/-/stats
+
+The variable is read by SDKs and command lines of July 2023 and later. Older ones,
+many an AWS CLI v1 among them, would work on AWS itself: give them --endpoint-url
+at each call, or the endpoint in their code.
+
+Ctrl-C ends it.
+`, url, kept, at, at, at)
 		if o.asAWS {
 			fmt.Fprintf(a.out, "It behaves as AWS at its worst, by --seed %d.\n", o.seed)
 		}

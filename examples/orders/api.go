@@ -1,84 +1,69 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"strconv"
+	"strings"
+
+	"github.com/sambatech/chassis/server"
 )
 
 // routes are the API.
 func (s *shop) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("POST /orders", handler(s.placeOrder))
-	mux.Handle("GET /orders", handler(s.listOrders))
-	mux.Handle("GET /orders/{id}", handler(s.showOrder))
-	mux.Handle("POST /orders/{id}/cancel", handler(s.cancelOrder))
+	mux.Handle("POST /orders", server.HandlerFunc(s.placeOrder))
+	mux.Handle("GET /orders", server.HandlerFunc(s.listOrders))
+	mux.Handle("GET /orders/{id}", server.HandlerFunc(s.showOrder))
+	mux.Handle("POST /orders/{id}/cancel", server.HandlerFunc(s.cancelOrder))
 	return mux
 }
+
+// refuse answers that a request has a mistake.
+func refuse(status int, detail string) error { return &server.Problem{Status: status, Detail: detail} }
 
 // placeOrder keeps an order, and has it charged by a task. A request that comes again
 // with its Idempotency-Key gets the order that is there.
 func (s *shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	key := r.Header.Get("Idempotency-Key")
-	if key == "" || len(key) > 128 {
-		return &Problem{Status: http.StatusBadRequest,
-			Detail: "The header Idempotency-Key is missing or longer than 128 characters. " +
-				"Send a new one, for example a UUID, for each order, and the same one when you try again."}
+	if !plain(key) {
+		return refuse(http.StatusBadRequest, "The header Idempotency-Key is missing, or not 1 to 128 letters of ASCII. "+
+			"Send a new one, for example a UUID, for each order, and the same one when you try again.")
 	}
-	draft, err := readDraft(w, r)
-	if err != nil {
+	var draft Draft
+	if err := server.ReadJSON(w, r, 64<<10, &draft); err != nil {
 		return err
 	}
-	order, fresh, err := s.store.Place(r.Context(), key, draft)
-	if errors.Is(err, errKeyUsed) {
-		return &Problem{Status: http.StatusUnprocessableEntity,
-			Detail: "This Idempotency-Key belongs to another order. Send a new one."}
+	if wrong := draft.Check(); len(wrong) > 0 {
+		return &server.Problem{Status: http.StatusUnprocessableEntity, Detail: "The order has mistakes.",
+			More: map[string]any{"errors": wrong}}
 	}
+	order, fresh, err := s.store.Place(r.Context(), key, draft)
 	if err != nil {
 		return err
 	}
 	s.sendNow(r.Context(), order)
 	w.Header().Set("Location", "/orders/"+order.ID)
 	if !fresh {
-		return writeJSON(w, http.StatusOK, order)
+		return server.WriteJSON(w, http.StatusOK, order)
 	}
 	slog.InfoContext(r.Context(), "an order is placed", "order", order.ID, "cents", order.Cents)
-	return writeJSON(w, http.StatusCreated, order)
+	return server.WriteJSON(w, http.StatusCreated, order)
 }
 
-// readDraft reads the body of a request.
-func readDraft(w http.ResponseWriter, r *http.Request) (d Draft, err error) {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-		return d, &Problem{Status: http.StatusUnsupportedMediaType, Detail: "Send application/json as Content-Type."}
-	}
-	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
-	body.DisallowUnknownFields()
-	if err = body.Decode(&d); err == nil {
-		if _, err = body.Token(); err == io.EOF {
-			err = nil
-		} else if err == nil {
-			err = errors.New("there is more after the order")
-		}
-	}
-	if err != nil {
-		return d, &Problem{Status: http.StatusBadRequest, Detail: "The body is not an order: " + err.Error()}
-	}
-	if wrong := d.Check(); len(wrong) > 0 {
-		return d, &Problem{Status: http.StatusUnprocessableEntity, Detail: "The order has mistakes.", Errors: wrong}
-	}
-	return d, nil
+// plain reports whether a text is of 1 to 128 printable characters of ASCII. Of others,
+// PostgreSQL refuses some: a stranger's mistake would be an error of the service.
+func plain(text string) bool {
+	other := func(r rune) bool { return r < ' ' || r > '~' }
+	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, other)
 }
 
 func (s *shop) showOrder(w http.ResponseWriter, r *http.Request) error {
 	order, err := s.store.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
-		return problemOf(err)
+		return err
 	}
-	return writeJSON(w, http.StatusOK, order)
+	return server.WriteJSON(w, http.StatusOK, order)
 }
 
 // listOrders lists orders, the oldest first. The field next is the query parameter after
@@ -88,17 +73,21 @@ func (s *shop) listOrders(w http.ResponseWriter, r *http.Request) error {
 	if text := query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 200 {
-			return &Problem{Status: http.StatusBadRequest, Detail: "limit: want 1 to 200."}
+			return refuse(http.StatusBadRequest, "limit: want 1 to 200.")
 		}
 		limit = n
+	}
+	after := query.Get("after")
+	if after != "" && !plain(after) {
+		return refuse(http.StatusBadRequest, "after: want what next was on the page before.")
 	}
 	status := Status(query.Get("status"))
 	switch status {
 	case "", Placed, Paid, Declined, Cancelled:
 	default:
-		return &Problem{Status: http.StatusBadRequest, Detail: "status: want placed, paid, declined or cancelled."}
+		return refuse(http.StatusBadRequest, "status: want placed, paid, declined or cancelled.")
 	}
-	orders, err := s.store.List(r.Context(), status, query.Get("after"), limit)
+	orders, err := s.store.List(r.Context(), status, after, limit)
 	if err != nil {
 		return err
 	}
@@ -106,7 +95,7 @@ func (s *shop) listOrders(w http.ResponseWriter, r *http.Request) error {
 	if len(orders) == limit {
 		next = orders[limit-1].ID
 	}
-	return writeJSON(w, http.StatusOK, struct {
+	return server.WriteJSON(w, http.StatusOK, struct {
 		Orders []Order `json:"orders"`
 		Next   string  `json:"next,omitempty"`
 	}{orders, next})
@@ -116,18 +105,11 @@ func (s *shop) listOrders(w http.ResponseWriter, r *http.Request) error {
 func (s *shop) cancelOrder(w http.ResponseWriter, r *http.Request) error {
 	order, err := s.store.Cancel(r.Context(), r.PathValue("id"))
 	if err != nil {
-		return problemOf(err)
+		return err
 	}
 	if order.Status != Cancelled {
-		return &Problem{Status: http.StatusConflict, Detail: "The order is " + string(order.Status) + "."}
+		return refuse(http.StatusConflict, "The order is "+string(order.Status)+".")
 	}
 	s.sendNow(r.Context(), order)
-	return writeJSON(w, http.StatusOK, order)
-}
-
-func problemOf(err error) error {
-	if errors.Is(err, errNoOrder) {
-		return &Problem{Status: http.StatusNotFound, Detail: "There is no order with this id."}
-	}
-	return err
+	return server.WriteJSON(w, http.StatusOK, order)
 }

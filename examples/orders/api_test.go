@@ -64,12 +64,13 @@ func TestARequestWithAMistakeSaysWhatItIs(t *testing.T) {
 	}{
 		"no key":        {kind, "", tea, 400, "The header Idempotency-Key is missing"},
 		"a long key":    {kind, strings.Repeat("k", 129), tea, 400, "Idempotency-Key"},
+		"an odd key":    {kind, "k\xff", tea, 400, "Idempotency-Key"},
 		"not JSON":      {"text/plain", "k", tea, 415, "application/json"},
 		"half a body":   {kind, "k", tea[:30], 400, "unexpected EOF"},
-		"two orders":    {kind, "k", tea + tea, 400, "there is more after the order"},
+		"two orders":    {kind, "k", tea + tea, 400, "there is more after the value"},
 		"a wrong name":  {kind, "k", `{"custommer": "ann@example.org"}`, 400, `unknown field \"custommer\"`},
 		"a wrong type":  {kind, "k", items(`{"sku": "tea", "quantity": "2"}`), 400, "quantity of type int"},
-		"a large body":  {kind, "k", items(`{"sku": "` + strings.Repeat("x", 70_000) + `"}`), 400, "too large"},
+		"a large body":  {kind, "k", items(`{"sku": "` + strings.Repeat("x", 70_000) + `"}`), 413, "more than 65536 bytes"},
 		"no items":      {kind, "k", items(""), 422, `{"field":"items","detail":"there are 0, want 1 to 100"}`},
 		"no customer":   {kind, "k", `{"items": [{"sku": "tea", "quantity": 1, "cents": 1}]}`, 422, `"field":"customer"`},
 		"two addresses": {kind, "k", `{"customer": "a@b.c, d@e.f"}`, 422, `"field":"customer"`},
@@ -80,14 +81,17 @@ func TestARequestWithAMistakeSaysWhatItIs(t *testing.T) {
 		"the second item": {kind, "k", items(`{"sku": "tea", "quantity": 1, "cents": 1}, {}`), 422, `"field":"items[1].sku"`},
 	} {
 		status, text := post(t, server, "/orders", test.kind, test.key, test.body)
-		var p Problem
+		var p struct {
+			Status    int
+			RequestID string `json:"request_id"`
+		}
 		err := json.Unmarshal([]byte(text), &p)
 		if status != test.status || !strings.Contains(text, test.want) || err != nil || p.Status != status || p.RequestID == "" {
 			t.Errorf("%s: %d %s (%v), want %d with %q", name, status, text, err, test.status, test.want)
 		}
 	}
 	for path, want := range map[string]int{"/orders/unknown": 404, "/orders?limit=0": 400, "/orders?limit=x": 400,
-		"/orders?status=unknown": 400, "/nothing": 404} {
+		"/orders?status=unknown": 400, "/nothing": 404, "/orders/%00": 404, "/orders?after=%ff": 400} {
 		if status, text := get(t, server, path); status != want {
 			t.Errorf("GET %s: %d %s, want %d", path, status, text, want)
 		}

@@ -45,6 +45,12 @@ type Draft struct {
 	Items    []Item `json:"items"`
 }
 
+// FieldError is what is wrong with one field.
+type FieldError struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
 // Limits of a draft.
 const (
 	maxItems    = 100

@@ -149,6 +149,16 @@ func TestOnPostgreSQL(t *testing.T) {
 		t.Errorf("the next report: %v, %v", next, err)
 	}
 
+	// PostgreSQL has no text with these: they were answered with 500.
+	for path, want := range map[string]int{"/orders/%00": 404, "/orders/%ff": 404, "/orders?after=%00": 400} {
+		if status := s.ask("GET", path, "", "", nil); status != want {
+			t.Errorf("GET %s: %d, want %d", path, status, want)
+		}
+	}
+	if status := s.ask("POST", "/orders", "k\xff", tea, nil); status != http.StatusBadRequest {
+		t.Errorf("an odd key: %d", status)
+	}
+
 	waiting := s.place("4", tea) // perhaps it is charged before the end, perhaps after it
 	p.end()
 	s.await(false)

@@ -18,10 +18,6 @@ type remote struct {
 	client *http.Client
 }
 
-func newRemote(url string, transport http.RoundTripper) *remote {
-	return &remote{url, &http.Client{Transport: transport}}
-}
-
 // The answers of a service that say no.
 var (
 	errDeclined = errors.New("declined")

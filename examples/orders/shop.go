@@ -23,8 +23,8 @@ type shop struct {
 // other services.
 func newShop(sys *chassis.System, store *Store, cfg Config, base http.RoundTripper) *shop {
 	s := &shop{sys: sys, store: store, live: chassis.Live(sys, cfg)}
-	s.payments = newRemote(cfg.Payments.URL, sys.Breaker(cfg.Payments.URL).Transport(base))
-	s.mails = newRemote(cfg.Mail.URL, sys.Breaker(cfg.Mail.URL).Transport(base))
+	s.payments = &remote{cfg.Payments.URL, &http.Client{Transport: sys.Breaker(cfg.Payments.URL).Transport(base)}}
+	s.mails = &remote{cfg.Mail.URL, &http.Client{Transport: sys.Breaker(cfg.Mail.URL).Transport(base)}}
 	chassis.Handle(sys, Charge, s.charge)
 	chassis.Handle(sys, Refund, s.refund)
 	chassis.Handle(sys, Invoice, s.invoice)

@@ -7,15 +7,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// Errors of the store.
+// Errors of the store, as the API answers them.
 var (
-	errNoOrder = errors.New("there is no order of this id")
-	errKeyUsed = errors.New("the idempotency key belongs to another order")
+	errNoOrder = refuse(http.StatusNotFound, "There is no order with this id.")
+	errKeyUsed = refuse(http.StatusUnprocessableEntity, "This Idempotency-Key is of another order: send a new one.")
 )
 
 // Store keeps the orders. Each change is one statement, so there is no transaction to
@@ -58,15 +59,15 @@ func (s *Store) Place(ctx context.Context, key string, d Draft) (o Order, fresh 
 
 // Get returns an order.
 func (s *Store) Get(ctx context.Context, id string) (Order, error) {
+	if !plain(id) {
+		return Order{}, errNoOrder
+	}
 	return scan(s.db.QueryRowContext(ctx, "SELECT "+columns+" FROM orders WHERE id = $1", id))
 }
 
 // List returns orders of a status, or of any if it is empty, that come after an id.
 func (s *Store) List(ctx context.Context, status Status, after string, limit int) ([]Order, error) {
-	if status == "" {
-		return s.query(ctx, "WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
-	}
-	return s.query(ctx, "WHERE status = $1 AND id > $2 ORDER BY id LIMIT $3", status, after, limit)
+	return s.query(ctx, "WHERE (status = $1 OR $1 = '') AND id > $2 ORDER BY id LIMIT $3", status, after, limit)
 }
 
 // Unsent returns orders that were placed before a time and still need a task.
@@ -96,6 +97,9 @@ func (s *Store) Decline(ctx context.Context, id string) error {
 // Cancel cancels an order that is placed or paid, and keeps that its task to refund it is
 // not sent yet. It returns the order as it is now.
 func (s *Store) Cancel(ctx context.Context, id string) (Order, error) {
+	if o, err := s.Get(ctx, id); err != nil {
+		return o, err
+	}
 	if _, err := s.change(ctx, "UPDATE orders SET status = $2, unsent = $3 WHERE id = $1 AND status IN ($4, $5)",
 		id, Cancelled, Refund.Name(), Placed, Paid); err != nil {
 		return Order{}, err
