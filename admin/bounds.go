@@ -166,6 +166,11 @@ func (e Execution) bounded() Execution {
 		p.Note = clip.Line(p.Note, clip.Name)
 		e.Progress = &p
 	}
+	e.Steps = slices.Clone(e.Steps)
+	for i := range e.Steps {
+		s := &e.Steps[i]
+		s.Lane, s.Name, s.Note = clip.ID(s.Lane), clip.ID(s.Name), clip.Line(s.Note, clip.Name)
+	}
 	return e
 }
 

@@ -107,7 +107,8 @@ func TestHostileNumbersOfThingsAreCut(t *testing.T) {
 func TestHostileTextCannotControlWhatShowsIt(t *testing.T) {
 	p := newPlant()
 	evil := "\x1b]0;owned\x07\u202egnp.exe\u2066\u009b2J\xff"
-	p.execs = []Execution{{Execution: dispatcher.Execution{Task: evil, ExecID: evil, JobID: evil, JobName: evil, Error: evil, Progress: &task.Progress{Note: evil}}}}
+	p.execs = []Execution{{Execution: dispatcher.Execution{Task: evil, ExecID: evil, JobID: evil, JobName: evil, Error: evil, Progress: &task.Progress{Note: evil},
+		Steps: []task.StepState{{Lane: evil, Name: evil, Note: evil}}}}}
 	p.letters = []DeadLetter{{Task: evil, ExecID: evil, JobID: evil, JobName: evil, Reason: evil, LastError: evil, Defects: evil}}
 	p.tasks, p.breakers = []dispatcher.TaskStats{{Name: evil}}, []Breaker{newBreaker(evil, breaker.Closed, breaker.EntryStatus{Entry: evil})}
 	p.ready = Readiness{Reasons: []string{evil}}

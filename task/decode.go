@@ -111,6 +111,10 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Extra[name] = v
 		return
 	}
+	if name == AttrSteps && len(v.BinaryValue) > 0 {
+		d.msg.Steps = v.BinaryValue
+		return
+	}
 	if v.StringValue == nil {
 		d.defect(name, "has no string value", name == AttrWhen)
 		return
@@ -145,6 +149,8 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.LastError = s
 	case AttrReason:
 		d.msg.Reason = s
+	case AttrSteps:
+		d.msg.Steps = []byte(s)
 	case AttrFirst:
 		d.msg.First = d.time(name, s)
 	}

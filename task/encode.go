@@ -97,6 +97,13 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	if !m.First.IsZero() {
 		put(AttrFirst, m.First.UTC().Format(time.RFC3339Nano))
 	}
+	switch {
+	case len(m.Steps) == 0:
+	case isText(m.Steps):
+		put(AttrSteps, string(m.Steps))
+	default:
+		attrs[AttrSteps] = types.MessageAttributeValue{DataType: &binaryType, BinaryValue: m.Steps}
+	}
 	if len(attrs) > MaxAttributes {
 		fold(attrs)
 	}
@@ -134,7 +141,7 @@ func ceilSecond(t time.Time) time.Time {
 	return t
 }
 
-var stringType = "String"
+var stringType, binaryType = "String", "Binary"
 
 // isContract reports whether the Python chassis needs the attribute.
 func isContract(name string) bool {
@@ -157,6 +164,12 @@ func fold(attrs map[string]types.MessageAttributeValue) {
 	slices.SortFunc(names, func(a, b string) int { // those to be folded first in front
 		if oa, ob := strings.HasPrefix(a, "chassis."), strings.HasPrefix(b, "chassis."); oa != ob {
 			if oa {
+				return -1
+			}
+			return 1
+		}
+		if sa, sb := a == AttrSteps, b == AttrSteps; sa != sb { // the longest of ours, and Base64 makes it longer
+			if sb {
 				return -1
 			}
 			return 1

@@ -109,3 +109,67 @@ func ExampleDecode() {
 	// unknown true true
 	// task_name: is missing
 }
+
+// A step that is done is not run again. The second attempt stands for a retry, in the
+// same process or, after a deploy, in another one.
+func ExampleStep() {
+	handler := func(ctx context.Context, attempt int) error {
+		id, err := task.Step(ctx, "charge", func(ctx context.Context) (string, error) {
+			fmt.Println("charging, with the key", task.StepKey(ctx))
+			return "ch_1", nil
+		})
+		if err != nil {
+			return err
+		}
+		return task.Do(ctx, "ship", func(context.Context) error {
+			if attempt == 1 {
+				return errors.New("no parcels left")
+			}
+			fmt.Println("shipping what was paid by", id)
+			return nil
+		})
+	}
+
+	first := &task.Info{Task: "order", ExecID: "e-1"}
+	fmt.Println(handler(task.WithInfo(context.Background(), first), 1))
+	second := &task.Info{Task: "order", ExecID: "e-1"}
+	second.Resume(first.EndSteps())
+	fmt.Println(handler(task.WithInfo(context.Background(), second), 2))
+	// Output:
+	// charging, with the key e-1/1/charge
+	// no parcels left
+	// shipping what was paid by ch_1
+	// <nil>
+}
+
+// The position of a loop. The second attempt goes on behind the rows that are done.
+func ExampleCursor() {
+	rows := []string{"a", "b", "c", "d"}
+	handler := func(ctx context.Context, failAt string) error {
+		done, err := task.OpenCursor(ctx, "rows", 0)
+		if err != nil {
+			return err
+		}
+		for i := done.At(); i < len(rows); i++ {
+			if rows[i] == failAt {
+				return fmt.Errorf("row %s failed", failAt)
+			}
+			fmt.Println("row", rows[i])
+			if err := done.Save(i + 1); err != nil {
+				return err
+			}
+		}
+		return done.End()
+	}
+	first, second := &task.Info{Task: "import"}, &task.Info{Task: "import"}
+	fmt.Println(handler(task.WithInfo(context.Background(), first), "c"))
+	second.Resume(first.EndSteps())
+	fmt.Println(handler(task.WithInfo(context.Background(), second), ""))
+	// Output:
+	// row a
+	// row b
+	// row c failed
+	// row c
+	// row d
+	// <nil>
+}

@@ -13,7 +13,7 @@ import (
 const Unknown = "unknown"
 
 // Info says which job and which attempt a ctx belongs to. It is made once an
-// attempt and never changed afterwards (but for its progress, which is safe), so
+// attempt and never changed afterwards (but for its progress and its steps, which are safe), so
 // it may be read from any goroutine. Use it by pointer.
 type Info struct {
 	Task        string    // registered task name
@@ -35,6 +35,7 @@ type Info struct {
 	progress atomic.Pointer[Progress]
 	calls    atomic.Pointer[calls]
 	paced    *[]string // see Pace; nil: for none
+	journal  atomic.Pointer[Journal]
 }
 
 // Progress is what a running task last said of itself.

@@ -24,6 +24,7 @@ const (
 	AttrNotBefore = "chassis.not_before" // earliest time of the next attempt, RFC 3339; or [NotBeforeDue]
 	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because no process knew its name
 	AttrSilent    = "chassis.silent"     // silent ends before this copy was sent, since the task was last seen to run, decimal
+	AttrSteps     = "chassis.steps"      // the journal of its steps, see [Journal]: JSON, or Binary where it is compressed
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
@@ -76,16 +77,18 @@ type Message struct {
 	LastError string
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first
+	Steps     []byte    // the wire form of a [Journal]; empty without steps
 
 	// Extra holds all other attributes, to be passed through.
 	Extra map[string]types.MessageAttributeValue
 }
 
 // Renewed returns the message as it was sent at first: what its deliveries and
-// a dead letter have written on it is left out, so its budget is whole again.
+// a dead letter have written on it is left out, so its budget is whole again. Its steps
+// stay, for what they did is done.
 func (m *Message) Renewed() Message {
 	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body,
-		Extra: m.Extra}
+		Extra: m.Extra, Steps: m.Steps}
 }
 
 // TraceParent is the W3C trace context that came with the message, or "".

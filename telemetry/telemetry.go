@@ -36,6 +36,9 @@ func New(service string, opts ...chassis.Option) (*chassis.System, error) {
 	if on == (signals{}) {
 		return chassis.New(service, opts...)
 	}
+	if err := check(os.Getenv); err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
+	}
 	e, err := newExports(service, on)
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)

@@ -128,6 +128,7 @@ func (a *attempt) finish(err error, child *actor.PID) {
 		return
 	}
 	a.out, a.took = out, took
+	a.packSteps(out)
 	a.state.Store(answered)
 	if child != nil && out.kind == outFailed {
 		a.root.Send(child, a)
@@ -200,6 +201,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, root *actor.RootContext,
 			When: e.msg.When, Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
 		},
 	}
+	e.resume(a)
 	base := c.base
 	if e.entry.labelled != nil {
 		base = e.entry.labelled

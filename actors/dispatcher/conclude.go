@@ -21,6 +21,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 		return // of an earlier incarnation
 	}
 	d.release(a)
+	e.endSteps(a)
 	var cause error // why the ctx had ended before its handler
 	if a.out.kind != outDone {
 		cause = context.Cause(a.ctx)
@@ -102,6 +103,9 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	}
 	var verdict verdict
 	full := out.kind != outDone && !d.ordered && !d.fits(e)
+	if full && e.journal != nil {
+		d.noteStay(e)
+	}
 	e.ledger, verdict = decide(e.ledger, out, e.entry.spec.Wait, room{
 		holdLimit: d.HoldLimit, ordered: d.ordered, leaseLeft: hideLeft(e.received, now),
 		keptLeft: d.timing(e).kept(now).Sub(now), retention: d.retention(),

@@ -97,6 +97,7 @@ type core struct {
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	services       Services
 	memories       memories // by message id
+	journals       journals // of messages that no copy carries
 	paused         bool
 	holds          map[string]bool // who pauses the pool: checks by name, "" the operators
 	drain          *drain

@@ -267,6 +267,9 @@ func (d *dispatcher) leave(cause error) {
 	d.endGates()
 	for _, e := range d.find("") {
 		e.disarm()
+		if e.cur != nil {
+			e.endSteps(e.cur)
+		}
 		d.remember(e)
 		if a := e.cur; a != nil {
 			d.release(a)

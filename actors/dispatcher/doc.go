@@ -115,7 +115,8 @@
 //	                   demand and turnover (what the poller is asked for), shares (other pools)
 //	an attempt         execution, attempt, child, taskactor, crew, departures (actors that stop),
 //	                   interrupt (deadlines and abandonment), stall
-//	its end            outcome, conclude, budget, settle, giveback, queues (what they keep and take)
+//	its end            outcome, conclude, budget, settle, giveback, queues (what they keep and take),
+//	                   steps (what a copy carries of them)
 //	what can be seen   events, subscriber, monitor, stats, histogram, spans
 //
 // # Debugging and testing

@@ -56,6 +56,9 @@ type execution struct {
 	reason   string    // why it was given up
 	rest     time.Time // end of the wait of a copy; zero: the message's own times say
 
+	journal   *task.Journal // of its steps, between attempts; nil without
+	oversized bool          // the journal fits into no copy, and that was logged
+
 	phase phase
 	since time.Time // of the phase
 	until time.Time // waiting: end of the wait
@@ -97,6 +100,9 @@ func (e *execution) recorded() task.Message {
 	m := e.msg
 	m.Attempts = e.before + e.runs
 	m.Failures, m.Silent, m.Counted = e.ledger.failures, e.ledger.silent, true
+	if e.journal != nil {
+		m.Steps = e.journal.Wire()
+	}
 	return m
 }
 
@@ -131,5 +137,6 @@ func (e *execution) snapshot() Execution {
 		s.Progress = e.cur.info.Progress()
 		s.Until = e.cur.info.Deadline
 	}
+	s.Steps, s.StepCount = e.steps()
 	return s
 }

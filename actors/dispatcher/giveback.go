@@ -14,6 +14,7 @@ import (
 // hide gives e back by its visibility time-out. Nothing is written down by it: it
 // is for FIFO pools, and for what no copy can be made of.
 func (d *dispatcher) hide(e *execution, wait time.Duration) {
+	d.journals.keep(e.messageID, e.journal)
 	d.noteGivenBack(e, wait, "hidden")
 	d.hides++
 	d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: wait})
@@ -58,6 +59,9 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 	e.record()
 	limit := d.maxSize("")
 	attrs, size := fitCopy(&e.msg, limit)
+	if size > limit && len(e.msg.Steps) > 0 {
+		attrs, size = d.fitSteps(e, size, limit)
+	}
 	if size > limit {
 		d.hideOversized(e, wait, size, limit)
 		return
@@ -72,7 +76,7 @@ func (d *dispatcher) sendCopy(e *execution, wait time.Duration) {
 // fits reports whether a copy of e that is due fits into the queue, at least without
 // its error text.
 func (d *dispatcher) fits(e *execution) bool {
-	if leastSize(&e.msg)+ownSize <= d.maxSize("") {
+	if leastSize(&e.msg)+ownSize+e.stepsSize() <= d.maxSize("") {
 		return true // as nearly all do; the rest costs an encoding
 	}
 	m := e.recorded()
@@ -105,6 +109,7 @@ func (d *dispatcher) hideOversized(e *execution, wait time.Duration, size, limit
 			"silent ends. Send less in the body",
 		"bytes", size, "max_bytes", limit, "message_id", e.messageID)
 	d.hides++
+	d.journals.keep(e.messageID, e.journal)
 	d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: min(max(wait, 0), left)})
 }
 
@@ -166,10 +171,12 @@ func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller
 	return out
 }
 
+type attributes = map[string]types.MessageAttributeValue
+
 // fitCopy returns the attributes of m for a copy of at most so many bytes, and the
 // size with them. Where that is too much, m loses its error text and the time of
 // its first receive; what does not fit then has no copy.
-func fitCopy(m *task.Message, most int) (attrs map[string]types.MessageAttributeValue, size int) {
+func fitCopy(m *task.Message, most int) (attrs attributes, size int) {
 	attrs = m.Attributes()
 	if size = task.Size(m.Body, attrs); size > most {
 		m.LastError, m.First = "", time.Time{}
@@ -182,8 +189,14 @@ func fitCopy(m *task.Message, most int) (attrs map[string]types.MessageAttribute
 // fitEnd returns the attributes of m for a message that ends it, a dead letter or
 // an on_fail task, of at most so many bytes where that can be: with half of the
 // error text and half of that, then without all that is known of its attempts,
-// for a dead letter without a reason is better than none.
-func fitEnd(m *task.Message, most int) (attrs map[string]types.MessageAttributeValue) {
+// for a dead letter without a reason is better than none. Steps go before the error text
+// if they do not fit without it.
+func fitEnd(m *task.Message, most int) (attrs attributes) {
+	if bare := *m; len(m.Steps) > 0 {
+		if bare.LastError = ""; task.Size(m.Body, bare.Attributes()) > most {
+			m.Steps = nil
+		}
+	}
 	attrs = m.Attributes()
 	for task.Size(m.Body, attrs) > most && len(m.LastError) > 1 {
 		m.LastError = m.LastError[:len(m.LastError)/2]

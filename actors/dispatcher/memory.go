@@ -76,6 +76,9 @@ func (e *execution) memory(f fate) memory {
 // recall gives e what this process knows of its message, and reports what was
 // decided of it.
 func (d *dispatcher) recall(e *execution, now time.Time) fate {
+	if j := d.journals.take(e.messageID); j != nil {
+		e.journal = j
+	}
 	m, known := d.memories.take(e.messageID)
 	if !known {
 		return undecided
@@ -97,6 +100,7 @@ func (d *dispatcher) recall(e *execution, now time.Time) fate {
 // lost lease breaks off. A run that a restart broke off is a silent end, or a task
 // that stops its dispatcher would do that for ever.
 func (d *dispatcher) remember(e *execution) {
+	d.journals.keep(e.messageID, e.journal)
 	switch {
 	case e.cur != nil:
 		m := e.memory(copied)

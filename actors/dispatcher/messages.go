@@ -186,20 +186,22 @@ type (
 
 // Execution is one message that a dispatcher holds, as of the time of asking.
 type Execution struct {
-	Pool     string         `json:"pool"`
-	Lease    poller.LeaseID `json:"-"` // of that pool's poller
-	Task     string         `json:"task"`
-	ExecID   string         `json:"exec_id"`
-	JobID    string         `json:"job_id"`
-	JobName  string         `json:"job_name"`
-	Phase    string         `json:"phase"` // queued, running, waiting, ending
-	Attempt  int            `json:"attempt"`
-	Failures int            `json:"failures"`
-	Since    time.Time      `json:"since"`          // of the phase
-	Until    time.Time      `json:"until,omitzero"` // of a wait, or the attempt's deadline
-	Progress *task.Progress `json:"progress,omitempty"`
-	Error    string         `json:"error,omitempty"` // the last failure's
-	PID      *actor.PID     `json:"-"`               // of the task actor; nil for a function, or between attempts
+	Pool      string           `json:"pool"`
+	Lease     poller.LeaseID   `json:"-"` // of that pool's poller
+	Task      string           `json:"task"`
+	ExecID    string           `json:"exec_id"`
+	JobID     string           `json:"job_id"`
+	JobName   string           `json:"job_name"`
+	Phase     string           `json:"phase"` // queued, running, waiting, ending
+	Attempt   int              `json:"attempt"`
+	Failures  int              `json:"failures"`
+	Since     time.Time        `json:"since"`          // of the phase
+	Until     time.Time        `json:"until,omitzero"` // of a wait, or the attempt's deadline
+	Progress  *task.Progress   `json:"progress,omitempty"`
+	Error     string           `json:"error,omitempty"`      // the last failure's
+	Steps     []task.StepState `json:"steps,omitempty"`      // the last of its steps
+	StepCount int              `json:"step_count,omitempty"` // of all
+	PID       *actor.PID       `json:"-"`                    // of the task actor; nil for a function or a pause
 }
 
 // hint names what a dispatcher takes, for the sender of something else.

@@ -89,6 +89,7 @@ func (d *dispatcher) onSettled(m *poller.Settled) {
 		d.emit(SettleFailed, e, func(ev *Event) { ev.Error = m.Err.Error() })
 		if e.fate != undecided {
 			d.memories.keep(e.messageID, e.memory(e.fate))
+			d.journals.keep(e.messageID, e.journal)
 		}
 	} else {
 		d.emit(SettledWell, e, nil)
@@ -112,6 +113,7 @@ func (d *dispatcher) forget(e *execution) {
 // drop forgets a message after its lease was lost.
 func (d *dispatcher) drop(e *execution) {
 	e.disarm()
+	d.journals.keep(e.messageID, e.journal)
 	d.forget(e)
 	d.drainProgress()
 }

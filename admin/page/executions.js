@@ -105,6 +105,13 @@ function fill(row, e) {
   attr(c[6], 'title', e.error ?? null);
 }
 
+// steps is the list of an execution's steps: the last ones, in the order of their ends.
+function steps(e, now) {
+  const what = (s) => ({ running: 'under way', sleep: `asleep until ${stamp(s.until)}`, failed: `failed, and the task went on: ${s.note}`, cursor: `at ${s.note}, ${ago(s.at, now)} ago` })[s.kind] ?? `done ${ago(s.at, now)} ago`;
+  const left = e.step_count - e.steps.length;
+  return h('ol', { class: 'steps', start: left + 1 }, e.steps.map((s) => h('li', {}, h('code', {}, s.lane ? `${s.lane} / ${s.name}` : s.name), ' ', h('span', { class: 'dim' }, what(s)))));
+}
+
 async function detail(e) {
   const now = app.now();
   const facts = [
@@ -113,6 +120,7 @@ async function detail(e) {
     e.until && [e.phase === 'waiting' ? 'Runs again' : 'Deadline', `in ${until(e.until, now)}`],
     e.lease_until && ['Lease', `ends in ${until(e.lease_until, now)} unless extended`],
     e.progress && ['Progress', `${number(e.progress.done)}${e.progress.total ? ` of ${number(e.progress.total)}` : ''} ${e.progress.note ?? ''}, reported ${ago(e.progress.at, now)} ago`],
+    e.steps && [plural(e.step_count, 'step'), steps(e, now)],
     e.error && ['Last failure', e.error],
   ].filter(Boolean);
   const what = await show(e.task || 'no name', h('dl', { class: 'facts wide' }, facts.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v)))),

@@ -27,7 +27,7 @@ func refuse(status int, detail string) error { return &server.Problem{Status: st
 func (s *shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	key := r.Header.Get("Idempotency-Key")
 	if !plain(key) {
-		return refuse(http.StatusBadRequest, "The header Idempotency-Key is missing, or not 1 to 128 letters of ASCII. "+
+		return refuse(http.StatusBadRequest, "The header Idempotency-Key is missing, or not 1 to 128 letters. "+
 			"Send a new one, for example a UUID, for each order, and the same one when you try again.")
 	}
 	var draft Draft

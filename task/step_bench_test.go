@@ -1,0 +1,79 @@
+package task
+
+import (
+	"context"
+	"testing"
+)
+
+type benchReceipt struct {
+	ID     string
+	Amount int
+}
+
+// BenchmarkStep is the cost of a step in place: run and kept, or recalled from the
+// journal. An attempt has ten of them.
+func BenchmarkStep(b *testing.B) {
+	run := func(ctx context.Context) error {
+		for range 10 {
+			_, err := Step(ctx, "charge", func(context.Context) (benchReceipt, error) {
+				return benchReceipt{"ch_1234567890", 1250}, nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	b.Run("run", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			info := &Info{Task: "order", ExecID: "e"}
+			if err := run(WithInfo(context.Background(), info)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10, "ns/step")
+	})
+	b.Run("no_result", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			ctx := WithInfo(context.Background(), &Info{Task: "order", ExecID: "e"})
+			for range 10 {
+				if err := Do(ctx, "mail", func(context.Context) error { return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10, "ns/step")
+	})
+	b.Run("recalled", func(b *testing.B) {
+		b.ReportAllocs()
+		info := &Info{Task: "order", ExecID: "e"}
+		if err := run(WithInfo(context.Background(), info)); err != nil {
+			b.Fatal(err)
+		}
+		j := info.EndSteps()
+		for b.Loop() {
+			next := &Info{Task: "order", ExecID: "e"}
+			next.Resume(j)
+			if err := run(WithInfo(context.Background(), next)); err != nil {
+				b.Fatal(err)
+			}
+			j = next.EndSteps()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10, "ns/step")
+	})
+	b.Run("cursor", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx := WithInfo(context.Background(), &Info{Task: "order", ExecID: "e"})
+		c, err := OpenCursor(ctx, "rows", int64(0))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if err := c.Save(c.At() + 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
