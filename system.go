@@ -57,9 +57,8 @@ type System struct {
 	unfollow   func(context.Context) error // nil unless they are watched
 }
 
-// New makes the system of the service name. Without [WithSettings] it reads [Sources]. It opens the queue but takes
-// nothing from it yet; breakers, logs and [Send] work from here on. A program that calls neither Run nor Start must
-// call Stop in the end.
+// New makes the system of the service name. Without [WithSettings] it reads [Sources]. It takes nothing from the queue
+// yet; breakers, logs and [Send] work. A program that calls neither Run nor Start must call Stop in the end.
 func New(name string, opts ...Option) (*System, error) {
 	o := options{def: true}
 	for _, opt := range opts {
