@@ -31,7 +31,7 @@
 // Each request is one value, made for it and not used again: it holds the ctx that names
 // the job and the writer that handlers get. A [Limiter] owns the requests in flight and
 // those that wait, under a lock that is never held while a handler runs; its decisions
-// are a pure function of latencies and times (limit.go). There is no goroutine.
+// are a pure function of latencies and times (package internal/limit). There is no goroutine.
 //
 // All of the package may be used from several goroutines.
 //

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/sambatech/chassis/internal/limit"
 )
 
 // Limits are the settings of a [Limiter]. The zero value of each field means its default.
@@ -79,7 +81,7 @@ type Limiter struct {
 	limits Limits
 
 	mu       sync.Mutex
-	limit    *limit
+	limit    *limit.Adaptive
 	inFlight int
 	queues   [Operator - Low + 1][]*waiter // by priority, first come first
 	waiting  int
@@ -101,7 +103,7 @@ func NewLimiter(limits Limits) (*Limiter, error) {
 		return nil, err
 	}
 	return &Limiter{limits: limits,
-		limit: newLimit(limits.Initial, limits.Min, limits.Max, limits.Tolerance, time.Now())}, nil
+		limit: limit.New(limits.Initial, limits.Min, limits.Max, limits.Tolerance, time.Now())}, nil
 }
 
 // LimiterStats is what a limiter does at a moment.
@@ -117,7 +119,7 @@ type LimiterStats struct {
 func (l *Limiter) Stats() LimiterStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := LimiterStats{Limit: l.limit.now(), InFlight: l.inFlight, Waiting: l.waiting, Typical: l.limit.took,
+	s := LimiterStats{Limit: l.limit.Now(), InFlight: l.inFlight, Waiting: l.waiting, Typical: l.limit.Typical(),
 		Shed: make(map[string]uint64, len(l.shed))}
 	for i, n := range l.shed {
 		s.Shed[(Low + Priority(i)).String()] = n
@@ -136,7 +138,7 @@ func (l *Limiter) newClass() int {
 // room is the number of requests up to which one of a priority is admitted. Operators
 // have a reserve: where all requests hang, none ends and the queue stands still.
 func (l *Limiter) room(p Priority) int {
-	n := l.limit.now()
+	n := l.limit.Now()
 	if p == Operator {
 		n += max(2, n/10)
 	}
@@ -151,7 +153,7 @@ func (l *Limiter) queueRoom() int {
 	case l.limits.Queue > 0:
 		return l.limits.Queue
 	}
-	return max(4, l.limit.now()/4)
+	return max(4, l.limit.Now()/4)
 }
 
 // patience is the longest time that a request waits.
@@ -159,7 +161,7 @@ func (l *Limiter) patience() time.Duration {
 	if l.limits.Wait > 0 {
 		return l.limits.Wait
 	}
-	return min(max(l.limit.took/2, time.Millisecond), time.Second)
+	return min(max(l.limit.Typical()/2, time.Millisecond), time.Second)
 }
 
 // acquire admits a request, at once or after a wait, and reports whether it did, and
@@ -265,7 +267,7 @@ func (l *Limiter) release(class int, took time.Duration, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if took > 0 {
-		l.limit.observe(class, took, l.inFlight, now)
+		l.limit.Observe(class, took, l.inFlight, now)
 	}
 	l.inFlight--
 	for p := Operator; p >= Low; p-- {

@@ -225,9 +225,9 @@ func TestErrorsAreNoLatency(t *testing.T) {
 		}
 		for _, s := range []int{404, 500, 503} {
 			status = s
-			before := l.limit.count
+			before := l.limit.Samples()
 			ask(h, "GET", "/")
-			if l.limit.count != before {
+			if l.limit.Samples() != before {
 				t.Errorf("a status of %d is a latency", s)
 			}
 		}
@@ -245,8 +245,8 @@ func TestATimeLimitThatIsOverIsALatency(t *testing.T) {
 		for range 3 {
 			ask(h, "GET", "/")
 		}
-		if l.limit.count != 3 {
-			t.Errorf("%d of 3 requests are latencies", l.limit.count)
+		if l.limit.Samples() != 3 {
+			t.Errorf("%d of 3 requests are latencies", l.limit.Samples())
 		}
 	})
 }

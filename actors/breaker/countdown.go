@@ -110,6 +110,9 @@ func (x *exchange) giveUp() {
 	if x.queued() {
 		verdict = Neutral
 	}
+	if x.outcome != settled {
+		x.permit.busy = x.permit.place != nil && verdict == Failure
+	}
 	first := x.claim() // at once: another timer, or a Close, would find a call without an error
 	x.mu.Unlock()
 	x.register(first, verdict, 0)

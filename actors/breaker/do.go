@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// A call by Do takes the first of these five ways that it meets the precondition of. The
+// A call by Do takes the first of these six ways that it meets the precondition of. The
 // view is what the actor published last; it is loaded once before the call.
 //
 //	way      precondition                                        costs                                     must not
@@ -14,6 +14,7 @@ import (
 //	closed   simple view, every entry on the path is closed,     a walk down the path, one load after fn   read a clock, allocate, or ask after a success
 //	         ctx has not ended                                                                             where no failure is counted
 //	traced   the breaker has a tracer                            a span and what the asked way costs       put path, query or error text on the span
+//	limited  quiet, but for a limit of calls in flight           two atomic additions                      read a clock for most calls, or allocate
 //	asked    none: every question is asked                       a walk; in half-open a question to the    call fn without a slot where an entry wants one,
 //	                                                             actor, a timer and a ctx                  or after the end of ctx
 //
@@ -79,6 +80,8 @@ func (b *Breaker) doMixed(ctx context.Context, v *view, path string, fn guarded)
 		return b.Do(ctx, path, fn)
 	case v.gate == viewTraced:
 		return b.doTraced(ctx, v, path, fn)
+	case v.limited:
+		return b.doLimited(ctx, v, path, fn)
 	case v.gate == viewMixed && v.simple:
 		return b.doMet(ctx, v.meet(path), path, fn)
 	}
@@ -141,7 +144,7 @@ func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn guarded,
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p, err := b.enter(ctx, v, path, false)
+	p, err := b.enter(ctx, v, path, false, true)
 	if err != nil {
 		span.refused(err)
 		return err

@@ -116,6 +116,30 @@ func ExampleRetry() {
 	// 502 Bad Gateway
 }
 
+// At most one call of this service is in flight, and no call waits for it.
+func ExampleWithLimit() {
+	system := quiet()
+	defer system.Shutdown()
+	limit := breaker.Fixed(1)
+	limit.Queue = -1
+	mail, err := breaker.Spawn(system, "https://mail.internal", breaker.Settings{}, breaker.WithLimit(limit))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Stop(context.Background()) }()
+
+	err = mail.Do(context.Background(), "/v1/send", func(ctx context.Context) error {
+		err := mail.Do(ctx, "/v1/send", func(context.Context) error { return nil })
+		fmt.Println(err, errors.Is(err, breaker.ErrLimited))
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// circuit breaker of https://mail.internal: the limit of 1 calls in flight is reached, and the queue is full true
+	// <nil>
+}
+
 // A GraphQL service answers 200 to everything and puts its errors in the body.
 func ExampleWithBodyPeek() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -189,6 +189,9 @@ func (x *exchange) fail(err error, req *http.Request) error {
 		err = &timedOut{err}
 	}
 	x.span.failed(err)
+	if late || errors.Is(err, context.DeadlineExceeded) {
+		x.busy()
+	}
 	verdict, hold := Neutral, time.Duration(0)
 	if !known && !own && !callersFault(req, err) {
 		def := Neutral
@@ -204,6 +207,15 @@ func (x *exchange) fail(err error, req *http.Request) error {
 	}
 	x.end(verdict, hold)
 	return err
+}
+
+// busy notes for the limit that the service has left the call without an answer.
+func (x *exchange) busy() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.outcome != settled {
+		x.permit.busy = x.permit.place != nil
+	}
 }
 
 // end registers the outcome, unless one is registered, and ends the ctx.

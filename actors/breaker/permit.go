@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -32,11 +33,12 @@ func (b *Breaker) acquire(ctx context.Context, path string, timed bool) (Permit,
 		b.use(v)
 		return b.acquire(ctx, path, timed)
 	}
-	return b.enter(ctx, v, path, timed)
+	return b.enter(ctx, v, path, timed, timed)
 }
 
-// enter admits a call, by the actor if it needs a slot.
-func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (Permit, error) {
+// enter admits a call, by the actor if it needs a slot. A patient one waits for the limit
+// of calls.
+func (b *Breaker) enter(ctx context.Context, v *view, path string, timed, patient bool) (Permit, error) {
 	p := Permit{b: b, path: path, gen: v.gen}
 	if v.kind == viewStopped {
 		return p, ErrStopped
@@ -45,17 +47,40 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed bool) (
 	if d.refusal != nil {
 		return p, d.refusal
 	}
+	if b.limit != nil && !d.forced {
+		waited, measured, err := b.limit.enter(ctx, patient)
+		switch {
+		case err == errFull:
+			return p, b.limited(waited)
+		case err != nil:
+			return p, err
+		}
+		p.place, p.sampled = b.limit, measured
+		if waited > 0 { // the state may be another now
+			v = b.live()
+			p.gen = v.gen
+			if d = v.decide(path); v.kind == viewStopped || d.refusal != nil {
+				b.limit.leave()
+				if v.kind == viewStopped {
+					return p, ErrStopped
+				}
+				return p, d.refusal
+			}
+		}
+	}
 	if d.slot {
 		var err error
 		if d, err = b.takeSlot(ctx, v, &p, timed); err != nil {
+			p.unlimit()
 			return p, err
 		}
 	}
 	if d.ramp != nil && b.draw() >= d.ramp.share(b.now()) {
+		p.unlimit()
 		return p, d.ramp.refusal
 	}
 	p.forced = d.forced
-	if v.set.SlowCall > 0 || p.slot != 0 {
+	if v.set.SlowCall > 0 || p.slot != 0 || p.sampled {
 		p.begun = max(1, b.now())
 	}
 	if v.set.HangLimit > 0 && p.slot == 0 && !p.forced {
@@ -90,13 +115,38 @@ func (b *Breaker) takeSlot(ctx context.Context, v *view, p *Permit, timed bool) 
 // Permit is the admission of one call. It is settled once; the zero Permit
 // needs no settling.
 type Permit struct {
-	b      *Breaker
-	path   string
-	gen    uint64
-	slot   uint64
-	begun  int64
-	forced bool
-	watch  *hangWatch
+	b       *Breaker
+	path    string
+	gen     uint64
+	slot    uint64
+	begun   int64
+	forced  bool
+	sampled bool // the limit wants to know how long it takes
+	busy    bool // the service refused the call for its load, or did not answer
+	watch   *hangWatch
+	place   *limiter // nil: no place to give back
+}
+
+// unlimit gives the place of the call back.
+func (p *Permit) unlimit() {
+	if p.place != nil {
+		p.place.leave()
+		p.place = nil
+	}
+}
+
+// answered notes how long the service took, for the limit. now is on the breaker's clock.
+func (p *Permit) answered(now int64) {
+	if p.sampled && p.place != nil {
+		p.place.observe(classOf(p.path), time.Duration(now-p.begun), p.busy)
+	}
+	p.sampled = false
+}
+
+// overloaded reports whether an error says that the service is too busy.
+func overloaded(err error) bool {
+	var later delayer
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &later)
 }
 
 // Probe says whether the call is one of the few that a half-open entry lets
@@ -116,6 +166,7 @@ func (p *Permit) Settle(v Verdict) { p.settle(v, 0) }
 
 func (p *Permit) finish(ctx context.Context, err error) Verdict {
 	b, v := p.b, p.b.judge(ctx, err)
+	p.busy = p.place != nil && v == Failure && overloaded(err)
 	if r, ok := p.result(v); ok && !b.countFailure(r) {
 		if v == Failure {
 			r.hold = holdOf(err)
@@ -159,6 +210,12 @@ func (p *Permit) settle(verdict Verdict, hold time.Duration) {
 func (p *Permit) result(verdict Verdict) (r result, report bool) {
 	b := p.b
 	p.b = nil
+	if p.place != nil {
+		if p.sampled && (verdict == Success || p.busy) {
+			p.answered(b.now())
+		}
+		p.unlimit()
+	}
 	hung := p.watch != nil && !p.watch.end()
 	r = result{path: p.path, gen: p.gen, slot: p.slot, hung: hung, kind: evNeutral}
 	switch {

@@ -139,7 +139,8 @@ func (b *Breaker) takesRetry(path string) bool {
 
 // refused reports whether err is of an attempt that was not made.
 func refused(err error) bool {
-	return errors.Is(err, ErrOpen) || errors.Is(err, ErrStopped) || errors.Is(err, errReread)
+	return errors.Is(err, ErrOpen) || errors.Is(err, ErrStopped) || errors.Is(err, ErrLimited) ||
+		errors.Is(err, errReread)
 }
 
 // errReread is an error of GetBody.

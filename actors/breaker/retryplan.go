@@ -56,7 +56,7 @@ func transient(req *http.Request, err error) bool {
 		invalid   x509.CertificateInvalidError
 	)
 	switch {
-	case errors.Is(err, ErrOpen), errors.Is(err, ErrStopped):
+	case errors.Is(err, ErrOpen), errors.Is(err, ErrStopped), errors.Is(err, ErrLimited):
 		return false
 	case errors.As(err, &cert), errors.As(err, &record), errors.As(err, &authority), errors.As(err, &host),
 		errors.As(err, &invalid), errors.Is(err, http.ErrSchemeMismatch):

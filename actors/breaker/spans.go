@@ -133,6 +133,8 @@ func errorType(err error) string {
 		return "panic"
 	case errors.Is(err, ErrOpen):
 		return "open"
+	case errors.Is(err, ErrLimited):
+		return "limited"
 	case errors.Is(err, ErrStopped):
 		return "stopped"
 	case errors.Is(err, ErrTimeout):

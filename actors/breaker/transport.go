@@ -140,6 +140,7 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 		verdict = Failure
 	}
 	x.span.status(resp.StatusCode)
+	x.answered(resp.StatusCode)
 	empty := resp.Body == nil || resp.Body == http.NoBody
 	conn, writable := resp.Body.(io.ReadWriteCloser)
 	upgrade := writable && resp.StatusCode == http.StatusSwitchingProtocols
@@ -182,6 +183,20 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 	if writable {
 		resp.Body = writableBody{(*body)(x), conn}
 	}
+}
+
+// answered notes how long the headers took, and whether the service is too busy.
+func (x *exchange) answered(status int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.permit.place == nil || x.outcome == settled {
+		return
+	}
+	x.permit.busy = status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+	if x.permit.busy || status < http.StatusInternalServerError {
+		x.permit.answered(x.b.now())
+	}
+	x.permit.sampled = false
 }
 
 // judged ends the judging of the headers, and reports whether the time of a probe

@@ -38,6 +38,7 @@ type tree struct {
 type origin struct {
 	service string // scheme://host[:port]
 	clock   clock
+	limit   *limiter // nil: none
 }
 
 // kid returns the child for a segment, or nil.
@@ -190,6 +191,7 @@ type view struct {
 	kind    viewKind
 	gate    viewKind // what a call looks at first: kind, or viewTraced
 	stamp   uint32   // odd while count changes failures in place, and another one after; atomic
+	limited bool     // viewMixed: as viewQuiet, but for the limit of calls in flight
 	simple  bool     // viewMixed: a call that meets closed entries alone needs nothing of us
 	refusal error    // of every call; nil unless viewRefuses
 	dormant *dormant // nil unless viewMarked or viewAsleep
@@ -214,9 +216,11 @@ func (t *tree) view() *view {
 	case r.over == ForcedOpen && t.forced == 1, t.forced == 0 && r.refuses():
 		v.kind, v.refusal = viewRefuses, r.refusal
 	case t.entries == 0 && t.forced == 0 && r.state == Closed && r.fails == 0 && t.set.plain():
-		v.kind = viewQuiet
+		if v.limited = t.of.limit != nil; !v.limited {
+			v.kind = viewQuiet
+		}
 	default:
-		v.simple = t.forced == 0 && t.set.plain()
+		v.simple = t.forced == 0 && t.of.limit == nil && t.set.plain()
 	}
 	v.gate = v.kind
 	return v

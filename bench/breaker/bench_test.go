@@ -68,6 +68,20 @@ func BenchmarkDirect(b *testing.B) {
 			_ = ours.Do(ctx, "/v1/a/b/c", succeed)
 		}
 	})
+	b.Run("limited/ours", func(b *testing.B) {
+		limited := newOurs(b, breaker.Settings{}, breaker.WithLimit(breaker.Fixed(100)))
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = limited.Do(ctx, "/v1/a/b/c", succeed)
+		}
+	})
+	b.Run("limited-adaptive/ours", func(b *testing.B) {
+		limited := newOurs(b, breaker.Settings{}, breaker.WithLimit(breaker.Adaptive{}))
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = limited.Do(ctx, "/v1/a/b/c", succeed)
+		}
+	})
 	b.Run("success/limit", func(b *testing.B) {
 		l := newLimit(false)
 		for b.Loop() {

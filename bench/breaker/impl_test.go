@@ -43,8 +43,8 @@ func newSystem(tb testing.TB) *actor.ActorSystem {
 	return system
 }
 
-func newOurs(tb testing.TB, s breaker.Settings) *breaker.Breaker {
-	b, err := breaker.Spawn(newSystem(tb), "http://mail.internal", s)
+func newOurs(tb testing.TB, s breaker.Settings, opts ...breaker.Option) *breaker.Breaker {
+	b, err := breaker.Spawn(newSystem(tb), "http://mail.internal", s, opts...)
 	if err != nil {
 		tb.Fatal(err)
 	}

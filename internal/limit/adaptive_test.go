@@ -1,4 +1,4 @@
-package server
+package limit
 
 import (
 	"container/heap"
@@ -44,7 +44,7 @@ func (f *finishes) Pop() any {
 }
 
 // run simulates seconds, and counts from a time on.
-func (m model) run(l *limit, seed uint64, seconds, from float64) figures {
+func (m model) run(l *Adaptive, seed uint64, seconds, from float64) figures {
 	random := rand.New(rand.NewPCG(seed, 1))
 	zero := time.Unix(0, 0)
 	at := func(t float64) time.Time { return zero.Add(time.Duration(t * 1e9)) }
@@ -60,7 +60,7 @@ func (m model) run(l *limit, seed uint64, seconds, from float64) figures {
 		if len(working) == 0 || arrival < working[0].at {
 			t = arrival
 			arrival = t + random.ExpFloat64()/m.rate(t)
-			if inside >= l.now() {
+			if inside >= l.Now() {
 				if t >= from {
 					out.shed++
 				}
@@ -78,7 +78,7 @@ func (m model) run(l *limit, seed uint64, seconds, from float64) figures {
 		}
 		f := heap.Pop(&working).(finish)
 		t = f.at
-		l.observe(f.class, time.Duration((t-f.begun)*1e9), inside, at(t))
+		l.Observe(f.class, time.Duration((t-f.begun)*1e9), inside, at(t))
 		inside--
 		if len(waiting) > 0 {
 			w := waiting[0]
@@ -114,7 +114,7 @@ func TestLimitInAnOverload(t *testing.T) {
 					capacity := float64(workers) / work
 					m := model{workers: workers, rate: constant(3 * capacity), mix: one,
 						work: func(float64, int) float64 { return work * (1 + jitter*(2*random.Float64()-1)) }}
-					l := newLimit(initial, 1, 1000, 1.3, time.Unix(0, 0))
+					l := New(initial, 1, 1000, 1.3, time.Unix(0, 0))
 					length := max(60, 3000*work)
 					got := m.run(l, 1, length, length/2)
 					done := float64(got.done) / (length / 2) / capacity
@@ -173,7 +173,7 @@ func TestLimitFollowsChanges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.m.workers = workers
-			l := newLimit(20, 1, 1000, 1.3, time.Unix(0, 0))
+			l := New(20, 1, 1000, 1.3, time.Unix(0, 0))
 			got := c.m.run(l, 3, 120, 60)
 			done := float64(got.done) / 60 / c.of
 			t.Logf("%.1f %% done, %.2f times the work's time, %d shed, limit %.1f (%.1f to %.1f)", 100*done, got.mean/work, got.shed, got.limit, got.low, got.high)
@@ -181,5 +181,46 @@ func TestLimitFollowsChanges(t *testing.T) {
 				t.Errorf("want at least %v, at most %v s, at most %d shed, a limit of %v to %v", c.done, c.slow, c.shed, c.low, c.high)
 			}
 		})
+	}
+}
+
+// A service that says that it is busy, quickly and with good latencies for the rest: the
+// limit comes down to what it takes within a few times of a request, and it grows again.
+func TestLimitFollowsRefusals(t *testing.T) {
+	now := time.Unix(0, 0)
+	l := New(40, 1, 1000, 1.3, now)
+	second := func(capacity int) {
+		for range 20 { // turns of 50 ms, with all slots in use; what is refused is so at once
+			n := l.Now()
+			for range max(0, n-capacity) {
+				l.Drop(time.Millisecond, n, now.Add(time.Millisecond))
+			}
+			now = now.Add(50 * time.Millisecond)
+			for range min(n, capacity) {
+				l.Observe(0, 50*time.Millisecond, n, now)
+			}
+		}
+	}
+	second(60)
+	second(10)
+	if v := l.Now(); v < 7 || v > 13 {
+		t.Errorf("a limit of %d one second after the service takes 10", v)
+	}
+	for range 20 {
+		second(40)
+	}
+	if v := l.Now(); v < 36 || v > 46 {
+		t.Errorf("a limit of %d 20 seconds after the service takes 40 again", v)
+	}
+	before := l.Now()
+	for range 50 { // one in fifty fails for a reason of its own
+		now = now.Add(50 * time.Millisecond)
+		l.Drop(0, before, now)
+		for range 49 {
+			l.Observe(0, 50*time.Millisecond, before, now)
+		}
+	}
+	if v := l.Now(); v < before {
+		t.Errorf("single errors take the limit from %d to %d", before, v)
 	}
 }
