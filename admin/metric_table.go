@@ -291,7 +291,7 @@ func breakerRepeats(b *Breaker) any {
 		return nil
 	}
 	c := b.Calls()
-	return by{"retry": c.Retried, "over_budget": c.Spent}
+	return by{"retry": c.Retried, "hedge": c.Hedged, "over_budget": c.Spent}
 }
 
 func breakerFailures(b *Breaker) any {
