@@ -15,7 +15,7 @@ MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy licences-current vuln race fuzz-short killtest walks nextsdk e2e orders ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race fuzz-short killtest walks nextsdk e2e orders outbox ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }

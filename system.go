@@ -31,6 +31,7 @@ import (
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/cron"
 )
 
 // System is a service: its logger, breakers, queue and tasks, started and stopped in order. Make it with [New].
@@ -108,7 +109,7 @@ func New(name string, opts ...Option) (*System, error) {
 	s.tasks = pools.New(pools.Config{
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
 		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
-		Judge: s.checks.Judge,
+		Judge: s.checks.Judge, Schedules: func() cron.Table { return s.Settings().Schedules },
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)

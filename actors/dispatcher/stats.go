@@ -53,8 +53,8 @@ type TaskStats struct {
 
 // Stats reads all numbers. It costs the dispatcher nothing.
 func (m *Monitor) Stats() *Stats {
-	if len(m.parts) > 0 {
-		return sum(m.parts)
+	if parts := m.merged(); len(parts) > 0 {
+		return sum(parts)
 	}
 	s := &Stats{
 		Status: m.Status(), Paused: m.paused.Load(), Workers: m.workers.Load(), Running: m.running.Load(),

@@ -29,11 +29,10 @@ func (r *Relay) sweep(ctx context.Context) error {
 	}
 }
 
-// leadFor is how long a relay of a SQLite database leads without saying so again.
-const leadFor = 30 * time.Second
-
-// lead reports whether this relay may send, which on SQLite one relay may.
+// lead reports whether this relay may send, which on SQLite one relay may. It leads for
+// the time of a send, and others wait for twice that after its death.
 func (r *Relay) lead(ctx context.Context) (bool, error) {
+	leadFor := r.settings.SendTimeout
 	if time.Until(r.leadEnds) > leadFor/2 {
 		return true, nil
 	}
@@ -59,7 +58,7 @@ func (r *Relay) release(ctx context.Context) {
 		return
 	}
 	if _, err := r.box.db.ExecContext(ctx, "DELETE FROM "+r.box.table+"_relay WHERE owner = ?", r.id); err != nil {
-		r.log.Warn("another relay of the outbox may begin half a minute late", "table", r.box.table, "error", err)
+		r.log.Warn("another relay of the outbox will begin late", "table", r.box.table, "error", err)
 	}
 }
 
