@@ -25,32 +25,27 @@ func (s *System) newActors(opts []actor.ConfigOption) error {
 	return s.watch.Start(system)
 }
 
-// Actors returns the actor system, to spawn actors of the service's own in and
-// to send to any PID. The chassis leaves its Root and its Shutdown to the
-// service: nothing that the chassis does is seen on Root, and [System.Stop] does
-// not call Shutdown, which stops no actor and panics when it is called twice.
+// Actors returns the actor system, to spawn actors of the service's own in and to send to any PID. The chassis
+// leaves its Root and its Shutdown to the service: nothing that the chassis does is seen on Root, and
+// [System.Stop] does not call Shutdown, which stops no actor and panics when it is called twice.
 //
-// An actor that is spawned by Root is supervised by Proto.Actor's default, ten
-// restarts in ten seconds, and is the service's to stop. See [System.Spawn] for
-// one in the chassis' order.
+// An actor that is spawned by Root is supervised by Proto.Actor's default, ten restarts in ten seconds, and is the
+// service's to stop. See [System.Spawn] for one in the chassis' order.
 func (s *System) Actors() *actor.ActorSystem { return s.actors.System() }
 
-// Lifecycle counts the failures, restarts and stops of actors, the service's
-// and the chassis', and dead letters. Its events are published on the
-// EventStream of [System.Actors], and to those that send a lifecycle.Subscribe
-// to the address "lifecycle".
+// Lifecycle counts the failures, restarts and stops of actors, the service's and the chassis', and dead letters.
+// Its events are published on the EventStream of [System.Actors], and to those that send a lifecycle.Subscribe to
+// the address "lifecycle".
 func (s *System) Lifecycle() *lifecycle.Watch { return s.watch }
 
-// Spawn starts an actor of the service as a part of the system, at the address
-// name: see [System.PID]. It may be called from [New] on, until the stop begins.
+// Spawn starts an actor of the service as a part of the system, at the address name: see [System.PID]. It may be
+// called from [New] on, until the stop begins.
 //
-// An actor that fails is restarted: at once up to ten times a minute, then after
-// pauses of 100 ms to 10 s, for ever. [SupervisedBy] sets another strategy. Each
-// failure is logged at ERROR.
+// An actor that fails is restarted: at once up to ten times a minute, then after pauses of 100 ms to 10 s, for
+// ever. [SupervisedBy] sets another strategy. Each failure is logged at ERROR.
 //
-// [System.Stop] stops it after the tasks have drained and before the breakers,
-// the last that was spawned first, behind what is in its mailbox. One that does
-// not end is named in the error.
+// [System.Stop] stops it after the tasks have drained and before the breakers, the last that was spawned first,
+// behind what is in its mailbox. One that does not end is named in the error.
 func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*actor.PID, error) {
 	return s.actors.SpawnGuest(props, name, opts...)
 }
@@ -65,9 +60,8 @@ func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*a
 //	"shares"                          what several pools run at once
 //	<name>                            an actor of [System.Spawn]
 //
-// The address is good before the actor is there. What is sent to it while it is
-// not is a dead letter, which is logged with the name; [actors.Ask] returns an
-// error at once.
+// The address is good before the actor is there. What is sent to it while it is not is a dead letter, which is
+// logged with the name; [actors.Ask] returns an error at once.
 func (s *System) PID(name string) *actor.PID {
 	if pid := s.breakers.PID(name); pid != nil {
 		return pid
@@ -75,15 +69,14 @@ func (s *System) PID(name string) *actor.PID {
 	return s.Actors().NewLocalPID(name)
 }
 
-// Breaker returns the breaker of a remote service, scheme://host[:port], and
-// spawns it at the first call; opts count at the first call only. Its limits
-// are those of the settings' section circuit_breaker for this service. It works
-// before [System.Start]. A system has at most 10 000 breakers and forgets idle ones, see
-// [breaker.Group]: what is beyond is logged and not guarded. A redirect that a breaker's
-// client follows to another service is guarded by that service's breaker, if any.
+// Breaker returns the breaker of a remote service, scheme://host[:port], and spawns it at the first call; opts
+// count at the first call only. Its limits are those of the settings' section circuit_breaker for this service. It
+// works before [System.Start]. A system has at most 10 000 breakers and forgets idle ones, see [breaker.Group]:
+// what is beyond is logged and not guarded. A redirect that a breaker's client follows to another service is
+// guarded by that service's breaker, if any.
 //
-// Breaker panics if service is not a URL of this form, and after [System.Stop];
-// [breaker.Spawn] returns an error instead.
+// Breaker panics if service is not a URL of this form, and after [System.Stop]; [breaker.Spawn] returns an error
+// instead.
 func (s *System) Breaker(service string, opts ...breaker.Option) *breaker.Breaker {
 	b, err := s.breakers.Breaker(service, opts...)
 	if err != nil {

@@ -41,6 +41,7 @@
 //	dispatcher actor   the task registry, the worker slots, the executions and their failure budgets
 //	task child         one attempt of an execution
 //	logger actor       the output
+//	schedules actor    the timers of all schedules, how far each is decided
 //	keeper of shares   how many executions each pool may start, if there are several pools
 //	lifecycle actor    crashes, restarts and dead letters of all actors, as events
 //	System             the order of start and stop
@@ -63,15 +64,16 @@
 //	queue/localsqs     the embedded SQS; it knows nothing of tasks
 //	queue/sqsclient    the one place where the AWS client is made
 //	queue              opens a queue: AWS or embedded ─► localsqs, sqsclient, settings
-//	task               wire form, definition, waits, outcomes, the job in a ctx, the origin of what is no task ─► clip
+//	task               wire form, definition, waits, outcomes, the job in a ctx; cron: times of schedules ─► clip
 //	actors/internal    inline: a mailbox that runs on its poster's goroutine; crew: kept goroutines
 //	actors/breaker     the circuit breaker ─► actors, inline, clip, settings
 //	actors/logger      the slog handler and the actor behind it ─► actors, life, task, clip
 //	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, life, logger, clip
 //	actors/shares      what several pools run at once, by weight ─► actors, life
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, sqsclient, task
+//	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, sqsclient, task, cron
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, task
-//	actors/pools       the pools at work ─► actors, dispatcher, poller, shares, life, random, queue, sqsclient, task
+//	actors/pools       the pools at work ─► actors, dispatcher, poller, schedules, shares, life, random, queue, task
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
@@ -84,6 +86,7 @@
 //
 //	task         a piece of work, sent as one message
 //	pool         a queue of tasks, with the executions that a process runs of it
+//	schedule     times at which a task is sent; each of them is a tick
 //	execution    one message in this process, from its delivery to its settlement
 //	attempt      one run of an execution: a call of the handler, or a task actor's life
 //	failure      an attempt that ended with an error or a panic; it spends the budget

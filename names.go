@@ -46,14 +46,13 @@ var (
 // SpawnOption changes how [System.Spawn] supervises an actor.
 type SpawnOption = life.SpawnOption
 
-// SupervisedBy supervises the actor by a strategy of the service's own. One that
-// panics or escalates, which would end the process, stops the actor.
+// SupervisedBy supervises the actor by a strategy of the service's own. One that panics or escalates, which would
+// end the process, stops the actor.
 func SupervisedBy(strategy actor.SupervisorStrategy) SpawnOption { return life.SupervisedBy(strategy) }
 
-// Names of actors/pools: Task is one task for [System.SendMany], and Sent its result.
-// Pool is one of the task pools of a system, and Readiness what [System.Ready] returns.
-// DeadLetter is a message of the dead-letter pool: a task that was given up, or a message
-// that never was a task.
+// Names of actors/pools: Task is one task for [System.SendMany], and Sent its result. Pool is one of the task
+// pools of a system, and Readiness what [System.Ready] returns. DeadLetter is a message of the dead-letter pool: a
+// task that was given up, or a message that never was a task.
 type (
 	Task       = pools.Task
 	Sent       = pools.Sent

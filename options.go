@@ -33,9 +33,8 @@ type options struct {
 	source    source      // nil: the program has made the settings
 }
 
-// WithSettings uses s and reads neither files nor the environment. The live page
-// then does not show where a setting came from, and no file is followed; the
-// option of [Load] does both.
+// WithSettings uses s and reads neither files nor the environment. The live page then does not show where a
+// setting came from, and no file is followed; the option of [Load] does both.
 func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
 
 // WithLogOutput writes the log to w instead of stdout.
@@ -48,8 +47,8 @@ func WithLogOptions(opts ...logger.Option) Option {
 	return func(o *options) { o.logs = append(o.logs, opts...) }
 }
 
-// WithoutDefaultLogger leaves slog's default logger as it is. Without this
-// option [New] sets it to the logger of the system.
+// WithoutDefaultLogger leaves slog's default logger as it is. Without this option [New] sets it to the logger of
+// the system.
 func WithoutDefaultLogger() Option { return func(o *options) { o.def = false } }
 
 // WithActorConfig passes opts to Proto.Actor.
@@ -57,13 +56,12 @@ func WithActorConfig(opts ...actor.ConfigOption) Option {
 	return func(o *options) { o.actors = append(o.actors, opts...) }
 }
 
-// WithSQS uses client for the queue and ignores the section queue. The caller
-// closes what is behind the client, after [System.Stop].
+// WithSQS uses client for the queue and ignores the section queue. The caller closes what is behind the client,
+// after [System.Stop].
 func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = client } }
 
-// WithEmbedded uses server for the queue and ignores the section queue: for
-// several systems on one queue. A long poll lasts receive_wait, and a stop waits
-// for the one under way. The caller closes server, after [System.Stop].
+// WithEmbedded uses server for the queue and ignores the section queue: for several systems on one queue. A long
+// poll lasts receive_wait, and a stop waits for the one under way. The caller closes server, after [System.Stop].
 func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
 
 // WithMetrics serves the metrics of g, the service's own registry, together with those of the chassis.
@@ -72,29 +70,26 @@ func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.met
 // Metrics gathers what /metrics shows, with a live page or without, until the stop.
 func (s *System) Metrics() prometheus.Gatherer { return s.console }
 
-// WithAdminHandler puts wrap around the handler of the admin server, the probes
-// included: for a company's own identity (admin.WithIdentity), access logs, rate
-// limits. The tokens of the settings still hold for requests without an identity.
+// WithAdminHandler puts wrap around the handler of the admin server, the probes included: for a company's own
+// identity (admin.WithIdentity), access logs, rate limits. The tokens of the settings still hold for requests
+// without an identity.
 func WithAdminHandler(wrap func(http.Handler) http.Handler) Option {
 	return func(o *options) { o.adminWrap = wrap }
 }
 
-// WithTracing makes spans by tp of what the system sends, receives, runs and
-// settles, and of the calls through its breakers. Without it there are no spans,
-// at no cost; a trace context is passed on in both cases. The caller flushes and
-// closes tp, after [System.Stop].
+// WithTracing makes spans by tp of what the system sends, receives, runs and settles, and of the calls through its
+// breakers. Without it there are no spans, at no cost; a trace context is passed on in both cases. The caller
+// flushes and closes tp, after [System.Stop].
 func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.tracing = tp } }
 
-// WithMiddleware wraps the handlers of all tasks, outside a task's own middleware
-// (task.Use); the first is the outermost. task.Logging and task.Recovery stand
-// around all of them. Task actors are not wrapped.
+// WithMiddleware wraps the handlers of all tasks, outside a task's own middleware (task.Use); the first is the
+// outermost. task.Logging and task.Recovery stand around all of them. Task actors are not wrapped.
 func WithMiddleware(mw ...task.Middleware) Option {
 	return func(o *options) { o.around = append(o.around, mw...) }
 }
 
-// WithRandom draws the jitter of every wait from src: of the tries of a request and
-// the pauses after it, of a task's wait, of a breaker's open_timeout and ramp. Each part has a
-// stream of its own, derived from src and the part's name, so that a test that
-// gives the same source gets the same waits. src is used by New alone. Without this
-// option, or with nil, math/rand/v2's own source is used. Ids are not drawn from src.
+// WithRandom draws the jitter of every wait from src: of the tries of a request and the pauses after it, of a
+// task's wait, of a breaker's open_timeout and ramp. Each part has a stream of its own, derived from src and the
+// part's name, so that a test that gives the same source gets the same waits. src is used by New alone. Without
+// this option, or with nil, math/rand/v2's own source is used. Ids are not drawn from src.
 func WithRandom(src rand.Source) Option { return func(o *options) { o.random = src } }

@@ -14,6 +14,7 @@ import (
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/settings"
 	"github.com/sambatech/chassis/settings/watch"
+	"github.com/sambatech/chassis/task/cron"
 )
 
 // Settings is everything about a service that is not code. The zero value of
@@ -32,6 +33,7 @@ type Settings struct {
 	Queue          QueueSettings   `key:"queue"`
 	Admin          admin.Settings  `key:"admin"`
 	Lifecycle      parts.Settings  `key:"lifecycle"`
+	Schedules      cron.Table      `key:"schedules" live:"true" doc:"tasks that are sent at times of the clock, by name"`
 }
 
 // DefaultSettings returns the settings with every default filled in.
@@ -70,7 +72,7 @@ func LoadSettings(sources ...settings.Option) (Settings, error) {
 
 // namesTaken adds to err what to do about a section of the service under our name.
 func namesTaken(err error) error {
-	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin", "lifecycle")
+	return settings.NamesTaken(err, "the chassis'", "log", "queue", "admin", "lifecycle", "schedules")
 }
 
 // Load reads a service's own settings, a struct that [Settings] is embedded in, from sources, or from [Sources] if
@@ -132,5 +134,5 @@ func (s *Settings) check(service string, given bool) error {
 	}
 	return errors.Join(settings.At("queue", s.Queue.Validate()), memory,
 		settings.At("circuit_breaker", s.CircuitBreaker.Validate()), s.Tasks.Check(), s.Admin.Validate(),
-		settings.At("lifecycle", s.Lifecycle.Validate()))
+		settings.At("lifecycle", s.Lifecycle.Validate()), s.Schedules.Validate())
 }

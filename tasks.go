@@ -8,8 +8,10 @@ import (
 
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/actors/schedules"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/cron"
 )
 
 // Handle registers handler for the tasks of definition def. Registering a name again replaces it, with a warning. A
@@ -18,14 +20,14 @@ func Handle[A any](s *System, def *task.Definition[A], handler task.Handler[A]) 
 	s.tasks.Register(&dispatcher.Register{Spec: def.Spec(), Handler: task.Erase(handler)})
 }
 
-// Register registers a task that is run by an actor of the caller's own: for each attempt an actor
-// is spawned from props, on a goroutine of its own. It receives a *dispatcher.Execute, may ask other
-// actors and spawn children, and ends the attempt with Respond(dispatcher.Done{}), with an error, or
-// by a panic. It is stopped when its attempt has ended, however that was.
+// Register registers a task that is run by an actor of the caller's own: for each attempt an actor is spawned from
+// props, on a goroutine of its own. It receives a *dispatcher.Execute, may ask other actors and spawn children, and
+// ends the attempt with Respond(dispatcher.Done{}), with an error, or by a panic. It is stopped when its attempt has
+// ended, however that was.
 //
 // Give the task a task.Deadline. Without one an attempt ends when its actor has been silent for
-// dispatcher.SilenceLimit, 15 minutes: it has not answered, gets no message and has no children.
-// Props that cannot be spawned as a child are a mistake.
+// dispatcher.SilenceLimit, 15 minutes: it has not answered, gets no message and has no children. Props that cannot be
+// spawned as a child are a mistake.
 func (s *System) Register(name string, props *actor.Props, policies ...task.Policy) {
 	s.tasks.Register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }
@@ -33,17 +35,15 @@ func (s *System) Register(name string, props *actor.Props, policies ...task.Poli
 // Send sends the task of definition def with args and returns its exec_id. With the
 // ctx of a handler, the task belongs to the handler's job.
 // See [System.Send] for errors.
-func Send[A any](
-	ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option,
-) (execID string, err error) {
+func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A,
+	opts ...task.Option) (execID string, err error) {
 	return pools.Send(ctx, s.tasks, def, args, opts...)
 }
 
 // SendMany sends one task of definition def for each of args, all with opts, as
 // [System.SendMany] does, which also takes options for each task.
-func SendMany[A any](
-	ctx context.Context, s *System, def *task.Definition[A], args []A, opts ...task.Option,
-) ([]Sent, error) {
+func SendMany[A any](ctx context.Context, s *System, def *task.Definition[A], args []A,
+	opts ...task.Option) ([]Sent, error) {
 	return pools.SendMany(ctx, s.tasks, def, args, opts...)
 }
 
@@ -61,6 +61,16 @@ func (s *System) Send(ctx context.Context, name string, args any, opts ...task.O
 func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 	return s.tasks.SendMany(ctx, tasks)
 }
+
+// Every sends the task of definition def with args at the times of expr: five fields of crontab, @daily, "@every 15m".
+// Each process of a fleet sends each tick, and SQS takes the first. The settings' section schedules can change and
+// pause it. Mistakes are errors of [System.Start]. See package task/cron and docs/schedules.md.
+func Every[A any](s *System, def *task.Definition[A], args A, expr string, opts ...cron.Option) {
+	pools.Every(s.tasks, def, args, expr, opts...)
+}
+
+// Schedules are those of [Every] and of the settings, as this process sees them.
+func (s *System) Schedules() []schedules.Status { return s.tasks.Schedules() }
 
 // DeadLetters goes through the dead letters of the system's pools, one pool after the other. Each is
 // hidden from others for 30 seconds; what the loop body neither sends back nor deletes is made visible

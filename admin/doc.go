@@ -39,6 +39,8 @@
 //	GET  /api/v1/transitions          the breakers' log; ?service= &since=
 //	POST /api/v1/breakers/force       {"service", "path", "to": "forced-open", "for": "1h"}; default 5m, 0s: until a reset
 //	POST /api/v1/breakers/reset       {"service", "path"}
+//	GET  /api/v1/schedules            [ScheduleList]
+//	POST /api/v1/schedules/run        {"name"}; /pause and /resume hold for the whole fleet
 //	GET  /api/v1/log                  the last records; ?lines=
 //	POST /api/v1/log/level            {"name", "level"}; an empty level gives the name back
 //	GET  /api/v1/settings             every setting, its value and where it came from

@@ -27,7 +27,9 @@ type Config struct {
 	Tasks    Tasks
 	Dead     DeadLetters
 	Breakers Breakers
-	Logs     Logs
+	// Schedules shows and steers the schedules. Nil: there are none.
+	Schedules Schedules
+	Logs      Logs
 
 	// Queues returns the numbers of the queues that the service uses. They may be
 	// some seconds old: each costs a request.
@@ -170,6 +172,12 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		get("/api/v1/transitions", s.getTransitions)
 		post("/api/v1/breakers/force", does(s.forceBreaker))
 		post("/api/v1/breakers/reset", does(s.resetBreaker))
+	}
+	if s.cfg.Schedules != nil {
+		get("/api/v1/schedules", s.getSchedules)
+		post("/api/v1/schedules/run", does(s.runSchedule))
+		post("/api/v1/schedules/pause", does(s.pauseSchedule))
+		post("/api/v1/schedules/resume", does(s.resumeSchedule))
 	}
 	if s.cfg.Logs != nil {
 		get("/api/v1/log", s.getLog)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/logger"
+	"github.com/sambatech/chassis/actors/schedules"
 	"github.com/sambatech/chassis/health"
 	"github.com/sambatech/chassis/parts"
 )
@@ -13,19 +14,20 @@ import (
 // State is everything that is cheap to know, at one time. What a service does
 // not have is left out.
 type State struct {
-	At       time.Time              `json:"at"`
-	Service  Info                   `json:"service"`
-	Uptime   float64                `json:"uptime_seconds"`
-	Ready    Readiness              `json:"ready"`
-	Queues   []Queue                `json:"queues,omitempty"`
-	Checks   []health.Status        `json:"checks,omitempty"`
-	Parts    []parts.Status         `json:"parts,omitempty"`
-	Workers  *Workers               `json:"workers,omitempty"`
-	Tasks    []dispatcher.TaskStats `json:"tasks,omitempty"`
-	Breakers []Breaker              `json:"breakers,omitempty"`
-	More     *More                  `json:"more,omitempty"` // nil: nothing was left out
-	Log      *logger.Stats          `json:"log,omitempty"`
-	Has      []string               `json:"has"` // parts that the service has: tasks, dead, breakers, log, settings
+	At        time.Time              `json:"at"`
+	Service   Info                   `json:"service"`
+	Uptime    float64                `json:"uptime_seconds"`
+	Ready     Readiness              `json:"ready"`
+	Queues    []Queue                `json:"queues,omitempty"`
+	Checks    []health.Status        `json:"checks,omitempty"`
+	Parts     []parts.Status         `json:"parts,omitempty"`
+	Workers   *Workers               `json:"workers,omitempty"`
+	Tasks     []dispatcher.TaskStats `json:"tasks,omitempty"`
+	Breakers  []Breaker              `json:"breakers,omitempty"`
+	Schedules []schedules.Status     `json:"schedules,omitempty"`
+	More      *More                  `json:"more,omitempty"` // nil: nothing was left out
+	Log       *logger.Stats          `json:"log,omitempty"`
+	Has       []string               `json:"has"` // parts that the service has: tasks, dead, breakers, log, settings
 }
 
 // stateTimeout bounds what a look at the state may wait for the queue.
@@ -55,6 +57,7 @@ func (s *Server) state(ctx context.Context) State {
 	if c.Breakers != nil {
 		st.Breakers = s.breakers()
 	}
+	st.Schedules = c.schedules()
 	if c.Logs != nil {
 		l := c.Logs.Stats()
 		st.Log = &l
@@ -70,6 +73,7 @@ func (c *Config) parts() []string {
 		has  bool
 	}{
 		{"tasks", c.Tasks != nil}, {"dead", c.Dead != nil}, {"breakers", c.Breakers != nil},
+		{"schedules", len(c.schedules()) > 0},
 		{"log", c.Logs != nil}, {"settings", c.Explain != nil},
 	} {
 		if p.has {

@@ -50,26 +50,36 @@ var poison = playground{
 	opts: []StormOption{Kinds(Deploy, Apply, LateAnswer, Throttle)},
 }
 
-// instant: a message that ends each process that runs it before anything else can happen.
+// instant: a message that ends each process that runs it before anything else can
+// happen, and others that come with it by each receive.
 var instant = playground{
 	play: func(w *World) {
 		w.Service(func(p *Process) {
-			chassis.Handle(p.System, pack, succeeds(w, p))
 			chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
 				if job.Args.ID == 0 {
 					w.Crash(ctx)
 				}
+				select {
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 				return w.Effect(ctx, "vase", job.Args.ID)
 			})
 		})
-		for i := range 8 {
-			Submit(w, pack, parcel{i})
+		for i := range 3 {
+			SubmitAt(w, 0, vase, parcel{i})
 		}
-		for i := range 4 { // the killer, and others that came with it
-			SubmitAt(w, 2*time.Second, vase, parcel{i})
-		}
+		w.Eventually("none is blamed for another", func() error {
+			for _, f := range w.book.order[1:] {
+				if f.successes == 0 {
+					return fmt.Errorf("%s is a dead letter after %d runs without a failure", f.label, len(f.runs))
+				}
+			}
+			return nil
+		})
 	},
-	opts: []StormOption{Kinds(Deploy, Apply, LateAnswer, Throttle)},
+	opts: []StormOption{Fleet(1), Faults(4), Kinds(Deploy, Apply, LateAnswer, Throttle)},
 }
 
 // redrive: a queue whose own redrive takes a message away at its fourth receive, and

@@ -30,7 +30,8 @@ var scheduled = playground{
 	opts: []StormOption{tuned(func(t *chassis.TaskSettings) { t.HoldLimit = 5 * time.Second })},
 }
 
-// clocks: processes with clocks that are wrong by minutes, which may not send for a while.
+// clocks: a process with a clock that is behind may not send for a minute, while it is
+// alone. Then it dies, and one with a clock that is ahead takes its place.
 var clocks = playground{
 	play: func(w *World) {
 		w.Service(func(p *Process) {
@@ -38,16 +39,32 @@ var clocks = playground{
 				return w.Effect(ctx, "vase", job.Args.ID)
 			})
 		})
-		for i := range 20 {
-			at := time.Duration(i) * time.Second
+		for i := range 10 {
+			at := time.Duration(2+i) * time.Second
 			due := at
 			if i%4 == 3 {
 				due += time.Duration(w.Rand().Int64N(int64(3 * time.Minute)))
 			}
 			SubmitAt(w, at, vase, parcel{i}, task.At(time.Now().Add(due)))
 		}
+		w.at(time.Second, func() {
+			w.come(&Fault{Kind: Skew, Process: 1, For: -130 * time.Second})
+			w.come(&Fault{Kind: Skew, Process: 2, For: 140 * time.Second})
+			w.come(&Fault{Kind: Deny, On: OnSend, For: time.Minute})
+			w.change(2, time.Minute)
+		})
+		w.at(time.Minute, func() { w.change(1, 10*time.Minute) })
 	},
-	opts: []StormOption{Kinds(Skew, Deny, Pause, DieBefore, Suspend)},
+	opts: []StormOption{Fleet(2), Faults(6), Kinds(Suspend, LateAnswer, Pause, Apply)},
+}
+
+// change ends a process, and starts it again after a time.
+func (w *World) change(number int, after time.Duration) {
+	s := w.seats[number-1]
+	if s.p != nil {
+		w.kill(s.p)
+	}
+	w.startAfter(s, after)
 }
 
 // retention: a queue that keeps messages for an hour, and tasks that last for longer.
@@ -94,10 +111,7 @@ var blackout = playground{
 		outage := func(at, lasts time.Duration) {
 			w.at(at, func() {
 				for _, s := range w.seats {
-					if s.p != nil {
-						w.kill(s.p)
-					}
-					w.startAfter(s, lasts)
+					w.change(s.number, lasts)
 				}
 			})
 		}

@@ -44,9 +44,8 @@ type attempt struct {
 	labels  context.Context // of pprof; nil: none
 	started time.Time
 
-	state atomic.Int32
-	out   outcome
-	took  time.Duration
+	out  outcome
+	took time.Duration
 
 	dispatcher *actor.PID
 	root       *actor.RootContext // the dispatcher's own
@@ -54,9 +53,11 @@ type attempt struct {
 	meter      *meter
 	watch      *time.Timer // the dispatcher's: deadline, then abandonment
 	stint      stint       // the dispatcher's
-	inGrace    bool        // the dispatcher's: its ctx is over, it gets time to end
-	abandoned  bool        // the dispatcher's: it did not
-	stall      stall       // the dispatcher's: what is known of its moving
+	state      atomic.Int32
+	inGrace    bool   // the dispatcher's: its ctx is over, it gets time to end
+	abandoned  bool   // the dispatcher's: it did not
+	stall      stall  // the dispatcher's: what is known of its moving
+	passes     []pass // the dispatcher's: services that did not admit all calls when it began
 
 	child *actor.PID // its actor
 	pid   actor.PID  // child of a task actor points to it

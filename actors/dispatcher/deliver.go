@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"math"
 	"time"
 
 	"github.com/sambatech/chassis/actors/poller"
@@ -30,7 +31,7 @@ func (d *dispatcher) deliver(m *poller.Delivered) {
 	}
 	e := &execution{
 		lease: m.Lease, messageID: m.MessageID, msg: msg, groupID: m.GroupID,
-		receives: max(m.ReceiveCount, 1), before: msg.Attempts,
+		receives: int32(min(max(m.ReceiveCount, 1), math.MaxInt32)), before: msg.Attempts,
 		received: now, since: now, asked: m.Visibility, ahead: ahead(m.Ahead),
 		ledger: ledger{failures: msg.Failures, max: task.DefaultMaxFailures, ordered: d.ordered},
 	}
@@ -131,7 +132,7 @@ func (d *dispatcher) timing(e *execution) timing {
 	due := e.due(d.WhenWindow)
 	return timing{
 		due: e.ours(due), written: due, marked: e.msg.Due, sent: e.sent, firstReceived: e.firstReceived, received: e.received,
-		receives: e.receives, lease: e.asked, holdLimit: d.HoldLimit, ordered: d.ordered,
+		receives: int(e.receives), lease: e.asked, holdLimit: d.HoldLimit, ordered: d.ordered,
 		// In order, an execution that waits blocks only its group.
 		canHold:   e.entry != d.unknownTask && (d.ordered || d.held < d.MaxHeld),
 		retention: d.retention(), crowded: d.crowded(), maxReceives: d.limits[""].MaxReceives,

@@ -39,30 +39,32 @@ type execution struct {
 	received      time.Time
 	asked         time.Duration // length of the lease that the receive asked for
 
-	receives int    // of this copy, this one and postponements included
+	receives int32  // of this copy, this one and postponements included
+	gen      uint32 // of timers: an older one\'s tick is ignored
 	entry    *entry // nil for an unknown name
 	ledger   ledger
-	before   int       // attempts before this delivery, as far as is known
-	runs     int       // attempts of this delivery that have ended
-	suspect  bool      // to run isolated, and not seen to run yet
-	mark     uint64    // suspect: settles that were under way when it came up
-	parked   bool      // waited for its task's turn
-	claimed  bool      // has its part of the task's concurrency, where that is the process's
-	lost     bool      // the lease
-	returned bool      // given back, not ended: FIFO followers must not run before it
-	forced   *outcome  // an operator's, takes the place of the attempt's
-	fate     fate      // what its settle is to make of it
-	reason   string    // why it was given up
-	rest     time.Time // end of the wait of a copy; zero: the message's own times say
+	before   int           // attempts before this delivery, as far as is known
+	runs     int           // attempts of this delivery that have ended
+	mark     uint64        // suspect: settles that were under way when it came up
+	forced   *outcome      // an operator's, takes the place of the attempt's
+	reason   string        // why it was given up
+	rest     time.Time     // end of the wait of a copy; zero: the message's own times say
+	journal  *task.Journal // of its steps, between attempts; nil without
 
-	journal   *task.Journal // of its steps, between attempts; nil without
-	oversized bool          // the journal fits into no copy, and that was logged
+	// What is small stands together: a task without steps takes no more memory for them.
+	phase     phase
+	fate      fate // what its settle is to make of it
+	suspect   bool // to run isolated, and not seen to run yet
+	oversized bool // the journal fits into no copy, and that was logged
+	parked    bool // waited for its task's turn
+	blames    bool // an attempt of it was refused or failed by a service
+	claimed   bool // has its part of the task's concurrency, where that is the process's
+	lost      bool // the lease
+	returned  bool // given back, not ended: FIFO followers must not run before it
 
-	phase phase
 	since time.Time // of the phase
 	until time.Time // waiting: end of the wait
 	order uint64    // in the ready queue
-	gen   uint32    // of timers: an older one's tick is ignored
 	timer *time.Timer
 
 	child *actor.PID // of cur; nil between attempts

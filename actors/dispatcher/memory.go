@@ -68,7 +68,7 @@ func (m memory) restore(l ledger, receives int) ledger {
 // memory is what is to be known of e should it come back.
 func (e *execution) memory(f fate) memory {
 	return memory{
-		fate: f, reason: e.reason, receives: e.receives, failures: e.ledger.failures, silent: e.ledger.silent,
+		fate: f, reason: e.reason, receives: int(e.receives), failures: e.ledger.failures, silent: e.ledger.silent,
 		attempts: e.before + e.runs, unknown: e.msg.Unknown, error: e.msg.LastError, due: e.msg.Due, rest: e.rest,
 	}
 }
@@ -83,7 +83,7 @@ func (d *dispatcher) recall(e *execution, now time.Time) fate {
 	if !known {
 		return undecided
 	}
-	e.ledger = m.restore(e.ledger, e.receives)
+	e.ledger = m.restore(e.ledger, int(e.receives))
 	e.before, e.reason = max(e.before, m.attempts), m.reason
 	e.msg.Unknown, e.msg.LastError = m.unknown, m.error
 	switch {

@@ -71,11 +71,13 @@ type Monitor struct {
 	unhandled        atomic.Int64 // messages of an unknown type
 	restarts         atomic.Int64
 
+	useful atomic.Int64 // workers that could run something now, plus 1; 0: all of them
+
 	actors sync.Map // the task actors of users that run: PID id -> *attempt
 
 	tasks atomic.Pointer[map[string]*meter] // copied on write by the dispatcher
 	feed  *feed
-	parts []*Monitor // of [MergeMonitors]
+	parts atomic.Pointer[[]*Monitor] // of [MergeMonitors]; copied on write
 }
 
 // NewMonitor returns a monitor of a dispatcher that has not started.
@@ -94,14 +96,15 @@ type meter struct {
 	started, succeeded, failed, panicked, refused, interrupted atomic.Uint64
 	held, givenBack, postponed, givenUp, abandoned             atomic.Uint64
 	stalled                                                    atomic.Uint64
+	waitsFor                                                   atomic.Pointer[string] // URL of a service
 	running                                                    atomic.Int64
 	took, delay                                                histogram
 }
 
 // Status is the dispatcher's state.
 func (m *Monitor) Status() Status {
-	if len(m.parts) > 0 {
-		return worst(m.parts)
+	if parts := m.merged(); len(parts) > 0 {
+		return worst(parts)
 	}
 	return Status(m.status.Load())
 }
@@ -111,9 +114,9 @@ func (m *Monitor) Status() Status {
 // attempts, some of them at least, that have run for very long without a
 // Deadline and without a report of progress.
 func (m *Monitor) Stalled() (silent, endless bool) {
-	if len(m.parts) > 0 {
+	if parts := m.merged(); len(parts) > 0 {
 		silent = true
-		for _, p := range m.parts {
+		for _, p := range parts {
 			s, e := p.Stalled()
 			if !s && !e {
 				return false, false
@@ -132,8 +135,8 @@ func (m *Monitor) Stalled() (silent, endless bool) {
 
 // Registered reports whether a task of that name is known.
 func (m *Monitor) Registered(name string) bool {
-	if len(m.parts) > 0 {
-		return slices.ContainsFunc(m.parts, func(p *Monitor) bool { return p.Registered(name) })
+	if parts := m.merged(); len(parts) > 0 {
+		return slices.ContainsFunc(parts, func(p *Monitor) bool { return p.Registered(name) })
 	}
 	t := (*m.tasks.Load())[name]
 	return t != nil && t.registered.Load()
@@ -142,7 +145,7 @@ func (m *Monitor) Registered(name string) bool {
 // Names lists the registered tasks, sorted.
 func (m *Monitor) Names() []string {
 	var names []string
-	for _, p := range m.parts {
+	for _, p := range m.merged() {
 		names = append(names, p.Names()...)
 	}
 	for name, t := range *m.tasks.Load() {
@@ -185,15 +188,26 @@ func (m *Monitor) Job(id string) *task.Info {
 // sums, quantiles those of the slowest, the status is RUNNING if all are, and
 // events are those of all. Call it before any of them starts.
 func MergeMonitors(monitors ...*Monitor) *Monitor {
-	if len(monitors) == 1 {
-		return monitors[0]
-	}
 	m := NewMonitor()
-	m.parts = monitors
 	for _, p := range monitors {
-		p.feed = m.feed
+		m.Join(p)
 	}
 	return m
+}
+
+// Join adds a monitor that no dispatcher has yet to those that m merges.
+func (m *Monitor) Join(p *Monitor) {
+	p.feed = m.feed
+	parts := append(slices.Clone(m.merged()), p)
+	m.parts.Store(&parts)
+}
+
+// merged returns what m merges; empty for the monitor of a dispatcher.
+func (m *Monitor) merged() []*Monitor {
+	if parts := m.parts.Load(); parts != nil {
+		return *parts
+	}
+	return nil
 }
 
 // worst is the status of the one that is least able to take tasks.

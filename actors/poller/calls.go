@@ -121,7 +121,7 @@ func (w *worker) request(ctx context.Context, c *call) ([]error, error) {
 		for i := range c.handles {
 			entries[i] = types.DeleteMessageBatchRequestEntry{Id: entryID(i), ReceiptHandle: &c.handles[i]}
 		}
-		out, err := client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
+		out, err := w.deleteBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
 		if err != nil || len(out.Successful) == len(entries) {
 			return nil, err
 		}

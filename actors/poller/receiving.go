@@ -79,7 +79,7 @@ func (w *worker) receive(n int) {
 		defer r.cancel()
 		m := &received{receive: r}
 		m.err = safely(func() error {
-			out, err := w.cfg.Client.ReceiveMessage(ctx, w.receiveInput(r))
+			out, err := w.receiveMessages(ctx, w.receiveInput(r))
 			if err == nil {
 				m.messages = incomings(out.Messages)
 				m.got = len(m.messages)

@@ -51,6 +51,9 @@ type worker struct {
 	complained time.Time // last record of a failure
 	muted      int       // failures since
 
+	receiveMessages sqsclient.Receive
+	deleteBatch     sqsclient.DeleteBatch
+
 	timer *time.Timer
 	armed time.Time
 	now   time.Time // of the message in hand
@@ -70,6 +73,9 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		receives: map[*receiving]bool{},
 		looks:    map[string]*look{"": {}},
 		recall:   make(chan struct{}),
+
+		receiveMessages: sqsclient.ReceiveOf(p.cfg.Client),
+		deleteBatch:     sqsclient.DeleteBatchOf(p.cfg.Client),
 	}
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
 	w.crew = crew.New[crew.Func](keptGoroutines)

@@ -86,7 +86,7 @@ func (c *census) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
 	defer cancel()
 	var list []Queue
-	for _, l := range c.pools.lanes {
+	for _, l := range c.pools.lanes() {
 		list = append(list, c.count(ctx, l.name(), roleTasks), c.count(ctx, l.settings.DeadPool(), roleDead))
 	}
 	c.ages(list)

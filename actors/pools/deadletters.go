@@ -54,7 +54,7 @@ var ErrMoreDeadLetters = errors.New("chassis: there may be more dead letters")
 // [ErrMoreDeadLetters].
 func (p *Pools) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 	return func(yield func(*DeadLetter, error) bool) {
-		for _, l := range p.lanes {
+		for _, l := range p.lanes() {
 			more := true
 			for d, err := range l.deadLetters(ctx) {
 				if more = yield(d, err); !more {

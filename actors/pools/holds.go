@@ -23,7 +23,7 @@ func (p *Pools) Hold(by string, on bool) {
 
 // hold is called under p.mu, so that the messages come in the order of the calls.
 func (p *Pools) hold(by string, on bool) {
-	for _, l := range p.lanes {
+	for _, l := range p.lanes() {
 		r := l.running.Load()
 		switch {
 		case r == nil:

@@ -61,7 +61,7 @@ func (l *lane) inForce() Settings {
 func (p *Pools) ensure(pool string) poller.EnsureOptions {
 	o := poller.EnsureOptions{Create: p.cfg.Settings.MissingQueue != "error",
 		Retention: p.cfg.Settings.RetentionPeriod}
-	for _, l := range p.lanes {
+	for _, l := range p.lanes() {
 		switch pool {
 		case "":
 		case l.name():
@@ -81,6 +81,10 @@ func (p *Pools) ensure(pool string) poller.EnsureOptions {
 
 func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error) {
 	cfg, actors := &l.pools.cfg, l.pools.actors
+	around := cfg.Middleware
+	if l == l.pools.times.lane && l.pools.times.running != nil {
+		around = append([]task.Middleware{l.pools.times.running.Around}, around...)
+	}
 	p, err := poller.New(poller.Config{
 		Settings: l.settings.PollerSettings, Client: cfg.Queue.Client, QueueURL: url, Sender: l.pools.sender,
 		Logger: cfg.Logger("actors/poller"), Tracing: l.pools.pollerTracing(), Recall: cfg.Queue.Recall(), Permanent: true,
@@ -96,10 +100,11 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 	d, err := dispatcher.New(dispatcher.Config{
 		Settings: l.inForce().DispatcherSettings, Pool: l.name(), Poller: r.poller,
 		Logger: cfg.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
-		Tracer: cfg.Tracer, Shares: l.pools.keeper, Share: l.settings.share(), Middleware: cfg.Middleware,
+		Tracer: cfg.Tracer, Shares: l.pools.keeper, Share: l.settings.share(), Middleware: around,
 		Create:    l.pools.ensure(l.settings.DeadPool()).Create,
 		Random:    cfg.Random.Of("dispatcher/" + l.name()),
 		PausedBy:  l.pools.pausing(),
+		Services:  l.pools.guards(),
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {

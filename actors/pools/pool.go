@@ -40,7 +40,7 @@ func (p Pool) Poller() (poller.Stats, bool) {
 // answer until ctx ends is left out.
 func (p *Pools) Leases(ctx context.Context) map[string]map[poller.LeaseID]time.Time {
 	replies := map[string]chan map[poller.LeaseID]time.Time{}
-	for _, l := range p.lanes {
+	for _, l := range p.lanes() {
 		if r := l.running.Load(); r != nil {
 			replies[l.name()] = make(chan map[poller.LeaseID]time.Time, 1)
 			p.actors.Send(r.poller, &poller.InspectLeases{Reply: replies[l.name()]})

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
@@ -20,6 +21,7 @@ import (
 	"github.com/sambatech/chassis/queue"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/cron"
 )
 
 // Config is what [Pools] are made of.
@@ -31,7 +33,12 @@ type Config struct {
 	Tracer     trace.Tracer                   // nil: no spans
 	Middleware []task.Middleware              // around the handlers of all tasks, the first outermost
 	Random     *random.Streams                // of jitter; nil: math/rand/v2's own source
+	Schedules  func() cron.Table              // of the settings in force; nil: there are only those of the code
 	Halted     context.Context                // ends with the first call of Stop: nothing is registered any more
+
+	// Breakers returns those of the process; nil: tasks wait for no service. They are only
+	// looked at, and listened to while a task waits for one.
+	Breakers func() *breaker.Group
 
 	// Judge returns the failure of a handler, or an error in its place that spends
 	// nothing ([task.OpenBreaker]), while what tasks depend on is away. Nil: it stays.
@@ -45,15 +52,18 @@ type Pools struct {
 	cfg        Config
 	actors     *life.Guardian // nil until the start
 	sender     *poller.Sender
-	lanes      []*lane // the first is that of tasks.task_pool
+	open       atomic.Pointer[[]*lane] // the first is that of tasks.task_pool; copied on write
 	monitor    *dispatcher.Monitor
 	shares     shares.Monitor
 	keeperOver atomic.Bool
 	keeper     *actor.PID // of the shares; nil: there is one pool, bounded by its workers alone
 	census     census
+	timesOver  atomic.Bool
+	timesPID   *actor.PID // of the schedules; nil without
 	background background
 
 	mu    sync.Mutex // guards what follows
+	times timetable
 	early []*dispatcher.Register
 	specs map[string]task.Spec
 	holds map[string]bool                   // checks that were ever given to Hold, and whether they pause the pools
@@ -78,20 +88,24 @@ func New(cfg Config) *Pools {
 	p.sender = poller.NewSender(cfg.Queue.Client, opts...)
 	p.census.pools = p
 	var monitors []*dispatcher.Monitor
+	var lanes []*lane
 	for _, set := range cfg.Settings.EachPool() {
 		l := &lane{pools: p, settings: set, monitor: dispatcher.NewMonitor()}
-		p.lanes, monitors = append(p.lanes, l), append(monitors, l.monitor)
+		lanes, monitors = append(lanes, l), append(monitors, l.monitor)
 	}
+	p.open.Store(&lanes)
 	p.monitor = dispatcher.MergeMonitors(monitors...)
 	return p
 }
 
+func (p *Pools) lanes() []*lane { return *p.open.Load() }
+
 // main returns the lane of tasks.task_pool.
-func (p *Pools) main() *lane { return p.lanes[0] }
+func (p *Pools) main() *lane { return p.lanes()[0] }
 
 // lane returns the lane of a pool of ours, or nil.
 func (p *Pools) lane(pool string) *lane {
-	for _, l := range p.lanes {
+	for _, l := range p.lanes() {
 		if l.name() == pool && pool != "" {
 			return l
 		}
@@ -118,8 +132,8 @@ func (p *Pools) Shares() *shares.Stats { return p.shares.Stats() }
 
 // Each returns the pools, that of tasks.task_pool first.
 func (p *Pools) Each() []Pool {
-	list := make([]Pool, len(p.lanes))
-	for i, l := range p.lanes {
+	list := make([]Pool, len(p.lanes()))
+	for i, l := range p.lanes() {
 		list[i] = Pool{l}
 	}
 	return list
@@ -127,7 +141,7 @@ func (p *Pools) Each() []Pool {
 
 // Names returns the names of the pools, that of tasks.task_pool first.
 func (p *Pools) Names() (names []string) {
-	for _, l := range p.lanes {
+	for _, l := range p.lanes() {
 		names = append(names, l.name())
 	}
 	return names
@@ -146,6 +160,10 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 	p.mu.Lock()
 	early, specs := p.early, maps.Clone(p.specs)
 	p.mu.Unlock()
+	jobs, err := p.openTimes()
+	if err != nil {
+		return err
+	}
 	if len(early) == 0 && (p.cfg.Queue.Server != nil || p.main().name() == "") {
 		return nil
 	}
@@ -157,17 +175,23 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 	if err := sqsclient.Check(ctx, p.cfg.Queue.Client); err != nil {
 		return err
 	}
-	urls := make([]string, len(p.lanes))
-	for i, l := range p.lanes {
+	urls := make([]string, len(p.lanes()))
+	for i, l := range p.lanes() {
 		var err error
 		if urls[i], err = poller.EnsureQueue(ctx, p.cfg.Queue.Client, l.name(), p.ensure(l.name())); err != nil {
 			return err
 		}
 	}
+	if err := p.makeTimes(jobs, urls); err != nil {
+		return err
+	}
 	client, err := p.spawn(urls, early)
+	if err == nil {
+		err = p.startTimes()
+	}
 	if err != nil {
 		err = errors.Join(err, p.Stop(ctx))
-		for _, l := range p.lanes {
+		for _, l := range p.lanes() {
 			l.running.Store(nil) // they are gone: nothing may ask them again
 		}
 		return err
@@ -187,7 +211,7 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 }
 
 func (p *Pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.Client, error) {
-	if total := p.cfg.Settings.TotalWorkers; len(p.lanes) > 1 || total > 0 {
+	if total := p.cfg.Settings.TotalWorkers; len(p.lanes()) > 1 || total > 0 {
 		props, err := shares.New(shares.Config{Limit: total, Logger: p.cfg.Logger("actors/shares"),
 			Monitor: &p.shares, Over: p.keeperOver.Load})
 		if err != nil {
@@ -198,7 +222,7 @@ func (p *Pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.
 		}
 	}
 	var pids []*actor.PID
-	for i, l := range p.lanes {
+	for i, l := range p.lanes() {
 		r, err := l.spawn(urls[i], tasks)
 		if err != nil {
 			return nil, err
@@ -209,10 +233,10 @@ func (p *Pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.
 	return dispatcher.NewClient(p.actors.System(), pids...), nil
 }
 
-// Resize puts the workers of the settings in force into effect.
+// Resize puts the workers and the schedules of the settings in force into effect.
 func (p *Pools) Resize(ctx context.Context) error {
-	var errs []error
-	for _, l := range p.lanes {
+	errs := []error{p.reschedule()}
+	for _, l := range p.lanes() {
 		if r, set := l.running.Load(), l.inForce(); r != nil {
 			errs = append(errs, r.client.Resize(ctx, set.Workers, set.MaxWorkers, set.ScaleFactor))
 		}
@@ -223,9 +247,10 @@ func (p *Pools) Resize(ctx context.Context) error {
 // Stop drains all lanes at once. What runs gets the setting drain_timeout, and not
 // longer than until ctx ends.
 func (p *Pools) Stop(ctx context.Context) error {
-	errs := make([]error, len(p.lanes)+1)
+	late := p.stopTimes(ctx)
+	errs := make([]error, len(p.lanes())+1)
 	var work sync.WaitGroup
-	for i, l := range p.lanes {
+	for i, l := range p.lanes() {
 		work.Go(func() { errs[i] = l.stop(ctx) })
 	}
 	work.Wait()
@@ -233,10 +258,10 @@ func (p *Pools) Stop(ctx context.Context) error {
 		p.keeperOver.Store(true)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), life.StopTimeout)
 		defer cancel()
-		errs[len(p.lanes)] = p.actors.Stop(end, p.keeper)
+		errs[len(p.lanes())] = p.actors.Stop(end, p.keeper)
 		p.keeper = nil
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, late)...)
 }
 
 // Close is the last call. It ends what was started to answer a question, and what the

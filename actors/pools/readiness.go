@@ -85,14 +85,14 @@ func (p *Pools) Ready(ctx context.Context, state life.State) Readiness {
 			if why == "" {
 				continue
 			}
-			if len(p.lanes) > 1 {
-				why = "pool " + p.lanes[i].name() + ": " + why
+			if len(p.lanes()) > 1 {
+				why = "pool " + p.lanes()[i].name() + ": " + why
 			}
 			*[]*Health{&ready.TaskQueues, &ready.TaskConsumer}[kind] = Error
 			ready.Reasons = append(ready.Reasons, why)
 		}
 	}
-	for _, l := range p.lanes {
+	for _, l := range p.lanes() {
 		if why := endlessNote(l.monitor); why != "" {
 			ready.Reasons = append(ready.Reasons, "pool "+l.name()+": "+why)
 		}
@@ -102,9 +102,9 @@ func (p *Pools) Ready(ctx context.Context, state life.State) Readiness {
 
 // eachLane asks all lanes at once: the answers may take their time.
 func (p *Pools) eachLane(f func(*lane, *running) [2]string) [][2]string {
-	answers := make([][2]string, len(p.lanes))
+	answers := make([][2]string, len(p.lanes()))
 	var work sync.WaitGroup
-	for i, l := range p.lanes {
+	for i, l := range p.lanes() {
 		if r := l.running.Load(); r != nil {
 			work.Go(func() { answers[i] = f(l, r) })
 		}

@@ -101,6 +101,7 @@ func (c *Console) config() admin.Config {
 		Metrics: c.cfg.Metrics, Wrap: c.cfg.Wrap, Logger: c.cfg.Log.Named("admin"), Audit: c.cfg.Log.Audit("audit"),
 	}
 	if c.cfg.Pools.Names()[0] != "" {
+		cfg.Schedules = times{c.cfg.Pools}
 		cfg.Tasks, cfg.Dead = tasks{c.cfg.Pools, c.cfg.State}, &dead{c.cfg.Pools, make(chan struct{}, 1)}
 	}
 	return cfg

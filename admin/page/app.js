@@ -6,6 +6,7 @@ import { tasks } from './tasks.js';
 import { executions } from './executions.js';
 import { dead } from './dead.js';
 import { breakers } from './breakers.js';
+import { schedules } from './schedules.js';
 import { log } from './log.js';
 import { settings } from './settings.js';
 
@@ -18,6 +19,7 @@ const views = [
   { id: 'executions', title: 'Executions', view: executions, needs: 'tasks', count: (s) => s.workers.running + s.workers.waiting + s.workers.queued },
   { id: 'dead', title: 'Dead letters', view: dead, needs: 'dead', count: (s) => deadCount(s), tone: 'bad' },
   { id: 'breakers', title: 'Breakers', view: breakers, needs: 'breakers', count: (s) => (s.breakers ?? []).filter((b) => b.entries.some((e) => e.state !== 'closed')).length, tone: 'bad' },
+  { id: 'schedules', title: 'Schedules', view: schedules, needs: 'schedules' },
   { id: 'log', title: 'Log', view: log, needs: 'log' },
   { id: 'settings', title: 'Settings', view: settings, needs: 'settings' },
 ];

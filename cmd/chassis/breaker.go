@@ -28,12 +28,20 @@ func (a *app) breakerCommand() *cobra.Command {
 service wants one, is the setting admin.token: of a settings file or of the
 variable CHASSIS_ADMIN__TOKEN.`,
 	})
+	by := a.atDesk(c)
+	c.AddCommand(a.breakerLs(by), a.breakerForce(by), a.breakerReset(by))
+	return c
+}
+
+// atDesk adds the flags that find the admin API of a service, and returns what makes a
+// function that needs it one of a command.
+func (a *app) atDesk(c *cobra.Command) byDesk {
 	var at string
 	var files []string
 	c.PersistentFlags().StringVar(&at, "admin", "",
 		"URL of the service's admin server (default the settings' admin.listen, or http://"+admin.DefaultListen+")")
 	c.PersistentFlags().StringArrayVar(&files, "settings", nil, "settings file of the service")
-	by := func(f func(ctx context.Context, d *desk, args []string) error) func(*cobra.Command, []string) error {
+	return func(f func(ctx context.Context, d *desk, args []string) error) func(*cobra.Command, []string) error {
 		return runs(func(ctx context.Context, args []string) error {
 			d, err := a.openDesk(at, files)
 			if err != nil {
@@ -43,8 +51,6 @@ variable CHASSIS_ADMIN__TOKEN.`,
 			return f(ctx, d, args)
 		})
 	}
-	c.AddCommand(a.breakerLs(by), a.breakerForce(by), a.breakerReset(by))
-	return c
 }
 
 // byDesk makes a function that needs the admin API one of a command.

@@ -47,15 +47,16 @@ var allowed = map[string][]string{
 	"actors/logger":     {"actors", "internal/clip", "internal/life", "task"},
 	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "internal/life"},
+	"actors/schedules":  {"actors", "internal/life", "queue/sqsclient", "task"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
+	"actors/pools":      {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
 	"admin": {"actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/poller", "actors/pools",
-		"health", "internal/clip", "parts", "settings"},
+		"actors/schedules", "health", "internal/clip", "parts", "settings"},
 	"admin/console": {"admin", "health", "parts", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
-		"internal/clip", "internal/life", "settings"},
+		"actors/schedules", "internal/clip", "internal/life", "settings"},
 }
 
 // TestImportsGoOneWay compares the code with that picture. Tests are left out: an

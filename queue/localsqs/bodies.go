@@ -87,7 +87,7 @@ func (s *Server) receiveBody(w http.ResponseWriter, r *http.Request) (body []byt
 	size := r.ContentLength
 	if size > maxBody {
 		discard(w, r, maxDiscard)
-		return nil, release, tooLarge()
+		return nil, release, bodyTooLarge()
 	}
 	if size <= freeBody && size >= 0 {
 		body, err = readBody(r)
@@ -132,7 +132,7 @@ func (s *Server) receiveBody(w http.ResponseWriter, r *http.Request) (body []byt
 	case failed != nil:
 		err = cutShort(failed)
 	case len(body) > maxBody:
-		err = tooLarge()
+		err = bodyTooLarge()
 	}
 	if err != nil {
 		release()

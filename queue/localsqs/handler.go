@@ -96,7 +96,7 @@ func readBody(r *http.Request) ([]byte, *engine.Error) {
 		return nil, nil
 	}
 	if r.ContentLength > maxBody {
-		return nil, tooLarge()
+		return nil, bodyTooLarge()
 	}
 	var body []byte
 	if r.ContentLength >= 0 {
@@ -115,16 +115,18 @@ func readBody(r *http.Request) ([]byte, *engine.Error) {
 		return nil, engine.InvalidParameterValue("The request's body cannot be read: %v.", err)
 	}
 	if len(body) > maxBody {
-		return nil, tooLarge()
+		return nil, bodyTooLarge()
 	}
 	return body, nil
 }
 
-func tooLarge() *engine.Error {
+func tooLarge(what string, most int) *engine.Error {
 	return &engine.Error{Shape: "RequestEntityTooLarge", Code: "RequestEntityTooLarge",
 		Status:  http.StatusRequestEntityTooLarge,
-		Message: "A request's body may be at most 8388608 bytes long."}
+		Message: what + " may be at most " + strconv.Itoa(most) + " bytes long."}
 }
+
+func bodyTooLarge() *engine.Error { return tooLarge("A request's body", maxBody) }
 
 // perform finds the operation and carries it out. release, if not nil, gives
 // back the body's memory.

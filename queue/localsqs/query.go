@@ -14,7 +14,8 @@ import (
 const (
 	formType   = "application/x-www-form-urlencoded"
 	xmlType    = "text/xml"
-	mostParams = 5000 // parameters of a query request; a full batch has some 700
+	mostParams = 5000    // parameters of a query request; a full batch has some 700
+	mostForm   = 3 << 20 // bytes of a form without its escapes; a message or batch has 1 MiB
 )
 
 // isQuery reports whether a request speaks the query protocol: a form, or an
@@ -52,6 +53,9 @@ func queryCall(r *http.Request, body []byte) (op string, asJSON []byte, err *eng
 	if r.Method == http.MethodPost {
 		if bytes.Count(body, []byte("&")) > mostParams {
 			return "", nil, engine.InvalidParameterValue("The request has more than %d parameters.", mostParams)
+		}
+		if len(body)-2*bytes.Count(body, []byte("%")) > mostForm {
+			return "", nil, tooLarge("A request's parameters", mostForm)
 		}
 		text = string(body)
 		if r.URL.RawQuery != "" {

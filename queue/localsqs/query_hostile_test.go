@@ -183,6 +183,25 @@ func TestHostileRequestsOfTheQueryProtocol(t *testing.T) {
 	}
 }
 
+// A form of signs that take more room in another notation takes no more memory
+// than one of letters.
+func TestHostileFormsTakeLittleMemory(t *testing.T) {
+	base := listen(t, newServer(t))
+	header := map[string]string{"Content-Type": formType, "Authorization": ourKey}
+	for _, sign := range []string{"<", ";", "&", "a."} {
+		form := "Action=SendMessage&QueueUrl=jobs&MessageBody=" + strings.Repeat(sign, (8<<20-64)/len(sign))
+		grown := heapDuring(func() {
+			if status, _, text := post(t, base, "", header, form); status/100 != 4 {
+				t.Errorf("%q: %d %.200s", sign, status, text)
+			}
+		})
+		if grown > 40<<20 {
+			t.Errorf("a form of %q takes %d MiB", sign, grown>>20)
+		}
+		t.Logf("%q: %d MiB", sign, grown>>20)
+	}
+}
+
 func md5Of(text string) string {
 	sum := md5.Sum([]byte(text)) //nolint:gosec // SQS's checksum
 	return hex.EncodeToString(sum[:])

@@ -2,18 +2,11 @@ package tasks_test
 
 import (
 	"context"
-	"encoding/json"
-	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/chassistest"
@@ -153,120 +146,4 @@ func TestWhatALongPollBringsLateInADrainIsGivenBackOnce(t *testing.T) {
 			t.Errorf("left on the queues: %s", left)
 		}
 	})
-}
-
-// TestStopsAtRandomMomentsLoseAndDoubleNothing stops a service at a random moment of a
-// queue that is slow, and refuses deletes or answers them with 503 at times. No answer
-// is lost: so what has not run is on the queue, and nothing is there twice unless its
-// delete has failed.
-func TestStopsAtRandomMomentsLoseAndDoubleNothing(t *testing.T) {
-	seeds := 40
-	if os.Getenv("CHASSIS_SCALE") == "full" {
-		seeds = 2000
-	}
-	for seed := range seeds {
-		synctest.Test(t, func(t *testing.T) { stopAtRandom(t, uint64(seed)) })
-	}
-}
-
-func stopAtRandom(t *testing.T, seed uint64) {
-	var mu sync.Mutex // requests draw, too
-	source := rand.New(rand.NewPCG(seed, 1))
-	draw := func(n int) int {
-		mu.Lock()
-		defer mu.Unlock()
-		return source.IntN(n)
-	}
-	upTo := func(d time.Duration) time.Duration {
-		return time.Duration(draw(int(d/time.Millisecond))) * time.Millisecond
-	}
-	const n = 30
-	deletes := draw(4)
-	base := chassistest.New(t, chassistest.Name("test"), kit.Quietly("critical"))
-	p := &kit.Tap{Before: func(op string, r *http.Request) (*http.Response, error) {
-		wait, fails := upTo(1500*time.Millisecond), draw(2) == 0
-		if op != "ReceiveMessage" {
-			time.Sleep(wait)
-		}
-		switch {
-		case !strings.HasPrefix(op, "DeleteMessage"):
-		case deletes == 1:
-			return answer(r, http.StatusForbidden, "AccessDenied", "no delete"), nil
-		case deletes == 2 && fails:
-			return answer(r, http.StatusServiceUnavailable, "ServiceUnavailable", "no delete"), nil
-		}
-		return nil, nil
-	}}
-	sys := kit.Tapped(t, base, p, kit.Quietly("critical", func(s *chassis.Settings) {
-		s.Tasks.DrainTimeout, s.Tasks.AbandonAfter = time.Second+upTo(3*time.Second), time.Second
-		s.Tasks.Workers = 1 + draw(5)
-	}))
-	work := task.Define[kit.Payload]("work", task.Wait(time.Second, task.Arithmetic), task.MaxFailures(9))
-	var runs, begun [n]atomic.Int64
-	chassis.Handle(base.System, work, func(context.Context, task.Job[kit.Payload]) error { return nil })
-	chassis.Handle(sys.System, work, func(ctx context.Context, job task.Job[kit.Payload]) error {
-		begun[job.Args.N].Add(1)
-		switch job.Args.N % 5 {
-		case 0:
-			return kit.ErrBroken
-		case 1:
-			return task.Snooze(40 * time.Second)
-		case 2:
-			select {
-			case <-time.After(3 * time.Second):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		runs[job.Args.N].Add(1)
-		return nil
-	})
-	kit.Begin(t, sys)
-	late := draw(n)
-	send := func(i int) {
-		if _, err := chassis.Send(t.Context(), base.System, work, kit.Payload{N: i}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range late {
-		send(i)
-	}
-	kit.Pass(upTo(30 * time.Second))
-	stopped := make(chan error)
-	go func() { stopped <- sys.Stop(context.Background()) }()
-	for i := late; i < n; i++ {
-		kit.Pass(upTo(time.Second))
-		send(i)
-	}
-	<-stopped // its error names what was not acknowledged
-	left := map[int]int{}
-	kit.Pass(13 * time.Hour)
-	client, url := kit.QueueClient(t, base.Queue), kit.QueueOf(t, base.Queue, "test-tasks", nil)
-	for {
-		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, VisibilityTimeout: 43_200})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(out.Messages) == 0 {
-			break
-		}
-		for _, m := range out.Messages {
-			var payload kit.Payload
-			if err := json.Unmarshal([]byte(*m.Body), &payload); err != nil {
-				t.Fatalf("%v: %s", err, *m.Body)
-			}
-			left[payload.N]++
-		}
-	}
-	most := 1
-	if deletes == 1 || deletes == 2 { // the first copy shows that its original cannot be deleted
-		most = 2
-	}
-	for i := range n {
-		done := runs[i].Load()
-		if left[i] > most || done == 0 && left[i] == 0 {
-			t.Errorf("seed %d, deletes %d: message %d of %d: begun %d times, done %d times, on the queue %d times",
-				seed, deletes, i, late, begun[i].Load(), done, left[i])
-		}
-	}
 }

@@ -42,7 +42,7 @@ func Name(name string) Option { return func(o *options) { o.name = name } }
 func Zone(name string) Option { return func(o *options) { o.zone = name } }
 
 // Jitter makes each tick due up to d after its time, so that not all schedules of a
-// company begin at midnight. The time is drawn from the name and the tick: it is the
+// company begin at midnight; whole seconds. The time is drawn from the name and the tick: it is the
 // same in all processes. It must be shorter than the time between two ticks.
 func Jitter(d time.Duration) Option { return func(o *options) { o.jitter = d } }
 
@@ -109,6 +109,9 @@ func New(task, expr string, opts ...Option) (Schedule, error) {
 
 func (o options) schedule(expr string) (Schedule, error) {
 	s := Schedule{name: o.name, jitter: o.jitter, late: o.late, overlap: o.overlap, paused: o.paused}
+	if s.late == (LatePolicy{}) {
+		s.late = Never
+	}
 	var errs []error
 	if o.name == "" || len(o.name) > maxName || !plain(o.name) {
 		errs = append(errs, fmt.Errorf("the name %q: it has 1 to %d letters, digits, and any of - _ . : / @: set one "+
@@ -205,7 +208,7 @@ func (s Schedule) tick(at time.Time) Tick {
 	}
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%s@%d", s.name, at.Unix())
-	return Tick{at, at.Add(time.Duration(h.Sum64() % uint64(s.jitter))).Truncate(time.Millisecond)}
+	return Tick{at, at.Add(time.Duration(h.Sum64() % uint64(s.jitter)).Truncate(time.Second))}
 }
 
 // Ticks returns the ticks that are due after from and not after until, in their order.
@@ -244,4 +247,11 @@ func (s Schedule) ParseJobID(id string) (Tick, bool) {
 		return Tick{}, false
 	}
 	return s.tick(at.UTC()), true
+}
+
+// Equal reports whether two schedules have the same name, times and policies.
+func (s Schedule) Equal(o Schedule) bool {
+	a, b := s, o
+	a.times, b.times = nil, nil
+	return a == b && s.times.String() == o.times.String() && s.times.Zone() == o.times.Zone()
 }

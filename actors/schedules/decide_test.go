@@ -1,0 +1,86 @@
+package schedules
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sambatech/chassis/task/cron"
+)
+
+func TestTheClockIsBoundByEachAnswer(t *testing.T) {
+	begin := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, ahead := range []time.Duration{0, 30 * time.Second, -30 * time.Second, 1700 * time.Millisecond, -400 * time.Millisecond} {
+		now := begin
+		c := &clock{local: func() time.Time { return now }}
+		for i := range 60 {
+			sent := now
+			now = now.Add(time.Duration(20+i%7*13) * time.Millisecond) // the way there, and back
+			date := sent.Add(ahead).Add(now.Sub(sent) / 2).Truncate(time.Second)
+			c.answered(date, sent, now)
+			now = now.Add(time.Duration(700+i*37%400) * time.Millisecond)
+		}
+		if wrong := c.ahead() - ahead; wrong.Abs() > 400*time.Millisecond {
+			t.Errorf("ahead by %v: measured %v", ahead, c.ahead())
+		}
+		now = now.Add(-10 * time.Minute) // our clock is set
+		c.answered(now.Add(ahead+10*time.Minute).Truncate(time.Second), now, now)
+		if wrong := c.ahead() - ahead - 10*time.Minute; wrong.Abs() > time.Second {
+			t.Errorf("after it was set: measured %v", c.ahead())
+		}
+	}
+}
+
+func TestTagsAreReadBack(t *testing.T) {
+	at := time.UnixMilli(1_774_000_000_123).UTC()
+	all := parseTags(map[string]string{"chassis.cron.a": unixText(at), "chassis.cron.a/paused": unixText(at),
+		"chassis.cron.a/ran": unixText(at) + ":" + unixText(at.Add(time.Minute)), "Team": "payments",
+		"chassis.cron.b": "garbage", "chassis.cron.c/ran": "1:x", "chassis.cron.d": "-5", "chassis.cron.e": "99999999999999999999"})
+	if want := (entry{at, at, at, at.Add(time.Minute)}); all["a"] != want {
+		t.Errorf("%+v, want %+v", all["a"], want)
+	}
+	for _, name := range []string{"b", "d", "e"} {
+		if all[name] != (entry{}) {
+			t.Errorf("%s: %+v", name, all[name])
+		}
+	}
+}
+
+// What a round decides, by what it knows.
+func TestDecide(t *testing.T) {
+	noon := time.Date(2026, 1, 1, 12, 0, 30, 0, time.UTC)
+	min := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
+	known := func(n int) state { return state{decided: min(n), own: min(n), known: true} }
+	fresh := state{decided: min(-1), own: min(-1)}
+	for _, c := range []struct {
+		name  string
+		late  cron.LatePolicy
+		st    state
+		said  entry
+		by    judgement
+		ticks int
+		lates int
+		known bool
+	}{
+		{"in time", cron.All(9), known(-1), entry{}, read, 1, 0, true},
+		{"in time, and the register is away", cron.All(9), known(-1), entry{}, unread, 1, 0, true},
+		{"suspended, others have sent", cron.All(9), known(-10), entry{sent: min(-1)}, read, 1, 0, true},
+		{"suspended, and alone", cron.All(9), known(-10), entry{sent: min(-10)}, read, 10, 9, true},
+		{"suspended, and what it has sent was not written", cron.All(20), known(-10), entry{sent: min(-15)}, read, 10, 9, true},
+		{"suspended, and the register is away", cron.All(9), known(-10), entry{}, unread, 1, 0, false},
+		{"suspended, and may not ask", cron.All(9), known(-10), entry{}, barred, 10, 9, true},
+		{"suspended, never late", cron.Never, known(-10), entry{sent: min(-5)}, read, 1, 0, true},
+		{"new", cron.All(9), fresh, entry{}, read, 1, 0, true},
+		{"after an outage", cron.All(9), fresh, entry{sent: min(-5)}, read, 5, 4, true},
+		{"after an outage, and the register is away", cron.All(9), fresh, entry{}, unread, 1, 0, false},
+		{"after an outage, and may not ask", cron.All(9), fresh, entry{}, barred, 1, 0, true},
+	} {
+		s, err := cron.New("x", "* * * * *", cron.Late(c.late))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := decide(s, c.st, c.said, c.by, noon)
+		if len(p.ticks) != c.ticks || p.late != c.lates || p.state.known != c.known || !p.state.decided.Equal(noon) {
+			t.Errorf("%s: %d ticks, %d late, known %v; want %d, %d, %v", c.name, len(p.ticks), p.late, p.state.known, c.ticks, c.lates, c.known)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package schedules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
+)
+
+// What the processes of a fleet share about a schedule stands in tags of the queue of
+// ticks. SQS has no other place for state that no receive takes away and no retention
+// ends. A tag is written whole and the last writer wins; all of a fleet write the same.
+//
+//	chassis.cron.NAME         the newest tick that was sent, in Unix seconds
+//	chassis.cron.NAME/paused  when an operator has paused it
+//	chassis.cron.NAME/ran     begin and end of a run that lasted over the next tick
+const (
+	tagPrefix = "chassis.cron."
+	tagPaused = "/paused"
+	tagRan    = "/ran"
+)
+
+// writeEvery is the time between two writes of one process: SQS allows 30 requests about
+// tags in a second, of the whole account.
+const writeEvery = 5 * time.Second
+
+// pending are tags that are to be written, and when the last ones were.
+type pending struct {
+	tags map[string]string
+	last time.Time // by the local clock
+}
+
+// due reports whether there are tags, and the time since the last is long enough.
+func (p pending) due(now time.Time) bool {
+	return len(p.tags) > 0 && now.Sub(p.last).Abs() >= writeEvery
+}
+
+// register reads and writes those tags.
+type register struct {
+	client *sqs.Client
+	url    string
+	clock  *clock
+}
+
+// entries are what the register says, by the names of schedules.
+type entries map[string]entry
+
+// entry is what the register says of one schedule.
+type entry struct {
+	sent             time.Time // the due time of the newest tick that was sent; zero: not known
+	paused           time.Time // zero: it is not
+	ranFrom, ranUpTo time.Time // the last run that lasted over a tick; zero: not known
+}
+
+// read asks the queue for its tags, and takes its time.
+func (r *register) read(ctx context.Context) (entries, error) {
+	begun := r.clock.local()
+	out, err := r.client.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &r.url})
+	if err != nil {
+		return nil, fmt.Errorf("schedules: read the tags of %s (sqs:ListQueueTags): %w", r.url, err)
+	}
+	if date, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		r.clock.answered(date, begun, r.clock.local())
+	}
+	return parseTags(out.Tags), nil
+}
+
+func parseTags(tags map[string]string) entries {
+	all := entries{}
+	for key, value := range tags {
+		name, ours := strings.CutPrefix(key, tagPrefix)
+		if !ours {
+			continue
+		}
+		if name, ours = strings.CutSuffix(name, tagPaused); ours {
+			e := all[name]
+			e.paused = unixTime(value)
+			all[name] = e
+		} else if name, ours = strings.CutSuffix(name, tagRan); ours {
+			e := all[name]
+			from, upTo, _ := strings.Cut(value, ":")
+			e.ranFrom, e.ranUpTo = unixTime(from), unixTime(upTo)
+			all[name] = e
+		} else {
+			e := all[name]
+			e.sent = unixTime(value)
+			all[name] = e
+		}
+	}
+	return all
+}
+
+// unixTime reads seconds with a fraction; what is not written by us is the zero time.
+func unixTime(text string) time.Time {
+	whole, part, _ := strings.Cut(text, ".")
+	s, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || s <= 0 || s > 1<<40 {
+		return time.Time{}
+	}
+	ms, err := strconv.ParseInt((part + "000")[:3], 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(s, ms*int64(time.Millisecond)).UTC()
+}
+
+func unixText(t time.Time) string {
+	return fmt.Sprintf("%d.%03d", t.Unix(), t.Nanosecond()/int(time.Millisecond))
+}
+
+func (r *register) write(ctx context.Context, tags map[string]string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	_, err := r.client.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: &r.url, Tags: tags})
+	if err != nil {
+		return fmt.Errorf("schedules: write %d tags of %s (sqs:TagQueue): %w", len(tags), r.url, err)
+	}
+	return nil
+}
+
+func (r *register) remove(ctx context.Context, keys ...string) error {
+	_, err := r.client.UntagQueue(ctx, &sqs.UntagQueueInput{QueueUrl: &r.url, TagKeys: keys})
+	if err != nil {
+		return fmt.Errorf("schedules: remove tags of %s (sqs:UntagQueue): %w", r.url, err)
+	}
+	return nil
+}
+
+// refused reports whether a right is missing: to ask again soon would not help.
+func refused(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (strings.Contains(api.ErrorCode(), "AccessDenied") ||
+		strings.Contains(api.ErrorCode(), "UnsupportedOperation") || api.ErrorCode() == "InvalidAction")
+}
