@@ -57,9 +57,8 @@ type System struct {
 	unfollow   func(context.Context) error // nil unless they are watched
 }
 
-// New makes the system of the service name. Without [WithSettings] it reads [Sources]. It opens the queue but takes
-// nothing from it yet; breakers, logs and [Send] work from here on. A program that calls neither Run nor Start must
-// call Stop in the end.
+// New makes the system of the service name. Without [WithSettings] it reads [Sources]. It takes nothing from the queue
+// yet; breakers, logs and [Send] work. A program that calls neither Run nor Start must call Stop in the end.
 func New(name string, opts ...Option) (*System, error) {
 	o := options{def: true}
 	for _, opt := range opts {
@@ -110,14 +109,15 @@ func New(name string, opts ...Option) (*System, error) {
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
 		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
 		Judge: s.checks.Judge, Schedules: func() cron.Table { return s.Settings().Schedules },
+		Breakers: func() *breaker.Group { return s.breakers },
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)
 	}
 	s.breakers = breaker.NewGroup(breaker.GroupConfig{
 		System: s.Actors(), Settings: s.settings.CircuitBreaker, Logger: s.Logger("chassis"), Tracer: s.tracer,
-		Options: []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")),
-			breaker.WithAmbientDeadline(task.AttemptEnd)},
+		Options: []breaker.Option{breaker.WithLogger(s.Logger("actors/breaker")), breaker.WithPacing(task.Paced),
+			breaker.WithAmbientDeadline(task.AttemptEnd), breaker.WithWitness(task.NoteFailedCall)},
 		Random: func(service string) func() float64 { return streams.Of("breaker/" + service) },
 	})
 	s.parts = parts.NewGroup(parts.Config{

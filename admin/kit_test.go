@@ -75,7 +75,7 @@ func newPlant() *plant {
 	}
 	p.breakers[0].Calls = func() breaker.HTTPCalls {
 		took := breaker.Latencies{Count: 3, Sum: 90 * time.Millisecond, AtMost: map[time.Duration]uint64{50 * time.Millisecond: 3}}
-		return breaker.HTTPCalls{Refused: 2, Retried: 5, Spent: 1, Judged: map[breaker.Verdict]breaker.Latencies{breaker.Success: took}}
+		return breaker.HTTPCalls{Refused: 2, Retried: 5, Hedged: 3, Spent: 1, Judged: map[breaker.Verdict]breaker.Latencies{breaker.Success: took}}
 	}
 	return p
 }

@@ -106,6 +106,7 @@ func metrics() []metric {
 		queues("chassis_queue_oldest_message_age_seconds", "Age of the oldest message, where the queue gives it.", gauge, queueAge),
 
 		workers("chassis_workers", "Executions that may run at once.", gauge, func(w *Workers) any { return w.Workers }),
+		workers("chassis_workers_useful", "Executions that could run now: fewer than chassis_workers while all tasks wait for a service, 0 while paused.", gauge, func(w *Workers) any { return w.Useful }),
 		workers("chassis_paused", "1 if an operator or a failing check has paused the pool, else 0.", gauge, func(w *Workers) any { return w.Paused }),
 		workers("chassis_executions", "Messages held, by phase: running, waiting in place, queued for a slot.", gauge, func(w *Workers) any { return by{"running": w.Running, "waiting": w.Held, "queued": w.Queued} }, "phase"),
 		workers("chassis_abandoned_handlers", "Handlers that ignored their cancelled context and still run.", gauge, func(w *Workers) any { return w.Abandoned }),
@@ -145,6 +146,7 @@ func metrics() []metric {
 		tasks("chassis_task_stalled_total", "Attempts that did not move: silent task actors, and attempts without an end.", counter, func(t *task) any { return t.Stalled }),
 		tasks("chassis_task_running", "Attempts under way.", gauge, func(t *task) any { return t.Running }),
 		tasks("chassis_task_paused", "1 if an operator has paused the task, else 0.", gauge, func(t *task) any { return t.Paused }),
+		tasks("chassis_task_waits_for_service", "1 while the task waits for a service that does not take all calls, by the service's URL.", gauge, taskWaits, "service"),
 		tasks("chassis_task_duration_seconds", "How long attempts took.", histogram, func(t *task) any { return durations(t.Run) }),
 		tasks("chassis_task_delay_seconds", "From when a task was due to its first attempt.", histogram, func(t *task) any { return durations(t.Delay) }),
 
@@ -197,6 +199,10 @@ func (s *scrape) events() any {
 	}
 	return by{"failed": s.actors.Failures, "restarted": s.actors.Restarts, "resumed": s.actors.Resumes,
 		"stopped": s.actors.Stops, "dead_letter": s.actors.DeadLetters}
+}
+
+func taskWaits(t *dispatcher.TaskStats) any {
+	return by{t.WaitsFor: t.WaitsFor != ""} // without a service while it waits for none
 }
 
 func checkUp(c *health.Status) any {
@@ -285,7 +291,7 @@ func breakerRepeats(b *Breaker) any {
 		return nil
 	}
 	c := b.Calls()
-	return by{"retry": c.Retried, "over_budget": c.Spent}
+	return by{"retry": c.Retried, "hedge": c.Hedged, "over_budget": c.Spent}
 }
 
 func breakerFailures(b *Breaker) any {

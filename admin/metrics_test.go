@@ -43,6 +43,7 @@ func TestMetricsKeepTheConventionsAndBoundTheirLabels(t *testing.T) {
 		`chassis_breaker_http_call_duration_seconds_bucket{service="https://mail.internal",verdict="success",le="0.05"} 3`,
 		`chassis_breaker_http_refused_total{service="https://mail.internal"} 2`,
 		`chassis_breaker_http_repeats_total{kind="retry",service="https://mail.internal"} 5`,
+		`chassis_breaker_http_repeats_total{kind="hedge",service="https://mail.internal"} 3`,
 		`chassis_breaker_http_repeats_total{kind="over_budget",service="https://mail.internal"} 1`,
 		`chassis_ready{check="task_queues"} 1`,
 		`chassis_service_state{state="running"} 1`,

@@ -143,7 +143,7 @@ func (b *book) ends(r *run) {
 		f.successes++
 		b.endedTwice(f)
 	case failed:
-		if r.cut {
+		if r.cut || r.info.FailedCall() != "" { // one of a service that is down is spared
 			f.doubtful++
 			return
 		}

@@ -33,6 +33,7 @@ type Spec struct {
 	BreakerSpend *bool         // whether an open breaker's error spends a failure; nil: the pool's setting
 	Pool         string        // that it is sent to unless it is sent with [Pool]; empty: the sender's own
 	Middleware   []Middleware  // around the handler, the first is the outermost
+	Behind       []string      // URLs of services that every attempt calls
 
 	errs []error
 }

@@ -33,6 +33,8 @@ type Info struct {
 	Extra map[string]types.MessageAttributeValue
 
 	progress atomic.Pointer[Progress]
+	calls    atomic.Pointer[calls]
+	paced    *[]string // see Pace; nil: for none
 	journal  atomic.Pointer[Journal]
 }
 

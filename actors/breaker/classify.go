@@ -50,6 +50,8 @@ type rules struct {
 	which    func(*http.Response) bool
 	ambient  func(context.Context) time.Time
 	random   func() float64
+	witness  func(ctx context.Context, service, path string)
+	paced    func(ctx context.Context, service string) bool
 
 	retryBudget *budgetShare // nil: the default
 }

@@ -121,6 +121,7 @@ func (ended) Error() string { return "the call ended by a panic or runtime.Goexi
 func (b *Breaker) quietEnd(ctx context.Context, gen uint64, path string, err error) {
 	p := Permit{b: b, path: path, gen: gen}
 	if err == (ended{}) {
+		b.witness(ctx, path)
 		p.settle(Failure, 0)
 		return
 	}
@@ -161,6 +162,7 @@ func (b *Breaker) doAsked(ctx context.Context, v *view, path string, fn guarded,
 	over := false
 	defer func() {
 		if !over {
+			b.witness(ctx, path)
 			p.settle(Failure, 0)
 			span.settled(Failure)
 		}

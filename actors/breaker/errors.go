@@ -81,6 +81,10 @@ func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 // one, like the tasks, know a refusal from other errors with a RetryAfter.
 func (e *OpenError) BreakerOpen() bool { return true }
 
+// RefusedBy returns the URL of the entry that refused. By this method a pool of tasks
+// learns which service a task waits for.
+func (e *OpenError) RefusedBy() string { return e.Service + e.Entry }
+
 // RetryAfter returns how long, from now, it makes no sense to try again: until
 // the end of the open time, or until a slot of a half-open entry is free at the
 // latest. It is 0 if that time has come, or is not known (forced open for good).

@@ -116,6 +116,21 @@ func ExampleRetry() {
 	// 502 Bad Gateway
 }
 
+// A GET that takes longer than most is sent a second time.
+func ExampleHedge() {
+	system := quiet()
+	defer system.Shutdown()
+	mail, err := breaker.Spawn(system, "https://mail.internal", breaker.Settings{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = mail.Stop(context.Background()) }()
+	client := mail.Client(breaker.Hedge(), breaker.RetryPolicy{Most: 2, Total: 5 * time.Second})
+	fmt.Println(client != nil, mail.HTTPCalls().Hedged)
+	// Output: true 0
+}
+
 // At most one call of this service is in flight, and no call waits for it.
 func ExampleWithLimit() {
 	system := quiet()

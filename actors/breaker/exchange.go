@@ -172,6 +172,9 @@ func (x *exchange) claim() (first bool) {
 func (x *exchange) register(first bool, v Verdict, hold time.Duration) {
 	if first {
 		x.b.counted().observe(v, x.b.now()-x.since)
+		if v == Failure {
+			x.b.witness(x.parent, x.permit.path)
+		}
 		x.permit.settle(v, hold)
 		x.span.settled(v)
 	}

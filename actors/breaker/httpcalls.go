@@ -11,6 +11,7 @@ import (
 type HTTPCalls struct {
 	Refused uint64                // not made
 	Retried uint64                // attempts after the first of a request, by Retry
+	Hedged  uint64                // second requests, by Hedge
 	Spent   uint64                // retries and hedges that were not made: the budget was spent
 	Judged  map[Verdict]Latencies // by how they counted; nil before the first one
 }
@@ -71,7 +72,7 @@ func (b *Breaker) HTTPCalls() HTTPCalls {
 	}
 	all := HTTPCalls{Refused: c.refused.Load(), Judged: make(map[Verdict]Latencies, len(c.judged))}
 	if r := c.repeats.Load(); r != nil {
-		all.Retried, all.Spent = r.retried.Load(), r.overBudget.Load()
+		all.Retried, all.Hedged, all.Spent = r.retried.Load(), r.hedges.Load(), r.overBudget.Load()
 	}
 	for v := range c.judged {
 		l := Latencies{AtMost: make(map[time.Duration]uint64, len(latencyBounds))}

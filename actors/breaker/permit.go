@@ -75,7 +75,7 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed, patien
 			return p, err
 		}
 	}
-	if d.ramp != nil && b.draw() >= d.ramp.share(b.now()) {
+	if d.ramp != nil && !b.paced(ctx) && b.draw() >= d.ramp.share(b.now()) {
 		p.unlimit()
 		return p, d.ramp.refusal
 	}
@@ -164,9 +164,20 @@ func (p *Permit) Done(ctx context.Context, err error) {
 // Settle settles the permit with a verdict.
 func (p *Permit) Settle(v Verdict) { p.settle(v, 0) }
 
+// SettleFor is [Permit.Settle] with the ctx of the call, which [WithWitness] is for.
+func (p *Permit) SettleFor(ctx context.Context, v Verdict) {
+	if v == Failure && p.b != nil {
+		p.b.witness(ctx, p.path)
+	}
+	p.settle(v, 0)
+}
+
 func (p *Permit) finish(ctx context.Context, err error) Verdict {
 	b, v := p.b, p.b.judge(ctx, err)
 	p.busy = p.place != nil && v == Failure && overloaded(err)
+	if v == Failure {
+		b.witness(ctx, p.path)
+	}
 	if r, ok := p.result(v); ok && !b.countFailure(r) {
 		if v == Failure {
 			r.hold = holdOf(err)

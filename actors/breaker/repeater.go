@@ -21,6 +21,8 @@ type repeater struct {
 // repeats is what the clients of one breaker that repeat requests share.
 type repeats struct {
 	budget     *budget
+	times      latencyCounts // of first attempts, to their headers
+	hedges     atomic.Uint64
 	retried    atomic.Uint64
 	overBudget atomic.Uint64
 }
@@ -54,8 +56,12 @@ func (r *repeater) RoundTrip(req *http.Request) (*http.Response, error) {
 		t = t.guarding(other)
 	}
 	shared := t.b.repeated()
-	shared.budget.call(t.b.now(), 0)
-	if r.retry.Most == 0 || !repeatable(req) {
+	hedged := 0.0
+	if r.hedge.Quantile > 0 {
+		hedged = 1 - r.hedge.Quantile
+	}
+	shared.budget.call(t.b.now(), hedged)
+	if r.retry.Most == 0 && hedged == 0 || !repeatable(req) {
 		return t.RoundTrip(req)
 	}
 	c := &repetition{repeater: r, t: t, shared: shared, req: req, until: time.Now().Add(r.retry.Total)}
@@ -180,10 +186,22 @@ func (c *repetition) again() (*http.Response, error) {
 	return c.attempt(body)
 }
 
-// attempt sends the request once. The ctx of the attempt lasts to the end of the body of
-// its response, and ends with the total time before the headers have come.
+// attempt sends the request, with its hedge where it may have one.
 func (c *repetition) attempt(body io.ReadCloser) (*http.Response, error) {
+	if c.hedge.Quantile == 0 || !safe(c.req.Method) {
+		return c.once(body, nil)
+	}
+	return c.hedged(body)
+}
+
+// once sends the request once. starts gets the cancellation of its ctx, unless it is nil.
+// The ctx lasts to the end of the body of the response, and ends with the total time before
+// the headers have come.
+func (c *repetition) once(body io.ReadCloser, starts func(context.CancelCauseFunc)) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(attempting(c.req.Context(), c.retry.Attempt))
+	if starts != nil {
+		starts(cancel)
+	}
 	total := time.AfterFunc(time.Until(c.until), func() { cancel(ErrTimeout) })
 	req := c.req.WithContext(ctx)
 	if req.Body = body; body != nil && body != http.NoBody {

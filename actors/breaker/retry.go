@@ -19,6 +19,7 @@ type ClientOption interface {
 // clientPlan is what the options of one client ask for.
 type clientPlan struct {
 	retry    RetryPolicy // Most is 0 without retries
+	hedge    HedgePolicy // Quantile is 0 without hedges
 	statuses *statusSet  // of RetryPolicy.Status
 }
 
@@ -109,6 +110,7 @@ func (t *transport) withOptions(opts []ClientOption) http.RoundTripper {
 		return t
 	}
 	r := &repeater{t: t}
+	_ = Retry(0).plan(&r.clientPlan) // the times of hedges
 	for _, opt := range opts {
 		if opt == nil {
 			return unusable{errors.New("breaker: an option of a client is nil"), t}

@@ -54,9 +54,10 @@ type attempt struct {
 	watch      *time.Timer // the dispatcher's: deadline, then abandonment
 	stint      stint       // the dispatcher's
 	state      atomic.Int32
-	inGrace    bool  // the dispatcher's: its ctx is over, it gets time to end
-	abandoned  bool  // the dispatcher's: it did not
-	stall      stall // the dispatcher's: what is known of its moving
+	inGrace    bool   // the dispatcher's: its ctx is over, it gets time to end
+	abandoned  bool   // the dispatcher's: it did not
+	stall      stall  // the dispatcher's: what is known of its moving
+	passes     []pass // the dispatcher's: services that did not admit all calls when it began
 
 	child *actor.PID // its actor
 	pid   actor.PID  // child of a task actor points to it

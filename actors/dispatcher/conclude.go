@@ -51,6 +51,7 @@ func (d *dispatcher) onAnswered(a *attempt) {
 		d.drain.finished++
 	}
 	out := d.overruled(e, a, cause)
+	d.noteServices(e, a, out)
 	d.endSpan(a, out, d.conclude(e, a, out))
 	d.pump()
 }
@@ -96,6 +97,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		d.giveBackUnrun(e, 0)
 		return nextGivenBack
 	}
+	out = d.spare(e, a, out, now)
 	if out.kind == outRefused {
 		out.wait = spread(out.wait, d.random)
 	}

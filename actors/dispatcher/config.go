@@ -29,6 +29,7 @@ type Config struct {
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
 	Shares     *actor.PID        // of the process's executions, if the process has other pools; see package shares
 	Share      shares.Share      // this pool's part of them
+	Services   Services          // what guards the services that tasks call; nil: nothing is known of them
 	Create     bool              // make the queue of the dead letters if it is not there
 	Random     func() float64    // draws numbers in [0, 1) for waits; nil: math/rand/v2's own source
 	// PausedBy are those that pause the pool from its start: see [Pause.By].
@@ -94,8 +95,9 @@ type core struct {
 	crew           scheduler
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
-	memories       memories                          // by message id
-	journals       journals                          // of messages that no copy carries
+	services       Services
+	memories       memories // by message id
+	journals       journals // of messages that no copy carries
 	paused         bool
 	holds          map[string]bool // who pauses the pool: checks by name, "" the operators
 	drain          *drain
@@ -111,7 +113,7 @@ func newCore(cfg Config) *core {
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
 		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
-		create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
+		services: cfg.Services, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)
@@ -159,6 +161,7 @@ type entry struct {
 	pace    pace         // of its starts
 	full    time.Time    // since when messages go back for want of room here; zero: none do
 	outage  bool         // of those, since a breaker refuses them
+	behind  *behind      // services that it calls; nil: none is known
 
 	labelled context.Context // core.base with pprof's labels of the task and its pool; nil: without
 }

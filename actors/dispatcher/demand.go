@@ -67,6 +67,11 @@ func (d *dispatcher) sendDemand() {
 		free = min(free, d.demandLimit(now))
 		ahead = min(ahead, free)
 	}
+	if len(d.behindNames) > 0 || d.bounded {
+		room := d.servicesRoom()
+		free, ahead, blocked = min(free, room), min(ahead, room), blocked || room == 0
+		d.showUseful(room)
+	}
 	d.slots.soon = d.turnover.soon(now)
 	if n := d.slots.credits(d.ready.len(), free, ahead, blocked); n != 0 {
 		d.ctx.Send(d.poller, &poller.Want{Credits: n, Slots: d.slots.turning()})

@@ -42,10 +42,14 @@ type dispatcher struct {
 	ticking      bool
 	late         lateness
 
-	turnover  turnover
-	throttle  throttle
-	full      []*entry // tasks that have enough messages waiting here; the next ones go back
-	refilling bool     // refilled is on its way
+	turnover turnover
+	throttle throttle
+	gates    map[string]*gate // services that tasks wait for, by URL
+
+	behindNames []string // tasks that are behind a service, sorted
+	bounded     bool     // by services: the monitor says how many workers are of use
+	full        []*entry // tasks that have enough messages waiting here; the next ones go back
+	refilling   bool     // refilled is on its way
 }
 
 // Receive implements actor.Actor.
@@ -83,6 +87,8 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.onDeadlineOver(m)
 	case *refilled:
 		d.onRefilled()
+	case *reached:
+		d.onReached(m)
 	case *ticked:
 		d.onTick()
 	case *goexited:
@@ -156,6 +162,7 @@ func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
 		}
 		d.leaveShares()
 		d.endSubscriptions()
+		d.endGates()
 		d.crew.Close()
 		d.monitor.status.Store(int32(Stopped))
 	default:
@@ -220,9 +227,11 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
 	d.groups = map[string]*group{}
+	d.gates = map[string]*gate{}
 	for _, e := range d.registry {
 		e.running, e.parked, e.full, e.outage = 0, nil, time.Time{}, false
 	}
+	d.countBehind()
 	for _, t := range d.early {
 		d.register(t)
 	}
@@ -255,6 +264,7 @@ func (d *dispatcher) leaveFor(cause error) {
 // leave ends what a stop or restart cannot take along: ctxs and timers. The
 // leases are released by the next Subscribe, or end.
 func (d *dispatcher) leave(cause error) {
+	d.endGates()
 	for _, e := range d.find("") {
 		e.disarm()
 		if e.cur != nil {

@@ -57,6 +57,7 @@ type execution struct {
 	suspect   bool // to run isolated, and not seen to run yet
 	oversized bool // the journal fits into no copy, and that was logged
 	parked    bool // waited for its task's turn
+	blames    bool // an attempt of it was refused or failed by a service
 	claimed   bool // has its part of the task's concurrency, where that is the process's
 	lost      bool // the lease
 	returned  bool // given back, not ended: FIFO followers must not run before it

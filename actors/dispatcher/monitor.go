@@ -71,6 +71,8 @@ type Monitor struct {
 	unhandled        atomic.Int64 // messages of an unknown type
 	restarts         atomic.Int64
 
+	useful atomic.Int64 // workers that could run something now, plus 1; 0: all of them
+
 	actors sync.Map // the task actors of users that run: PID id -> *attempt
 
 	tasks atomic.Pointer[map[string]*meter] // copied on write by the dispatcher
@@ -94,6 +96,7 @@ type meter struct {
 	started, succeeded, failed, panicked, refused, interrupted atomic.Uint64
 	held, givenBack, postponed, givenUp, abandoned             atomic.Uint64
 	stalled                                                    atomic.Uint64
+	waitsFor                                                   atomic.Pointer[string] // URL of a service
 	running                                                    atomic.Int64
 	took, delay                                                histogram
 }

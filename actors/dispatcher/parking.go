@@ -10,15 +10,25 @@ import (
 // how many stay here, when the others come again, and how many are received
 // while nothing else comes. The decisions are in throttle.go.
 
-// capacity is how many of t's messages may wait here.
+// capacity is how many of t's messages may wait here. Those that wait for a service are
+// back at once when it is, so max_held alone bounds them.
 func (d *dispatcher) capacity(t *entry, now time.Time) int {
-	return capacity(t.spec.Concurrency, t.pace.value(now), d.MaxHeld-d.held-d.parked+len(t.parked))
+	rest := d.MaxHeld - d.held - d.parked + len(t.parked)
+	if !t.paused && t.behind != nil && d.shut(t, false, now) {
+		return max(rest, 0)
+	}
+	return capacity(t.spec.Concurrency, t.pace.value(now), rest)
 }
 
 // refuse gives back e, which may not run and finds no room here.
 func (d *dispatcher) refuse(e *execution, now time.Time) {
 	t := e.entry
 	d.noteRefusal(t, now)
+	if !t.paused && d.shut(t, false, now) {
+		t.outage = true
+		d.giveBackUnrun(e, max(spread(d.waitFor(t), d.random), min(now.Sub(t.full), outageMost), tick))
+		return
+	}
 	lately := 0.0
 	if !t.paused {
 		lately = t.pace.value(now)
@@ -108,7 +118,7 @@ func (d *dispatcher) onRefilled() {
 func (d *dispatcher) limited(e *execution) bool {
 	t := e.entry
 	switch {
-	case t.paused:
+	case t.paused, t.behind != nil && d.shut(t, news(e), time.Now()):
 		d.giveClaim(e)
 		return true
 	case t.spec.Concurrency == 0:

@@ -110,11 +110,18 @@ func (d *dispatcher) register(r *registration) *Registered {
 		d.log.Warn("a task is registered again: the new one replaces the old", "task", r.spec.Name)
 	}
 	t.spec, t.seq = r.spec, r.seq
+	t.behind = nil // what was learned was of the old one
+	if len(r.spec.Behind) > 0 {
+		t.behind = &behind{named: r.spec.Behind}
+	}
 	spec := t.spec // the meter is read from outside
 	t.meter.spec.Store(&spec)
 	t.meter.registered.Store(true)
 	t.chain, t.actor = r.chain, r.actor
 	d.unpark(t, len(t.parked))
+	if d.gates != nil {
+		d.countBehind()
+	}
 	if d.early == nil { // else Started asks for all at once
 		d.lookAtOnFail(t.spec)
 	}

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"math"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sambatech/chassis/actors/shares"
@@ -136,6 +137,9 @@ func (d *dispatcher) giveClaim(e *execution) {
 // where that is counted for the whole process.
 func (d *dispatcher) claim(t *entry) {
 	if d.permits.keeper == nil || t.paused || t.spec.Concurrency == 0 {
+		return
+	}
+	if t.behind != nil && d.shut(t, false, time.Now()) {
 		return
 	}
 	for ; t.claims < len(t.parked); t.claims++ {

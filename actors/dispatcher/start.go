@@ -144,6 +144,9 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	if e.entry.spec.Concurrency > 0 {
 		e.entry.pace.add(now)
 	}
+	if e.entry.behind != nil {
+		d.passes(e, a, now)
+	}
 	d.monitor.running.Add(1)
 	e.entry.meter.running.Add(1)
 	e.entry.meter.started.Add(1)

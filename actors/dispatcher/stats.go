@@ -13,6 +13,7 @@ type Stats struct {
 	PausedBy     []string    `json:"paused_by,omitempty"` // checks that fail; an operator is not named
 	ByOperator   bool        `json:"paused_by_operator"`  // an operator has paused it, too or alone
 	Workers      int64       `json:"workers"`
+	Useful       int64       `json:"useful_workers"` // of them, those that something could run on now
 	Running      int64       `json:"running"`
 	Held         int64       `json:"waiting"`   // in place, between attempts
 	Queued       int64       `json:"queued"`    // for a slot, a limit, their group
@@ -33,6 +34,7 @@ type TaskStats struct {
 	Name        string    `json:"name"`
 	Registered  bool      `json:"registered"`
 	Paused      bool      `json:"paused"`
+	WaitsFor    string    `json:"waits_for,omitempty"` // URL of a service that does not take all calls now
 	MaxFailures int       `json:"max_failures"`
 	Running     int64     `json:"running"`
 	Started     uint64    `json:"started"`
@@ -61,6 +63,13 @@ func (m *Monitor) Stats() *Stats {
 		Held: m.held.Load(), Queued: m.queued.Load(), Abandoned: m.abandoned.Load(), Stalled: m.stalled.Load(), Settling: m.settling.Load(),
 		LostLeases: m.lostLeases.Load(), SettleFailed: m.settleFailed.Load(), Unhandled: m.unhandled.Load(), Restarts: m.restarts.Load(),
 	}
+	switch useful := m.useful.Load(); {
+	case s.Paused:
+	case useful > 0:
+		s.Useful = min(useful-1, s.Workers)
+	default:
+		s.Useful = s.Workers
+	}
 	s.ByOperator = m.pausedByOperator.Load()
 	if by := m.pausedBy.Load(); by != nil {
 		s.PausedBy = slices.Clone(*by)
@@ -83,6 +92,9 @@ func (t *meter) stats(name string) TaskStats {
 	if spec := t.spec.Load(); spec != nil {
 		s.MaxFailures = spec.MaxFailures
 	}
+	if url := t.waitsFor.Load(); url != nil {
+		s.WaitsFor = *url
+	}
 	return s
 }
 
@@ -98,7 +110,7 @@ func sum(parts []*Monitor) *Stats {
 			}
 		}
 		for _, n := range []struct{ into, from *int64 }{
-			{&all.Workers, &s.Workers}, {&all.Running, &s.Running}, {&all.Held, &s.Held}, {&all.Queued, &s.Queued},
+			{&all.Workers, &s.Workers}, {&all.Useful, &s.Useful}, {&all.Running, &s.Running}, {&all.Held, &s.Held}, {&all.Queued, &s.Queued},
 			{&all.Abandoned, &s.Abandoned}, {&all.Stalled, &s.Stalled}, {&all.Settling, &s.Settling}, {&all.LostLeases, &s.LostLeases},
 			{&all.SettleFailed, &s.SettleFailed}, {&all.Unhandled, &s.Unhandled}, {&all.Restarts, &s.Restarts},
 		} {
@@ -121,6 +133,7 @@ func sum(parts []*Monitor) *Stats {
 func (t *TaskStats) add(o *TaskStats) {
 	t.Registered = t.Registered || o.Registered
 	t.Paused = t.Paused && o.Paused
+	t.WaitsFor = cmp.Or(t.WaitsFor, o.WaitsFor)
 	t.MaxFailures = cmp.Or(t.MaxFailures, o.MaxFailures)
 	t.Running += o.Running
 	for _, n := range []struct{ into, from *uint64 }{

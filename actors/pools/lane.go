@@ -104,6 +104,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		Create:    l.pools.ensure(l.settings.DeadPool()).Create,
 		Random:    cfg.Random.Of("dispatcher/" + l.name()),
 		PausedBy:  l.pools.pausing(),
+		Services:  l.pools.guards(),
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {

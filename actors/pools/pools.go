@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sambatech/chassis/actors/breaker"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
@@ -34,6 +35,10 @@ type Config struct {
 	Random     *random.Streams                // of jitter; nil: math/rand/v2's own source
 	Schedules  func() cron.Table              // of the settings in force; nil: there are only those of the code
 	Halted     context.Context                // ends with the first call of Stop: nothing is registered any more
+
+	// Breakers returns those of the process; nil: tasks wait for no service. They are only
+	// looked at, and listened to while a task waits for one.
+	Breakers func() *breaker.Group
 
 	// Judge returns the failure of a handler, or an error in its place that spends
 	// nothing ([task.OpenBreaker]), while what tasks depend on is away. Nil: it stays.

@@ -44,6 +44,8 @@ export const tasks = {
       text(tr.querySelector('.stalls'), t.stalled ? ` · ${number(t.stalled)} stalled` : '');
       attr(tr.querySelector('.stalls'), 'title', t.stalled ? 'attempts that did not move: silent task actors, and attempts without an end; the log names them' : null);
       tr.querySelector('.pill').hidden = !t.paused;
+      tr.querySelector('.waits').hidden = !t.waits_for;
+      text(tr.querySelector('.waits'), t.waits_for ? ` · waits for ${t.waits_for.replace(/^[a-z]+:\/\//, '')}` : '');
       text(tr.querySelector('button'), t.paused ? 'Resume' : 'Pause');
       attr(tr.querySelector('button'), 'aria-label', `${t.paused ? 'Resume' : 'Pause'} ${t.name}`);
       tr.querySelector('button').hidden = !t.registered;
@@ -54,7 +56,7 @@ export const tasks = {
 function row(t) {
   const tr = h('tr', {});
   const note = t.registered ? `gives up after ${plural(t.max_failures, 'failure')}` : 'not registered here';
-  tr.append(h('th', { scope: 'row' }, h('span', { class: 'strong' }, t.name || 'no name'), ' ', pill('paused'), h('div', { class: 'dim small' }, note, h('span', { class: 'stalls bad-text' }))),
+  tr.append(h('th', { scope: 'row' }, h('span', { class: 'strong' }, t.name || 'no name'), ' ', pill('paused'), h('div', { class: 'dim small' }, note, h('span', { class: 'stalls bad-text' }), h('span', { class: 'waits warn-text', hidden: true }))),
     ...columns.slice(1, -1).map((c, i) => h('td', { class: 'num', 'data-label': i === 6 ? 'Run p99' : i === 8 ? 'Delay p99' : c })),
     h('td', { class: 'num' }, h('button', { type: 'button', class: 'small', onclick: () => steer(t.name, tr._task.paused) }, 'Pause')));
   return tr;

@@ -35,13 +35,17 @@ import (
 //go:embed chassis.yaml
 var settingsYAML []byte
 
-// Mail is the task. A failure is waited out for a short while and then tried
-// again, up to eight times; that the breaker is open is not the task's failure.
-var Mail = task.Define[Recipient]("mail",
-	task.MaxFailures(8),
-	task.Wait(200*time.Millisecond, task.Arithmetic),
-	task.Deadline(5*time.Second),
-)
+// defineMail returns the task, which mails through the gateway at a URL. A failure is
+// waited out for a short while and then tried again, up to eight times. While the
+// breaker of the gateway is open no attempt begins, and none of that is the task's failure.
+func defineMail(gateway string) *task.Definition[Recipient] {
+	return task.Define[Recipient]("mail",
+		task.Behind(gateway+"/v1/messages"),
+		task.MaxFailures(8),
+		task.Wait(200*time.Millisecond, task.Arithmetic),
+		task.Deadline(5*time.Second),
+	)
+}
 
 func main() {
 	dir := flag.String("data", "", "folder of the queue and the gateway's journal; removed at the end "+
@@ -103,7 +107,7 @@ func run(ctx context.Context, dir string, fresh bool, out *os.File) error {
 
 	job := &mailing{sys: sys, gate: gate, plan: plan, rows: rows, breaker: sys.Breaker(gate.URL), begun: time.Now()}
 	job.resumed = gate.count()
-	chassis.Handle(sys, Mail, job.mail)
+	chassis.Handle(sys, defineMail(gate.URL), job.mail)
 
 	ctx, done := context.WithCancelCause(ctx)
 	defer done(nil)
@@ -188,7 +192,7 @@ func (m *mailing) send(ctx context.Context) error {
 			continue
 		}
 		rows = append(rows, r.Row)
-		tasks = append(tasks, chassis.Task{Name: Mail.Name(), Args: r, Options: []task.Option{
+		tasks = append(tasks, chassis.Task{Name: "mail", Args: r, Options: []task.Option{
 			task.ExecID(m.plan.ExecIDs[i]), task.ForJob("autumn-2026", "autumn newsletter"),
 		}})
 		if len(tasks) == 100 {

@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"actors/shares":     {"actors", "internal/life"},
 	"actors/schedules":  {"actors", "internal/life", "queue/sqsclient", "task"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
+	"actors/pools":      {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},

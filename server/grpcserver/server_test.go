@@ -2,6 +2,7 @@ package grpcserver_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -156,5 +157,24 @@ func TestGarbageAtThePort(t *testing.T) {
 	}
 	if took, err := r.stop(); err != nil || took > 5*time.Second {
 		t.Errorf("the stop took %v: %v", took, err)
+	}
+}
+
+// Metadata over the bound ends its call and nothing else: the next call on the connection works.
+func TestHugeMetadata(t *testing.T) {
+	r := start(t, echo(), nil)
+	huge := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", strings.Repeat("a", 1<<20))
+	if _, err := call(huge, r.conn, "17"); err == nil {
+		t.Error("1 MiB of metadata is taken")
+	}
+	many := t.Context()
+	for i := range 5000 {
+		many = metadata.AppendToOutgoingContext(many, fmt.Sprint("x-", i), "value")
+	}
+	if _, err := call(many, r.conn, "17"); err == nil {
+		t.Error("5000 metadata are taken")
+	}
+	if got, err := call(t.Context(), r.conn, "17"); err != nil || got != "17" {
+		t.Errorf("the next call: %q, %v", got, err)
 	}
 }

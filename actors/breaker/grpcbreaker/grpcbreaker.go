@@ -87,7 +87,7 @@ func Unary(b *breaker.Breaker) grpc.UnaryClientInterceptor {
 		over := false
 		defer func() {
 			if !over { // a panic or a Goexit is under way
-				p.Settle(breaker.Failure)
+				p.SettleFor(ctx, breaker.Failure)
 			}
 		}()
 		var server peer.Peer // known once there is a stream to send on
@@ -96,7 +96,7 @@ func Unary(b *breaker.Breaker) grpc.UnaryClientInterceptor {
 		if callersFault(err) || server.Addr == nil && notSent(err) {
 			p.Settle(breaker.Neutral)
 		} else {
-			p.Settle(verdict(ctx, &s, err))
+			p.SettleFor(ctx, verdict(ctx, &s, err))
 		}
 		return err
 	}
@@ -307,5 +307,5 @@ func (w *stream) settle(v breaker.Verdict) {
 	if slot != nil {
 		slot.Stop()
 	}
-	p.Settle(v)
+	p.SettleFor(w.ctx, v)
 }
