@@ -94,33 +94,50 @@ var redrive = playground{
 // groups: a FIFO queue, and in a group a message that ends its process five times, with
 // others behind it that have nothing to do with that.
 var groups = playground{
-	play: killerInGroup,
+	play: killerInGroup(false),
 	opts: []StormOption{Fleet(1), Faults(0), tuned(func(t *chassis.TaskSettings) { t.TaskPool = "storm.fifo" })},
 }
 
-// apart: the same, with processes that part what was delivered behind the message from it.
+// apart: the same, and the process that the message has not ended dies before those
+// behind it have run: they come without it.
 var apart = playground{
-	play: killerInGroup,
-	opts: []StormOption{Fleet(3), Kinds(Deploy, Pause, Apply),
+	play: killerInGroup(true),
+	opts: []StormOption{Fleet(1), Faults(3), Kinds(Pause, Apply),
 		tuned(func(t *chassis.TaskSettings) { t.TaskPool = "storm.fifo" })},
 }
 
-func killerInGroup(w *World) {
-	first := task.Define[parcel]("first", task.MaxFailures(10))
-	w.Service(func(p *Process) {
-		chassis.Handle(p.System, first, func(ctx context.Context, job task.Job[parcel]) error {
-			if job.Attempt < 6 {
-				time.Sleep(2 * time.Second)
-				w.Crash(ctx)
+func killerInGroup(parted bool) func(w *World) {
+	return func(w *World) {
+		first := task.Define[parcel]("first", task.MaxFailures(10))
+		w.Service(func(p *Process) {
+			chassis.Handle(p.System, first, func(ctx context.Context, job task.Job[parcel]) error {
+				if job.Attempt < 6 {
+					time.Sleep(2 * time.Second)
+					w.Crash(ctx)
+				}
+				return nil
+			})
+			chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
+				if parted && job.Args.ID == 0 && len(w.Effects("parted")) == 0 {
+					if err := w.Effect(ctx, "parted"); err != nil {
+						return err
+					}
+					w.Crash(ctx)
+				}
+				return w.Effect(ctx, "vase", job.Args.ID)
+			})
+		})
+		SubmitAt(w, time.Second, first, parcel{0}, task.Group("g"))
+		for i := range 6 {
+			SubmitAt(w, 2*time.Second, vase, parcel{i}, task.Group("g"))
+		}
+		w.Eventually("none is blamed for another", func() error {
+			for _, f := range w.book.order[1:] {
+				if f.successes == 0 {
+					return fmt.Errorf("%s is a dead letter after %d runs without a failure", f.label, len(f.runs))
+				}
 			}
 			return nil
 		})
-		chassis.Handle(p.System, vase, func(ctx context.Context, job task.Job[parcel]) error {
-			return w.Effect(ctx, "vase", job.Args.ID)
-		})
-	})
-	SubmitAt(w, time.Second, first, parcel{0}, task.Group("g"))
-	for i := range 6 {
-		SubmitAt(w, 2*time.Second, vase, parcel{i}, task.Group("g"))
 	}
 }
