@@ -39,7 +39,7 @@ func (m *Member[A]) Fail(err error) { m.err = err }
 // Each member is a task as any other: it has a worker, a lease, a budget and a ctx of its
 // own, so there are to be n workers or more. One that ends while it waits leaves the
 // others. The error of the handler is that of each member without one of its own, and a
-// panic is one of each. n is at least 1.
+// panic is one of each. Two calls may overlap. n is at least 1.
 func Bulk[A any](n int, within time.Duration, handler func(members []*Member[A]) error) Handler[A] {
 	c := &collector[A]{most: max(n, 1), within: within, handler: handler}
 	return c.handle

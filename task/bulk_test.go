@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,8 +34,11 @@ func play(h Handler[int], at []time.Duration, ctx func(i int) context.Context) [
 func TestABulkIsCalledWhenItIsFullOrItsTimeIsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
+		var mu sync.Mutex // calls of two batches may overlap
 		var calls []string
 		h := Bulk(3, time.Second, func(members []*Member[int]) error {
+			mu.Lock()
+			defer mu.Unlock()
 			var ids []int
 			for _, m := range members {
 				ids = append(ids, m.Args)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,10 @@ func TestBudgetsOfABulkAreExact(t *testing.T) {
 		runs := make([]int, total)
 		calls, largest := 0, 0
 		type number struct{ N int }
+		var mu sync.Mutex // calls of two batches may overlap
 		h := task.Bulk(10, 50*time.Millisecond, func(members []*task.Member[number]) error {
+			mu.Lock()
+			defer mu.Unlock()
 			calls++
 			largest = max(largest, len(members))
 			for _, m := range members {
