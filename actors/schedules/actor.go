@@ -36,6 +36,8 @@ type schedules struct {
 	again      bool // a round is wanted after the one under way
 	failures   int  // rounds in a row
 	looked     time.Time
+	unseen     []*ended          // pauses that are written, and answered once a round has read them
+	outdated   bool              // the round under way may have read the register before one of them
 	next       map[*Job]nextTick // of each schedule, so that it is not looked for at each wake
 	respawn    *life.Respawn     // nil unless another actor stops this one
 }
@@ -67,8 +69,7 @@ func (a *schedules) Receive(ctx actor.Context) {
 	case *rounded:
 		a.onRounded(ctx, m)
 	case *ended:
-		a.answer(ctx, m.to, m.answer)
-		a.round(ctx)
+		a.onEnded(ctx, m)
 	case *actor.Restarting:
 		a.disarm()
 	case *actor.Stopping:
@@ -103,6 +104,9 @@ func (a *schedules) round(ctx actor.Context) {
 		return
 	}
 	a.disarm()
+	if len(a.jobs) == 0 {
+		a.answerUnseen(ctx)
+	}
 	now := a.clock.now()
 	look := a.failures > 0 || a.tags.due(a.clock.local()) || a.looked.IsZero() || now.Sub(a.looked).Abs() >= lookEvery
 	if wait := a.nextDue(now); len(a.jobs) == 0 || wait > 0 && !look {
@@ -156,6 +160,12 @@ func (a *schedules) onRounded(ctx actor.Context, m *rounded) {
 		a.report(j, res)
 	}
 	a.board.saw(m.results, m.said.entries, a.jobs, a.states)
+	if a.outdated {
+		a.outdated = false
+		a.readAgain()
+	} else {
+		a.answerUnseen(ctx)
+	}
 	switch {
 	case failed:
 		a.failures++
@@ -275,8 +285,6 @@ func (a *schedules) onPause(ctx actor.Context, m *Pause) {
 		a.answer(ctx, to, a.unknown(m.Name))
 		return
 	}
-	a.cache = reading{entries: a.cache.entries} // to be read again
-	a.looked = time.Time{}
 	key, value := tagPrefix+m.Name+tagPaused, unixText(a.clock.now())
 	post := a.poster(ctx)
 	a.apart(func(ctx context.Context) {
@@ -294,6 +302,32 @@ func (a *schedules) onPause(ctx actor.Context, m *Pause) {
 		}
 		post(&ended{to, answer})
 	})
+}
+
+// onEnded answers what was asked. A pause is answered once this process has read it, so that
+// who looks then sees it, and no tick of this process comes after the answer.
+func (a *schedules) onEnded(ctx actor.Context, m *ended) {
+	if _, pause := m.answer.(*Paused); pause {
+		a.unseen = append(a.unseen, m)
+		a.outdated = a.rounding
+		a.readAgain()
+	} else {
+		a.answer(ctx, m.to, m.answer)
+	}
+	a.round(ctx)
+}
+
+// readAgain makes the next round read the register, whatever is kept of it.
+func (a *schedules) readAgain() {
+	a.cache = reading{entries: a.cache.entries}
+	a.looked = time.Time{}
+}
+
+func (a *schedules) answerUnseen(ctx actor.Context) {
+	for _, m := range a.unseen {
+		a.answer(ctx, m.to, m.answer)
+	}
+	a.unseen = nil
 }
 
 func (a *schedules) answer(ctx actor.Context, to *actor.PID, answer any) {

@@ -32,7 +32,7 @@
 //	message  answer    when
 //	Set      -
 //	Run      *Ran      once the queue has the task
-//	Pause    *Paused   once the register has it
+//	Pause    *Paused   once this process has read it from the register
 //	others   *actors.Unhandled
 //
 // Both answers may be an error in their place.

@@ -220,6 +220,9 @@ func TestAPauseIsOfTheFleet(t *testing.T) {
 		if err := a.s.Pause(t.Context(), f.system, a.pid, "x", true); err != nil {
 			t.Fatal(err)
 		}
+		if st := a.s.Status(); st[0].Paused != "operator" { // though its first round was under way
+			t.Errorf("after the answer: %+v", st[0])
+		}
 		if err := a.s.Pause(t.Context(), f.system, a.pid, "z", true); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "x, y") {
 			t.Error(err)
 		}
@@ -236,6 +239,9 @@ func TestAPauseIsOfTheFleet(t *testing.T) {
 		}
 		if err := b.s.Pause(t.Context(), f.system, b.pid, "x", false); err != nil {
 			t.Fatal(err)
+		}
+		if st := b.s.Status(); st[0].Paused != "" || st[0].Next.Format(time.TimeOnly) != "10:40:00" {
+			t.Errorf("after the end of the pause: %+v", st[0])
 		}
 		until("10:40:00")
 		if got := f.text(); got != "x@10:40:00" {
