@@ -156,6 +156,7 @@ func TestOnePictureIsCutAtItsWidth(t *testing.T) {
 			t.Errorf("COLUMNS=%s: the longest line has %d characters, want %d, and %d are cut:\n%s", columns, longest, want, cut, out)
 		}
 	}
+	t.Setenv("COLUMNS", "")
 	if out := does(t, "top", "--once", "--admin", sys.AdminURL(), "--interval", "100ms"); !strings.Contains(out, "7 spring") {
 		t.Errorf("no job in\n%s", out)
 	}
