@@ -54,7 +54,7 @@
 // Imports go one way: each package imports, of ours, only what stands behind its
 // arrow. A test in internal/house checks this.
 //
-//	internal           clip: bounds and cleans text of strangers; random: a stream of random numbers for each part
+//	internal           clip: cleans text of strangers; random: a stream of numbers for each part; limit: calls in flight
 //	internal/life      starts actors under a guardian, stops them and waits
 //	actors             a typed question to an actor, and the answer to an unknown message
 //	health             checks of what a service depends on ─► clip
@@ -64,21 +64,21 @@
 //	queue/localsqs     the embedded SQS; it knows nothing of tasks
 //	queue/sqsclient    the one place where the AWS client is made
 //	queue              opens a queue: AWS or embedded ─► localsqs, sqsclient, settings
-//	task               wire form, definition, waits, outcomes, the job in a ctx; cron: times of schedules ─► clip
+//	task               wire form, definition, waits, outcomes, steps, the job in a ctx; cron: times of schedules ─► clip
 //	actors/internal    inline: a mailbox that runs on its poster's goroutine; crew: kept goroutines
-//	actors/breaker     the circuit breaker ─► actors, inline, clip, settings
+//	actors/breaker     the circuit breaker, retries, limits ─► actors, inline, clip, limit, settings
 //	actors/logger      the slog handler and the actor behind it ─► actors, life, task, clip
 //	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, life, logger, clip
 //	actors/shares      what several pools run at once, by weight ─► actors, life
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, sqsclient, task
 //	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, sqsclient, task, cron
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, task
-//	actors/pools       the pools at work ─► actors, dispatcher, poller, schedules, shares, life, random, queue, task
+//	actors/pools       the pools at work ─► actors, breaker, dispatcher, poller, schedules, shares, life, random, queue, task
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
 //	cmd  examples  chassistest  systemtest ─► chassis
-//	server  telemetry  settings/awssource   next to the core, which does not import them
+//	server  telemetry  settings/awssource  task/outbox   next to the core, which does not import them
 //
 // # Glossary
 //

@@ -95,7 +95,7 @@ func (r RetryPolicy) plan(p *clientPlan) error {
 	}
 	set, err := parseStatuses(r.Status)
 	if err != nil {
-		errs = append(errs, fmt.Errorf("Status: %w", err))
+		errs = append(errs, fmt.Errorf("the list Status: %w", err))
 	}
 	p.retry, p.statuses = r, set
 	if err := errors.Join(errs...); err != nil {

@@ -79,7 +79,7 @@ func TestAFleetForAYear(t *testing.T) {
 		begin, days, outages = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), 365, []int{40, 86, 200, 296}
 	}
 	bubble(t, func(t *testing.T) {
-		time.Sleep(begin.Sub(time.Now()))
+		time.Sleep(time.Until(begin))
 		f := newFleet(t)
 		random := rand.New(rand.NewPCG(2026, uint64(days)))
 		var jobs []Job

@@ -9,7 +9,9 @@ import (
 	"time"
 )
 
-// The limit on concurrency follows latency, as TCP Vegas does for packets and Netflix'
+// Adaptive is a limit on concurrency. It is pure: it has no clock, no lock and no goroutine.
+//
+// The limit follows latency, as TCP Vegas does for packets and Netflix'
 // concurrency-limits for requests: while requests take as long as they do alone there
 // is room, and when they take longer they wait for each other. What differs here:
 //
@@ -25,8 +27,6 @@ import (
 //
 // A service that says itself that it is too busy says more than a latency: each window
 // with refusals takes their share off the limit.
-//
-// Adaptive is the pure part: it has no clock, no lock and no goroutine.
 type Adaptive struct {
 	min, max  float64
 	tolerance float64 // of the slowdown

@@ -200,8 +200,8 @@ func TestAnOperatorsWordOpensAndClosesTheWay(t *testing.T) {
 // Right: half-open is no limit of one at a time for good.
 func TestATaskThatNamesAServiceItDoesNotCallRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sys, b := chassistest.New(t, kit.Quietly("critical", func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 32, 32 })), (*breaker.Breaker)(nil)
-		b = sys.Breaker(mailService)
+		sys := chassistest.New(t, kit.Quietly("critical", func(s *chassis.Settings) { s.Tasks.Workers, s.Tasks.MaxWorkers = 32, 32 }))
+		b := sys.Breaker(mailService)
 		for range 20 {
 			_ = b.Do(t.Context(), "/v1/messages", func(context.Context) error { return kit.ErrBroken })
 		}
