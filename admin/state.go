@@ -27,7 +27,7 @@ type State struct {
 	Schedules []schedules.Status     `json:"schedules,omitempty"`
 	More      *More                  `json:"more,omitempty"` // nil: nothing was left out
 	Log       *logger.Stats          `json:"log,omitempty"`
-	Has       []string               `json:"has"` // parts that the service has: tasks, dead, breakers, schedules, log, settings
+	Has       []string               `json:"has"` // of tasks, dead, breakers, schedules, log, settings
 }
 
 // stateTimeout bounds what a look at the state may wait for the queue.
