@@ -1,9 +1,10 @@
-// Schedule sends tasks for later, and has one ask for another run.
+// Schedule runs tasks at times of the clock, sends one for later, and has one ask for
+// another run.
 //
 //	go run ./examples/schedule
 //
-// See the task that was sent first run last, because it was scheduled, and a
-// task that snoozes run again without having failed.
+// See the tick of this minute run, and when the next report is due. A task that snoozes
+// runs again without a failure. The task that was sent first runs last, at its time.
 package main
 
 import (
@@ -13,11 +14,13 @@ import (
 	"io"
 	"log"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/cron"
 )
 
 type Note struct {
@@ -29,6 +32,8 @@ var (
 	// the Python chassis have.
 	Remind = task.Define[Note]("remind", task.Window(0))
 	Poll   = task.Define[Note]("poll")
+	Sweep  = task.Define[Note]("sweep")
+	Report = task.Define[Note]("report")
 )
 
 func main() {
@@ -57,6 +62,18 @@ func run(out io.Writer) (err error) {
 		fmt.Fprintln(out, "poll: there it is, after", job.Failures, "failures")
 		return nil
 	})
+	var tick sync.Once // the next one may fall into the seconds that this runs
+	chassis.Handle(sys, Sweep, func(_ context.Context, job task.Job[Note]) error {
+		tick.Do(func() { fmt.Fprintln(out, "sweep:", job.Args.Text, "- by the schedule", job.JobName) })
+		return nil
+	})
+	chassis.Handle(sys, Report, func(context.Context, task.Job[Note]) error { return nil })
+
+	// Each process of a fleet says the same: each tick runs once. One is sent for a minute
+	// after its time, so that a restart loses none: this minute's runs at once.
+	chassis.Every(sys, Sweep, Note{"old files"}, "* * * * *")
+	chassis.Every(sys, Report, Note{"of the year"}, "0 3 1 1 *", cron.Zone("Europe/Berlin"), cron.Late(cron.Once))
+
 	events := sys.Tasks().Events(100)
 	defer events.Close()
 	if err := sys.Start(ctx); err != nil {
@@ -69,9 +86,18 @@ func run(out io.Writer) (err error) {
 	if _, err := chassis.Send(ctx, sys, Poll, Note{}); err != nil {
 		return err
 	}
-	for done := 0; done < 2; {
+	for done := map[string]bool{}; len(done) < 3; {
 		if e := <-events.C; e.Kind == dispatcher.Succeeded {
-			done++
+			done[e.Task] = true
+		}
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		return err
+	}
+	for _, s := range sys.Schedules() {
+		if s.Name == "report" {
+			fmt.Fprintln(out, "report: next on", s.Next.In(berlin).Format("2 January at 15:04 in"), s.Zone)
 		}
 	}
 	return nil

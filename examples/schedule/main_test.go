@@ -19,8 +19,10 @@ func Example() {
 	if err := run(os.Stdout); err != nil {
 		fmt.Println(err)
 	}
-	// Output:
+	// Unordered output:
+	// sweep: old files - by the schedule sweep
 	// poll: nothing there yet
 	// poll: there it is, after 0 failures
 	// remind: water the plants - early: false
+	// report: next on 1 January at 03:00 in Europe/Berlin
 }
