@@ -61,6 +61,9 @@ func (d *dispatcher) returnFollowers(g *group, i int) {
 				d.unhold(e)
 			} else {
 				d.unqueue(e)
+				m := e.memory(undecided) // of this delivery and those before it: see advance
+				m.silent = 0
+				d.memories.keep(e.messageID, m)
 			}
 			e.returned = true
 			d.settle(e, &poller.Settle{Lease: e.lease, Release: true})
