@@ -161,9 +161,12 @@ func TestATickThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys := chassistest.New(t)
 		time.Sleep(time.Hour)
+		var mu sync.Mutex // guards what follows
 		var ids []string
 		chassis.Handle(sys.System, tidy, func(_ context.Context, job task.Job[kit.Payload]) error {
+			mu.Lock()
 			ids = append(ids, job.ExecID)
+			mu.Unlock()
 			if job.Args.N != 7 || job.JobName != "nightly" {
 				t.Errorf("%+v", job)
 			}
@@ -174,6 +177,8 @@ func TestATickThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(24*time.Hour + time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(ids) < 3 || ids[0] != ids[2] {
 			t.Errorf("ran as %v", ids)
 		}
