@@ -216,6 +216,9 @@ func (b *ledger) collect(now time.Time) dueWork {
 		case !now.Before(l.lostAt()):
 			b.lose(l)
 			w.lost = append(w.lost, l)
+			if l.stage != closed { // it is forgotten by a later call, though a machine that slept for long is past that time
+				heap.Remove(&b.due, l.index)
+			}
 		case !l.noticed && !now.Before(l.noticeAt(b.notice)):
 			l.noticed = true
 			w.expiring = append(w.expiring, l)
@@ -234,6 +237,11 @@ func (b *ledger) collect(now time.Time) dueWork {
 	}
 	for _, l := range w.extend {
 		b.enter(l)
+	}
+	for _, l := range w.lost {
+		if l.stage != closed {
+			b.enter(l)
+		}
 	}
 	return w
 }

@@ -22,6 +22,7 @@ func TestLedgerProperties(t *testing.T) {
 			noticed         bool
 		}
 		queue := map[*lease]*truth{}
+		var order []*lease // of queue, in the order of the receives: a failure repeats itself
 		open := 0
 		type request struct {
 			leases []*lease
@@ -49,18 +50,19 @@ func TestLedgerProperties(t *testing.T) {
 				slow := time.Duration(rapid.IntRange(0, 5000).Draw(t, "receive ms")) * time.Millisecond
 				l := b.open("h", now, time.Time{}, length)
 				queue[l] = &truth{until: now.Add(length + slow/2), received: now.Add(slow / 2)}
+				order = append(order, l)
 				now = now.Add(slow)
 				open++
 			case 1:
-				for l := range queue {
+				for _, l := range order {
 					if l.stage == delivered {
 						b.settle(l, &settlement{kind: rapid.SampledFrom([]kind{deletion, release}).Draw(t, "kind")})
 						break
 					}
 				}
 			case 2:
-				for l := range queue {
-					if l.settling != nil {
+				for _, l := range order {
+					if l.settling != nil && queue[l] != nil {
 						b.close(l)
 						delete(queue, l)
 						break
@@ -129,7 +131,7 @@ func TestLedgerProperties(t *testing.T) {
 			if unsettled != b.unsettled() {
 				t.Fatalf("unsettled is %d, counted %d", unsettled, b.unsettled())
 			}
-			if wake, ok := b.wake(); ok && !wake.After(now) {
+			if wake, ok := b.wake(); ok && !wake.After(now) && !b.due[0].over() { // what was lost now is forgotten by the next call
 				t.Fatalf("something due at %v was not collected at %v", wake, now)
 			}
 			for l := range queue {
@@ -513,5 +515,19 @@ func TestADeliveryThatIsHeldBackIsExtendedAtOnce(t *testing.T) {
 	}
 	if b.move(other, heldBack); b.unsettled() != 2 {
 		t.Errorf("%d leases may still be settled, want 2", b.unsettled())
+	}
+}
+
+// TestALongSleepIsALossFirst: after a sleep of more than twelve hours the loss of a lease is reported, and only then is
+// the lease forgotten. It was forgotten at once, so that its execution never heard of it.
+func TestALongSleepIsALossFirst(t *testing.T) {
+	b, now := newLedger(time.Minute), time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	l := b.open("h", now, time.Time{}, 30*time.Second)
+	now = now.Add(MaxLease + time.Hour)
+	if w := b.collect(now); len(w.lost) != 1 || w.lost[0] != l || l.stage != lost {
+		t.Fatalf("lost are %v, and the lease is %v", w.lost, l.stage)
+	}
+	if w := b.collect(now); len(w.lost) != 0 || l.stage != closed || len(b.leases) != 0 {
+		t.Fatalf("then lost are %v, and the lease is %v", w.lost, l.stage)
 	}
 }
