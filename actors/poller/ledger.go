@@ -216,7 +216,7 @@ func (b *ledger) collect(now time.Time) dueWork {
 		case !now.Before(l.lostAt()):
 			b.lose(l)
 			w.lost = append(w.lost, l)
-			if l.stage != closed { // it is forgotten by a later call, though a machine that slept for long is past that time
+			if l.stage != closed { // a later call forgets it, though after a long sleep that time is over too
 				heap.Remove(&b.due, l.index)
 			}
 		case !l.noticed && !now.Before(l.noticeAt(b.notice)):
