@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,12 +22,14 @@ import (
 // changing are credentials that may be away.
 type changing struct {
 	aws.CredentialsProvider
-	err error
+	err atomic.Pointer[error]
 }
 
+func (c *changing) set(err error) { c.err.Store(&err) }
+
 func (c *changing) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if c.err != nil {
-		return aws.Credentials{}, c.err
+	if err := *c.err.Load(); err != nil {
+		return aws.Credentials{}, err
 	}
 	return c.CredentialsProvider.Retrieve(ctx)
 }
@@ -42,7 +45,8 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 		cfg := server.Config()
 		sts := &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRoleWithWebIdentity",
 			Err: &smithy.GenericAPIError{Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}}
-		keys := &changing{cfg.Credentials, sts}
+		keys := &changing{CredentialsProvider: cfg.Credentials}
+		keys.set(sts)
 		cfg.Credentials = keys
 		yaml := []byte("mail: {limits: {a: 'ssm:/k/0', b: 'ssm:/k/1', c: 'ssm:/k/2'}}")
 		load := func(cfg aws.Config) error {
@@ -66,14 +70,14 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 		}
 
 		// Later: the values stay, and the next session is taken up.
-		keys.err = nil
+		keys.set(nil)
 		cfg.Credentials = keys
 		store := awssource.New(cfg, awssource.Settings{})
 		k := follow(t, server, store, string(yaml))
-		keys.err = errors.New("the session has ended")
+		keys.set(errors.New("the session has ended"))
 		k.after(3 * time.Minute)
 		k.logged("level=WARN", "ssm:/k/0 v1 stays in force", "there are no credentials of AWS to ask with", "the session has ended")
-		keys.err = nil
+		keys.set(nil)
 		server.Put("/k/0", "String", "5")
 		k.after(2 * time.Minute)
 		k.logged("mail.limits.a from=1 to=5")
