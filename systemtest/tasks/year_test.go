@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ import (
 )
 
 var (
-	years = flag.Float64("years", 1, "simulated years that TestAYearOfAFleet plays, at least")
+	years = flag.Float64("years", 0, "simulated years that TestAYearOfAFleet plays, at least; 0: one with CHASSIS_SCALE=full, else a quarter")
 	seed  = flag.Uint64("seed", 1, "of the first queue of TestAYearOfAFleet")
 )
 
@@ -34,13 +35,21 @@ const aDay = 24 * time.Hour
 // TestAYearOfAFleet: three processes work on a queue as some operator may have
 // made it, are killed and stopped, are away for days, and lose one answer in fifty.
 // Every task ends by a success, by its on_fail task or by one dead letter; none
-// vanishes, and none that never ran is dead. Queue after queue is played until a
-// year is over.
+// vanishes, and none that never ran is dead. Queue after queue is played until the
+// time is over.
 func TestAYearOfAFleet(t *testing.T) {
 	var lasted time.Duration
+	span := *years
+	switch {
+	case span > 0:
+	case os.Getenv("CHASSIS_SCALE") == "full":
+		span = 1
+	default:
+		span = 0.25
+	}
 	t.Logf("%-4s %-5s %9s %8s %6s %5s | %5s %7s %5s %5s %6s %6s | %5s %5s %4s %4s %6s %5s", "seed", "kind", "retention", "bytes", "delay", "max", "days", "outages", "kills", "lost", "waits", "runs",
 		"tasks", "done", "fail", "dead", "too_late", "gone")
-	for n := *seed; lasted < time.Duration(*years*365*float64(aDay)); n++ {
+	for n := *seed; lasted < time.Duration(span*365*float64(aDay)); n++ {
 		synctest.Test(t, func(t *testing.T) {
 			y := newWorld(t, n)
 			y.play()
