@@ -214,6 +214,9 @@ func (x *exchange) fail(err error, req *http.Request) error {
 
 // busy notes for the limit that the service has left the call without an answer.
 func (x *exchange) busy() {
+	if x.b.limit == nil {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.outcome != settled {

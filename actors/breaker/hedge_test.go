@@ -60,7 +60,7 @@ func TestHedges(t *testing.T) {
 			t.Errorf("%d hedges, %d requests", hedged, d.requests())
 		}
 		if failures(d.b) != 0 {
-			t.Errorf("%d failures: a request that lost is none", failures(d.b))
+			t.Errorf("%d failures: a request that lost is not a failure", failures(d.b))
 		}
 	})
 }

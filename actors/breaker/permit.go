@@ -60,7 +60,7 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed, patien
 			v = b.live()
 			p.gen = v.gen
 			if d = v.decide(path); v.kind == viewStopped || d.refusal != nil {
-				b.limit.leave()
+				p.unlimit()
 				if v.kind == viewStopped {
 					return p, ErrStopped
 				}

@@ -187,6 +187,9 @@ func (x *exchange) respond(resp *http.Response, set *config) {
 
 // answered notes how long the headers took, and whether the service is too busy.
 func (x *exchange) answered(status int) {
+	if x.b.limit == nil {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.permit.place == nil || x.outcome == settled {
