@@ -111,7 +111,7 @@ func (x *exchange) giveUp() {
 		verdict = Neutral
 	}
 	if x.outcome != settled {
-		x.permit.busy = x.permit.place != nil && verdict == Failure
+		x.permit.busy = x.permit.placed && verdict == Failure
 	}
 	first := x.claim() // at once: another timer, or a Close, would find a call without an error
 	x.mu.Unlock()

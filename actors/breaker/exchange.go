@@ -220,7 +220,7 @@ func (x *exchange) busy() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.outcome != settled {
-		x.permit.busy = x.permit.place != nil
+		x.permit.busy = x.permit.placed
 	}
 }
 

@@ -55,7 +55,7 @@ func (b *Breaker) enter(ctx context.Context, v *view, path string, timed, patien
 		case err != nil:
 			return p, err
 		}
-		p.place, p.sampled = b.limit, measured
+		p.placed, p.sampled = true, measured
 		if waited > 0 { // the state may be another now
 			v = b.live()
 			p.gen = v.gen
@@ -121,24 +121,24 @@ type Permit struct {
 	slot    uint64
 	begun   int64
 	forced  bool
+	placed  bool // has a place of the limit, to give back
 	sampled bool // the limit wants to know how long it takes
 	busy    bool // the service refused the call for its load, or did not answer
 	watch   *hangWatch
-	place   *limiter // nil: no place to give back
 }
 
 // unlimit gives the place of the call back.
 func (p *Permit) unlimit() {
-	if p.place != nil {
-		p.place.leave()
-		p.place = nil
+	if p.placed {
+		p.placed = false
+		p.b.limit.leave()
 	}
 }
 
 // answered notes how long the service took, for the limit. now is on the breaker's clock.
 func (p *Permit) answered(now int64) {
-	if p.sampled && p.place != nil {
-		p.place.observe(classOf(p.path), time.Duration(now-p.begun), p.busy)
+	if p.sampled && p.placed {
+		p.b.limit.observe(classOf(p.path), time.Duration(now-p.begun), p.busy)
 	}
 	p.sampled = false
 }
@@ -174,7 +174,7 @@ func (p *Permit) SettleFor(ctx context.Context, v Verdict) {
 
 func (p *Permit) finish(ctx context.Context, err error) Verdict {
 	b, v := p.b, p.b.judge(ctx, err)
-	p.busy = p.place != nil && v == Failure && overloaded(err)
+	p.busy = p.placed && v == Failure && overloaded(err)
 	if v == Failure {
 		b.witness(ctx, p.path)
 	}
@@ -220,13 +220,13 @@ func (p *Permit) settle(verdict Verdict, hold time.Duration) {
 // result settles the permit and says what must be reported of it, if anything.
 func (p *Permit) result(verdict Verdict) (r result, report bool) {
 	b := p.b
-	p.b = nil
-	if p.place != nil {
+	if p.placed {
 		if p.sampled && (verdict == Success || p.busy) {
 			p.answered(b.now())
 		}
 		p.unlimit()
 	}
+	p.b = nil
 	hung := p.watch != nil && !p.watch.end()
 	r = result{path: p.path, gen: p.gen, slot: p.slot, hung: hung, kind: evNeutral}
 	switch {

@@ -192,7 +192,7 @@ func (x *exchange) answered(status int) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.permit.place == nil || x.outcome == settled {
+	if !x.permit.placed || x.outcome == settled {
 		return
 	}
 	x.permit.busy = status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
