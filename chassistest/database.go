@@ -100,8 +100,8 @@ func (d *databases) end() {
 }
 
 // errNoStatement is the error of a statement in a function of [World.Service].
-var errNoStatement = errors.New("chassistest: a statement while the process is made: World.Service may open a database, " +
-	"and not use it. Make tables in the play, by a database of its own")
+var errNoStatement = errors.New("chassistest: a statement while the process is made: World.Service may open a " +
+	"database, and not use it. Make tables in the play, by a database of its own")
 
 // statements is the way of a process's statements to the gate.
 type statements struct {
