@@ -73,7 +73,8 @@ func New(cfg Config) (*Poller, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context, clock: skew.NewClock()}
+	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context,
+		clock: skew.NewClock()}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}

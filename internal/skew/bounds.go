@@ -3,7 +3,7 @@ package skew
 import "time"
 
 // Bounds are how far the clock of a service is ahead of the clock of this process, as the
-// times in its answers show. Such a time was read between the begin and the end of a request,
+// times in its answers show. The time was read between the begin and the end of a request,
 // and is cut to a precision. The true difference therefore lies between low and high. It is
 // immutable; the zero value knows nothing.
 //
