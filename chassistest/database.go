@@ -49,7 +49,8 @@ func (s *storm) draw(seed uint64) Schedule {
 			continue
 		}
 		kinds := []Kind{DieBefore, DieAfter, CutBefore, CutAfter}
-		f := Fault{Kind: kinds[d.IntN(len(kinds))], Process: 1 + d.IntN(s.fleet), On: OnStatement, Nth: 1 + d.IntN(120)}
+		f := Fault{Kind: kinds[d.IntN(len(kinds))], Process: 1 + d.IntN(s.fleet), On: OnStatement,
+			Nth: 1 + d.IntN(120)}
 		if f.Kind == DieBefore || f.Kind == DieAfter {
 			d.back(&f)
 		}
@@ -73,7 +74,8 @@ func (d *databases) recorder(p *Process) *effects.Recorder {
 	defer d.mu.Unlock()
 	if d.made == nil {
 		d.over = make(chan struct{})
-		d.made = effects.New(&effects.Log{}, &statements{p: p, under: map[*effects.Effect]*statement{}}, p.number, d.over)
+		gate := &statements{p: p, under: map[*effects.Effect]*statement{}}
+		d.made = effects.New(&effects.Log{}, gate, p.number, d.over)
 	}
 	return d.made
 }
