@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
@@ -239,10 +241,27 @@ func (r *Relay) send(ctx context.Context, rows []*row) {
 	if len(outs) == 0 {
 		return
 	}
+	spans := r.spans(ctx, outs)
 	results, _ := r.sender.SendMany(ctx, outs) // each result has its error
 	for i, result := range results {
 		sending[i].err = result.Err
+		if spans != nil {
+			poller.EndSpan(spans[i], result.Err)
+		}
 	}
+}
+
+// spans begins a span for each message; nil without tracing.
+func (r *Relay) spans(ctx context.Context, outs []task.Outgoing) (spans []trace.Span) {
+	if r.tracer == nil {
+		return nil
+	}
+	for i := range outs {
+		of := trace.ContextWithRemoteSpanContext(ctx, task.TraceOf(outs[i].Attributes, outs[i].TraceHeader))
+		_, span := poller.StartSpan(of, r.tracer, poller.OpSend, outs[i].Pool, outs[i].Pool)
+		spans = append(spans, span)
+	}
+	return spans
 }
 
 // maxUnsure bounds the rows that are remembered after commits that failed.
