@@ -128,8 +128,8 @@ func (s *statements) look() string {
 	case MySQL:
 		age = "TIMESTAMPDIFF(MICROSECOND, created, UTC_TIMESTAMP(6)) / 1000000.0"
 	}
-	return "SELECT " + count(s.table) + ", coalesce((SELECT " + age + " FROM " + s.table + " ORDER BY id LIMIT 1), 0), " +
-		count(s.table+"_aside")
+	return "SELECT " + count(s.table) + ", coalesce((SELECT " + age + " FROM " + s.table +
+		" ORDER BY id LIMIT 1), 0), " + count(s.table+"_aside")
 }
 
 // steps writes the statements of Step.
@@ -175,7 +175,8 @@ func (s *statements) dueNow() string {
 	return "(due IS NULL OR due <= " + s.after(0) + ")"
 }
 
-// after returns the database's time, d from now.
+// after returns the database's time, d from now. SQLite runs in this process: its text has
+// the time of the process, which may be simulated.
 func (s *statements) after(d time.Duration) string {
 	switch us := d.Microseconds(); s.dialect {
 	case PostgreSQL:
@@ -183,7 +184,8 @@ func (s *statements) after(d time.Duration) string {
 	case MySQL:
 		return fmt.Sprintf("DATE_ADD(UTC_TIMESTAMP(6), INTERVAL %d MICROSECOND)", us)
 	default:
-		return fmt.Sprintf("julianday('now') + %d.0 / 86400000000.0", us)
+		now := time.Now().Add(d)
+		return fmt.Sprintf("%.9f", 2440587.5+float64(now.UnixMicro())/86_400_000_000) // the epoch's Julian day
 	}
 }
 

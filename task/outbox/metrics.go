@@ -56,8 +56,8 @@ func (b *Box) Check(most time.Duration) func(ctx context.Context) error {
 			return nil
 		}
 		if age := time.Since(m.oldest); age > most {
-			return fmt.Errorf("outbox: the oldest of %d rows of %s waits for %v, longer than %v: see whether a relay runs, "+
-				"and its log", m.rows, b.table, age.Round(time.Second), most)
+			return fmt.Errorf("outbox: the oldest of %d rows of %s waits for %v, longer than %v: see whether a relay "+
+				"runs, and its log", m.rows, b.table, age.Round(time.Second), most)
 		}
 		return nil
 	}
