@@ -65,6 +65,9 @@ func (r *repeater) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.RoundTrip(req)
 	}
 	c := &repetition{repeater: r, t: t, shared: shared, req: req, until: time.Now().Add(r.retry.Total)}
+	if _, spread := t.base.(*balancer); spread {
+		c.tried = &tried{}
+	}
 	return c.run()
 }
 
@@ -76,6 +79,7 @@ type repetition struct {
 	req    *http.Request
 	until  time.Time   // end of the total time
 	failed atomic.Bool // the caller's own body has failed
+	tried  *tried      // addresses of the attempts; nil unless requests are spread
 }
 
 // run sends the request until an answer may be returned.
@@ -198,7 +202,11 @@ func (c *repetition) attempt(body io.ReadCloser) (*http.Response, error) {
 // The ctx lasts to the end of the body of the response, and ends with the total time before
 // the headers have come.
 func (c *repetition) once(body io.ReadCloser, starts func(context.CancelCauseFunc)) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(attempting(c.req.Context(), c.retry.Attempt))
+	ctx := attempting(c.req.Context(), c.retry.Attempt)
+	if c.tried != nil {
+		ctx = context.WithValue(ctx, triedKey{}, c.tried)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	if starts != nil {
 		starts(cancel)
 	}
