@@ -128,8 +128,8 @@ func (r *hedgeRace) second() {
 		return
 	}
 	if !r.shared.budget.hedge(r.t.b.now()) {
-		r.shared.overBudget.Add(1)
 		r.mu.Unlock()
+		r.t.b.spent(r.shared)
 		return
 	}
 	r.running = true

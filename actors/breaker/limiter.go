@@ -24,6 +24,7 @@ type limiter struct {
 	skip     atomic.Uint32 // a call is measured if none of these bits of its number is set
 	typical  atomic.Int64  // ns that a call takes; 0: not known
 	refusals atomic.Uint64
+	warned   atomic.Int64 // when a refusal was logged last, ns; 0: never
 
 	mu      sync.Mutex
 	limit   *limit.Adaptive // nil: fixed

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,16 @@ type repeats struct {
 	hedges     atomic.Uint64
 	retried    atomic.Uint64
 	overBudget atomic.Uint64
+	warned     atomic.Int64 // when that was logged last, ns; 0: never
+}
+
+// spent counts a retry or a hedge that the budget has refused.
+func (b *Breaker) spent(r *repeats) {
+	r.overBudget.Add(1)
+	if b.scarce(&r.warned) {
+		b.logger.Warn("the retry budget of a circuit breaker is spent: calls are not retried",
+			slog.String("service", b.service), slog.Uint64("refused", r.overBudget.Load()))
+	}
 }
 
 // repeated returns what the repeating clients of b share.
@@ -95,7 +106,7 @@ func (c *repetition) run() (*http.Response, error) {
 			return res, err
 		}
 		if !c.shared.budget.take(c.t.b.now()) {
-			c.shared.overBudget.Add(1)
+			c.t.b.spent(c.shared)
 			return res, err
 		}
 		begun := time.Now()
