@@ -169,8 +169,12 @@ func (s *state) onStopped() {
 func (b *Breaker) publishStopped() {
 	v := *b.view.Load()
 	v.kind, v.gate, v.refusal, v.dormant = viewStopped, viewStopped, nil, nil
+	v.limited, v.simple = false, false // a stopped breaker admits no call by another way
 	b.traced(&v)
 	b.view.Store(&v)
+	if b.limit != nil {
+		b.limit.stop()
+	}
 }
 
 func (s *state) begin() *edit {

@@ -61,10 +61,12 @@ type Adaptive struct {
 	// Wait is the longest time in the queue. Default 1 s. The end of a call's ctx ends its
 	// wait earlier.
 	Wait time.Duration
+
+	fixed bool // by Fixed: a zero is not the default
 }
 
 // Fixed returns a limit of n calls in flight, 1 to 1 000 000. Its Queue and Wait may be set.
-func Fixed(n int) Adaptive { return Adaptive{Min: n, Max: n, Initial: n} }
+func Fixed(n int) Adaptive { return Adaptive{Min: n, Max: n, Initial: n, fixed: true} }
 
 // The defaults of a limit: those of the server's limiter, but for Min and Wait. A service
 // may do one call at a time, and a caller has no other place to go.
@@ -77,6 +79,9 @@ const (
 )
 
 func (a Adaptive) filled() (Adaptive, error) {
+	if a.fixed && (a.Min < 1 || a.Min > mostInFlight) {
+		return a, fmt.Errorf("Fixed must be of 1 to %d calls, got %d", mostInFlight, a.Min)
+	}
 	a.Min = cmp.Or(a.Min, 1)
 	a.Max = cmp.Or(a.Max, max(limitMax, a.Min))
 	a.Initial = cmp.Or(a.Initial, min(max(limitInitial, a.Min), a.Max))

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 func TestOutlierSteps(t *testing.T) {
@@ -81,5 +83,27 @@ func TestOutlierPolicyIsChecked(t *testing.T) {
 		if err := set.plan(&clientPlan{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", set, err, want)
 		}
+	}
+}
+
+// TestAFleetDoesNotShareAddresses: what one process sees of an address may be its own network.
+func TestAFleetDoesNotShareAddresses(t *testing.T) {
+	b := newBreaker(t, Settings{})
+	if _, changed, err := b.Trip("@10.0.0.7:80", 0, "another process"); err == nil || changed || len(b.Snapshot().Entries) != 1 {
+		t.Error(changed, err, b.Snapshot().Entries)
+	}
+	var moved []string
+	agent := actor.PropsFromFunc(func(c actor.Context) {
+		if m, ok := c.Message().(*Moved); ok {
+			moved = append(moved, m.Entry)
+		}
+	})
+	pid, err := b.System().Root.SpawnNamed(agent, FleetAgent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.notifyFleet([]change{{path: "@10.0.0.7:80"}, {path: "/v1"}}, 0)
+	if err := b.System().Root.PoisonFuture(pid).Wait(); err != nil || len(moved) != 1 || moved[0] != "/v1" {
+		t.Error(moved, err)
 	}
 }

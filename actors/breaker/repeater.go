@@ -196,6 +196,9 @@ func (c *repetition) again() (*http.Response, error) {
 		if body, err = c.req.GetBody(); err != nil {
 			return nil, fmt.Errorf("%w: %w", errReread, err)
 		}
+		if body == nil {
+			return nil, fmt.Errorf("%w: GetBody returned neither a body nor an error", errReread)
+		}
 	}
 	c.shared.retried.Add(1)
 	return c.attempt(body)
@@ -224,7 +227,7 @@ func (c *repetition) once(body io.ReadCloser, starts func(context.CancelCauseFun
 	total := time.AfterFunc(time.Until(c.until), func() { cancel(ErrTimeout) })
 	req := c.req.WithContext(ctx)
 	if req.Body = body; body != nil && body != http.NoBody {
-		req.Body = &watchedBody{ReadCloser: body, failed: &c.failed}
+		req.Body = &watchedBody{ReadCloser: body, failed: &c.failed, left: c.req.ContentLength}
 	}
 	over := false
 	defer func() {
@@ -297,13 +300,15 @@ type watchedBody struct {
 	io.ReadCloser
 	failed *atomic.Bool
 	closed atomic.Bool // by the base, which wants no more of it
+	left   int64       // of what is announced; read by one goroutine
 }
 
 // Read implements io.Reader.
 func (w *watchedBody) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && !w.closed.Load() {
-		w.failed.Store(true)
+	w.left -= int64(n)
+	if err != nil && (err != io.EOF || w.left > 0) && !w.closed.Load() {
+		w.failed.Store(true) // it broke off, or is shorter than announced
 	}
 	return n, err
 }
