@@ -14,6 +14,7 @@ import (
 
 	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/skew"
 )
 
 // Config is what a [Poller] is made of.
@@ -50,7 +51,7 @@ type Poller struct {
 	log    *slog.Logger
 	counts counts
 	base   context.Context
-	clock  *clock
+	clock  *skew.Clock
 
 	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
 	queueAhead atomic.Pointer[time.Duration]   // see QueueClock; nil before the first message
@@ -74,7 +75,8 @@ func New(cfg Config) (*Poller, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context, clock: newClock()}
+	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context,
+		clock: skew.NewClock()}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
