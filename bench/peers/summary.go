@@ -13,7 +13,7 @@ var headlines = []struct {
 	{"a call through a breaker, in ns", "breaker", "Success", "ours", "gobreaker", "ns/op"},
 	{"a call that an open breaker refuses", "breaker", "Refusal", "ours", "gobreaker", "ns/op"},
 	{"a failure that does not open it", "breaker", "Failure", "ours", "gobreaker", "ns/op"},
-	{"an HTTP request through it", "breaker", "Transport/nobody", "ours", "failsafe", "ns/op"},
+	{"an HTTP request through it, with its answer's body", "breaker", "Transport/body", "ours", "failsafe", "ns/op"},
 	{"a log record for its caller, in ns", "logger", "Caller", "ours", "slog.JSONHandler", "ns/op"},
 	{"the same", "logger", "Caller", "ours", "zerolog", "ns/op"},
 	{"log records a second", "logger", "Throughput", "ours", "zap-buffered", "records/s"},
@@ -29,14 +29,14 @@ var headlines = []struct {
 	{"from Send to the handler, 1 task a second, half of them within µs", "tasks", "Latency/1-idle", "ours", "hand-written", "p50-µs"},
 	{"the same", "tasks", "Latency/1-idle", "ours", "asynq", "p50-µs"},
 	{"the same", "tasks", "Latency/1-idle", "ours", "river", "p50-µs"},
-	{"at 1 000 a second beside other work, 99 of 100 within µs", "tasks", "Latency/1000-busy", "ours", "hand-written", "p99-µs"},
+	{"at 1 000 a second with other work, 99 of 100 within µs", "tasks", "Latency/1000-busy", "ours", "hand-written", "p99-µs"},
 	{"a request through the server's middleware, in ns", "server", "Server", "ours", "otelhttp", "ns/op"},
 }
 
 // summary is the table for people: what can be had here, and how ours compares.
 func (p page) summary() string {
 	var b strings.Builder
-	b.WriteString("## In short\n\n| what | ours | beside it | | ours is better by |\n|---|---:|---|---:|---:|\n")
+	b.WriteString("## In short\n\n| what | ours | compared with | | ours is better by |\n|---|---:|---|---:|---:|\n")
 	for _, h := range headlines {
 		ours, err := p.results.median(key{h.area, h.bench, h.ours, h.unit})
 		if err != nil {
