@@ -346,3 +346,28 @@ func TestProbersThatAreKilledSuspendedAndParted(t *testing.T) {
 		}
 	}
 }
+
+// TestAPartedFleetFindsItselfAgain: memberlist alone forgets the other half for good.
+func TestAPartedFleetFindsItselfAgain(t *testing.T) {
+	all := launch(t, 4)
+	far, near := all[3], all[:3]
+	var addrs []string
+	for _, p := range near {
+		addrs = append(addrs, p.addr)
+		p.order("cut %s", far.addr)
+	}
+	far.order("cut %s", strings.Join(addrs, " "))
+	took := eventually(t, "both sides notice", 2*time.Minute, func() bool {
+		return far.report().Members == 1 && near[0].report().Members == 3
+	})
+	each(all, func(p *process) { p.order("cut") })
+	back := eventually(t, "all know all again", time.Minute, func() bool {
+		for _, p := range all {
+			if p.report().Members != 4 {
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("parted: noticed after %v; together again %v after the end of it", took, back)
+}
