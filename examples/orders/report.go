@@ -26,7 +26,8 @@ func (s *shop) report(ctx context.Context, _ task.Job[ForNight]) error {
 		if err != nil {
 			return err
 		}
-		text := fmt.Sprintf("%s: %d orders paid, %s taken, %s refunded", d.Day, d.Orders, money(d.Cents), money(d.Refunded))
+		text := fmt.Sprintf("%s: %d orders paid, %s taken, %s refunded",
+			d.Day, d.Orders, money(d.Cents), money(d.Refunded))
 		if err := s.store.AddReport(ctx, d, Letter{s.live.Get().Report.To, "The day " + d.Day, text}); err != nil {
 			return err
 		}

@@ -89,7 +89,8 @@ func (s *Store) List(ctx context.Context, status Status, after string, limit int
 // of its invoice.
 func (s *Store) Paid(ctx context.Context, id string) error {
 	return s.change(ctx, func(tx *sql.Tx) error { return s.send(ctx, tx, Invoice, id) },
-		"UPDATE orders SET status = $2, paid_at = $3 WHERE id = $1 AND status = $4", id, Paid, time.Now().UnixMilli(), Placed)
+		"UPDATE orders SET status = $2, paid_at = $3 WHERE id = $1 AND status = $4",
+		id, Paid, time.Now().UnixMilli(), Placed)
 }
 
 // Decline notes that the payment of an order is refused, and sends a mail.
@@ -105,7 +106,8 @@ func (s *Store) Cancel(ctx context.Context, id string) (Order, error) {
 		return o, err
 	}
 	if err := s.change(ctx, func(tx *sql.Tx) error { return s.send(ctx, tx, Refund, id) },
-		"UPDATE orders SET status = $2 WHERE id = $1 AND status IN ($3, $4)", id, Cancelled, Placed, Paid); err != nil {
+		"UPDATE orders SET status = $2 WHERE id = $1 AND status IN ($3, $4)",
+		id, Cancelled, Placed, Paid); err != nil {
 		return Order{}, err
 	}
 	return s.Get(ctx, id)
