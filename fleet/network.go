@@ -96,7 +96,7 @@ func (n *network) open(s Settings, label string, wrap wrapper) error {
 	if !ip.IsUnspecified() {
 		c.AdvertiseAddr = ip.String()
 	}
-	c.TCPTimeout, c.PushPullInterval, c.GossipInterval = time.Second, 5*time.Second, 100*time.Millisecond
+	c.TCPTimeout, c.PushPullInterval, c.GossipInterval = 2*time.Second, 5*time.Second, 100*time.Millisecond
 	c.DeadNodeReclaimTime = time.Second
 	c.EnableCompression = false // words are short
 	c.Delegate, c.Events, c.Alive, c.Conflict = n, n, n, n
