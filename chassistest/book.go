@@ -73,9 +73,12 @@ type delivery struct {
 	message *message
 	p       *Process
 	at      time.Duration
-	until   time.Duration // its lease, as far as the queue has said
-	acked   bool          // the process knows that it is deleted
-	failed  int           // failures of its runs
+	until   time.Duration   // its lease, as far as the queue has said
+	acked   bool            // the process knows that it is deleted
+	failed  int             // failures of its runs
+	steps   map[string]bool // that are done, as far as the next run knows
+	journal int             // what they take, in bytes
+	unsure  bool            // a run was cut short: what it has kept is not known
 }
 
 func newBook(w *World) *book {
@@ -233,6 +236,9 @@ func (b *book) observe(p *Process, q *request) []string {
 			if !m.arrived { // else it is a duplicate
 				m.arrived = true
 				b.arrived(q, e)
+				if !q.ghost {
+					b.carries(p, e)
+				}
 			}
 		case OnDelete:
 			if d := b.receipts[e.receipt]; d != nil && !d.message.gone {
@@ -267,7 +273,8 @@ func (b *book) delivered(p *Process, q *request, e *entry, now time.Duration) {
 		b.w.touch(m.fate, DeliverTwice)
 	}
 	m.fate.deliveries++
-	d := &delivery{message: m, p: p, at: now, until: now + q.hide}
+	d := &delivery{message: m, p: p, at: now, until: now + q.hide, steps: stepsIn(e.attrs[task.AttrSteps])}
+	d.journal = len(e.attrs[task.AttrSteps])
 	m.latest, m.hidden = d, now+q.hide
 	b.receipts[e.receipt] = d
 	p.held[d] = true

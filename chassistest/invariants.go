@@ -53,6 +53,12 @@ const (
 	// NeverRan: a task is not dead for its failures if it never ran.
 	NeverRan = "never dead without a run"
 
+	// StepAgain: a step that is done does not run again: not in a later run of its delivery,
+	// and not in a run of a message that carries its result. Each copy that a process makes
+	// of a message carries the steps that are done. Only steps with an effect, by the ctx of
+	// the step, are seen. No fault permits anything else.
+	StepAgain = "no step again"
+
 	// Stuck: once the faults are over all pools become empty in time: see [Within].
 	Stuck = "idle in the end"
 
@@ -68,8 +74,8 @@ const (
 
 // Invariants are the names of the invariants that every [Storm] has.
 func Invariants() []string {
-	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, Stuck, Stray,
-		Leak, Plays}
+	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, StepAgain,
+		Stuck, Stray, Leak, Plays}
 }
 
 // comes judges a run that wants to begin.
@@ -134,6 +140,10 @@ func (b *book) ends(r *run) {
 	f := r.fate
 	r.over = true
 	delete(r.p.runs, r)
+	if d := r.delivery; d != nil {
+		d.unsure = d.unsure || r.cut
+		d.keeps(r)
+	}
 	switch r.outcome = judge(r.err); r.outcome {
 	case succeeded:
 		f.done = true

@@ -83,6 +83,18 @@ func TestEachInvariantAccuses(t *testing.T) {
 				return letter(ctx, p, job.ExecID+"'s brother")
 			}
 		}},
+		StepAgain: { // a copy without the steps
+			tamper: func(_ *Process, r *http.Request) { replace(r, `"chassis.steps"`, `"chassis.stepz"`) },
+			handle: func(w *World, _ *Process) task.Handler[parcel] {
+				return func(ctx context.Context, job task.Job[parcel]) error {
+					do := func(ctx context.Context) error { return w.Effect(ctx, "pack", job.Args.ID) }
+					if err := task.Do(ctx, "pack", do); err != nil || job.Attempt > 1 {
+						return err
+					}
+					return task.Snooze(time.Minute)
+				}
+			},
+		},
 		Stuck: {handle: func(*World, *Process) task.Handler[parcel] {
 			return func(context.Context, task.Job[parcel]) error { return task.Snooze(time.Minute) }
 		}},

@@ -209,7 +209,10 @@ func (f Finding) String() string {
 
 // run plays one schedule in a bubble.
 func (s *storm) run(schedule Schedule) (r *result) {
-	var w *World
+	var (
+		w    *World
+		mark string
+	)
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -220,9 +223,11 @@ func (s *storm) run(schedule Schedule) (r *result) {
 			panic(v)
 		}
 		r = w.result()
-		r.findings = append(r.findings, Finding{Invariant: Leak, What: "goroutines are left that never end: " + text})
+		what := "goroutines are left that never end: " + text + "\n" + left(mark)
+		r.findings = append(r.findings, Finding{Invariant: Leak, What: what})
 	}()
 	synctest.Test(s.t, func(t *testing.T) {
+		mark = bubble()
 		w = newWorld(s, schedule)
 		w.live(t)
 		r = w.result()

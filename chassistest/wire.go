@@ -29,6 +29,7 @@ type request struct {
 	split   []string      // entries that fail, by a storm
 	skew    time.Duration // of the clock of its process
 	done    bool          // the world has taken note of what the queue did
+	ghost   bool          // no process waits for its answer
 	at      time.Duration // when the queue did it
 }
 
@@ -139,9 +140,9 @@ func (e *entry) member(s *scanner, name string) {
 		e.group = s.string()
 	case "MessageAttributes":
 		e.attrs = map[string]string{}
-		e.attributes(s, "StringValue")
+		e.attributes(s, "StringValue", "BinaryValue")
 		if more, ok := e.attrs[task.AttrMore]; ok { // those beyond the tenth
-			e.attributes(&scanner{text: more}, "s")
+			e.attributes(&scanner{text: more}, "s", "b")
 		}
 	case "Attributes":
 		e.system = map[string]string{}
@@ -151,12 +152,15 @@ func (e *entry) member(s *scanner, name string) {
 	}
 }
 
-// attributes reads the attributes of a message, and the texts in a member of each.
-func (e *entry) attributes(s *scanner, text string) {
+// attributes reads the attributes of a message, and the texts in a member of each; of a
+// binary one its Base64.
+func (e *entry) attributes(s *scanner, text, binary string) {
 	s.object(func(name string) {
 		s.object(func(member string) {
-			if member == text {
-				e.attrs[name] = s.string()
+			if member == text || member == binary {
+				if value := s.string(); value != "" {
+					e.attrs[name] = value
+				}
 			} else {
 				s.skip()
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -83,6 +84,7 @@ type Effect struct {
 	ExecID  string
 	Attempt int
 	Process int
+	Step    string        // task.StepKey of the step that it is a part of; empty outside of one
 	At      time.Duration // since the beginning
 }
 
@@ -152,7 +154,8 @@ func (w *World) Always(name string, look func() error) {
 // Effect does something to the world outside: what a statement to a database or a call
 // does that either happens or does not. The process may die before it or after it. It
 // returns an error, and nothing has happened, if ctx has ended. ctx is the handler's; one
-// of context.WithoutCancel will do. In a process that has died it does not return.
+// of context.WithoutCancel will do. In a process that has died it does not return to the
+// handler; another goroutine, which the handler may wait for, gets an error.
 func (w *World) Effect(ctx context.Context, name string, args ...any) error {
 	r := runOf(ctx)
 	if r == nil {
@@ -160,12 +163,12 @@ func (w *World) Effect(ctx context.Context, name string, args ...any) error {
 			name))
 	}
 	a := &arrival{p: r.p, step: OnEffect, run: r, name: name, note: fmt.Sprint(args...)}
-	a.effect = &Effect{Name: name, Args: args}
+	a.effect = &Effect{Name: name, Args: args, Step: stepKey(ctx, r)}
 	switch o, err := w.gate.wait(ctx, a); {
 	case err != nil:
 		return err
 	case o == dead:
-		leave()
+		return r.leave()
 	}
 	return nil
 }
@@ -183,7 +186,7 @@ func (w *World) Crash(ctx context.Context) {
 	// The end of the handler's ctx does not save the process.
 	a := &arrival{p: r.p, step: OnEffect, run: r, name: "crash", crash: true}
 	_, _ = w.gate.wait(context.WithoutCancel(ctx), a)
-	leave()
+	runtime.Goexit()
 }
 
 // Effects are the effects of a name so far, in order; of all names if it is empty.

@@ -38,6 +38,10 @@ var worlds = map[string]playground{
 	"clocks":    clocks,
 	"instant":   instant,
 	"apart":     apart,
+	"convoys":   {play: convoys(30), opts: []StormOption{Tune(fifo)}},
+	"stepping":  stepping,
+	"journeys":  {play: journeys(20)},
+	"treks":     {play: journeys(20), opts: []StormOption{Tune(fifo)}},
 }
 
 // TestStormWorlds: no fault of the runtime shows in any of the worlds. With
@@ -52,8 +56,8 @@ func TestStormWorlds(t *testing.T) {
 	}
 }
 
-// TestStormSearch plays the world STORM_WORLD until a seed fails, and logs that without
-// making it smaller. It belongs to bench/reverts.
+// TestStormSearch plays STORM_SEEDS seeds of the world STORM_WORLD from STORM_FIRST on until one
+// fails, and logs that without making it smaller. It belongs to bench/reverts.
 func TestStormSearch(t *testing.T) {
 	name := os.Getenv("STORM_WORLD")
 	if name == "" {
@@ -63,7 +67,8 @@ func TestStormSearch(t *testing.T) {
 	if !ok {
 		t.Fatalf("STORM_WORLD is %q: want a world of worlds_test.go", name)
 	}
-	played, found := SearchForTest(t, world.play, append(world.opts, Seeds(number(t, "STORM_SEEDS", 300)))...)
+	played, found := SearchForTest(t, world.play, append(world.opts, Seeds(number(t, "STORM_SEEDS", 300)),
+		FirstSeed(uint64(number(t, "STORM_FIRST", 1))))...)
 	f := Finding{Invariant: "-"}
 	if len(found) > 0 {
 		f = found[0]
