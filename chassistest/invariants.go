@@ -59,6 +59,11 @@ const (
 	// the step, are seen. No fault permits anything else.
 	StepAgain = "no step again"
 
+	// OneTick: a tick of chassis.Every is put on its queue once, by whichever process, and
+	// once more for each return from the dead letters. A fault that lasts for longer than
+	// five minutes permits another.
+	OneTick = "one tick"
+
 	// Stuck: once the faults are over all pools become empty in time: see [Within].
 	Stuck = "idle in the end"
 
@@ -75,7 +80,7 @@ const (
 // Invariants are the names of the invariants that every [Storm] has.
 func Invariants() []string {
 	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, StepAgain,
-		Stuck, Stray, Leak, Plays}
+		OneTick, Stuck, Stray, Leak, Plays}
 }
 
 // comes judges a run that wants to begin.
@@ -204,9 +209,13 @@ func (b *book) letter(f *fate, e *entry) {
 // judge judges all tasks in the end.
 func (b *book) judge() {
 	for _, f := range b.order {
-		if f.messages > 0 && !f.ended() {
+		if f.tick && f.messages > 1+f.redrives {
+			b.w.accuse(OneTick, f.label, "its tick, %s, was sent %d times", f.job, f.messages)
+		}
+		if f.messages > 0 && !f.ended() && !b.ticks.late(f) {
 			b.w.accuse(NotLost, f.label, "it has not ended: %d runs, %d failures, and nothing is left of it on the "+
 				"queue", len(f.runs), f.failures)
 		}
 	}
+	b.judgeSkips()
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -97,7 +98,7 @@ func (w *World) newProcess(n, life int) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.settings = w.storm.settings()
+	p.settings = w.settings()
 	p.System, err = chassis.New("storm", append([]chassis.Option{
 		chassis.WithSettings(p.settings), chassis.WithSQS(client), chassis.WithoutDefaultLogger(),
 		chassis.WithLogOutput(&w.log), chassis.WithMiddleware(p.around),
@@ -135,7 +136,7 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
-	if q.skew != 0 && step == OnSend {
+	if q.skew != 0 && step == OnSend && !strings.HasSuffix(q.queue, ticksSuffix) { // ticks go by the queue's clock
 		q.body = q.skewed(q.body, q.skew)
 	}
 	q.answer = p.perform(ctx, r, q)

@@ -236,13 +236,13 @@ func (s *storm) run(schedule Schedule) (r *result) {
 }
 
 // settings are those of a process.
-func (s *storm) settings() chassis.Settings {
+func (w *World) settings() chassis.Settings {
 	set := chassis.DefaultSettings()
 	set.Log.Level = "error"
 	set.Tasks.TaskPool = "storm"
 	set.Tasks.TaskTimeout = 30 * time.Second
 	set.Tasks.ReceiveWait = 20 * time.Second
-	for _, change := range s.change {
+	for _, change := range slices.Concat(w.storm.change, w.tuning) {
 		change(&set)
 	}
 	return set

@@ -36,6 +36,7 @@ type request struct {
 // entry is one message of a request, or of the answer to a receive.
 type entry struct {
 	id      string // in a batch
+	place   int    // in the request
 	receipt string
 	hide    time.Duration
 	text    string            // the body
@@ -93,7 +94,7 @@ func readRequest(r *http.Request) (*request, error) {
 			q.queue = s.string()
 		case "Entries":
 			s.array(func() {
-				e := &entry{}
+				e := &entry{place: len(q.entries)}
 				s.object(func(name string) { e.member(&s, name) })
 				q.entries = append(q.entries, e)
 			})

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -38,6 +40,7 @@ type World struct {
 	trace    *trace
 
 	services   []func(*Process)
+	tuning     []func(*chassis.Settings)
 	sends      []*Sent
 	upstreams  map[string]*Upstream
 	always     []check
@@ -48,6 +51,7 @@ type World struct {
 
 	// The world's goroutine alone:
 	seats    []*seat
+	lives    []*Process // all that there were
 	plans    plans
 	orders   int
 	book     *book
@@ -133,6 +137,10 @@ func SubmitAt[A any](w *World, at time.Duration, def *task.Definition[A], args A
 // Service says what each process registers when it starts: its tasks, its breakers. It
 // is called for every life of every process.
 func (w *World) Service(register func(p *Process)) { w.services = append(w.services, register) }
+
+// Tune changes the settings of all processes of this play, after what the option [Tune] has
+// changed. So they may be drawn from the seed, by [World.Rand].
+func (w *World) Tune(change func(*chassis.Settings)) { w.tuning = append(w.tuning, change) }
 
 // Rand draws for the play: the same numbers for the same seed. It is not for handlers.
 func (w *World) Rand() *rand.Rand { return w.draws }
@@ -274,9 +282,12 @@ func (w *World) live(t *testing.T) {
 	time.Sleep(afterwards)
 }
 
-// makeQueues makes the queues of the pools, as an operator would.
+// makeQueues makes the queues of the pools, as an operator would. That of ticks is made by the
+// processes that have schedules.
 func (w *World) makeQueues(t *testing.T) {
-	for _, pool := range w.storm.settings().Tasks.EachPool() {
+	ticks := strings.TrimSuffix(w.settings().Tasks.TaskPool, ".fifo") + ticksSuffix
+	w.book.pool(ticks, dispatcher.DeadLetterPool(ticks))
+	for _, pool := range w.settings().Tasks.EachPool() {
 		w.book.pool(pool.TaskPool, pool.DeadPool())
 		for _, name := range []string{pool.DeadPool(), pool.TaskPool} { // a redrive policy wants its target
 			attributes := map[string]string{"MessageRetentionPeriod": "1209600"}
@@ -327,7 +338,7 @@ func (w *World) send(s *Sent) {
 	}
 	pool := out.Pool
 	if pool == "" {
-		pool = w.storm.settings().Tasks.TaskPool
+		pool = w.settings().Tasks.TaskPool
 	}
 	in := types.SendMessageBatchRequestEntry{Id: aws.String("one"), MessageBody: &out.Body,
 		MessageAttributes: out.Attributes, DelaySeconds: int32(out.Delay / time.Second)}
