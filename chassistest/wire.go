@@ -299,10 +299,13 @@ func (r *reply) response(req *http.Request) (*http.Response, error) {
 		Request: req}, nil
 }
 
-// copy is the request as it is on its way a second time.
+// copy is the request as it is on its way a second time, without what a storm has left out.
 func (q *request) copy() *request {
 	again := &request{op: q.op, queue: q.queue, body: q.body, hide: q.hide, header: q.header}
 	for _, e := range q.entries {
+		if slices.Contains(q.split, e.id) {
+			continue
+		}
 		n := *e
 		n.failed = false
 		again.entries = append(again.entries, &n)

@@ -69,16 +69,16 @@ var bulks = playground{
 }
 
 var (
-	letterTask = task.Define[parcel]("letter", task.Behind("https://mail.internal/v1"),
+	letterTask = task.Define[parcel]("letter", task.Behind("https://mail.internal/v1"), task.MaxFailures(6),
 		task.Wait(2*time.Second, task.Exponential))
-	memo = task.Define[parcel]("memo", task.Wait(2*time.Second, task.Exponential))
+	memo = task.Define[parcel]("memo", task.MaxFailures(6), task.Wait(2*time.Second, task.Exponential))
 )
 
-// outage: a service that is down for three minutes. Tasks that name it, tasks that do not, and
+// outage: a service that is down for ten minutes. Tasks that name it, tasks that do not, and
 // tasks that have nothing to do with it. None of them is given up for the outage.
 var outage = playground{
 	play: func(w *World) {
-		const from, to = 5 * time.Second, 185 * time.Second
+		const from, to = 5 * time.Second, 10 * time.Minute
 		mail := w.Upstream("https://mail.internal", http.HandlerFunc(func(res http.ResponseWriter, _ *http.Request) {
 			if now := w.Now(); now >= from && now < to {
 				res.WriteHeader(http.StatusServiceUnavailable)
@@ -109,8 +109,9 @@ var outage = playground{
 			return nil
 		})
 	},
-	opts: []StormOption{Kinds(DieBefore, DieAfter, Deploy, DrainDie, CutOff, Suspend, LoseAnswer, LateAnswer, Throttle, SplitBatch, Apply, Pause,
-		DeliverTwice)},
+	opts: []StormOption{Fleet(2), Kinds(DieBefore, DieAfter, Deploy, DrainDie, CutOff, Suspend, LoseAnswer, LateAnswer,
+		Throttle, SplitBatch, Apply, Pause, DeliverTwice),
+		Tune(func(s *chassis.Settings) { s.CircuitBreaker.ClosedFailLimit = 2 })},
 }
 
 // postTo posts to a service, and reads its answer.
