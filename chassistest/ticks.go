@@ -72,7 +72,8 @@ func (b *book) judgeSkips() {
 			continue
 		}
 		if skips--; skips < 0 {
-			b.w.accuse(NotLost, f.label, "its tick, %s, was deleted and did not run, and no process has skipped it", f.job)
+			b.w.accuse(NotLost, f.label, "its tick, %s, was deleted and did not run, and no process has skipped it",
+				f.job)
 			return
 		}
 	}
