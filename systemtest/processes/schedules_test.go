@@ -225,6 +225,16 @@ func (p *process) isReady() bool {
 	}
 }
 
+// await waits until the process can work.
+func (p *process) await(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.ready:
+	case <-p.gone:
+		t.Fatal("a process ended instead of becoming ready")
+	}
+}
+
 func (f *fleet) kill(p *process) {
 	if p.isReady() && !p.suspended {
 		f.count(-1)
@@ -307,7 +317,7 @@ func TestSchedulesOfRealProcesses(t *testing.T) {
 	f := &fleet{t: t, program: build("ticker", "./ticker", "-overlay", skewedTime(t, dir)), env: append(os.Environ(),
 		"CHASSIS_QUEUE__ENDPOINT="+sent.watch(t, at.Endpoint), "CHASSIS_QUEUE__REGION=us-east-1", "AWS_ACCESS_KEY_ID=x",
 		"AWS_SECRET_ACCESS_KEY=x", "CHASSIS_TASKS__TASK_POOL=ticker", "CHASSIS_TASKS__TASK_TIMEOUT=10s",
-		"CHASSIS_LOGGER__LEVEL=ERROR", "TICKER_RUNS="+runs)}
+		"CHASSIS_LOG__LEVEL=ERROR", "TICKER_RUNS="+runs)}
 	done := make(chan struct{})
 	stood := stalls(done)
 
@@ -318,7 +328,7 @@ func TestSchedulesOfRealProcesses(t *testing.T) {
 		fleet[i] = f.start(random)
 	}
 	for _, p := range fleet {
-		<-p.ready
+		p.await(t)
 	}
 	begin := time.Now()
 	end := begin.Add(length)
@@ -353,7 +363,7 @@ func TestSchedulesOfRealProcesses(t *testing.T) {
 			switch {
 			case p == nil:
 				fleet[i] = f.start(random)
-				<-fleet[i].ready
+				fleet[i].await(t)
 			case p.suspended:
 				_ = p.cmd.Process.Signal(syscall.SIGCONT)
 				p.suspended = false
