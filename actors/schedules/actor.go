@@ -262,19 +262,26 @@ func (a *schedules) onRun(ctx actor.Context, m *Run) {
 	if s.Overlap() == cron.Allow {
 		group = id
 	}
-	out, err := task.Encode(j.Task, j.Args, now, task.Pool(a.cfg.Pool), task.Group(group), task.Dedup(id),
+	in, endSpan := a.ctx, func([]error) {}
+	if a.cfg.Span != nil {
+		in, endSpan = a.cfg.Span(a.ctx)
+	}
+	out, err := task.Encode(j.Task, j.Args, now, task.FromContext(in), task.Pool(a.cfg.Pool), task.Group(group), task.Dedup(id),
 		task.ExecID(id), task.ForJob(s.Name()+"@operator", s.Name()))
 	if err != nil {
+		endSpan([]error{err})
 		a.answer(ctx, to, err)
 		return
 	}
 	post := a.poster(ctx)
-	a.apart(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	a.apart(func(context.Context) {
+		ctx, cancel := context.WithTimeout(in, askTimeout)
 		defer cancel()
 		var answer any = &Ran{ExecID: id}
-		if err := a.send(ctx, []*task.Outgoing{out})[0]; err != nil {
-			answer = err
+		errs := a.send(ctx, []*task.Outgoing{out})
+		endSpan(errs)
+		if errs[0] != nil {
+			answer = errs[0]
 		}
 		post(&ended{to, answer})
 	})

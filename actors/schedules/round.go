@@ -147,6 +147,7 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 	if tags == nil {
 		tags = map[string]string{}
 	}
+	inSpan, endSpan := ctx, func([]error) {}
 	now := c.clock.now()
 	said.known, said.met = r.meet(said, tags, now), true
 	for _, job := range r.jobs {
@@ -162,8 +163,11 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		if res.paused {
 			res.late, p.ticks = 0, nil
 		}
+		if len(p.ticks) > 0 && len(outs) == 0 && c.cfg.Span != nil {
+			inSpan, endSpan = c.cfg.Span(ctx)
+		}
 		for _, tick := range p.ticks {
-			out, err := c.encode(job, tick)
+			out, err := c.encode(job, tick, task.FromContext(inSpan))
 			if err != nil { // it was encoded before: its arguments have changed
 				res.err = err
 				continue
@@ -178,13 +182,19 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		}
 		results[name] = res
 	}
-	if len(outs) > 0 {
+	if len(outs) == 0 {
+		endSpan(nil)
+	} else {
 		if late := c.clock.now().Sub(now); late > cron.Fresh/2 { // suspended since: look again
-			return r.untouched(fmt.Errorf("schedules: %v have passed between the decision and the send", late)), said
+			err := fmt.Errorf("schedules: %v have passed between the decision and the send", late)
+			endSpan([]error{err})
+			return r.untouched(err), said
 		}
-		send, cancel := context.WithTimeout(ctx, sendTimeout)
+		send, cancel := context.WithTimeout(inSpan, sendTimeout)
 		defer cancel()
-		for i, err := range c.send(send, outs) {
+		errs := c.send(send, outs)
+		endSpan(errs)
+		for i, err := range errs {
 			res := results[places[i].name]
 			switch {
 			case err != nil && res.err == nil: // those after it wait, too: a group has an order
@@ -297,12 +307,12 @@ func (r *round) old() bool {
 }
 
 // encode makes the message of a tick.
-func (c *core) encode(job *Job, tick cron.Tick) (*task.Outgoing, error) {
+func (c *core) encode(job *Job, tick cron.Tick, opts ...task.Option) (*task.Outgoing, error) {
 	s := job.Schedule
 	id, group := s.ID(c.cfg.Pool, tick), s.Name()
 	if s.Overlap() == cron.Allow {
 		group = s.JobID(tick)
 	}
-	return task.Encode(job.Task, job.Args, tick.Due, task.Pool(c.cfg.Pool), task.Group(group), task.Dedup(id),
-		task.ExecID(id), task.At(tick.Due), task.ForJob(s.JobID(tick), s.Name()))
+	return task.Encode(job.Task, job.Args, tick.Due, append(opts, task.Pool(c.cfg.Pool), task.Group(group),
+		task.Dedup(id), task.ExecID(id), task.At(tick.Due), task.ForJob(s.JobID(tick), s.Name()))...)
 }

@@ -27,6 +27,10 @@ type Config struct {
 	Logger *slog.Logger // nil: nothing is logged
 	Jobs   []Job        // at the start
 
+	// Span begins the span of a send, whose context its messages take along. end is called
+	// with the error of each. nil: there is no tracing.
+	Span func(ctx context.Context) (in context.Context, end func(errs []error))
+
 	// Over reports whether a stop is for good. Before, the actor is spawned again
 	// under its name when another actor stops it. nil: each stop is for good.
 	Over func() bool
