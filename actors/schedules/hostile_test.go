@@ -1,6 +1,8 @@
 package schedules
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/task"
 	"github.com/sambatech/chassis/task/cron"
 )
 
@@ -211,6 +214,47 @@ func TestTenThousandSchedules(t *testing.T) {
 		f.take()
 		if len(f.seen) != n {
 			t.Errorf("%d ticks came", len(f.seen))
+		}
+		a.kill()
+	})
+}
+
+// A process dies with a run, and another gets that again after its lease. The ticks that came
+// between are skipped, as in a run that lasted: not run one after the other, each a run late.
+func TestTicksBehindARunThatDiedWithItsProcess(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		j := job(t, "x", "* * * * *")
+		until("10:05:30")
+		a := f.start("a", j)
+		ran := 0
+		around := a.s.Around(func(context.Context, task.Job[json.RawMessage]) error {
+			time.Sleep(30 * time.Second)
+			ran++
+			return nil
+		})
+		run := func(at string, received time.Time) {
+			t.Helper()
+			tick, _ := time.Parse(time.RFC3339, "2000-01-01T"+at+"Z")
+			on := cron.Tick{At: tick, Due: tick}
+			if err := around(t.Context(), task.Job[json.RawMessage]{Info: &task.Info{JobName: "x", JobID: j.Schedule.JobID(on),
+				ExecID: j.Schedule.ID(pool, on), Attempt: 1, Received: received}}); err != nil {
+				t.Error(err)
+			}
+		}
+		until("10:06:00")
+		first := time.Now()
+		until("10:08:30") // it died in between
+		run("10:06:00", first)
+		run("10:07:00", time.Now())
+		run("10:08:00", time.Now())
+		if ran != 1 || a.s.Status()[0].Skipped != 2 {
+			t.Errorf("%d runs, and %d skipped", ran, a.s.Status()[0].Skipped)
+		}
+		until("10:10:00")
+		run("10:10:00", time.Now())
+		if ran != 2 {
+			t.Error("the next tick in time is not run")
 		}
 		a.kill()
 	})
