@@ -37,6 +37,7 @@ type Info struct {
 	calls    atomic.Pointer[calls]
 	paced    *[]string // see Pace; nil: for none
 	journal  atomic.Pointer[Journal]
+	result   atomic.Pointer[string] // see Return
 }
 
 // Progress is what a running task last said of itself.
