@@ -266,8 +266,8 @@ func (a *schedules) onRun(ctx actor.Context, m *Run) {
 	if a.cfg.Span != nil {
 		in, endSpan = a.cfg.Span(a.ctx)
 	}
-	out, err := task.Encode(j.Task, j.Args, now, task.FromContext(in), task.Pool(a.cfg.Pool), task.Group(group), task.Dedup(id),
-		task.ExecID(id), task.ForJob(s.Name()+"@operator", s.Name()))
+	out, err := task.Encode(j.Task, j.Args, now, task.FromContext(in), task.Pool(a.cfg.Pool), task.Group(group),
+		task.Dedup(id), task.ExecID(id), task.ForJob(s.Name()+"@operator", s.Name()))
 	if err != nil {
 		endSpan([]error{err})
 		a.answer(ctx, to, err)

@@ -27,7 +27,7 @@ type Config struct {
 	Logger *slog.Logger // nil: nothing is logged
 	Jobs   []Job        // at the start
 
-	// Span begins the span of a send, whose context its messages take along. end is called
+	// Span begins the span of a send, which is the parent of its messages. end is called
 	// with the error of each. nil: there is no tracing.
 	Span func(ctx context.Context) (in context.Context, end func(errs []error))
 
