@@ -25,7 +25,7 @@ const (
 	readEvery   = 10 * time.Second
 	cancelFor   = 7 * 24 * time.Hour // how long a flow counts as cancelled
 	cancelMost  = 30                 // flows; SQS allows 50 tags
-	queuesKnown = 16                 // of other services, whose flows this process works for
+	queuesKnown = 16                 // this process works for flows of so many services
 )
 
 // cancels is what a process knows of cancelled flows.
@@ -163,7 +163,8 @@ func (f *Flows) watch(ctx context.Context) {
 		select {
 		case queue := <-f.cancels.wake:
 			if err := f.read(ctx, queue); err != nil && ctx.Err() == nil {
-				f.log.Warn("which flows are cancelled cannot be read from the tags of their queue", "queue", queue, "error", err)
+				f.log.Warn("which flows are cancelled cannot be read from the tags of their queue",
+					"queue", queue, "error", err)
 			}
 		case <-ctx.Done():
 			return
