@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"task/outbox/tests": {"*"}, // a module of its own
 	"task/flow":         {"actors/poller", "actors/pools", "parts", "queue/sqsclient", "task"},
 	"telemetry":         {"*"}, // a module of its own, which makes a System
+	"fleet":             {"*"}, // a module of its own, which hangs on to a System
 	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
