@@ -28,6 +28,7 @@ type rig struct {
 	log      *logBuffer
 	pool     string
 	settings dispatcher.Settings
+	follow   task.Follow // from the next up on
 }
 
 // logBuffer collects the log; safe from all goroutines.
@@ -91,7 +92,7 @@ func (r *rig) up() {
 	r.t.Helper()
 	r.mon = dispatcher.NewMonitor()
 	props, err := dispatcher.New(dispatcher.Config{
-		Settings: r.settings, Pool: r.pool, Poller: r.queuePID, Monitor: r.mon,
+		Settings: r.settings, Pool: r.pool, Poller: r.queuePID, Monitor: r.mon, Follow: r.follow,
 		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 	})
 	if err != nil {

@@ -11,22 +11,23 @@ import (
 var ErrFollowed = errors.New("chassis: what follows an execution is set once, before the start")
 
 // Follow sets what follows the executions that have ended for good, of all pools of the
-// process. It is called once, before the start.
-func (p Pool) Follow(f task.Follow) error {
+// process, and what stands around their handlers, outside of the middleware of the service.
+// It is called once, before the start.
+func (p Pool) Follow(f task.Follow, around task.Middleware) error {
 	all := p.lane.pools
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.after != nil || all.begun.Load() != nil {
 		return ErrFollowed
 	}
-	all.after = f
+	all.after, all.around = f, around
 	return nil
 }
 
-func (p *Pools) following() task.Follow {
+func (p *Pools) following() (task.Follow, task.Middleware) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.after
+	return p.after, p.around
 }
 
 // Sender is the sender of the process.

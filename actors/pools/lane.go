@@ -81,7 +81,11 @@ func (p *Pools) ensure(pool string) poller.EnsureOptions {
 
 func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error) {
 	cfg, actors := &l.pools.cfg, l.pools.actors
+	follow, flows := l.pools.following()
 	around := cfg.Middleware
+	if flows != nil {
+		around = append([]task.Middleware{flows}, around...)
+	}
 	if l == l.pools.times.lane && l.pools.times.running != nil {
 		around = append([]task.Middleware{l.pools.times.running.Around}, around...)
 	}
@@ -105,7 +109,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		Random:    cfg.Random.Of("dispatcher/" + l.name()),
 		PausedBy:  l.pools.pausing(),
 		Services:  l.pools.guards(),
-		Follow:    l.pools.following(),
+		Follow:    follow,
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {

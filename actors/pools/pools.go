@@ -62,13 +62,14 @@ type Pools struct {
 	timesPID   *actor.PID // of the schedules; nil without
 	background background
 
-	mu    sync.Mutex // guards what follows
-	times timetable
-	early []*dispatcher.Register
-	specs map[string]task.Spec
-	after task.Follow                       // see Pool.Follow
-	holds map[string]bool                   // checks that were ever given to Hold, and whether they pause the pools
-	begun atomic.Pointer[dispatcher.Client] // of all lanes; nil until they are started
+	mu     sync.Mutex // guards what follows
+	times  timetable
+	early  []*dispatcher.Register
+	specs  map[string]task.Spec
+	after  task.Follow // see Pool.Follow
+	around task.Middleware
+	holds  map[string]bool                   // checks that were ever given to Hold, and whether they pause the pools
+	begun  atomic.Pointer[dispatcher.Client] // of all lanes; nil until they are started
 }
 
 // New returns pools that can send. [Pools.Close] ends what they start.

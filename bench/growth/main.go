@@ -46,6 +46,12 @@ var curves = []curve{
 		"a blocked execution holds a slot and a lease of an hour, and nothing looks at it. What grows is the garbage collector's share of marking them"},
 	{"dispatcher: memory of a blocked task", "blocked executions", "B", []int{1e3, 1e4, 1e5}, blockedMemory,
 		"each has a goroutine, an actor, its message and its lease. The share of what exists once falls with n"},
+	{"dispatcher: a task that does nothing", "workers", "ns", []int{1, 10, 100, 1e3, 1e4}, manyWorkers,
+		"a worker that is free is a number, neither a goroutine nor an actor. With few of them a task waits for the answer to the request before it; from some tens on receives of ten are under way all the time"},
+	{"queue: send, receive, delete among tenants", "groups with a message", "ns", []int{1, 10, 100, 1e3, 1e4, 1e5}, manyTenants,
+		"the groups of a standard queue stand in a ring and take turns; the next one is at its front"},
+	{"schedules: one is registered and started", "schedules", "ns", []int{1, 10, 100, 1e3, 1e4}, manySchedules,
+		"with one schedule the start of the service is in the figure, and falls with n. After it a schedule is an entry in a map, and the next tick of all of them is one timer"},
 	{"logger: a record", "producers", "ns", []int{1, 2, 4, 8, 16, 32, 64}, producers,
 		"each call has an encoder. The ring's lock is held while a record is copied: producers beyond the number of cores wait for their turn, and cost no more"},
 }

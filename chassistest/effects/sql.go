@@ -305,7 +305,11 @@ func (t *recordedTx) Rollback() error {
 		return ErrDied
 	}
 	e := &Effect{Kind: SQL, Name: "ROLLBACK", Process: t.conn.effects.process, ReadOnly: true}
-	return t.conn.effects.Perform(t.ctx, []*Effect{e.of(t.ctx)}, func() error { return t.finish(t.next.Rollback) })
+	err := t.conn.effects.Perform(t.ctx, []*Effect{e.of(t.ctx)}, func() error { return t.finish(t.next.Rollback) })
+	if err != nil && !errors.Is(err, ErrDied) {
+		_ = t.finish(t.next.Rollback) // it was refused: else the connection goes back to its pool with the transaction
+	}
+	return err
 }
 
 // finish ends the transaction by f, once.

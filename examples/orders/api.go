@@ -42,7 +42,6 @@ func (s *shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.sendNow(r.Context(), order)
 	w.Header().Set("Location", "/orders/"+order.ID)
 	if !fresh {
 		return server.WriteJSON(w, http.StatusOK, order)
@@ -110,6 +109,5 @@ func (s *shop) cancelOrder(w http.ResponseWriter, r *http.Request) error {
 	if order.Status != Cancelled {
 		return refuse(http.StatusConflict, "The order is "+string(order.Status)+".")
 	}
-	s.sendNow(r.Context(), order)
 	return server.WriteJSON(w, http.StatusOK, order)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
@@ -12,28 +13,20 @@ type Day struct {
 	Cents, Refunded int64
 }
 
-// AddInvoice keeps the invoice of an order, unless there is one already.
-func (s *Store) AddInvoice(ctx context.Context, order string, cents int64, text string) error {
-	_, err := s.change(ctx, `INSERT INTO invoices (order_id, cents, text) VALUES ($1, $2, $3)
-		ON CONFLICT (order_id) DO NOTHING`, order, cents, text)
-	return err
+// Count counts a day.
+func (s *Store) Count(ctx context.Context, day time.Time) (Day, error) {
+	d := Day{Day: day.Format(time.DateOnly)}
+	err := s.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(cents), 0), (SELECT coalesce(sum(cents), 0) FROM orders
+		WHERE refunded_at >= $1 AND refunded_at < $2 AND paid_at > 0) FROM orders WHERE paid_at >= $1 AND paid_at < $2`,
+		day.UnixMilli(), day.AddDate(0, 0, 1).UnixMilli()).Scan(&d.Orders, &d.Cents, &d.Refunded)
+	return d, err
 }
 
-// AddReport counts a day that is over, and keeps the result.
-func (s *Store) AddReport(ctx context.Context, day time.Time) (Day, error) {
-	d := Day{Day: day.Format(time.DateOnly)}
-	from, to := day.UnixMilli(), day.AddDate(0, 0, 1).UnixMilli()
-	if err := s.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(cents), 0) FROM orders
-		WHERE paid_at >= $1 AND paid_at < $2`, from, to).Scan(&d.Orders, &d.Cents); err != nil {
-		return d, err
-	}
-	if err := s.db.QueryRowContext(ctx, `SELECT coalesce(sum(cents), 0) FROM orders
-		WHERE refunded_at >= $1 AND refunded_at < $2 AND paid_at > 0`, from, to).Scan(&d.Refunded); err != nil {
-		return d, err
-	}
-	_, err := s.change(ctx, `INSERT INTO reports (day, orders, cents, refunded) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (day) DO NOTHING`, d.Day, d.Orders, d.Cents, d.Refunded)
-	return d, err
+// AddReport keeps the report of a day and has it mailed, unless there is one.
+func (s *Store) AddReport(ctx context.Context, d Day, mail Letter) error {
+	return s.change(ctx, func(tx *sql.Tx) error { return s.mail(ctx, tx, "report-"+d.Day, mail) },
+		`INSERT INTO reports (day, orders, cents, refunded) VALUES ($1, $2, $3, $4) ON CONFLICT (day) DO NOTHING`,
+		d.Day, d.Orders, d.Cents, d.Refunded)
 }
 
 // NextReport returns the first day that has no report: the one after the last report, or

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"time"
 
 	"github.com/sambatech/chassis"
 )
@@ -32,16 +31,15 @@ type MailService struct {
 	URL string `rule:"optional,url" doc:"the mail service; without it this process runs one for a laptop"`
 }
 
-// Nightly says when a day is reported, and to whom.
+// Nightly says who gets the report. The section schedules has its time.
 type Nightly struct {
-	At time.Duration `rule:"min=0s,max=23h" live:"true" doc:"time of day, from midnight UTC"`
-	To string        `rule:"nonempty" live:"true" doc:"address that gets the report"`
+	To string `rule:"nonempty" live:"true" doc:"address that gets the report"`
 }
 
 func defaults() Config {
 	c := Config{Settings: chassis.DefaultSettings(), Listen: "127.0.0.1:8080"}
 	c.Database.URL = "data/orders.db"
-	c.Report = Nightly{At: 2 * time.Hour, To: "accounts@shop.test"}
+	c.Report.To = "accounts@shop.test"
 	return c
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/settings"
@@ -14,7 +13,7 @@ func TestTheFileIsRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Database.URL != "data/orders.db" || cfg.Report.At != 2*time.Hour || cfg.Queue.Path != "data/queue.db" {
+	if cfg.Database.URL != "data/orders.db" || cfg.Report.To != "accounts@shop.test" || cfg.Queue.Path != "data/queue.db" {
 		t.Errorf("it is %+v, %+v, %s", cfg.Database, cfg.Report, cfg.Queue.Path)
 	}
 }
@@ -25,7 +24,7 @@ func TestMistakesInSettings(t *testing.T) {
 		"database: {url: ''}":               "database.url",
 		"payments: {url: http://pay.test}":  "set both",
 		"mail: {url: mail.test}":            "mail.url",
-		"report: {at: 25h}":                 "report.at",
+		"report: {to: ''}":                  "report.to",
 		"report: {too: accounts@shop.test}": "did you mean to?",
 	} {
 		_, _, err := chassis.Load(defaults(), settings.Bytes("test.yaml", settings.YAML, []byte(text)))

@@ -15,6 +15,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+
+	"github.com/sambatech/chassis/task/outbox"
 )
 
 //go:embed migrations/*.sql
@@ -28,8 +30,8 @@ func driverOf(url string) (driver, dsn string) {
 	return "sqlite", "file:" + url + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate"
 }
 
-// openDatabase opens the database and brings its tables up to date.
-func openDatabase(ctx context.Context, url string) (*sql.DB, error) {
+// openStore opens the database and brings its tables up to date.
+func openStore(ctx context.Context, url string) (*Store, error) {
 	driver, dsn := driverOf(url)
 	if driver == "sqlite" {
 		if err := os.MkdirAll(filepath.Dir(url), 0o700); err != nil {
@@ -40,17 +42,30 @@ func openDatabase(ctx context.Context, url string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database.url: %w", err)
 	}
-	if driver == "sqlite" {
-		db.SetMaxOpenConns(1) // it has one writer at a time in any case
+	s, err := newStore(db, driver)
+	if err == nil {
+		err = s.migrate(ctx, driver)
 	}
-	if err := migrate(ctx, driver, db); err != nil {
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database.url: bring the tables up to date: %w", err), db.Close())
 	}
-	return db, nil
+	return s, nil
 }
 
-// migrate applies what is new in the folder migrations. Several processes may start at once.
-func migrate(ctx context.Context, driver string, db *sql.DB) error {
+// newStore returns the store in a database of a driver.
+func newStore(db *sql.DB, driver string) (*Store, error) {
+	dialect := outbox.PostgreSQL
+	if driver == "sqlite" {
+		dialect = outbox.SQLite
+		db.SetMaxOpenConns(1) // it has one writer at a time in any case
+	}
+	box, err := outbox.New(db, dialect)
+	return &Store{db, box}, err
+}
+
+// migrate applies what is new in the folder migrations, and in the outbox. Several
+// processes may start at once.
+func (s *Store) migrate(ctx context.Context, driver string) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -63,10 +78,12 @@ func migrate(ctx context.Context, driver string, db *sql.DB) error {
 		}
 		dialect, opts = goose.DialectPostgres, append(opts, goose.WithSessionLocker(one))
 	}
-	provider, err := goose.NewProvider(dialect, db, files, opts...)
+	provider, err := goose.NewProvider(dialect, s.db, files, opts...)
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
-	return err
+	if _, err := provider.Up(ctx); err != nil {
+		return err
+	}
+	return s.box.Migrate(ctx)
 }

@@ -2,27 +2,27 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 
-	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/task"
 )
 
-// invoice writes the invoice of an order, and mails it.
+// invoice writes the invoice of an order and has it mailed, once.
 func (s *shop) invoice(ctx context.Context, job task.Job[ForOrder]) error {
 	order, err := s.store.Get(ctx, job.Args.Order)
-	if err != nil {
+	if err != nil || order.Status != Paid { // else it was cancelled meanwhile
 		return orderless(err)
 	}
-	if order.Status != Paid {
-		return nil // it was cancelled meanwhile
-	}
 	text := invoiceText(order)
-	if err := s.store.AddInvoice(ctx, order.ID, order.Cents, text); err != nil {
-		return err
-	}
-	return s.write(ctx, "invoice-"+order.ID, order.Customer, "Your invoice", text)
+	return s.store.box.Once(ctx, job.Info, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO invoices (order_id, cents, text) VALUES ($1, $2, $3)",
+			order.ID, order.Cents, text); err != nil {
+			return err
+		}
+		return s.store.mail(ctx, tx, "invoice-"+order.ID, Letter{order.Customer, "Your invoice", text})
+	})
 }
 
 func invoiceText(o Order) string {
@@ -36,12 +36,6 @@ func invoiceText(o Order) string {
 }
 
 func money(cents int64) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
-
-// write has a mail sent, once for each id.
-func (s *shop) write(ctx context.Context, id, to, subject, text string) error {
-	_, err := chassis.Send(ctx, s.sys, Mail, Letter{to, subject, text}, task.ExecID("mail-"+id))
-	return err
-}
 
 // mail sends a mail. Its exec_id is the key: it stays the same in each run.
 func (s *shop) mail(ctx context.Context, job task.Job[Letter]) error {

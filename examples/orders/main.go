@@ -18,23 +18,24 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/health"
 	"github.com/sambatech/chassis/server"
+	"github.com/sambatech/chassis/task/outbox"
 )
 
 func main() {
 	cfg, use := chassis.MustLoad(defaults())
-	db, err := openDatabase(context.Background(), cfg.Database.URL)
+	store, err := openStore(context.Background(), cfg.Database.URL)
 	if err != nil {
 		log.Fatal(err)
 	}
 	metrics := prometheus.NewRegistry()
 	sys := chassis.MustNew("orders", use, chassis.WithMetrics(metrics))
-	sys.OnStop("database", func(context.Context) error { return db.Close() })
-	sys.Check("database", db.PingContext, health.ForReadiness(), health.ForTasks())
+	sys.OnStop("database", func(context.Context) error { return store.db.Close() })
+	sys.Check("database", store.db.PingContext, health.ForReadiness(), health.ForTasks())
+	sys.Add("outbox", store.box.Relay(sys, outbox.Settings{}, outbox.WithRegisterer(metrics)))
 	onLaptop(sys, &cfg)
 
-	shop := newShop(sys, &Store{db}, cfg, server.Propagate(nil))
-	sys.Go("relay", shop.relay)
-	sys.Go("nightly report", shop.nightly)
+	shop := newShop(sys, store, cfg, server.Propagate(nil))
+	shop.nightly()
 	around := server.Middleware(sys, server.WithRegisterer(metrics),
 		server.WithTimeLimit(10*time.Second), server.WithShedding(server.Limits{}))
 	sys.Serve(&http.Server{Addr: cfg.Listen, Handler: around(shop.routes())})

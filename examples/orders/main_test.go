@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
 	"net/http"
@@ -9,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/sambatech/chassis/chassistest"
 	"github.com/sambatech/chassis/examples/orders/gateway"
 	"github.com/sambatech/chassis/server"
+	"github.com/sambatech/chassis/task/outbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,8 +52,8 @@ func testDSN(dir string) string {
 	return dsn + "&_pragma=synchronous(OFF)"
 }
 
-// testDatabase makes a database that is closed at the end of the test.
-func testDatabase(t testing.TB, dsn string) *sql.DB {
+// testStore makes a database that is closed at the end of the test.
+func testStore(t testing.TB, dsn string) *Store {
 	t.Helper()
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -61,11 +64,14 @@ func testDatabase(t testing.TB, dsn string) *sql.DB {
 			t.Error(err)
 		}
 	})
-	db.SetMaxOpenConns(1)
-	if err := migrate(t.Context(), "sqlite", db); err != nil {
+	store, err := newStore(db, "sqlite")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return db
+	if err := store.migrate(t.Context(), "sqlite"); err != nil {
+		t.Fatal(err)
+	}
+	return store
 }
 
 // service is the whole service under test: the code of production on a queue and a
@@ -77,20 +83,39 @@ type service struct {
 	api     http.Handler
 	gateway *gateway.Gateway
 	db      *sql.DB
+	pause   time.Duration // between two looks at the outbox
 }
 
 func newService(t *testing.T, faults func() gateway.Fault, opts ...chassistest.Option) *service {
 	t.Helper()
-	return newServiceOn(t, testDatabase(t, testDSN(t.TempDir())), faults, opts...)
+	return newServiceOn(t, testStore(t, testDSN(t.TempDir())), faults, opts...)
 }
 
-func newServiceOn(t *testing.T, db *sql.DB, faults func() gateway.Fault, opts ...chassistest.Option) *service {
+func newServiceOn(t *testing.T, store *Store, faults func() gateway.Fault, opts ...chassistest.Option) *service {
 	t.Helper()
-	s := &service{t: t, gateway: gateway.New(faults), db: db}
+	s := &service{t: t, gateway: gateway.New(faults), db: store.db, pause: time.Second}
 	s.System = chassistest.New(t, append(opts, chassistest.Name("orders"))...)
-	s.shop = newShop(s.System.System, &Store{db}, testConfig(), server.Propagate(inMemory{s.gateway}))
+	s.Add("outbox", store.box.Relay(s.System.System, outbox.Settings{Poll: time.Minute})) // a commit wakes it
+	s.shop = newShop(s.System.System, store, testConfig(), server.Propagate(inMemory{s.gateway}))
 	s.api = server.Middleware(s.System)(s.routes())
 	return s
+}
+
+// RunUntilIdle waits until the queue and the outbox are empty, twice in a row: what leaves
+// the one may be on its way to the other.
+func (s *service) RunUntilIdle() {
+	s.t.Helper()
+	for quiet := 0; quiet < 2; quiet++ {
+		s.System.RunUntilIdle()
+		depth, err := s.store.box.Depth(context.Background())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if depth.Rows > 0 {
+			quiet = -1
+		}
+		time.Sleep(s.pause) // the relay's time
+	}
 }
 
 // ask makes a request of the API, and reads the answer into into unless that is nil.

@@ -27,9 +27,6 @@ type Order struct {
 	PlacedAt   time.Time `json:"placed_at"`
 	PaidAt     time.Time `json:"paid_at,omitzero"`
 	RefundedAt time.Time `json:"refunded_at,omitzero"`
-
-	// Unsent is the task that the order needs and that is not on the queue yet.
-	Unsent string `json:"-"`
 }
 
 // Item is one line of an order.

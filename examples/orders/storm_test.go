@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/sambatech/chassis/chassistest"
 	"github.com/sambatech/chassis/examples/orders/gateway"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/outbox"
 )
 
 // A fleet of three works on orders and cancellations, while processes die, answers are
-// lost and the gateway fails. A death strikes at the queue and the gateway; TestHandlersTwice
-// has the deaths between statements.
+// lost and the gateway fails. Deaths strike at statements, the queue and the gateway, and
+// connections to the database break.
 func TestOrdersInAStorm(t *testing.T) {
 	const orders = 12
 	seeds := 15
@@ -30,13 +32,22 @@ func TestOrdersInAStorm(t *testing.T) {
 			}
 		})
 		w.Service(func(p *chassistest.Process) {
-			db, err := sql.Open("sqlite", dsn)
+			db, err := p.OpenDB("sqlite", dsn)
 			if err != nil {
 				t.Fatal(err)
 			}
-			db.SetMaxOpenConns(1)
-			p.OnStop("database", func(context.Context) error { return db.Close() })
-			newShop(p.System, &Store{db}, testConfig(), upstream)
+			store, err := newStore(db, "sqlite")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Add("outbox", store.box.Relay(p.System, outbox.Settings{Poll: time.Second}, outbox.WithRandom(p.Random)))
+			newShop(p.System, store, testConfig(), upstream)
+		})
+		w.Pending(func() (left bool) {
+			open(t, dsn, func(db *sql.DB) {
+				left = db.QueryRow("SELECT 1 FROM chassis_outbox LIMIT 1").Scan(new(int)) == nil
+			})
+			return left
 		})
 		for i := range orders {
 			id := fmt.Sprintf("o%02d", i)
@@ -49,7 +60,7 @@ func TestOrdersInAStorm(t *testing.T) {
 			open(t, dsn, func(db *sql.DB) { err = agree(db, bank.Books()) })
 			return err
 		})
-	}, chassistest.Seeds(seeds), chassistest.Without(chassistest.OneEnd)) // a task that two runs send has one exec_id
+	}, chassistest.Seeds(seeds), chassistest.Databases(), chassistest.Without(chassistest.OneEnd)) // a task that two runs send has one exec_id
 }
 
 // open opens a database for a moment. The ctx of t is not of this bubble.
@@ -59,8 +70,11 @@ func open(t *testing.T, dsn string, do func(db *sql.DB)) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	db.SetMaxOpenConns(1)
-	if err := migrate(context.Background(), "sqlite", db); err != nil {
+	store, err := newStore(db, "sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.migrate(context.Background(), "sqlite"); err != nil {
 		t.Fatal(err)
 	}
 	do(db)
@@ -69,7 +83,7 @@ func open(t *testing.T, dsn string, do func(db *sql.DB)) {
 // agree compares what the service has kept with the books of the gateway. It holds for
 // any part of the sends.
 func agree(db *sql.DB, books gateway.Books) error {
-	rows, err := (&Store{db}).List(context.Background(), "", "", 1_000_000)
+	rows, err := (&Store{db: db}).List(context.Background(), "", "", 1_000_000)
 	if err != nil {
 		return err
 	}

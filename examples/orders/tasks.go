@@ -17,8 +17,8 @@ var (
 	Invoice = task.Define[ForOrder]("invoice", budget, wait, waitCap, spread, limit)
 	// Mail sends a mail.
 	Mail = task.Define[Letter]("mail", budget, wait, waitCap, spread, limit)
-	// Report reports a day that is over.
-	Report = task.Define[ForDay]("report", budget, wait, waitCap, spread, limit)
+	// Report reports the days that are over.
+	Report = task.Define[ForNight]("report", budget, wait, waitCap, spread, limit)
 )
 
 // A task is tried for about a day, while what it needs is away: after 2 s, 4 s, 6 s, …
@@ -36,10 +36,8 @@ type ForOrder struct {
 	Order string `json:"order"`
 }
 
-// ForDay names the day that is reported.
-type ForDay struct {
-	Day time.Time `json:"day"`
-}
+// ForNight is what a report needs to know.
+type ForNight struct{}
 
 // Letter is a mail.
 type Letter struct {

@@ -16,7 +16,7 @@ import (
 func TestHandlersTwice(t *testing.T) {
 	chassistest.Twice(t, func(r *chassistest.Rerun) {
 		dsn, bank := testDSN(r.TB().TempDir()), gateway.New(nil) // these outlive a death
-		db := testDatabase(r.TB(), dsn)
+		db := testStore(r.TB(), dsn).db
 		insertOrder(r.TB(), db, "placed", Placed, 900)
 		insertOrder(r.TB(), db, "no money", Placed, 913)
 		insertOrder(r.TB(), db, "paid", Paid, 900)
@@ -27,7 +27,11 @@ func TestHandlersTwice(t *testing.T) {
 			if err != nil {
 				r.TB().Fatal(err)
 			}
-			newShop(p.System, &Store{own}, testConfig(), p.Transport(inMemory{bank}))
+			store, err := newStore(own, "sqlite")
+			if err != nil {
+				r.TB().Fatal(err)
+			}
+			newShop(p.System, store, testConfig(), p.Transport(inMemory{bank}))
 		})
 		for _, order := range []string{"placed", "no money", "paid", "cancelled"} {
 			chassistest.Message(r, Charge, ForOrder{order})
@@ -39,7 +43,7 @@ func TestHandlersTwice(t *testing.T) {
 			chassistest.Message(r, Invoice, ForOrder{order})
 		}
 		chassistest.Message(r, Mail, Letter{To: "ann@example.org", Subject: "Your invoice"})
-		chassistest.Message(r, Report, ForDay{timeOf(1).Truncate(24 * time.Hour)})
+		chassistest.Message(r, Report, ForNight{})
 	})
 }
 
@@ -50,8 +54,8 @@ func insertOrder(t testing.TB, db *sql.DB, id string, status Status, cents int64
 	if status == Paid {
 		paid = 1000
 	}
-	_, err := db.Exec(`INSERT INTO orders (id, idempotency_key, digest, status, customer, items, cents, unsent, placed_at, paid_at)
-		VALUES ($1, $1, '', $2, 'ann@example.org', '[]', $3, '', 1, $4)`, id, status, cents, paid)
+	_, err := db.Exec(`INSERT INTO orders (id, idempotency_key, digest, status, customer, items, cents, placed_at, paid_at)
+		VALUES ($1, $1, '', $2, 'ann@example.org', '[]', $3, $5, $4)`, id, status, cents, paid, time.Now().Add(-36*time.Hour).UnixMilli())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +65,9 @@ func insertOrder(t testing.TB, db *sql.DB, id string, status Status, cents int64
 func state(t testing.TB, db *sql.DB, bank *gateway.Gateway) string {
 	var b strings.Builder
 	for _, query := range []string{
-		"SELECT id || ' ' || status || ' ' || unsent || ' ' || (paid_at > 0) || ' ' || (refunded_at > 0) FROM orders ORDER BY id",
+		"SELECT id || ' ' || status || ' ' || (paid_at > 0) || ' ' || (refunded_at > 0) FROM orders ORDER BY id",
 		"SELECT order_id || ' ' || cents || ' ' || text FROM invoices ORDER BY order_id",
+		"SELECT exec_id || ' ' || task FROM chassis_outbox ORDER BY exec_id",
 		"SELECT day || ' ' || orders || ' ' || cents || ' ' || refunded FROM reports ORDER BY day",
 	} {
 		rows, err := db.Query(query)

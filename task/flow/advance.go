@@ -43,23 +43,13 @@ func (b *builder) advance(p place, id string, ok, group bool, value json.RawMess
 		b.back(p, id)
 		return
 	}
-	own := p.Own
-	if own != nil && own.Body == nil {
-		u := *own
-		u.Body = value
-		own = &u
+	if p.Own != nil && (ok || group) {
+		p.Undo = append([]link{p.Own.with(value)}, p.Undo...)
 	}
-	if !ok {
-		if group && own != nil {
-			p.Undo = append([]link{*own}, p.Undo...)
-		}
+	if p.Own = nil; !ok {
 		b.fail(p, id)
 		return
 	}
-	if own != nil {
-		p.Undo = append([]link{*own}, p.Undo...)
-	}
-	p.Own = nil
 	if len(p.Rest) == 0 {
 		b.end(p, true)
 		return
@@ -71,6 +61,14 @@ func (b *builder) advance(p place, id string, ok, group bool, value json.RawMess
 			"error", err)
 		b.fail(p, id)
 	}
+}
+
+// with is l with a value for its input, if it has none of its own.
+func (l link) with(value json.RawMessage) link {
+	if l.Body == nil {
+		l.Body = value
+	}
+	return l
 }
 
 // fail undoes what is done, and ends the chain without success.
@@ -204,7 +202,7 @@ func name(l link) string {
 }
 
 // follow returns what follows an execution that has ended, and what to log of it.
-func follow(e task.Ending, now time.Time) ([]task.Outgoing, []line, error) {
+func follow(e task.Ending, cancelled func(place) bool, now time.Time) ([]task.Outgoing, []line, error) {
 	v, ok := e.Message.Extra[task.AttrFlow]
 	if !ok {
 		return nil, nil, nil
@@ -217,10 +215,20 @@ func follow(e task.Ending, now time.Time) ([]task.Outgoing, []line, error) {
 		return nil, nil, err
 	}
 	b := builder{origin: origin{e.Message.JobID, e.Message.JobName, e.Message.TraceParent()}, now: now}
-	value := e.Result
-	if value == nil {
+	value, ok := e.Result, e.Reason == ""
+	switch {
+	case ok && string(value) == continued:
+		return nil, nil, nil // the flow that took its place goes on
+	case value == nil || string(value) == skipped:
 		value = json.RawMessage(e.Message.Body)
 	}
-	b.advance(p, e.Message.ExecID, e.Reason == "", false, value)
+	if ok && !p.Back && cancelled(p) {
+		b.say(true, "a flow was cancelled")
+		if string(e.Result) != skipped && p.Own != nil { // it has run
+			p.Undo = append([]link{p.Own.with(value)}, p.Undo...)
+		}
+		ok = false
+	}
+	b.advance(p, e.Message.ExecID, ok, false, value)
 	return b.outs, b.said, nil
 }

@@ -44,6 +44,8 @@ type Flows struct {
 
 	url  atomic.Pointer[string] // of the queue; nil: not looked up yet
 	hold holder
+
+	cancels cancels
 }
 
 // New makes the flows of a service, and adds them to it as the part "flows". It is called
@@ -60,10 +62,10 @@ func New(sys System) (*Flows, error) {
 	if err := poller.CheckQueueName(f.queue); err != nil {
 		return nil, fmt.Errorf("flow: the queue of the groups: %w: give tasks.task_pool a shorter name", err)
 	}
-	if err := all[0].Follow(f.follow); err != nil {
+	if err := all[0].Follow(f.follow, f.around); err != nil {
 		return nil, fmt.Errorf("flow: a service has one flow.New: %w", err)
 	}
-	f.hold.flows = f
+	f.hold.flows, f.cancels.wake = f, make(chan string, queuesKnown)
 	sys.Add("flows", &f.hold)
 	return f, nil
 }
@@ -73,7 +75,7 @@ func (f *Flows) Queue() string { return f.queue }
 
 // follow is the [task.Follow] of the service.
 func (f *Flows) follow(e task.Ending) []task.Outgoing {
-	outs, said, err := follow(e, time.Now())
+	outs, said, err := follow(e, f.cancelled, time.Now())
 	if err != nil {
 		f.log.ErrorContext(ctxOf(origin{JobID: e.Message.JobID, JobName: e.Message.JobName}),
 			"a task ended that was part of a flow, and what follows it cannot be read: the flow ends here",
@@ -161,21 +163,26 @@ func (f *Flows) Start(ctx context.Context, flow Flow, opts ...StartOption) (id s
 		return fail(err)
 	}
 	b := &builder{origin: s.origin, now: time.Now()}
-	p := place{Queue: f.queue, Flow: s.id, Rest: links}
-	if flow.stream != nil {
-		err = f.batch(ctx, b, p, flow)
-	} else if err = b.start(p, s.id, nil); err == nil {
-		err = f.send(ctx, b)
-	}
-	if err != nil {
+	if err := f.begin(ctx, b, place{Queue: f.queue, Flow: s.id, Rest: links}, s.id, flow); err != nil {
 		return fail(err)
 	}
 	return s.id, nil
 }
 
+// begin sends the first tasks of p.Rest, and with them the members of a batch.
+func (f *Flows) begin(ctx context.Context, b *builder, p place, id string, flow Flow) error {
+	if flow.stream != nil {
+		return f.batch(ctx, b, p, id, flow)
+	}
+	if err := b.start(p, id, nil); err != nil {
+		return err
+	}
+	return f.send(ctx, b)
+}
+
 // batch sends the members of a batch while they are drawn, and then its head.
-func (f *Flows) batch(ctx context.Context, b *builder, p place, flow Flow) error {
-	l, group := p.Rest[0], derive(p.Flow, "group")
+func (f *Flows) batch(ctx context.Context, b *builder, p place, id string, flow Flow) error {
+	l, group := p.Rest[0], derive(id, "group")
 	p.Rest, p.Own = p.Rest[1:], l.Undo
 	n := 0
 	for m := range flow.stream {

@@ -73,7 +73,7 @@ func (p *partial) worthKeeping() bool {
 
 // next makes the messages that take the place of a union: itself, the summary of a whole
 // shard, or what follows a whole group.
-func (d decision) next(queue string, now time.Time) *builder {
+func (d decision) next(queue string, cancelled func(place) bool, now time.Time) *builder {
 	u := d.union
 	b := &builder{now: now}
 	switch {
@@ -85,7 +85,7 @@ func (d decision) next(queue string, now time.Time) *builder {
 	case d.whole:
 		o := u.outcome()
 		b.origin = u.Head.Origin
-		ok := !u.Head.All || o.Failed == 0
+		ok := (!u.Head.All || o.Failed == 0) && !cancelled(u.Head.Place)
 		b.say(false, "a group is joined", "group", o.Group, "members", o.Members, "done", o.Done, "failed", o.Failed)
 		b.advance(u.Head.Place, u.Group, ok, true, o.json())
 	}

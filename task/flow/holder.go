@@ -51,6 +51,7 @@ func (h *holder) Start(ctx context.Context, _ *parts.Host) error {
 	receiving, stop := context.WithCancel(context.Background())
 	working, kill := context.WithCancel(context.Background())
 	h.stop, h.kill = stop, kill
+	h.work.Go(func() { h.flows.watch(receiving) })
 	go func() {
 		defer close(h.done)
 		h.run(receiving, working)
@@ -193,7 +194,7 @@ func (h *holder) send(ctx context.Context, d decision, now time.Time) error {
 			"shard", d.union.Shard, "ended", d.union.ended(shardSize), "age", keep)
 		return nil
 	}
-	b := d.next(h.flows.queue, now)
+	b := d.next(h.flows.queue, h.flows.cancelled, now)
 	if len(b.outs) > 0 {
 		h.counts.requests.Add(1)
 		if _, err := h.flows.sender.SendMany(ctx, b.outs); err != nil {

@@ -100,6 +100,38 @@ func newStatements(d Dialect, table string) *statements {
 	return s
 }
 
+// insertMany writes n rows: exec_id, task, pool and message of each.
+func (s *statements) insertMany(n int) string {
+	rows := func(row string) string { return strings.TrimSuffix(strings.Repeat(row+", ", n), ", ") }
+	into := "INSERT INTO " + s.table + " (exec_id, task, pool, message"
+	switch s.dialect {
+	case PostgreSQL:
+		return numbered(into + ") SELECT v.* FROM (VALUES " + rows("(?::text, ?::text, ?::text, ?::text)") +
+			") v, pg_notify('" + Channel(s.table) + "', '')")
+	case MySQL:
+		return into + ", created) VALUES " + rows("(?, ?, ?, ?, UTC_TIMESTAMP(6))")
+	default:
+		return into + ") VALUES " + rows("(?, ?, ?, ?)")
+	}
+}
+
+// look returns the number of rows and of those set aside, each up to a bound, and between
+// them the age in seconds of the row with the lowest id.
+func (s *statements) look() string {
+	count := func(table string) string {
+		return fmt.Sprintf("(SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d) n)", table, mostCounted)
+	}
+	age := "(julianday('now') - created) * 86400.0"
+	switch s.dialect {
+	case PostgreSQL:
+		age = "extract(epoch FROM clock_timestamp() - created)::float8"
+	case MySQL:
+		age = "TIMESTAMPDIFF(MICROSECOND, created, UTC_TIMESTAMP(6)) / 1000000.0"
+	}
+	return "SELECT " + count(s.table) + ", coalesce((SELECT " + age + " FROM " + s.table +
+		" ORDER BY id LIMIT 1), 0), " + count(s.table+"_aside")
+}
+
 // steps writes the statements of Step.
 func (s *statements) steps() {
 	table := s.table + "_steps"
@@ -143,7 +175,8 @@ func (s *statements) dueNow() string {
 	return "(due IS NULL OR due <= " + s.after(0) + ")"
 }
 
-// after returns the database's time, d from now.
+// after returns the database's time, d from now. SQLite runs in this process: its text has
+// the time of the process, which may be simulated.
 func (s *statements) after(d time.Duration) string {
 	switch us := d.Microseconds(); s.dialect {
 	case PostgreSQL:
@@ -151,7 +184,8 @@ func (s *statements) after(d time.Duration) string {
 	case MySQL:
 		return fmt.Sprintf("DATE_ADD(UTC_TIMESTAMP(6), INTERVAL %d MICROSECOND)", us)
 	default:
-		return fmt.Sprintf("julianday('now') + %d.0 / 86400000000.0", us)
+		now := time.Now().Add(d)
+		return fmt.Sprintf("%.9f", 2440587.5+float64(now.UnixMicro())/86_400_000_000) // the epoch's Julian day
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
@@ -29,7 +31,7 @@ func (r *row) fields() []any {
 	return []any{&r.id, &r.execID, &r.task, &r.pool, &r.key, &r.message, &r.tries}
 }
 
-// executor is a transaction, or on SQLite a connection.
+// executor is a transaction, or the pool of a SQLite database.
 type executor interface {
 	Execer
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -42,6 +44,15 @@ type executor interface {
 // and one relay alone sends.
 func (r *Relay) pass(ctx context.Context) (more bool, err error) {
 	r.stats.passes.Add(1)
+	if r.box.dialect == SQLite { // no connection is held for the send: the pool may have one alone
+		rows, more, err := r.round(ctx, r.box.db)
+		if err != nil || len(rows) == 0 {
+			return false, err
+		}
+		return more, r.inTx(ctx, r.box.db, nil, func(_ context.Context, tx *sql.Tx) ([]*row, error) {
+			return rows, r.settle(ctx, tx, rows)
+		})
+	}
 	conn, err := r.box.db.Conn(ctx)
 	if err != nil {
 		return false, fmt.Errorf("connect: %w", err)
@@ -52,15 +63,6 @@ func (r *Relay) pass(ctx context.Context) (more bool, err error) {
 		}
 		_ = conn.Close()
 	}()
-	if r.box.dialect == SQLite {
-		rows, more, err := r.round(ctx, conn)
-		if err != nil || len(rows) == 0 {
-			return false, err
-		}
-		return more, r.inTx(ctx, conn, nil, func(_ context.Context, tx *sql.Tx) ([]*row, error) {
-			return rows, r.settle(ctx, tx, rows)
-		})
-	}
 	// READ COMMITTED: MySQL's default would lock the gaps that others insert into.
 	opts := &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 	err = r.inTx(ctx, conn, opts, func(ctx context.Context, tx *sql.Tx) ([]*row, error) {
@@ -74,13 +76,17 @@ func (r *Relay) pass(ctx context.Context) (more bool, err error) {
 	return more && err == nil, err
 }
 
+type beginner interface {
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}
+
 // inTx runs f in a transaction. It returns the rows that it has settled.
 func (r *Relay) inTx(
-	ctx context.Context, conn *sql.Conn, opts *sql.TxOptions, f func(context.Context, *sql.Tx) ([]*row, error),
+	ctx context.Context, on beginner, opts *sql.TxOptions, f func(context.Context, *sql.Tx) ([]*row, error),
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, r.settings.SendTimeout+databaseTimeout)
 	defer cancel()
-	tx, err := conn.BeginTx(ctx, opts)
+	tx, err := on.BeginTx(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -239,10 +245,27 @@ func (r *Relay) send(ctx context.Context, rows []*row) {
 	if len(outs) == 0 {
 		return
 	}
+	spans := r.spans(ctx, outs)
 	results, _ := r.sender.SendMany(ctx, outs) // each result has its error
 	for i, result := range results {
 		sending[i].err = result.Err
+		if spans != nil {
+			poller.EndSpan(spans[i], result.Err)
+		}
 	}
+}
+
+// spans begins a span for each message; nil without tracing.
+func (r *Relay) spans(ctx context.Context, outs []task.Outgoing) (spans []trace.Span) {
+	if r.tracer == nil {
+		return nil
+	}
+	for i := range outs {
+		of := trace.ContextWithRemoteSpanContext(ctx, task.TraceOf(outs[i].Attributes, outs[i].TraceHeader))
+		_, span := poller.StartSpan(of, r.tracer, poller.OpSend, outs[i].Pool, outs[i].Pool)
+		spans = append(spans, span)
+	}
+	return spans
 }
 
 // maxUnsure bounds the rows that are remembered after commits that failed.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/pools"
@@ -42,6 +44,12 @@ func WithListener(l Listener) RelayOption { return func(r *Relay) { r.listener =
 // that of math/rand/v2.
 func WithRandom(f func() float64) RelayOption { return func(r *Relay) { r.random = f } }
 
+// WithTracing makes a span of each row that is sent, as a child of the span that sent it:
+// [Send] keeps the trace context of its ctx in the row.
+func WithTracing(tp trace.TracerProvider) RelayOption {
+	return func(r *Relay) { r.tracer = tp.Tracer("github.com/sambatech/chassis/task/outbox") }
+}
+
 // Relay sends the rows of an outbox. It is a part of a service: add it with System.Add,
 // as a support part, so that it sends what the last tasks have left. Several may work on
 // one outbox, in one process or many; on SQLite one of them sends.
@@ -52,6 +60,10 @@ type Relay struct {
 	listener Listener
 	random   func() float64
 	id       string
+
+	registerer prometheus.Registerer // nil: no metrics
+	metrics    *collector
+	tracer     trace.Tracer // nil: no spans
 
 	log    *slog.Logger
 	sender *poller.Sender
@@ -69,6 +81,8 @@ type Relay struct {
 	leadEnds time.Time       // SQLite: the relay may send until
 	unsure   map[string]bool // exec_ids that the queue has, and that may not be deleted
 	swept    time.Time
+
+	measuredAt time.Time
 }
 
 // Relay returns a relay of the box.
@@ -89,6 +103,9 @@ func (r *Relay) Start(_ context.Context, host *parts.Host) error {
 	}
 	if r.ended != nil {
 		return errors.New("outbox: a relay is started once: make another one")
+	}
+	if err := r.register(); err != nil {
+		return err
 	}
 	r.log = host.Logger
 	if all := r.sys.Pools(); len(all) > 0 {
@@ -128,6 +145,7 @@ func (r *Relay) Stop(ctx context.Context) error {
 		case <-time.After(killed):
 		}
 	}
+	r.unregister()
 	return errors.Join(err, r.sender.Close(ctx))
 }
 
@@ -197,14 +215,20 @@ func (r *Relay) guarded(ctx context.Context) (more bool, err error) {
 			err = fmt.Errorf("outbox: panic: %s\n%s", clip.Panic(v), strings.TrimSpace(string(debug.Stack())))
 		}
 	}()
+	leads := true
 	if r.box.dialect == SQLite {
-		if leads, err := r.lead(ctx); err != nil || !leads {
+		if leads, err = r.lead(ctx); err != nil {
 			return false, err
 		}
 	}
-	more, err = r.pass(ctx)
-	if err == nil && !more && time.Since(r.swept) >= r.settings.SweepEvery {
+	if leads {
+		more, err = r.pass(ctx)
+	}
+	if err == nil && leads && !more && time.Since(r.swept) >= r.settings.SweepEvery {
 		err = r.sweep(ctx)
+	}
+	if err == nil && time.Since(r.measuredAt) >= measureEvery {
+		err = r.measure(ctx)
 	}
 	return more, err
 }

@@ -40,25 +40,43 @@ func Send[A any](
 // Send is the function [Send] for a task by its name; args are anything that
 // encoding/json takes.
 func (b *Box) Send(ctx context.Context, tx Execer, name string, args any, opts ...task.Option) (string, error) {
-	opts = append([]task.Option{task.FromContext(ctx)}, opts...)
-	out, err := task.Encode(name, args, time.Now(), opts...)
+	s, err := b.encode(ctx, name, args, opts)
 	if err != nil {
 		return "", err
+	}
+	if err := b.put(ctx, tx, s.out, s.text); err != nil {
+		return "", b.notWritten(name, err)
+	}
+	return s.out.ExecID, nil
+}
+
+// sending is a task, and the text of its row.
+type sending struct {
+	out  *task.Outgoing
+	text string
+}
+
+// encode makes the row of a task, or returns what no queue would take.
+func (b *Box) encode(ctx context.Context, name string, args any, opts []task.Option) (sending, error) {
+	out, err := task.Encode(name, args, time.Now(), append([]task.Option{task.FromContext(ctx)}, opts...)...)
+	if err != nil {
+		return sending{}, err
 	}
 	if out.Pool == "" {
 		out.Pool = b.pool
 	}
-	if err := check(out); err != nil {
-		return "", fmt.Errorf("outbox: send task %q: %w", name, err)
+	text := ""
+	if err = check(out); err == nil {
+		text, err = write(out)
 	}
-	text, err := write(out)
 	if err != nil {
-		return "", fmt.Errorf("outbox: send task %q: %w", name, err)
+		return sending{}, fmt.Errorf("outbox: send task %q: %w", name, err)
 	}
-	if err := b.put(ctx, tx, out, text); err != nil {
-		return "", fmt.Errorf("outbox: send task %q: write its row into %s: %w", name, b.table, err)
-	}
-	return out.ExecID, nil
+	return sending{out, text}, nil
+}
+
+func (b *Box) notWritten(name string, err error) error {
+	return fmt.Errorf("outbox: send task %q: write its row into %s: %w", name, b.table, err)
 }
 
 func (b *Box) put(ctx context.Context, tx Execer, out *task.Outgoing, text string) error {

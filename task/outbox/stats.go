@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Stats is what a relay has done since its start.
@@ -15,6 +16,10 @@ type Stats struct {
 	Passes int64
 	Away   []string // pools that are not sent to for a while, sorted
 	Error  string   // of the database, while it fails
+
+	// As of the last look at the tables, within 5 s.
+	Rows, AsideRows int64     // that wait, and that no queue takes; up to 100 000
+	Oldest          time.Time // the row that waits for longest; zero without one
 }
 
 type stats struct {
@@ -23,6 +28,7 @@ type stats struct {
 	mu   sync.Mutex // guards what follows
 	away []string
 	err  error
+	measured
 }
 
 func (s *stats) failing(err error) {
@@ -43,7 +49,8 @@ func (r *Relay) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := Stats{Sent: s.sent.Load(), Failed: s.failed.Load(), Aside: s.aside.Load(), Swept: s.swept.Load(),
-		Passes: s.passes.Load(), Away: s.away}
+		Passes: s.passes.Load(), Away: s.away, Rows: s.rows,
+		AsideRows: s.measured.aside, Oldest: s.oldest}
 	if s.err != nil {
 		all.Error = s.err.Error()
 	}
@@ -54,8 +61,11 @@ func (r *Relay) Stats() Stats {
 func (r *Relay) Detail() string {
 	s := r.Stats()
 	text := fmt.Sprintf("%s: %d sent", r.box.table, s.Sent)
-	if s.Aside > 0 {
-		text += fmt.Sprintf(", %d set aside", s.Aside)
+	if s.Rows > 0 {
+		text += fmt.Sprintf(", %d wait, the oldest for %v", s.Rows, time.Since(s.Oldest).Round(time.Second))
+	}
+	if s.AsideRows > 0 {
+		text += fmt.Sprintf(", %d set aside", s.AsideRows)
 	}
 	if len(s.Away) > 0 {
 		text += fmt.Sprintf(", %d pools away, %q the first", len(s.Away), s.Away[0])

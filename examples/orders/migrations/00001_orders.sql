@@ -7,13 +7,11 @@ CREATE TABLE orders (
     customer        TEXT   NOT NULL,
     items           TEXT   NOT NULL, -- JSON
     cents           BIGINT NOT NULL,
-    unsent          TEXT   NOT NULL, -- the task that is not on the queue yet
     placed_at       BIGINT NOT NULL, -- these are milliseconds since 1970; 0: not yet
     paid_at         BIGINT NOT NULL DEFAULT 0,
     refunded_at     BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX orders_by_status ON orders (status, id);
-CREATE INDEX orders_unsent ON orders (id) WHERE unsent <> '';
 CREATE INDEX orders_by_payment ON orders (paid_at) WHERE paid_at > 0;
 
 CREATE TABLE invoices (
