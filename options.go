@@ -13,6 +13,7 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/envelope"
 )
 
 // Option gives a collaborator to [New].
@@ -28,6 +29,7 @@ type options struct {
 	metrics   prometheus.Gatherer
 	adminWrap func(http.Handler) http.Handler
 	around    []task.Middleware
+	envelope  *envelope.Envelope
 	tracing   trace.TracerProvider
 	random    rand.Source // nil: math/rand/v2's own
 	source    source      // nil: the program has made the settings
@@ -38,9 +40,7 @@ type options struct {
 func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
 
 // WithLogOutput writes the log to w instead of stdout.
-func WithLogOutput(w io.Writer) Option {
-	return func(o *options) { o.logs = append(o.logs, logger.WithOutput(w)) }
-}
+func WithLogOutput(w io.Writer) Option { return WithLogOptions(logger.WithOutput(w)) }
 
 // WithLogOptions passes opts to the logger.
 func WithLogOptions(opts ...logger.Option) Option {
@@ -63,6 +63,10 @@ func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = c
 // WithEmbedded uses server for the queue and ignores the section queue: for several systems on one queue. A long
 // poll lasts receive_wait, and a stop waits for the one under way. The caller closes server, after [System.Stop].
 func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
+
+// WithEnvelope encrypts, compresses and keeps arguments by e, and opens them: see task.Encrypted. Without it the
+// settings do, by tasks.key_file and tasks.claim_folder.
+func WithEnvelope(e *envelope.Envelope) Option { return func(o *options) { o.envelope = e } }
 
 // WithMetrics serves the metrics of g, the service's own registry, together with those of the chassis.
 func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }

@@ -36,7 +36,12 @@ type Info struct {
 	calls    atomic.Pointer[calls]
 	paced    *[]string // see Pace; nil: for none
 	journal  atomic.Pointer[Journal]
+	hidden   bool // the arguments came in an envelope: no error may show a part of them
 }
+
+// HideArgs keeps the arguments out of errors about them. The dispatcher calls it, before
+// the handler, for those that came in an envelope.
+func (i *Info) HideArgs() { i.hidden = true }
 
 // Progress is what a running task last said of itself.
 type Progress struct {

@@ -14,9 +14,11 @@ import (
 type Option func(*sending)
 
 type sending struct {
-	out  Outgoing
-	msg  Message
-	errs []error
+	out    Outgoing
+	msg    Message
+	want   Sealing
+	sealer Sealer
+	errs   []error
 }
 
 // Delay hides the message for d after it was sent: 0 to 15 minutes, whole

@@ -64,6 +64,7 @@ type attempt struct {
 
 	// Of task actors:
 	props     *taskProps
+	openBy    Open
 	parent    *life.Parent
 	reply     *actor.PID // where their answer goes
 	spawned   atomic.Int32

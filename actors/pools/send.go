@@ -22,10 +22,7 @@ func Send[A any](ctx context.Context, p *Pools, def *task.Definition[A], args A,
 	if err := def.Spec().Err(); err != nil {
 		return "", err
 	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
-	return p.Send(ctx, def.Name(), args, opts...)
+	return p.Send(ctx, def.Name(), args, def.Options(opts)...)
 }
 
 // Send sends a task by name; args are anything that encoding/json takes, an
@@ -119,9 +116,7 @@ func SendMany[A any](
 		return nil, fmt.Errorf("send %d tasks %q: task.ExecID and task.Dedup are of one message, and all of these "+
 			"would have the same: send them by System.SendMany, with options for each", len(args), def.Name())
 	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
+	opts = def.Options(opts)
 	tasks := make([]Task, len(args))
 	for i := range args {
 		tasks[i] = Task{def.Name(), args[i], opts}
@@ -131,8 +126,8 @@ func SendMany[A any](
 
 // encode makes the message of a task, with the pool filled in.
 func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
-	opts := append([]task.Option{task.FromContext(ctx)}, t.Options...)
-	out, err := task.Encode(t.Name, t.Args, time.Now(), opts...)
+	opts := append([]task.Option{task.FromContext(ctx), p.sealedBy}, t.Options...)
+	out, err := task.EncodeContext(ctx, t.Name, t.Args, time.Now(), opts...)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/task"
 	"github.com/sambatech/chassis/task/cron"
 )
 
@@ -23,6 +24,9 @@ type Config struct {
 	Client *sqs.Client
 	Logger *slog.Logger // nil: nothing is logged
 	Jobs   []Job        // at the start
+
+	// Sealer makes the envelopes of arguments, as messages are sent; nil: they have none.
+	Sealer task.Sealer
 
 	// Now is the local clock; nil: time.Now. The queue service's clock is measured
 	// against it.

@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"server":            {"actors/logger", "internal/clip", "internal/limit", "task"},
 	"server/grpcserver": {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
 	"task":              {"internal/clip"},
+	"task/envelope":     {"task"},
 	"task/outbox":       {"actors/poller", "actors/pools", "internal/clip", "parts", "task"},
 	"task/outbox/tests": {"*"}, // a module of its own
 	"telemetry":         {"*"}, // a module of its own, which makes a System
@@ -49,7 +50,7 @@ var allowed = map[string][]string{
 	"actors/shares":     {"actors", "internal/life"},
 	"actors/schedules":  {"actors", "internal/life", "queue/sqsclient", "task"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
+	"actors/pools":      {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},

@@ -31,17 +31,14 @@ func Send[A any](
 	if err := def.Spec().Err(); err != nil {
 		return "", err
 	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
-	return b.Send(ctx, tx, def.Name(), args, opts...)
+	return b.Send(ctx, tx, def.Name(), args, def.Options(opts)...)
 }
 
 // Send is the function [Send] for a task by its name; args are anything that
 // encoding/json takes.
 func (b *Box) Send(ctx context.Context, tx Execer, name string, args any, opts ...task.Option) (string, error) {
-	opts = append([]task.Option{task.FromContext(ctx)}, opts...)
-	out, err := task.Encode(name, args, time.Now(), opts...)
+	opts = append([]task.Option{task.FromContext(ctx), task.SealedBy(b.sealer)}, opts...)
+	out, err := task.EncodeContext(ctx, name, args, time.Now(), opts...)
 	if err != nil {
 		return "", err
 	}
