@@ -101,7 +101,7 @@ func TestWhatIsSealedComesBack(t *testing.T) {
 	})
 }
 
-// A JSON writer that formats the body anew, as a Python consumer does that sends a message
+// A JSON writer that formats the body again, as a Python consumer does that sends a message
 // again, does not break it.
 func TestAnotherWriterOfTheBodyDoesNotBreakIt(t *testing.T) {
 	e := made(t, Config{Keys: ring(t, Key{"k1", secret(1)})})
@@ -319,7 +319,7 @@ func TestKeyFilesThatAreWrong(t *testing.T) {
 		"k !":      "Base64",
 		"k AAAA":   "32",
 		"a/b! AAA": "Base64",
-		"é " + base64.StdEncoding.EncodeToString(secret(1)): "letters",
+		"é " + base64.StdEncoding.EncodeToString(secret(1)):                                                         "letters",
 		"k " + base64.StdEncoding.EncodeToString(secret(1)) + "\nk " + base64.StdEncoding.EncodeToString(secret(2)): "two keys",
 	} {
 		path := filepath.Join(t.TempDir(), "keys")
