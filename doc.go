@@ -54,12 +54,12 @@
 // Imports go one way: each package imports, of ours, only what stands behind its
 // arrow. A test in internal/house checks this.
 //
-//	internal           clip: cleans text of strangers; random: a stream of numbers for each part; limit: calls in flight
+//	internal           clip: cleans text of strangers; random: numbers; limit: calls in flight; skew: clocks; spelling
 //	internal/life      starts actors under a guardian, stops them and waits
 //	actors             a typed question to an actor, and the answer to an unknown message
 //	health             checks of what a service depends on ─► clip
 //	parts              servers, loops and what hangs on to a service, started and stopped in order ─► clip
-//	settings           typed layouts over files, the environment and stores
+//	settings           typed layouts over files, the environment and stores ─► spelling
 //	settings/watch     a layout that follows its files ─► settings
 //	queue/localsqs     the embedded SQS; it knows nothing of tasks
 //	queue/sqsclient    the one place where the AWS client is made
@@ -70,9 +70,9 @@
 //	actors/logger      the slog handler and the actor behind it ─► actors, life, task, clip
 //	actors/lifecycle   crashes, restarts and dead letters of all actors ─► actors, life, logger, clip
 //	actors/shares      what several pools run at once, by weight ─► actors, life
-//	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, sqsclient, task
-//	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, sqsclient, task, cron
-//	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, task
+//	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, skew, sqsclient, task
+//	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, skew, sqsclient, task, cron
+//	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, spelling, task
 //	actors/pools       the pools at work ─► actors, breaker, dispatcher, poller, schedules, shares, life, random, queue, task
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -165,7 +166,7 @@ func (a *aliases) stays(n *source.Node, path []string) {
 					known = append(known, k.Key)
 				}
 			}
-			if near := nearest(segment, known); near != "" {
+			if near := spelling.Nearest(segment, known); near != "" {
 				fixed := append(append(append([]string(nil), path[:i]...), near), path[i+1:]...)
 				a.warns = append(a.warns, &Error{Kind: KindAlias, Pos: positionOf(n),
 					Problem:    "the string begins with a dot but names nothing, so it is taken as it is",

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -69,7 +70,7 @@ func (d *decoder) rule(r *rule, f *field, n *source.Node, at Position, v reflect
 		e.Problem = r.must + ", found a value that is not shown"
 	default:
 		e.Problem = r.must + ", found " + found(v)
-		e.Suggestion = nearest(showValue(v), r.near)
+		e.Suggestion = spelling.Nearest(showValue(v), r.near)
 		if r.name == "lower" {
 			e.Suggestion = strings.ToLower(v.String())
 		}

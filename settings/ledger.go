@@ -3,6 +3,8 @@ package settings
 import (
 	"slices"
 	"sync"
+
+	"github.com/sambatech/chassis/internal/spelling"
 )
 
 // DefaultEntry is the entry that Ledger.Default gives.
@@ -33,7 +35,7 @@ func (l *Ledger) Entry(name string) (*Values, error) {
 		return v.(*Values), nil
 	}
 	return nil, &Error{Kind: KindUnknown, Path: name,
-		Problem: "there is no entry of that name", Suggestion: nearest(name, l.Names())}
+		Problem: "there is no entry of that name", Suggestion: spelling.Nearest(name, l.Names())}
 }
 
 // Default returns the entry "default".

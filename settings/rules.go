@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -166,7 +167,7 @@ func newRule(name, arg string, t reflect.Type) (rule, error) {
 	case "dir":
 		r.must, r.holds = "must name an existing directory", ofText(t, func(s string) bool { return is(s, true) })
 	default:
-		if near := nearest(name, Rules); near != "" {
+		if near := spelling.Nearest(name, Rules); near != "" {
 			return r, fmt.Errorf("there is no rule %q; did you mean %s?", name, near)
 		}
 		return r, fmt.Errorf("there is no rule %q", name)

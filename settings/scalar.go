@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -183,7 +184,7 @@ func setBool(n *source.Node, v reflect.Value) *misfit {
 	case text == "true" || text == "false":
 		return &misfit{hint: ": take the quotes off"}
 	}
-	return &misfit{suggestion: nearest(text, []string{"true", "false"})}
+	return &misfit{suggestion: spelling.Nearest(text, []string{"true", "false"})}
 }
 
 // setString sets a string or a []byte.
@@ -366,7 +367,7 @@ func setText(n *source.Node, v reflect.Value) *misfit {
 	if err != nil {
 		m := &misfit{err: err}
 		if v.Type() == slogLevel {
-			m.suggestion = nearest(strings.ToUpper(text), []string{"DEBUG", "INFO", "WARN", "ERROR"})
+			m.suggestion = spelling.Nearest(strings.ToUpper(text), []string{"DEBUG", "INFO", "WARN", "ERROR"})
 			m.err = nil
 		}
 		return m

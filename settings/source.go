@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -216,7 +217,7 @@ func readFile(o *opening, fsys fs.FS, path string, optional bool) *source.Node {
 	if err != nil {
 		e := unreadable(path, err)
 		if errors.Is(err, fs.ErrNotExist) {
-			if near := nearest(filepath.Base(path), siblings(fsys, path)); near != "" {
+			if near := spelling.Nearest(filepath.Base(path), siblings(fsys, path)); near != "" {
 				e.Suggestion = filepath.Join(filepath.Dir(path), near)
 			}
 		}
@@ -337,7 +338,7 @@ func readProfiles(o *opening, pos Position, names []string) []*source.Node {
 		}
 		if !found {
 			o.fail(&Error{Kind: KindSource, Pos: pos,
-				Problem: fmt.Sprintf("no file has the profile %q", name), Suggestion: nearest(name, near)})
+				Problem: fmt.Sprintf("no file has the profile %q", name), Suggestion: spelling.Nearest(name, near)})
 		}
 	}
 	return out

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -157,7 +158,7 @@ func missing(path string, before []string, segment string, n *source.Node) error
 		if len(before) > 0 {
 			e.Problem += " in " + joinPath(before)
 		}
-		if near := nearest(segment, known); near != "" {
+		if near := spelling.Nearest(segment, known); near != "" {
 			e.Suggestion = joinPath(append(slices.Clone(before), near))
 		}
 	case source.List:
@@ -181,7 +182,7 @@ func (t *Tree) Unclaimed() error {
 			continue
 		}
 		e := &Error{Kind: KindUnknown, Pos: keyPosition(k), Path: k.Key,
-			Problem: "no layout knows this key", Suggestion: nearest(k.Key, known)}
+			Problem: "no layout knows this key", Suggestion: spelling.Nearest(k.Key, known)}
 		if name, ok := strings.CutPrefix(k.Key, strayKey); ok {
 			e.Path, e.Problem, e.Suggestion = "", "no setting has the variable "+name, ""
 		}

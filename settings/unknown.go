@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -19,7 +20,7 @@ func (d *decoder) unknown(c *codec, k source.Kid) {
 		d.unknownVariable(k, top)
 		return
 	}
-	near := nearest(k.Key, c.keys)
+	near := spelling.Nearest(k.Key, c.keys)
 	if top && d.config.shared {
 		if near == "" || slices.Contains(d.config.foreign, k.Key) || d.tree.isClaimed(k.Key) ||
 			!c.fields[c.byKey[near]].resembles(k.Node) {
@@ -90,14 +91,14 @@ func (d *decoder) unknownVariable(k source.Kid, top bool) {
 		if d.vars == nil {
 			d.vars = leafPaths(d.plan, joinPath)
 		}
-		e.Suggestion = nearest(path, d.vars)
+		e.Suggestion = spelling.Nearest(path, d.vars)
 	} else {
 		if d.vars == nil && len(d.tree.prefixes) > 0 {
 			for _, prefix := range d.tree.prefixes {
 				d.vars = append(d.vars, leafPaths(d.plan, func(p []string) string { return EnvName(prefix, p...) })...)
 			}
 		}
-		e.Suggestion = nearest(k.More().Name, d.vars)
+		e.Suggestion = spelling.Nearest(k.More().Name, d.vars)
 	}
 	if d.config.shared && top && d.plan.byKey != nil {
 		if _, ours := d.plan.byKey[first]; !ours &&

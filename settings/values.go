@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/settings/internal/source"
 )
 
@@ -81,7 +82,7 @@ func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, p
 		if i, ok := c.byKey[s]; ok {
 			return v.FieldByIndex(c.fields[i].index), c.fields[i].codec, "", ""
 		}
-		return v, c, "has no setting " + source.QuoteKey(s), nearest(s, c.keys)
+		return v, c, "has no setting " + source.QuoteKey(s), spelling.Nearest(s, c.keys)
 	case v.Kind() == reflect.Slice && c.kind != scalarCodec || v.Kind() == reflect.Array && c.kind == listCodec:
 		i, ok := index(s)
 		if !ok || i >= v.Len() {
@@ -98,7 +99,7 @@ func step(v reflect.Value, c *codec, s string) (next reflect.Value, nc *codec, p
 				known = append(known, text)
 			}
 		}
-		return v, c, "has no entry " + source.QuoteKey(s), nearest(s, known)
+		return v, c, "has no entry " + source.QuoteKey(s), spelling.Nearest(s, known)
 	}
 	return v, c, "is a single value: it has no " + source.QuoteKey(s), ""
 }

@@ -241,6 +241,9 @@ func (p *Place) Keep(result json.RawMessage) error {
 // Note notes that the step is done and that its result is kept elsewhere.
 func (p *Place) Note() error { return p.keep(entry{name: p.name, kind: kindNoted}) }
 
+// Fail says why the step failed, for the attempts that follow if this one goes on.
+func (p *Place) Fail(err error) { p.err = err }
+
 // End ends the step: the next one of its lane may begin.
 func (p *Place) End() {
 	if p.known {

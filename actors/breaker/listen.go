@@ -52,6 +52,7 @@ type listener struct {
 // announce passes transitions on to listeners and watchers. It never waits for them.
 func (s *state) announce(changes []change, now int64) {
 	b := s.b
+	b.notifyFleet(changes, now)
 	if b.own.rest == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sambatech/chassis/internal/spelling"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -100,7 +101,7 @@ func (d *dispatcher) warnUnknown(e *execution) {
 	}
 	attrs := []any{"task", strings.ToValidUTF8(name, "\uFFFD"), "message_id", e.messageID,
 		"dead_letter_after", time.Duration(d.UnknownTasksRetries) * d.UnknownTasksDelay}
-	if likely := likelyName(name, slices.Sorted(maps.Keys(d.registry))); likely != "" {
+	if likely := spelling.Nearest(name, slices.Sorted(maps.Keys(d.registry))); likely != "" {
 		attrs = append(attrs, "likely", likely)
 	}
 	if muted > 0 {
@@ -108,52 +109,4 @@ func (d *dispatcher) warnUnknown(e *execution) {
 	}
 	d.log.WarnContext(e.logContext(),
 		"a message names a task that is not registered here: it waits for a process that knows the task", attrs...)
-}
-
-// likelyName returns the known name that name is most likely a misspelling of,
-// or "" if none is near: one that differs in case and separators only, then the
-// one with the fewest edits, at most a third of the letters and three.
-func likelyName(name string, known []string) (likely string) {
-	best := min((len(name)+2)/3, 3) + 1
-	for _, k := range known {
-		if k == "" || len(k) > unknownNameMost {
-			continue
-		}
-		if plainName(k) == plainName(name) {
-			return k
-		}
-		if n := edits(name, k); n < best {
-			best, likely = n, k
-		}
-	}
-	return likely
-}
-
-// plainName leaves out what people vary in names: case, and separators.
-func plainName(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(s))
-}
-
-// edits is the number of letters to insert, delete, replace or swap with their
-// neighbour that make b of a (optimal string alignment).
-func edits(a, b string) int {
-	two, one, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range one {
-		one[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(one[j]+1, row[j-1]+1, one[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], two[j-2]+1)
-			}
-		}
-		two, one, row = one, row, two
-	}
-	return one[len(b)]
 }

@@ -2,7 +2,6 @@ package dispatcher
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 )
@@ -68,26 +67,5 @@ func TestAFloodOfUnknownNamesIsLoggedNowAndThen(t *testing.T) {
 	now = now.Add(unknownEvery)
 	if _, ok := log("name5"); !ok {
 		t.Error("a name of the flood is not logged an hour later")
-	}
-}
-
-func TestTheLikelyNameOfATask(t *testing.T) {
-	known := []string{"a", "at", "mail.send", "mail_receive", "report", "welcome", strings.Repeat("x", 200)}
-	for _, tc := range []struct{ name, want string }{
-		{"welcom", "welcome"}, {"wlecome", "welcome"}, {"welcomes", "welcome"}, {"wellcomme", "welcome"}, {"wolcame", "welcome"},
-		{"Welcome", "welcome"}, {"mail-send", "mail.send"}, {"MailReceive", "mail_receive"}, {"reports", "report"},
-		{"wxyzome", "welcome"}, {"wxyzqme", ""}, {"goodbye", ""}, {"b", "a"}, {"", ""}, {"zzz", ""}, {strings.Repeat("x", 199), ""},
-	} {
-		if got := likelyName(tc.name, known); got != tc.want {
-			t.Errorf("%q: %q, want %q", tc.name, got, tc.want)
-		}
-	}
-	for _, tc := range []struct {
-		a, b string
-		n    int
-	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "", 3}, {"", "ab", 2}, {"abc", "abd", 1}, {"abc", "acb", 1}, {"abc", "xabc", 1}, {"kitten", "sitting", 3}, {"abcd", "badc", 2}} {
-		if n := edits(tc.a, tc.b); n != tc.n {
-			t.Errorf("%q to %q: %d edits, want %d", tc.a, tc.b, n, tc.n)
-		}
 	}
 }

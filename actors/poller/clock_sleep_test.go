@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/sambatech/chassis/internal/skew"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
@@ -37,11 +38,10 @@ func TestALeaseThatEndedWhileTheMachineSleptIsLostAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		var slept atomic.Int64
-		read := p.clock.read
-		p.clock.read = func() (elapsed, wall time.Duration) {
-			elapsed, wall = read()
-			return elapsed, wall + time.Duration(slept.Load())
-		}
+		began := time.Now()
+		p.clock = skew.ClockOf(began, func() (elapsed, wall time.Duration) {
+			return time.Since(began), time.Since(began) + time.Duration(slept.Load())
+		})
 		system := actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Millisecond), actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 		defer system.Shutdown()
 		got := make(chan any, 16)
@@ -56,7 +56,7 @@ func TestALeaseThatEndedWhileTheMachineSleptIsLostAtOnce(t *testing.T) {
 		await[*Delivered](t, got)
 		time.Sleep(10 * time.Second)
 		slept.Store(int64(70 * time.Second))
-		began := time.Now()
+		began = time.Now()
 		if s := await[*Slept](t, got); s.For != 70*time.Second {
 			t.Errorf("the subscriber hears of a sleep of %v, want 70s", s.For)
 		}
@@ -92,4 +92,39 @@ func await[M any](t *testing.T, got <-chan any) M {
 			t.Fatalf("no %T within a minute", *new(M))
 		}
 	}
+}
+
+// A wall clock that is set back does not move the clock of leases, by which the queue's is
+// measured. A subscriber reads the wall clock: for it the queue is ahead by what was set.
+func TestTheQueueIsAheadOfAWallClockThatWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var set atomic.Int64
+		began := time.Now()
+		w := &worker{Poller: &Poller{clock: skew.ClockOf(began, func() (elapsed, wall time.Duration) {
+			return time.Since(began), time.Since(began) + time.Duration(set.Load())
+		})}}
+		if w.ahead() != 0 {
+			t.Errorf("before the first message the queue is ahead by %v", w.ahead())
+		}
+		receive := func() {
+			begun := w.clock.Now()
+			time.Sleep(10 * time.Millisecond)
+			w.readQueueClock(&received{receive: &receiving{start: begun}, ended: w.clock.Now(),
+				messages: []incoming{{delivered: &Delivered{ReceiveCount: 1, FirstReceived: time.Now()}}}})
+		}
+		receive()
+		if got := w.ahead(); got.Abs() > time.Second/10 {
+			t.Errorf("with one clock it is ahead by %v", got)
+		}
+		set.Store(int64(-30 * time.Second))
+		for range 2 {
+			if got := w.ahead() - 30*time.Second; got.Abs() > time.Second/10 {
+				t.Errorf("ahead by %v, want 30s", w.ahead())
+			}
+			receive()
+			if got, known := w.QueueClock(); !known || got != w.ahead() {
+				t.Errorf("QueueClock says %v, %v; want %v", got, known, w.ahead())
+			}
+		}
+	})
 }

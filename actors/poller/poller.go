@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/skew"
 )
 
 // Config is what a [Poller] is made of.
@@ -49,7 +50,7 @@ type Poller struct {
 	log    *slog.Logger
 	counts counts
 	base   context.Context
-	clock  *clock
+	clock  *skew.Clock
 
 	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
 	queueAhead atomic.Pointer[time.Duration]   // see QueueClock; nil before the first message
@@ -72,7 +73,8 @@ func New(cfg Config) (*Poller, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context, clock: newClock()}
+	p := &Poller{cfg: cfg, set: cfg.Settings.withDefaults(), log: cfg.Logger, base: cfg.Context,
+		clock: skew.NewClock()}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}

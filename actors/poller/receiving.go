@@ -86,7 +86,7 @@ func (w *worker) receive(n int) {
 			}
 			return err
 		})
-		m.ended = w.clock.now()
+		m.ended = w.clock.Now()
 		w.cfg.Tracing.received(w.cfg.QueueURL, m)
 		w.root.Send(w.self, m)
 	})
@@ -215,7 +215,7 @@ func (w *worker) noteReceive(m *received) {
 func (w *worker) enter(in incoming, start time.Time) {
 	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
 	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout
-	in.delivered.Ahead, _ = w.queueClock.ahead()
+	in.delivered.Ahead = w.ahead()
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
 		w.demand.credits++

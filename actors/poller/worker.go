@@ -9,6 +9,7 @@ import (
 
 	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/actors/internal/crew"
+	"github.com/sambatech/chassis/internal/skew"
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
 
@@ -26,7 +27,7 @@ type worker struct {
 	epoch      uint64 // the subscriber's
 	demand     demand
 	patience   patience
-	queueClock queueClock
+	queueClock skew.Bounds
 	ledger     *ledger
 	batches    [2]batch[*lease] // what waits for a deletion, and for a release
 	later      []postponement
@@ -84,7 +85,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: p.cfg.Random}
 	linger := p.set.SettleLinger
 	if isFIFO(p.cfg.QueueURL) {
-		w.demand.oneByOne(p.clock.now().Add(w.careful()))
+		w.demand.oneByOne(p.clock.Now().Add(w.careful()))
 		linger = min(linger, fifoLinger)
 	}
 	for k := range w.batches {
@@ -117,7 +118,7 @@ func (w *worker) onStarted(ctx actor.Context) {
 		w.recover(ctx)
 	}
 	w.started = true
-	w.now = w.clock.now()
+	w.now = w.clock.Now()
 	w.counts.alive.Store(time.Now().UnixNano())
 	w.looksDue()
 	w.after()
@@ -141,9 +142,9 @@ func (w *worker) handle(ctx actor.Context, m any) {
 // readClock sets now. After a sleep of the machine leases may be over that no
 // timer has ended.
 func (w *worker) readClock() {
-	before := w.clock.slept.Load()
-	w.now = w.clock.now()
-	if slept := time.Duration(w.clock.slept.Load() - before); slept > 0 && !w.now.IsZero() {
+	before := w.clock.Slept()
+	w.now = w.clock.Now()
+	if slept := w.clock.Slept() - before; slept > 0 && !w.now.IsZero() {
 		w.log.Warn("the wall clock has run ahead: this machine slept, or its clock was set; "+
 			"leases that ended meanwhile are lost", "by", slept)
 		w.answer(w.subscriber, &Slept{For: slept})

@@ -116,8 +116,8 @@ func (e *envelopes) check(parts task.Sealing) error {
 		return errors.New("its arguments are to be encrypted, and there is no key: set tasks.key_file, or give " +
 			"chassis.WithEnvelope with Keys")
 	case !env.Can(parts & task.ClaimCheck):
-		return errors.New("its arguments may go into a store, and this process has no store: set tasks.claim_folder, or " +
-			"give chassis.WithEnvelope with a Store")
+		return errors.New("its arguments may go into a store, and this process has no store: set " +
+			"tasks.claim_folder, or give chassis.WithEnvelope with a Store")
 	}
 	return nil
 }

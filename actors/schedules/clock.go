@@ -1,53 +1,65 @@
 package schedules
 
 import (
+	"errors"
+	"net/http"
 	"sync"
 	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/sambatech/chassis/internal/skew"
 )
 
-// clock is the time of the queue service, by the Date of its answers. A Date has whole
-// seconds: each answer bounds how far the service is ahead of us, and several bound it
-// closer.
+// clock is the time of the queue service, by the Date of its answers.
 type clock struct {
-	local func() time.Time
+	own *skew.Clock
 
-	mu        sync.Mutex // guards what follows
-	known     bool
-	low, high time.Duration // the service is ahead by that much; negative: behind
-	at        time.Time     // of the last answer, by our clock
+	mu     sync.Mutex // guards what follows
+	bounds skew.Bounds
+	slept  time.Duration // of own, when the service was measured last
 }
 
-// driftOf is how far two clocks may part in a time: more than any quartz does.
-func driftOf(d time.Duration) time.Duration { return d.Abs() / 1000 }
+// local returns the time of this process.
+func (c *clock) local() time.Time { return c.own.Now() }
 
 // now returns the service's time. Our own stands where the answers allow that it is right.
-func (c *clock) now() time.Time { return c.local().Add(c.ahead()).Round(0) }
+func (c *clock) now() time.Time { return c.local().Add(c.ahead()) }
 
 func (c *clock) ahead() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.known || c.low <= 0 && c.high >= 0 {
-		return 0
-	}
-	return c.low + (c.high-c.low)/2
+	return c.bounds.Likely()
 }
 
-// answered takes note of an answer of the service with that Date, to a request that was
-// sent at begun and answered at ended, by our clock.
-func (c *clock) answered(date, begun, ended time.Time) {
-	if date.IsZero() || ended.Before(begun) {
-		return
-	}
-	// Without the monotonic clock: it does not leap with the wall clock.
-	begun, ended = begun.Round(0), ended.Round(0)
-	low, high := date.Sub(ended), date.Add(time.Second).Sub(begun)
+// sure reports whether the wall clock has not leapt ahead since the last answer. After a
+// leap the machine slept, or its clock was set: an answer of the service says which.
+func (c *clock) sure() bool {
+	c.local()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known {
-		drift := driftOf(ended.Sub(c.at))
-		if l, h := max(low, c.low-drift), min(high, c.high+drift); l <= h {
-			low, high = l, h // else our clock was set meanwhile
-		}
+	return c.slept == c.own.Slept()
+}
+
+// answered takes note of the Date of an answer to a request that was sent at begun. A
+// refusal has one, too. answer is the metadata of an answer without an error.
+func (c *clock) answered(answer middleware.Metadata, err error, begun time.Time) {
+	ended := c.local()
+	date, _ := awsmiddleware.GetServerTime(answer)
+	var refusal *smithyhttp.ResponseError
+	if errors.As(err, &refusal) && refusal.Response != nil {
+		date, _ = http.ParseTime(refusal.Response.Header.Get("Date"))
 	}
-	c.known, c.low, c.high, c.at = true, low, high, ended
+	if date.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slept := c.own.Slept()
+	if slept != c.slept { // what was measured before is of no use
+		c.bounds = skew.Bounds{}
+	}
+	c.bounds, c.slept = c.bounds.Seen(date, time.Second, begun, ended), slept
 }

@@ -7,29 +7,6 @@ import (
 	"github.com/sambatech/chassis/task/cron"
 )
 
-func TestTheClockIsBoundByEachAnswer(t *testing.T) {
-	begin := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	for _, ahead := range []time.Duration{0, 30 * time.Second, -30 * time.Second, 1700 * time.Millisecond, -400 * time.Millisecond} {
-		now := begin
-		c := &clock{local: func() time.Time { return now }}
-		for i := range 60 {
-			sent := now
-			now = now.Add(time.Duration(20+i%7*13) * time.Millisecond) // the way there, and back
-			date := sent.Add(ahead).Add(now.Sub(sent) / 2).Truncate(time.Second)
-			c.answered(date, sent, now)
-			now = now.Add(time.Duration(700+i*37%400) * time.Millisecond)
-		}
-		if wrong := c.ahead() - ahead; wrong.Abs() > 400*time.Millisecond {
-			t.Errorf("ahead by %v: measured %v", ahead, c.ahead())
-		}
-		now = now.Add(-10 * time.Minute) // our clock is set
-		c.answered(now.Add(ahead+10*time.Minute).Truncate(time.Second), now, now)
-		if wrong := c.ahead() - ahead - 10*time.Minute; wrong.Abs() > time.Second {
-			t.Errorf("after it was set: measured %v", c.ahead())
-		}
-	}
-}
-
 func TestTagsAreReadBack(t *testing.T) {
 	at := time.UnixMilli(1_774_000_000_123).UTC()
 	all := parseTags(map[string]string{"chassis.cron.a": unixText(at), "chassis.cron.a/paused": unixText(at),

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/internal/skew"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -136,15 +138,15 @@ type process struct {
 	status   func(r *http.Request) (*http.Response, error) // in place of the queue; nil: the queue
 	mu       sync.Mutex
 	resume   chan struct{} // nil: not suspended
-	skew     time.Duration
+	leapt    atomic.Int64  // by how much its wall clock was set, or it slept
 	requests map[string]int
 }
 
 func (f *fleet) start(name string, jobs ...Job) *process { return f.startSkewed(name, 0, jobs...) }
 
-func (f *fleet) startSkewed(name string, skew time.Duration, jobs ...Job) *process {
+func (f *fleet) startSkewed(name string, skewed time.Duration, jobs ...Job) *process {
 	f.t.Helper()
-	p := &process{f: f, skew: skew, requests: map[string]int{}}
+	p := &process{f: f, requests: map[string]int{}}
 	way := f.server.HTTPClient().Transport
 	client := f.newClient(doer(func(r *http.Request) (*http.Response, error) {
 		p.wait()
@@ -164,10 +166,13 @@ func (f *fleet) startSkewed(name string, skew time.Duration, jobs ...Job) *proce
 		}
 		return res, err
 	}))
-	s, err := New(Config{Pool: pool, URL: f.url, Client: client, Jobs: jobs, Now: func() time.Time {
-		p.wait()
-		return time.Now().Add(p.skew)
-	}})
+	began := time.Now()
+	s, err := newOn(Config{Pool: pool, URL: f.url, Client: client, Jobs: jobs}, skew.ClockOf(began.Add(skewed),
+		func() (elapsed, wall time.Duration) {
+			p.wait()
+			elapsed = time.Since(began)
+			return elapsed, elapsed + time.Duration(p.leapt.Load())
+		}))
 	if err != nil {
 		f.t.Fatal(err)
 	}

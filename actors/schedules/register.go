@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // What the processes of a fleet share about a schedule stands in tags of the queue of
@@ -63,11 +63,10 @@ func (r *register) read(ctx context.Context) (entries, error) {
 	begun := r.clock.local()
 	out, err := r.client.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &r.url})
 	if err != nil {
+		r.clock.answered(middleware.Metadata{}, err, begun)
 		return nil, fmt.Errorf("schedules: read the tags of %s (sqs:ListQueueTags): %w", r.url, err)
 	}
-	if date, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
-		r.clock.answered(date, begun, r.clock.local())
-	}
+	r.clock.answered(out.ResultMetadata, nil, begun)
 	return parseTags(out.Tags), nil
 }
 

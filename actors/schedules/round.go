@@ -227,10 +227,11 @@ func (r *round) untouched(err error) map[string]result {
 func (r *round) look(ctx context.Context) reading {
 	c := r.core
 	now := c.clock.local()
-	if r.cache.by == barred && now.Sub(r.cache.at).Abs() < barredFor {
+	sure := c.clock.sure()
+	if sure && r.cache.by == barred && now.Sub(r.cache.at).Abs() < barredFor {
 		return *r.cache
 	}
-	if r.cache.by == read && now.Sub(r.cache.at).Abs() < keepReading && !r.old() {
+	if sure && r.cache.by == read && now.Sub(r.cache.at).Abs() < keepReading && !r.old() {
 		return *r.cache
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)

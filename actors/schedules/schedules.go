@@ -13,6 +13,7 @@ import (
 
 	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/skew"
 	"github.com/sambatech/chassis/task"
 	"github.com/sambatech/chassis/task/cron"
 )
@@ -27,10 +28,6 @@ type Config struct {
 
 	// Sealer makes the envelopes of arguments, as messages are sent; nil: they have none.
 	Sealer task.Sealer
-
-	// Now is the local clock; nil: time.Now. The queue service's clock is measured
-	// against it.
-	Now func() time.Time
 
 	// Over reports whether a stop is for good. Before, the actor is spawned again
 	// under its name when another actor stops it. nil: each stop is for good.
@@ -64,17 +61,17 @@ type core struct {
 }
 
 // New returns schedules for one actor, of [Schedules.Props].
-func New(cfg Config) (*Schedules, error) {
+func New(cfg Config) (*Schedules, error) { return newOn(cfg, skew.NewClock()) }
+
+// newOn returns those of a process with that clock.
+func newOn(cfg Config, own *skew.Clock) (*Schedules, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
 	}
 	if cfg.Over == nil {
 		cfg.Over = func() bool { return true }
 	}
-	c := &core{cfg: cfg, log: cfg.Logger, clock: &clock{local: cfg.Now}, states: map[string]state{}}
+	c := &core{cfg: cfg, log: cfg.Logger, clock: &clock{own: own}, states: map[string]state{}}
 	c.register = &register{cfg.Client, cfg.URL, c.clock}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	if err := c.check(cfg.Jobs); err != nil {

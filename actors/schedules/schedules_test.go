@@ -2,7 +2,6 @@ package schedules
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -160,13 +159,7 @@ func TestTagsThatMayNotBeUsed(t *testing.T) {
 		f := newFleet(t)
 		until("10:05:00")
 		a := f.start("a", job(t, "once", "*/10 * * * *", cron.Late(cron.Once)))
-		a.instead(func(r *http.Request) (*http.Response, error) {
-			if !strings.Contains(r.Header.Get("X-Amz-Target"), "Tag") {
-				return nil, nil
-			}
-			return &http.Response{StatusCode: 400, Header: http.Header{"X-Amzn-Query-Error": {"AccessDeniedException;Sender"}},
-				Body: io.NopCloser(strings.NewReader(`{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no"}`)), Request: r}, nil
-		})
+		a.instead(refuseTags)
 		until("10:10:00")
 		if got := f.text(); got != "once@10:10:00" {
 			t.Error(got)

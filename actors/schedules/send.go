@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -62,10 +63,13 @@ func (c *core) sendBatch(ctx context.Context, outs []*task.Outgoing, errs []erro
 		batch[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: &out.Body,
 			MessageAttributes: out.Attributes, MessageGroupId: &out.GroupID, MessageDeduplicationId: &out.DedupID}
 	}
+	begun := c.clock.local()
 	answer, err := c.cfg.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &c.cfg.URL, Entries: batch})
 	if err != nil {
+		c.clock.answered(middleware.Metadata{}, err, begun)
 		return fmt.Errorf("send %d ticks to %s: %w", len(outs), c.cfg.Pool, sqsclient.Explain(c.cfg.Client, err))
 	}
+	c.clock.answered(answer.ResultMetadata, nil, begun)
 	for _, f := range answer.Failed {
 		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i >= 0 && i < len(errs) {
 			code, why := aws.ToString(f.Code), aws.ToString(f.Message)

@@ -44,6 +44,10 @@ type statements struct {
 	done     string // task, exec_id, part
 	putAside string // reason; %d: id
 	depth    string
+
+	step       string // task, exec_id, lane, number, name
+	stepDone   string // task, exec_id, lane, number: name and result
+	stepResult string // result, task, exec_id, lane, number
 }
 
 func newStatements(d Dialect, table string) *statements {
@@ -92,7 +96,34 @@ func newStatements(d Dialect, table string) *statements {
 		s.depth = "SELECT count(*), coalesce((julianday('now') - min(created)) * 86400.0, 0.0), " +
 			"(SELECT count(*) FROM " + table + "_aside) FROM " + table
 	}
+	s.steps()
 	return s
+}
+
+// steps writes the statements of Step.
+func (s *statements) steps() {
+	table := s.table + "_steps"
+	s.step = "INSERT INTO " + table + " (task, exec_id, lane, number, name) VALUES (?, ?, ?, ?, ?) " +
+		"ON CONFLICT DO NOTHING"
+	if s.dialect == MySQL { // as in done
+		s.step = "INSERT INTO " + table + " (task, exec_id, lane, number, name, result, done) " +
+			"VALUES (?, ?, ?, ?, ?, '', UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE again = again + 1"
+	}
+	const row = " WHERE task = ? AND exec_id = ? AND lane = ? AND number = ?"
+	s.stepDone = "SELECT name, result FROM " + table + row
+	s.stepResult = "UPDATE " + table + " SET result = ?" + row
+	if s.dialect == PostgreSQL {
+		s.step, s.stepDone, s.stepResult = numbered(s.step), numbered(s.stepDone), numbered(s.stepResult)
+	}
+}
+
+// numbered replaces each ? by $1, $2 and so on.
+func numbered(text string) string {
+	parts := strings.Split(text, "?")
+	for i := range parts[:len(parts)-1] {
+		parts[i] += "$" + strconv.Itoa(i+1)
+	}
+	return strings.Join(parts, "")
 }
 
 // Channel returns the name that PostgreSQL's NOTIFY has for a table: its name without
@@ -165,18 +196,25 @@ func (s *statements) postpone(id int64, d time.Duration) string {
 	return fmt.Sprintf("UPDATE %s SET tries = tries + 1, due = %s WHERE id = %d", s.table, s.after(d), id)
 }
 
-// sweep deletes at most n of the oldest notes of Once that are older than d.
-func (s *statements) sweep(d time.Duration, n int) string {
-	old := fmt.Sprintf("done < %s ORDER BY done LIMIT %d", s.after(-d), n)
+// sweeps deletes at most n each of the oldest notes of Once, and of the results of Step,
+// that are older than d.
+func (s *statements) sweeps(d time.Duration, n int) []string {
+	return []string{
+		s.sweep("_done", "exec_id, task, part", d, n),
+		s.sweep("_steps", "exec_id, task, lane, number", d, n),
+	}
+}
+
+func (s *statements) sweep(suffix, key string, d time.Duration, n int) string {
+	table, old := s.table+suffix, fmt.Sprintf("done < %s ORDER BY done LIMIT %d", s.after(-d), n)
 	switch s.dialect {
 	case PostgreSQL:
-		return fmt.Sprintf("DELETE FROM %[1]s_done WHERE ctid = ANY(ARRAY(SELECT ctid FROM %[1]s_done WHERE %[2]s "+
-			"FOR UPDATE SKIP LOCKED))", s.table, old)
+		return fmt.Sprintf("DELETE FROM %[1]s WHERE ctid = ANY(ARRAY(SELECT ctid FROM %[1]s WHERE %[2]s "+
+			"FOR UPDATE SKIP LOCKED))", table, old)
 	case MySQL:
-		return fmt.Sprintf("DELETE FROM %s_done WHERE %s", s.table, old)
+		return fmt.Sprintf("DELETE FROM %s WHERE %s", table, old)
 	default:
-		return fmt.Sprintf("DELETE FROM %[1]s_done WHERE (exec_id, task, part) IN (SELECT exec_id, task, part FROM "+
-			"%[1]s_done WHERE %[2]s)", s.table, old)
+		return fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s)", table, key, old)
 	}
 }
 

@@ -10,23 +10,19 @@ import (
 // sweepBatch is how many notes one statement deletes, so that none locks for long.
 const sweepBatch = 1000
 
-// sweep deletes old notes of Once, in batches.
+// sweep deletes old notes of Once and old results of Step, in batches.
 func (r *Relay) sweep(ctx context.Context) error {
-	for {
-		result, err := r.box.db.ExecContext(ctx, r.box.sql.sweep(r.settings.Retention, sweepBatch))
-		if err != nil {
-			return fmt.Errorf("sweep the notes of Once: %w", err)
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return fmt.Errorf("sweep the notes of Once: %w", err)
-		}
-		r.stats.swept.Add(n)
-		if n < sweepBatch {
-			r.swept = time.Now()
-			return nil
+	for _, statement := range r.box.sql.sweeps(r.settings.Retention, sweepBatch) {
+		for n := int64(sweepBatch); n == sweepBatch; {
+			var err error
+			if n, err = changed(r.box.db.ExecContext(ctx, statement)); err != nil {
+				return fmt.Errorf("sweep the notes of Once and Step: %w", err)
+			}
+			r.stats.swept.Add(n)
 		}
 	}
+	r.swept = time.Now()
+	return nil
 }
 
 // lead reports whether this relay may send, which on SQLite one relay may. It leads for

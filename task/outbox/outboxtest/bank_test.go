@@ -32,6 +32,7 @@ const (
 	bankDriver    = "OUTBOXTEST_DRIVER"
 	bankDSN       = "OUTBOXTEST_DSN"
 	bankFailpoint = "OUTBOXTEST_FAILPOINT" // empty: none, and no client
+	processRole   = "OUTBOXTEST_ROLE"
 )
 
 const (
@@ -50,37 +51,50 @@ var (
 	receipt  = task.Define[string]("receipt", task.MaxFailures(1000), task.Wait(50*time.Millisecond, task.None))
 )
 
-// bankProcess is a worker, a relay and a client of the bank in one process, which its
-// failpoint kills.
-func bankProcess() error {
+// process is a process of a test, which its failpoint kills.
+type process struct {
+	sys     *chassis.System
+	box     *outbox.Box
+	db      *sql.DB
+	dialect outbox.Dialect
+	point   *failpoint // nil: none
+}
+
+// newProcess makes what the variables of this process say.
+func newProcess(pool string) (*process, error) {
 	n, err := strconv.Atoi(os.Getenv(bankDialect))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	d := outbox.Dialect(n)
-	var point *failpoint
+	p := &process{dialect: outbox.Dialect(n)}
 	if name := os.Getenv(bankFailpoint); name != "" {
-		if point, err = failpointName(name).parse(); err != nil {
-			return err
+		if p.point, err = failpointName(name).parse(); err != nil {
+			return nil, err
 		}
 	}
-	db, err := failing(os.Getenv(bankDriver), os.Getenv(bankDSN), point)
-	if err != nil {
-		return err
+	if p.db, err = failing(os.Getenv(bankDriver), os.Getenv(bankDSN), p.point); err != nil {
+		return nil, err
 	}
-	db.SetMaxOpenConns(12)
-	box, err := outbox.New(db, d)
-	if err != nil {
-		return err
+	p.db.SetMaxOpenConns(12)
+	if p.box, err = outbox.New(p.db, p.dialect); err != nil {
+		return nil, err
 	}
 	set := chassis.DefaultSettings()
 	set.Queue.Endpoint, set.Queue.Region = os.Getenv(bankEndpoint), "us-east-1"
-	set.Tasks.TaskPool, set.Tasks.TaskTimeout, set.Tasks.Workers = "bank", 2*time.Second, 4
+	set.Tasks.TaskPool, set.Tasks.TaskTimeout, set.Tasks.Workers = pool, 2*time.Second, 4
 	set.Log.Level = "critical"
-	sys, err := chassis.New("bank", chassis.WithSettings(set), chassis.WithLogOutput(io.Discard))
+	p.sys, err = chassis.New(pool, chassis.WithSettings(set), chassis.WithLogOutput(io.Discard))
+	return p, err
+}
+
+// bankProcess is a worker, a relay and a client of the bank in one process, which its
+// failpoint kills.
+func bankProcess() error {
+	p, err := newProcess("bank")
 	if err != nil {
 		return err
 	}
+	sys, box, db, d := p.sys, p.box, p.db, p.dialect
 	chassis.Handle(sys, transfer, func(ctx context.Context, job task.Job[transferArgs]) error {
 		return box.Once(ctx, job.Info, func(tx *sql.Tx) error { return move(ctx, box, tx, d, job.Args) })
 	})
@@ -91,7 +105,7 @@ func bankProcess() error {
 		})
 	})
 	sys.Add("outbox", box.Relay(sys, outbox.Settings{Poll: 20 * time.Millisecond, SendTimeout: time.Second, Batch: 10}))
-	if point != nil {
+	if p.point != nil {
 		sys.Go("client", func(ctx context.Context) error { client(ctx, box, db, d); return nil })
 	}
 	sys.OnStop("database", func(context.Context) error { return db.Close() })
@@ -177,26 +191,35 @@ func TestBank(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := &bank{t: t, db: db, endpoint: endpoint}
+		b.done = func() bool {
+			return db.count(t, "SELECT count(*) FROM chassis_outbox") == 0 &&
+				db.count(t, "SELECT count(*) FROM intents") <= db.count(t, "SELECT count(*) FROM receipts")
+		}
 		points := b.points()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(len(points))*20*time.Second)
-		defer cancel()
-		work := make(chan string, len(points))
-		for _, p := range points {
-			work <- p
-		}
-		close(work)
-		var processes sync.WaitGroup
-		for range 2 {
-			processes.Go(func() {
-				for p := range work {
-					b.run(ctx, p)
-				}
-			})
-		}
-		processes.Wait()
+		b.runAll(points)
 		b.settle()
 		b.check(len(points))
 	})
+}
+
+// runAll runs a process for each failpoint, two at a time.
+func (b *bank) runAll(points []string) {
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Duration(len(points))*20*time.Second)
+	defer cancel()
+	work := make(chan string, len(points))
+	for _, p := range points {
+		work <- p
+	}
+	close(work)
+	var processes sync.WaitGroup
+	for range 2 {
+		processes.Go(func() {
+			for p := range work {
+				b.run(ctx, p)
+			}
+		})
+	}
+	processes.Wait()
 }
 
 // bank is a test with processes.
@@ -204,6 +227,8 @@ type bank struct {
 	t        *testing.T
 	db       *database
 	endpoint string
+	role     string      // of its processes, "" for the bank's
+	done     func() bool // all that was ordered has had its effect
 
 	mu     sync.Mutex
 	killed int
@@ -245,7 +270,7 @@ func (b *bank) command(ctx context.Context, point string) (*exec.Cmd, *bytes.Buf
 	var out bytes.Buffer
 	c := exec.CommandContext(ctx, os.Args[0])
 	c.Env = append(os.Environ(), bankEndpoint+"="+b.endpoint, bankDialect+"="+strconv.Itoa(int(b.db.dialect)),
-		bankDriver+"="+b.db.driver, bankDSN+"="+dsn, bankFailpoint+"="+point,
+		bankDriver+"="+b.db.driver, bankDSN+"="+dsn, bankFailpoint+"="+point, processRole+"="+b.role,
 		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
 	c.Stderr, c.Stdout = &out, &out
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGQUIT) } // its stacks say what it waits for
@@ -324,11 +349,7 @@ func (b *bank) settle() {
 	if err := c.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	done := func() bool {
-		return b.db.count(b.t, "SELECT count(*) FROM chassis_outbox") == 0 &&
-			b.db.count(b.t, "SELECT count(*) FROM intents") <= b.db.count(b.t, "SELECT count(*) FROM receipts")
-	}
-	for ctx.Err() == nil && !done() {
+	for ctx.Err() == nil && !b.done() {
 		time.Sleep(100 * time.Millisecond) // processes of their own
 	}
 	time.Sleep(2500 * time.Millisecond) // a lease: what is still on the queue would run a second time now

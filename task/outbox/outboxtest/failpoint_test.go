@@ -41,9 +41,13 @@ type failpointName string
 var classes = []string{"begin", "intent", "send", "commit-client", "note", "debit", "credit", "effect", "receipt",
 	"commit-task", "claim", "delete", "commit-relay"}
 
+// stepClasses are the statements of a journey.
+var stepClasses = []string{"step", "run", "result", "commit-step"}
+
 // classOf names a statement.
 func classOf(query string) string {
 	for _, c := range []struct{ class, has string }{
+		{"step", "INSERT INTO chassis_outbox_steps"}, {"result", "UPDATE chassis_outbox_steps"}, {"run", "INSERT INTO runs"},
 		{"note", "INSERT INTO chassis_outbox_done"}, {"send", "INSERT INTO chassis_outbox "},
 		{"claim", "ORDER BY id LIMIT"}, {"debit", "balance - "}, {"credit", "balance + "},
 		{"effect", "INSERT INTO effects"}, {"receipt", "INSERT INTO receipts"}, {"intent", "INSERT INTO intents"},
@@ -144,6 +148,8 @@ func (c *failingConn) class(query string) string {
 	switch class {
 	case "note":
 		c.role = "task"
+	case "step":
+		c.role = "step"
 	case "claim", "delete":
 		c.role = "relay"
 	}

@@ -12,7 +12,11 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(bankEndpoint) != "" {
-		if err := bankProcess(); err != nil {
+		run := bankProcess
+		if os.Getenv(processRole) == "journey" {
+			run = journeyProcess
+		}
+		if err := run(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

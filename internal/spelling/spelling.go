@@ -1,4 +1,12 @@
-package settings
+// Package spelling finds the name that a wrong one most likely was meant to be: of a
+// setting, a file, a task.
+//
+//	if likely := spelling.Nearest("task_pol", keys); likely != "" {
+//		problem += ", did you mean " + likely + "?"
+//	}
+//
+// All functions are pure and safe from any goroutine.
+package spelling
 
 import (
 	"slices"
@@ -6,9 +14,9 @@ import (
 	"unicode/utf8"
 )
 
-// nearest returns the known name that unknown is most likely a misspelling of, or "" if none is near: a case or
+// Nearest returns the known name that unknown is most likely a misspelling of, or "" if none is near: a case or
 // separator written another way counts nothing, then the fewest edits win, then the longest common beginning.
-func nearest(unknown string, known []string) string {
+func Nearest(unknown string, known []string) string {
 	best, bestScore := "", 1<<30
 	plain := squash(unknown)
 	limit := editLimit(utf8.RuneCountInString(unknown))
