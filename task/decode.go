@@ -160,6 +160,8 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Steps = []byte(s)
 	case AttrFirst:
 		d.msg.First = d.time(name, s)
+	case AttrUnique:
+		d.msg.Unique = s
 	case AttrEnvelope:
 		d.msg.Envelope = s
 	case AttrUnopened:
@@ -171,7 +173,7 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 func isKnown(name string) bool {
 	switch name {
 	case AttrFailures, AttrAttempts, AttrError, AttrReason, AttrFirst, AttrFar, AttrNotBefore, AttrUnknown, AttrSilent,
-		AttrSteps, AttrEnvelope, AttrUnopened, AttrMore:
+		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrMore:
 		return true
 	}
 	return isContract(name)

@@ -110,6 +110,7 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	put(AttrError, ErrorText(m.LastError))
 	put(AttrReason, clean(m.Reason))
 	put(AttrEnvelope, clean(m.Envelope))
+	put(AttrUnique, clean(m.Unique))
 	if !m.Unopened.IsZero() {
 		put(AttrUnopened, m.Unopened.UTC().Format(time.RFC3339Nano))
 	}

@@ -26,6 +26,7 @@ type Info struct {
 	MaxFailures int       // failures after which the task is given up
 	When        time.Time // the time that it was scheduled for, UTC
 	Deadline    time.Time // end of this attempt; zero if it has none
+	Unique      string    // key that is free when the task is done; empty without [UniqueUntilDone]
 	LastError   string    // text of the last failure, cut to [MaxErrorText]; in an on_fail task, of the task given up
 
 	// Extra is all attributes of the message that are not the chassis' own:

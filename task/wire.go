@@ -27,6 +27,7 @@ const (
 	AttrSteps     = "chassis.steps"      // the journal of its steps, see [Journal]: JSON, or Binary where it is compressed
 	AttrEnvelope  = "chassis.envelope"   // what was done to the arguments, for people: "zstd, aes-256-gcm key=2026-11"
 	AttrUnopened  = "chassis.unopened"   // since when its envelope cannot be opened, RFC 3339
+	AttrUnique    = "chassis.unique"     // key that is free when the task is done, see [UniqueUntilDone]
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
@@ -81,6 +82,7 @@ type Message struct {
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first
 	Steps     []byte    // the wire form of a [Journal]; empty without steps
+	Unique    string    // [AttrUnique]; empty without a key
 	Envelope  string    // [AttrEnvelope]; empty without an envelope
 	Unopened  time.Time // since when its envelope cannot be opened; zero: it can, or has none
 
@@ -97,7 +99,7 @@ type Message struct {
 // stay, for what they did is done.
 func (m *Message) Renewed() Message {
 	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body,
-		Extra: m.Extra, Steps: m.Steps, Envelope: m.Envelope, Newer: m.Newer}
+		Extra: m.Extra, Steps: m.Steps, Envelope: m.Envelope, Unique: m.Unique, Newer: m.Newer}
 }
 
 // TraceParent is the W3C trace context that came with the message, or "".
@@ -121,6 +123,8 @@ type Outgoing struct {
 	Delay      time.Duration // 0 to 900 s, whole seconds; standard queues only
 	GroupID    string        // FIFO and fair queues
 	DedupID    string        // FIFO queues; empty: the sender makes one up
+
+	OneOf OneOf // what it is one of, for the outbox; empty without [Unique]
 
 	// TraceHeader is the trace context in X-Ray's form, for SQS's system
 	// attribute AWSTraceHeader; empty without one.

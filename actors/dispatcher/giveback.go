@@ -91,7 +91,7 @@ const ownSize = 1 << 10
 
 // leastSize is the size of what a message cannot lose in a copy, in bytes.
 func leastSize(m *task.Message) int {
-	return task.Size(m.Body, m.Extra) + task.Size(m.Envelope, m.Newer) +
+	return task.Size(m.Body, m.Extra) + task.Size(m.Envelope, m.Newer) + len(m.Unique) +
 		len(m.Name) + len(m.ExecID) + len(m.JobID) + len(m.JobName)
 }
 

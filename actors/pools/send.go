@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -143,10 +144,29 @@ func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the "+
 			"service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
+	if err := byQueue(out); err != nil {
+		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
+	}
 	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), p.retention(out.Pool)); err != nil {
 		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
 	}
 	return out, nil
+}
+
+// byQueue lets a FIFO queue take one task for a key, where it can.
+func byQueue(out *task.Outgoing) error {
+	one := out.OneOf
+	switch {
+	case one.Key == "":
+		return nil
+	case one.UntilDone, one.Window > task.QueueUnique, !strings.HasSuffix(out.Pool, ".fifo"):
+		return fmt.Errorf("task.Unique(%q, %v) to pool %q: SQS does that on FIFO pools, for up to %v and not until a "+
+			"task is done: send it by the outbox", one.Key, one.Window, out.Pool, task.QueueUnique)
+	case out.DedupID != "":
+		return errors.New("task.Unique and task.Dedup are both given: take one of them")
+	}
+	out.DedupID = one.DedupID(out.Name)
+	return nil
 }
 
 // retention is how long the queue of pool keeps a message: by its own attribute

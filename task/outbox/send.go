@@ -18,7 +18,7 @@ type Execer interface {
 }
 
 // Send writes one task into the outbox, in the caller's transaction, and returns its
-// exec_id. The task is sent once the transaction has committed, and never if it is rolled
+// exec_id. A duplicate by [task.Unique] is a *task.DuplicateError. The task is sent once the transaction has committed, and never if it is rolled
 // back. ctx and the options are those of chassis.Send; a task.Delay counts from the
 // moment that a relay sends it.
 //
@@ -51,6 +51,9 @@ func (b *Box) Send(ctx context.Context, tx Execer, name string, args any, opts .
 	text, err := write(out)
 	if err != nil {
 		return "", fmt.Errorf("outbox: send task %q: %w", name, err)
+	}
+	if err := b.take(ctx, tx, out); err != nil {
+		return "", fmt.Errorf("outbox: %w", err)
 	}
 	if err := b.put(ctx, tx, out, text); err != nil {
 		return "", fmt.Errorf("outbox: send task %q: write its row into %s: %w", name, b.table, err)
