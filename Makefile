@@ -8,14 +8,14 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox/pgxoutbox task/outbox/outboxtest
+MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox/pgxoutbox task/outbox/outboxtest fleet
 
-.PHONY: help check walks nextsdk fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders outbox scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
+.PHONY: help check walks nextsdk fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders outbox fleet scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
-check: fmt vet lint tidy licences-current vuln race fuzz-short killtest walks nextsdk e2e orders outbox ## all that must hold before anything lands
+check: fmt vet lint tidy licences-current vuln race fuzz-short killtest walks nextsdk e2e orders outbox fleet ## all that must hold before anything lands
 
 fmt: ## gofmt would change nothing
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
@@ -68,6 +68,9 @@ orders: ## the tests of the order service, a kill test and a real PostgreSQL amo
 
 outbox: ## the outbox with real databases: PostgreSQL, MariaDB, SQLite; processes are killed
 	cd task/outbox/outboxtest && $(GO) test -v ./...
+
+fleet: ## members of a fleet: the protocol, real processes that are killed, suspended and parted
+	cd fleet && $(GO) test -race -v -timeout 20m ./...
 
 e2e: ## the live page in a real browser, if there is one
 	cd e2e && $(GO) test -v ./...

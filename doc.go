@@ -78,7 +78,7 @@
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
 //	cmd  examples  chassistest  systemtest ─► chassis
-//	server  telemetry  settings/awssource  task/outbox   next to the core, which does not import them
+//	server  telemetry  settings/awssource  task/outbox  task/flow   next to the core, which does not import them
 //
 // # Glossary
 //

@@ -198,6 +198,9 @@ func (w *World) quiet() bool {
 			return false
 		}
 	}
+	if slices.ContainsFunc(w.more, func(left func() bool) bool { return left() }) {
+		return false
+	}
 	for _, q := range w.queue.Stats().Queues {
 		if w.book.pools[q.Name] && q.Visible+q.InFlight+q.Delayed > 0 {
 			w.accuse(Stuck, "", "queue %s holds %d visible, %d hidden and %d delayed messages that are in no account",

@@ -78,6 +78,7 @@ func (w *World) stop(p *Process, back time.Duration) {
 				w.touch(r.fate, Deploy)
 			}
 			w.bury(p)
+			w.endings.Go(p.data.end)
 			w.startAfter(s, back)
 		}
 		w.gate.knock()
@@ -100,11 +101,13 @@ func (w *World) kill(p *Process) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = p.System.Stop(ctx) // what a dead process says is not heard
+		p.data.end()
 	})
 }
 
 // bury makes p a process that is not heard any more.
 func (w *World) bury(p *Process) {
+	w.endings.Go(p.data.dying())
 	w.gate.bury(p)
 	for r := range p.runs {
 		r.cancel(errGone)

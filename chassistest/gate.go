@@ -31,6 +31,8 @@ type arrival struct {
 	effect *Effect
 	call   *call
 	crash  bool       // the process is to die of it
+	cut    bool       // of a statement: its connection breaks
+	after  bool       // of a statement: it comes again when it is done
 	req    *request   // of a request
 	note   string     // for the trace
 	text   string     // by which it is sorted before it has labels

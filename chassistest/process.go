@@ -41,6 +41,7 @@ type Process struct {
 	refused                    map[string]bool // requests that have failed, and not worked since
 	troubled                   bool            // a request of it was struck
 	born                       time.Duration
+	data                       databases
 }
 
 // Number is the place of the process in the fleet, from 1. Its other lives have it too.
@@ -106,6 +107,7 @@ func (w *World) newProcess(n, life int) (*Process, error) {
 	for _, service := range w.services {
 		service(p)
 	}
+	p.data.open = true
 	return p, nil
 }
 

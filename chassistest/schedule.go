@@ -66,6 +66,9 @@ const (
 	CallHangs Kind = "call hangs" // it does what was asked, and never answers; nothing
 	CallPart  Kind = "call part"  // it does what was asked, and half of its answer comes; nothing
 
+	CutBefore Kind = "cut before" // the connection to the database breaks before the statement is done; nothing
+	CutAfter  Kind = "cut after"  // it breaks after that, and the process does not know; nothing
+
 	Apply   Kind = "apply"   // the settings change: Arg workers; nothing
 	Pause   Kind = "pause"   // an operator pauses the pool of a process for For; nothing
 	Cancel  Kind = "cancel"  // an operator cancels the task of send Arg; its end
@@ -86,6 +89,8 @@ const (
 	OnEffect  Step = "effect"  // [World.Effect]
 	OnEnd     Step = "end"     // a handler has returned
 	OnCall    Step = "call"    // a call of an [Upstream]
+
+	OnStatement Step = "statement" // a statement to a database of [Process.DB], a begin, or a commit
 )
 
 var requests = []Step{OnReceive, OnSend, OnDelete, OnHide, OnLook}
@@ -268,10 +273,10 @@ var names = map[string]string{
 	string(Deny): "Deny", string(Expire): "Expire", string(DeliverTwice): "DeliverTwice", string(Skew): "Skew",
 	string(CallSlow): "CallSlow", string(CallFails): "CallFails", string(CallHangs): "CallHangs",
 	string(CallPart): "CallPart", string(Apply): "Apply", string(Pause): "Pause", string(Cancel): "Cancel",
-	string(Redrive):   "Redrive",
+	string(Redrive): "Redrive", string(CutBefore): "CutBefore", string(CutAfter): "CutAfter",
 	string(OnReceive): "OnReceive", string(OnSend): "OnSend", string(OnDelete): "OnDelete", string(OnHide): "OnHide",
 	string(OnLook): "OnLook", string(OnStart): "OnStart", string(OnEffect): "OnEffect", string(OnEnd): "OnEnd",
-	string(OnCall): "OnCall",
+	string(OnCall): "OnCall", string(OnStatement): "OnStatement",
 }
 
 // check returns what is wrong with a schedule that a test gives.
@@ -280,8 +285,9 @@ func (s Schedule) check() error {
 		return fmt.Errorf("chassistest: a schedule with a fleet of %d: want 1 process or more", s.Fleet)
 	}
 	for i, f := range s.Faults {
-		if draws[f.Kind] == nil {
-			return fmt.Errorf("chassistest: fault %d is of the kind %q: want one of %v", i, f.Kind, AllKinds())
+		if draws[f.Kind] == nil && f.Kind != CutBefore && f.Kind != CutAfter {
+			return fmt.Errorf("chassistest: fault %d is of the kind %q: want one of %v", i, f.Kind,
+				append(AllKinds(), CutBefore, CutAfter))
 		}
 		if f.Process < 0 || f.Process > s.Fleet {
 			return fmt.Errorf("chassistest: fault %d is of process %d: want 0 to %d", i, f.Process, s.Fleet)

@@ -37,6 +37,7 @@ type storm struct {
 	without []string
 	limit   time.Duration
 	workers int
+	data    int                           // faults at statements, of a hundred
 	tamper  func(*Process, *http.Request) // of tests: a runtime that is wrong
 	queues  map[string]string             // of tests: attributes of the pools' queues
 }
@@ -116,7 +117,7 @@ func Storm(t *testing.T, play func(w *World), opts ...StormOption) {
 	found := s.search()
 	if found == nil {
 		if s.seeds == 1 {
-			t.Logf("seed %d:\n%s", s.first, s.run(draw(s.first, s.fleet, s.faults, s.kinds)).timeline())
+			t.Logf("seed %d:\n%s", s.first, s.run(s.draw(s.first)).timeline())
 		}
 		return
 	}
@@ -164,7 +165,7 @@ func (s *storm) search() (found *result) {
 				if !ok {
 					return
 				}
-				r := s.run(draw(seed, s.fleet, s.faults, s.kinds))
+				r := s.run(s.draw(seed))
 				if len(r.findings) == 0 {
 					continue
 				}

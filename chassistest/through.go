@@ -28,6 +28,8 @@ func (w *World) through(a *arrival) {
 		w.answer(a)
 	case a.req != nil:
 		w.ask(a)
+	case a.step == OnStatement:
+		w.statement(a)
 	default:
 		w.act(a)
 	}

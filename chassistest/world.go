@@ -41,6 +41,7 @@ type World struct {
 	upstreams  map[string]*Upstream
 	always     []check
 	eventually []check
+	more       []func() bool // what else is left to do
 
 	mu      sync.Mutex
 	effects []Effect

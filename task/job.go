@@ -37,7 +37,8 @@ type Info struct {
 	calls    atomic.Pointer[calls]
 	paced    *[]string // see Pace; nil: for none
 	journal  atomic.Pointer[Journal]
-	hidden   bool // the arguments came in an envelope: no error may show a part of them
+	hidden   bool                   // the arguments came in an envelope: no error may show a part of them
+	result   atomic.Pointer[string] // see Return
 }
 
 // HideArgs keeps the arguments out of errors about them. The dispatcher calls it, before

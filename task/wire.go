@@ -31,6 +31,10 @@ const (
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
+
+	// AttrFlow is what follows the execution, see package task/flow. A process without
+	// flows does not know the task, and an on_fail task is not part of the flow.
+	AttrFlow = "flow"
 )
 
 // WhenLayout is the form of [AttrWhen], %d/%m/%y %H:%M:%S of the Python

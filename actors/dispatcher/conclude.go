@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -83,8 +82,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	d.note(e, a, out)
 	if e.lost {
 		if out.kind == outDone { // perhaps the handle still works
-			e.fate = ended
-			d.settle(e, &poller.Settle{Lease: e.lease})
+			d.finish(e, &a.info)
 			return nextFinished
 		}
 		d.drop(e)
@@ -120,8 +118,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	verdict.wait = d.noteLimits(e, out, verdict, now)
 	switch verdict.kind {
 	case finish:
-		e.fate = ended
-		d.settle(e, &poller.Settle{Lease: e.lease})
+		d.finish(e, &a.info)
 		return nextFinished
 	case hold:
 		d.hold(e, verdict.wait, now)

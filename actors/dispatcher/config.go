@@ -30,6 +30,7 @@ type Config struct {
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
 	Shares     *actor.PID        // of the process's executions, if the process has other pools; see package shares
 	Share      shares.Share      // this pool's part of them
+	Follow     task.Follow       // what follows an execution that has ended for good; nil: nothing
 	Services   Services          // what guards the services that tasks call; nil: nothing is known of them
 	Create     bool              // make the queue of the dead letters if it is not there
 	Random     func() float64    // draws numbers in [0, 1) for waits; nil: math/rand/v2's own source
@@ -98,6 +99,7 @@ type core struct {
 	runners        *actor.Props
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	services       Services
+	follow         task.Follow
 	memories       memories // by message id
 	journals       journals // of messages that no copy carries
 	paused         bool
@@ -115,7 +117,7 @@ func newCore(cfg Config) *core {
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
 		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
-		services: cfg.Services, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
+		services: cfg.Services, follow: cfg.Follow, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)

@@ -51,7 +51,7 @@ func (d *dispatcher) deliver(m *poller.Delivered) {
 }
 
 func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
-	if e.entry = d.registry[e.msg.Name]; e.entry != nil {
+	if e.entry = d.registry[e.msg.Name]; e.entry != nil && !d.foreign(e) {
 		e.ledger.max = e.entry.spec.MaxFailures
 	} else {
 		e.entry = d.unknownTask
@@ -64,7 +64,7 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 	switch {
 	case known == ended:
 		e.fate = ended
-		d.settle(e, &poller.Settle{Lease: e.lease})
+		d.settle(e, &poller.Settle{Lease: e.lease, Send: e.next})
 		return
 	case known == givenUp:
 		d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = e.reason, e.msg.LastError })

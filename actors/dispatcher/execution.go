@@ -43,13 +43,14 @@ type execution struct {
 	gen      uint32 // of timers: an older one\'s tick is ignored
 	entry    *entry // nil for an unknown name
 	ledger   ledger
-	before   int           // attempts before this delivery, as far as is known
-	runs     int           // attempts of this delivery that have ended
-	mark     uint64        // suspect: settles that were under way when it came up
-	forced   *outcome      // an operator's, takes the place of the attempt's
-	reason   string        // why it was given up
-	rest     time.Time     // end of the wait of a copy; zero: the message's own times say
-	journal  *task.Journal // of its steps, between attempts; nil without
+	before   int               // attempts before this delivery, as far as is known
+	runs     int               // attempts of this delivery that have ended
+	mark     uint64            // suspect: settles that were under way when it came up
+	forced   *outcome          // an operator's, takes the place of the attempt's
+	reason   string            // why it was given up
+	next     []poller.Outgoing // done: what follows it
+	rest     time.Time         // end of the wait of a copy; zero: the message's own times say
+	journal  *task.Journal     // of its steps, between attempts; nil without
 
 	// What is small stands together: a task without steps takes no more memory for them.
 	phase     phase

@@ -141,13 +141,14 @@ func (d *dispatcher) settleGivenUp(e *execution) {
 	case endDead:
 		settle.Send = []poller.Outgoing{d.deadLetter(e, reason)}
 	}
+	settle.Send = append(settle.Send, d.followers(e, reason, nil)...)
 	d.settle(e, settle)
 }
 
 func (d *dispatcher) onFail(e *execution, target task.Target) poller.Outgoing {
 	next := task.Message{
 		Name: target.Name, ExecID: uuid.NewString(), JobID: e.msg.JobID, JobName: e.msg.JobName, When: time.Now(),
-		Body: e.msg.Body, LastError: e.msg.LastError, Extra: e.msg.Extra, Envelope: e.msg.Envelope,
+		Body: e.msg.Body, LastError: e.msg.LastError, Extra: unfollowed(e.msg.Extra), Envelope: e.msg.Envelope,
 	}
 	return d.outgoing(e, &next, target.Pool)
 }

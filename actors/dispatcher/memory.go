@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"strings"
 	"time"
+
+	"github.com/sambatech/chassis/actors/poller"
 )
 
 // What this process knows of messages that may come back to it although it has
@@ -30,8 +32,9 @@ type memory struct {
 	attempts int
 	unknown  int
 	error    string
-	due      bool      // it was not early any more
-	rest     time.Time // copied: end of the wait; zero: its own times say
+	next     []poller.Outgoing // ended: to be sent before it is deleted
+	due      bool              // it was not early any more
+	rest     time.Time         // copied: end of the wait; zero: its own times say
 }
 
 // mostRemembered bounds the memories: a message that does not come back to this
@@ -70,6 +73,7 @@ func (e *execution) memory(f fate) memory {
 	return memory{
 		fate: f, reason: e.reason, receives: int(e.receives), failures: e.ledger.failures, silent: e.ledger.silent,
 		attempts: e.before + e.runs, unknown: e.msg.Unknown, error: e.msg.LastError, due: e.msg.Due, rest: e.rest,
+		next: e.next,
 	}
 }
 
@@ -84,7 +88,7 @@ func (d *dispatcher) recall(e *execution, now time.Time) fate {
 		return undecided
 	}
 	e.ledger = m.restore(e.ledger, int(e.receives))
-	e.before, e.reason = max(e.before, m.attempts), m.reason
+	e.before, e.reason, e.next = max(e.before, m.attempts), m.reason, m.next
 	e.msg.Unknown, e.msg.LastError = m.unknown, m.error
 	switch {
 	case d.ordered || m.fate != copied:

@@ -106,6 +106,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		Random:    cfg.Random.Of("dispatcher/" + l.name()),
 		PausedBy:  l.pools.pausing(),
 		Services:  l.pools.guards(),
+		Follow:    l.pools.following(),
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {

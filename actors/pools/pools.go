@@ -72,6 +72,7 @@ type Pools struct {
 	times timetable
 	early []*dispatcher.Register
 	specs map[string]task.Spec
+	after task.Follow                       // see Pool.Follow
 	holds map[string]bool                   // checks that were ever given to Hold, and whether they pause the pools
 	begun atomic.Pointer[dispatcher.Client] // of all lanes; nil until they are started
 }

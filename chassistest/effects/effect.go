@@ -74,6 +74,8 @@ type Effect struct {
 
 	id    string       // Send: of its entry in the request
 	tx    *transaction // SQL: that it is part of
+	conn  *conn        // SQL: that it is made by
+	cut   bool         // its connection was cut by Cut
 	under bool         // it has begun and is not over
 }
 
@@ -101,6 +103,17 @@ func (e *Effect) String() string {
 // the world is over, because a dead process does nothing; the error lets its goroutines
 // end. What they do then changes no more than the memory of their process.
 var ErrDied = errors.New("effects: this process is dead")
+
+// ErrCut is the error of a statement at which the connection broke. Whether the database
+// has done it is not said.
+var ErrCut = errors.New("effects: the connection to the database is cut")
+
+// Cut cuts the connection that the statement is made by: its transaction is rolled back,
+// unless the statement has committed it. A [Gate] calls it before the statement or after.
+func (e *Effect) Cut() {
+	e.cut = true
+	e.conn.cut()
+}
 
 // Gate decides about the effects of a process. It may end the process by
 // [Recorder.Die]; the effect then goes no further.
@@ -218,22 +231,28 @@ func New(log *Log, g Gate, process int, over chan struct{}) *Recorder {
 
 // Die ends the process. Nothing of it reaches the world any more: its connections to
 // databases are cut, and their open transactions rolled back, as a server does.
-func (f *Recorder) Die() {
+func (f *Recorder) Die() { f.Dying()() }
+
+// Dying is the first half of [Recorder.Die], which never waits: the process is dead when
+// it returns. The function that it returns cuts the connections. It waits for statements
+// that are under way.
+func (f *Recorder) Dying() (cut func()) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.died {
-		f.mu.Unlock()
-		return
+		return func() {}
 	}
 	f.died = true
 	conns := f.conns
 	f.conns = nil
 	close(f.dead)
-	f.mu.Unlock()
-	var work sync.WaitGroup // at once: a statement may wait for a transaction of another connection
-	for c := range conns {
-		work.Go(c.cut)
+	return func() {
+		var work sync.WaitGroup // at once: a statement may wait for a transaction of another connection
+		for c := range conns {
+			work.Go(c.cut)
+		}
+		work.Wait()
 	}
-	work.Wait()
 }
 
 // BeginRun is called when the handler of the task begins.
@@ -314,6 +333,9 @@ func (f *Recorder) Perform(ctx context.Context, effects []*Effect, do func() err
 	})
 	if err := f.Alive(ctx); err != nil {
 		return err
+	}
+	if effects[0].cut {
+		return ErrCut
 	}
 	return err
 }

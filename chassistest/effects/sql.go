@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 )
 
 // DB opens a database by c and records its statements. The connections are the
@@ -86,7 +85,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &conn{effects: c.effects, next: next}
+	made := &conn{effects: c.effects, mu: make(lock, 1), next: next}
 	if !c.effects.keep(made) { // it died meanwhile
 		return nil, errors.Join(ErrDied, next.Close())
 	}
@@ -116,15 +115,23 @@ func (f *Recorder) keep(c *conn) bool {
 
 // transaction is one transaction of a connection.
 type transaction struct {
-	changed   bool // it has changed something
+	ctx       context.Context // of its begin; nil without BeginTx
+	changed   bool            // it has changed something
 	committed bool
 }
+
+// lock is a mutex that a bubble of testing/synctest takes for a wait: the statement that
+// holds it may wait for a lock of its database.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
 
 // conn is a recorded connection. Its lock is held for each call of the driver, so
 // that a death can cut the connection between two of them.
 type conn struct {
 	effects *Recorder
-	mu      sync.Mutex
+	mu      lock
 	next    driver.Conn
 	tx      driver.Tx    // that is open by BeginTx; else nil
 	open    *transaction // that is open, by BeginTx or by a statement
@@ -177,7 +184,7 @@ func (c *conn) Begin() (driver.Tx, error) {
 // BeginTx implements [driver.ConnBeginTx] for drivers with and without it, in the
 // way of database/sql.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	begun := &transaction{}
+	begun := &transaction{ctx: ctx}
 	e := c.statement(ctx, "BEGIN", "")
 	e.ReadOnly, e.tx = true, nil
 	var tx driver.Tx
@@ -237,8 +244,33 @@ func (c *conn) statement(ctx context.Context, query, detail string) *Effect {
 	defer c.mu.Unlock()
 	return (&Effect{
 		Kind: SQL, Name: strings.Join(strings.Fields(query), " "), Detail: detail, Process: c.effects.process,
-		tx: c.open, Changed: -1, ReadOnly: !changesState(query),
+		tx: c.open, conn: c, Changed: -1, ReadOnly: !changesState(query),
 	}).of(ctx)
+}
+
+// within returns the ctx of a statement, which ends with that of its transaction too:
+// database/sql ends a transaction once its statement has returned. A value that the one
+// does not have is the other's.
+func (e *Effect) within(ctx context.Context) (context.Context, func()) {
+	if e.tx == nil || e.tx.ctx == nil || e.tx.ctx == ctx {
+		return ctx, func() {}
+	}
+	both, cancel := context.WithCancelCause(&twoContexts{ctx, e.tx.ctx})
+	stop := context.AfterFunc(e.tx.ctx, func() { cancel(context.Cause(e.tx.ctx)) })
+	return both, func() { stop(); cancel(nil) }
+}
+
+type twoContexts struct {
+	context.Context
+	other context.Context
+}
+
+// Value implements [context.Context].
+func (c *twoContexts) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.other.Value(key)
 }
 
 // recordedTx is a transaction by [driver.Tx].
@@ -251,7 +283,7 @@ type recordedTx struct {
 
 // Commit implements [driver.Tx].
 func (t *recordedTx) Commit() error {
-	e := &Effect{Kind: SQL, Name: "COMMIT", Process: t.conn.effects.process, tx: t.begun}
+	e := &Effect{Kind: SQL, Name: "COMMIT", Process: t.conn.effects.process, tx: t.begun, conn: t.conn}
 	committed := false
 	err := t.conn.effects.Perform(t.ctx, []*Effect{e.of(t.ctx)}, func() error {
 		return t.finish(func() error {
@@ -261,7 +293,7 @@ func (t *recordedTx) Commit() error {
 			return err
 		})
 	})
-	if err != nil && !committed && !errors.Is(err, ErrDied) {
+	if err != nil && !committed && !errors.Is(err, ErrDied) && !errors.Is(err, ErrCut) {
 		_ = t.finish(t.next.Rollback) // it was refused before it reached the driver: database/sql calls no more
 	}
 	return err

@@ -161,6 +161,8 @@ func (q queryer) QueryContext(ctx context.Context, query string, args []driver.N
 func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue,
 	do func() (driver.Result, error)) (result driver.Result, err error) {
 	e := c.statement(ctx, query, arguments(args))
+	ctx, end := e.within(ctx)
+	defer end()
 	err = c.effects.Perform(ctx, []*Effect{e}, func() error {
 		return c.call(func() (err error) {
 			if result, err = do(); err == nil {
@@ -180,6 +182,8 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue,
 func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue,
 	do func() (driver.Rows, error)) (found driver.Rows, err error) {
 	e := c.statement(ctx, query, arguments(args))
+	ctx, end := e.within(ctx)
+	defer end()
 	err = c.effects.Perform(ctx, []*Effect{e}, func() error {
 		return c.call(func() (err error) {
 			if found, err = do(); err == nil {

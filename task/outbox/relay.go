@@ -38,6 +38,10 @@ type RelayOption func(*Relay)
 // WithListener wakes the relay by LISTEN and NOTIFY, in place of frequent polling.
 func WithListener(l Listener) RelayOption { return func(r *Relay) { r.listener = l } }
 
+// WithRandom is the source of the jitter of pauses: f draws from [0, 1). The default is
+// that of math/rand/v2.
+func WithRandom(f func() float64) RelayOption { return func(r *Relay) { r.random = f } }
+
 // Relay sends the rows of an outbox. It is a part of a service: add it with System.Add,
 // as a support part, so that it sends what the last tasks have left. Several may work on
 // one outbox, in one process or many; on SQLite one of them sends.
@@ -90,7 +94,7 @@ func (r *Relay) Start(_ context.Context, host *parts.Host) error {
 	if all := r.sys.Pools(); len(all) > 0 {
 		r.own = all[0].Name()
 	}
-	r.sender = poller.NewSender(r.sys.SQS())
+	r.sender = poller.NewSender(r.sys.SQS(), poller.SenderRandom(r.random))
 	r.ended = make(chan struct{})
 	stop, cancel := context.WithCancel(context.Background())
 	hard, kill := context.WithCancel(context.Background())

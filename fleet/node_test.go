@@ -1,0 +1,5 @@
+package fleet
+
+const nodeVariable = "CHASSIS_FLEET_NODE"
+
+func runNode() {}
