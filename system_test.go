@@ -3,6 +3,7 @@ package chassis_test
 import (
 	"context"
 	"io"
+	"path/filepath"
 	"testing"
 
 	"github.com/sambatech/chassis"
@@ -35,19 +36,23 @@ func BenchmarkNew(b *testing.B) {
 	}
 }
 
-// BenchmarkStop is the stop of a system that has done nothing, and of one that has started.
+// BenchmarkStop is the stop of a system that has done nothing, of one that has started, and
+// of one that has started on a queue file.
 func BenchmarkStop(b *testing.B) {
-	for name, start := range map[string]func(*chassis.System) error{
-		"new":     func(*chassis.System) error { return nil },
-		"started": func(s *chassis.System) error { return s.Start(context.Background()) },
-	} {
+	for _, name := range []string{"new", "started", "file"} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
+			s := chassis.DefaultSettings()
+			if name == "file" {
+				s.Queue.Path = filepath.Join(b.TempDir(), "queue.db")
+			}
 			for b.Loop() {
 				b.StopTimer()
-				sys := newForBench(b, chassis.WithSettings(chassis.DefaultSettings()))
-				if err := start(sys); err != nil {
-					b.Fatal(err)
+				sys := newForBench(b, chassis.WithSettings(s))
+				if name != "new" {
+					if err := sys.Start(context.Background()); err != nil {
+						b.Fatal(err)
+					}
 				}
 				b.StartTimer()
 				if err := sys.Stop(context.Background()); err != nil {

@@ -40,6 +40,7 @@ type Fleet struct {
 	wrap     wrapper
 
 	opened  atomic.Bool
+	stopped atomic.Bool
 	joining sync.WaitGroup
 	stop    context.CancelFunc
 }
@@ -136,8 +137,11 @@ func (f *Fleet) Start(context.Context, *parts.Host) error {
 	return nil
 }
 
-// Stop implements parts.Part: it leaves the fleet.
+// Stop implements parts.Part: it leaves the fleet. A second call does nothing.
 func (f *Fleet) Stop(ctx context.Context) error {
+	if !f.opened.Load() || !f.stopped.CompareAndSwap(false, true) {
+		return nil
+	}
 	if f.stop != nil {
 		f.stop()
 	}

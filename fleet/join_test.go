@@ -206,7 +206,7 @@ func key(b byte) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(rune(b)), 32)))
 }
 
-func TestKeysAreRotatedAndAStrangersAreRefused(t *testing.T) {
+func TestKeysAreRotatedAndStrangersAreRefused(t *testing.T) {
 	with := func(keys string, seeds ...string) Settings {
 		s := loopback(seeds...)
 		s.Key = secret(keys)

@@ -8,14 +8,19 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// The children: one supervised actor an attempt. It ends with its attempt,
-// however that ends; the next attempt has an actor of its own.
+// The children: one supervised actor for each attempt under way. A task actor ends with
+// its attempt, however that ends; the next attempt has an actor of its own. The actor of
+// a function has no state: it ends with a failure, and serves the next attempt after any
+// other answer.
 
 // sendToChild makes the actor of a and hands it the Execute.
 func (d *dispatcher) sendToChild(e *execution, a *attempt) {
 	t := e.entry
 	if t.actor == nil {
-		a.child = d.ctx.Spawn(d.runners)
+		a.child = d.idleChild()
+		if a.child == nil {
+			a.child = d.ctx.Spawn(d.runners)
+		}
 		e.child = a.child
 		d.children[a.child.Id] = a
 		d.ctx.Send(a.child, &a.execute)
@@ -56,7 +61,12 @@ func (d *dispatcher) dismiss(a *attempt) {
 	e.child = nil
 	if a.props == nil {
 		delete(d.children, a.child.Id)
-		d.ctx.Stop(a.child)
+		// After an answer of its own that is no failure, nothing is on its way to the child.
+		if a.out.kind == outFailed || a.abandoned || a.state.Load() != answered || len(d.idle) >= maxIdleChildren {
+			d.ctx.Stop(a.child)
+			return
+		}
+		d.idle = append(d.idle, a.child)
 		return
 	}
 	d.departures.add(a, time.Now())
@@ -68,6 +78,22 @@ func (d *dispatcher) dismiss(a *attempt) {
 	default:
 		d.ctx.Stop(a.child)
 	}
+}
+
+// maxIdleChildren bounds the actors of functions that wait for the next attempt.
+const maxIdleChildren = 256
+
+// idleChild takes an actor of a function that waits for an attempt, or returns nil. One
+// that something else has stopped is left out.
+func (d *dispatcher) idleChild() *actor.PID {
+	for n := len(d.idle); n > 0; n = len(d.idle) {
+		child := d.idle[n-1]
+		d.idle[n-1], d.idle = nil, d.idle[:n-1]
+		if _, alive := d.system.ProcessRegistry.GetLocal(child.Id); alive {
+			return child
+		}
+	}
+	return nil
 }
 
 // endedChild is a Terminated that came a little early.

@@ -41,6 +41,43 @@ func TestAFailureSentToADeadChildIsNotLost(t *testing.T) {
 	})
 }
 
+func TestTheActorOfAFunctionServesTheNextAttemptUnlessItFailed(t *testing.T) {
+	bubble(t, dispatcher.Settings{Workers: 1}, func(r *rig) {
+		fail := false
+		r.handle("t", func(context.Context, raw) error {
+			if fail {
+				fail = false
+				return errors.New("no")
+			}
+			return nil
+		}, task.Wait(time.Second, task.None))
+		serves := func() *actor.PID {
+			r.send("t", nil)
+			r.settle()
+			return r.child()
+		}
+		first := serves()
+		if second := serves(); !second.Equal(first) {
+			t.Errorf("after a run without a failure the next one had %v, want %v again", second, first)
+		}
+		r.system.Root.Stop(first)
+		r.settle()
+		second := serves()
+		if second.Equal(first) {
+			t.Error("an actor that something else has stopped served an attempt")
+		}
+		fail = true
+		r.send("t", nil)
+		r.after(time.Minute)
+		if third := r.child(); third.Equal(second) {
+			t.Error("an actor that failed served another attempt")
+		}
+		if s := r.mon.Stats(); s.Tasks[1].Failed != 1 || s.Tasks[1].Succeeded != 4 || r.left() != 0 {
+			t.Errorf("%+v, %d left", s, r.left())
+		}
+	})
+}
+
 func TestAnAbandonedTaskActorIsCountedWhileItRunsOnly(t *testing.T) {
 	bubble(t, dispatcher.Settings{MaxAbandoned: 2}, func(r *rig) {
 		free := make(chan struct{})

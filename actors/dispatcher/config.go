@@ -137,7 +137,7 @@ func newCore(cfg Config) *core {
 	c.showPauses()
 	c.crew = scheduler{crew.New[job](2*max(c.Workers, c.MaxWorkers) + 16)}
 	c.runners = runnerProps(c.crew)
-	c.permanent, c.life.OnFailure = cfg.Permanent, keepStack
+	c.permanent, c.life.OnFailure, c.life.OneEnvelope = cfg.Permanent, keepStack, true
 	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
 		c.endlessAfter = defaultEndless
 	}

@@ -26,6 +26,7 @@ type dispatcher struct {
 	execs        map[poller.LeaseID]*execution
 	successor    *life.Respawn // nil unless the dispatcher was stopped from outside
 	parent       *life.Parent  // of task actors: this dispatcher
+	idle         []*actor.PID  // children that wait for the next attempt of a function
 	groups       map[string]*group
 	duplicates   duplicates // standard pools
 	ready        ready
@@ -224,6 +225,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.ctx, d.self, d.system = ctx, ctx.Self(), ctx.ActorSystem()
 	d.parent = life.Under(d.system, d.self)
 	d.root = d.parent.RootContext
+	d.idle = nil // its children ended with the incarnation before
 	d.slots.workers = d.Workers
 	d.execs = map[poller.LeaseID]*execution{}
 	d.groups = map[string]*group{}

@@ -39,8 +39,9 @@
 // # Task actors
 //
 // A function is run by an actor of ours, in a goroutine of its own, so that a
-// handler that hangs or calls runtime.Goexit leaves its actor able to stop. A
-// user's own actor is spawned from its props. Both live for one attempt:
+// handler that hangs or calls runtime.Goexit leaves its actor able to stop. It has no
+// state: it ends with a failure, and serves the next attempt after any other answer. A
+// user's own actor is spawned from its props, and lives for one attempt:
 //
 //	spawned ── Started ── Execute ── … ── answer, panic, Stop, Deadline ── Stopping ── Stopped
 //	        the attempt is under way                                   it is over

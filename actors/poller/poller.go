@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/internal/skew"
 )
@@ -56,6 +57,7 @@ type Poller struct {
 	queueAhead atomic.Pointer[time.Duration]   // see QueueClock; nil before the first message
 
 	life  life.Restarts
+	turns *crew.Crew[crew.Func] // of the actor
 	mu    sync.Mutex
 	actor *worker // what survives a restart of the actor; nil before it has started
 	props *actor.Props
@@ -79,6 +81,8 @@ func New(cfg Config) (*Poller, error) {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	p.log = p.log.With("queue", cfg.QueueURL)
+	p.life.OneEnvelope = true
+	p.turns = crew.New[crew.Func](1)
 	if p.base == nil {
 		p.base = context.Background()
 	}
@@ -99,13 +103,24 @@ func New(cfg Config) (*Poller, error) {
 // tried once more. Stopping it cancels its requests; [Drain] and [Flush] come
 // before.
 func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
-	opts = append([]actor.PropsOption{actor.WithMailbox(p.life.Mailbox)}, opts...)
+	own := []actor.PropsOption{actor.WithMailbox(p.life.Mailbox), actor.WithDispatcher(scheduler{p.turns})}
+	opts = append(own, opts...)
 	props := actor.PropsFromProducer(func() actor.Actor { return &shell{poller: p} }, opts...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.props = props
 	return props
 }
+
+// scheduler is the dispatcher, in Proto.Actor's sense, of the actor. Its turns run in
+// a goroutine that is kept: a fresh one would grow its stack in each turn.
+type scheduler struct{ *crew.Crew[crew.Func] }
+
+// Schedule runs f.
+func (s scheduler) Schedule(f func()) { s.Run(f) }
+
+// Throughput is Proto.Actor's own number of messages in a turn.
+func (s scheduler) Throughput() int { return 300 }
 
 // shell is the actor. Its state is the worker's.
 type shell struct {

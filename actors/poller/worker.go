@@ -81,6 +81,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
 	w.crew = crew.New[crew.Func](keptGoroutines)
 	context.AfterFunc(w.ctx, w.crew.Close)
+	context.AfterFunc(w.ctx, p.turns.Close)
 	w.patience = newPatience(p.set.receiveWait())
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: p.cfg.Random}
 	linger := p.set.SettleLinger

@@ -14,8 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// page is docs/benchmarks.md. Writing it keeps what people wrote below the mark: the
-// reasons for the figures.
+// page is docs/benchmarks.md: a summary for people, what people wrote by hand between the
+// marks, which is kept, then all figures, the profiles, and the lines for machines.
 type page struct {
 	results results
 	lines   []string
@@ -24,13 +24,16 @@ type page struct {
 	took    time.Duration
 }
 
-const mark = "<!-- written by hand from here on -->\n"
+const (
+	mark = "<!-- written by hand from here on -->\n"
+	end  = "<!-- written by hand up to here -->\n"
+)
 
 func writePage(path string, p page) error {
-	kept := mark
+	hand := "\n"
 	if old, err := os.ReadFile(path); err == nil {
-		if _, hand, ok := strings.Cut(string(old), mark); ok {
-			kept += hand
+		if _, rest, ok := strings.Cut(string(old), mark); ok {
+			hand, _, _ = strings.Cut(rest, end)
 		}
 	}
 	images := filepath.Join(filepath.Dir(path), "images")
@@ -38,29 +41,11 @@ func writePage(path string, p page) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("# Benchmarks\n\nMade by `make peers`. Every figure is the median of the rounds; in each round every implementation has its turn on the same machine. A ratio above 1 is in our favour. Compare figures within a run, not between machines.\n\n")
+	b.WriteString("# Benchmarks\n\nMade by `make peers`. Every figure is the median of the rounds; in each round every implementation has its turn on the same machine. A ratio above 1 is in our favour. Compare figures within a run, not between machines. [growth.md](growth.md) shows how each cost grows with the work, [scale.md](scale.md) what a large fleet asks of SQS, [soak.md](soak.md) an hour of mixed work.\n\n")
 	fmt.Fprintf(&b, "Machine: %s, %d cores, %s/%s, %s. %d rounds in %v.\n\n", cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, goVersion(), p.rounds, p.took.Round(time.Second))
-	b.WriteString("## Promises\n\n```\n" + strings.Join(p.lines, "\n") + "\n```\n")
-	last := ""
-	for _, k := range p.results.sorted() {
-		if k.unit != "ns/op" && !strings.HasSuffix(k.unit, "/s") && k.unit != "cpu-ns/op" && k.unit != "allocs/op" && !strings.HasPrefix(k.unit, "p99") && !strings.HasPrefix(k.unit, "max") {
-			continue
-		}
-		if head := k.area; head != last {
-			last = head
-			fmt.Fprintf(&b, "\n## %s\n\n", head)
-			if name, err := p.chart(k.area, images); err != nil {
-				return err
-			} else if name != "" {
-				fmt.Fprintf(&b, "![%s](images/%s)\n\n", k.area, name)
-			}
-			b.WriteString("| benchmark | implementation | median | unit |\n|---|---|---:|---|\n")
-		}
-		v, err := p.results.median(k)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", k.bench, k.impl, figure(v), k.unit)
+	b.WriteString(p.summary() + "\n" + mark + hand + end)
+	if err := p.figures(&b, images); err != nil {
+		return err
 	}
 	if len(p.tops) > 0 {
 		b.WriteString("\n## Profiles of ours\n\nTaken by `go tool pprof -top` after the rounds. [What the profiles say](#what-the-profiles-say) explains them.\n")
@@ -68,8 +53,43 @@ func writePage(path string, p page) error {
 	for _, t := range p.tops {
 		b.WriteString("\n" + t.String())
 	}
-	b.WriteString("\n" + kept)
+	b.WriteString("\n## Lines\n\n```\n" + strings.Join(p.lines, "\n") + "\n```\n")
 	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// figures writes the table and the chart of each area.
+func (p page) figures(b *strings.Builder, images string) error {
+	last := ""
+	for _, k := range p.results.sorted() {
+		if !shown(k.unit) {
+			continue
+		}
+		if head := k.area; head != last {
+			last = head
+			fmt.Fprintf(b, "\n## %s\n\n", head)
+			if name, err := p.chart(k.area, images); err != nil {
+				return err
+			} else if name != "" {
+				fmt.Fprintf(b, "![%s](images/%s)\n\n", k.area, name)
+			}
+			b.WriteString("| benchmark | implementation | median | unit |\n|---|---|---:|---|\n")
+		}
+		v, err := p.results.median(k)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", k.bench, k.impl, figure(v), k.unit)
+	}
+	return nil
+}
+
+// shown reports whether figures of the unit stand in the tables.
+func shown(unit string) bool {
+	switch unit {
+	case "ns/op", "cpu-ns/op", "allocs/op", "over-10s":
+		return true
+	}
+	return strings.HasSuffix(unit, "/s") || strings.HasPrefix(unit, "p") || strings.HasPrefix(unit, "max")
 }
 
 // headline is the benchmark that an area's chart shows.

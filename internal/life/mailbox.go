@@ -16,6 +16,11 @@ type Restarts struct {
 	// on the goroutine of the child and above the stack of its panic.
 	OnFailure func(*actor.Failure)
 
+	// OneEnvelope saves an allocation for each message behind a receiver middleware:
+	// all messages come in one envelope. The actor must not keep it beyond its Receive,
+	// as Forward, Stash and ReenterAfter do.
+	OneEnvelope bool
+
 	mu      sync.Mutex // guards what follows
 	streak  streak
 	begun   bool
@@ -65,13 +70,26 @@ type mailbox struct {
 
 // RegisterHandlers implements actor.Mailbox.
 func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
-	m.Mailbox.RegisterHandlers(&failures{invoker, m}, dispatcher)
+	m.Mailbox.RegisterHandlers(newFailures(invoker, m), dispatcher)
 }
 
 // failures notes the time in which a suspension is the actor's own.
 type failures struct {
 	actor.MessageInvoker
-	mailbox *mailbox
+	mailbox  *mailbox
+	envelope *actor.MessageEnvelope // of the message in hand; nil: Proto.Actor makes one for each
+}
+
+// newFailures makes the envelope that all messages share, where the actor allows it.
+// The metrics of an actor system name the type of each message, and would name an
+// envelope's.
+func newFailures(invoker actor.MessageInvoker, m *mailbox) *failures {
+	f := &failures{MessageInvoker: invoker, mailbox: m}
+	c, ok := invoker.(actor.Context)
+	if ok && m.restarts.OneEnvelope && c.ActorSystem().Config.MetricsProvider == nil {
+		f.envelope = &actor.MessageEnvelope{}
+	}
+	return f
 }
 
 // InvokeUserMessage implements actor.MessageInvoker. It passes what still comes to a
@@ -81,7 +99,13 @@ func (f *failures) InvokeUserMessage(message any) {
 		successor.PostUserMessage(message)
 		return
 	}
-	f.MessageInvoker.InvokeUserMessage(message)
+	if _, wrapped := message.(*actor.MessageEnvelope); wrapped || f.envelope == nil {
+		f.MessageInvoker.InvokeUserMessage(message)
+		return
+	}
+	f.envelope.Message = message
+	defer func() { *f.envelope = actor.MessageEnvelope{} }()
+	f.MessageInvoker.InvokeUserMessage(f.envelope)
 }
 
 // EscalateFailure implements actor.MessageInvoker.

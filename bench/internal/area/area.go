@@ -32,6 +32,8 @@ var All = []Area{
 	{"tasks", []Run{
 		{"InProcess|Loopback|Floor", "(InProcess|Loopback)/^ours", "40000x"},
 		{"Slow", "Slow/^ours", "60000x"},
+		{"^BenchmarkSend$", "^BenchmarkSend$/./^chassis", "5000x"},
+		{"Latency", "Latency/./^ours", "1x"},
 	}, Run{Ours: "^BenchmarkInProcess$/^ours$", Time: "200000x"}},
 	{"server", []Run{{"Server", "Server/^ours", "20000x"}}, Run{Ours: "^BenchmarkServer$/^ours$", Time: "200000x"}},
 	{"actors", []Run{{"Tell|Ask|Spawn", "(Tell|Ask|Spawn)/^ours", "300ms"}}, Run{Ours: "^BenchmarkSpawn$/^ours$", Time: "500000x"}},

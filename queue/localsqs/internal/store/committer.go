@@ -23,6 +23,7 @@ type Committer struct {
 	// owned by run
 	journal    *journal
 	pending    []engine.Change // in the journal's active half
+	last       []engine.Change // of the group that Close finds; in no journal
 	checkpoint *checkpointer
 
 	mu     sync.Mutex
@@ -152,10 +153,11 @@ func (c *Committer) run() {
 			changes = append(c.kept, g.changes...)
 		}
 		c.mu.Unlock()
-		c.commit(g, changes)
-		if closed {
+		if closed { // Close takes what is left into the file itself, which costs no write to the journal
+			c.last = changes
 			return
 		}
+		c.commit(g, changes)
 		if g.err != nil {
 			retry.Reset(retryAfter)
 		}
@@ -310,22 +312,26 @@ func (c *Committer) Close() error {
 	default:
 	}
 	<-c.ended
-	err := g.Wait()
-	if e := c.settle(); err == nil {
-		err = e
-	}
+	err := c.settle(g)
 	if e := c.file.Close(); err == nil {
 		err = e
 	}
 	return err
 }
 
-// settle ends the journal. If the file does not take it, the journal stays
-// and is read at the next start.
-func (c *Committer) settle() error {
+// settle ends the journal, and the last group g. If the file does not take them, the
+// journal gets the group, stays, and is read at the next start.
+func (c *Committer) settle(g *Group) error {
 	err := c.checkpoint.stop()
 	if err == nil {
-		err = c.file.apply(squash(c.pending), c.journal.number, false)
+		err = c.file.apply(squash(slices.Concat(c.pending, c.last)), c.journal.number, false)
+	}
+	if err != nil && len(c.last) > 0 {
+		g.err = c.journal.append(c.last)
+	}
+	close(g.done)
+	if g.err != nil {
+		err = errors.Join(g.err, err)
 	}
 	own := c.journal.own(c.file.path)
 	if e := c.journal.close(); err == nil {
