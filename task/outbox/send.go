@@ -18,9 +18,9 @@ type Execer interface {
 }
 
 // Send writes one task into the outbox, in the caller's transaction, and returns its
-// exec_id. A duplicate by [task.Unique] is a *task.DuplicateError. The task is sent once the transaction has committed, and never if it is rolled
-// back. ctx and the options are those of chassis.Send; a task.Delay counts from the
-// moment that a relay sends it.
+// exec_id. The task is sent once the transaction has committed, and never if it is rolled
+// back. A duplicate by [task.Unique] is a *task.DuplicateError. ctx and the options are
+// those of chassis.Send; a task.Delay counts from the moment that a relay sends it.
 //
 // On a FIFO pool the tasks of a group go in the order of their commits: Send takes a lock
 // of the group, which others wait for until the transaction ends. A transaction that
