@@ -73,6 +73,8 @@ func newPlant() *plant {
 		lines:    []string{`{"level":"INFO","msg":"running"}`},
 		levels:   map[string]string{"": "INFO"},
 	}
+	p.breakers[0].Limit = &breaker.LimitStats{Limit: 20, InFlight: 12, Waiting: 3, Refused: 5}
+	p.breakers[0].Spread = map[string]int{"closed": 9, "open": 1, "half-open": 0}
 	p.breakers[0].Calls = func() breaker.HTTPCalls {
 		took := breaker.Latencies{Count: 3, Sum: 90 * time.Millisecond, AtMost: map[time.Duration]uint64{50 * time.Millisecond: 3}}
 		return breaker.HTTPCalls{Refused: 2, Retried: 5, Hedged: 3, Spent: 1, Judged: map[breaker.Verdict]breaker.Latencies{breaker.Success: took}}

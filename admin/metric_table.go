@@ -151,11 +151,16 @@ func metrics() []metric {
 		tasks("chassis_task_delay_seconds", "From when a task was due to its first attempt.", histogram, func(t *task) any { return durations(t.Delay) }),
 
 		breakers("chassis_breaker_state", "1 for the state that the breaker's service entry is in, else 0.", gauge, func(b *Breaker) any { return only(breakerStates(), b.State.String()) }, "state"),
-		breakers("chassis_breaker_entries", "Entries of a breaker, the service and its unhealthy paths, by state.", gauge, breakerEntries, "state"),
+		breakers("chassis_breaker_entries", "Entries of a breaker, the service, its unhealthy paths and the addresses that are left out, by state.", gauge, breakerEntries, "state"),
 		breakers("chassis_breaker_failures", "Failures that the service entry counts now.", gauge, breakerFailures),
 		breakers("chassis_breaker_http_call_duration_seconds", "How long HTTP calls by a breaker's transport took until they were judged, by verdict.", histogram, breakerLatencies, "verdict"),
 		breakers("chassis_breaker_http_refused_total", "HTTP calls that a breaker's transport refused.", counter, breakerRefused),
 		breakers("chassis_breaker_http_repeats_total", "Attempts after the first of HTTP calls, by kind, and those that the budget of the service refused.", counter, breakerRepeats, "kind"),
+		breakers("chassis_breaker_limit", "Calls that may be in flight by the limit of the breaker.", gauge, limitValue(func(l *breaker.LimitStats) any { return l.Limit })),
+		breakers("chassis_breaker_limit_in_flight", "Calls in flight of a breaker with a limit.", gauge, limitValue(func(l *breaker.LimitStats) any { return l.InFlight })),
+		breakers("chassis_breaker_limit_waiting", "Calls that wait in the queue of the breaker's limit.", gauge, limitValue(func(l *breaker.LimitStats) any { return l.Waiting })),
+		breakers("chassis_breaker_limit_refused_total", "Calls that the limit of the breaker refused.", counter, limitValue(func(l *breaker.LimitStats) any { return l.Refused })),
+		breakers("chassis_breaker_addresses", "Addresses that requests of the service are spread over, by state: closed ones are in use, open ones are left out.", gauge, breakerAddresses, "state"),
 		breakers("chassis_breaker_transitions_total", "Changes of state of the breaker's entries.", counter, func(b *Breaker) any { return b.Seq }),
 
 		outputs("chassis_log_records_total", "Log records, written or dropped.", counter, func(o *output) any { return by{"written": o.Written, "dropped": o.Dropped} }, "outcome"),
@@ -292,6 +297,27 @@ func breakerRepeats(b *Breaker) any {
 	}
 	c := b.Calls()
 	return by{"retry": c.Retried, "hedge": c.Hedged, "over_budget": c.Spent}
+}
+
+// limitValue reads a number of a limit of calls in flight.
+func limitValue(of func(*breaker.LimitStats) any) func(*Breaker) any {
+	return func(b *Breaker) any {
+		if b.Limit == nil {
+			return nil
+		}
+		return of(b.Limit)
+	}
+}
+
+func breakerAddresses(b *Breaker) any {
+	if b.Spread == nil {
+		return nil
+	}
+	states := by{}
+	for state, n := range b.Spread {
+		states[state] = n
+	}
+	return states
 }
 
 func breakerFailures(b *Breaker) any {

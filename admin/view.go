@@ -158,7 +158,9 @@ type DeadLetter struct {
 // Breaker is one remote service.
 type Breaker struct {
 	breaker.Snapshot
-	Calls    func() breaker.HTTPCalls `json:"-"` // for the metrics; nil: none
+	Calls    func() breaker.HTTPCalls `json:"-"`                   // for the metrics; nil: none
+	Limit    *breaker.LimitStats      `json:"limit,omitempty"`     // of calls in flight; nil: none
+	Spread   map[string]int           `json:"addresses,omitempty"` // that requests go to, by state; nil: not known
 	Settings hidden                   `json:"settings,omitzero"`
 	More     int                      `json:"more,omitempty"` // entries that are left out
 }

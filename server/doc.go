@@ -23,6 +23,7 @@
 //	TimeLimits                      the ctx ends by an option, or by the caller's header
 //	Shed(*Limiter)                  503 where more requests come than can be done in time
 //	RequestID(ctx), Propagate       the id, and how it goes on to other services
+//	RequestPriority(ctx)            what is shed last, here and there
 //	HandlerFunc, Problem            handlers that return an error, and answers that say what is wrong (RFC 9457)
 //	ReadJSON, WriteJSON             bodies
 //

@@ -156,10 +156,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.end(q)
 
-	if c.access || h.limiter != nil {
+	if c.access || h.limiter != nil || c.priority != nil || c.headerPriority != nil {
 		q.priority = h.priorityOf(r)
 	}
 	ctx := h.identify(q, r)
+	if q.priority != Normal && q.priority != Probe {
+		ctx = WithRequestPriority(ctx, q.priority)
+	}
 	if c.deadlines && c.timeLimit != nil {
 		ctx = h.limitTime(q, ctx)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"strings"
 )
@@ -36,6 +37,24 @@ func (p Priority) String() string {
 // PriorityHeader is the header by which a caller says the priority of its request:
 // low, normal, high or operator. It is read with [WithPriorityHeader] only.
 const PriorityHeader = "X-Request-Priority"
+
+// WithRequestPriority returns a ctx for work of a priority, which [Propagate] hands on to the
+// services that it calls. In a request that came with a priority its ctx has one already.
+// [Probe] counts as [Operator].
+func WithRequestPriority(ctx context.Context, p Priority) context.Context {
+	return context.WithValue(ctx, priorityKey{}, min(max(p, Low), Operator))
+}
+
+// RequestPriority returns the priority of the request or the work that ctx is of: by
+// [WithPriority], by a header that is believed, or by [WithRequestPriority]. It is [Normal]
+// without any.
+func RequestPriority(ctx context.Context) Priority {
+	p, _ := ctx.Value(priorityKey{}).(Priority)
+	return p
+}
+
+// priorityKey is the key of a ctx for its priority.
+type priorityKey struct{}
 
 // parsePriority reads the header's value.
 func parsePriority(s string) (Priority, bool) {

@@ -10,8 +10,10 @@ import (
 )
 
 // Propagate wraps a transport (nil for http.DefaultTransport): each request carries the
-// id of its ctx's job, the trace, and as [TimeoutHeader] the time that is left until
-// the ctx's deadline. A header that the request has already is kept.
+// id of its ctx's job, the trace, as [TimeoutHeader] the time that is left until the ctx's
+// deadline, and as [PriorityHeader] its [RequestPriority] if that is not [Normal]. A header
+// that the request has already is kept. The other service believes the priority with
+// [WithPriorityHeader] alone.
 //
 //	client := &http.Client{Transport: mail.Transport(server.Propagate(nil))} // mail is a breaker
 func Propagate(base http.RoundTripper) http.RoundTripper {
@@ -34,6 +36,9 @@ func (p propagator) RoundTrip(r *http.Request) (*http.Response, error) {
 		if left := time.Until(end); left > 0 {
 			set.Set(TimeoutHeader, formatTimeout(left))
 		}
+	}
+	if p := RequestPriority(ctx); p != Normal {
+		set.Set(PriorityHeader, p.String())
 	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(set))
 	var out *http.Request

@@ -143,7 +143,7 @@ func (s *state) onStarted(c actor.Context) {
 			e.dues = append(e.dues, due{e.lapse(n), n.path})
 		}
 	})
-	s.dues = slices.Clone(e.dues)
+	s.dues = append(slices.Clone(e.dues), s.addressDues()...)
 	heap.Init(&s.dues)
 	s.arm(e.now)
 	e.free()
@@ -169,8 +169,12 @@ func (s *state) onStopped() {
 func (b *Breaker) publishStopped() {
 	v := *b.view.Load()
 	v.kind, v.gate, v.refusal, v.dormant = viewStopped, viewStopped, nil, nil
+	v.limited, v.simple = false, false // a stopped breaker admits no call by another way
 	b.traced(&v)
 	b.view.Store(&v)
+	if b.limit != nil {
+		b.limit.stop()
+	}
 }
 
 func (s *state) begin() *edit {
@@ -211,8 +215,11 @@ func (s *state) onTick() {
 		return
 	}
 	for len(s.dues) > 0 && s.dues[0].at <= e.now {
-		d := heap.Pop(&s.dues).(due)
-		e.expire(d.path)
+		if d := heap.Pop(&s.dues).(due); isAddress(d.path) {
+			s.onAddressDue(e, d.path)
+		} else {
+			e.expire(d.path)
+		}
 	}
 	s.sweep(e)
 	now := e.now

@@ -73,6 +73,7 @@ func (x *exchange) connect() {
 
 // disconnect notes that the connection is free again.
 func (x *exchange) disconnect() {
+	x.depart()
 	if e := x.extra; e != nil && e.conn != nil {
 		e.conn.held.Add(-1)
 		e.conn = nil

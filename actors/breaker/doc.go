@@ -22,7 +22,8 @@
 //   - [Breaker.Transport] and [Breaker.Client] guard net/http, the response's
 //     body included; [WithClassifier] and [WithBodyPeek] judge by error, status
 //     and body. Package grpcbreaker guards gRPC. A client tries again with [Retry],
-//     and sends a second request with [Hedge], within one budget a service. [WithLimit] bounds the calls in flight.
+//     and sends a second request with [Hedge], within one budget a service. [EjectOutliers] spreads
+//     its requests over the addresses of a name. [WithLimit] bounds the calls in flight.
 //   - By PID ([Breaker.PID]) every actor can send the messages below.
 //   - Operators have [Breaker.ForceOpen], [Breaker.ForceClosed],
 //     [Breaker.MetricsOnly], [Breaker.Reset] and [Breaker.SetSettings], and

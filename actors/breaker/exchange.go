@@ -50,6 +50,9 @@ type extra struct {
 	waited   int64       // all waits before, ns
 	conns    *connLimit  // nil if the base has no limit of connections
 	conn     *connLimit  // conns, while the exchange holds one of its connections
+	route    *route      // the address that the request went to; nil if it is not one of several
+	mark     int64       // of the probe of that address, or 0
+	placed   bool        // counted among the requests in flight of the address
 }
 
 // outgoing is an exchange and the request with it as ctx, in one allocation.
@@ -174,6 +177,9 @@ func (x *exchange) register(first bool, v Verdict, hold time.Duration) {
 		x.b.counted().observe(v, x.b.now()-x.since)
 		if v == Failure {
 			x.b.witness(x.parent, x.permit.path)
+		}
+		if x.extra != nil {
+			x.passed(v)
 		}
 		x.permit.settle(v, hold)
 		x.span.settled(v)

@@ -31,7 +31,7 @@ func callersFault(req *http.Request, err error) bool {
 var ownTexts = []string{
 	"net/http: invalid ", "http: invalid Host header", "http: nil Request.Header", "can't write control character in Request.URL",
 	"http2: invalid ", "invalid HTTP header", "invalid HTTP trailer", "request header list larger than peer's advertised limit",
-	"http: ContentLength=", "request body larger than specified content length", "request body length", "unsupported protocol scheme",
+	"http: ContentLength=", "http: Request.ContentLength=", "request body larger than specified content length", "request body length", "unsupported protocol scheme",
 }
 
 // cancelled reports whether the caller has cancelled by the request's channel.

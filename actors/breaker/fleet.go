@@ -51,6 +51,10 @@ func (b *Breaker) Recover(path, reason string) (now State, changed bool, err err
 // of the service have no room for stays as it is: closed.
 func (b *Breaker) agree(path, reason string, next func(*Settings, machine, int64) machine) (State, bool, error) {
 	var now State
+	if isAddress(path) {
+		return Closed, false, fmt.Errorf("breaker of %s%.100s: a fleet shares the states of paths, not of addresses",
+			b.service, path)
+	}
 	changed, err := query(b, func(s *state) (bool, error) {
 		path := cleanPath(path)
 		e := s.begin()
@@ -132,6 +136,9 @@ func (b *Breaker) notifyFleet(changes []change, now int64) {
 	}
 	to := b.system.NewLocalPID(FleetAgent)
 	for _, c := range changes {
+		if isAddress(c.path) {
+			continue // what one process sees of an address may be its own network
+		}
 		agent.SendUserMessage(to, &Moved{b, b.transition(record{c, now})})
 	}
 }

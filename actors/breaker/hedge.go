@@ -128,8 +128,8 @@ func (r *hedgeRace) second() {
 		return
 	}
 	if !r.shared.budget.hedge(r.t.b.now()) {
-		r.shared.overBudget.Add(1)
 		r.mu.Unlock()
+		r.t.b.spent(r.shared)
 		return
 	}
 	r.running = true
@@ -169,6 +169,18 @@ func (r *hedgeRace) sendSecond() (res *http.Response, err error) {
 	return r.once(body, r.starts(&r.cancelSecond))
 }
 
+// await waits for the hedge, for as long as the request may take: a base that ignores its
+// ctx holds up no answer.
+func (r *hedgeRace) await() {
+	timer := time.NewTimer(time.Until(r.until))
+	defer timer.Stop()
+	select {
+	case <-r.ended:
+	case <-r.req.Context().Done():
+	case <-timer.C:
+	}
+}
+
 // decide returns the answer of the two for the caller, and whether it is the first's.
 func (r *hedgeRace) decide(res *http.Response, err error) (_ *http.Response, _ error, own bool) {
 	bad := r.bad(res, err)
@@ -189,10 +201,11 @@ func (r *hedgeRace) decide(res *http.Response, err error) (_ *http.Response, _ e
 	lost := r.lost
 	r.mu.Unlock()
 	if bad || lost {
-		<-r.ended
+		r.await()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.wanted = false // one that ends later is closed
 	if r.res != nil && (lost || bad && !r.bad(r.res, nil)) {
 		if res != nil {
 			closeBody(res)

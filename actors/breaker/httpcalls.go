@@ -32,9 +32,10 @@ var latencyBounds = [...]time.Duration{5 * time.Millisecond, 10 * time.Milliseco
 
 // httpCalls counts [HTTPCalls]. A breaker has them from its first HTTP call on.
 type httpCalls struct {
-	refused atomic.Uint64
-	repeats atomic.Pointer[repeats] // nil before the first call of a client that repeats
-	judged  [Neutral + 1]struct {
+	refused   atomic.Uint64
+	repeats   atomic.Pointer[repeats]   // nil before the first call of a client that repeats
+	addresses atomic.Pointer[addresses] // nil before the first client that spreads its requests
+	judged    [Neutral + 1]struct {
 		buckets [len(latencyBounds) + 1]atomic.Uint64
 		sum     atomic.Int64 // ns
 	}

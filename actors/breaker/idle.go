@@ -102,6 +102,9 @@ func (s *state) needed() bool {
 	if o.pinned.Load() || o.sweeping.Load() || o.watched.Load() != nil || o.restarts.Load() > 0 || s.prober != nil {
 		return true
 	}
+	if s.b.knownAddresses().leftOut() {
+		return true
+	}
 	r := o.rest
 	return r != nil && (len(r.watchers) > 0 || len(r.watches) > 0 || r.calls != nil ||
 		slices.ContainsFunc(r.listeners, func(l *listener) bool { return !l.ours || l.busy.Load() }))

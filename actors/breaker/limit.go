@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,10 +61,12 @@ type Adaptive struct {
 	// Wait is the longest time in the queue. Default 1 s. The end of a call's ctx ends its
 	// wait earlier.
 	Wait time.Duration
+
+	fixed bool // by Fixed: a zero is not the default
 }
 
 // Fixed returns a limit of n calls in flight, 1 to 1 000 000. Its Queue and Wait may be set.
-func Fixed(n int) Adaptive { return Adaptive{Min: n, Max: n, Initial: n} }
+func Fixed(n int) Adaptive { return Adaptive{Min: n, Max: n, Initial: n, fixed: true} }
 
 // The defaults of a limit: those of the server's limiter, but for Min and Wait. A service
 // may do one call at a time, and a caller has no other place to go.
@@ -75,6 +79,9 @@ const (
 )
 
 func (a Adaptive) filled() (Adaptive, error) {
+	if a.fixed && (a.Min < 1 || a.Min > mostInFlight) {
+		return a, fmt.Errorf("Fixed must be of 1 to %d calls, got %d", mostInFlight, a.Min)
+	}
 	a.Min = cmp.Or(a.Min, 1)
 	a.Max = cmp.Or(a.Max, max(limitMax, a.Min))
 	a.Initial = cmp.Or(a.Initial, min(max(limitInitial, a.Min), a.Max))
@@ -138,10 +145,28 @@ func (b *Breaker) Limit() (s LimitStats, ok bool) {
 		Waiting: int(l.waiting.Load()), Refused: l.refusals.Load(), Typical: time.Duration(l.typical.Load())}, true
 }
 
+// scarceTime is the time between two lines of the log that say that calls or retries are refused.
+const scarceTime = time.Minute
+
+// scarce reports whether a line about a refusal is due: the first, and then one a minute.
+func (b *Breaker) scarce(last *atomic.Int64) bool {
+	if b.logger == nil {
+		return false
+	}
+	now, was := max(1, b.now()), last.Load()
+	return (was == 0 || now-was >= int64(scarceTime)) && last.CompareAndSwap(was, now)
+}
+
 // limited returns the refusal of a call that has waited that long.
 func (b *Breaker) limited(waited time.Duration) error {
 	l := b.limit
 	l.refusals.Add(1)
+	if b.scarce(&l.warned) {
+		b.logger.Warn("the limit of calls in flight of a circuit breaker refuses calls",
+			slog.String("service", b.service), slog.Int64("limit", l.value.Load()),
+			slog.Int64("in_flight", inFlight(l.entered.Load())), slog.Int64("waiting", l.waiting.Load()),
+			slog.Uint64("refused", l.refusals.Load()))
+	}
 	typical := time.Duration(l.typical.Load())
 	if typical == 0 {
 		typical = 50 * time.Millisecond

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"runtime"
@@ -246,4 +247,48 @@ func TestBadLimits(t *testing.T) {
 			t.Errorf("%+v: %v", l, err)
 		}
 	}
+}
+
+// TestRefusalsOfALimitAreLoggedOnceAMinute: an operator sees that the limit is at work, and not
+// a line for each call.
+func TestRefusalsOfALimitAreLoggedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines syncBuffer
+		l := breaker.Fixed(1)
+		l.Queue = -1
+		b, _ := newMail(t, roundTripper(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }), breaker.Settings{},
+			breaker.WithLimit(l), breaker.WithRetryBudget(0, 0), breaker.WithLogger(slog.New(slog.NewTextHandler(&lines, nil))))
+		hang := make(chan struct{})
+		go func() { _ = b.Do(t.Context(), "/v1", func(context.Context) error { <-hang; return nil }) }()
+		synctest.Wait()
+		for range 150 { // 2 minutes and a half
+			_ = b.Do(t.Context(), "/v1", func(context.Context) error { return nil })
+			time.Sleep(time.Second)
+		}
+		close(hang)
+		synctest.Wait()
+		retries := &http.Client{Transport: b.Transport(roundTripper(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }), breaker.Retry(2))}
+		for range 3 {
+			_, _ = retries.Get(mailService)
+		}
+		text := lines.String()
+		if n := strings.Count(text, "the limit of calls in flight of a circuit breaker refuses calls"); n != 3 {
+			t.Errorf("%d lines of refused calls in 150 s, want 3", n)
+		}
+		if n := strings.Count(text, "retry budget of a circuit breaker is spent"); n != 1 {
+			t.Errorf("%d lines of the budget, want 1", n)
+		}
+	})
+}
+
+// syncBuffer is a buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.Write(p)
 }

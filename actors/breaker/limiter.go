@@ -24,10 +24,12 @@ type limiter struct {
 	skip     atomic.Uint32 // a call is measured if none of these bits of its number is set
 	typical  atomic.Int64  // ns that a call takes; 0: not known
 	refusals atomic.Uint64
+	warned   atomic.Int64 // when a refusal was logged last, ns; 0: never
 
 	mu      sync.Mutex
 	limit   *limit.Adaptive // nil: fixed
 	queue   []*waiter       // first come first
+	stopped bool            // the breaker has: no call waits any more
 	samples int             // since counted
 	counted time.Time
 }
@@ -98,6 +100,19 @@ func (l *limiter) place() {
 	}
 }
 
+// stop lets all that wait go on: they find that the breaker has stopped.
+func (l *limiter) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
+	for _, w := range l.queue {
+		l.entered.Add(oneEntry)
+		close(w.placed)
+	}
+	l.waiting.Add(-int64(len(l.queue)))
+	l.queue = nil
+}
+
 // doLimited handles Do in a view that is quiet but for the limit of calls in flight.
 func (b *Breaker) doLimited(ctx context.Context, v *view, path string, fn guarded) (err error) {
 	l := b.limit
@@ -140,6 +155,11 @@ func (b *Breaker) doWaited(ctx context.Context, path string, fn guarded, waited 
 func (l *limiter) wait(ctx context.Context) (waited time.Duration, err error) {
 	begun := time.Now()
 	l.mu.Lock()
+	if l.stopped {
+		l.entered.Add(oneEntry) // its caller looks at the state, and gives the place back
+		l.mu.Unlock()
+		return max(1, time.Since(begun)), nil
+	}
 	most := l.set.Queue
 	if most == 0 {
 		most = max(4, int(l.value.Load()))

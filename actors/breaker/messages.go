@@ -32,7 +32,7 @@ type (
 		Tag any
 	}
 	// Admit asks for the admission of a call that the sender makes itself. The
-	// reply is [*Admitted].
+	// reply is [*Admitted]. It does not wait for the limit of [WithLimit].
 	Admit struct {
 		Path string
 		Tag  any
@@ -92,7 +92,7 @@ type (
 		Err   error
 	}
 	// Admitted answers [Admit]: a permit to be settled by [Report] or its own
-	// methods, or an [*OpenError].
+	// methods, or an [*OpenError] or a [*LimitError].
 	Admitted struct {
 		Path   string
 		Tag    any
@@ -227,7 +227,15 @@ func (s *state) onAdmit(m *Admit) *Admitted {
 		return &Admitted{Path: m.Path, Tag: m.Tag, Err: unshared(d.refusal)}
 	}
 	p := Permit{b: b, path: m.Path, gen: e.gen, slot: slot, forced: d.forced}
-	if e.set.SlowCall > 0 || slot != 0 {
+	if b.limit != nil && !d.forced {
+		var err error
+		if _, p.sampled, err = b.limit.enter(context.Background(), false); err != nil {
+			e.free()
+			return &Admitted{Path: m.Path, Tag: m.Tag, Err: b.limited(0)}
+		}
+		p.placed = true
+	}
+	if e.set.SlowCall > 0 || slot != 0 || p.sampled {
 		p.begun = max(1, e.now)
 	}
 	if e.set.HangLimit > 0 && slot == 0 && !d.forced {

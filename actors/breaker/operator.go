@@ -45,7 +45,8 @@ func (b *Breaker) MetricsOnly(path string, d time.Duration) error {
 }
 
 // Reset closes the entries of path and below, clears their counts, and ends
-// operators' states there.
+// operators' states there. The path "@" and an address brings that address back: see
+// [EjectOutliers]; the path "" brings all of them back.
 func (b *Breaker) Reset(path string) error {
 	return b.order(func(s *state) error { return s.reset(path) })
 }
@@ -81,6 +82,10 @@ func (s *state) force(path string, to State, d time.Duration) error {
 		return fmt.Errorf("breaker of %s%s: %v is not a state to force: want %v, %v or %v",
 			s.b.service, path, to, ForcedOpen, ForcedClosed, MetricsOnly)
 	}
+	if isAddress(path) {
+		return fmt.Errorf("breaker of %s: %v for %.100s: an address cannot be forced: force a path, or reset it",
+			s.b.service, to, path)
+	}
 	e := s.begin()
 	end := int64(0)
 	if d > 0 {
@@ -96,7 +101,13 @@ func (s *state) force(path string, to State, d time.Duration) error {
 
 func (s *state) reset(path string) error {
 	e := s.begin()
-	e.reset(cleanPath(path))
+	if isAddress(path) {
+		s.resetAddresses(e, path)
+	} else {
+		if e.reset(cleanPath(path)); cleanPath(path) == "" {
+			s.resetAddresses(e, "")
+		}
+	}
 	s.commit(e)
 	return nil
 }
@@ -159,6 +170,7 @@ func (b *Breaker) Snapshot() Snapshot {
 		}
 		s.Entries = append(s.Entries, st)
 	})
+	s.Entries = append(s.Entries, b.addressEntries()...)
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,16 @@ type repeats struct {
 	hedges     atomic.Uint64
 	retried    atomic.Uint64
 	overBudget atomic.Uint64
+	warned     atomic.Int64 // when that was logged last, ns; 0: never
+}
+
+// spent counts a retry or a hedge that the budget has refused.
+func (b *Breaker) spent(r *repeats) {
+	r.overBudget.Add(1)
+	if b.scarce(&r.warned) {
+		b.logger.Warn("the retry budget of a circuit breaker is spent: calls are not retried",
+			slog.String("service", b.service), slog.Uint64("refused", r.overBudget.Load()))
+	}
 }
 
 // repeated returns what the repeating clients of b share.
@@ -65,6 +76,9 @@ func (r *repeater) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.RoundTrip(req)
 	}
 	c := &repetition{repeater: r, t: t, shared: shared, req: req, until: time.Now().Add(r.retry.Total)}
+	if _, spread := t.base.(*balancer); spread {
+		c.tried = &tried{}
+	}
 	return c.run()
 }
 
@@ -76,6 +90,7 @@ type repetition struct {
 	req    *http.Request
 	until  time.Time   // end of the total time
 	failed atomic.Bool // the caller's own body has failed
+	tried  *tried      // addresses of the attempts; nil unless requests are spread
 }
 
 // run sends the request until an answer may be returned.
@@ -91,7 +106,7 @@ func (c *repetition) run() (*http.Response, error) {
 			return res, err
 		}
 		if !c.shared.budget.take(c.t.b.now()) {
-			c.shared.overBudget.Add(1)
+			c.t.b.spent(c.shared)
 			return res, err
 		}
 		begun := time.Now()
@@ -181,6 +196,9 @@ func (c *repetition) again() (*http.Response, error) {
 		if body, err = c.req.GetBody(); err != nil {
 			return nil, fmt.Errorf("%w: %w", errReread, err)
 		}
+		if body == nil {
+			return nil, fmt.Errorf("%w: GetBody returned neither a body nor an error", errReread)
+		}
 	}
 	c.shared.retried.Add(1)
 	return c.attempt(body)
@@ -198,14 +216,18 @@ func (c *repetition) attempt(body io.ReadCloser) (*http.Response, error) {
 // The ctx lasts to the end of the body of the response, and ends with the total time before
 // the headers have come.
 func (c *repetition) once(body io.ReadCloser, starts func(context.CancelCauseFunc)) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(attempting(c.req.Context(), c.retry.Attempt))
+	ctx := attempting(c.req.Context(), c.retry.Attempt)
+	if c.tried != nil {
+		ctx = context.WithValue(ctx, triedKey{}, c.tried)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	if starts != nil {
 		starts(cancel)
 	}
 	total := time.AfterFunc(time.Until(c.until), func() { cancel(ErrTimeout) })
 	req := c.req.WithContext(ctx)
 	if req.Body = body; body != nil && body != http.NoBody {
-		req.Body = &watchedBody{ReadCloser: body, failed: &c.failed}
+		req.Body = &watchedBody{ReadCloser: body, failed: &c.failed, left: c.req.ContentLength}
 	}
 	over := false
 	defer func() {
@@ -278,13 +300,15 @@ type watchedBody struct {
 	io.ReadCloser
 	failed *atomic.Bool
 	closed atomic.Bool // by the base, which wants no more of it
+	left   int64       // of what is announced; read by one goroutine
 }
 
 // Read implements io.Reader.
 func (w *watchedBody) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && !w.closed.Load() {
-		w.failed.Store(true)
+	w.left -= int64(n)
+	if err != nil && (err != io.EOF || w.left > 0) && !w.closed.Load() {
+		w.failed.Store(true) // it broke off, or is shorter than announced
 	}
 	return n, err
 }

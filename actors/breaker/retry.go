@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 )
@@ -18,9 +19,10 @@ type ClientOption interface {
 
 // clientPlan is what the options of one client ask for.
 type clientPlan struct {
-	retry    RetryPolicy // Most is 0 without retries
-	hedge    HedgePolicy // Quantile is 0 without hedges
-	statuses *statusSet  // of RetryPolicy.Status
+	retry    RetryPolicy    // Most is 0 without retries
+	hedge    HedgePolicy    // Quantile is 0 without hedges
+	statuses *statusSet     // of RetryPolicy.Status
+	outliers *OutlierPolicy // nil: requests are not spread over addresses
 }
 
 // RetryPolicy says how a client tries again. The zero value of each field but Most means
@@ -118,6 +120,16 @@ func (t *transport) withOptions(opts []ClientOption) http.RoundTripper {
 		if err := opt.plan(&r.clientPlan); err != nil {
 			return unusable{err, t}
 		}
+	}
+	if r.outliers != nil {
+		g, err := t.b.balance(t.base, *r.outliers)
+		if err != nil {
+			return unusable{err, t}
+		}
+		t.base, t.conns = g, &connLimit{max: math.MaxInt32} // each address has the limit of the base
+	}
+	if r.retry.Most == 0 && r.hedge.Quantile == 0 {
+		return t
 	}
 	return r
 }

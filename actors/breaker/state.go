@@ -55,7 +55,7 @@ type Transition struct {
 	Seq     uint64    `json:"seq"` // 1, 2, 3 …
 	At      time.Time `json:"at"`
 	Service string    `json:"service"`
-	Entry   string    `json:"path"` // prefix, as /v1/send; empty for the service itself
+	Entry   string    `json:"path"` // prefix, as /v1/send; empty for the service itself; "@" and an address
 	From    State     `json:"from"`
 	To      State     `json:"to"`
 	Shadow  bool      `json:"shadow,omitempty"` // beneath an operator's state: nothing changed for callers
@@ -91,7 +91,7 @@ type Snapshot struct {
 	Service  string        `json:"service"`
 	State    State         `json:"state"`   // of the service entry
 	Seq      uint64        `json:"seq"`     // transitions so far
-	Entries  []EntryStatus `json:"entries"` // the service first, then the paths, parents before children
+	Entries  []EntryStatus `json:"entries"` // the service first, then the paths, parents before children; addresses
 	Restarts int           `json:"restarts"`
 	Stopped  bool          `json:"stopped,omitempty"`
 	Settings Settings      `json:"settings"`
@@ -99,7 +99,7 @@ type Snapshot struct {
 
 // EntryStatus is the state of one entry at one moment.
 type EntryStatus struct {
-	Entry     string    `json:"path"` // empty for the service itself
+	Entry     string    `json:"path"` // empty for the service itself; "@" and an address that is left out
 	State     State     `json:"state"`
 	Own       State     `json:"own"` // beneath an operator's state; else the same as State
 	Failures  int       `json:"failures"`

@@ -56,7 +56,11 @@ type transport struct {
 // guarding returns the transport of redirects to another breaker's host, over the
 // same base. It is not kept: a breaker that a transport holds is never forgotten.
 func (t *transport) guarding(other *Breaker) *transport {
-	return &transport{b: other, base: t.base, conns: t.others.of(other.service, t.base)}
+	base := t.base
+	if g, ok := base.(*balancer); ok {
+		base = g.base
+	}
+	return &transport{b: other, base: base, conns: t.others.of(other.service, base)}
 }
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the base.

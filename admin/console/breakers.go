@@ -18,8 +18,24 @@ func (d breakers) Breakers() []admin.Breaker {
 	list := make([]admin.Breaker, len(all))
 	for i, b := range all {
 		list[i].Snapshot, list[i].Calls = b.Snapshot(), b.HTTPCalls
+		if l, ok := b.Limit(); ok {
+			list[i].Limit = &l
+		}
+		list[i].Spread = spread(b.Addresses())
 	}
 	return list
+}
+
+// spread returns the number of addresses in each state, or nil without any.
+func spread(all []breaker.Address) map[string]int {
+	if len(all) == 0 {
+		return nil
+	}
+	by := map[string]int{breaker.Closed.String(): 0, breaker.Open.String(): 0, breaker.HalfOpen.String(): 0}
+	for _, a := range all {
+		by[a.State.String()]++
+	}
+	return by
 }
 
 func (d breakers) find(service string) (*breaker.Breaker, error) {

@@ -152,7 +152,8 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 	}, "settled")
-	if _, err := sys.Breaker("http://127.0.0.1:1").Client().Get("http://127.0.0.1:1/"); err == nil {
+	service := sys.Breaker("http://127.0.0.1:1", breaker.WithLimit(breaker.Fixed(7)))
+	if _, err := service.Client(breaker.EjectOutliers()).Get("http://127.0.0.1:1/"); err == nil {
 		t.Error("something answers at port 1")
 	}
 	body := ""
@@ -177,6 +178,9 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		`chassis_part_up{`,
 		`chassis_breaker_http_call_duration_seconds_count{service="http://127.0.0.1:1",verdict="failure"} 1`,
 		`chassis_breaker_http_refused_total{service="http://127.0.0.1:1"} 0`,
+		`chassis_breaker_limit{service="http://127.0.0.1:1"} 7`,
+		`chassis_breaker_limit_in_flight{service="http://127.0.0.1:1"} 0`,
+		`chassis_breaker_addresses{service="http://127.0.0.1:1",state="closed"} 1`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)

@@ -32,6 +32,7 @@ export const breakers = {
     list(trees, all, (b) => b.service, tree, (el, b) => {
       setPill(el.querySelector('h3 + .pill'), b.state);
       text(el.querySelector('.more'), b.more ? `and ${number(b.more)} more paths` : '');
+      text(el.querySelector('.limits'), limits(b));
       list(el.querySelector('ul'), b.entries, (e) => e.path, (e) => entry(b.service, e), (li, e) => fill(li, e));
     });
     for (const b of all) if ((seen.get(b.service) ?? 0) < b.seq) fetchLog(b);
@@ -59,15 +60,30 @@ async function fetchLog(b) {
 function tree(b) {
   return h('article', { class: 'card tree', 'data-service': b.service },
     h('div', { class: 'row' }, h('h3', {}, b.service), pill(b.state)),
-    h('ul', { class: 'plain' }), h('p', { class: 'dim small more' }));
+    h('p', { class: 'dim small limits' }), h('ul', { class: 'plain' }), h('p', { class: 'dim small more' }));
+}
+
+// The limit of calls in flight, and the addresses behind the name, where the service has them.
+function limits(b) {
+  const parts = [];
+  if (b.limit) {
+    parts.push(`limit ${number(b.limit.limit)}`, `${number(b.limit.in_flight)} in flight`, `${number(b.limit.waiting)} queued`,
+      `${number(b.limit.refused)} refused`);
+  }
+  if (b.addresses) {
+    const out = (b.addresses.open ?? 0) + (b.addresses['half-open'] ?? 0);
+    parts.push(plural((b.addresses.closed ?? 0) + out, 'address', 'addresses') + (out ? `, ${number(out)} left out` : ''));
+  }
+  return parts.join(' · ');
 }
 
 function entry(service, e) {
   const depth = Math.min(e.path.split('/').length - 1, 8);
   const where = e.path || 'the whole service';
+  const may = e.path.startsWith('@') ? acts.filter(([to]) => to === 'reset') : acts; // an address is not forced
   return h('li', { class: 'entry', 'data-path': e.path, 'data-depth': depth },
     h('span', { class: 'path' }, e.path || '/'), pill(e.state), h('span', { class: 'dim small counts' }),
-    h('span', { class: 'row tight push' }, acts.map(([to, label, title]) => h('button', {
+    h('span', { class: 'row tight push' }, may.map(([to, label, title]) => h('button', {
       type: 'button', class: `small${to === 'forced-open' ? ' danger' : ''}`, title, 'data-act': to, 'aria-label': `${label}: ${service}${e.path}`,
       onclick: () => attempt(to === 'reset' ? `${service}${e.path} is reset.` : `${where} of ${service} is ${to} ${span.selectedOptions[0].textContent === 'until reset' ? 'until it is reset' : `for ${span.selectedOptions[0].textContent}`}.`,
         () => (to === 'reset' ? post('api/v1/breakers/reset', { service, path: e.path }) : post('api/v1/breakers/force', { service, path: e.path, to, for: span.value }))),

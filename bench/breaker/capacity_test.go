@@ -75,6 +75,7 @@ func (s *bounded) call(context.Context) error {
 const (
 	capacityWorkers = 64
 	capacityPhase   = time.Minute
+	capacityStep    = 2 * time.Second
 )
 
 var capacityClients = []struct {
@@ -119,6 +120,8 @@ func TestCapacity(t *testing.T) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
 	fmt.Fprintln(w, "client\tat 40\tat 10\tat 40 again\tall\tfailed calls")
+	var lines []plotted
+	could := plotted{name: "capacity"}
 	for _, c := range capacityClients {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -139,18 +142,26 @@ func TestCapacity(t *testing.T) {
 					})
 				}
 				var row strings.Builder
-				sum, could := 0.0, 0.0
+				sum, all := 0.0, 0.0
+				line := plotted{name: c.name}
+				could.values = nil
 				for _, capacity := range []int{40, 10, 40} {
 					s.set(capacity)
 					before := s.done.Load()
-					time.Sleep(capacityPhase)
+					for range capacityPhase / capacityStep {
+						begun := s.done.Load()
+						time.Sleep(capacityStep)
+						line.values = append(line.values, float64(s.done.Load()-begun)/capacityStep.Seconds())
+						could.values = append(could.values, float64(capacity)/0.050)
+					}
 					done, full := float64(s.done.Load()-before), float64(capacity)*capacityPhase.Seconds()/0.050
 					fmt.Fprintf(&row, "\t%.1f %%", 100*done/full)
-					sum, could = sum+done, could+full
+					sum, all = sum+done, all+full
 				}
 				cancel()
 				workers.Wait()
-				share, errs := sum/could, float64(failed.Load())/float64(calls.Load())
+				lines = append(lines, line)
+				share, errs := sum/all, float64(failed.Load())/float64(calls.Load())
 				fmt.Fprintf(w, "%s%s\t%.1f %%\t%.2f %%\n", c.name, row.String(), 100*share, 100*errs)
 				if c.ours && (share < 0.9 || errs > 0.01) {
 					t.Errorf("%.1f %% of the capacity, want 90; %.2f %% errors, want 1", 100*share, 100*errs)
@@ -158,4 +169,6 @@ func TestCapacity(t *testing.T) {
 			})
 		})
 	}
+	draw(t, "breaker-capacity", "64 workers and a service that does 40 calls at once, then 10, then 40", "calls done a second",
+		capacityStep, 1400, lines, could)
 }

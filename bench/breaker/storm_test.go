@@ -65,6 +65,7 @@ func TestRetryStorm(t *testing.T) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
 	fmt.Fprintln(w, "client\tcalls\trequests\tload\tfailed calls\trefused")
+	var lines []plotted
 	for _, c := range stormClients {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,10 +74,14 @@ func TestRetryStorm(t *testing.T) {
 				client := &http.Client{Transport: c.make(t, service)}
 				var failed, refused atomic.Int64
 				var all sync.WaitGroup
+				line, before := plotted{name: c.name}, int64(0)
 				tick := time.NewTicker(time.Millisecond)
 				defer tick.Stop()
-				for range calls {
-					<-tick.C
+				for i := range calls {
+					if <-tick.C; i%1000 == 999 {
+						now := service.requests.Load()
+						line.values, before = append(line.values, float64(now-before)), now
+					}
 					all.Go(func() {
 						res, err := client.Get("http://mail.internal/v1/letters")
 						switch {
@@ -94,6 +99,7 @@ func TestRetryStorm(t *testing.T) {
 					})
 				}
 				all.Wait()
+				lines = append(lines, line)
 				load := float64(service.requests.Load()) / calls
 				fmt.Fprintf(w, "%s\t%d\t%d\t%.3f\t%.1f %%\t%.1f %%\n", c.name, calls, service.requests.Load(), load,
 					100*float64(failed.Load())/calls, 100*float64(refused.Load())/calls)
@@ -103,4 +109,6 @@ func TestRetryStorm(t *testing.T) {
 			})
 		})
 	}
+	draw(t, "breaker-retry-storm", "A service that fails half of its requests, under 1 000 calls a second with 10 retries", "requests a second",
+		time.Second, 3000, lines)
 }

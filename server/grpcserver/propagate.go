@@ -12,8 +12,8 @@ import (
 )
 
 // Propagate returns options of a client's connection: each call carries the id of its
-// ctx's job and the trace. The time that is left gRPC carries itself. Metadata that the
-// call has already is kept.
+// ctx's job, the trace, and server.RequestPriority if it is not normal. The time that is
+// left gRPC carries itself. Metadata that the call has already is kept.
 //
 //	conn, err := grpc.NewClient("dns:///stock:9090", append(grpcserver.Propagate(), grpc.WithTransportCredentials(creds))...)
 func Propagate() []grpc.DialOption {
@@ -34,6 +34,9 @@ func propagated(ctx context.Context) context.Context {
 	propagation.TraceContext{}.Inject(ctx, set)
 	if id := server.RequestID(ctx); server.ValidID(id) && id != task.Unknown {
 		set[idKey] = id
+	}
+	if p := server.RequestPriority(ctx); p != server.Normal {
+		set[priorityKey] = p.String()
 	}
 	given, _ := metadata.FromOutgoingContext(ctx)
 	var add []string

@@ -46,7 +46,9 @@ func parsePriority(s string) (server.Priority, bool) {
 
 // admit asks the limiter for a place, and answers the call if it has none.
 func (c *call) admit(trailer func(metadata.MD) error) error {
-	c.priority = c.priorityOf()
+	if c.priority = c.priorityOf(); c.priority != server.Normal && c.priority != server.Probe {
+		c.ctx = server.WithRequestPriority(c.ctx, c.priority)
+	}
 	l := c.s.limiter
 	if l == nil {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -118,5 +119,35 @@ func TestPrioritiesOfCalls(t *testing.T) {
 			}
 			release()
 		})
+	}
+}
+
+// TestPriorityGoesOn: a handler's ctx has the priority of its call if it is believed, and Propagate
+// sends that to the next service.
+func TestPriorityGoesOn(t *testing.T) {
+	var seen server.Priority
+	handler := &api{place: func(ctx context.Context, order string) (string, error) {
+		seen = server.RequestPriority(ctx)
+		return order, nil
+	}}
+	high := metadata.AppendToOutgoingContext(t.Context(), "x-request-priority", "high")
+	for _, c := range []struct {
+		ctx  context.Context
+		opts []grpcserver.Option
+		want server.Priority
+	}{
+		{high, nil, server.Normal},
+		{high, []grpcserver.Option{grpcserver.WithPriorityHeader(server.Operator)}, server.High},
+		{server.WithRequestPriority(t.Context(), server.Low), []grpcserver.Option{grpcserver.WithPriorityHeader(server.Operator)}, server.Low},
+	} {
+		r := start(t, handler, nil, c.opts...)
+		conn, err := grpc.NewClient(r.conn.Target(), append(grpcserver.Propagate(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := call(c.ctx, conn, ""); err != nil || seen != c.want {
+			t.Errorf("%v %v, want %v", seen, err, c.want)
+		}
+		_ = conn.Close()
 	}
 }
