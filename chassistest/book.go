@@ -25,6 +25,7 @@ type book struct {
 	groups   map[string]*fate // the latest of each group of a FIFO pool
 	expected int              // sends that are still to come
 	open     int              // messages in the pools
+	ticks    ticksLeft
 }
 
 // fate is what has become of one task: all messages with one exec_id.
@@ -32,7 +33,10 @@ type fate struct {
 	label, name, execID, job, text string
 	due                            time.Time // less its window; zero: at once
 
-	ordered bool // on a FIFO pool
+	ordered bool          // on a FIFO pool
+	tick    bool          // on the queue of ticks
+	came    time.Duration // its first message
+	skipped bool          // a tick that was deleted and did not run
 
 	messages   int // that it ever was
 	deliveries int
@@ -53,11 +57,12 @@ func (f *fate) ends() int { return f.successes + f.letters + f.onFails }
 
 // ended reports whether the task has ended. The success of a run that was abandoned is no
 // end of its own, but its process may delete the message for it.
-func (f *fate) ended() bool { return f.done || f.ends() > 0 }
+func (f *fate) ended() bool { return f.done || f.skipped || f.ends() > 0 }
 
 // message is one message on a queue.
 type message struct {
 	id, pool string
+	at       time.Duration // of its coming
 	fate     *fate
 	hidden   time.Duration // until then, as far as the queue has said
 	latest   *delivery
@@ -73,9 +78,12 @@ type delivery struct {
 	message *message
 	p       *Process
 	at      time.Duration
-	until   time.Duration // its lease, as far as the queue has said
-	acked   bool          // the process knows that it is deleted
-	failed  int           // failures of its runs
+	until   time.Duration   // its lease, as far as the queue has said
+	acked   bool            // the process knows that it is deleted
+	failed  int             // failures of its runs
+	steps   map[string]bool // that are done, as far as the next run knows
+	journal int             // what they take, in bytes
+	unsure  bool            // a run was cut short: what it has kept is not known
 }
 
 func newBook(w *World) *book {
@@ -121,8 +129,15 @@ func (b *book) put(id, pool, group string, f *fate, failures int) *message {
 	b.messages[id] = m
 	if b.pools[pool] {
 		b.open++
+		if m.at = b.w.Now(); f.messages == 0 {
+			f.came = m.at
+		}
 		f.messages++
 		if f.ordered = strings.HasSuffix(pool, ".fifo"); f.ordered {
+			if strings.HasSuffix(pool, ticksSuffix) {
+				f.tick = true
+				b.ticks.open++
+			}
 			m.before, b.groups[pool+" "+group] = b.groups[pool+" "+group], f
 		}
 	}
@@ -219,7 +234,11 @@ func (b *book) observe(p *Process, q *request) []string {
 	q.done = true
 	labels := b.resolve(q)
 	now, step := q.at, stepOf(q.op)
-	for _, e := range q.entries {
+	entries := q.entries
+	if step == OnSend && strings.HasSuffix(q.queue, ".fifo") { // the queue has taken them in the order of the request
+		entries = slices.SortedFunc(slices.Values(entries), func(x, y *entry) int { return x.place - y.place })
+	}
+	for _, e := range entries {
 		if e.failed || e.fate == nil {
 			continue
 		}
@@ -233,11 +252,13 @@ func (b *book) observe(p *Process, q *request) []string {
 			if !m.arrived { // else it is a duplicate
 				m.arrived = true
 				b.arrived(q, e)
+				if !q.ghost {
+					b.carries(p, e)
+				}
 			}
 		case OnDelete:
 			if d := b.receipts[e.receipt]; d != nil && !d.message.gone {
-				d.message.gone = true
-				b.open--
+				b.gone(d.message)
 			}
 		case OnHide:
 			if d := b.receipts[e.receipt]; d != nil && !d.message.gone {
@@ -249,6 +270,16 @@ func (b *book) observe(p *Process, q *request) []string {
 		}
 	}
 	return labels
+}
+
+// gone notes that a message is deleted.
+func (b *book) gone(m *message) {
+	m.gone = true
+	b.open--
+	if m.fate.tick {
+		b.ticks.open--
+		m.fate.skipped = m.fate.skipped || len(m.fate.runs) == 0
+	}
 }
 
 func count(e *entry, attribute string) int {
@@ -267,7 +298,8 @@ func (b *book) delivered(p *Process, q *request, e *entry, now time.Duration) {
 		b.w.touch(m.fate, DeliverTwice)
 	}
 	m.fate.deliveries++
-	d := &delivery{message: m, p: p, at: now, until: now + q.hide}
+	d := &delivery{message: m, p: p, at: now, until: now + q.hide, steps: stepsIn(e.attrs[task.AttrSteps])}
+	d.journal = len(e.attrs[task.AttrSteps])
 	m.latest, m.hidden = d, now+q.hide
 	b.receipts[e.receipt] = d
 	p.held[d] = true

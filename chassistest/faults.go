@@ -190,11 +190,11 @@ func (w *World) onQueues() (n int) {
 
 // quiet reports whether nothing is left to do.
 func (w *World) quiet() bool {
-	if w.book.expected > 0 || w.book.open > 0 || len(w.gate.here()) > 0 {
+	if w.book.expected > 0 || len(w.gate.here()) > 0 || !w.book.closed() {
 		return false
 	}
 	for _, s := range w.seats {
-		if p := s.p; p != nil && (!p.started || p.stopping || len(p.runs) > 0) {
+		if p := s.p; p != nil && (!p.started || p.stopping || p.busy()) {
 			return false
 		}
 	}
@@ -202,7 +202,7 @@ func (w *World) quiet() bool {
 		return false
 	}
 	for _, q := range w.queue.Stats().Queues {
-		if w.book.pools[q.Name] && q.Visible+q.InFlight+q.Delayed > 0 {
+		if w.book.pools[q.Name] && q.Visible+q.InFlight+q.Delayed > w.book.ticks.on(q.Name) {
 			w.accuse(Stuck, "", "queue %s holds %d visible, %d hidden and %d delayed messages that are in no account",
 				q.Name, q.Visible, q.InFlight, q.Delayed)
 		}

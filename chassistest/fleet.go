@@ -18,6 +18,7 @@ func (w *World) start(s *seat) {
 		return
 	}
 	s.p, p.born = p, w.Now()
+	w.lives = append(w.lives, p)
 	w.note(p, "starts", nil, "")
 	w.endings.Go(func() {
 		err := p.Start(p.ctx)

@@ -53,6 +53,17 @@ const (
 	// NeverRan: a task is not dead for its failures if it never ran.
 	NeverRan = "never dead without a run"
 
+	// StepAgain: a step that is done does not run again: not in a later run of its delivery,
+	// and not in a run of a message that carries its result. Each copy that a process makes
+	// of a message carries the steps that are done. Only steps with an effect, by the ctx of
+	// the step, are seen. No fault permits anything else.
+	StepAgain = "no step again"
+
+	// OneTick: a tick of chassis.Every is put on its queue once, by whichever process, and
+	// once more for each return from the dead letters. A fault that lasts for longer than
+	// five minutes permits another.
+	OneTick = "one tick"
+
 	// Stuck: once the faults are over all pools become empty in time: see [Within].
 	Stuck = "idle in the end"
 
@@ -68,8 +79,8 @@ const (
 
 // Invariants are the names of the invariants that every [Storm] has.
 func Invariants() []string {
-	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, Stuck, Stray,
-		Leak, Plays}
+	return []string{NotLost, OneEnd, LeaseHeld, Early, AfterDelete, Overlap, InOrder, Budget, NeverRan, StepAgain,
+		OneTick, Stuck, Stray, Leak, Plays}
 }
 
 // comes judges a run that wants to begin.
@@ -134,6 +145,10 @@ func (b *book) ends(r *run) {
 	f := r.fate
 	r.over = true
 	delete(r.p.runs, r)
+	if d := r.delivery; d != nil {
+		d.unsure = d.unsure || r.cut
+		d.keeps(r)
+	}
 	switch r.outcome = judge(r.err); r.outcome {
 	case succeeded:
 		f.done = true
@@ -194,9 +209,13 @@ func (b *book) letter(f *fate, e *entry) {
 // judge judges all tasks in the end.
 func (b *book) judge() {
 	for _, f := range b.order {
-		if f.messages > 0 && !f.ended() {
+		if f.tick && f.messages > 1+f.redrives {
+			b.w.accuse(OneTick, f.label, "its tick, %s, was sent %d times", f.job, f.messages)
+		}
+		if f.messages > 0 && !f.ended() && !b.ticks.late(f) {
 			b.w.accuse(NotLost, f.label, "it has not ended: %d runs, %d failures, and nothing is left of it on the "+
 				"queue", len(f.runs), f.failures)
 		}
 	}
+	b.judgeSkips()
 }

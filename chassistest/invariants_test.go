@@ -17,6 +17,7 @@ import (
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/cron"
 )
 
 // TestEachInvariantAccuses: a runtime, or a handler, that is wrong in one way is accused
@@ -83,6 +84,28 @@ func TestEachInvariantAccuses(t *testing.T) {
 				return letter(ctx, p, job.ExecID+"'s brother")
 			}
 		}},
+		StepAgain: { // a copy without the steps
+			tamper: func(_ *Process, r *http.Request) { replace(r, `"chassis.steps"`, `"chassis.stepz"`) },
+			handle: func(w *World, _ *Process) task.Handler[parcel] {
+				return func(ctx context.Context, job task.Job[parcel]) error {
+					do := func(ctx context.Context) error { return w.Effect(ctx, "pack", job.Args.ID) }
+					if err := task.Do(ctx, "pack", do); err != nil || job.Attempt > 1 {
+						return err
+					}
+					return task.Snooze(time.Minute)
+				}
+			},
+		},
+		OneTick: { // each process has ids of its own for the ticks
+			tamper: func(p *Process, r *http.Request) {
+				replace(r, `"MessageDeduplicationId":"`, fmt.Sprintf(`"MessageDeduplicationId":"%d`, p.number))
+			},
+			handle: func(_ *World, p *Process) task.Handler[parcel] {
+				chassis.Every(p.System, post, parcel{3}, "@every 1m", cron.Overlap(cron.Allow))
+				return func(context.Context, task.Job[parcel]) error { return nil }
+			},
+			fleet: 2, with: []StormOption{Without(OneEnd)},
+		},
 		Stuck: {handle: func(*World, *Process) task.Handler[parcel] {
 			return func(context.Context, task.Job[parcel]) error { return task.Snooze(time.Minute) }
 		}},

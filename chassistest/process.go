@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -63,6 +64,10 @@ type run struct {
 	cut      bool // its ctx had ended before it did
 	err      error
 	outcome  outcome
+	steps    map[string]bool // that are done, at its end
+	journal  int             // what they take, in bytes
+
+	goroutine string // the handler's; empty for a task actor
 }
 
 // outcome is how a run ended.
@@ -94,7 +99,7 @@ func (w *World) newProcess(n, life int) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.settings = w.storm.settings()
+	p.settings = w.settings()
 	p.System, err = chassis.New("storm", append([]chassis.Option{
 		chassis.WithSettings(p.settings), chassis.WithSQS(client), chassis.WithoutDefaultLogger(),
 		chassis.WithLogOutput(&w.log), chassis.WithMiddleware(p.around),
@@ -133,7 +138,7 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
-	if q.skew != 0 && step == OnSend {
+	if q.skew != 0 && step == OnSend && !strings.HasSuffix(q.queue, ticksSuffix) { // ticks go by the queue's clock
 		q.body = q.skewed(q.body, q.skew)
 	}
 	q.answer = p.perform(ctx, r, q)
@@ -170,7 +175,7 @@ func (p *Process) perform(ctx context.Context, r *http.Request, q *request) *rep
 // around is the outermost middleware of all handlers of the process.
 func (p *Process) around(next task.RawHandler) task.RawHandler {
 	return func(ctx context.Context, job task.Job[json.RawMessage]) (err error) {
-		r := &run{p: p, info: job.Info}
+		r := &run{p: p, info: job.Info, goroutine: goroutine()}
 		r.ctx, r.cancel = context.WithCancelCause(context.WithValue(ctx, runKey{}, r))
 		defer r.cancel(nil)
 		switch o, err := p.world.gate.wait(ctx, &arrival{p: p, step: OnStart, run: r}); {
@@ -191,6 +196,10 @@ func (p *Process) around(next task.RawHandler) task.RawHandler {
 				r.err = task.ErrGoexit
 			}
 			r.cut = ctx.Err() != nil
+			if j := r.info.Journal(); j != nil {
+				wire := j.Wire()
+				r.steps, r.journal = stepsOf(wire), len(wire)
+			}
 			// Its ctx may have ended long before: it waits for the world alone.
 			if o, _ := p.world.gate.wait(context.WithoutCancel(ctx), &arrival{p: p, step: OnEnd, run: r}); o == dead {
 				err = errGone
@@ -230,5 +239,11 @@ func judge(err error) (o outcome) {
 	return failed
 }
 
-// leave ends the goroutine of a handler of a process that has died.
-func leave() { runtime.Goexit() }
+// leave ends the goroutine of a handler of a process that has died. Another goroutine, which the
+// handler may wait for, gets an error.
+func (r *run) leave() error {
+	if r.goroutine == "" || r.goroutine == goroutine() {
+		runtime.Goexit()
+	}
+	return errGone
+}

@@ -40,7 +40,7 @@ func TestAnEntryIsReadAsItWasWritten(t *testing.T) {
 	s := scanner{text: string(body)}
 	s.object(func(name string) { e.member(&s, name) })
 	if s.failed || e.id != "1" || e.receipt != `a"b\c` || e.hide.Seconds() != 30 || e.text != "é\n\u2028😀" ||
-		len(e.attrs) != 1 || e.attrs["n"] != "\t<&>" {
+		len(e.attrs) != 2 || e.attrs["n"] != "\t<&>" || e.attrs["b"] != "AAAA" {
 		t.Errorf("%+v, failed %v, of %s", e, s.failed, body)
 	}
 }

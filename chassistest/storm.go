@@ -210,7 +210,10 @@ func (f Finding) String() string {
 
 // run plays one schedule in a bubble.
 func (s *storm) run(schedule Schedule) (r *result) {
-	var w *World
+	var (
+		w    *World
+		mark string
+	)
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -221,9 +224,11 @@ func (s *storm) run(schedule Schedule) (r *result) {
 			panic(v)
 		}
 		r = w.result()
-		r.findings = append(r.findings, Finding{Invariant: Leak, What: "goroutines are left that never end: " + text})
+		what := "goroutines are left that never end: " + text + "\n" + left(mark)
+		r.findings = append(r.findings, Finding{Invariant: Leak, What: what})
 	}()
 	synctest.Test(s.t, func(t *testing.T) {
+		mark = bubble()
 		w = newWorld(s, schedule)
 		w.live(t)
 		r = w.result()
@@ -232,13 +237,13 @@ func (s *storm) run(schedule Schedule) (r *result) {
 }
 
 // settings are those of a process.
-func (s *storm) settings() chassis.Settings {
+func (w *World) settings() chassis.Settings {
 	set := chassis.DefaultSettings()
 	set.Log.Level = "error"
 	set.Tasks.TaskPool = "storm"
 	set.Tasks.TaskTimeout = 30 * time.Second
 	set.Tasks.ReceiveWait = 20 * time.Second
-	for _, change := range s.change {
+	for _, change := range slices.Concat(w.storm.change, w.tuning) {
 		change(&set)
 	}
 	return set

@@ -137,7 +137,7 @@ func (w *World) ghost(p *Process, q *request) {
 		return
 	}
 	q.answer, q.at = w.perform(q), w.Now()
-	q.done = false
+	q.done, q.ghost = false, true
 	q.read()
 	labels := w.book.observe(p, q)
 	w.note(p, "late "+string(stepOf(q.op)), labels, "")
@@ -273,6 +273,7 @@ func (w *World) effect(a *arrival) {
 	}
 	e := a.effect
 	e.Task, e.ExecID, e.Attempt, e.Process, e.At = r.fate.label, r.info.ExecID, r.info.Attempt, r.p.number, w.Now()
+	w.book.stepped(r, e)
 	w.mu.Lock()
 	w.effects = append(w.effects, *e)
 	w.mu.Unlock()

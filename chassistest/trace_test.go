@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,12 +96,13 @@ func parcels(n int) func(w *World) {
 // TestOneSeedOneTrace: the trace of a seed is the same over runs, and however many
 // threads there are.
 func TestOneSeedOneTrace(t *testing.T) {
-	runs, seeds := 3, uint64(4)
+	runs, seeds, names := 3, uint64(4), []string{"parcels", "convoys"}
 	if os.Getenv("CHASSIS_SCALE") == "full" {
+		names = slices.Sorted(maps.Keys(worlds))
 		runs, seeds = number(t, "STORM_RUNS", 100), uint64(number(t, "STORM_SEEDS", 20))
 	}
-	for name, s := range map[string]*storm{"parcels": newStorm(t, parcels(30), nil),
-		"convoys": newStorm(t, convoys(30), []StormOption{Tune(fifo)})} {
+	for _, name := range names {
+		s := newStorm(t, worlds[name].play, worlds[name].opts)
 		for seed := uint64(1); seed <= seeds; seed++ {
 			var first *result
 			for i := range runs {

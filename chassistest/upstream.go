@@ -53,12 +53,13 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	c := &call{}
 	a := &arrival{p: run.p, step: OnCall, run: run, name: u.name, note: r.Method + " " + r.URL.Path, call: c}
-	a.effect = &Effect{Name: u.name, Args: []any{r.Method, r.URL.Path, string(body)}}
+	a.effect = &Effect{Name: u.name, Args: []any{r.Method, r.URL.Path, string(body)},
+		Step: stepKey(r.Context(), run)}
 	switch o, err := u.w.gate.wait(r.Context(), a); {
 	case err != nil:
 		return nil, err
 	case o == dead:
-		leave()
+		return nil, run.leave()
 	}
 	if u.w.struckBy(c.strike, CallFails) != nil {
 		return u.response(r, http.StatusServiceUnavailable, []byte("the storm fails this call"), nil), nil

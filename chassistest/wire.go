@@ -29,12 +29,14 @@ type request struct {
 	split   []string      // entries that fail, by a storm
 	skew    time.Duration // of the clock of its process
 	done    bool          // the world has taken note of what the queue did
+	ghost   bool          // no process waits for its answer
 	at      time.Duration // when the queue did it
 }
 
 // entry is one message of a request, or of the answer to a receive.
 type entry struct {
 	id      string // in a batch
+	place   int    // in the request
 	receipt string
 	hide    time.Duration
 	text    string            // the body
@@ -92,7 +94,7 @@ func readRequest(r *http.Request) (*request, error) {
 			q.queue = s.string()
 		case "Entries":
 			s.array(func() {
-				e := &entry{}
+				e := &entry{place: len(q.entries)}
 				s.object(func(name string) { e.member(&s, name) })
 				q.entries = append(q.entries, e)
 			})
@@ -139,9 +141,9 @@ func (e *entry) member(s *scanner, name string) {
 		e.group = s.string()
 	case "MessageAttributes":
 		e.attrs = map[string]string{}
-		e.attributes(s, "StringValue")
+		e.attributes(s, "StringValue", "BinaryValue")
 		if more, ok := e.attrs[task.AttrMore]; ok { // those beyond the tenth
-			e.attributes(&scanner{text: more}, "s")
+			e.attributes(&scanner{text: more}, "s", "b")
 		}
 	case "Attributes":
 		e.system = map[string]string{}
@@ -151,12 +153,15 @@ func (e *entry) member(s *scanner, name string) {
 	}
 }
 
-// attributes reads the attributes of a message, and the texts in a member of each.
-func (e *entry) attributes(s *scanner, text string) {
+// attributes reads the attributes of a message, and the texts in a member of each; of a
+// binary one its Base64.
+func (e *entry) attributes(s *scanner, text, binary string) {
 	s.object(func(name string) {
 		s.object(func(member string) {
-			if member == text {
-				e.attrs[name] = s.string()
+			if member == text || member == binary {
+				if value := s.string(); value != "" {
+					e.attrs[name] = value
+				}
 			} else {
 				s.skip()
 			}
@@ -294,10 +299,13 @@ func (r *reply) response(req *http.Request) (*http.Response, error) {
 		Request: req}, nil
 }
 
-// copy is the request as it is on its way a second time.
+// copy is the request as it is on its way a second time, without what a storm has left out.
 func (q *request) copy() *request {
 	again := &request{op: q.op, queue: q.queue, body: q.body, hide: q.hide, header: q.header}
 	for _, e := range q.entries {
+		if slices.Contains(q.split, e.id) {
+			continue
+		}
 		n := *e
 		n.failed = false
 		again.entries = append(again.entries, &n)

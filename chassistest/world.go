@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/sambatech/chassis"
+	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
@@ -37,6 +40,7 @@ type World struct {
 	trace    *trace
 
 	services   []func(*Process)
+	tuning     []func(*chassis.Settings)
 	sends      []*Sent
 	upstreams  map[string]*Upstream
 	always     []check
@@ -48,6 +52,7 @@ type World struct {
 
 	// The world's goroutine alone:
 	seats    []*seat
+	lives    []*Process // all that there were
 	plans    plans
 	orders   int
 	book     *book
@@ -84,6 +89,7 @@ type Effect struct {
 	ExecID  string
 	Attempt int
 	Process int
+	Step    string        // task.StepKey of the step that it is a part of; empty outside of one
 	At      time.Duration // since the beginning
 }
 
@@ -133,6 +139,10 @@ func SubmitAt[A any](w *World, at time.Duration, def *task.Definition[A], args A
 // is called for every life of every process.
 func (w *World) Service(register func(p *Process)) { w.services = append(w.services, register) }
 
+// Tune changes the settings of all processes of this play, after what the option [Tune] has
+// changed. So they may be drawn from the seed, by [World.Rand].
+func (w *World) Tune(change func(*chassis.Settings)) { w.tuning = append(w.tuning, change) }
+
 // Rand draws for the play: the same numbers for the same seed. It is not for handlers.
 func (w *World) Rand() *rand.Rand { return w.draws }
 
@@ -153,7 +163,8 @@ func (w *World) Always(name string, look func() error) {
 // Effect does something to the world outside: what a statement to a database or a call
 // does that either happens or does not. The process may die before it or after it. It
 // returns an error, and nothing has happened, if ctx has ended. ctx is the handler's; one
-// of context.WithoutCancel will do. In a process that has died it does not return.
+// of context.WithoutCancel will do. In a process that has died it does not return to the
+// handler; another goroutine, which the handler may wait for, gets an error.
 func (w *World) Effect(ctx context.Context, name string, args ...any) error {
 	r := runOf(ctx)
 	if r == nil {
@@ -161,12 +172,12 @@ func (w *World) Effect(ctx context.Context, name string, args ...any) error {
 			name))
 	}
 	a := &arrival{p: r.p, step: OnEffect, run: r, name: name, note: fmt.Sprint(args...)}
-	a.effect = &Effect{Name: name, Args: args}
+	a.effect = &Effect{Name: name, Args: args, Step: stepKey(ctx, r)}
 	switch o, err := w.gate.wait(ctx, a); {
 	case err != nil:
 		return err
 	case o == dead:
-		leave()
+		return r.leave()
 	}
 	return nil
 }
@@ -184,7 +195,7 @@ func (w *World) Crash(ctx context.Context) {
 	// The end of the handler's ctx does not save the process.
 	a := &arrival{p: r.p, step: OnEffect, run: r, name: "crash", crash: true}
 	_, _ = w.gate.wait(context.WithoutCancel(ctx), a)
-	leave()
+	runtime.Goexit()
 }
 
 // Effects are the effects of a name so far, in order; of all names if it is empty.
@@ -272,9 +283,12 @@ func (w *World) live(t *testing.T) {
 	time.Sleep(afterwards)
 }
 
-// makeQueues makes the queues of the pools, as an operator would.
+// makeQueues makes the queues of the pools, as an operator would. That of ticks is made by the
+// processes that have schedules.
 func (w *World) makeQueues(t *testing.T) {
-	for _, pool := range w.storm.settings().Tasks.EachPool() {
+	ticks := strings.TrimSuffix(w.settings().Tasks.TaskPool, ".fifo") + ticksSuffix
+	w.book.pool(ticks, dispatcher.DeadLetterPool(ticks))
+	for _, pool := range w.settings().Tasks.EachPool() {
 		w.book.pool(pool.TaskPool, pool.DeadPool())
 		for _, name := range []string{pool.DeadPool(), pool.TaskPool} { // a redrive policy wants its target
 			attributes := map[string]string{"MessageRetentionPeriod": "1209600"}
@@ -325,7 +339,7 @@ func (w *World) send(s *Sent) {
 	}
 	pool := out.Pool
 	if pool == "" {
-		pool = w.storm.settings().Tasks.TaskPool
+		pool = w.settings().Tasks.TaskPool
 	}
 	in := types.SendMessageBatchRequestEntry{Id: aws.String("one"), MessageBody: &out.Body,
 		MessageAttributes: out.Attributes, DelaySeconds: int32(out.Delay / time.Second)}

@@ -19,31 +19,43 @@ type playground struct {
 // worlds are the plays by their names. Command bench/reverts puts past faults back, and
 // names the world in which each is to be found.
 var worlds = map[string]playground{
-	"parcels":   {play: parcels(30)},
-	"brief":     brief,
-	"budget":    budget,
-	"stops":     stops,
-	"polls":     polls,
-	"scheduled": scheduled,
-	"retention": retention,
-	"blackout":  blackout,
-	"errors":    oddErrors,
-	"groups":    groups,
-	"limited":   limited,
-	"moved":     moved,
-	"poison":    poison,
-	"redrive":   redrive,
-	"small":     small,
-	"unread":    unread,
-	"clocks":    clocks,
-	"instant":   instant,
-	"apart":     apart,
+	"parcels":      {play: parcels(30)},
+	"brief":        brief,
+	"budget":       budget,
+	"stops":        stops,
+	"polls":        polls,
+	"scheduled":    scheduled,
+	"retention":    retention,
+	"blackout":     blackout,
+	"errors":       oddErrors,
+	"groups":       groups,
+	"limited":      limited,
+	"moved":        moved,
+	"poison":       poison,
+	"redrive":      redrive,
+	"small":        small,
+	"unread":       unread,
+	"clocks":       clocks,
+	"instant":      instant,
+	"apart":        apart,
+	"convoys":      {play: convoys(30), opts: []StormOption{Tune(fifo)}},
+	"stepping":     stepping,
+	"ticks":        ticks,
+	"bulks":        bulks,
+	"outage":       outage,
+	"queued":       {play: outage.play, opts: append([]StormOption{Tune(fifo)}, outage.opts...)},
+	"pools":        pools,
+	"tuned":        {play: tunedParcels(parcels(24))},
+	"tuned-groups": {play: tunedParcels(convoys(24)), opts: []StormOption{Tune(fifo), Without(OneEnd)}},
+	"tuned-steps":  {play: tunedParcels(journeys(12))},
+	"journeys":     {play: journeys(20)},
+	"treks":        {play: journeys(20), opts: []StormOption{Tune(fifo)}},
 }
 
 // TestStormWorlds: no fault of the runtime shows in any of the worlds. With
 // CHASSIS_SCALE=full it plays STORM_SEEDS seeds of each, or 500.
 func TestStormWorlds(t *testing.T) {
-	seeds := 2
+	seeds := 1
 	if os.Getenv("CHASSIS_SCALE") == "full" {
 		seeds = number(t, "STORM_SEEDS", 500)
 	}
@@ -52,8 +64,8 @@ func TestStormWorlds(t *testing.T) {
 	}
 }
 
-// TestStormSearch plays the world STORM_WORLD until a seed fails, and logs that without
-// making it smaller. It belongs to bench/reverts.
+// TestStormSearch plays STORM_SEEDS seeds of the world STORM_WORLD from STORM_FIRST on until one
+// fails, and logs that without making it smaller. It belongs to bench/reverts.
 func TestStormSearch(t *testing.T) {
 	name := os.Getenv("STORM_WORLD")
 	if name == "" {
@@ -63,7 +75,8 @@ func TestStormSearch(t *testing.T) {
 	if !ok {
 		t.Fatalf("STORM_WORLD is %q: want a world of worlds_test.go", name)
 	}
-	played, found := SearchForTest(t, world.play, append(world.opts, Seeds(number(t, "STORM_SEEDS", 300)))...)
+	played, found := SearchForTest(t, world.play, append(world.opts, Seeds(number(t, "STORM_SEEDS", 300)),
+		FirstSeed(uint64(number(t, "STORM_FIRST", 1))))...)
 	f := Finding{Invariant: "-"}
 	if len(found) > 0 {
 		f = found[0]
