@@ -78,7 +78,9 @@ type (
 	setting  struct{ register.Settings }
 )
 
-func (tick) IgnoreDeadLetterLogging() {}
+func (tick) IgnoreDeadLetterLogging()     {}
+func (getState) IgnoreDeadLetterLogging() {}
+func (members) IgnoreDeadLetterLogging()  {}
 
 func newBook(name string, incarnation int64, s register.Settings) *book {
 	return &book{words: register.New(name, incarnation, s), alive: map[string]bool{name: true},
@@ -92,7 +94,9 @@ func (a *agent) Receive(c actor.Context) {
 	case *actor.Started:
 		a.onStarted(c)
 	case *actor.Stopping, *actor.Restarting:
-		a.timer.Stop()
+		if a.timer != nil {
+			a.timer.Stop()
+		}
 	case *actor.Stopped:
 	case *breaker.Moved:
 		a.onMoved(m)
@@ -157,8 +161,7 @@ func (a *agent) onMoved(m *breaker.Moved) {
 	if !strings.HasPrefix(m.Reason, "fleet: ") {
 		switch m.To {
 		case breaker.Open:
-			left := max(0, time.Until(m.Until))
-			a.say(a.words.Tripped(k, left, m.From == breaker.HalfOpen, a.alive, now))
+			a.say(a.words.Tripped(k, openFor(m), m.From == breaker.HalfOpen, a.alive, now))
 		case breaker.Closed:
 			by := register.ByProbes
 			if m.From != breaker.HalfOpen || m.Reason == "a reset" {
@@ -173,6 +176,15 @@ func (a *agent) onMoved(m *breaker.Moved) {
 	}
 	a.apply(k)
 	a.hurry()
+}
+
+// openFor returns how long a breaker is open from its transition on, by its own clock:
+// the wall clock may have been set since the breaker was made.
+func openFor(m *breaker.Moved) time.Duration {
+	if m.At.IsZero() { // it was open before the agent was there
+		return min(max(0, time.Until(m.Until)), m.Breaker.Settings().OpenTimeout)
+	}
+	return max(0, m.Until.Sub(m.At))
 }
 
 // onHeard takes in what another member has sent.

@@ -3,12 +3,14 @@ package fleet
 import (
 	"context"
 	"encoding/base64"
+	"io"
 	"net"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/breaker"
 )
 
@@ -104,6 +106,56 @@ func TestAnOperatorIsAboveTheFleet(t *testing.T) {
 	if s := state(fleets[0]); s != breaker.Closed {
 		t.Errorf("after a reset the fleet made the breaker %v", s)
 	}
+}
+
+// TestAWallClockThatIsSetChangesNoOpenTime: a breaker's times are by a clock of its own,
+// which may be an hour from the wall clock.
+func TestAWallClockThatIsSetChangesNoOpenTime(t *testing.T) {
+	sys, f := joinAndStart(t, loopback())
+	at := time.Now().Add(time.Hour)
+	f.post(&breaker.Moved{Breaker: sys.Breaker(mail), Transition: breaker.Transition{Service: mail, To: breaker.Open,
+		At: at, Until: at.Add(2 * time.Second)}})
+	eventually(t, "a word", 5*time.Second, func() bool {
+		words := knows(t, f).Words
+		return len(words) == 1 && words[0].Left > 0 && words[0].Left <= 2000
+	})
+}
+
+func TestServicesDoNotMix(t *testing.T) {
+	_, a := joinAndStart(t, loopback())
+	sys, err := chassis.New("orders", chassis.WithSettings(chassis.DefaultSettings()), chassis.WithLogOutput(io.Discard),
+		chassis.WithoutDefaultLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Join(sys, loopback(a.net.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sys.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, sys)
+	_, c := joinAndStart(t, loopback(a.net.addr, b.net.addr))
+	eventually(t, "two of one service", 10*time.Second, sized(c, 2))
+	time.Sleep(500 * time.Millisecond) // several tries of the other to join
+	if !sized(b, 1)() || !sized(a, 2)() {
+		t.Error("members of two services are one fleet")
+	}
+}
+
+// TestTheAgentGoesOnAfterACrash: what it knows outlives it.
+func TestTheAgentGoesOnAfterACrash(t *testing.T) {
+	sys, f := joinAndStart(t, loopback())
+	trip(sys, mail)
+	eventually(t, "a word", 5*time.Second, func() bool { return len(knows(t, f).Words) == 1 })
+	f.post(&breaker.Moved{Breaker: nil, Transition: breaker.Transition{Service: mail, To: breaker.Open}}) // it panics
+	eventually(t, "the agent answers again", 10*time.Second, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		list, err := f.Members(ctx)
+		return err == nil && len(list) == 1 && len(knows(t, f).Words) == 1
+	})
 }
 
 // knows returns what a member would give another.

@@ -298,7 +298,7 @@ func TestProbersThatAreKilledSuspendedAndParted(t *testing.T) {
 	each(all, func(p *process) { p.order("load %s 20", r.URL) })
 	for i, harm := range []string{"killed", "suspended", "parted"} {
 		r.down.Store(true)
-		until(t, all, 20*time.Second, breaker.Open, breaker.HalfOpen)
+		until(t, all, 30*time.Second, breaker.Open) // the doubts are over
 		var prober *process
 		eventually(t, "a prober", 20*time.Second, func() bool {
 			for _, p := range all {

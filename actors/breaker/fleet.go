@@ -96,14 +96,15 @@ func (e *edit) agree(n *node, next machine, reason string) (changed bool) {
 	return true
 }
 
-// trip returns m open until d from now at the earliest.
+// trip returns m open until d from now at the earliest. A ramp goes on: its calls are in
+// flight.
 func (m machine) trip(c *Settings, now int64, d time.Duration) machine {
 	until := now + int64(min(d, c.OpenMax))
 	switch {
 	case m.state == Open:
 		m.until = max(m.until, until)
 		return m
-	case len(m.probes) > 0:
+	case m.ramping(), len(m.probes) > 0:
 		return m
 	}
 	return machine{state: Open, opens: m.opens, hung: m.hung, begun: now, until: until, last: now}

@@ -32,6 +32,7 @@ func TestFleetEventsOfTheMachine(t *testing.T) {
 		{"trip open, longer", open.trip(&c, now, 2*time.Minute), Open, now + 2*min},
 		{"trip half-open", half.trip(&c, now, time.Second), Open, now + int64(time.Second)},
 		{"trip with a probe in flight", probing.trip(&c, now, time.Second), HalfOpen, 0},
+		{"trip in a ramp", ramping.trip(&ramped, now, time.Second), HalfOpen, ramping.until},
 		{"doubt closed", closed.doubt(), HalfOpen, 0},
 		{"doubt open", open.doubt(), Open, now + min},
 		{"doubt half-open", half.doubt(), HalfOpen, 0},
