@@ -26,6 +26,7 @@ import (
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/systemtest/internal/kit"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/cron"
 )
 
 // traced is a system whose spans are recorded. stop ends it, after which the
@@ -487,5 +488,34 @@ func TestSpansUseTheWordsOfTheConventions(t *testing.T) {
 		if value(b, string(key)) == "" {
 			t.Errorf("%s is not among %v", key, b)
 		}
+	}
+}
+
+// A tick has the span of its send, as any task, and its run belongs to that trace.
+func TestATickIsOneTrace(t *testing.T) {
+	r := newTraced(t)
+	ran := make(chan string, 8)
+	tick := task.Define[kit.Payload]("tick")
+	chassis.Handle(r.System, tick, func(ctx context.Context, job task.Job[kit.Payload]) error {
+		ran <- trace.SpanContextFromContext(ctx).TraceID().String()
+		return nil
+	})
+	chassis.Every(r.System, tick, kit.Payload{}, "@every 1s", cron.Name("each-second"))
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := <-ran
+	r.stop()
+	var sends []sdk.ReadOnlySpan
+	for _, s := range r.recorder.Ended() {
+		if s.SpanContext().TraceID().String() == id && s.SpanKind() == trace.SpanKindProducer {
+			sends = append(sends, s)
+		}
+	}
+	if len(sends) != 1 || !strings.HasSuffix(sends[0].Name(), "-cron.fifo") {
+		t.Fatalf("the trace %s of a tick has the sends %v", id, sends)
+	}
+	if n := value(sends[0].Attributes(), "messaging.batch.message_count"); n != "1" {
+		t.Errorf("its send has %q messages", n)
 	}
 }

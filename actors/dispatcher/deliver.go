@@ -160,6 +160,14 @@ func (e *execution) ours(t time.Time) time.Time {
 	return t.Add(-e.ahead)
 }
 
+// handedOut is when the queue gave the message out first, by its clock; zero: not known.
+func (e *execution) handedOut() time.Time {
+	if e.firstReceived.IsZero() {
+		return time.Time{}
+	}
+	return e.theirs(e.firstReceived).UTC()
+}
+
 // theirs is a time of this process by the queue's clock, for others to read.
 func (e *execution) theirs(t time.Time) time.Time { return t.Add(e.ahead) }
 

@@ -33,6 +33,26 @@ func (p *Pools) startSend(ctx context.Context, opts []task.Option) *sendSpan {
 	return span
 }
 
+// tickSpan returns what begins the span of sending ticks to pool; nil without tracing.
+func (p *Pools) tickSpan(pool string) func(ctx context.Context) (context.Context, func(errs []error)) {
+	if p.cfg.Tracer == nil {
+		return nil
+	}
+	return func(ctx context.Context) (context.Context, func(errs []error)) {
+		span := p.startSend(ctx, []task.Option{task.Pool(pool)})
+		return span.ctx, func(errs []error) {
+			span.count = len(errs)
+			sent := make([]Sent, len(errs))
+			spans := make([]*sendSpan, len(errs))
+			for i, err := range errs {
+				sent[i].Err, spans[i] = err, span
+			}
+			endSends(spans, sent)
+			span.End()
+		}
+	}
+}
+
 // startSends begins a span for each pool that tasks go to, and returns the span of
 // each task; nil without tracing.
 func (p *Pools) startSends(ctx context.Context, tasks []Task) []*sendSpan {

@@ -20,7 +20,7 @@ import (
 const (
 	// longestWait bounds the timer: a machine that slept, or a clock that was set, is
 	// noticed after that long.
-	longestWait = time.Minute
+	longestWait = 10 * time.Second
 	// lookEvery is how often the register is read when nothing is due.
 	lookEvery = 10 * time.Minute
 	// retryAfter is the pause after a round that has failed.
@@ -88,6 +88,7 @@ func (a *schedules) onSet(ctx actor.Context, m *Set) {
 	}
 	a.set(slices.Clone(m.Jobs), false)
 	clear(a.next)
+	a.readAgain() // new ones are written to the register
 	a.round(ctx)
 }
 
@@ -129,7 +130,7 @@ func (a *schedules) nextDue(now time.Time) time.Duration {
 	wait := longestWait
 	for _, j := range a.jobs {
 		st := a.states[j.Schedule.Name()]
-		if !st.known && a.cache.by != unread {
+		if st.decided.IsZero() || !st.known && a.cache.by != unread {
 			return 0
 		}
 		n := a.next[j]
@@ -150,9 +151,10 @@ func (a *schedules) onRounded(ctx actor.Context, m *rounded) {
 	now := a.clock.now()
 	a.looked = now
 	failed := m.said.by == unread
-	for name, res := range m.results {
-		j := a.job(name)
-		if j == nil || j != res.job {
+	for _, j := range a.jobs {
+		name := j.Schedule.Name()
+		res, ok := m.results[name]
+		if !ok || j != res.job {
 			continue // it has changed meanwhile
 		}
 		a.states[name] = res.state
@@ -260,19 +262,26 @@ func (a *schedules) onRun(ctx actor.Context, m *Run) {
 	if s.Overlap() == cron.Allow {
 		group = id
 	}
-	out, err := task.Encode(j.Task, j.Args, now, task.Pool(a.cfg.Pool), task.Group(group), task.Dedup(id),
-		task.ExecID(id), task.ForJob(s.Name()+"@operator", s.Name()))
+	in, endSpan := a.ctx, func([]error) {}
+	if a.cfg.Span != nil {
+		in, endSpan = a.cfg.Span(a.ctx)
+	}
+	out, err := task.Encode(j.Task, j.Args, now, task.FromContext(in), task.Pool(a.cfg.Pool), task.Group(group),
+		task.Dedup(id), task.ExecID(id), task.ForJob(s.Name()+"@operator", s.Name()))
 	if err != nil {
+		endSpan([]error{err})
 		a.answer(ctx, to, err)
 		return
 	}
 	post := a.poster(ctx)
-	a.apart(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	a.apart(func(context.Context) {
+		ctx, cancel := context.WithTimeout(in, askTimeout)
 		defer cancel()
 		var answer any = &Ran{ExecID: id}
-		if err := a.send(ctx, []*task.Outgoing{out})[0]; err != nil {
-			answer = err
+		errs := a.send(ctx, []*task.Outgoing{out})
+		endSpan(errs)
+		if errs[0] != nil {
+			answer = errs[0]
 		}
 		post(&ended{to, answer})
 	})

@@ -9,10 +9,10 @@ import (
 
 func TestTagsAreReadBack(t *testing.T) {
 	at := time.UnixMilli(1_774_000_000_123).UTC()
-	all := parseTags(map[string]string{"chassis.cron.a": unixText(at), "chassis.cron.a/paused": unixText(at),
+	all, _ := parseTags(map[string]string{"chassis.cron.a": unixText(at), "chassis.cron.a/paused": unixText(at),
 		"chassis.cron.a/ran": unixText(at) + ":" + unixText(at.Add(time.Minute)), "Team": "payments",
 		"chassis.cron.b": "garbage", "chassis.cron.c/ran": "1:x", "chassis.cron.d": "-5", "chassis.cron.e": "99999999999999999999"})
-	if want := (entry{at, at, at, at.Add(time.Minute)}); all["a"] != want {
+	if want := (entry{sent: at, paused: at, ranFrom: at, ranUpTo: at.Add(time.Minute)}); all["a"] != want {
 		t.Errorf("%+v, want %+v", all["a"], want)
 	}
 	for _, name := range []string{"b", "d", "e"} {
@@ -27,7 +27,8 @@ func TestDecide(t *testing.T) {
 	noon := time.Date(2026, 1, 1, 12, 0, 30, 0, time.UTC)
 	min := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
 	known := func(n int) state { return state{decided: min(n), own: min(n), known: true} }
-	fresh := state{decided: min(-1), own: min(-1)}
+	fresh := state{}
+	half := state{decided: noon.Add(-20 * time.Second), own: noon.Add(-50 * time.Second)} // it could not ask at first
 	for _, c := range []struct {
 		name  string
 		late  cron.LatePolicy
@@ -45,10 +46,21 @@ func TestDecide(t *testing.T) {
 		{"suspended, and what it has sent was not written", cron.All(20), known(-10), entry{sent: min(-15)}, read, 10, 9, true},
 		{"suspended, and the register is away", cron.All(9), known(-10), entry{}, unread, 1, 0, false},
 		{"suspended, and may not ask", cron.All(9), known(-10), entry{}, barred, 10, 9, true},
+		{"suspended, and its fingerprint is new there", cron.All(9), known(-10), entry{sent: min(-1), since: noon}, read, 1, 0, true},
 		{"suspended, never late", cron.Never, known(-10), entry{sent: min(-5)}, read, 1, 0, true},
-		{"new", cron.All(9), fresh, entry{}, read, 1, 0, true},
+		{"new", cron.All(9), fresh, entry{since: noon}, read, 0, 0, true},
+		{"new, never late", cron.Never, fresh, entry{since: noon}, read, 0, 0, true},
+		{"new for half a minute", cron.Never, fresh, entry{since: min(-1).Add(time.Second * 31)}, read, 0, 0, true},
+		{"new for 40 seconds", cron.Never, fresh, entry{since: noon.Add(-40 * time.Second)}, read, 1, 0, true},
+		{"new, with a tick of before in the register", cron.All(9), fresh, entry{sent: min(-9), since: noon}, read, 0, 0, true},
+		{"started again, never late", cron.Never, fresh, entry{}, read, 1, 0, true},
+		{"started again, and has not sent yet", cron.All(9), fresh, entry{}, read, 1, 0, true},
+		{"started, and the register is away", cron.Never, fresh, entry{}, unread, 0, 0, false},
+		{"started, and may not ask", cron.Never, fresh, entry{}, barred, 1, 0, true},
+		{"started, asked later, a new one", cron.Never, half, entry{since: noon}, read, 0, 0, true},
+		{"started, asked later, and what it sent itself", cron.Never, half, entry{}, read, 0, 0, true},
 		{"after an outage", cron.All(9), fresh, entry{sent: min(-5)}, read, 5, 4, true},
-		{"after an outage, and the register is away", cron.All(9), fresh, entry{}, unread, 1, 0, false},
+		{"after an outage, and the register is away", cron.All(9), fresh, entry{}, unread, 0, 0, false},
 		{"after an outage, and may not ask", cron.All(9), fresh, entry{}, barred, 1, 0, true},
 	} {
 		s, err := cron.New("x", "* * * * *", cron.Late(c.late))

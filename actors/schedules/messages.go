@@ -12,6 +12,8 @@ type Job struct {
 	Task     string
 	Args     any    // what encoding/json takes
 	Source   string // where it comes from: code, settings
+
+	print string // the fingerprint of Schedule
 }
 
 // Messages of the actor, as pointers. Any other message is answered with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/sambatech/chassis/task/cron"
 )
 
 // What the processes of a fleet share about a schedule stands in tags of the queue of
@@ -20,6 +23,7 @@ import (
 //	chassis.cron.NAME         the newest tick that was sent, in Unix seconds
 //	chassis.cron.NAME/paused  when an operator has paused it
 //	chassis.cron.NAME/ran     begin and end of a run that lasted over the next tick
+//	chassis.known.N           which schedules there are: known.go
 const (
 	tagPrefix = "chassis.cron."
 	tagPaused = "/paused"
@@ -56,23 +60,29 @@ type entry struct {
 	sent             time.Time // the due time of the newest tick that was sent; zero: not known
 	paused           time.Time // zero: it is not
 	ranFrom, ranUpTo time.Time // the last run that lasted over a tick; zero: not known
+	since            time.Time // since when its times are known to the fleet; zero: for long
 }
 
 // read asks the queue for its tags, and takes its time.
-func (r *register) read(ctx context.Context) (entries, error) {
+func (r *register) read(ctx context.Context) (reading, error) {
 	begun := r.clock.local()
 	out, err := r.client.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &r.url})
 	if err != nil {
 		r.clock.answered(middleware.Metadata{}, err, begun)
-		return nil, fmt.Errorf("schedules: read the tags of %s (sqs:ListQueueTags): %w", r.url, err)
+		return reading{}, fmt.Errorf("schedules: read the tags of %s (sqs:ListQueueTags): %w", r.url, err)
 	}
 	r.clock.answered(out.ResultMetadata, nil, begun)
-	return parseTags(out.Tags), nil
+	all, known := parseTags(out.Tags)
+	return reading{entries: all, known: known, keys: len(out.Tags)}, nil
 }
 
-func parseTags(tags map[string]string) entries {
-	all := entries{}
+func parseTags(tags map[string]string) (entries, known) {
+	all, known := entries{}, known{}
 	for key, value := range tags {
+		if strings.HasPrefix(key, tagKnown) {
+			known.parse(value)
+			continue
+		}
 		name, ours := strings.CutPrefix(key, tagPrefix)
 		if !ours {
 			continue
@@ -92,7 +102,7 @@ func parseTags(tags map[string]string) entries {
 			all[name] = e
 		}
 	}
-	return all
+	return all, known
 }
 
 // unixTime reads seconds with a fraction; what is not written by us is the zero time.
@@ -122,6 +132,43 @@ func (r *register) write(ctx context.Context, tags map[string]string) error {
 		return fmt.Errorf("schedules: write %d tags of %s (sqs:TagQueue): %w", len(tags), r.url, err)
 	}
 	return nil
+}
+
+const (
+	// crowded is how many tags a queue has when those that are stale are removed: it may
+	// have 50, and others write tags, too.
+	crowded = 40
+	// staleRun is how long the word of a run counts: the ticks behind it come at once.
+	staleRun = time.Hour
+)
+
+// stale returns the tags that say nothing any more, if room is scarce: of runs long ago, and
+// of schedules that this process does not have and that sent nothing as old as can be late.
+// A pause stays until an operator ends it.
+func (e entries) stale(has func(name string) bool, now time.Time) (keys []string) {
+	for name, of := range e {
+		if !of.ranUpTo.IsZero() && now.Sub(of.ranUpTo) > staleRun {
+			keys = append(keys, tagPrefix+name+tagRan)
+		}
+		if !of.sent.IsZero() && now.Sub(of.sent) > cron.MaxLateAge && !has(name) {
+			keys = append(keys, tagPrefix+name)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// tidy removes what is stale from a queue that has many tags, after a new reading of it.
+func (r *register) tidy(ctx context.Context, said reading, jobs []*Job, now time.Time) {
+	if said.by != read || said.keys < crowded || said.tidied {
+		return
+	}
+	keys := said.entries.stale(func(name string) bool {
+		return slices.ContainsFunc(jobs, func(j *Job) bool { return j.Schedule.Name() == name })
+	}, now)
+	if len(keys) > 0 {
+		_ = r.remove(ctx, keys...) // it is tried again with the next reading
+	}
 }
 
 func (r *register) remove(ctx context.Context, keys ...string) error {

@@ -13,18 +13,10 @@ import (
 
 // state is how far one schedule has been decided by this process.
 type state struct {
-	decided time.Time // all ticks up to here, by their due times, since own
+	decided time.Time // all ticks up to here, by their due times, since own; zero: the process starts
 	own     time.Time // from here on this process has decided all by itself
 	known   bool      // what was before own is decided too
 	floor   time.Time // nothing before it is late; zero: by the register alone
-}
-
-// newState is that of a schedule that a process begins with. Ticks of the last minute
-// are sent again: they have the ids that they had, so SQS takes none twice. So a tick
-// that falls between the end of one process and the begin of the next is not lost.
-func newState(s cron.Schedule, now time.Time) state {
-	from := now.Add(-cron.Fresh)
-	return state{decided: from, own: from, known: s.Late() == cron.Never}
 }
 
 // plan is what a round sends for one schedule.
@@ -45,7 +37,14 @@ const (
 )
 
 // decide returns what is to be sent at now. said is what the register says. Pure.
+//
+// A process that starts sends the ticks of the last minute again, unless the schedule is
+// newer than that: they have the ids that they had, so SQS takes none twice. So a tick that
+// falls between the end of one process and the begin of the next is not lost.
 func decide(s cron.Schedule, st state, said entry, by judgement, now time.Time) plan {
+	if st.decided.IsZero() {
+		st.decided, st.own = now, now
+	}
 	next := st
 	next.decided = now
 	if st.known && (s.Late() == cron.Never || now.Sub(st.decided) <= cron.Fresh || by == barred) {
@@ -54,15 +53,24 @@ func decide(s cron.Schedule, st state, said entry, by judgement, now time.Time) 
 	switch by {
 	case barred: // nothing is known of the others
 		next.known = true
+		if st.floor.IsZero() {
+			return planOf(s.Decide(st.own.Add(-cron.Fresh), now), next, st.own, st.decided)
+		}
 		return planOf(s.Decide(st.decided, now), next, time.Time{}, time.Time{})
 	case read:
 		from, own, upTo := said.sent, st.own, st.decided
+		if s.Late() == cron.Never {
+			from = time.Time{} // it is in no tag
+		}
 		if st.known { // it was suspended, or the queue was away
 			from = laterOf(from, st.decided)
 			own, upTo = time.Time{}, time.Time{}
 		}
-		if from.IsZero() { // a new one
-			from = st.own
+		if from.IsZero() {
+			from = st.own.Add(-cron.Fresh)
+		}
+		if !st.known && st.floor.IsZero() { // the process has started
+			from = laterOf(from, said.since)
 		}
 		from = laterOf(from, st.floor)
 		next.known, next.own = true, now
@@ -106,6 +114,10 @@ type round struct {
 // reading is what the register has said, and when.
 type reading struct {
 	entries entries
+	known   known
+	met     bool      // the schedules of this process are among them
+	keys    int       // tags of the queue, those of others too
+	tidied  bool      // and what is stale among them was removed
 	at      time.Time // by the local clock
 	by      judgement
 	err     error
@@ -135,10 +147,15 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 	if tags == nil {
 		tags = map[string]string{}
 	}
+	inSpan, endSpan := ctx, func([]error) {}
 	now := c.clock.now()
+	said.known, said.met = r.meet(said, tags, now), true
 	for _, job := range r.jobs {
 		name := job.Schedule.Name()
 		entry := said.entries[name]
+		if said.by == read {
+			entry.since = said.known[job.print]
+		}
 		p := decide(job.Schedule, r.state[name], entry, said.by, now)
 		res := result{job: job, state: p.state, missed: p.missed, late: p.late,
 			paused: job.Schedule.Paused() || !entry.paused.IsZero()}
@@ -146,8 +163,11 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		if res.paused {
 			res.late, p.ticks = 0, nil
 		}
+		if len(p.ticks) > 0 && len(outs) == 0 && c.cfg.Span != nil {
+			inSpan, endSpan = c.cfg.Span(ctx)
+		}
 		for _, tick := range p.ticks {
-			out, err := c.encode(job, tick)
+			out, err := c.encode(job, tick, task.FromContext(inSpan))
 			if err != nil { // it was encoded before: its arguments have changed
 				res.err = err
 				continue
@@ -162,13 +182,19 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		}
 		results[name] = res
 	}
-	if len(outs) > 0 {
+	if len(outs) == 0 {
+		endSpan(nil)
+	} else {
 		if late := c.clock.now().Sub(now); late > cron.Fresh/2 { // suspended since: look again
-			return r.untouched(fmt.Errorf("schedules: %v have passed between the decision and the send", late)), said
+			err := fmt.Errorf("schedules: %v have passed between the decision and the send", late)
+			endSpan([]error{err})
+			return r.untouched(err), said
 		}
-		send, cancel := context.WithTimeout(ctx, sendTimeout)
+		send, cancel := context.WithTimeout(inSpan, sendTimeout)
 		defer cancel()
-		for i, err := range c.send(send, outs) {
+		errs := c.send(send, outs)
+		endSpan(errs)
+		for i, err := range errs {
 			res := results[places[i].name]
 			switch {
 			case err != nil && res.err == nil: // those after it wait, too: a group has an order
@@ -188,6 +214,8 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		}
 	}
 	r.tags.tags = tags
+	c.register.tidy(ctx, said, r.jobs, now)
+	said.tidied = true
 	if local := c.clock.local(); r.tags.due(local) {
 		r.tags.last = local
 		err := c.register.write(ctx, tags)
@@ -199,6 +227,23 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		}
 	}
 	return results, said
+}
+
+// meet returns the schedules that the fleet knows with those of this process. It adds to tags
+// what is to be written where some are new.
+func (r *round) meet(said reading, tags map[string]string, now time.Time) known {
+	if said.by != read || said.met || len(r.jobs) > maxKnown {
+		return said.known
+	}
+	own := make([]string, len(r.jobs))
+	for i, j := range r.jobs {
+		own[i] = j.print
+	}
+	all, grown := said.known.join(own, now)
+	if grown {
+		maps.Copy(tags, all.tags(now))
+	}
+	return all
 }
 
 // newestOf is the due time of the newest tick that the fleet has decided with p. sent is
@@ -236,10 +281,11 @@ func (r *round) look(ctx context.Context) reading {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	entries, err := c.register.read(ctx)
+	said, err := c.register.read(ctx)
 	switch {
 	case err == nil:
-		return reading{entries: entries, at: now, by: read}
+		said.at, said.by = now, read
+		return said
 	case refused(err):
 		c.complain(err, "schedules cannot be paused by an operator, and nothing is sent of what was missed while "+
 			"the fleet was down")
@@ -256,17 +302,17 @@ func (r *round) old() bool {
 	now := r.core.clock.now()
 	return slices.ContainsFunc(r.jobs, func(j *Job) bool {
 		st := r.state[j.Schedule.Name()]
-		return j.Schedule.Late() != cron.Never && (!st.known || now.Sub(st.decided) > cron.Fresh)
+		return !st.known || j.Schedule.Late() != cron.Never && now.Sub(st.decided) > cron.Fresh
 	})
 }
 
 // encode makes the message of a tick.
-func (c *core) encode(job *Job, tick cron.Tick) (*task.Outgoing, error) {
+func (c *core) encode(job *Job, tick cron.Tick, opts ...task.Option) (*task.Outgoing, error) {
 	s := job.Schedule
 	id, group := s.ID(c.cfg.Pool, tick), s.Name()
 	if s.Overlap() == cron.Allow {
 		group = s.JobID(tick)
 	}
-	return task.Encode(job.Task, job.Args, tick.Due, task.Pool(c.cfg.Pool), task.Group(group), task.Dedup(id),
-		task.ExecID(id), task.At(tick.Due), task.ForJob(s.JobID(tick), s.Name()))
+	return task.Encode(job.Task, job.Args, tick.Due, append(opts, task.Pool(c.cfg.Pool), task.Group(group),
+		task.Dedup(id), task.ExecID(id), task.At(tick.Due), task.ForJob(s.JobID(tick), s.Name()))...)
 }

@@ -37,6 +37,9 @@ func (s *Schedules) Around(next task.RawHandler) task.RawHandler {
 		}
 		if skips {
 			first := c.board.first(job.Schedule.Name(), info.ExecID, info.Attempt, begun)
+			if !info.Received.IsZero() && info.Received.Before(first) { // a process died with it
+				first = info.Received
+			}
 			defer func() { c.ran(ctx, job, tick, first) }() // after a panic, too
 		}
 		outcome := "it panicked, or ended its goroutine"
@@ -71,7 +74,7 @@ func (c *core) during(ctx context.Context, job *Job, tick cron.Tick) bool {
 		c.complain(err, "a tick that came during a run is run after it")
 		return false
 	}
-	e := said[name]
+	e := said.entries[name]
 	if !tick.Due.After(e.ranFrom) || tick.Due.After(e.ranUpTo) {
 		return false
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,10 @@ type Config struct {
 
 	// Sealer makes the envelopes of arguments, as messages are sent; nil: they have none.
 	Sealer task.Sealer
+
+	// Span begins the span of a send, which is the parent of its messages. end is called
+	// with the error of each. nil: there is no tracing.
+	Span func(ctx context.Context) (in context.Context, end func(errs []error))
 
 	// Over reports whether a stop is for good. Before, the actor is spawned again
 	// under its name when another actor stops it. nil: each stop is for good.
@@ -78,7 +84,7 @@ func newOn(cfg Config, own *skew.Clock) (*Schedules, error) {
 		c.end()
 		return nil, err
 	}
-	c.set(cfg.Jobs, true)
+	c.set(slices.Clone(cfg.Jobs), true)
 	c.props = actor.PropsFromProducer(func() actor.Actor { return &schedules{core: c, next: map[*Job]nextTick{}} },
 		actor.WithMailbox(c.life.Mailbox))
 	return &Schedules{c}, nil
@@ -98,6 +104,10 @@ func (c *core) check(jobs []Job) error {
 			errs = append(errs, fmt.Errorf("schedule %q is there twice: give one another name, with cron.Name", name))
 		}
 		seen[name] = true
+		if strings.HasSuffix(name, tagPaused) || strings.HasSuffix(name, tagRan) {
+			errs = append(errs, fmt.Errorf("schedule %q: a name does not end in %s or %s, which are tags of others: "+
+				"give it another, with cron.Name", name, tagPaused, tagRan))
+		}
 		if jobs[i].Schedule.Late() != cron.Never {
 			remembered++
 		}
@@ -128,11 +138,12 @@ func (c *core) set(jobs []Job, start bool) {
 	states := map[string]state{}
 	for i := range jobs {
 		j := &jobs[i]
+		j.print = fingerprint(j.Schedule)
 		name := j.Schedule.Name()
 		st, known := c.states[name]
 		switch {
 		case !known && start:
-			st = newState(j.Schedule, now)
+			st = state{}
 		case !known, !old[name].Schedule.Equal(j.Schedule):
 			st = state{decided: now, own: now, known: true}
 		}

@@ -62,6 +62,11 @@ func (c *core) sendBatch(ctx context.Context, outs []*task.Outgoing, errs []erro
 	for i, out := range outs {
 		batch[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: &out.Body,
 			MessageAttributes: out.Attributes, MessageGroupId: &out.GroupID, MessageDeduplicationId: &out.DedupID}
+		if out.TraceHeader != "" {
+			batch[i].MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+				string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {
+					DataType: aws.String("String"), StringValue: &out.TraceHeader}}
+		}
 	}
 	begun := c.clock.local()
 	answer, err := c.cfg.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &c.cfg.URL, Entries: batch})

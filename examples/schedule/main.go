@@ -3,7 +3,7 @@
 //
 //	go run ./examples/schedule
 //
-// See the tick of this minute run, and when the next report is due. A task that snoozes
+// See a tick run, and when the next report is due. A task that snoozes
 // runs again without a failure. The task that was sent first runs last, at its time.
 package main
 
@@ -69,9 +69,9 @@ func run(out io.Writer) (err error) {
 	})
 	chassis.Handle(sys, Report, func(context.Context, task.Job[Note]) error { return nil })
 
-	// Each process of a fleet says the same: each tick runs once. One is sent for a minute
-	// after its time, so that a restart loses none: this minute's runs at once.
-	chassis.Every(sys, Sweep, Note{"old files"}, "* * * * *")
+	// Each process of a fleet says the same: each tick runs once. A schedule that is new sends
+	// nothing from before it was there.
+	chassis.Every(sys, Sweep, Note{"old files"}, "@every 1s")
 	chassis.Every(sys, Report, Note{"of the year"}, "0 3 1 1 *", cron.Zone("Europe/Berlin"), cron.Late(cron.Once))
 
 	events := sys.Tasks().Events(100)

@@ -98,6 +98,7 @@ var clockZones = []struct {
 	{"Europe/Berlin", []int{2026}},
 	{"America/New_York", []int{2026}},
 	{"Australia/Lord_Howe", []int{2026}},
+	{"Antarctica/Troll", []int{2026}},
 	{"America/Sao_Paulo", []int{2018}},
 	{"Pacific/Apia", []int{2011}},
 	{"Africa/Casablanca", []int{2026}},

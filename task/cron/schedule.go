@@ -128,9 +128,11 @@ func (o options) schedule(expr string) (Schedule, error) {
 	var err error
 	if s.times, err = Parse(expr, o.zone); err != nil {
 		errs = append(errs, err)
-	} else if gap := s.times.shortest(); o.jitter < 0 || o.jitter >= gap {
-		errs = append(errs, fmt.Errorf("a jitter of %v: it is at least 0, and shorter than the time between two "+
-			"ticks, %v", o.jitter, gap))
+	} else if o.jitter != 0 { // else it is not worth a look at a thousand ticks
+		if gap := s.times.shortest(); o.jitter < 0 || o.jitter >= gap {
+			errs = append(errs, fmt.Errorf("a jitter of %v: it is at least 0, and shorter than the time between two "+
+				"ticks, %v", o.jitter, gap))
+		}
 	}
 	if len(errs) > 0 {
 		return s, fmt.Errorf("schedule %q: %w", o.name, errors.Join(errs...))
