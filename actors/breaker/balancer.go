@@ -22,6 +22,7 @@ type balancer struct {
 	host string // without port
 	port uint16
 	seed maphash.Seed
+	all  *connLimit // of the connections of the base itself, by a proxy; nil if it has none
 
 	routes  atomic.Pointer[routes] // nil before the first lookup
 	drained atomic.Uint64          // the change of states up to which connections were closed
@@ -84,6 +85,7 @@ func (b *Breaker) balance(base http.RoundTripper, set OutlierPolicy) (*balancer,
 		}
 	}
 	g := &balancer{b: b, set: set, base: tr, host: u.Hostname(), port: uint16(port), seed: maphash.MakeSeed(),
+		all:     newConnLimit(tr),
 		transes: map[netip.AddrPort]*connections{}}
 	return b.addressed().shared(g), nil
 }
@@ -129,7 +131,7 @@ func (g *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if g.base.Proxy != nil {
 		if by, err := g.base.Proxy(req); by != nil || err != nil {
-			x.through(nil, newConnLimit(g.base), 0)
+			x.through(nil, g.all, 0)
 			return g.base.RoundTrip(req)
 		}
 	}

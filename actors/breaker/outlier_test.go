@@ -1,8 +1,10 @@
 package breaker
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -106,4 +108,47 @@ func TestAFleetDoesNotShareAddresses(t *testing.T) {
 	if err := b.System().Root.PoisonFuture(pid).Wait(); err != nil || len(moved) != 1 || moved[0] != "/v1" {
 		t.Error(moved, err)
 	}
+}
+
+// TestAnAddressOutlivesItsActor: a crash loses neither that it is left out nor when that ends, and a
+// breaker does not sleep before.
+func TestAnAddressOutlivesItsActor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, Settings{})
+		p := clientPlan{}
+		if err := EjectOutliers().plan(&p); err != nil {
+			t.Fatal(err)
+		}
+		have, _ := b.addressed().named([]netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:80")}, p.outliers, b.now())
+		b.result(have[1], Success, 0)
+		for range outlierFailures {
+			b.result(have[0], Failure, 0)
+		}
+		if have[0].is() != Open {
+			t.Fatal(b.Addresses())
+		}
+		b.idle()
+		if b.sleep() {
+			t.Error("it sleeps while an address is left out")
+		}
+		crashNow(t, b)
+		synctest.Wait()
+		if have[0].is() != Open || b.Snapshot().Entries[1].Entry != "@10.0.0.1:80" {
+			t.Errorf("after a crash: %+v", b.Snapshot().Entries)
+		}
+		time.Sleep(12 * time.Second) // 10 s and the jitter
+		synctest.Wait()
+		if have[0].is() != HalfOpen {
+			t.Errorf("after its time: %v", have[0].is())
+		}
+		if mark, ok := have[0].takeProbe(b.now(), time.Second); !ok || mark == 0 {
+			t.Error("there is no probe")
+		} else if _, twice := have[0].takeProbe(b.now(), time.Second); twice {
+			t.Error("two probes at once")
+		}
+		time.Sleep(time.Second)
+		if _, ok := have[0].takeProbe(b.now(), time.Second); !ok {
+			t.Error("a probe that never ends holds the slot for good")
+		}
+	})
 }
