@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -338,6 +340,7 @@ func TestKeyFilesThatAreWrong(t *testing.T) {
 // service is a key service as a network has it.
 type service struct {
 	*KeyRing
+	mu    sync.Mutex // guards what follows
 	asked int
 	err   error
 	hang  bool
@@ -359,11 +362,14 @@ func (s *service) Decrypt(ctx context.Context, key string, wrapped []byte) ([]by
 }
 
 func (s *service) answer() error {
+	s.mu.Lock()
 	s.asked++
-	if s.hang {
+	hang, err := s.hang, s.err
+	s.mu.Unlock()
+	if hang {
 		<-s.calls // whatever its ctx says
 	}
-	return s.err
+	return err
 }
 
 // A data key is asked for once for many messages, and not for ever.
@@ -416,7 +422,9 @@ func TestAKeyServiceThatIsAwayOrHangs(t *testing.T) {
 		if u := unopened(t, err); u.Final || u.Elsewhere || u.Within != 0 || u.Wait <= 0 {
 			t.Errorf("away: %+v", u)
 		}
+		keys.mu.Lock()
 		keys.err, keys.hang, keys.asked = nil, true, 0
+		keys.mu.Unlock()
 		for range 5 {
 			begin := time.Now()
 			_, err = e.Open(t.Context(), letter(body))
@@ -430,7 +438,9 @@ func TestAKeyServiceThatIsAwayOrHangs(t *testing.T) {
 			t.Errorf("seal: %v after %v", err, time.Since(begin))
 		}
 		close(keys.calls)
+		keys.mu.Lock()
 		keys.hang = false
+		keys.mu.Unlock()
 		synctest.Wait()
 		if _, err = e.Open(t.Context(), letter(body)); err != nil {
 			t.Errorf("it is back: %v", err)
@@ -443,7 +453,7 @@ type shelf struct {
 	objects map[string][]byte
 	err     error
 	hang    chan struct{}
-	begun   int
+	begun   atomic.Int64
 }
 
 func (s *shelf) Put(_ context.Context, name string, data []byte) error {
@@ -452,7 +462,7 @@ func (s *shelf) Put(_ context.Context, name string, data []byte) error {
 }
 
 func (s *shelf) Get(context.Context, string, int64) ([]byte, error) {
-	if s.begun++; s.hang != nil {
+	if s.begun.Add(1); s.hang != nil {
 		<-s.hang
 	}
 	for _, data := range s.objects {
@@ -484,8 +494,8 @@ func TestAStoreThatIsAwayHangsOrHasLostIt(t *testing.T) {
 				t.Fatalf("hangs: %v after %v", err, time.Since(begin))
 			}
 		}
-		if store.begun > maxOpenCalls+1 {
-			t.Errorf("%d calls hang", store.begun)
+		if n := store.begun.Load(); n > maxOpenCalls+1 {
+			t.Errorf("%d calls hang", n)
 		}
 		close(store.hang)
 		synctest.Wait()
