@@ -13,6 +13,7 @@ import (
 	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/task"
+	"github.com/sambatech/chassis/task/envelope"
 )
 
 // Option gives a collaborator to [New].
@@ -28,6 +29,7 @@ type options struct {
 	metrics   prometheus.Gatherer
 	adminWrap func(http.Handler) http.Handler
 	around    []task.Middleware
+	envelope  *envelope.Envelope
 	tracing   trace.TracerProvider
 	random    rand.Source // nil: math/rand/v2's own
 	source    source      // nil: the program has made the settings
@@ -38,9 +40,7 @@ type options struct {
 func WithSettings(s Settings) Option { return func(o *options) { o.settings, o.source = &s, nil } }
 
 // WithLogOutput writes the log to w instead of stdout.
-func WithLogOutput(w io.Writer) Option {
-	return func(o *options) { o.logs = append(o.logs, logger.WithOutput(w)) }
-}
+func WithLogOutput(w io.Writer) Option { return WithLogOptions(logger.WithOutput(w)) }
 
 // WithLogOptions passes opts to the logger.
 func WithLogOptions(opts ...logger.Option) Option {
@@ -64,22 +64,23 @@ func WithSQS(client *sqs.Client) Option { return func(o *options) { o.client = c
 // poll lasts receive_wait, and a stop waits for the one under way. The caller closes server, after [System.Stop].
 func WithEmbedded(server *localsqs.Server) Option { return func(o *options) { o.server = server } }
 
+// WithEnvelope seals and opens arguments by e: see task.Encrypted. Without it tasks.key_file and claim_folder do.
+func WithEnvelope(e *envelope.Envelope) Option { return func(o *options) { o.envelope = e } }
+
 // WithMetrics serves the metrics of g, the service's own registry, together with those of the chassis.
 func WithMetrics(g prometheus.Gatherer) Option { return func(o *options) { o.metrics = g } }
 
 // Metrics gathers what /metrics shows, with a live page or without, until the stop.
 func (s *System) Metrics() prometheus.Gatherer { return s.console }
 
-// WithAdminHandler puts wrap around the handler of the admin server, the probes included: for a company's own
-// identity (admin.WithIdentity), access logs, rate limits. The tokens of the settings still hold for requests
-// without an identity.
+// WithAdminHandler puts wrap around the handler of the admin server, probes included: for a company's own identity
+// (admin.WithIdentity), access logs, rate limits. The settings' tokens hold for requests without an identity.
 func WithAdminHandler(wrap func(http.Handler) http.Handler) Option {
 	return func(o *options) { o.adminWrap = wrap }
 }
 
-// WithTracing makes spans by tp of what the system sends, receives, runs and settles, and of the calls through its
-// breakers. Without it there are no spans, at no cost; a trace context is passed on in both cases. The caller
-// flushes and closes tp, after [System.Stop].
+// WithTracing makes spans by tp of what is sent, received, run and settled, and of calls through breakers. Without it
+// a trace context is passed on all the same, and there are no spans. The caller closes tp, after [System.Stop].
 func WithTracing(tp trace.TracerProvider) Option { return func(o *options) { o.tracing = tp } }
 
 // WithMiddleware wraps the handlers of all tasks, outside a task's own middleware (task.Use); the first is the
@@ -88,8 +89,7 @@ func WithMiddleware(mw ...task.Middleware) Option {
 	return func(o *options) { o.around = append(o.around, mw...) }
 }
 
-// WithRandom draws the jitter of every wait from src: of the tries of a request and the pauses after it, of a
-// task's wait, of a breaker's open_timeout and ramp. Each part has a stream of its own, derived from src and the
-// part's name, so that a test that gives the same source gets the same waits. src is used by New alone. Without
-// this option, or with nil, math/rand/v2's own source is used. Ids are not drawn from src.
+// WithRandom draws the jitter of every wait from src, which [New] alone uses: of requests and their retries, of
+// tasks, of breakers. Each part has a stream of its own, derived from src and its name, so a test that gives the same
+// source gets the same waits. Without it, or with nil, math/rand/v2's own source is used. Ids are not drawn from src.
 func WithRandom(src rand.Source) Option { return func(o *options) { o.random = src } }

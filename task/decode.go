@@ -115,6 +115,13 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Steps = v.BinaryValue
 		return
 	}
+	if !isKnown(name) {
+		if d.msg.Newer == nil {
+			d.msg.Newer = map[string]types.MessageAttributeValue{}
+		}
+		d.msg.Newer[name] = v
+		return
+	}
 	if v.StringValue == nil {
 		d.defect(name, "has no string value", name == AttrWhen)
 		return
@@ -153,7 +160,23 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Steps = []byte(s)
 	case AttrFirst:
 		d.msg.First = d.time(name, s)
+	case AttrUnique:
+		d.msg.Unique = s
+	case AttrEnvelope:
+		d.msg.Envelope = s
+	case AttrUnopened:
+		d.msg.Unopened = d.time(name, s)
 	}
+}
+
+// isKnown reports whether this version reads a reserved attribute.
+func isKnown(name string) bool {
+	switch name {
+	case AttrFailures, AttrAttempts, AttrError, AttrReason, AttrFirst, AttrFar, AttrNotBefore, AttrUnknown, AttrSilent,
+		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrMore:
+		return true
+	}
+	return isContract(name)
 }
 
 // time reads one of our own times. It returns the zero time for a defect.

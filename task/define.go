@@ -34,6 +34,10 @@ type Spec struct {
 	Pool         string        // that it is sent to unless it is sent with [Pool]; empty: the sender's own
 	Middleware   []Middleware  // around the handler, the first is the outermost
 	Behind       []string      // URLs of services that every attempt calls
+	Sealing      Sealing       // what the envelope of its arguments does; 0: they have none
+
+	OnlyEncrypted bool     // arguments that come as plain text are refused
+	Opens         []string // other tasks with envelopes that it opens, as their on_fail task
 
 	errs []error
 }
@@ -223,6 +227,21 @@ func (s Spec) String() string {
 	return b.String()
 }
 
+// Options returns opts after those that the definition itself gives to each send.
+func (s *Spec) Options(opts []Option) []Option {
+	if s.Pool == "" && s.Sealing == 0 {
+		return opts
+	}
+	own := make([]Option, 0, 2+len(opts))
+	if s.Pool != "" {
+		own = append(own, Pool(s.Pool))
+	}
+	if s.Sealing != 0 {
+		own = append(own, Sealed(s.Sealing))
+	}
+	return append(own, opts...)
+}
+
 // Definition is a task with arguments of type A. It is immutable and usually
 // a package variable, shared by those who send and those who handle.
 type Definition[A any] struct{ spec Spec }
@@ -239,10 +258,16 @@ func (d *Definition[A]) Name() string { return d.spec.Name }
 // Spec returns name and policies.
 func (d *Definition[A]) Spec() Spec { return d.spec }
 
+// Options is [Spec.Options] of the definition.
+func (d *Definition[A]) Options(opts []Option) []Option { return d.spec.Options(opts) }
+
 // Encode makes the message that runs the task with args, as [Encode] does.
 func (d *Definition[A]) Encode(now time.Time, args A, opts ...Option) (*Outgoing, error) {
 	if err := d.spec.Err(); err != nil {
 		return nil, err
+	}
+	if d.spec.Sealing != 0 { // the pool is the caller's
+		opts = append([]Option{Sealed(d.spec.Sealing)}, opts...)
 	}
 	return Encode(d.spec.Name, args, now, opts...)
 }

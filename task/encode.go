@@ -2,6 +2,7 @@ package task
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -18,6 +19,12 @@ import (
 // JSON, written as Python's json.dumps writes it. now is the when of a message that
 // is not scheduled.
 func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, error) {
+	return EncodeContext(context.Background(), name, args, now, opts...)
+}
+
+// EncodeContext is [Encode] with a ctx for what an envelope has to ask, a key service or a
+// store: see [SealedBy]. Without an envelope it does not block.
+func EncodeContext(ctx context.Context, name string, args any, now time.Time, opts ...Option) (*Outgoing, error) {
 	s := sending{out: Outgoing{Name: name, Room: Room},
 		msg: Message{Name: name, JobID: Unknown, JobName: Unknown, When: now}}
 	for _, o := range opts {
@@ -36,7 +43,10 @@ func Encode(name string, args any, now time.Time, opts ...Option) (*Outgoing, er
 		s.msg.ExecID = uuid.NewString()
 	}
 	s.msg.Body = body
-	s.out.Body, s.out.ExecID, s.out.When = body, s.msg.ExecID, s.msg.When
+	if err := s.seal(ctx); err != nil {
+		return nil, fmt.Errorf("send task %q: %w", name, err)
+	}
+	s.out.Body, s.out.ExecID, s.out.When = s.msg.Body, s.msg.ExecID, s.msg.When
 	s.out.Attributes = s.msg.Attributes()
 	if s.msg.TraceParent() != "" {
 		s.out.TraceHeader = AWSTraceHeader(s.msg.Trace(""))
@@ -60,6 +70,11 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 		}
 	}
 	for name, v := range m.Extra {
+		if v.DataType != nil {
+			attrs[name] = v
+		}
+	}
+	for name, v := range m.Newer {
 		if v.DataType != nil {
 			attrs[name] = v
 		}
@@ -94,6 +109,11 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	}
 	put(AttrError, ErrorText(m.LastError))
 	put(AttrReason, clean(m.Reason))
+	put(AttrEnvelope, clean(m.Envelope))
+	put(AttrUnique, clean(m.Unique))
+	if !m.Unopened.IsZero() {
+		put(AttrUnopened, m.Unopened.UTC().Format(time.RFC3339Nano))
+	}
 	if !m.First.IsZero() {
 		put(AttrFirst, m.First.UTC().Format(time.RFC3339Nano))
 	}

@@ -23,6 +23,9 @@ func Erase[A any](h Handler[A]) RawHandler {
 	return func(ctx context.Context, job Job[json.RawMessage]) error {
 		typed := Job[A]{Info: job.Info}
 		if err := json.Unmarshal(job.Args, &typed.Args); err != nil {
+			if job.hidden {
+				err = withoutValues(err)
+			}
 			return &ArgsError{Task: job.Task, Err: err}
 		}
 		return h(ctx, typed)

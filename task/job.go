@@ -27,6 +27,7 @@ type Info struct {
 	When        time.Time // the time that it was scheduled for, UTC
 	Received    time.Time // when the queue handed the message out first, by its clock; zero: not known
 	Deadline    time.Time // end of this attempt; zero if it has none
+	Unique      string    // key that is free when the task is done; empty without [UniqueUntilDone]
 	LastError   string    // text of the last failure, cut to [MaxErrorText]; in an on_fail task, of the task given up
 
 	// Extra is all attributes of the message that are not the chassis' own:
@@ -37,8 +38,13 @@ type Info struct {
 	calls    atomic.Pointer[calls]
 	paced    *[]string // see Pace; nil: for none
 	journal  atomic.Pointer[Journal]
+	hidden   bool                   // the arguments came in an envelope: no error may show a part of them
 	result   atomic.Pointer[string] // see Return
 }
+
+// HideArgs keeps the arguments out of errors about them. The dispatcher calls it, before
+// the handler, for those that came in an envelope.
+func (i *Info) HideArgs() { i.hidden = true }
 
 // Progress is what a running task last said of itself.
 type Progress struct {

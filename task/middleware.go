@@ -34,9 +34,9 @@ func Logging(log *slog.Logger) Middleware {
 	return func(next RawHandler) RawHandler {
 		return func(ctx context.Context, job Job[json.RawMessage]) error {
 			err := next(ctx, job)
-			level, message := ending(err)
+			level, message, often := ending(err)
 			var extra []slog.Attr
-			if level == slog.LevelInfo {
+			if often {
 				muted, ok := waits.allow(time.Now())
 				if extra = append(extra, slog.Int64("not_logged", muted)); !ok {
 					level, extra = slog.LevelDebug, nil
@@ -68,22 +68,26 @@ func (o *limiter) allow(t time.Time) (muted int64, ok bool) {
 	return o.muted.Swap(0), true
 }
 
-// ending is how loud the end of an attempt is, and its words.
-func ending(err error) (slog.Level, string) {
+// ending is how loud the end of an attempt is, and its words. often says that in an outage
+// thousands of attempts end like it.
+func ending(err error) (level slog.Level, message string, often bool) {
 	if err == nil {
-		return slog.LevelDebug, "task done"
+		return slog.LevelDebug, "task done", false
 	}
 	var (
 		snooze *SnoozeError
 		open   OpenBreaker
+		sealed *UnopenedError
 	)
 	switch {
 	case errors.As(err, &snooze):
-		return slog.LevelDebug, "task snoozed"
+		return slog.LevelDebug, "task snoozed", false
 	case errors.As(err, &open) && open.BreakerOpen():
-		return slog.LevelInfo, "task waits for an open breaker"
+		return slog.LevelInfo, "task waits for an open breaker", true
+	case errors.As(err, &sealed) && !sealed.Final:
+		return slog.LevelWarn, "task waits: its arguments cannot be taken out of their envelope", true
 	}
-	return slog.LevelWarn, "task attempt ended with an error"
+	return slog.LevelWarn, "task attempt ended with an error", false
 }
 
 func logEnd(ctx context.Context, log *slog.Logger, level slog.Level, message string, info *Info, err error,

@@ -14,9 +14,11 @@ import (
 type Option func(*sending)
 
 type sending struct {
-	out  Outgoing
-	msg  Message
-	errs []error
+	out    Outgoing
+	msg    Message
+	want   Sealing
+	sealer Sealer
+	errs   []error
 }
 
 // Delay hides the message for d after it was sent: 0 to 15 minutes, whole
@@ -134,7 +136,8 @@ func PoolOf(opts ...Option) string {
 	return s.out.Pool
 }
 
-// NamesOne reports whether opts give a message an id of its own, by [ExecID] or [Dedup].
+// NamesOne reports whether opts give a message an id or a key of its own, by [ExecID],
+// [Dedup] or [Unique].
 // The queue or a log could not distinguish two messages with the same options.
 func NamesOne(opts ...Option) bool {
 	var s sending
@@ -143,7 +146,7 @@ func NamesOne(opts ...Option) bool {
 			o(&s)
 		}
 	}
-	return s.msg.ExecID != "" || s.out.DedupID != ""
+	return s.msg.ExecID != "" || s.out.DedupID != "" || s.out.OneOf.Key != ""
 }
 
 func (s *sending) fail(format string, args ...any) {

@@ -76,6 +76,17 @@ func notANumber(err error) string {
 
 func (e *ArgsError) Unwrap() error { return e.Err }
 
+// withoutValues replaces an error about arguments that are encrypted on the queue: errors
+// go to logs and dead letters, and that of a type's own UnmarshalJSON may show anything.
+func withoutValues(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("the member %q is no %v (the value is left out, for it came in an envelope)", wrong.Field,
+			wrong.Type)
+	}
+	return fmt.Errorf("a %T (its text is left out, for the arguments came in an envelope)", err)
+}
+
 // PanicError is a handler's panic, with the stack of its goroutine.
 type PanicError struct {
 	Value any

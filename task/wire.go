@@ -25,6 +25,9 @@ const (
 	AttrUnknown   = "chassis.unknown"    // times that a copy was postponed because no process knew its name
 	AttrSilent    = "chassis.silent"     // silent ends before this copy was sent, since the task was last seen to run, decimal
 	AttrSteps     = "chassis.steps"      // the journal of its steps, see [Journal]: JSON, or Binary where it is compressed
+	AttrEnvelope  = "chassis.envelope"   // what was done to the arguments, for people: "zstd, aes-256-gcm key=2026-11"
+	AttrUnopened  = "chassis.unopened"   // since when its envelope cannot be opened, RFC 3339
+	AttrUnique    = "chassis.unique"     // key that is free when the task is done, see [UniqueUntilDone]
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
@@ -59,6 +62,7 @@ const (
 	ReasonCancelled   = "cancelled"   // its handler said never again
 	ReasonUndecodable = "undecodable" // its body is not JSON, does not fit its arguments, or its when is no time
 	ReasonUnknown     = "unknown"     // no process knew its task's name for too long
+	ReasonSealed      = "sealed"      // its arguments could not be taken out of their envelope
 	ReasonTooLate     = "too_late"    // FIFO: it cannot wait for its next run, for the queue drops or shows it before
 )
 
@@ -82,6 +86,13 @@ type Message struct {
 	Reason    string    // dead letters
 	First     time.Time // first receive of the first copy; zero if this is the first
 	Steps     []byte    // the wire form of a [Journal]; empty without steps
+	Unique    string    // [AttrUnique]; empty without a key
+	Envelope  string    // [AttrEnvelope]; empty without an envelope
+	Unopened  time.Time // since when its envelope cannot be opened; zero: it can, or has none
+
+	// Newer holds attributes of newer versions: those in the name space of the chassis that
+	// this version does not know. Copies and dead letters pass them through.
+	Newer map[string]types.MessageAttributeValue
 
 	// Extra holds all other attributes, to be passed through.
 	Extra map[string]types.MessageAttributeValue
@@ -92,7 +103,7 @@ type Message struct {
 // stay, for what they did is done.
 func (m *Message) Renewed() Message {
 	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body,
-		Extra: m.Extra, Steps: m.Steps}
+		Extra: m.Extra, Steps: m.Steps, Envelope: m.Envelope, Unique: m.Unique, Newer: m.Newer}
 }
 
 // TraceParent is the W3C trace context that came with the message, or "".
@@ -116,6 +127,8 @@ type Outgoing struct {
 	Delay      time.Duration // 0 to 900 s, whole seconds; standard queues only
 	GroupID    string        // FIFO and fair queues
 	DedupID    string        // FIFO queues; empty: the sender makes one up
+
+	OneOf OneOf // what it is one of, for the outbox; empty without [Unique]
 
 	// TraceHeader is the trace context in X-Ray's form, for SQS's system
 	// attribute AWSTraceHeader; empty without one.

@@ -64,6 +64,7 @@ type attempt struct {
 
 	// Of task actors:
 	props     *taskProps
+	openBy    Open
 	parent    *life.Parent
 	reply     *actor.PID // where their answer goes
 	spawned   atomic.Int32
@@ -198,7 +199,8 @@ func newAttempt(e *execution, c *core, self *actor.PID, root *actor.RootContext,
 		info: task.Info{
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
 			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
-			When: e.msg.When, Received: e.handedOut(), Deadline: e.deadline(now), LastError: e.msg.LastError, Extra: cloneExtra(e.msg.Extra),
+			When: e.msg.When, Received: e.handedOut(), Deadline: e.deadline(now), LastError: e.msg.LastError,
+			Unique: e.msg.Unique, Extra: cloneExtra(e.msg.Extra),
 		},
 	}
 	e.resume(a)

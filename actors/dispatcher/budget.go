@@ -112,6 +112,12 @@ func decide(l ledger, o outcome, b task.Backoff, r room) (ledger, verdict) {
 		return l, verdict{kind: giveUp, reason: task.ReasonCancelled}
 	case outUndecodable:
 		return l, verdict{kind: giveUp, reason: task.ReasonUndecodable}
+	case outUnopened:
+		if o.final {
+			return l, verdict{kind: giveUp, reason: task.ReasonSealed}
+		}
+		r.canHold = r.canHold && (!o.elsewhere || r.full)
+		return l, r.giveBack(o.wait)
 	case outSnoozed:
 		return l, r.giveBack(o.wait)
 	case outInterrupted:

@@ -29,7 +29,7 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) {
 	// The actor of a user's props is spawned by a goroutine of the crew, under
 	// a PID that is known before. It is no child in the books of Proto.Actor,
 	// which would let the dispatcher end and restart no sooner than it.
-	a.props, a.parent = t.actor, d.parent
+	a.props, a.parent, a.openBy = t.actor, d.parent, d.open
 	a.within.Store(true)
 	registry := d.system.ProcessRegistry
 	id := registry.NextId()

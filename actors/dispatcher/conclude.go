@@ -96,7 +96,8 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		return nextGivenBack
 	}
 	out = d.spare(e, a, out, now)
-	if out.kind == outRefused {
+	out = e.noteOpening(out, now)
+	if out.kind == outRefused || out.kind == outUnopened {
 		out.wait = spread(out.wait, d.random)
 	}
 	var verdict verdict
@@ -111,7 +112,7 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 		full:      full,
 		spendOpen: d.spends(e.entry), random: d.random,
 	})
-	if out.kind == outFailed || out.kind == outRefused {
+	if out.kind == outFailed || out.kind == outRefused || out.kind == outUnopened {
 		e.msg.LastError = task.ErrorText(out.err.Error())
 	}
 	verdict.wait = d.noteLimits(e, out, verdict, now)
@@ -175,7 +176,7 @@ func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 		if errors.As(out.err, &p) {
 			m.panicked.Add(1)
 		}
-	case outRefused:
+	case outRefused, outUnopened:
 		m.refused.Add(1)
 	default:
 		m.interrupted.Add(1)

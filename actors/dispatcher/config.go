@@ -26,6 +26,7 @@ type Config struct {
 	Tracer     trace.Tracer      // of a span for each attempt; nil: none
 	Monitor    *Monitor          // what the outside sees; nil: nothing
 	Tasks      []*Register       // known before the first message is asked for
+	Open       Open              // takes arguments out of their envelope; nil: sealed ones wait for another process
 	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
 	Shares     *actor.PID        // of the process's executions, if the process has other pools; see package shares
 	Share      shares.Share      // this pool's part of them
@@ -77,6 +78,7 @@ type core struct {
 	monitor        *Monitor
 	tracer         trace.Tracer
 	middleware     []task.Middleware
+	open           Open
 	random         func() float64
 	logging        task.Middleware // the outermost of them; task actors have no other
 	base           context.Context
@@ -120,6 +122,9 @@ func newCore(cfg Config) *core {
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)
 	}
+	if c.open = cfg.Open; c.open == nil {
+		c.open = noOpener
+	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -144,7 +149,7 @@ func newCore(cfg Config) *core {
 	}
 	c.log = c.log.With("pool", cfg.Pool)
 	c.logging = task.Logging(c.log)
-	c.middleware = append([]task.Middleware{c.logging, task.Recovery}, cfg.Middleware...)
+	c.middleware = cfg.Middleware
 	c.unknownTask = &entry{meter: c.monitor.meter("")}
 	return c
 }

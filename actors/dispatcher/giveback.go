@@ -91,7 +91,8 @@ const ownSize = 1 << 10
 
 // leastSize is the size of what a message cannot lose in a copy, in bytes.
 func leastSize(m *task.Message) int {
-	return task.Size(m.Body, m.Extra) + len(m.Name) + len(m.ExecID) + len(m.JobID) + len(m.JobName)
+	return task.Size(m.Body, m.Extra) + task.Size(m.Envelope, m.Newer) + len(m.Unique) +
+		len(m.Name) + len(m.ExecID) + len(m.JobID) + len(m.JobName)
 }
 
 // hideOversized gives back a message that has no room for a copy, and may not wait in
@@ -147,7 +148,7 @@ func (d *dispatcher) settleGivenUp(e *execution) {
 func (d *dispatcher) onFail(e *execution, target task.Target) poller.Outgoing {
 	next := task.Message{
 		Name: target.Name, ExecID: uuid.NewString(), JobID: e.msg.JobID, JobName: e.msg.JobName, When: time.Now(),
-		Body: e.msg.Body, LastError: e.msg.LastError, Extra: unfollowed(e.msg.Extra),
+		Body: e.msg.Body, LastError: e.msg.LastError, Extra: unfollowed(e.msg.Extra), Envelope: e.msg.Envelope,
 	}
 	return d.outgoing(e, &next, target.Pool)
 }

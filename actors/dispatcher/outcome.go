@@ -19,10 +19,12 @@ const (
 	outCancelled               // never again
 	outUndecodable             // its arguments do not fit: never again
 	outInterrupted             // ended from outside (drain): again at once, no failure
+	outUnopened                // its arguments could not be taken out of their envelope: later, or a dead letter
 )
 
 func (k outcomeKind) String() string {
-	return [...]string{"done", "failed", "refused", "snoozed", "cancelled", "undecodable", "interrupted"}[k]
+	return [...]string{"done", "failed", "refused", "snoozed", "cancelled", "undecodable", "interrupted",
+		"unopened"}[k]
 }
 
 // outcome is how an attempt ended.
@@ -30,7 +32,11 @@ type outcome struct {
 	kind outcomeKind
 	wait time.Duration // at least; exactly, if it is snoozed or own
 	own  bool          // failed: wait is the handler's own
-	err  error
+
+	within    time.Duration // unopened: how long it waits in all; 0: for as long as it takes
+	elsewhere bool          // unopened: another process may open it
+	final     bool          // unopened: a dead letter now
+	err       error
 }
 
 // classify reads a handler's answer.
@@ -39,6 +45,7 @@ func classify(err error) outcome {
 		return outcome{kind: outDone}
 	}
 	var (
+		sealed  *task.UnopenedError
 		cancel  *task.CancelError
 		args    *task.ArgsError
 		snooze  *task.SnoozeError
@@ -47,6 +54,9 @@ func classify(err error) outcome {
 		later   interface{ RetryAfter() time.Duration }
 	)
 	switch {
+	case errors.As(err, &sealed):
+		return outcome{kind: outUnopened, wait: bounded(sealed.Wait), within: sealed.Within,
+			elsewhere: sealed.Elsewhere, final: sealed.Final, err: err}
 	case errors.As(err, &cancel):
 		return outcome{kind: outCancelled, err: err}
 	case errors.As(err, &args):

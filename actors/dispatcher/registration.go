@@ -66,7 +66,8 @@ func (m *Register) build(r *registration, c *core) (err error) {
 	if m.Props != nil {
 		r.actor = newTaskProps(m.Props, m.Spec.Name, c)
 	} else {
-		r.chain = task.Chain(m.Handler, append(slices.Clone(c.middleware), m.Spec.Middleware...)...)
+		outer := []task.Middleware{c.logging, task.Recovery, c.open.opening(m.Spec)}
+		r.chain = task.Chain(m.Handler, slices.Concat(outer, c.middleware, m.Spec.Middleware)...)
 	}
 	return nil
 }

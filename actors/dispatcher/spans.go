@@ -74,7 +74,7 @@ func (d *dispatcher) endSpan(a *attempt, out outcome, next string) {
 	switch out.kind {
 	case outFailed, outCancelled, outUndecodable:
 		fail(span, out.err)
-	case outRefused, outInterrupted: // no failure of the task's, but it did not end well
+	case outRefused, outInterrupted, outUnopened: // no failure of the task's, but it did not end well
 		span.SetAttributes(attrError.String(errorType(out.err)))
 	}
 	took := a.took

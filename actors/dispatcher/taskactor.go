@@ -37,6 +37,12 @@ func (a *attempt) spawn() {
 			a.finish(fmt.Errorf("the task actor could not be made: %w", err), nil)
 		}
 	}()
+	if unopened := a.open(a.openBy); unopened != nil {
+		err = nil
+		a.root.Send(a.dispatcher, &spawnFailed{a: a})
+		a.finish(unopened, nil)
+		return
+	}
 	_, err = a.parent.SpawnAs(a.child.Id, a.props.props)
 	if err != nil {
 		return

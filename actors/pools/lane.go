@@ -105,6 +105,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		Settings: l.inForce().DispatcherSettings, Pool: l.name(), Poller: r.poller,
 		Logger: cfg.Logger("actors/dispatcher"), Monitor: l.monitor, Tasks: tasks,
 		Tracer: cfg.Tracer, Shares: l.pools.keeper, Share: l.settings.share(), Middleware: around,
+		Open:      l.pools.envelopes.open,
 		Create:    l.pools.ensure(l.settings.DeadPool()).Create,
 		Random:    cfg.Random.Of("dispatcher/" + l.name()),
 		PausedBy:  l.pools.pausing(),

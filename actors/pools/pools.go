@@ -3,6 +3,7 @@ package pools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 	"github.com/sambatech/chassis/task/cron"
+	"github.com/sambatech/chassis/task/envelope"
 )
 
 // Config is what [Pools] are made of.
@@ -32,6 +34,7 @@ type Config struct {
 	Logger     func(name string) *slog.Logger // nil: nothing is logged
 	Tracer     trace.Tracer                   // nil: no spans
 	Middleware []task.Middleware              // around the handlers of all tasks, the first outermost
+	Envelope   *envelope.Envelope             // of arguments; nil: by the settings
 	Random     *random.Streams                // of jitter; nil: math/rand/v2's own source
 	Schedules  func() cron.Table              // of the settings in force; nil: there are only those of the code
 	Halted     context.Context                // ends with the first call of Stop: nothing is registered any more
@@ -58,6 +61,9 @@ type Pools struct {
 	keeperOver atomic.Bool
 	keeper     *actor.PID // of the shares; nil: there is one pool, bounded by its workers alone
 	census     census
+	envelopes  envelopes
+	sealedBy   task.Option // its envelopes
+	seals      atomic.Bool // a task or a pool has envelopes
 	timesOver  atomic.Bool
 	timesPID   *actor.PID // of the schedules; nil without
 	background background
@@ -88,12 +94,14 @@ func New(cfg Config) *Pools {
 		opts = append(opts, poller.SenderRandom(f))
 	}
 	p.sender = poller.NewSender(cfg.Queue.Client, opts...)
-	p.census.pools = p
+	p.census.pools, p.envelopes.pools = p, p
+	p.sealedBy = task.SealedBy(&p.envelopes)
 	var monitors []*dispatcher.Monitor
 	var lanes []*lane
 	for _, set := range cfg.Settings.EachPool() {
 		l := &lane{pools: p, settings: set, monitor: dispatcher.NewMonitor()}
 		lanes, monitors = append(lanes, l), append(monitors, l.monitor)
+		p.seals.Store(p.seals.Load() || set.sealing() != 0)
 	}
 	p.open.Store(&lanes)
 	p.monitor = dispatcher.MergeMonitors(monitors...)
@@ -171,6 +179,11 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 	}
 	if err := p.checkEarly(early, specs); err != nil {
 		return err
+	}
+	for _, l := range p.lanes() {
+		if err := p.envelopes.check(l.settings.sealing()); err != nil {
+			return fmt.Errorf("pool %q: %w", l.name(), err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -271,6 +284,7 @@ func (p *Pools) Stop(ctx context.Context) error {
 func (p *Pools) Close() {
 	p.background.close()
 	_ = p.sender.Close(p.background.ctx) // each message was answered already, or is now
+	p.envelopes.close()
 }
 
 // background runs the goroutines that were started to answer a question.

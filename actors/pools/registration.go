@@ -21,6 +21,9 @@ import (
 func (p *Pools) Register(r *dispatcher.Register) {
 	p.mu.Lock()
 	client := p.begun.Load()
+	if r.Spec.Sealing != 0 {
+		p.seals.Store(true)
+	}
 	if client == nil {
 		p.specs[r.Spec.Name] = r.Spec
 		p.early = append(p.early, r)
@@ -94,6 +97,9 @@ func (p *Pools) fits(spec task.Spec) error {
 	if spec.Pool != "" && p.lane(spec.Pool) == nil {
 		errs = append(errs, fmt.Errorf("task %q: InPool(%q) is not a pool of this system: add it to tasks.pools",
 			spec.Name, spec.Pool))
+	}
+	if err := p.envelopes.check(spec.Sealing); err != nil {
+		errs = append(errs, fmt.Errorf("task %q: %w", spec.Name, err))
 	}
 	if pool := spec.OnFail.Pool; pool != "" {
 		if err := poller.CheckQueueName(pool); err != nil {

@@ -164,7 +164,7 @@ func (p *Pools) makeTimes(jobs []schedules.Job, urls []string) error {
 	made, err := schedules.New(schedules.Config{
 		Pool: p.times.lane.name(), URL: urls[slices.Index(p.lanes(), p.times.lane)], Client: p.cfg.Queue.Client,
 		Logger: p.cfg.Logger("actors/schedules"), Jobs: jobs, Over: p.timesOver.Load,
-		Span: p.tickSpan(p.times.lane.name()),
+		Sealer: &p.envelopes, Span: p.tickSpan(p.times.lane.name()),
 	})
 	if err == nil {
 		p.times.running = made

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sambatech/chassis/actors/dispatcher"
@@ -22,10 +23,7 @@ func Send[A any](ctx context.Context, p *Pools, def *task.Definition[A], args A,
 	if err := def.Spec().Err(); err != nil {
 		return "", err
 	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
-	return p.Send(ctx, def.Name(), args, opts...)
+	return p.Send(ctx, def.Name(), args, def.Options(opts)...)
 }
 
 // Send sends a task by name; args are anything that encoding/json takes, an
@@ -119,9 +117,7 @@ func SendMany[A any](
 		return nil, fmt.Errorf("send %d tasks %q: task.ExecID and task.Dedup are of one message, and all of these "+
 			"would have the same: send them by System.SendMany, with options for each", len(args), def.Name())
 	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
+	opts = def.Options(opts)
 	tasks := make([]Task, len(args))
 	for i := range args {
 		tasks[i] = Task{def.Name(), args[i], opts}
@@ -131,8 +127,8 @@ func SendMany[A any](
 
 // encode makes the message of a task, with the pool filled in.
 func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
-	opts := append([]task.Option{task.FromContext(ctx)}, t.Options...)
-	out, err := task.Encode(t.Name, t.Args, time.Now(), opts...)
+	opts := append([]task.Option{task.FromContext(ctx), p.sealedBy}, t.Options...)
+	out, err := task.EncodeContext(ctx, t.Name, t.Args, time.Now(), opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -148,10 +144,29 @@ func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the "+
 			"service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
+	if err := byQueue(out); err != nil {
+		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
+	}
 	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), p.retention(out.Pool)); err != nil {
 		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
 	}
 	return out, nil
+}
+
+// byQueue lets a FIFO queue take one task for a key, where it can.
+func byQueue(out *task.Outgoing) error {
+	one := out.OneOf
+	switch {
+	case one.Key == "":
+		return nil
+	case one.UntilDone, one.Window > task.QueueUnique, !strings.HasSuffix(out.Pool, ".fifo"):
+		return fmt.Errorf("task.Unique(%q, %v) to pool %q: SQS does that on FIFO pools, for up to %v and not until a "+
+			"task is done: send it by the outbox", one.Key, one.Window, out.Pool, task.QueueUnique)
+	case out.DedupID != "":
+		return errors.New("task.Unique and task.Dedup are both given: take one of them")
+	}
+	out.DedupID = one.DedupID(out.Name)
+	return nil
 }
 
 // retention is how long the queue of pool keeps a message: by its own attribute

@@ -28,10 +28,13 @@ type Settings struct {
 	PollerSettings
 	DispatcherSettings
 
-	TotalWorkers int                     `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
-	Weight       int                     `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
-	Priority     int                     `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
-	Pools        map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
+	TotalWorkers int    `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
+	Weight       int    `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
+	Priority     int    `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
+	KeyFile      string `key:"key_file" rule:"optional,nonempty" doc:"file of the keys that arguments are encrypted with, see docs/arguments.md"`
+	ClaimFolder  string `key:"claim_folder" rule:"optional,nonempty" doc:"folder for arguments that are too large for the queue; every process needs the same"`
+	Sealing
+	Pools map[string]PoolSettings `key:"pools" doc:"further pools that this process works on, by the names of their queues"`
 }
 
 // PoolSettings is one pool of tasks.pools. What is left out is as in the section
@@ -45,6 +48,20 @@ type PoolSettings struct {
 	Weight         int           `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers in proportion to the other pools', default 1"`
 	Priority       int           `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
 	DeadLetterPool string        `key:"dead_letter_pool" rule:"optional,nonempty" doc:"queue of what cannot be run, default the pool's name with _dead"`
+	Sealing
+}
+
+// Sealing is what the envelopes of all tasks do that are sent to a pool, in addition to
+// what their definitions say. What the section tasks sets is set for all pools.
+type Sealing struct {
+	EncryptArguments  bool `key:"encrypt_arguments" doc:"arguments of all tasks that are sent are encrypted; needs key_file"`
+	CompressArguments bool `key:"compress_arguments" doc:"arguments are compressed by zstd where they are large"`
+	ClaimArguments    bool `key:"claim_arguments" doc:"arguments that are too large for the queue go into claim_folder"`
+}
+
+func (s Sealing) or(o Sealing) Sealing {
+	return Sealing{s.EncryptArguments || o.EncryptArguments, s.CompressArguments || o.CompressArguments,
+		s.ClaimArguments || o.ClaimArguments}
 }
 
 // DefaultSettings returns the settings with every default filled in.
@@ -77,6 +94,7 @@ func (t Settings) EachPool() []Settings {
 		own, s := t.Pools[name], all[0]
 		s.TaskPool, s.DeadLetterPool, s.Weight, s.Priority = name, own.DeadLetterPool, own.Weight, own.Priority
 		s.Workers, s.MaxWorkers = cmp.Or(own.Workers, s.Workers), cmp.Or(own.MaxWorkers, s.MaxWorkers)
+		s.Sealing = s.Sealing.or(own.Sealing)
 		s.ScaleFactor, s.TaskTimeout = cmp.Or(own.ScaleFactor, s.ScaleFactor), cmp.Or(own.TaskTimeout, s.TaskTimeout)
 		all = append(all, s)
 	}

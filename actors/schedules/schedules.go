@@ -16,6 +16,7 @@ import (
 	"github.com/sambatech/chassis/actors"
 	"github.com/sambatech/chassis/internal/life"
 	"github.com/sambatech/chassis/internal/skew"
+	"github.com/sambatech/chassis/task"
 	"github.com/sambatech/chassis/task/cron"
 )
 
@@ -26,6 +27,9 @@ type Config struct {
 	Client *sqs.Client
 	Logger *slog.Logger // nil: nothing is logged
 	Jobs   []Job        // at the start
+
+	// Sealer makes the envelopes of arguments, as messages are sent; nil: they have none.
+	Sealer task.Sealer
 
 	// Span begins the span of a send, which is the parent of its messages. end is called
 	// with the error of each. nil: there is no tracing.

@@ -3,6 +3,7 @@ package schedules
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +25,18 @@ const (
 // minute. After a request that has failed the rest is not tried.
 func (c *core) send(ctx context.Context, outs []*task.Outgoing) []error {
 	errs := make([]error, len(outs))
+	if c.cfg.Sealer != nil {
+		outs = slices.Clone(outs)
+		for i := range outs {
+			var err error
+			if outs[i], err = task.SealOutgoing(ctx, c.cfg.Sealer, outs[i]); err != nil {
+				for j := range errs { // all of them wait: they keep their order
+					errs[j] = err
+				}
+				return errs
+			}
+		}
+	}
 	for begin := 0; begin < len(outs); {
 		end, bytes := begin, 0
 		for ; end < len(outs) && end-begin < maxBatch; end++ {

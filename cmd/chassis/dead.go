@@ -32,7 +32,7 @@ type filter struct {
 func (f *filter) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.task, "task", "", "of the task of this name")
 	c.Flags().StringVar(&f.reason, "reason", "",
-		"given up for this reason: exhausted, cancelled, undecodable, unknown, too_late")
+		"given up for this reason: exhausted, cancelled, undecodable, unknown, sealed, too_late")
 	c.Flags().StringVar(&f.job, "job", "", "of the job with this id or name")
 	c.Flags().StringVar(&f.text, "error", "", "with a last error that contains this text")
 	c.Flags().DurationVar(&f.older, "older-than", 0, "dead for longer than this")
@@ -45,8 +45,8 @@ func (f *filter) check() error {
 		return usage("--limit, --older-than and --newer-than cannot be negative")
 	}
 	if f.reason != "" && !slices.Contains([]string{task.ReasonExhausted, task.ReasonCancelled, task.ReasonUndecodable,
-		task.ReasonUnknown, task.ReasonTooLate}, f.reason) {
-		return usage("--reason is %q: want exhausted, cancelled, undecodable, unknown or too_late", f.reason)
+		task.ReasonUnknown, task.ReasonSealed, task.ReasonTooLate}, f.reason) {
+		return usage("--reason is %q: want exhausted, cancelled, undecodable, unknown, sealed or too_late", f.reason)
 	}
 	return nil
 }

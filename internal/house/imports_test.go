@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"server":            {"actors/logger", "internal/clip", "internal/limit", "task"},
 	"server/grpcserver": {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
 	"task":              {"internal/clip"},
+	"task/envelope":     {"task"},
 	"task/outbox":       {"actors/poller", "actors/pools", "internal/clip", "parts", "task"},
 	"task/outbox/tests": {"*"}, // a module of its own
 	"task/flow":         {"actors/poller", "actors/pools", "parts", "queue/sqsclient", "task"},
@@ -53,7 +54,7 @@ var allowed = map[string][]string{
 	"actors/shares":     {"actors", "internal/life"},
 	"actors/schedules":  {"actors", "internal/life", "internal/skew", "queue/sqsclient", "task"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "internal/spelling", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task"},
+	"actors/pools":      {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},

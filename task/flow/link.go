@@ -55,6 +55,10 @@ func single(spec task.Spec, args any, own bool, opts []task.Option) Flow {
 	if err := spec.Err(); err != nil {
 		return fail(err)
 	}
+	if spec.Sealing&task.Encrypt != 0 {
+		return fail(fmt.Errorf("link %q: its arguments are to be encrypted (task.Encrypted), and a flow "+
+			"carries those of its links as plain text: let a task of the flow send it", spec.Name))
+	}
 	if task.NamesOne(opts...) {
 		return fail(fmt.Errorf("link %q: task.ExecID and task.Dedup are the flow's to set: leave them out", spec.Name))
 	}

@@ -23,6 +23,7 @@ type Box struct {
 	dialect Dialect
 	table   string
 	pool    string
+	sealer  task.Sealer
 	sql     *statements
 
 	wake     chan struct{} // has one value if a local commit may have left rows
@@ -47,6 +48,11 @@ func Table(name string) Option { return func(b *Box) { b.table = name } }
 // Pool names the pool of tasks that name none, neither in their definition nor at
 // [Send]. The default is the pool of the service that relays the row.
 func Pool(name string) Option { return func(b *Box) { b.pool = name } }
+
+// SealedBy makes the envelopes of the arguments that [Send] writes, so that the table has
+// none as plain text: an *envelope.Envelope, the one that the service is made with. Without
+// it a task with an envelope is an error.
+func SealedBy(s task.Sealer) Option { return func(b *Box) { b.sealer = s } }
 
 // maxTable leaves room for the longest suffix within PostgreSQL's 63 bytes.
 const maxTable = 40

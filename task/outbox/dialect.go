@@ -48,6 +48,10 @@ type statements struct {
 	step       string // task, exec_id, lane, number, name
 	stepDone   string // task, exec_id, lane, number: name and result
 	stepResult string // result, task, exec_id, lane, number
+
+	uniqueHolder string // name: exec_id
+	free         string // name
+	release      string // name, exec_id
 }
 
 func newStatements(d Dialect, table string) *statements {
@@ -97,6 +101,7 @@ func newStatements(d Dialect, table string) *statements {
 			"(SELECT count(*) FROM " + table + "_aside) FROM " + table
 	}
 	s.steps()
+	s.uniques()
 	return s
 }
 
@@ -231,16 +236,17 @@ func (s *statements) postpone(id int64, d time.Duration) string {
 }
 
 // sweeps deletes at most n each of the oldest notes of Once, and of the results of Step,
-// that are older than d.
+// that are older than d, and of keys that are free.
 func (s *statements) sweeps(d time.Duration, n int) []string {
 	return []string{
-		s.sweep("_done", "exec_id, task, part", d, n),
-		s.sweep("_steps", "exec_id, task, lane, number", d, n),
+		s.sweep("_done", "exec_id, task, part", "done", d, n),
+		s.sweep("_steps", "exec_id, task, lane, number", "done", d, n),
+		s.sweep("_unique", "name", "ends", time.Minute, n),
 	}
 }
 
-func (s *statements) sweep(suffix, key string, d time.Duration, n int) string {
-	table, old := s.table+suffix, fmt.Sprintf("done < %s ORDER BY done LIMIT %d", s.after(-d), n)
+func (s *statements) sweep(suffix, key, at string, d time.Duration, n int) string {
+	table, old := s.table+suffix, fmt.Sprintf("%[1]s < %[2]s ORDER BY %[1]s LIMIT %[3]d", at, s.after(-d), n)
 	switch s.dialect {
 	case PostgreSQL:
 		return fmt.Sprintf("DELETE FROM %[1]s WHERE ctid = ANY(ARRAY(SELECT ctid FROM %[1]s WHERE %[2]s "+

@@ -85,6 +85,11 @@ func (b *Box) Once(ctx context.Context, job *task.Info, effect func(tx *sql.Tx) 
 	} else {
 		b.repeated.Add(1) // MySQL counts it in the row
 	}
+	if o.part == "" { // else there are other effects
+		if err := b.release(ctx, tx, job); err != nil {
+			return err
+		}
+	}
 	if err := tx.Commit(); err != nil {
 		return failed("commit, which may have happened", err)
 	}

@@ -19,8 +19,8 @@ type Execer interface {
 
 // Send writes one task into the outbox, in the caller's transaction, and returns its
 // exec_id. The task is sent once the transaction has committed, and never if it is rolled
-// back. ctx and the options are those of chassis.Send; a task.Delay counts from the
-// moment that a relay sends it.
+// back. A duplicate by [task.Unique] is a *task.DuplicateError. ctx and the options are
+// those of chassis.Send; a task.Delay counts from the moment that a relay sends it.
 //
 // On a FIFO pool the tasks of a group go in the order of their commits: Send takes a lock
 // of the group, which others wait for until the transaction ends. A transaction that
@@ -31,10 +31,7 @@ func Send[A any](
 	if err := def.Spec().Err(); err != nil {
 		return "", err
 	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
-	return b.Send(ctx, tx, def.Name(), args, opts...)
+	return b.Send(ctx, tx, def.Name(), args, def.Options(opts)...)
 }
 
 // Send is the function [Send] for a task by its name; args are anything that
@@ -43,6 +40,9 @@ func (b *Box) Send(ctx context.Context, tx Execer, name string, args any, opts .
 	s, err := b.encode(ctx, name, args, opts)
 	if err != nil {
 		return "", err
+	}
+	if err := b.take(ctx, tx, s.out); err != nil {
+		return "", fmt.Errorf("outbox: %w", err)
 	}
 	if err := b.put(ctx, tx, s.out, s.text); err != nil {
 		return "", b.notWritten(name, err)
@@ -58,7 +58,8 @@ type sending struct {
 
 // encode makes the row of a task, or returns what no queue would take.
 func (b *Box) encode(ctx context.Context, name string, args any, opts []task.Option) (sending, error) {
-	out, err := task.Encode(name, args, time.Now(), append([]task.Option{task.FromContext(ctx)}, opts...)...)
+	opts = append([]task.Option{task.FromContext(ctx), task.SealedBy(b.sealer)}, opts...)
+	out, err := task.EncodeContext(ctx, name, args, time.Now(), opts...)
 	if err != nil {
 		return sending{}, err
 	}

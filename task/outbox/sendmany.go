@@ -15,20 +15,23 @@ const (
 
 // SendMany is [Send] for one task for each of args, with few statements. It returns their
 // exec_ids in that order. If one is refused, none is written: the caller may go on in its
-// transaction. Tasks of a FIFO group keep the order of args.
+// transaction. Tasks of a FIFO group keep the order of args. [task.Unique] is an error: all
+// of them would have one key.
 func SendMany[A any](
 	ctx context.Context, b *Box, tx Execer, def *task.Definition[A], args []A, opts ...task.Option,
 ) (execIDs []string, err error) {
 	if err := def.Spec().Err(); err != nil {
 		return nil, err
 	}
-	if home := def.Spec().Pool; home != "" {
-		opts = append([]task.Option{task.Pool(home)}, opts...)
-	}
+	opts = def.Options(opts)
 	all := make([]sending, len(args))
 	for i, a := range args {
 		if all[i], err = b.encode(ctx, def.Name(), a, opts); err != nil {
 			return nil, fmt.Errorf("argument %d of %d: %w", i+1, len(args), err)
+		}
+		if key := all[i].out.OneOf.Key; key != "" {
+			return nil, fmt.Errorf("outbox: send %d tasks %q with the one key %q of task.Unique: use Send for each, with its own key",
+				len(args), def.Name(), key)
 		}
 		execIDs = append(execIDs, all[i].out.ExecID)
 	}

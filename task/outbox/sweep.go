@@ -10,7 +10,7 @@ import (
 // sweepBatch is how many notes one statement deletes, so that none locks for long.
 const sweepBatch = 1000
 
-// sweep deletes old notes of Once and old results of Step, in batches.
+// sweep deletes old notes of Once, old results of Step, and keys that are free, in batches.
 func (r *Relay) sweep(ctx context.Context) error {
 	for _, statement := range r.box.sql.sweeps(r.settings.Retention, sweepBatch) {
 		for n := int64(sweepBatch); n == sweepBatch; {
