@@ -41,6 +41,12 @@ func TestBadInputSaysWhatToDo(t *testing.T) {
 	send := func(opts ...task.Option) func() error {
 		return func() error { _, err := box.Send(t.Context(), nil, "welcome", 1, opts...); return err }
 	}
+	many := func(def *task.Definition[int], opts ...task.Option) func() error {
+		return func() error {
+			_, err := SendMany(t.Context(), box, nil, def, []int{1, 2}, opts...)
+			return err
+		}
+	}
 	once := func(job *task.Info, opts ...OnceOption) func() error {
 		return func() error { return box.Once(t.Context(), job, nil, opts...) }
 	}
@@ -50,6 +56,8 @@ func TestBadInputSaysWhatToDo(t *testing.T) {
 		"leave out task.Delay":    send(task.Pool("mails.fifo"), task.Group("a"), task.Delay(time.Second)),
 		"leave out task.Dedup":    send(task.Pool("mails"), task.Dedup("a")),
 		"not a name":              send(task.Pool("mails!")),
+		"with a key of its own":   many(task.Define[int]("welcome"), task.Unique("a", time.Hour)),
+		"SealedBy":                many(task.Define[int]("secret", task.Encrypted())),
 		"at most 255":             send(task.ExecID(strings.Repeat("a", 256))),
 		"give it job.Info":        once(nil),
 		"no exec_id":              once(&task.Info{Task: "welcome"}),

@@ -30,8 +30,8 @@ func SendMany[A any](
 			return nil, fmt.Errorf("argument %d of %d: %w", i+1, len(args), err)
 		}
 		if key := all[i].out.OneOf.Key; key != "" {
-			return nil, fmt.Errorf("outbox: send %d tasks %q with the one key %q of task.Unique: use Send for each, with its own key",
-				len(args), def.Name(), key)
+			return nil, fmt.Errorf("outbox: send %d tasks %q with one key, %q, of task.Unique: use Send for each, "+
+				"with a key of its own", len(args), def.Name(), key)
 		}
 		execIDs = append(execIDs, all[i].out.ExecID)
 	}
