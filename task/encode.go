@@ -66,7 +66,8 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	attrs := make(map[string]types.MessageAttributeValue, 5+len(m.Extra))
 	put := func(name, value string) {
 		if value != "" {
-			attrs[name] = types.MessageAttributeValue{DataType: &stringType, StringValue: &value}
+			kept := value // on the heap where there is one alone
+			attrs[name] = types.MessageAttributeValue{DataType: &stringType, StringValue: &kept}
 		}
 	}
 	for name, v := range m.Extra {
