@@ -73,12 +73,12 @@
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, skew, sqsclient, task
 //	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, skew, sqsclient, task, cron
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, spelling, task
-//	actors/pools       the pools at work ─► actors, breaker, dispatcher, poller, schedules, shares, life, random, queue, task
+//	actors/pools       the pools at work ─► actors, breaker, dispatcher, poller, schedules, shares, life, random, queue, task, envelope
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
 //	cmd  examples  chassistest  systemtest ─► chassis
-//	server  telemetry  settings/awssource  task/outbox  task/flow   next to the core, which does not import them
+//	server  telemetry  settings/awssource  task/outbox  task/flow  fleet   next to the core, which does not import them
 //
 // # Glossary
 //
