@@ -101,7 +101,7 @@ func TestEachInvariantAccuses(t *testing.T) {
 				replace(r, `"MessageDeduplicationId":"`, fmt.Sprintf(`"MessageDeduplicationId":"%d`, p.number))
 			},
 			handle: func(_ *World, p *Process) task.Handler[parcel] {
-				chassis.Every(p.System, post, parcel{3}, "@every 1m", cron.Overlap(cron.Allow))
+				chassis.Every(p.System, post, parcel{3}, "@every 10s", cron.Overlap(cron.Allow))
 				return func(context.Context, task.Job[parcel]) error { return nil }
 			},
 			fleet: 2, with: []StormOption{Without(OneEnd)},

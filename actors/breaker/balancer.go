@@ -29,7 +29,6 @@ type balancer struct {
 
 	mu      sync.Mutex // guards what follows
 	lookup  *lookup    // under way, or nil
-	failed  int64      // when the last lookup failed, ns; 0: it did not
 	transes map[netip.AddrPort]*connections
 }
 

@@ -91,10 +91,10 @@ func (o OutlierPolicy) plan(p *clientPlan) error {
 	o.Connect, o.Refresh = cmp.Or(o.Connect, outlierConnect), cmp.Or(o.Refresh, outlierRefresh)
 	var errs []error
 	if o.Failures < 1 || o.Failures > mostFailures {
-		errs = append(errs, fmt.Errorf("Failures must be 1 to %d, got %d", mostFailures, o.Failures))
+		errs = append(errs, fmt.Errorf("want Failures of 1 to %d, got %d", mostFailures, o.Failures))
 	}
 	if !(o.Most > 0 && o.Most <= 1) {
-		errs = append(errs, fmt.Errorf("Most must be above 0 and at most 1, got %v", o.Most))
+		errs = append(errs, fmt.Errorf("want Most above 0 and at most 1, got %v", o.Most))
 	}
 	for _, d := range []struct {
 		name string

@@ -74,13 +74,13 @@ func TestOutlierSteps(t *testing.T) {
 
 func TestOutlierPolicyIsChecked(t *testing.T) {
 	for want, set := range map[string]OutlierPolicy{
-		"Failures must be 1 to 1000, got -1":        {Failures: -1},
-		"Most must be above 0 and at most 1, got 2": {Most: 2},
-		"Most must be above 0 and at most 1, got -": {Most: -0.1},
-		"Base must be":          {Base: -1},
-		"Cap must be 10s to":    {Cap: time.Second},
-		"Connect must be":       {Connect: -1},
-		"Refresh must be 100ms": {Refresh: time.Millisecond},
+		"want Failures of 1 to 1000, got -1":     {Failures: -1},
+		"want Most above 0 and at most 1, got 2": {Most: 2},
+		"want Most above 0 and at most 1, got -": {Most: -0.1},
+		"Base must be":                           {Base: -1},
+		"Cap must be 10s to":                     {Cap: time.Second},
+		"Connect must be":                        {Connect: -1},
+		"Refresh must be 100ms":                  {Refresh: time.Millisecond},
 	} {
 		if err := set.plan(&clientPlan{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", set, err, want)

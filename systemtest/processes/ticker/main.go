@@ -23,10 +23,8 @@ var (
 )
 
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, run()) // it is killed, or cannot start
+	os.Exit(1)
 }
 
 func run() error {
