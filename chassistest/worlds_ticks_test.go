@@ -70,7 +70,9 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // everyTick says that each tick of a schedule has run: those of the last half minute may
-// still be on their way, and what came before a process of the fleet was up was never due.
+// still be on their way, and none is owed from before the fleet could work. A process
+// that could not write down that it has the schedule, for its credentials had expired,
+// and then died, has left nothing for the next one to know.
 func everyTick(w *World, name string, every time.Duration) error {
 	ran := map[string]bool{}
 	for _, e := range w.Effects(name) {
@@ -78,16 +80,11 @@ func everyTick(w *World, name string, every time.Duration) error {
 	}
 	for at := every; at < ticking-30*time.Second; at += every {
 		id := name + "@" + w.began.Add(at).UTC().Format(time.RFC3339)
-		if !ran[id] && anyUp(w, at) {
+		if works := slices.ContainsFunc(w.Effects(""), func(e Effect) bool { return e.At < at }); works && !ran[id] {
 			return fmt.Errorf("%s has not run, and %d others have", id, len(ran))
 		}
 	}
 	return nil
-}
-
-// anyUp reports whether a process had begun its work by a time.
-func anyUp(w *World, by time.Duration) bool {
-	return slices.ContainsFunc(w.trace.events, func(e Event) bool { return e.What == "runs" && e.At < by })
 }
 
 // noTickEarly says that the latest effect of a tick has not come before the tick. The clock of

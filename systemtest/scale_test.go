@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,8 +112,12 @@ func TestThePageOfScaleSaysWhatIsMeasured(t *testing.T) {
 		stated[m[1]] = m[2]
 	}
 	for name, is := range measured {
+		tolerance := 0.03
+		if strings.HasPrefix(name, "100 tasks a second") {
+			tolerance = 0.15 // which tasks share a request depends on the order of goroutines
+		}
 		says, err := strconv.ParseFloat(stated[name], 64)
-		if err != nil || math.Abs(says-is) > 0.03*is+0.005 {
+		if err != nil || math.Abs(says-is) > tolerance*is+0.005 {
 			t.Errorf("docs/scale.md: %q is %q there, %s measured", name, stated[name], fmt.Sprintf("%.4g", is))
 		}
 		delete(stated, name)
