@@ -23,6 +23,7 @@ import (
 const (
 	tagPrefix   = "chassis.flow.cancel."
 	readEvery   = 10 * time.Second
+	readWait    = 3 * time.Second    // of a task, for the first read after a pause
 	cancelFor   = 7 * 24 * time.Hour // how long a flow counts as cancelled
 	cancelMost  = 30                 // flows; SQS allows 50 tags
 	queuesKnown = 16                 // this process works for flows of so many services
@@ -37,8 +38,10 @@ type cancels struct {
 
 // register is the cancelled flows of one queue.
 type register struct {
-	read time.Time // of the last that was begun
-	tags map[string]bool
+	read  time.Time     // begin of the last read
+	known time.Time     // end of the last read, also of one that failed
+	done  chan struct{} // closed at the end of the read under way; nil without one
+	tags  map[string]bool
 }
 
 func tagOf(id string) string { return tagPrefix + derive(id, "cancel") }
@@ -104,7 +107,7 @@ func (f *Flows) around(next task.RawHandler) task.RawHandler {
 	return func(ctx context.Context, job task.Job[json.RawMessage]) error {
 		if v, ok := job.Extra[task.AttrFlow]; ok && v.StringValue != nil {
 			if p, err := decodePlace(*v.StringValue); err == nil {
-				f.cancels.look(p.Queue)
+				f.cancels.look(ctx, p.Queue)
 				if !p.Back && f.cancelled(p) {
 					return task.Return(ctx, json.RawMessage(skipped))
 				}
@@ -142,18 +145,59 @@ func (c *cancels) has(queue, flow string) bool {
 	return r != nil && len(r.tags) > 0 && r.tags[tagOf(flow)]
 }
 
-// look has a queue's tags read, unless that was just done.
-func (c *cancels) look(queue string) {
+// look has a queue's tags read, unless that was just done. After a pause, in which this
+// process may have missed a cancel, it waits for the read.
+func (c *cancels) look(ctx context.Context, queue string) {
+	done := c.begin(queue)
+	if done == nil {
+		return
+	}
+	limit := time.NewTimer(readWait)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+}
+
+// begin begins a read of a queue's tags if it is time, and returns the end of one to wait
+// for, or nil.
+func (c *cancels) begin(queue string) (done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.of(queue)
-	if r == nil || time.Since(r.read) < readEvery {
+	if r == nil {
+		return nil
+	}
+	if r.done == nil && time.Since(r.read) >= readEvery {
+		select {
+		case c.wake <- queue:
+			r.read, r.done = time.Now(), make(chan struct{})
+		default: // a later task tries again
+		}
+	}
+	if time.Since(r.known) < 2*readEvery {
+		return nil
+	}
+	return r.done
+}
+
+// ended notes the end of a read; tags is nil if it failed.
+func (c *cancels) ended(queue string, tags map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.of(queue)
+	if r == nil {
 		return
 	}
-	r.read = time.Now()
-	select {
-	case c.wake <- queue:
-	default:
+	if tags != nil {
+		r.tags = tags
+	}
+	r.known = time.Now()
+	if r.done != nil {
+		close(r.done)
+		r.done = nil
 	}
 }
 
@@ -162,7 +206,9 @@ func (f *Flows) watch(ctx context.Context) {
 	for {
 		select {
 		case queue := <-f.cancels.wake:
-			if err := f.read(ctx, queue); err != nil && ctx.Err() == nil {
+			tags, err := f.read(ctx, queue)
+			f.cancels.ended(queue, tags)
+			if err != nil && ctx.Err() == nil {
 				f.log.Warn("which flows are cancelled cannot be read from the tags of their queue",
 					"queue", queue, "error", err)
 			}
@@ -173,26 +219,21 @@ func (f *Flows) watch(ctx context.Context) {
 }
 
 // read reads the tags of one queue.
-func (f *Flows) read(ctx context.Context, queue string) error {
+func (f *Flows) read(ctx context.Context, queue string) (tags map[string]bool, err error) {
 	client := f.sys.SQS()
 	url, err := poller.EnsureQueue(ctx, client, queue, poller.EnsureOptions{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	out, err := client.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &url})
 	if err != nil {
-		return sqsclient.Explain(client, err)
+		return nil, sqsclient.Explain(client, err)
 	}
-	tags := map[string]bool{}
+	tags = map[string]bool{}
 	for name := range out.Tags {
 		if strings.HasPrefix(name, tagPrefix) {
 			tags[name] = true
 		}
 	}
-	f.cancels.mu.Lock()
-	defer f.cancels.mu.Unlock()
-	if r := f.cancels.of(queue); r != nil {
-		r.tags = tags
-	}
-	return nil
+	return tags, nil
 }
