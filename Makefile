@@ -53,8 +53,9 @@ race: ## every test under the race detector, with goleak
 	cd settings/awssource && $(GO) test -race ./...
 	cd telemetry && $(GO) test -race ./...
 
-killtest: ## the quickstart, killed at random moments and carried on
+killtest: ## the quickstart, killed at random moments and carried on; a message that kills each process that runs it
 	$(GO) test ./examples/quickstart -run Killed -v -count 3
+	CHASSIS_SCALE=full $(GO) test ./systemtest -run AKillerTakesNo -v
 
 walks: ## the embedded queue, walked by other SDKs and tools, old and new, where they are installed
 	CHASSIS_SCALE=full $(GO) test -v ./queue/localsqs/walk

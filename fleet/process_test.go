@@ -191,11 +191,12 @@ func TestTheThirdTripReachesAll(t *testing.T) {
 			}
 			third := all[order[2]].report().Since
 			until(t, all, 10*time.Second, breaker.Open, breaker.HalfOpen)
-			last := third
+			var mu sync.Mutex
+			last := third // under mu
 			each(all, func(p *process) {
 				at := p.report().Since
-				p.mu.Lock()
-				defer p.mu.Unlock()
+				mu.Lock()
+				defer mu.Unlock()
 				if at.After(last) {
 					last = at
 				}
