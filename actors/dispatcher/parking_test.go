@@ -184,7 +184,7 @@ func (c closedAt) RetryAfter() time.Duration { return min(time.Until(c.at), 10*t
 // Tasks of a service that is down, more of them than may wait in place, were
 // received and sent again whenever its breaker let one call through.
 func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T) {
-	for _, down := range []time.Duration{time.Minute, time.Duration(sized(60, 60, 20)) * time.Minute} {
+	for _, down := range []time.Duration{time.Minute, time.Duration(sized(60, 20, 20)) * time.Minute} {
 		limits(t, nil, func(b *blocked) {
 			var mails atomic.Int64
 			b.pause("")
@@ -197,7 +197,7 @@ func TestTasksOfAServiceThatIsDownAreNotReceivedAndSentAgainForEver(t *testing.T
 				mails.Add(1)
 				return nil
 			})
-			n := sized(5000, 5000, 1500)
+			n := sized(5000, 1500, 1500)
 			for range n {
 				b.send("mail", nil)
 				b.send("healthy", nil)
