@@ -45,6 +45,7 @@ type fate struct {
 	successes  int
 	failures   int // runs that ended with a failure, and nothing had ended their ctx
 	doubtful   int // others that may count as a failure: cut short, or not ended
+	unbegun    int // others that lost their ctx before the handler began
 	letters    int
 	onFails    int
 	redrives   int

@@ -13,7 +13,7 @@ type weather struct {
 	throttle, deny map[Step]time.Duration
 	expired        time.Duration
 	skew           map[int]time.Duration // how far a clock is ahead
-	known          map[*arrival]bool     // requests that wait at the gate
+	known          map[*arrival]bool     // requests and runs that wait at the gate
 }
 
 func newWeather() weather {

@@ -1,6 +1,7 @@
 package chassistest
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -46,11 +47,13 @@ const (
 	// Budget: a dead letter says as many failures as there were: those that ended with
 	// an error while their ctx stood at least, and for a task that no fault has touched
 	// all that it may fail. It says no more than there were runs that have failed, or may
-	// have, by a ctx that had ended or a death. On a FIFO pool, where failures cannot be
+	// have: by a ctx that had ended, before the handler began or since, by a death, or by an
+	// answer after they were abandoned. On a FIFO pool, where failures cannot be
 	// written down, each delivery but the last may count as one.
 	Budget = "exact budget"
 
-	// NeverRan: a task is not dead for its failures if it never ran.
+	// NeverRan: a task is not dead for its failures if it never ran, and its process was
+	// not suspended before a run for longer than that may take.
 	NeverRan = "never dead without a run"
 
 	// StepAgain: a step that is done does not run again: not in a later run of its delivery,
@@ -138,12 +141,28 @@ func (r *run) goesOn() bool { return !r.over && !r.p.dead && r.ctx.Err() == nil 
 func (b *book) begins(r *run) {
 	r.fate.runs = append(r.fate.runs, r)
 	r.p.runs[r] = true
+	context.AfterFunc(r.ctx, func() { r.cutAt.Store(int64(b.w.Now())) })
+}
+
+// drainGrace is what is left of abandon_after once the time of a drain is over.
+const drainGrace = 500 * time.Millisecond
+
+// abandoned reports whether its process has given up on a run that ends now: its ctx ended
+// abandon_after ago or earlier, and a failure was counted, whatever the run says. A
+// suspension may keep the end of a handler that has returned in time.
+func (r *run) abandoned() bool {
+	grace := r.p.settings.Tasks.AbandonAfter
+	if r.p.stopping {
+		grace = min(grace, drainGrace)
+	}
+	return r.cut && r.p.world.Now() >= time.Duration(r.cutAt.Load())+grace
 }
 
 // ends notes the end of a run.
 func (b *book) ends(r *run) {
 	f := r.fate
 	r.over = true
+	r.cut = r.cut || r.ctx.Err() != nil
 	delete(r.p.runs, r)
 	if d := r.delivery; d != nil {
 		d.unsure = d.unsure || r.cut
@@ -152,8 +171,12 @@ func (b *book) ends(r *run) {
 	switch r.outcome = judge(r.err); r.outcome {
 	case succeeded:
 		f.done = true
-		if r.cut && f.runs[len(f.runs)-1] != r {
-			return // it was abandoned: another has taken its place
+		switch {
+		case r.abandoned():
+			f.doubtful++
+			return
+		case r.cut && f.runs[len(f.runs)-1] != r:
+			return // another has taken its place
 		}
 		f.successes++
 		b.endedTwice(f)
@@ -184,11 +207,11 @@ func (b *book) letter(f *fate, e *entry) {
 	if e.attrs[task.AttrReason] != task.ReasonExhausted {
 		return
 	}
-	if len(f.runs) == 0 {
+	if len(f.runs) == 0 && f.unbegun == 0 {
 		b.w.accuse(NeverRan, f.label, "it is a dead letter for its failures, and never ran")
 		return
 	}
-	said, most := count(e, task.AttrFailures), f.failures+f.doubtful
+	said, most := count(e, task.AttrFailures), f.failures+f.doubtful+f.unbegun
 	for _, r := range f.runs {
 		if !r.over {
 			most++
@@ -200,7 +223,8 @@ func (b *book) letter(f *fate, e *entry) {
 	switch {
 	case said > most && !slices.ContainsFunc(f.runs, func(r *run) bool { return r.delivery == nil }):
 		b.w.accuse(Budget, f.label, "its dead letter says %d failures, there were %d", said, most)
-	case f.touches == 0 && f.redrives == 0 && (said < f.failures || said < f.runs[0].info.MaxFailures):
+	case f.touches == 0 && f.redrives == 0 && len(f.runs) > 0 &&
+		(said < f.failures || said < f.runs[0].info.MaxFailures):
 		b.w.accuse(Budget, f.label, "its dead letter says %d failures, there were %d, and %d are allowed", said,
 			f.failures, f.runs[0].info.MaxFailures)
 	}

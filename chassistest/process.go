@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -61,7 +62,8 @@ type run struct {
 	cancel   context.CancelCauseFunc
 	began    time.Time
 	over     bool
-	cut      bool // its ctx had ended before it did
+	cut      bool         // its ctx had ended before it did
+	cutAt    atomic.Int64 // when its ctx ended, since the beginning; 0: it stands
 	err      error
 	outcome  outcome
 	steps    map[string]bool // that are done, at its end
@@ -138,7 +140,10 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
-	if q.skew != 0 && step == OnSend && !strings.HasSuffix(q.queue, ticksSuffix) { // ticks go by the queue's clock
+	if strings.HasSuffix(q.queue, ticksSuffix) { // ticks go by the queue's clock
+		q.skew = 0
+	}
+	if q.skew != 0 && step == OnSend {
 		q.body = q.skewed(q.body, q.skew)
 	}
 	q.answer = p.perform(ctx, r, q)

@@ -306,13 +306,18 @@ func (w *World) touchAll(a *arrival, kind Kind) {
 }
 
 // vanished notes the requests that have left the gate by themselves: their process no
-// longer waits for them.
+// longer waits for them. A run that has left has lost its ctx before its handler began:
+// the process was suspended for so long, and takes it for a failure.
 func (w *World) vanished() {
 	here := w.gate.here()
 	for a := range w.weather.known {
 		if !slices.Contains(here, a) {
 			delete(w.weather.known, a)
-			if !a.p.dead {
+			switch {
+			case a.p.dead:
+			case a.run != nil:
+				a.run.fate.unbegun++
+			default:
 				w.touchAll(a, LateAnswer)
 				w.fails(a)
 			}

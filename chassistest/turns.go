@@ -93,7 +93,7 @@ func (w *World) takeIn() {
 	for _, a := range w.gate.here() {
 		if !a.known {
 			a.known = true
-			if a.req != nil {
+			if a.req != nil || a.step == OnStart {
 				w.weather.known[a] = true
 			}
 			fresh = append(fresh, a)

@@ -2,6 +2,7 @@ package chassistest
 
 import (
 	"math/rand/v2"
+	"testing"
 	"time"
 
 	"github.com/sambatech/chassis"
@@ -29,5 +30,21 @@ func tunedParcels(play func(w *World)) func(w *World) {
 			t.HoldLimit, t.MaxHeld, t.DrainTimeout, t.AbandonAfter = set.HoldLimit, set.MaxHeld, set.DrainTimeout, set.AbandonAfter
 		})
 		play(w)
+	}
+}
+
+// TestAFailureThatASuspensionHides: a process takes an attempt for failed when its deadline and
+// abandon_after are over, though its handler returns in time, or has not begun, in a process
+// that is suspended. The dead letter says so, and the storm accuses nothing.
+func TestAFailureThatASuspensionHides(t *testing.T) {
+	for name, from := range map[string]time.Duration{"before its end": 10 * time.Second, "before its begin": 4 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			s := newStorm(t, worlds["tuned-groups"].play, worlds["tuned-groups"].opts)
+			r := s.run(Schedule{Seed: 3015154, Fleet: 1, Sends: []int{8},
+				Faults: []Fault{{Kind: Suspend, Process: 1, At: from, For: 50 * time.Second}}})
+			if h := (history{r}); len(r.findings) > 0 || !h.noted("send", "storm_dead.fifo") {
+				t.Errorf("found %v:\n%s", r.findings, r.timeline())
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package schedules
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -257,5 +258,77 @@ func TestTicksBehindARunThatDiedWithItsProcess(t *testing.T) {
 			t.Error("the next tick in time is not run")
 		}
 		a.kill()
+	})
+}
+
+// A tick comes while the run before it is about to end, and is run in time in one process. That
+// fails, or dies, and another process gets it, for which it is the first attempt: it is run again.
+func TestATickThatHasRunIsNotSkipped(t *testing.T) {
+	due := time.Date(2000, 1, 1, 10, 7, 0, 0, time.UTC)
+	tick := cron.Tick{At: due, Due: due}
+	const no = time.Duration(1<<62) * -1
+	for _, row := range []struct {
+		name             string
+		from, upTo, came time.Duration // by the time of the tick
+		want             bool
+	}{
+		{"no run is known", no, no, time.Minute, false},
+		{"it came in time, and the run before it ended with it", -time.Minute, 18 * time.Millisecond, 20 * time.Millisecond, false},
+		{"the run before it ended before it", -time.Minute, -time.Second, time.Minute, false},
+		{"two clocks are a second apart", -time.Minute, onTime + twoClocks, onTime, false},
+		{"it came after the run before it", -time.Minute, 30 * time.Second, 30 * time.Second, true},
+		{"it came late, behind a short run", -time.Minute, time.Millisecond, onTime + time.Millisecond, true},
+		{"it came in time, and waited behind the run in its process", -time.Minute, 30 * time.Second, 0, true},
+		{"the run is its own", 0, 30 * time.Second, 0, false},
+		{"the run began after it", time.Second, 30 * time.Second, 30 * time.Second, false},
+	} {
+		var e entry
+		if row.upTo != no {
+			e.ranFrom, e.ranUpTo = due.Add(row.from), due.Add(row.upTo)
+		}
+		if got := e.lastedOver(tick, due.Add(row.came)); got != row.want {
+			t.Errorf("%s: lasted over it is %v", row.name, got)
+		}
+	}
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		j := job(t, "x", "* * * * *")
+		until("10:05:30")
+		a, b := f.start("a", j), f.start("b", j)
+		var began []string
+		run := func(p *process, at string, received time.Time, took time.Duration, failure error) {
+			t.Helper()
+			tick, _ := time.Parse(time.RFC3339, "2000-01-01T"+at+"Z")
+			on := cron.Tick{At: tick, Due: tick}
+			around := p.s.Around(func(context.Context, task.Job[json.RawMessage]) error {
+				began = append(began, at)
+				time.Sleep(took)
+				return failure
+			})
+			if err := around(t.Context(), task.Job[json.RawMessage]{Info: &task.Info{JobName: "x", JobID: j.Schedule.JobID(on),
+				ExecID: j.Schedule.ID(pool, on), Attempt: 1, Received: received}}); !errors.Is(err, failure) {
+				t.Error(err)
+			}
+		}
+		until("10:06:00")
+		run(a, "10:06:00", time.Now(), time.Minute+18*time.Millisecond, nil)
+		first := time.Now()
+		run(b, "10:07:00", first, time.Second, errors.New("not yet"))
+		until("10:07:03")
+		run(a, "10:07:00", first, time.Second, nil)
+
+		until("10:08:00") // the same with a tick that was sent by a clock that is ahead, and a run that lasts over the next
+		early := time.Now().Add(-400 * time.Millisecond)
+		run(b, "10:08:00", early, 70*time.Second, errors.New("not yet"))
+		run(a, "10:08:00", early, time.Second, nil)
+		run(a, "10:09:00", time.Now(), time.Second, nil)
+		if got := strings.Join(began, " "); got != "10:06:00 10:07:00 10:07:00 10:08:00 10:08:00" {
+			t.Errorf("the runs are %s", got)
+		}
+		if n := a.s.Status()[0].Skipped; n != 1 {
+			t.Errorf("%d are skipped", n)
+		}
+		a.kill()
+		b.kill()
 	})
 }

@@ -13,6 +13,9 @@ import (
 // over its tick.
 const onTime = time.Second
 
+// twoClocks is how far two processes may be apart in what they take for the queue's clock.
+const twoClocks = time.Second
+
 // ranTimeout bounds a word to the register at the begin or the end of a run.
 const ranTimeout = 5 * time.Second
 
@@ -32,7 +35,12 @@ func (s *Schedules) Around(next task.RawHandler) task.RawHandler {
 		}
 		begun := c.clock.now()
 		skips := isTick && job.Schedule.Overlap() == cron.Skip
-		if skips && info.Attempt == 1 && begun.Sub(tick.Due) > onTime && c.during(ctx, job, tick) {
+		came := info.Received
+		if came.IsZero() {
+			came = begun
+		}
+		late := laterOf(begun, came).Sub(tick.Due) > onTime
+		if skips && late && info.Attempt == 1 && c.during(ctx, job, tick, came) {
 			return nil
 		}
 		if skips {
@@ -64,8 +72,9 @@ func (c *core) ended(job *Job, tick cron.Tick, begun time.Time, failure string) 
 	})
 }
 
-// during reports whether a tick came during a run, and counts it.
-func (c *core) during(ctx context.Context, job *Job, tick cron.Tick) bool {
+// during reports whether a tick came during a run, and counts it. came is when the queue
+// handed the tick out first.
+func (c *core) during(ctx context.Context, job *Job, tick cron.Tick, came time.Time) bool {
 	name := job.Schedule.Name()
 	ctx, cancel := context.WithTimeout(ctx, ranTimeout)
 	defer cancel()
@@ -75,7 +84,7 @@ func (c *core) during(ctx context.Context, job *Job, tick cron.Tick) bool {
 		return false
 	}
 	e := said.entries[name]
-	if !tick.Due.After(e.ranFrom) || tick.Due.After(e.ranUpTo) {
+	if !e.lastedOver(tick, came) {
 		return false
 	}
 	c.log.InfoContext(ctx, "a tick came during a run, and is skipped", "schedule", name, "tick", tick.At,
@@ -84,11 +93,22 @@ func (c *core) during(ctx context.Context, job *Job, tick cron.Tick) bool {
 	return true
 }
 
+// lastedOver reports whether the last run that lasted over a tick lasted over this one,
+// so that it was not run. A process that got the tick in time, with that run over, has run it
+// without a question: where it comes again, because that failed or died, it is run again.
+func (e entry) lastedOver(tick cron.Tick, came time.Time) bool {
+	if !tick.Due.After(e.ranFrom) || tick.Due.After(e.ranUpTo) {
+		return false
+	}
+	return came.Sub(tick.Due) > onTime || e.ranUpTo.Sub(tick.Due) > onTime+twoClocks
+}
+
 // ran writes to the register that a run lasted over a tick, if it did.
 // from is the begin of its first attempt: the waits between attempts are a part of the run.
 func (c *core) ran(ctx context.Context, job *Job, tick cron.Tick, from time.Time) {
 	s, now := job.Schedule, c.clock.now()
-	if over := s.Next(laterOf(from, tick.Due)); over.At.IsZero() || over.Due.After(now) {
+	from = laterOf(from, tick.Due) // it has not lasted over its own tick
+	if over := s.Next(from); over.At.IsZero() || over.Due.After(now) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ranTimeout)
