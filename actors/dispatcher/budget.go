@@ -15,6 +15,7 @@ import (
 // forgives those before it.
 type ledger struct {
 	failures int  // carried by the message, and those of this delivery
+	presumed int  // of them, silent ends of a FIFO pool that may have been none
 	silent   int  // silent ends since the task was last seen to run
 	max      int  // failures at which the task is given up
 	ordered  bool // FIFO: failures cannot be written down, and a silent end may have been one
@@ -24,11 +25,21 @@ type ledger struct {
 // anything, whatever its max failures are.
 const silentGrace = 3
 
-// presumed is the ledger of a message that is about to run. On a FIFO pool each
+// presume returns the ledger of a message that is about to run. On a FIFO pool each
 // silent end counts as a failure, but for the last: there is one more run.
-func (l ledger) presumed() ledger {
+func (l ledger) presume() ledger {
 	if l.ordered {
-		l.failures += min(l.silent, max(l.max-1-l.failures, 0))
+		l.presumed = min(l.silent, max(l.max-1-l.failures, 0))
+		l.failures += l.presumed
+	}
+	return l
+}
+
+// confirm returns the ledger for a failure that takes the place of a presumed one.
+func (l ledger) confirm() ledger {
+	if l.presumed > 0 {
+		l.presumed--
+		l.failures--
 	}
 	return l
 }

@@ -91,13 +91,34 @@ func TestOnAFIFOPoolSilentEndsAreFailuresButForTheLastRun(t *testing.T) {
 	for _, c := range []struct{ failures, silent, max, want int }{
 		{0, 0, 10, 0}, {0, 5, 10, 5}, {2, 5, 10, 7}, {2, 9, 10, 9}, {0, 30, 10, 9}, {9, 5, 10, 9}, {10, 5, 10, 10}, {12, 5, 10, 12}, {0, 5, 1, 0},
 	} {
-		l := ledger{failures: c.failures, silent: c.silent, max: c.max, ordered: true}.presumed()
+		l := ledger{failures: c.failures, silent: c.silent, max: c.max, ordered: true}.presume()
 		if l.failures != c.want || l.silent != c.silent {
 			t.Errorf("%+v: %+v", c, l)
 		}
-		if l := (ledger{failures: c.failures, silent: c.silent, max: c.max}).presumed(); l.failures != c.failures {
+		if l := (ledger{failures: c.failures, silent: c.silent, max: c.max}).presume(); l.failures != c.failures {
 			t.Errorf("standard, %+v: %+v", c, l)
 		}
+	}
+}
+
+// TestAFailedCallTakesThePlaceOfAPresumedFailure: what a FIFO pool presumes may have been
+// waits for the service that has failed the call. All that a run was seen to fail ends the task.
+func TestAFailedCallTakesThePlaceOfAPresumedFailure(t *testing.T) {
+	for _, c := range []struct{ failures, silent, max, runs int }{
+		{0, 0, 6, 6}, {0, 5, 6, 6}, {0, 2, 6, 6}, {2, 1, 6, 4}, {2, 9, 6, 4}, {0, 5, 1, 1}, {5, 5, 6, 1},
+	} {
+		l, runs := ledger{failures: c.failures, silent: c.silent, max: c.max, ordered: true}.presume(), 0
+		for !l.exhausted() {
+			l = l.confirm()
+			l.failures++
+			runs++
+		}
+		if runs != c.runs || l.failures != c.max || l.presumed != 0 || l.silent != c.silent {
+			t.Errorf("%+v: given up after %d failed calls, %+v", c, runs, l)
+		}
+	}
+	if l := (ledger{failures: 2, silent: 3, max: 6}).presume().confirm(); l.failures != 2 {
+		t.Errorf("a standard pool has nothing presumed: %+v", l)
 	}
 }
 
@@ -170,9 +191,9 @@ func TestWhatFollowsAnAttempt(t *testing.T) {
 		{"FIFO, older than the queue keeps it", ten, fail, hour, fifo(12*hour, hour), 1, giveUp, hour, task.ReasonTooLate},
 		{"FIFO, old, a moment is left", ten, fail, hour, fifo(12*hour, hour+1), 1, hold, hour, ""},
 		{"FIFO, a drain", ten, after(outInterrupted, 0), 0, fifo(12*hour, -hour), 0, hide, 0, ""},
-		{"FIFO, silent ends are failures", ledger{silent: 8, max: 10, ordered: true}.presumed(), fail, time.Second, fifo(12*hour, 96*hour), 9, hold, time.Second, ""},
-		{"FIFO, the last of them", ledger{silent: 12, max: 10, ordered: true}.presumed(), fail, time.Second, fifo(12*hour, 96*hour), 10, giveUp, 0, task.ReasonExhausted},
-		{"silent ends of a standard pool are none", ledger{silent: 8, max: 10}.presumed(), fail, time.Second, roomy(), 1, hold, time.Second, ""},
+		{"FIFO, silent ends are failures", ledger{silent: 8, max: 10, ordered: true}.presume(), fail, time.Second, fifo(12*hour, 96*hour), 9, hold, time.Second, ""},
+		{"FIFO, the last of them", ledger{silent: 12, max: 10, ordered: true}.presume(), fail, time.Second, fifo(12*hour, 96*hour), 10, giveUp, 0, task.ReasonExhausted},
+		{"silent ends of a standard pool are none", ledger{silent: 8, max: 10}.presume(), fail, time.Second, roomy(), 1, hold, time.Second, ""},
 	} {
 		l, v := decide(c.l, c.o, task.Backoff{Base: c.wait}, c.r)
 		if l.failures != c.failures || v.kind != c.kind || v.wait != c.pause || v.reason != c.reason {

@@ -71,7 +71,11 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 		d.settleGivenUp(e)
 		return
 	case d.drain != nil:
-		d.giveBackUnrun(e, 0)
+		var wait time.Duration
+		if d.ordered {
+			wait = d.drain.hideFor(e.messageID, now)
+		}
+		d.giveBackUnrun(e, wait)
 		return
 	}
 	if defects != nil && d.rejected(e, defects) {
@@ -113,7 +117,7 @@ func (d *dispatcher) place(e *execution, now time.Time) {
 			last: e.msg.LastError})
 		return
 	}
-	e.ledger = e.ledger.presumed()
+	e.ledger = e.ledger.presume()
 	e.suspect = d.CrashSuspects == "alone" && e.ledger.suspect()
 	if e.suspect && d.giveBackSuspect(e) {
 		return

@@ -366,17 +366,22 @@ func (d *dispatcher) failedAt(a *attempt) Outlook {
 	return Outlook{}
 }
 
-// spare returns the outcome of an attempt that was failed by a service that is known to
+// spare makes e spend what the failure of an attempt costs where a call of a service ended
+// it. It returns the outcome of an attempt that was failed by a service that is known to
 // be down as a refusal, for it spends no more than one; any other as it is.
 func (d *dispatcher) spare(e *execution, a *attempt, out outcome, now time.Time) outcome {
 	if out.kind != outFailed || d.services == nil || a.abandoned {
 		return out
 	}
 	o := d.failedAt(a)
-	if !spared(o, e.msg.First, e.msg.When, now) {
-		return out
+	switch priceOf(o, e.msg.First, e.msg.When, now) {
+	case costsNothing:
+		out.kind, out.wait = outRefused, max(out.wait, o.After)
+	case costsPresumed:
+		if !d.spends(e.entry) {
+			e.ledger = e.ledger.confirm()
+		}
 	}
-	out.kind, out.wait = outRefused, max(out.wait, o.After)
 	return out
 }
 

@@ -68,10 +68,15 @@ func (m memory) restore(l ledger, receives int) ledger {
 	return l
 }
 
-// memory is what is to be known of e should it come back.
+// memory is what is to be known of e should it come back. If it is to run then, its
+// silent ends are presumed to be failures again.
 func (e *execution) memory(f fate) memory {
+	failures := e.ledger.failures
+	if f != givenUp {
+		failures -= e.ledger.presumed
+	}
 	return memory{
-		fate: f, reason: e.reason, receives: int(e.receives), failures: e.ledger.failures, silent: e.ledger.silent,
+		fate: f, reason: e.reason, receives: int(e.receives), failures: failures, silent: e.ledger.silent,
 		attempts: e.before + e.runs, unknown: e.msg.Unknown, error: e.msg.LastError, due: e.msg.Due, rest: e.rest,
 		next: e.next,
 	}

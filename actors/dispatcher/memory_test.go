@@ -29,6 +29,24 @@ func TestWhatComesBackToThisProcessIsKnown(t *testing.T) {
 	}
 }
 
+// TestSilentEndsOfAFIFOMessageThatComesBackAreFailuresOnce: a lease that is lost in place
+// makes no more of what was presumed before.
+func TestSilentEndsOfAFIFOMessageThatComesBackAreFailuresOnce(t *testing.T) {
+	e := &execution{receives: 3, ledger: ledger{silent: 2, max: 10, ordered: true}.presume()}
+	e.ledger.failures++ // of its run
+	for back := range 3 {
+		came := ledger{silent: int(e.receives), max: 10, ordered: true} // by the queue's word
+		e.receives++
+		e.ledger = e.memory(copied).restore(came, int(e.receives)).presume()
+		if e.ledger.failures != 3 || e.ledger.silent != 2 {
+			t.Fatalf("back for the %d. time: %+v, want 3 failures, 2 of them presumed", back+1, e.ledger)
+		}
+	}
+	if m := e.memory(givenUp); m.failures != 3 {
+		t.Errorf("its dead letter says %d failures, said 3 before", m.failures)
+	}
+}
+
 // TestMemoriesAreBounded: most messages never come back.
 func TestMemoriesAreBounded(t *testing.T) {
 	ms := memories{}

@@ -27,6 +27,7 @@ type queue struct {
 	serial   int
 	demand   int
 	draining bool
+	polls    int // receives under way that a drain does not end, of a message each
 	paused   bool
 	timer    *time.Timer
 
@@ -82,13 +83,17 @@ func (q *queue) Receive(ctx actor.Context) {
 			delete(q.leases, id)
 		}
 	case *poller.Want:
-		q.demand += m.Credits
+		if !q.draining {
+			q.demand += m.Credits
+		}
 		q.wants = append(q.wants, m.Credits)
 	case *poller.Settle:
 		q.settle(m)
 	case *poller.Drain:
-		q.draining = true
-		ctx.Send(q.sub, &poller.Drained{})
+		q.draining, q.demand = true, q.polls
+		if q.polls == 0 {
+			ctx.Send(q.sub, &poller.Drained{})
+		}
 	case *poller.Pause:
 		q.paused = true
 	case *poller.Resume:
@@ -205,7 +210,7 @@ func (q *queue) deliver() {
 				blocked[m.group] = true
 			}
 			continue
-		case q.sub == nil || q.demand <= 0 || q.draining || q.paused || fifo && blocked[m.group]:
+		case q.sub == nil || q.demand <= 0 || q.draining && q.polls == 0 || q.paused || fifo && blocked[m.group]:
 			continue
 		}
 		q.demand--

@@ -165,15 +165,29 @@ func (b *behind) known() bool { return b != nil && len(b.named)+len(b.learned) >
 // they count, so a message that itself makes its service fail comes to an end.
 const outagePatience = 24 * time.Hour
 
-// spared reports whether a failure spends nothing: the service that failed the call was
-// known to be down when the attempt ended.
-func spared(o Outlook, first, when, now time.Time) bool {
-	if o.State != Refusing && o.State != Probing {
-		return false
-	}
+// price is what a failure spends of a task's budget.
+type price uint8
+
+const (
+	costsOne      price = iota // one failure
+	costsNothing               // nothing
+	costsPresumed              // one that a FIFO pool has presumed, if there is one; else one failure
+)
+
+// priceOf returns what a failure spends that a call of a service ended with: nothing where
+// the service was known to be down when the attempt ended. Elsewhere a process that has just
+// begun may not know of an outage yet. What a FIFO pool presumes to be failures may have been
+// waits in that outage, so this failure is one of them. o is zero if no service failed the call.
+func priceOf(o Outlook, first, when, now time.Time) price {
 	since := first
 	if when.After(since) && when.Before(now) {
 		since = when
 	}
-	return since.IsZero() || now.Sub(since) < outagePatience
+	switch {
+	case o.URL == "" || !since.IsZero() && now.Sub(since) >= outagePatience:
+		return costsOne
+	case o.State == Refusing || o.State == Probing:
+		return costsNothing
+	}
+	return costsPresumed
 }

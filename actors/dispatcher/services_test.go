@@ -75,18 +75,23 @@ func TestWhichFailuresAreSpared(t *testing.T) {
 		name        string
 		state       Reach
 		first, when time.Time
-		want        bool
+		want        price
 	}{
-		{"the service is well", Admitting, now, now, false},
-		{"the service recovers", Ramping, now, now, false},
-		{"it is down", Refusing, now.Add(-time.Hour), now.Add(-time.Hour), true},
-		{"a probe of several", Probing, now.Add(-time.Hour), now.Add(-time.Hour), true},
-		{"for a day", Refusing, now.Add(-outagePatience), time.Time{}, false},
-		{"scheduled long ago for now", Refusing, now.Add(-90 * 24 * time.Hour), now.Add(-time.Hour), true},
-		{"its first delivery is not known", Refusing, time.Time{}, time.Time{}, true},
+		{"the service is well, as far as is known", Admitting, now, now, costsPresumed},
+		{"the service recovers", Ramping, now, now, costsPresumed},
+		{"it is down", Refusing, now.Add(-time.Hour), now.Add(-time.Hour), costsNothing},
+		{"a probe of several", Probing, now.Add(-time.Hour), now.Add(-time.Hour), costsNothing},
+		{"for a day", Refusing, now.Add(-outagePatience), time.Time{}, costsOne},
+		{"well, for a day", Admitting, now.Add(-outagePatience), time.Time{}, costsOne},
+		{"scheduled long ago for now", Refusing, now.Add(-90 * 24 * time.Hour), now.Add(-time.Hour), costsNothing},
+		{"its first delivery is not known", Refusing, time.Time{}, time.Time{}, costsNothing},
 	} {
-		if got := spared(Outlook{State: c.state}, c.first, c.when, now); got != c.want {
-			t.Errorf("%s: spared %v", c.name, got)
+		o := Outlook{State: c.state, URL: "https://mail.internal"}
+		if got := priceOf(o, c.first, c.when, now); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
+	}
+	if got := priceOf(Outlook{}, now, now, now); got != costsOne {
+		t.Errorf("no service failed a call: %v", got)
 	}
 }

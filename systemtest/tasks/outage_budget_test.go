@@ -220,6 +220,45 @@ func TestATaskThatNamesAServiceItDoesNotCallRuns(t *testing.T) {
 	})
 }
 
+// A FIFO pool, an outage of an hour and a half, and a deploy every ten minutes. No copy carries the count there, so each deploy looked like a failure,
+// and the first failure in the next process, where the breaker had not opened yet, was the last of the budget: the first task of each group died.
+// Right: none dies, and all are done soon after it.
+func TestDeploysInAnOutageGiveUpNoTaskOfAFIFOPool(t *testing.T) {
+	for name, policies := range knowledge {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				base, mail := chassistest.New(t, kit.Quietly("critical", kit.OnPool("test.fifo"))), &remote{latency: 50 * time.Millisecond}
+				mail.down.Store(true)
+				for deploy := range 10 {
+					sys := chassistest.New(t, chassistest.Beside(base), kit.Quietly("critical", kit.OnPool("test.fifo")))
+					b := sys.Breaker(mailService)
+					chassis.Handle(sys.System, task.Define[kit.Payload]("mail", policies...), func(ctx context.Context, _ task.Job[kit.Payload]) error {
+						return mail.post(ctx, b, "/v1/messages")
+					})
+					for i := 0; deploy == 0 && i < 6; i++ {
+						if _, err := sys.Send(t.Context(), "mail", kit.Payload{N: i}, task.Group(fmt.Sprint(i%3))); err != nil {
+							t.Fatal(err)
+						}
+					}
+					kit.Begin(t, sys)
+					kit.Pass(time.Minute)
+					mail.down.Store(deploy < 9)
+					kit.Pass(9 * time.Minute)
+					if dead := letters(sys); len(dead) > 0 {
+						t.Fatalf("after deploy %d: %v", deploy, dead)
+					}
+					if err := sys.Stop(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+				if mail.good() != 6 {
+					t.Errorf("%d of 6 are done", mail.good())
+				}
+			})
+		})
+	}
+}
+
 // A service is stopped while all its tasks wait.
 // Right: at once, and another process gets them all.
 func TestAStopWhileAllTasksWait(t *testing.T) {
