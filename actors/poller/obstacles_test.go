@@ -84,7 +84,7 @@ func TestNoCopyIsSentOfAMessageThatCannotBeDeleted(t *testing.T) {
 				})
 				r.want(3)
 				seen := 0
-				limit := time.Now().Add(poller.MaxLease - time.Hour) // after that the first deletes end, and one more is tried
+				limit := time.Now().Add(poller.MaxLease - 2*time.Hour) // after an hour more the first deletes end, and one more is tried
 				for time.Now().Before(limit) {
 					select {
 					case m := <-r.inbox:
