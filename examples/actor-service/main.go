@@ -40,10 +40,12 @@ func run(out io.Writer) (err error) {
 
 	// An observer of the crashes of all actors, in the chassis' order of stopping.
 	crashes := make(chan string, 1)
-	props := actor.PropsFromProducer(func() actor.Actor { return &observer{sys.PID("lifecycle"), crashes} })
-	if _, err := sys.Spawn(props, "observer"); err != nil {
+	props := actor.PropsFromProducer(func() actor.Actor { return &observer{crashes} })
+	pid, err := sys.Spawn(props, "observer")
+	if err != nil {
 		return err
 	}
+	sys.Actors().Root.Send(sys.PID("lifecycle"), lifecycle.Subscribe{To: pid}) // before there is a crash
 
 	// The task, and the breaker of the service that it asks.
 	sys.Breaker("https://prices.internal")
@@ -77,15 +79,11 @@ func run(out io.Writer) (err error) {
 
 // observer takes the lifecycle events.
 type observer struct {
-	lifecycle *actor.PID
-	crashes   chan<- string
+	crashes chan<- string
 }
 
 func (o *observer) Receive(c actor.Context) {
-	switch m := c.Message().(type) {
-	case *actor.Started:
-		c.Send(o.lifecycle, lifecycle.Subscribe{To: c.Self()})
-	case *lifecycle.Failed:
+	if m, ok := c.Message().(*lifecycle.Failed); ok {
 		select {
 		case o.crashes <- fmt.Sprintf("%v, of the task %q", m.Reason, m.Task):
 		default:
