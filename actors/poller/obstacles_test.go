@@ -106,8 +106,10 @@ func TestNoCopyIsSentOfAMessageThatCannotBeDeleted(t *testing.T) {
 				if left[0] != "0" && left[0] != "1" || seen < 5 {
 					t.Errorf("%d deliveries, on the queue visible, in flight, delayed: %v", seen, left)
 				}
-				if n := r.wire.count("SendMessageBatch"); n > 3 {
-					t.Errorf("%d copies of one message", n)
+				// Two or three go before the first delete is known to fail, and by the chance of
+				// its waits one more. Without the rule each delivery has one.
+				if n := r.wire.count("SendMessageBatch"); n > 5 || n > seen/2 {
+					t.Errorf("%d copies of one message, of %d deliveries", n, seen)
 				}
 			})
 		})

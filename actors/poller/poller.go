@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -54,7 +53,6 @@ type Poller struct {
 	clock  *skew.Clock
 
 	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
-	queueAhead atomic.Pointer[time.Duration]   // see QueueClock; nil before the first message
 
 	life  life.Restarts
 	turns *crew.Crew[crew.Func] // of the actor

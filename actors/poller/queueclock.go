@@ -10,21 +10,6 @@ func (w *worker) readQueueClock(m *received) {
 			w.queueClock = w.queueClock.Seen(d.FirstReceived, time.Millisecond, m.receive.start, m.ended)
 		}
 	}
-	if w.queueClock.Known() {
-		ahead := w.ahead()
-		w.queueAhead.Store(&ahead)
-	}
-}
-
-// QueueClock returns how far the queue's clock is ahead of the clock of this process,
-// to the way of an answer: time.Now().Add(ahead) is the queue's time, or a little
-// before it. It is negative if the queue's clock is behind. known is false before the
-// first message. It may be called from any goroutine, and asks nothing of the queue.
-func (p *Poller) QueueClock() (ahead time.Duration, known bool) {
-	if d := p.queueAhead.Load(); d != nil {
-		return *d, true
-	}
-	return 0, false
 }
 
 // ahead is how far the queue's clock is ahead of the wall clock of this process, at
