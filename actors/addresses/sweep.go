@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -46,17 +47,19 @@ func (c *core) sweep(ctx context.Context, prefixes []string, id string, known ma
 			_, there := found[name]
 			return strings.HasPrefix(name, prefix) && !there
 		})
-		for _, name := range ring(slices.Collect(maps.Keys(found)), prefix+id, known) {
-			if ctx.Err() != nil {
-				return known
-			}
-			switch v := c.look(ctx, name, found[name], known[name]); v {
-			case dead:
-				delete(known, name)
-				c.bury(ctx, name, found[name])
-			default:
-				known[name] = v
-			}
+		names := ring(slices.Collect(maps.Keys(found)), prefix+id, known)
+		verdicts := make([]verdict, len(names))
+		var looks sync.WaitGroup
+		for i, name := range names {
+			looks.Go(func() {
+				if verdicts[i] = c.look(ctx, name, found[name], known[name]); verdicts[i] == dead {
+					c.bury(ctx, name, found[name])
+				}
+			})
+		}
+		looks.Wait()
+		for i, name := range names {
+			known[name] = verdicts[i]
 		}
 	}
 	return known
@@ -115,10 +118,13 @@ func (c *core) peek(ctx context.Context, url string) (g glance, err error) {
 		return g, err
 	}
 	now, dated := awsmiddleware.GetServerTime(out.ResultMetadata)
+	if !dated {
+		now = time.Now() // an embedded queue in this process, by the same clock
+	}
 	for i := range out.Messages {
 		m := &out.Messages[i]
 		ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64)
-		if !dated || err != nil || m.MessageId == nil {
+		if err != nil || m.MessageId == nil {
 			g.young, g.oldest = g.young+1, sweepEvery // it proves nothing
 			continue
 		}
