@@ -34,8 +34,8 @@ func (s *System) Register(name string, props *actor.Props, policies ...task.Poli
 
 // Send sends the task of definition def with args and returns its exec_id. With the ctx of a handler, the task
 // belongs to the handler's job. See [System.Send] for errors.
-func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option) (string, error) {
-	return pools.Send(ctx, s.tasks, def, args, opts...)
+func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A, o ...task.Option) (string, error) {
+	return pools.Send(ctx, s.tasks, def, args, o...)
 }
 
 // SendMany sends one task of def for each of args, all with opts. [System.SendMany] takes options for each task.
@@ -44,16 +44,16 @@ func SendMany[A any](ctx context.Context, s *System, def *task.Definition[A], ar
 	return pools.SendMany(ctx, s.tasks, def, args, opts...)
 }
 
-// Send sends a task by name; args are anything that encoding/json takes. It goes to the pool of its definition
-// (task.InPool), else to tasks.task_pool. To a pool of the system's own the name must be registered ([ErrUnregistered]),
-// to one of task.Pool any name goes. A FIFO pool takes no task due later than its queue keeps a message
-// ([dispatcher.ErrNotKept]). It returns once the queue has the message.
+// Send sends a task by name; args are anything that encoding/json takes. It goes to the pool of its definition, or to
+// tasks.task_pool. To a pool of the system's own the name must be registered ([ErrUnregistered]), to one of task.Pool
+// any name goes. A FIFO pool takes no task due later than its queue keeps a message ([dispatcher.ErrNotKept]). It
+// returns once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
 	return s.tasks.Send(ctx, name, args, opts...)
 }
 
-// Ask sends the task of definition def with args, and waits until ctx ends for what its handler returns by task.Return.
-// A task that is given up is a [*task.FailedError]. See docs/addresses.md.
+// Ask sends the task of definition def with args, and waits until ctx ends for what its handler returns by
+// task.Return. A task that is given up is a [*task.FailedError]. See docs/addresses.md.
 func Ask[R, A any](ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option) (R, error) {
 	return pools.Ask[R](ctx, s.tasks, def, args, opts...)
 }
@@ -65,8 +65,8 @@ func (s *System) Cancel(ctx context.Context, execID string) (Cancelled, error) {
 	return s.tasks.Cancel(ctx, execID)
 }
 
-// SendMany sends tasks in batches of ten, or 1 MiB, and returns the result of each, in their order. The error is not nil
-// if any was not sent.
+// SendMany sends tasks in batches of ten, or 1 MiB, and returns the result of each, in their order. Its error is not
+// nil if any was not sent.
 func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 	return s.tasks.SendMany(ctx, tasks)
 }
@@ -81,8 +81,8 @@ func Every[A any](s *System, def *task.Definition[A], args A, expr string, opts 
 // Schedules are those of [Every] and of the settings, as this process sees them.
 func (s *System) Schedules() []schedules.Status { return s.tasks.Schedules() }
 
-// DeadLetters goes through the dead letters of all pools. Each is hidden from others for 30 seconds; what the loop body
-// neither sends back nor deletes is made visible again at the end. See [pools.Pools.DeadLetters].
+// DeadLetters goes through the dead letters of all pools. Each is hidden from others for 30 seconds; what the loop
+// body neither sends back nor deletes is made visible again at the end. See [pools.Pools.DeadLetters].
 func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 	return s.tasks.DeadLetters(ctx)
 }

@@ -52,7 +52,7 @@ type Answer struct {
 }
 
 // Answers returns the message that answers the asker of an execution that has ended for
-// good, or nil if there is none.
+// good, or nil without an asker.
 func Answers(e Ending) *Outgoing {
 	inbox, id, ok := strings.Cut(e.Message.Reply, "/")
 	if !ok || !IsInbox(inbox) {

@@ -129,8 +129,8 @@ func (a *addresses) onOpened(m *opened) {
 			q.named <- reply{err: m.err}
 		}
 		if a.cfg.Notices {
-			a.log.Error("the queue for notices cannot be made: executions here cannot be cancelled from elsewhere; it is "+
-				"tried again", "error", m.err)
+			a.log.Error("the queue for notices cannot be made: executions here cannot be cancelled from elsewhere; "+
+				"it is tried again", "error", m.err)
 			a.later(10*reopenAfter, &lost{})
 		}
 		return

@@ -85,7 +85,7 @@ type core struct {
 	root  *actor.RootContext
 	pid   *actor.PID
 
-	at       atomic.Pointer[inbox]  // nil: there is none, or it is lost
+	at       atomic.Pointer[inbox]  // nil: not made yet, or lost
 	answered atomic.Int64           // when this process has answered last, in Unix seconds
 	prefix   atomic.Pointer[string] // of the last inbox that it answered to
 	counts   counts
@@ -97,7 +97,7 @@ type core struct {
 	waiting  map[string]*question
 	unnamed  []*question // they wait for the inbox
 	opening  bool
-	prefixes map[string]bool // whose inboxes are swept
+	prefixes map[string]bool // of the inboxes that are swept
 	known    map[string]verdict
 	sweeping bool
 	carrying bool

@@ -29,8 +29,8 @@ const (
 // make makes the inbox.
 func (c *core) make(ctx context.Context) (*inbox, error) {
 	if !c.cfg.Create {
-		return nil, fmt.Errorf("a process that asks, or takes notices, has a queue of its own, %s and 16 digits: allow "+
-			"its creation by tasks.missing_queue: create", c.cfg.Prefix)
+		return nil, fmt.Errorf("a process that asks, or takes notices, has a queue of its own, %s and 16 digits: "+
+			"allow its creation by tasks.missing_queue: create", c.cfg.Prefix)
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTime+c.cfg.Settle)
 	defer cancel()
@@ -49,7 +49,8 @@ func (c *core) make(ctx context.Context) (*inbox, error) {
 		out, err = c.cfg.Client.CreateQueue(ctx, in)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make the queue for answers, %s: %w", *in.QueueName, sqsclient.Explain(c.cfg.Client, err))
+		err = sqsclient.Explain(c.cfg.Client, err)
+		return nil, fmt.Errorf("make the queue for answers, %s: %w", *in.QueueName, err)
 	}
 	if out.QueueUrl == nil {
 		return nil, fmt.Errorf("make the queue for answers, %s: the service gave no URL", *in.QueueName)
@@ -92,7 +93,8 @@ func (c *core) listen(ctx context.Context, at *inbox, send func(message any)) {
 			return
 		default:
 			if failures++; failures == 3 && ctx.Err() == nil {
-				c.log.Warn("the queue for answers cannot be received from; it is tried again", "queue", at.name, "error", err)
+				c.log.Warn("the queue for answers cannot be received from; it is tried again", "queue", at.name,
+					"error", err)
 			}
 			pause(ctx, min(100*time.Millisecond<<min(failures, 6), 5*time.Second))
 		}

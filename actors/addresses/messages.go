@@ -25,7 +25,7 @@ type question struct {
 	answer chan answer // gets the answer
 }
 
-// reply is where answers come to, or why there is no such place.
+// reply is where answers come to, or why they cannot come.
 type reply struct {
 	at  *inbox
 	err error

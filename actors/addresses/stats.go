@@ -23,8 +23,9 @@ type counts struct {
 // Stats may be called from any goroutine.
 func (a *Addresses) Stats() Stats {
 	c := &a.core.counts
-	s := Stats{Asked: c.asked.Load(), Answered: c.answered.Load(), Abandoned: c.abandoned.Load(), Dropped: c.dropped.Load(),
-		Garbage: c.garbage.Load(), Posted: c.posted.Load(), Taken: c.taken.Load(), Swept: c.swept.Load(), Lost: c.lost.Load()}
+	s := Stats{Asked: c.asked.Load(), Answered: c.answered.Load(), Abandoned: c.abandoned.Load(),
+		Dropped: c.dropped.Load(), Garbage: c.garbage.Load(), Posted: c.posted.Load(), Taken: c.taken.Load(),
+		Swept: c.swept.Load(), Lost: c.lost.Load()}
 	if at := a.core.at.Load(); at != nil {
 		s.Inbox = at.name
 	}

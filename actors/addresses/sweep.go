@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -75,7 +76,7 @@ const (
 	dead           // it has taken nothing for deadAfter
 )
 
-// look looks at an inbox, of which the last look said before. An empty one gets a ping, which
+// look looks at an inbox; before is what the last look said. An empty one gets a ping, which
 // must be gone by the next look.
 func (c *core) look(ctx context.Context, name, url string, before verdict) verdict {
 	seen, err := c.peek(ctx, url)
@@ -85,7 +86,8 @@ func (c *core) look(ctx context.Context, name, url string, before verdict) verdi
 	case len(seen.old) > 0:
 		pause(ctx, sureAfter)
 		again, err := c.peek(ctx, url)
-		if err != nil || !slices.ContainsFunc(seen.old, func(id string) bool { return slices.Contains(again.old, id) }) {
+		still := func(id string) bool { return slices.Contains(again.old, id) }
+		if err != nil || !slices.ContainsFunc(seen.old, still) {
 			return unsure
 		}
 		return dead
@@ -110,8 +112,8 @@ type glance struct {
 func (c *core) peek(ctx context.Context, url string) (g glance, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	out, err := c.cfg.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: batchSize,
-		WaitTimeSeconds: 1, // so that SQS asks all its servers
+	out, err := c.cfg.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: &url, MaxNumberOfMessages: batchSize, WaitTimeSeconds: 1, // so that SQS asks all its servers
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameSentTimestamp}})
 	if err != nil {
@@ -155,8 +157,8 @@ func (c *core) inboxes(ctx context.Context, prefix string) (map[string]string, e
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	found := map[string]string{}
-	most := int32(1000)
-	pages := sqs.NewListQueuesPaginator(c.cfg.Client, &sqs.ListQueuesInput{QueueNamePrefix: &prefix, MaxResults: &most})
+	in := &sqs.ListQueuesInput{QueueNamePrefix: &prefix, MaxResults: aws.Int32(1000)}
+	pages := sqs.NewListQueuesPaginator(c.cfg.Client, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

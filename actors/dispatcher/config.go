@@ -31,6 +31,7 @@ type Config struct {
 	Shares     *actor.PID         // of the process's executions, if the process has other pools; see package shares
 	Share      shares.Share       // this pool's part of them
 	Follow     task.Follow        // what follows an execution that has ended for good; nil: nothing
+	NoFlows    bool               // Follow does not know flows: their tasks are left to other processes
 	Answered   func(inbox string) // called before an asker is answered; it must not block; nil: no call
 	Services   Services           // what guards the services that tasks call; nil: nothing is known of them
 	Create     bool               // make the queue of the dead letters if it is not there
@@ -101,6 +102,7 @@ type core struct {
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	services       Services
 	follow         task.Follow
+	noFlows        bool
 	answered       func(inbox string)
 	cancelled      cancelled // what comes after its cancel
 	memories       memories  // by message id
@@ -120,7 +122,7 @@ func newCore(cfg Config) *core {
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
 		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
-		services: cfg.Services, follow: cfg.Follow, answered: cfg.Answered, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
+		services: cfg.Services, follow: cfg.Follow, answered: cfg.Answered, noFlows: cfg.Follow == nil || cfg.NoFlows, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)

@@ -53,7 +53,7 @@ func (d *dispatcher) finish(e *execution, info *task.Info) {
 // here, it would end without what follows it.
 func (d *dispatcher) foreign(e *execution) bool {
 	_, flow := e.msg.Extra[task.AttrFlow]
-	return flow && d.follow == nil
+	return flow && d.noFlows
 }
 
 // unfollowed returns attributes without what makes their message part of a flow.

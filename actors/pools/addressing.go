@@ -241,9 +241,10 @@ func (p *Pools) takeNotice(ctx context.Context, n task.Notice) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, noticeTime)
 	defer cancel()
 	if n.Snooze > 0 {
-		found, err := client.SnoozeExecution(ctx, n.ExecID, time.Duration(min(n.Snooze, mostSnooze)*float64(time.Second)))
+		wait := time.Duration(min(n.Snooze, mostSnooze) * float64(time.Second))
+		found, err := client.SnoozeExecution(ctx, n.ExecID, wait)
 		if ctx.Err() == nil {
-			err = nil // there is none here
+			err = nil // the execution is not here
 		}
 		return found, err
 	}

@@ -85,7 +85,7 @@ func (p *Pools) ensure(pool string) poller.EnsureOptions {
 
 func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error) {
 	cfg, actors := &l.pools.cfg, l.pools.actors
-	follow, outer := l.pools.following()
+	follow, outer, flows := l.pools.following()
 	around := slices.Concat(outer, cfg.Middleware)
 	if l == l.pools.times.lane && l.pools.times.running != nil {
 		around = append([]task.Middleware{l.pools.times.running.Around}, around...)
@@ -112,6 +112,7 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		PausedBy:  l.pools.pausing(),
 		Services:  l.pools.guards(),
 		Follow:    follow,
+		NoFlows:   !flows,
 		Answered:  l.pools.answered,
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})

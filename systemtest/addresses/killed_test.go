@@ -11,23 +11,26 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/queue/localsqs"
+	"github.com/sambatech/chassis/systemtest/internal/kit"
 	"github.com/sambatech/chassis/task"
 )
 
 // askerEndpoint is the variable by which this test binary becomes a process that asks.
 const askerEndpoint = "ADDRESSES_ENDPOINT"
 
-// process makes a service in this process on a queue at an endpoint.
-func process(endpoint string) (*chassis.System, error) {
+// process makes a service in this process on a queue at an endpoint; without a pool it only
+// sends.
+func process(endpoint, pool string) (*chassis.System, error) {
 	s := chassis.DefaultSettings()
 	s.Queue.Endpoint, s.Queue.Region = endpoint, "us-east-1"
 	s.Tasks.TaskPool, s.Log.Level = pool, "critical"
-	return chassis.New("shop", chassis.WithSettings(s), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger())
+	return chassis.New("shop", chassis.WithSettings(s), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger(),
+		kit.ForTests)
 }
 
 // asks asks until it is killed, and writes a line for each answer.
 func asks(endpoint string) error {
-	sys, err := process(endpoint)
+	sys, err := process(endpoint, "")
 	if err != nil {
 		return err
 	}
@@ -56,7 +59,7 @@ func killedAsker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sys, err := process(endpoint)
+	sys, err := process(endpoint, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
