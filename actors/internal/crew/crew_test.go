@@ -80,7 +80,7 @@ func TestAJobMayEndItsGoroutine(t *testing.T) {
 		defer c.Close()
 		c.Run(runtime.Goexit)
 		synctest.Wait()
-		if n := c.idle.Load(); n != 0 {
+		if n := len(c.idle); n != 0 {
 			t.Errorf("%d idle goroutines are counted, want 0", n)
 		}
 	})
