@@ -69,8 +69,8 @@ func (c *Crew[J]) summon() {
 	wake <- struct{}{} // it has room for one
 }
 
-// member does jobs until there is none and enough others are idle, the crew is closed, or a
-// job ends its goroutine.
+// member does jobs. It ends when the queue is empty and enough others are idle, after
+// Close, or when a job ends its goroutine.
 func (c *Crew[J]) member() {
 	wake := make(chan struct{}, 1)
 	c.mu.Lock()
