@@ -92,27 +92,29 @@ func TestShortJobsWakeFewGoroutines(t *testing.T) {
 
 // TestManyAtOnce: no job is lost, from several givers and however its goroutine ends.
 func TestManyAtOnce(t *testing.T) {
-	c := New[Func](2)
-	defer c.Close()
-	const givers, each = 8, 2_000
-	var left sync.WaitGroup
-	left.Add(givers * each)
-	for g := range givers {
-		go func() {
-			for i := range each {
-				c.Run(func() {
-					defer left.Done()
-					switch (g + i) % 5 {
-					case 0:
-						runtime.Gosched()
-					case 1:
-						runtime.Goexit()
-					}
-				})
-			}
-		}()
-	}
-	left.Wait()
+	synctest.Test(t, func(t *testing.T) { // which waits for the end of all goroutines
+		c := New[Func](2)
+		defer c.Close()
+		const givers, each = 8, 2_000
+		var left sync.WaitGroup
+		left.Add(givers * each)
+		for g := range givers {
+			go func() {
+				for i := range each {
+					c.Run(func() {
+						defer left.Done()
+						switch (g + i) % 5 {
+						case 0:
+							runtime.Gosched()
+						case 1:
+							runtime.Goexit()
+						}
+					})
+				}
+			}()
+		}
+		left.Wait()
+	})
 }
 
 func TestIdleGoroutinesAreBounded(t *testing.T) {
