@@ -73,11 +73,7 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 	case d.cancels(e, now):
 		return
 	case d.drain != nil:
-		var wait time.Duration
-		if d.ordered {
-			wait = d.drain.hideFor(e.messageID, now)
-		}
-		d.giveBackUnrun(e, wait)
+		d.giveBackUnrun(e, 0)
 		return
 	}
 	if defects != nil && d.rejected(e, defects) {
