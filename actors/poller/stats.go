@@ -26,7 +26,7 @@ type Stats struct {
 
 	// LeftOut is the number of optional messages that could not be sent: answers to askers
 	// that are gone.
-	LeftOut int64 `json:"left_out,omitempty"`
+	LeftOut int64 `json:"left_out"`
 
 	Requests Requests `json:"requests"`
 
