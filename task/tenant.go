@@ -86,8 +86,8 @@ func CheckTenant(key string) error {
 	for i := range len(key) {
 		if key[i] <= ' ' || key[i] > '~' {
 			r := []rune(key[i:])[0]
-			return fmt.Errorf("the key of a tenant, %q, holds %q at byte %d: SQS takes letters, digits and punctuation "+
-				"marks of ASCII; %s", cut(key), r, i, fix)
+			return fmt.Errorf("the key of a tenant, %q, holds %q at byte %d: SQS takes letters, digits and "+
+				"punctuation marks of ASCII; %s", cut(key), r, i, fix)
 		}
 	}
 	return nil

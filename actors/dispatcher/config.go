@@ -49,7 +49,8 @@ type Config struct {
 // must survive its restarts, the registry above all, lives in them. Settings
 // out of their range are an error.
 func New(cfg Config) (*actor.Props, error) {
-	if err := errors.Join(cfg.Settings.Validate(), cfg.Settings.Limits.Check("tasks", cfg.Pool), cfg.Share.Check()); err != nil {
+	if err := errors.Join(cfg.Settings.Validate(), cfg.Settings.Limits.Check("tasks", cfg.Pool),
+		cfg.Share.Check()); err != nil {
 		return nil, err
 	}
 	c := newCore(cfg)

@@ -22,7 +22,7 @@ func (r *ready) startAll() string {
 func TestTenantsStartByTurns(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		come    string // tenants in the order in which their messages come; - is none; | starts one
+		come    string // tenants in the order in which their messages come; - without one; | starts one
 		weights map[string]int
 		want    string
 	}{

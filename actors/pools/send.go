@@ -180,8 +180,8 @@ func (p *Pools) byTenant(out *task.Outgoing) error {
 	case running == 0:
 		return nil
 	case out.GroupID != out.Tenant:
-		return fmt.Errorf("task.Tenant(%q) and task.Group(%q) to pool %q: limits.tenant.running is %d there, which is "+
-			"kept by message groups, and what runs at once has no order: leave out task.Group, or send to a pool "+
+		return fmt.Errorf("task.Tenant(%q) and task.Group(%q) to pool %q: limits.tenant.running is %d there, and "+
+			"message groups keep that limit, so they can keep no order: leave out task.Group, or send to a pool "+
 			"without the limit", out.Tenant, out.GroupID, out.Pool, running)
 	}
 	out.GroupID = task.GroupOfTenant(out.Tenant, out.ExecID, running)

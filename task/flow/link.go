@@ -74,7 +74,8 @@ func single(spec task.Spec, args any, own bool, opts []task.Option) Flow {
 	if err != nil {
 		return fail(fmt.Errorf("link %q: %w", spec.Name, err))
 	}
-	l := link{Name: spec.Name, Pool: out.Pool, Order: out.GroupID, Tenant: out.Tenant, Delay: int(out.Delay / time.Second)}
+	l := link{Name: spec.Name, Pool: out.Pool, Order: out.GroupID, Tenant: out.Tenant,
+		Delay: int(out.Delay / time.Second)}
 	if l.Pool == "" {
 		l.Pool = spec.Pool
 	}
