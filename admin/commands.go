@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +23,7 @@ var (
 	errMediaType = errors.New("the body must be sent as application/json")
 	errNoHeader  = errors.New("a command without a token needs the header " + CommandHeader +
 		", with any value: no form and no redirect can set it")
+	errBody = errors.New("the body is not the one that was signed")
 )
 
 // command is [Server.answer] for what changes something: it is logged with its
@@ -43,6 +46,10 @@ func (s *Server) command(h handler) http.Handler {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
 			fail(w, fmt.Errorf("read the body: %w", err))
+			return
+		}
+		if sum := sha256.Sum256(body); clientOf(r).body != "" && clientOf(r).body != hex.EncodeToString(sum[:]) {
+			fail(w, errBody)
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), actKey{}, &act{touched: 1}))

@@ -41,6 +41,9 @@
 //	POST /api/v1/breakers/reset       {"service", "path"}
 //	GET  /api/v1/schedules            [ScheduleList]
 //	POST /api/v1/schedules/run        {"name"}; /pause and /resume hold for the whole fleet
+//	GET  /api/v1/fleet                [FleetPage]: the other processes of the service
+//	GET  /api/v1/fleet/NAME/PART      PART of a member: state, executions, breakers, transitions, schedules, log, settings
+//	POST /api/v1/fleet/do             {"order": "tasks/pause", "body": {"task": ""}, "all": true} or "members": [...]; [FleetAnswers]
 //	GET  /api/v1/log                  the last records; ?lines=
 //	POST /api/v1/log/level            {"name", "level"}; an empty level gives the name back
 //	GET  /api/v1/settings             every setting, its value and where it came from
@@ -62,6 +65,9 @@
 // Requests with a foreign Host, a foreign Origin, or sent by another site's page
 // are refused on every listener: no page in an operator's browser gets at the
 // service (CSRF, DNS rebinding).
+//
+// A request that one member of a fleet passes on to another carries no token. It is
+// signed with one that both have, for the client that sent it and with its scope (sign.go).
 //
 // # What messages and clients control
 //

@@ -28,6 +28,7 @@ type guard struct {
 	audit    *audit
 	conns    *conns
 	delay    time.Duration // wrongTokenDelay
+	nonces   nonces        // of requests that other members have passed on
 }
 
 func newGuard(s Settings, loopback bool, a *audit, c *conns) *guard {
@@ -132,7 +133,8 @@ type clientKey struct{}
 // client is the sender of a request that was let through.
 type client struct {
 	Identity
-	how proof
+	how  proof
+	body string // SHA-256 of the body, in hex, of one that was passed on; empty: any
 }
 
 // clientOf returns who sent a request that [guard.need] has let through.
@@ -145,7 +147,23 @@ func clientOf(r *http.Request) client {
 func (g *guard) need(scope Scope, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, how := g.creds.Load().identify(r)
+		from := client{Identity: id, how: how}
+		s, passed := parseSignature(r.Header.Get("Authorization"))
+		if how == byRelay {
+			from.body = s.body
+			if err := g.nonces.take(s.nonce, time.Now()); err != nil {
+				how = wrongProof
+			}
+		}
 		switch {
+		case how == wrongProof && passed:
+			g.audit.refuse(r)
+			pause(r.Context(), g.delay)
+			withoutBody(w)
+			problem(w, http.StatusUnauthorized, "the signature of a request that another member has passed on is not "+
+				"valid here: it was sent before, the two have no token of their admin servers in common, or their "+
+				"clocks differ by more than a minute")
+			return
 		case how == wrongProof:
 			g.audit.refuse(r)
 			pause(r.Context(), g.delay)
@@ -162,7 +180,7 @@ func (g *guard) need(scope Scope, next http.Handler) http.Handler {
 				"this needs the scope "+string(scope)+"; "+quote(id.Name)+" has the scope "+string(id.Scope))
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, client{id, how})))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, from)))
 	})
 }
 

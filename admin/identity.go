@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/sambatech/chassis/internal/clip"
 )
@@ -77,6 +78,7 @@ const (
 	notNeeded               // any client of this machine
 	byToken
 	byOther // a certificate, or the handler around
+	byRelay // another member of the fleet, which has a token too: see sign.go
 )
 
 // identify returns who sends r. It reads the header alone.
@@ -87,6 +89,9 @@ func (c *credentials) identify(r *http.Request) (Identity, proof) {
 	if given := r.Header.Get("Authorization"); given != "" && len(c.keys) > 0 {
 		if id, ok := c.find(given); ok {
 			return id, byToken
+		}
+		if id, ok := c.verify(r, given, time.Now()); ok {
+			return id, byRelay
 		}
 		return Identity{}, wrongProof
 	}

@@ -35,6 +35,8 @@ var documents = map[string]any{
 	"readyz":              Readiness{},
 	"startupz":            Startup{},
 	"problem":             Problem{},
+	"fleet":               FleetPage{},
+	"fleet/do":            FleetAnswers{},
 	"stream sample":       Sample{},
 	"stream events":       batch[*dispatcher.Event]{},
 	"stream log":          batch[string]{},
@@ -95,6 +97,10 @@ func fill(v reflect.Value) {
 	}
 	if v.Type() == reflect.TypeFor[time.Time]() {
 		v.Set(reflect.ValueOf(time.Unix(1, 0)))
+		return
+	}
+	if v.Type() == reflect.TypeFor[json.RawMessage]() {
+		v.SetBytes([]byte(`"text"`))
 		return
 	}
 	switch v.Kind() {

@@ -40,7 +40,7 @@ func fail(w http.ResponseWriter, err error) {
 	switch {
 	case errors.As(err, &size):
 		status = http.StatusRequestEntityTooLarge
-	case errors.Is(err, errNoHeader):
+	case errors.Is(err, errNoHeader), errors.Is(err, errBody):
 		status = http.StatusForbidden
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		status = http.StatusRequestTimeout
@@ -52,6 +52,8 @@ func fail(w http.ResponseWriter, err error) {
 		status = http.StatusNotFound
 	case errors.Is(err, ErrNotNow):
 		status = http.StatusConflict
+	case errors.Is(err, errMember):
+		status = http.StatusBadGateway
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		status = http.StatusGatewayTimeout
 	}

@@ -30,6 +30,8 @@ type Config struct {
 	// Schedules shows and steers the schedules. Nil: there are none.
 	Schedules Schedules
 	Logs      Logs
+	// Fleet knows the other processes of the service. Nil: there are none.
+	Fleet Fleet
 
 	// Queues returns the numbers of the queues that the service uses. They may be
 	// some seconds old: each costs a request.
@@ -75,6 +77,7 @@ type Server struct {
 	listing  listing
 
 	allBreakers sharing[Breaker]
+	relay       *relay // to other members of the fleet
 
 	listener net.Listener
 	http     *http.Server
@@ -114,7 +117,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("admin: the metrics: %w", err)
 	}
 	s.hub = newHub(s)
-	s.handler = s.guard.wrap(s.routes(metrics))
+	routes := s.routes(metrics)
+	s.relay = newRelay(routes, s.guard.creds.Load, cfg.Settings.TLS)
+	s.handler = s.guard.wrap(routes)
 	if cfg.Wrap != nil {
 		s.handler = cfg.Wrap(s.handler)
 	}
@@ -178,6 +183,11 @@ func (s *Server) routes(metrics http.Handler) http.Handler {
 		post("/api/v1/schedules/run", does(s.runSchedule))
 		post("/api/v1/schedules/pause", does(s.pauseSchedule))
 		post("/api/v1/schedules/resume", does(s.resumeSchedule))
+	}
+	if s.cfg.Fleet != nil {
+		get("/api/v1/fleet", s.getFleet)
+		get("/api/v1/fleet/{member}/{part}", s.getMember)
+		post("/api/v1/fleet/do", does(s.doFleet))
 	}
 	if s.cfg.Logs != nil {
 		get("/api/v1/log", s.getLog)
@@ -263,6 +273,7 @@ func (s *Server) Close(ctx context.Context) error {
 		return nil
 	}
 	s.hub.close()
+	s.relay.close()
 	if s.http == nil {
 		return nil
 	}

@@ -27,7 +27,7 @@ type State struct {
 	Schedules []schedules.Status     `json:"schedules,omitempty"`
 	More      *More                  `json:"more,omitempty"` // nil: nothing was left out
 	Log       *logger.Stats          `json:"log,omitempty"`
-	Has       []string               `json:"has"` // of tasks, dead, breakers, schedules, log, settings
+	Has       []string               `json:"has"` // of tasks, dead, breakers, schedules, fleet, log, settings
 }
 
 // stateTimeout bounds what a look at the state may wait for the queue.
@@ -73,7 +73,7 @@ func (c *Config) parts() []string {
 		has  bool
 	}{
 		{"tasks", c.Tasks != nil}, {"dead", c.Dead != nil}, {"breakers", c.Breakers != nil},
-		{"schedules", len(c.schedules()) > 0},
+		{"schedules", len(c.schedules()) > 0}, {"fleet", c.Fleet != nil},
 		{"log", c.Logs != nil}, {"settings", c.Explain != nil},
 	} {
 		if p.has {

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -47,8 +46,9 @@ type book struct {
 	alive    map[string]bool
 	peers    map[string]*memberlist.Node
 	digests  map[string]latest
+	gone     map[string]gone
 	number   uint64
-	breakers map[string]weak.Pointer[breaker.Breaker]
+	breakers map[string]known
 	states   map[register.Key]breaker.State // that are not closed
 	probes   map[register.Key]probing
 	waiting  map[register.Key]bool // effects for breakers that are not found yet, or (true) busy
@@ -75,16 +75,18 @@ type (
 	tick     struct{ turn uint64 }
 	getState struct{} // asks for the bytes of all that is known
 	members  struct{} // asks for the list of members
+	shown    struct{} // asks for it as the page shows it
 	setting  struct{ register.Settings }
 )
 
 func (tick) IgnoreDeadLetterLogging()     {}
 func (getState) IgnoreDeadLetterLogging() {}
 func (members) IgnoreDeadLetterLogging()  {}
+func (shown) IgnoreDeadLetterLogging()    {}
 
 func newBook(name string, incarnation int64, s register.Settings) *book {
 	return &book{words: register.New(name, incarnation, s), alive: map[string]bool{name: true},
-		peers: map[string]*memberlist.Node{}, digests: map[string]latest{}, breakers: map[string]weak.Pointer[breaker.Breaker]{},
+		peers: map[string]*memberlist.Node{}, digests: map[string]latest{}, gone: map[string]gone{}, breakers: map[string]known{},
 		states: map[register.Key]breaker.State{}, probes: map[register.Key]probing{}, waiting: map[register.Key]bool{}}
 }
 
@@ -93,7 +95,10 @@ func (a *agent) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		a.onStarted(c)
-	case *actor.Stopping, *actor.Restarting:
+	case *actor.Stopping:
+		a.spread("", &message{Digest: a.digest()}) // its state says that it leaves
+		a.timer.Stop()
+	case *actor.Restarting:
 		if a.timer != nil {
 			a.timer.Stop()
 		}
@@ -114,6 +119,8 @@ func (a *agent) Receive(c actor.Context) {
 		c.Respond(a.state())
 	case members:
 		c.Respond(a.members())
+	case shown:
+		c.Respond(a.shown())
 	case setting:
 		a.words.Set(m.Settings)
 	default:
@@ -147,11 +154,15 @@ func (a *agent) arm(d time.Duration) {
 
 // onMoved takes note of a transition of a breaker here.
 func (a *agent) onMoved(m *breaker.Moved) {
+	k := register.Key{Service: m.Service, Entry: m.Entry}
+	own := a.breakers[m.Service]
+	if p := weak.Make(m.Breaker); p != own.Pointer {
+		own = known{Pointer: p}
+	}
+	a.breakers[m.Service] = known{own.Pointer, max(own.seen, m.Seq), false}
 	if m.Shadow {
 		return
 	}
-	k := register.Key{Service: m.Service, Entry: m.Entry}
-	a.breakers[m.Service] = weak.Make(m.Breaker)
 	if m.To == breaker.Closed {
 		delete(a.states, k)
 	} else {
@@ -175,6 +186,12 @@ func (a *agent) onMoved(m *breaker.Moved) {
 		}
 	}
 	a.apply(k)
+	for other := range a.waiting {
+		if other.Service == m.Service && other != k {
+			delete(a.waiting, other)
+			a.apply(other)
+		}
+	}
 	a.hurry()
 }
 
@@ -191,17 +208,20 @@ func openFor(m *breaker.Moved) time.Duration {
 func (a *agent) onHeard(m *message) {
 	a.f.net.pending.Add(-1)
 	now := a.f.now()
-	fresh := map[register.Key]bool{}
+	news := map[register.Key]bool{}
 	for _, w := range m.Words {
-		if a.words.Hear(w, a.alive[w.Member], now) {
-			fresh[w.Key()] = true
+		fresh, changed := a.words.Hear(w, a.alive[w.Member], now)
+		if fresh {
 			a.pass(w) // without that some would hear it late
 		}
+		if changed {
+			news[w.Key()] = true
+		}
 	}
-	for k := range fresh {
+	for k := range news {
 		a.apply(k)
 	}
-	if len(fresh) > 0 {
+	if len(news) > 0 {
 		a.hurry()
 	}
 	if d := m.Demand; d != nil && a.alive[d.Member] && d.Member != a.f.name {
@@ -224,6 +244,7 @@ func (a *agent) onJoined(m joined) {
 			"members", len(a.alive)+1)
 	}
 	a.alive[m.name], a.peers[m.name] = true, m.node
+	delete(a.gone, m.name)
 	a.changed()
 }
 
@@ -231,6 +252,7 @@ func (a *agent) onLeft(m left) {
 	if m.name == a.f.name || !a.alive[m.name] {
 		return
 	}
+	a.part(m.name)
 	delete(a.alive, m.name)
 	delete(a.peers, m.name)
 	delete(a.digests, m.name)
@@ -255,6 +277,12 @@ func (a *agent) onTick() {
 	now := a.f.now()
 	for _, k := range slices.Collect(maps.Keys(a.waiting)) {
 		delete(a.waiting, k)
+		if own := a.breakers[k.Service]; own.behind { // what was on its way has not come: it was lost in a crash
+			if b := own.Value(); b != nil {
+				own.seen, own.behind = b.Snapshot().Seq, false
+				a.breakers[k.Service] = own
+			}
+		}
 		a.apply(k)
 	}
 	agreed := a.words.Agreed(a.alive, now)
@@ -317,6 +345,7 @@ func (a *agent) prune(now time.Duration) {
 			delete(a.probes, k)
 		}
 	}
+	a.forget(now)
 	a.f.net.queue.Prune(maxQueued)
 }
 
@@ -377,61 +406,6 @@ func (a *agent) spread(name string, m *message) {
 	}
 	if name != "" {
 		a.f.net.gossip(name, b)
-	}
-}
-
-// find returns the breaker of a service, or nil.
-func (a *agent) find(service string) *breaker.Breaker {
-	if b := a.breakers[service].Value(); b != nil {
-		return b
-	}
-	now := a.f.now()
-	if now-a.looked < lookEvery {
-		return nil
-	}
-	a.looked = now
-	var found *breaker.Breaker
-	for _, b := range a.f.sys.Breakers() {
-		a.breakers[b.Service()] = weak.Make(b)
-		if b.Service() == service {
-			found = b
-		}
-	}
-	return found
-}
-
-// apply has the breaker here do what follows from the words on an entry.
-func (a *agent) apply(k register.Key) {
-	b := a.find(k.Service)
-	if b == nil { // it may come, or the search was just now
-		if a.words.Decide(k, a.alive, a.f.now()).Agreed {
-			a.waiting[k] = false
-		}
-		return
-	}
-	now := a.f.now()
-	effect, ok := a.words.Effect(k, a.alive, now)
-	if !ok {
-		return
-	}
-	var at breaker.State
-	var moved bool
-	var err error
-	switch effect.Act {
-	case register.Trip:
-		at, moved, err = b.Trip(k.Entry, effect.Until-now, effect.Reason)
-	case register.Doubt:
-		at, moved, err = b.Doubt(k.Entry, effect.Reason)
-	case register.Recover:
-		at, moved, err = b.Recover(k.Entry, effect.Reason)
-		if err == nil && !moved && (at == breaker.Open || at == breaker.HalfOpen) {
-			a.waiting[k] = true // a probe is in flight
-			return
-		}
-		a.words.Recovered(k)
-	}
-	if err != nil && !errors.Is(err, breaker.ErrStopped) {
-		a.f.log.Error("the fleet could not move a breaker", "service", k.Service, "entry", k.Entry, "error", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ type Digest struct {
 	Number  uint64             `json:"n"` // a higher one is newer
 	Version string             `json:"v,omitempty"`
 	State   string             `json:"s,omitempty"` // of its System
-	Page    string             `json:"p,omitempty"` // address of its live page
+	Page    string             `json:"p,omitempty"` // URL of its admin server, as others reach it
 	Started int64              `json:"t,omitempty"` // seconds since it was started
 	Rates   map[string]float64 `json:"r,omitempty"` // calls a second that it admits, by shared rate
 	Open    []OpenEntry        `json:"o,omitempty"` // breaker entries that are not closed, the first ones
@@ -69,7 +70,7 @@ func (d *Digest) fits() bool {
 func (a *agent) digest() *Digest {
 	a.number++
 	d := &Digest{Member: a.f.name, Number: a.number, Version: clip.Line(a.f.version, maxField),
-		State: a.f.sys.State().String(), Page: clip.Line(a.f.sys.AdminURL(), maxField),
+		State: a.f.sys.State().String(), Page: clip.Line(a.f.page(), maxField),
 		Started: int64(a.f.now() / time.Second), Rates: a.f.rates.shares()}
 	keys := make([]register.Key, 0, len(a.states))
 	for k := range a.states {
@@ -115,4 +116,36 @@ func (a *agent) members() []Member {
 		return strings.Compare(x.Name, y.Name)
 	})
 	return list
+}
+
+// gone is a member that is no more.
+type gone struct {
+	latest
+	addr string
+	left bool // it said so
+	when time.Duration
+}
+
+// How long a member that has gone is shown, and how many are.
+const (
+	showDead = 10 * time.Minute
+	showLeft = time.Minute
+	maxGone  = 100
+)
+
+// part takes note that a member goes.
+func (a *agent) part(name string) {
+	d, known := a.digests[name]
+	if !known || len(a.gone) >= maxGone {
+		return // it had said nothing yet
+	}
+	left := d.State == "stopping" || d.State == "stopped"
+	a.gone[name] = gone{d, a.peers[name].Address(), left, a.f.now()}
+}
+
+// forget drops members that have gone long ago.
+func (a *agent) forget(now time.Duration) {
+	maps.DeleteFunc(a.gone, func(_ string, g gone) bool {
+		return now-g.when >= showDead || g.left && now-g.when >= showLeft
+	})
 }

@@ -201,7 +201,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		r := register.New("me", 1, register.Settings{})
 		for _, w := range m.Words {
-			r.Hear(w, false, 0)
+			_, _ = r.Hear(w, false, 0)
 			r.Effect(w.Key(), map[string]bool{"me": true, w.Member: true}, time.Second)
 		}
 	})

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -37,9 +36,6 @@ type process struct {
 // launch starts n members, and waits until all know all.
 func launch(t *testing.T, n int) []*process {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("signals that suspend a process")
-	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

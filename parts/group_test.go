@@ -282,3 +282,21 @@ func TestSettingsThatDoNotFitAreNamed(t *testing.T) {
 		}
 	}
 }
+
+type shown struct{ Part }
+
+func (shown) Page() string { return "here" }
+
+// TestAPartIsFoundByWhatItCan: so what stands next to the core shows more than a Status.
+func TestAPartIsFoundByWhatItCan(t *testing.T) {
+	g := NewGroup(Config{})
+	type page interface{ Page() string }
+	if _, ok := Find[page](g); ok {
+		t.Error("found in an empty group")
+	}
+	g.Add("relay", Closer(func(context.Context) error { return nil }))
+	g.Add("fleet", shown{Closer(func(context.Context) error { return nil })})
+	if p, ok := Find[page](g); !ok || p.Page() != "here" {
+		t.Error("not found")
+	}
+}

@@ -53,6 +53,19 @@ func (g *Group) Status() []Status {
 	return list
 }
 
+// Find returns the first part of a group that is a T. So a part that stands next to the
+// core can show more of itself than its Status.
+func Find[T any](g *Group) (found T, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range g.entries {
+		if found, ok = e.part.(T); ok {
+			return found, true
+		}
+	}
+	return found, false
+}
+
 // detail is a part's own code: its panic is shown.
 func detail(d Detailer) (text string) {
 	defer func() {

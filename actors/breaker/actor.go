@@ -34,6 +34,7 @@ type rest struct {
 	calls     context.Context // of the calls that messages asked for; nil before the first
 	cancel    context.CancelFunc
 	tracing   *tracing // nil: calls are no spans; never changed after Spawn
+	announced uint64   // Seq of the last transition that was sent to FleetAgent
 }
 
 func (o *owned) more() *rest {

@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -10,6 +11,13 @@ import (
 // machine: [Breaker.Trip], [Breaker.Doubt] and [Breaker.Recover]. They lie below an
 // operator: where one holds an entry on the path they change nothing. They change
 // nothing either while a probe is in flight: its end says more.
+//
+// Each takes the Seq of the last [Moved] of the breaker that its caller has taken in. If
+// another one is on its way the event is refused, with [ErrMoved]: it was decided without
+// that. So what a process has just seen by itself is never undone by an older word.
+
+// ErrMoved refuses an event of the fleet: a later transition is on its way to [FleetAgent].
+var ErrMoved = errors.New("circuit breaker has moved on")
 
 // FleetAgent is the address of the actor that shares states with other processes. If an
 // actor lives there it gets every transition of every breaker of its system as a
@@ -28,28 +36,29 @@ func (*Moved) IgnoreDeadLetterLogging() {}
 // Trip opens the entry of path until d from now at the earliest, at most open_max. An
 // open time that ends later stays. It returns the state that the entry has then, and
 // whether the event changed it.
-func (b *Breaker) Trip(path string, d time.Duration, reason string) (now State, changed bool, err error) {
+func (b *Breaker) Trip(path string, d time.Duration, reason string, seen uint64) (now State, changed bool, err error) {
 	if d < 0 || d > maxTime {
 		return 0, false, fmt.Errorf("breaker of %s%.100s: trip for %v: want 0 to %v", b.service, path, d, maxTime)
 	}
-	return b.agree(path, reason, func(c *Settings, m machine, now int64) machine { return m.trip(c, now, d) })
+	return b.agree(path, reason, seen, func(c *Settings, m machine, now int64) machine { return m.trip(c, now, d) })
 }
 
 // Doubt makes a closed entry of path half-open: its next calls find out, one at a time,
 // whether others are right who say that the service fails.
-func (b *Breaker) Doubt(path, reason string) (now State, changed bool, err error) {
-	return b.agree(path, reason, func(_ *Settings, m machine, _ int64) machine { return m.doubt() })
+func (b *Breaker) Doubt(path, reason string, seen uint64) (now State, changed bool, err error) {
+	return b.agree(path, reason, seen, func(_ *Settings, m machine, _ int64) machine { return m.doubt() })
 }
 
 // Recover closes the entry of path, because another process has seen that the service
 // works again. With a ramp the entry begins it, as after successes of its own.
-func (b *Breaker) Recover(path, reason string) (now State, changed bool, err error) {
-	return b.agree(path, reason, func(c *Settings, m machine, now int64) machine { return m.recovered(c, now) })
+func (b *Breaker) Recover(path, reason string, seen uint64) (now State, changed bool, err error) {
+	return b.agree(path, reason, seen, func(c *Settings, m machine, now int64) machine { return m.recovered(c, now) })
 }
 
 // agree moves the entry of path on by an event of the fleet. An entry that the bounds
 // of the service have no room for stays as it is: closed.
-func (b *Breaker) agree(path, reason string, next func(*Settings, machine, int64) machine) (State, bool, error) {
+func (b *Breaker) agree(path, reason string, seen uint64, next func(*Settings, machine, int64) machine) (State, bool,
+	error) {
 	var now State
 	if isAddress(path) {
 		return Closed, false, fmt.Errorf("breaker of %s%.100s: a fleet shares the states of paths, not of addresses",
@@ -66,6 +75,11 @@ func (b *Breaker) agree(path, reason string, next func(*Settings, machine, int64
 			}
 			e.free()
 			return false, nil
+		}
+		if r := b.own.rest; r != nil && r.announced > seen {
+			now = n.shown()
+			e.free()
+			return false, ErrMoved
 		}
 		moved := e.agree(n, next(&e.set.Settings, n.machine, e.now), reason)
 		now = n.shown()
@@ -140,6 +154,7 @@ func (b *Breaker) notifyFleet(changes []change, now int64) {
 		if isAddress(c.path) {
 			continue // what one process sees of an address may be its own network
 		}
+		b.own.more().announced = c.seq
 		agent.SendUserMessage(to, &Moved{b, b.transition(record{c, now})})
 	}
 }

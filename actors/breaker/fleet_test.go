@@ -2,6 +2,8 @@ package breaker
 
 import (
 	"context"
+	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,6 +11,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 )
+
+// latest is a Seq beyond all: the caller has taken in every transition.
+const latest = math.MaxUint64
 
 func TestFleetEventsOfTheMachine(t *testing.T) {
 	c := Settings{}.filled()
@@ -69,8 +74,8 @@ func want(t *testing.T, what string, state State, changed bool) func(State, bool
 func TestTheFleetMovesABreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, Settings{HalfSuccessLimit: 2})
-		want(t, "doubt", HalfOpen, true)(b.Doubt("/v1/", "fleet: 3 of 10: n1 n4 n7"))
-		want(t, "doubt again", HalfOpen, false)(b.Doubt("/v1", "again"))
+		want(t, "doubt", HalfOpen, true)(b.Doubt("/v1/", "fleet: 3 of 10: n1 n4 n7", latest))
+		want(t, "doubt again", HalfOpen, false)(b.Doubt("/v1", "again", latest))
 		if b.State() != Closed || b.StateOf("/v1") != HalfOpen {
 			t.Fatalf("%v, /v1 %v", b.State(), b.StateOf("/v1"))
 		}
@@ -80,19 +85,19 @@ func TestTheFleetMovesABreaker(t *testing.T) {
 		if b.StateOf("/v1") != Open {
 			t.Fatal("the first failure in doubt did not open")
 		}
-		want(t, "trip", Open, true)(b.Trip("/v1", time.Minute, "longer"))
+		want(t, "trip", Open, true)(b.Trip("/v1", time.Minute, "longer", latest))
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if b.StateOf("/v1") != Open {
 			t.Fatal("the fleet's word did not lengthen the open time")
 		}
-		want(t, "trip, shorter", Open, false)(b.Trip("/v1", time.Second, "shorter"))
+		want(t, "trip, shorter", Open, false)(b.Trip("/v1", time.Second, "shorter", latest))
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if b.StateOf("/v1") != HalfOpen {
 			t.Fatal("a trip does not end")
 		}
-		want(t, "recover", Closed, true)(b.Recover("/v1", "fleet: n1 has seen it work"))
+		want(t, "recover", Closed, true)(b.Recover("/v1", "fleet: n1 has seen it work", latest))
 		for range 2 {
 			if err := b.Do(t.Context(), "/v1", succeed); err != nil {
 				t.Fatal(err)
@@ -116,10 +121,10 @@ func TestTheFleetIsBelowAnOperator(t *testing.T) {
 		}
 		held := b.StateOf("/v1")
 		seq := b.Snapshot().Seq
-		want(t, "trip", held, false)(b.Trip("/v1", time.Minute, "x"))
-		want(t, "doubt", held, false)(b.Doubt("/v1", "x"))
-		want(t, "recover", held, false)(b.Recover("/v1", "x"))
-		want(t, "doubt below", Closed, false)(b.Doubt("/v1/send", "x"))
+		want(t, "trip", held, false)(b.Trip("/v1", time.Minute, "x", latest))
+		want(t, "doubt", held, false)(b.Doubt("/v1", "x", latest))
+		want(t, "recover", held, false)(b.Recover("/v1", "x", latest))
+		want(t, "doubt below", Closed, false)(b.Doubt("/v1/send", "x", latest))
 		if got := b.Snapshot(); got.Seq != seq {
 			t.Errorf("%v: the fleet moved an entry that an operator holds: %+v", held, got.Entries)
 		}
@@ -131,13 +136,13 @@ func TestTheFleetIsBelowAnOperator(t *testing.T) {
 
 func TestTheFleetWaitsForAProbe(t *testing.T) {
 	b := newBreaker(t, Settings{HalfSuccessLimit: 1})
-	want(t, "doubt", HalfOpen, true)(b.Doubt("", "x"))
+	want(t, "doubt", HalfOpen, true)(b.Doubt("", "x", latest))
 	p, err := b.Acquire("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "trip", HalfOpen, false)(b.Trip("", time.Minute, "x"))
-	want(t, "recover", HalfOpen, false)(b.Recover("", "x"))
+	want(t, "trip", HalfOpen, false)(b.Trip("", time.Minute, "x", latest))
+	want(t, "recover", HalfOpen, false)(b.Recover("", "x", latest))
 	p.Settle(Success)
 	if b.State() != Closed {
 		t.Error("the probe's success did not count")
@@ -147,18 +152,18 @@ func TestTheFleetWaitsForAProbe(t *testing.T) {
 // TestTheFleetMakesNoEntryBeyondTheBounds: the words of others must not fill a service.
 func TestTheFleetMakesNoEntryBeyondTheBounds(t *testing.T) {
 	b := newBreaker(t, Settings{MaxEntries: 2, MaxDepth: 3})
-	want(t, "first", HalfOpen, true)(b.Doubt("/a", "x"))
-	want(t, "second", HalfOpen, true)(b.Doubt("/b", "x"))
-	want(t, "beyond max_entries", Closed, false)(b.Doubt("/c", "x"))
-	want(t, "beyond max_depth", Closed, false)(b.Trip("/a/b/c/d", time.Second, "x"))
-	want(t, "longer than any entry", Closed, false)(b.Trip("/"+strings.Repeat("x", 5000), time.Second, "x"))
-	if _, _, err := b.Trip("/a", -1, "x"); err == nil {
+	want(t, "first", HalfOpen, true)(b.Doubt("/a", "x", latest))
+	want(t, "second", HalfOpen, true)(b.Doubt("/b", "x", latest))
+	want(t, "beyond max_entries", Closed, false)(b.Doubt("/c", "x", latest))
+	want(t, "beyond max_depth", Closed, false)(b.Trip("/a/b/c/d", time.Second, "x", latest))
+	want(t, "longer than any entry", Closed, false)(b.Trip("/"+strings.Repeat("x", 5000), time.Second, "x", latest))
+	if _, _, err := b.Trip("/a", -1, "x", latest); err == nil {
 		t.Error("a negative time was taken")
 	}
 	if n := len(b.Snapshot().Entries); n != 3 {
 		t.Errorf("%d entries", n)
 	}
-	want(t, "recover what is not there", Closed, false)(b.Recover("/b/x", "x"))
+	want(t, "recover what is not there", Closed, false)(b.Recover("/b/x", "x", latest))
 	if n := len(b.Snapshot().Entries); n != 3 {
 		t.Errorf("a recovery made an entry: %d", n)
 	}
@@ -184,6 +189,11 @@ func TestTransitionsReachTheFleetAgent(t *testing.T) {
 	if m := <-got; m.Breaker != b || m.To != Open || m.Service != "https://mail.internal" {
 		t.Errorf("%+v", m)
 	}
+	first := b.Transitions(0)[0].Seq
+	if _, changed, err := b.Recover("", "an older word", first-1); !errors.Is(err, ErrMoved) || changed || b.State() != Open {
+		t.Errorf("a trip was undone by one that does not know it: %v, %v, %v", changed, err, b.State())
+	}
+	want(t, "recover", Closed, true)(b.Recover("", "a newer word", first))
 	if err := system.Root.StopFuture(pid).Wait(); err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func TestOutlierPolicyIsChecked(t *testing.T) {
 // TestAFleetDoesNotShareAddresses: what one process sees of an address may be its own network.
 func TestAFleetDoesNotShareAddresses(t *testing.T) {
 	b := newBreaker(t, Settings{})
-	if _, changed, err := b.Trip("@10.0.0.7:80", 0, "another process"); err == nil || changed || len(b.Snapshot().Entries) != 1 {
+	if _, changed, err := b.Trip("@10.0.0.7:80", 0, "another process", latest); err == nil || changed || len(b.Snapshot().Entries) != 1 {
 		t.Error(changed, err, b.Snapshot().Entries)
 	}
 	var moved []string

@@ -100,6 +100,9 @@ func (c *Console) config() admin.Config {
 		Checks: c.cfg.Checks.Status, Parts: c.cfg.Parts.Status,
 		Metrics: c.cfg.Metrics, Wrap: c.cfg.Wrap, Logger: c.cfg.Log.Named("admin"), Audit: c.cfg.Log.Audit("audit"),
 	}
+	if fleet, ok := parts.Find[admin.Fleet](c.cfg.Parts); ok {
+		cfg.Fleet = fleet
+	}
 	if c.cfg.Pools.Names()[0] != "" {
 		cfg.Schedules = times{c.cfg.Pools}
 		cfg.Tasks, cfg.Dead = tasks{c.cfg.Pools, c.cfg.State}, &dead{c.cfg.Pools, make(chan struct{}, 1)}

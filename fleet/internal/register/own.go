@@ -46,13 +46,18 @@ func (r *Register) refute(w *Word, now time.Duration) {
 
 // Tripped returns the word that this member's entry has opened by its own failures, for
 // left. probed means that a half-open entry has: of a voter in a fleet that agrees that
-// begins the next round. ok is false if the entry is too long or one too many to be shared.
+// begins the next round. So does the trip of a member that had closed the entry by its own
+// calls: a word that the round before is closed can be under way to it still, and must not
+// undo what it has seen since. ok is false if the entry is too long or one too many to be
+// shared.
 func (r *Register) Tripped(k Key, left time.Duration, probed bool, alive map[string]bool,
 	now time.Duration) (Word, bool) {
 	round := uint64(1)
 	if e := r.entries[k]; e != nil {
 		round = max(e.round(now), e.closed+1)
-		if mine, ok := e.words[r.me]; ok && probed && e.votes(&mine, now) && r.Decide(k, alive, now).Agreed {
+		mine, spoke := e.words[r.me]
+		voter := spoke && e.votes(&mine, now)
+		if voter && probed && r.Decide(k, alive, now).Agreed || !voter && e.exempt == e.epoch() {
 			round = e.round(now) + 1
 		}
 		e.silent, e.recover = false, false
@@ -129,8 +134,7 @@ func (r *Register) Probing(k Key, alive map[string]bool, now time.Duration) (w W
 
 // Again returns words of this member that would lapse soon, said again: of entries that
 // have not closed since. It returns those too that take back what an earlier incarnation
-// said. A word of a round that others have closed is said again in the next round, if the
-// fleet had not agreed on it: then it was this member's own.
+// said, and those of [Register.Overtaken].
 func (r *Register) Again(now time.Duration) (words []Word) {
 	for k, e := range r.entries {
 		mine, spoke := e.words[r.me]
@@ -141,26 +145,45 @@ func (r *Register) Again(now time.Duration) (words []Word) {
 				continue
 			}
 		}
-		if !spoke || mine.Kind == Good || e.silent || e.recover {
+		if w, ok := r.Overtaken(k, now); ok {
+			words = append(words, w)
 			continue
 		}
-		stale := mine.Round <= e.closed
-		if !stale && now < mine.lapse-r.set.Word*2/3 {
+		if !spoke || !e.stands(&mine) || now < mine.lapse-r.set.Word*2/3 {
 			continue
 		}
-		round := mine.Round
-		if stale {
-			round = e.closed + 1
-		}
-		left := time.Duration(0)
-		if mine.Kind == Bad {
-			left = mine.end - now
-		}
-		if w, ok := r.own(k, Bad, round, left, now); ok {
+		if w, ok := r.repeat(k, &mine, mine.Round, now); ok {
 			words = append(words, w)
 		}
 	}
 	return words
+}
+
+// Overtaken returns this member's word on an entry, said in the next round, if others have
+// closed the round that it was of and the fleet had not agreed on it: then it was this
+// member's own, and stands. ok is false if not.
+func (r *Register) Overtaken(k Key, now time.Duration) (w Word, ok bool) {
+	e := r.entries[k]
+	if e == nil {
+		return Word{}, false
+	}
+	mine, spoke := e.words[r.me]
+	if !spoke || !e.stands(&mine) || mine.Round > e.closed {
+		return Word{}, false
+	}
+	return r.repeat(k, &mine, e.closed+1, now)
+}
+
+// stands reports whether this member's word is still what it has to say.
+func (e *entry) stands(mine *held) bool { return mine.Kind != Good && !e.silent && !e.recover }
+
+// repeat says a word again.
+func (r *Register) repeat(k Key, mine *held, round uint64, now time.Duration) (Word, bool) {
+	left := time.Duration(0)
+	if mine.Kind == Bad {
+		left = mine.end - now
+	}
+	return r.own(k, Bad, round, left, now)
 }
 
 // Words returns every word that counts still, with the times that are left.
@@ -214,7 +237,8 @@ type Effect struct {
 const slack = 20 * time.Millisecond
 
 // Effect returns what this member's breaker is to do about an entry now, if anything. It
-// returns it once, but a recovery until [Register.Closed] or a trip comes.
+// returns it once, but a recovery until [Register.Recovered], [Register.Closed] or a trip
+// comes. After one effect there can be another: a round is closed and the next one has begun.
 func (r *Register) Effect(k Key, alive map[string]bool, now time.Duration) (effect Effect, ok bool) {
 	e := r.entries[k]
 	if e == nil {
@@ -242,6 +266,18 @@ func (r *Register) Effect(k Key, alive map[string]bool, now time.Duration) (effe
 	}
 	e.until, e.holding = until, true
 	return Effect{Key: k, Act: Trip, Until: until, Reason: d.Reason()}, true
+}
+
+// Undone takes note that an effect was not done: it is due still, if the words say so then.
+func (r *Register) Undone(effect *Effect) {
+	e := r.entries[effect.Key]
+	switch {
+	case e == nil:
+	case effect.Act == Doubt:
+		e.doubted = 0
+	case effect.Act == Trip:
+		e.holding = false
+	}
 }
 
 // maxNamed is how many members a reason names.

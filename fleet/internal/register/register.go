@@ -121,21 +121,28 @@ func (r *Register) Keys() []Key {
 	return keys
 }
 
-// Hear takes in the word of another member, and reports whether it is new. alive says
-// whether its member is known to be. A word of this member's name from before it was
-// started is taken back: see [Register.Again].
-func (r *Register) Hear(w Word, alive bool, now time.Duration) (fresh bool) {
+// Hear takes in the word of another member. It reports whether the word is new, and
+// whether anything follows from it: a word that is not new can say that a round is closed.
+// alive says whether its member is known to be. A word of this member's name from before
+// it was started is taken back: see [Register.Again].
+func (r *Register) Hear(w Word, alive bool, now time.Duration) (fresh, changed bool) {
 	if w.Check() != nil {
-		return false
+		return false, false
+	}
+	before := uint64(0)
+	if e := r.entries[w.Key()]; e != nil {
+		before = e.closed
 	}
 	if w.Member == r.me {
 		if e := r.entries[w.Key()]; e != nil && w.Closed > e.closed {
 			e.close(w.Closed, now)
 		}
 		r.refute(&w, now)
-		return false
+	} else {
+		fresh = r.take(w, alive, now)
 	}
-	return r.take(w, alive, now)
+	e := r.entries[w.Key()]
+	return fresh, fresh || e != nil && e.closed > before
 }
 
 // take puts a word in its place.

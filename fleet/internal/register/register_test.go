@@ -57,17 +57,17 @@ func TestAQuorumAgreesAndTheDeadDoNotVote(t *testing.T) {
 
 func TestAnOldWordChangesNothing(t *testing.T) {
 	r := New("n1", 1, Settings{})
-	if !r.Hear(bad("n2", 5, 1, second), true, 0) {
+	if fresh, changed := r.Hear(bad("n2", 5, 1, second), true, 0); !fresh || !changed {
 		t.Fatal("a first word was not fresh")
 	}
 	for _, w := range []Word{bad("n2", 5, 9, second), bad("n2", 4, 9, second), bad("n1", 9, 9, second)} {
-		if r.Hear(w, true, 0) {
+		if fresh, changed := r.Hear(w, true, 0); fresh || changed {
 			t.Errorf("%+v was taken", w)
 		}
 	}
 	next := bad("n2", 1, 2, second)
 	next.Incarnation = 2
-	if !r.Hear(next, true, 0) {
+	if fresh, _ := r.Hear(next, true, 0); !fresh {
 		t.Error("a word of the next incarnation was refused")
 	}
 	if words, _ := r.Len(); words != 1 {
@@ -171,6 +171,109 @@ func TestAFailedProbeBeginsTheNextRound(t *testing.T) {
 	}
 	if e, ok := r.Effect(mail, alive, 23*second); ok {
 		t.Errorf("the one that closed is to do something: %+v", e)
+	}
+}
+
+// good is the word of a member that has seen the service work.
+func good(member string, version, closed uint64) Word {
+	return Word{Member: member, Incarnation: 1, Version: version, Service: mail.Service, Entry: mail.Entry, Kind: Good,
+		Round: closed, Closed: closed, Life: 600_000}
+}
+
+// TestALateWordUndoesNoLaterTrip: a member doubts, its own calls close its entry, and it
+// trips again before it hears that the round of its doubt is closed.
+func TestALateWordUndoesNoLaterTrip(t *testing.T) {
+	for _, way := range []Way{ByProbes, ByOperator} {
+		r, alive := drive(t)
+		r.Hear(bad("n4", 1, 1, 8*second), true, 0)
+		if way == ByOperator {
+			r.Tripped(mail, 8*second, false, alive, 0)
+		}
+		r.Effect(mail, alive, 0)
+		r.Closed(mail, way, second)
+		w, ok := r.Tripped(mail, 10*second, false, alive, 2*second)
+		if !ok || w.Round != 2 {
+			t.Fatalf("%d: a trip after its own closing is of the round that it closed for itself: %+v", way, w)
+		}
+		r.Hear(good("n4", 2, 1), true, 2*second)
+		if e, ok := r.Effect(mail, alive, 2*second); ok {
+			t.Errorf("%d: a word of the round before does something to a later trip: %+v", way, e)
+		}
+		if d := r.Decide(mail, alive, 2*second); len(d.Voters) != 1 || d.Voters[0] != "n1" {
+			t.Errorf("%d: the later trip is no vote: %+v", way, d)
+		}
+		r.Hear(good("n4", 3, 2), true, 3*second) // n4 has heard of the trip, and then seen it work
+		if d := r.Decide(mail, alive, 3*second); len(d.Voters) != 0 {
+			t.Errorf("%d: a newer word does not close it: %+v", way, d)
+		}
+	}
+}
+
+// TestAWordThatWasOvertakenIsSaidAtOnce: a member trips before it hears that the rounds of
+// others are closed.
+func TestAWordThatWasOvertakenIsSaidAtOnce(t *testing.T) {
+	r, alive := New("n1", 1, Settings{}), living(10)
+	if _, ok := r.Overtaken(mail, 0); ok {
+		t.Fatal("a word that was never said")
+	}
+	r.Tripped(mail, 10*second, false, alive, 0)
+	if _, ok := r.Overtaken(mail, 0); ok {
+		t.Fatal("a word of a round that is not closed")
+	}
+	r.Hear(good("n2", 1, 7), true, second)
+	if w, ok := r.Overtaken(mail, second); !ok || w.Round != 8 || w.Kind != Bad || w.Left != 9000 {
+		t.Fatalf("%+v %v", w, ok)
+	}
+	if _, ok := r.Overtaken(mail, second); ok {
+		t.Fatal("said twice")
+	}
+	r.Closed(mail, ByProbes, 2*second)
+	r.Hear(good("n2", 2, 20), true, 2*second)
+	if _, ok := r.Overtaken(mail, 2*second); ok {
+		t.Error("the word of an entry that has closed")
+	}
+}
+
+// TestAKnownWordCanCloseARound: what a member tells of others says what it knows itself.
+func TestAKnownWordCanCloseARound(t *testing.T) {
+	r, alive := drive(t)
+	r.Hear(bad("n4", 1, 1, 8*second), true, 0)
+	r.Effect(mail, alive, 0)
+	w := bad("n4", 1, 1, 8*second)
+	w.Closed = 1
+	if fresh, changed := r.Hear(w, true, second); fresh || !changed {
+		t.Fatalf("fresh %v, changed %v", fresh, changed)
+	}
+	if e, ok := r.Effect(mail, alive, second); !ok || e.Act != Recover {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestADoubtFollowsARecovery: both come in one look if words of two rounds come at once.
+func TestADoubtFollowsARecovery(t *testing.T) {
+	r, alive := drive(t)
+	r.Hear(bad("n4", 1, 1, 8*second), true, 0)
+	r.Effect(mail, alive, 0)
+	r.Hear(good("n5", 1, 1), true, second)
+	for i, m := range []string{"n2", "n3", "n4"} {
+		w := bad(m, uint64(5+i), 2, 8*second)
+		w.Closed = 1
+		r.Hear(w, true, second)
+	}
+	if e, ok := r.Effect(mail, alive, second); !ok || e.Act != Recover {
+		t.Fatalf("%+v", e)
+	}
+	r.Recovered(mail)
+	e, ok := r.Effect(mail, alive, second)
+	if !ok || e.Act != Doubt {
+		t.Fatalf("%+v", e)
+	}
+	r.Undone(&e)
+	if e, ok = r.Effect(mail, alive, second); !ok || e.Act != Doubt {
+		t.Errorf("a doubt that was not done is forgotten: %+v", e)
+	}
+	if e, ok = r.Effect(mail, alive, second); ok {
+		t.Errorf("then there is more: %+v", e)
 	}
 }
 
@@ -283,7 +386,8 @@ func TestAWordOfAStrangerIsChecked(t *testing.T) {
 	} {
 		w := fine
 		spoil(&w)
-		if w.Check() == nil || New("n1", 1, Settings{}).Hear(w, true, 0) {
+		fresh, changed := New("n1", 1, Settings{}).Hear(w, true, 0)
+		if w.Check() == nil || fresh || changed {
 			t.Errorf("%s: %+v was taken", name, w)
 		}
 	}

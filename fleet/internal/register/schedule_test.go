@@ -15,8 +15,9 @@ type world struct {
 	members []*member
 	alive   map[string]bool
 	flight  []packet
-	split   int           // members below it do not hear the others
-	tripped time.Duration // the last trip or claim of all
+	split   int                      // members below it do not hear the others
+	tripped time.Duration            // the last trip or claim of all
+	closed  map[uint64]time.Duration // when a member first said that a round is closed
 }
 
 // member is a process: a register, and a breaker's entry.
@@ -27,6 +28,11 @@ type member struct {
 	half  bool
 	until time.Duration
 	heard time.Duration // the last word that was new, or its own
+
+	trips  time.Duration // its last own trip
+	closes time.Duration // its own calls have closed it
+	within uint64        // round that it had heard of then
+	doubts time.Duration // its last doubt
 }
 
 type packet struct {
@@ -43,7 +49,7 @@ const (
 )
 
 func newWorld(seed uint64) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 21)), alive: map[string]bool{}}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 21)), alive: map[string]bool{}, closed: map[uint64]time.Duration{}}
 	for i := range 2 + w.rnd.IntN(5) {
 		name := fmt.Sprintf("n%d", i)
 		w.members = append(w.members, &member{Register: New(name, 1, Settings{Turn: turn}), name: name})
@@ -71,13 +77,24 @@ func (w *world) say(from int, word Word, ok bool) {
 	}
 }
 
-// act does what the register wants of the breaker.
-func (w *world) act(i int) error {
+// look does all that the register wants of the breaker, as the agent does.
+func (w *world) look(i int) error {
 	m := w.members[i]
-	e, ok := m.Effect(mail, w.alive, w.now)
-	if !ok {
-		return nil
+	for range 3 {
+		e, ok := m.Effect(mail, w.alive, w.now)
+		if !ok {
+			break
+		}
+		if err := w.act(m, &e); err != nil {
+			return err
+		}
 	}
+	word, ok := m.Overtaken(mail, w.now)
+	w.say(i, word, ok)
+	return nil
+}
+
+func (w *world) act(m *member, e *Effect) error {
 	switch e.Act {
 	case Trip:
 		if limit := m.heard + bound; e.Until > limit+maxDelay {
@@ -88,10 +105,16 @@ func (w *world) act(i int) error {
 		}
 		m.open, m.half, m.until = true, false, max(m.until, e.Until)
 	case Doubt:
+		m.doubts = w.now
 		if !m.open {
 			m.half = true
 		}
 	case Recover:
+		round := m.entries[mail].closed
+		if m.open && m.trips > m.closes && round <= m.within && w.closed[round] < m.closes {
+			return fmt.Errorf("%s tripped at %v, after its own calls had closed it at %v, and a word of %v has it recover",
+				m.name, m.trips, m.closes, w.closed[round])
+		}
 		m.open, m.half = false, false
 		m.Recovered(mail)
 	}
@@ -102,30 +125,42 @@ func (w *world) act(i int) error {
 func (w *world) pass(d time.Duration) error {
 	for end := w.now + d; w.now < end; {
 		w.now = w.next(end)
+		var due []packet
 		kept := w.flight[:0]
 		for _, p := range w.flight {
 			if p.at > w.now {
 				kept = append(kept, p)
 				continue
 			}
-			if w.members[p.to].Hear(p.w, true, w.now) {
-				w.members[p.to].heard = w.now
-			}
-			if err := w.act(p.to); err != nil {
+			due = append(due, p)
+		}
+		w.flight = kept
+		for _, p := range due {
+			if err := w.hear(p.to, p.w); err != nil {
 				return err
 			}
 		}
-		w.flight = kept
-		for i, m := range w.members {
+		for _, m := range w.members {
 			if m.open && m.until <= w.now {
 				m.open, m.half = false, true
-			}
-			if err := w.act(i); err != nil {
-				return err
 			}
 		}
 	}
 	return nil
+}
+
+// hear gives a member words that come in one message.
+func (w *world) hear(i int, words ...Word) error {
+	m, news := w.members[i], false
+	for _, word := range words {
+		if _, changed := m.Hear(word, true, w.now); changed {
+			m.heard, news = w.now, true
+		}
+	}
+	if !news {
+		return nil
+	}
+	return w.look(i)
 }
 
 // next returns when something comes due.
@@ -142,16 +177,34 @@ func (w *world) next(end time.Duration) time.Duration {
 	return max(next, w.now+time.Millisecond)
 }
 
-func (w *world) trip(i int) {
+func (w *world) trip(i int) error {
 	m := w.members[i]
 	if m.open {
-		return
+		return nil
 	}
 	probed := m.half
 	m.open, m.half, m.until = true, false, w.now+openTimeout
-	w.tripped = w.now
+	w.tripped, m.trips = w.now, w.now
 	word, ok := m.Tripped(mail, openTimeout, probed, w.alive, w.now)
 	w.say(i, word, ok)
+	return w.look(i)
+}
+
+// close has own calls of a member close its entry.
+func (w *world) close(i int, by Way) error {
+	m := w.members[i]
+	m.open, m.half = false, false
+	if e := m.entries[mail]; e != nil && by == ByProbes {
+		m.closes, m.within = w.now, e.round(w.now)
+	}
+	word, ok := m.Closed(mail, by, w.now)
+	if ok {
+		if _, said := w.closed[word.Closed]; !said {
+			w.closed[word.Closed] = w.now
+		}
+	}
+	w.say(i, word, ok)
+	return w.look(i)
 }
 
 // step does one thing to the fleet.
@@ -160,7 +213,9 @@ func (w *world) step() error {
 	m := w.members[i]
 	switch w.rnd.IntN(12) {
 	case 0, 1, 2:
-		w.trip(i)
+		if err := w.trip(i); err != nil {
+			return err
+		}
 	case 3, 4:
 		if m.half {
 			word, ok := m.Probing(mail, w.alive, w.now)
@@ -171,15 +226,15 @@ func (w *world) step() error {
 		}
 	case 5:
 		if m.half {
-			m.half = false
-			word, ok := m.Closed(mail, ByProbes, w.now)
-			w.say(i, word, ok)
+			if err := w.close(i, ByProbes); err != nil {
+				return err
+			}
 		}
 	case 6:
 		if m.open && w.rnd.IntN(4) == 0 {
-			m.open = false
-			word, ok := m.Closed(mail, ByOperator, w.now)
-			w.say(i, word, ok)
+			if err := w.close(i, ByOperator); err != nil {
+				return err
+			}
 		}
 	case 7: // killed, and back under its name
 		if w.rnd.IntN(4) == 0 {
@@ -193,7 +248,9 @@ func (w *world) step() error {
 	case 9: // push/pull with one that it can reach
 		j := w.rnd.IntN(len(w.members))
 		if (i < w.split) == (j < w.split) {
-			w.exchange(i, j)
+			if err := w.exchange(i, j); err != nil {
+				return err
+			}
 		}
 	case 10:
 		w.again(i)
@@ -208,19 +265,12 @@ func (w *world) again(i int) {
 	}
 }
 
-func (w *world) exchange(i, j int) {
-	a, b := w.members[i], w.members[j]
-	of, to := a.Words(w.now), b.Words(w.now)
-	for _, word := range of {
-		if b.Hear(word, true, w.now) {
-			b.heard = w.now
-		}
+func (w *world) exchange(i, j int) error {
+	of, to := w.members[i].Words(w.now), w.members[j].Words(w.now)
+	if err := w.hear(j, of...); err != nil {
+		return err
 	}
-	for _, word := range to {
-		if a.Hear(word, true, w.now) {
-			a.heard = w.now
-		}
-	}
+	return w.hear(i, to...)
 }
 
 // agree lets all hear all, and compares what they make of it.
@@ -230,14 +280,16 @@ func (w *world) agree() error {
 		for i := range w.members {
 			for _, word := range w.members[i].Again(w.now) {
 				w.members[i].heard = w.now
-				for _, m := range w.members {
-					if m.Hear(word, true, w.now) {
-						m.heard = w.now
+				for j := range w.members {
+					if err := w.hear(j, word); err != nil {
+						return err
 					}
 				}
 			}
 			for j := range i {
-				w.exchange(i, j)
+				if err := w.exchange(i, j); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -262,11 +314,24 @@ func (w *world) agree() error {
 				w.members[0].name, d.End, m.name)
 		}
 	}
+	for _, m := range w.members { // and nobody sleeps through an outage on which the fleet agrees
+		e := m.entries[mail]
+		if e == nil || !first.Agreed {
+			continue
+		}
+		mine, spoke := e.words[m.name]
+		found := e.exempt == e.epoch() || e.doubted == first.Round && m.closes >= m.doubts // that it works here
+		if spoke && e.votes(&mine, w.now) || found || m.open || m.half {
+			continue
+		}
+		return fmt.Errorf("%s is closed and does not doubt, though the fleet agrees: %+v", m.name, first)
+	}
 	return nil
 }
 
-// TestSchedules: whatever happens to words, members with equal words decide alike, and
-// none is held open beyond open_timeout, two turns and a second of the last word.
+// TestSchedules: whatever happens to words, members with equal words decide alike, none is
+// held open beyond open_timeout, two turns and a second of the last word, one that is closed
+// while the fleet agrees finds out, and no word undoes a trip that is newer than it.
 func TestSchedules(t *testing.T) {
 	const parallel = 2
 	n := scaled(10_000, 1_000_000)
@@ -297,7 +362,9 @@ func schedule(seed uint64) error {
 		for i := range w.members {
 			w.again(i)
 			for j := range i {
-				w.exchange(i, j)
+				if err := w.exchange(i, j); err != nil {
+					return err
+				}
 			}
 		}
 		if err := w.pass(time.Second); err != nil {
