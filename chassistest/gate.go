@@ -16,6 +16,7 @@ import (
 type gate struct {
 	mu      sync.Mutex
 	waiting []*arrival
+	unheard []*arrival    // answers that their process does not hear
 	came    chan struct{} // has room for one
 
 	suspended map[*Process]bool
@@ -111,6 +112,24 @@ func (g *gate) knock() {
 	case g.came <- struct{}{}:
 	default:
 	}
+}
+
+// miss notes an answer that its process does not hear: it has died, or has given up. What the
+// queue did for it is done.
+func (g *gate) miss(a *arrival) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unheard = append(g.unheard, a)
+}
+
+// missed takes the answers that no process has heard. The world calls it while all goroutines
+// wait.
+func (g *gate) missed() []*arrival {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := g.unheard
+	g.unheard = nil
+	return list
 }
 
 // here returns those that wait. The world calls it while all goroutines wait.

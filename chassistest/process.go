@@ -155,10 +155,13 @@ func (p *Process) Do(r *http.Request) (*http.Response, error) {
 	if q.skew != 0 && step == OnReceive {
 		q.answer.body = q.skewed(q.answer.body, -q.skew)
 	}
-	switch o, err := g.wait(r.Context(), &arrival{p: p, step: step, name: q.name(), req: q, answer: true}); {
+	a := &arrival{p: p, step: step, name: q.name(), req: q, answer: true}
+	switch o, err := g.wait(r.Context(), a); {
 	case err != nil:
+		g.miss(a)
 		return nil, err
 	case o == dead:
+		g.miss(a)
 		return nil, errGone
 	}
 	return q.answer.response(r)

@@ -18,6 +18,7 @@ func (w *World) run() {
 		w.doom()
 		w.reports()
 		w.vanished()
+		w.unheard()
 		w.takeIn()
 		now := w.Now()
 		if p := w.plans.due(now); p != nil {
@@ -119,6 +120,27 @@ func (w *World) takeIn() {
 			d = d.number(1)
 		}
 		a.key = d.number(uint64(seat.steps[a.step])).mixed()
+	}
+}
+
+// unheard takes note of what the queue has done for processes that did not hear of it: they
+// died, or gave up, at the time of the answer.
+func (w *World) unheard() {
+	missed := slices.DeleteFunc(w.gate.missed(), func(a *arrival) bool { return a.req.done })
+	for _, a := range missed {
+		w.book.preview(a)
+	}
+	slices.SortStableFunc(missed, (*arrival).compare)
+	for _, a := range missed {
+		w.book.label(a)
+		kind := LateAnswer
+		if a.p.dead {
+			kind = DieBefore
+		}
+		w.touchAll(a, kind)
+		if len(a.labels) > 0 {
+			w.note(a.p, string(a.step)+" answered", a.labels, "not heard")
+		}
 	}
 }
 

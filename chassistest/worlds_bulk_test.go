@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sambatech/chassis"
@@ -159,8 +160,12 @@ var pools = playground{
 					return nil
 				}
 				next := parcel{job.Args.ID + 30}
-				_, err := chassis.Send(ctx, p.System, hop, next, task.Pool(names[next.ID%3]), task.Group(fmt.Sprint(next.ID%4)),
-					task.ExecID(job.ExecID+"/"), task.Dedup(job.ExecID+"/"))
+				pool := names[(next.ID+next.ID/30)%3]
+				opts := []task.Option{task.Pool(pool), task.Group(fmt.Sprint(next.ID % 4)), task.ExecID(job.ExecID + "/")}
+				if strings.HasSuffix(pool, ".fifo") {
+					opts = append(opts, task.Dedup(job.ExecID+"/"))
+				}
+				_, err := chassis.Send(ctx, p.System, hop, next, opts...)
 				return err
 			})
 		})

@@ -71,11 +71,7 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 		d.settleGivenUp(e)
 		return
 	case d.drain != nil:
-		var wait time.Duration
-		if d.ordered {
-			wait = d.drain.hideFor(e.messageID, now)
-		}
-		d.giveBackUnrun(e, wait)
+		d.giveBackUnrun(e, 0)
 		return
 	}
 	if defects != nil && d.rejected(e, defects) {

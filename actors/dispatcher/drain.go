@@ -8,11 +8,9 @@ import (
 
 // drain is the stop under way. It survives a restart.
 type drain struct {
-	began      time.Time
 	deadline   time.Time
-	passed     map[string]bool // FIFO: messages that came meanwhile and were given back at once
-	over       bool            // the deadline has passed: ctxs are cancelled
-	pollerDone bool            // no receive is under way
+	over       bool // the deadline has passed: ctxs are cancelled
+	pollerDone bool // no receive is under way
 	flushing   bool
 	done       bool
 	waiters    []func(*Drained)
@@ -37,7 +35,7 @@ func (d *dispatcher) onDrain(m *Drain) {
 	}
 	first := d.drain == nil
 	if first {
-		d.drain = &drain{began: time.Now(), deadline: deadline, passed: map[string]bool{}}
+		d.drain = &drain{deadline: deadline}
 	}
 	dr := d.drain
 	reply, sender := m.reply, d.ctx.Sender()
@@ -89,21 +87,6 @@ func (d *dispatcher) armDrain() {
 // settleBy returns when a drain gives up what the queue has not settled.
 func (d *dispatcher) settleBy() time.Time {
 	return d.drain.deadline.Add(d.AbandonAfter)
-}
-
-// longestPoll is when the receives are over that were under way as a drain began.
-const longestPoll = 20 * time.Second
-
-// hideFor returns for how long a message of a FIFO pool that came during the drain is
-// hidden: not the first time, for others may run it. The next receive of this process may
-// bring it again at once, and each time counts as a silent end if the message is held for
-// long later. So the second time it is hidden until these receives are over.
-func (dr *drain) hideFor(messageID string, now time.Time) time.Duration {
-	if !dr.passed[messageID] {
-		dr.passed[messageID] = true
-		return 0
-	}
-	return max(dr.began.Add(longestPoll).Sub(now), 0)
 }
 
 // giveBackWaiting returns all that has no attempt under way, with the rest of

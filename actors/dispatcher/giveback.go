@@ -12,12 +12,15 @@ import (
 // Giving a message back, or up.
 
 // hide gives e back by its visibility time-out. Nothing is written down by it: it
-// is for FIFO pools, and for what no copy can be made of.
+// is for FIFO pools, and for what no copy can be made of. In a drain the first delivery is
+// over at once, for others may run it. A later one is hidden until this process receives
+// no more: it would get the message again, and that may be taken for one more silent end.
 func (d *dispatcher) hide(e *execution, wait time.Duration) {
 	d.journals.keep(e.messageID, e.journal)
 	d.noteGivenBack(e, wait, "hidden")
 	d.hides++
-	d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: wait})
+	d.settle(e, &poller.Settle{Lease: e.lease, Release: true, Visible: wait,
+		AfterReceives: d.drain != nil && d.deliveries(e, time.Now()).costly()})
 }
 
 // reissue gives e back by a fresh copy that carries its ledger, to be run after

@@ -43,6 +43,9 @@ type queue struct {
 	maxHeld  int
 }
 
+// longPoll is how long the receives under way last at most.
+const longPoll = 20 * time.Second
+
 type message struct {
 	id       string
 	body     string
@@ -161,6 +164,9 @@ func (q *queue) settle(s *poller.Settle) {
 			panic(fmt.Sprintf("SQS would refuse this visibility: %v", s.Visible))
 		}
 		msg.lease, msg.visible = 0, time.Now().Add(s.Visible)
+		if s.AfterReceives && q.demand > 0 {
+			msg.visible = time.Now().Add(max(s.Visible, longPoll))
+		}
 	} else {
 		for i, m := range q.messages {
 			if m == msg {

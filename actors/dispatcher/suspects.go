@@ -57,6 +57,10 @@ func (d deliveries) silentEnds() int {
 	return min(max(int(most), earlier-manyReceives, 0), earlier)
 }
 
+// costly reports whether each further delivery may be taken for a silent end, however
+// short it is: the copy was delivered before, or long enough ago.
+func (d deliveries) costly() bool { return d.receives > 1 || d.lease > 0 && d.age >= d.lease-d.lease/8 }
+
 // seen notes that a run of e has ended, with any result, and reports whether that
 // explains silent ends before it. A copy must then record it, because a crash would
 // bring them back. On a FIFO pool they stay: they stand for failures.
@@ -154,8 +158,12 @@ func (s *isolation) pause() time.Duration {
 
 // silentEnds returns how many of e's earlier deliveries were silent ends.
 func (d *dispatcher) silentEnds(e *execution, now time.Time) int {
+	return d.deliveries(e, now).silentEnds()
+}
+
+func (d *dispatcher) deliveries(e *execution, now time.Time) deliveries {
 	receives, age := d.timing(e).counted(now)
-	return deliveries{receives: receives, age: age, lease: e.asked, other: d.UnknownTasksDelay}.silentEnds()
+	return deliveries{receives: receives, age: age, lease: e.asked, other: d.UnknownTasksDelay}
 }
 
 // isolate makes a suspect wait until no other one runs. On a standard pool only one

@@ -171,3 +171,25 @@ func TestARunExplainsTheSilentEndsBeforeIt(t *testing.T) {
 		}
 	}
 }
+
+func TestADeliveryThatMayCountLaterIsCostly(t *testing.T) {
+	const lease = 120 * time.Second
+	for _, c := range []struct {
+		name     string
+		receives int
+		age      time.Duration
+		lease    time.Duration
+		want     bool
+	}{
+		{"the first delivery, just now", 1, 0, lease, false},
+		{"the first delivery, for most of a lease", 1, 105 * time.Second, lease, true},
+		{"the first delivery, a second less", 1, 104 * time.Second, lease, false},
+		{"the second delivery, just now", 2, 0, lease, true},
+		{"a lease that is not known", 1, time.Hour, 0, false},
+		{"the clock went back", 1, -time.Hour, lease, false},
+	} {
+		if got := (deliveries{receives: c.receives, age: c.age, lease: c.lease}).costly(); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

@@ -49,12 +49,16 @@ type (
 	// is not deleted: it is tried again while the lease holds. A Settle for
 	// a lease that is lost still does its best by the old handle, except
 	// that nothing is sent; the answer is [Settled] with [ErrLeaseLost].
+	//
+	// AfterReceives hides a released message at least until the receives are over that
+	// this poller has under way: each of them could bring it again.
 	Settle struct {
-		Lease   LeaseID
-		Send    []Outgoing
-		Release bool
-		Visible time.Duration // with Release: 0 to 12 h less the time since the receive
-		Link    *trace.Link   // to the message's trace, from the spans of its settlement; nil for none
+		Lease         LeaseID
+		Send          []Outgoing
+		Release       bool
+		Visible       time.Duration // with Release: 0 to 12 h less the time since the receive
+		AfterReceives bool          // with Release
+		Link          *trace.Link   // to the message's trace, from the spans of its settlement; nil for none
 	}
 
 	// Pause stops new receives until [Resume]; leases are kept.

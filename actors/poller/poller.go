@@ -55,7 +55,7 @@ type Poller struct {
 	attributes atomic.Pointer[QueueAttributes] // of the queue; nil until they were read
 
 	life  life.Restarts
-	turns *crew.Crew[crew.Func] // of the actor
+	crew  *crew.Crew[crew.Func] // of the requests and of the actor's turns
 	mu    sync.Mutex
 	actor *worker // what survives a restart of the actor; nil before it has started
 	props *actor.Props
@@ -80,7 +80,7 @@ func New(cfg Config) (*Poller, error) {
 	}
 	p.log = p.log.With("queue", cfg.QueueURL)
 	p.life.OneEnvelope = true
-	p.turns = crew.New[crew.Func](1)
+	p.crew = crew.New[crew.Func](keptGoroutines)
 	if p.base == nil {
 		p.base = context.Background()
 	}
@@ -101,7 +101,7 @@ func New(cfg Config) (*Poller, error) {
 // tried once more. Stopping it cancels its requests; [Drain] and [Flush] come
 // before.
 func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
-	own := []actor.PropsOption{actor.WithMailbox(p.life.Mailbox), actor.WithDispatcher(scheduler{p.turns})}
+	own := []actor.PropsOption{actor.WithMailbox(p.life.Mailbox), actor.WithDispatcher(scheduler{p.crew})}
 	opts = append(own, opts...)
 	props := actor.PropsFromProducer(func() actor.Actor { return &shell{poller: p} }, opts...)
 	p.mu.Lock()
@@ -110,8 +110,8 @@ func (p *Poller) Props(opts ...actor.PropsOption) *actor.Props {
 	return props
 }
 
-// scheduler is the dispatcher, in Proto.Actor's sense, of the actor. Its turns run in
-// a goroutine that is kept: a fresh one would grow its stack in each turn.
+// scheduler is the dispatcher, in Proto.Actor's sense, of the actor. Its turns run in the
+// goroutines of its requests: one that ends a request takes the turn that the answer brings.
 type scheduler struct{ *crew.Crew[crew.Func] }
 
 // Schedule runs f.

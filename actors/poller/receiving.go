@@ -211,6 +211,24 @@ func (w *worker) noteReceive(m *received) {
 	w.demand.received(w.now, r.asked, m.got, m.ended.Sub(r.start))
 }
 
+// answerSlack is how much longer than its wait a receive is taken to last.
+const answerSlack = time.Second
+
+// receivesOver returns when the receives under way are over: what is visible by then may
+// come here. A drain ends those in process at once. It is zero if none is under way.
+func (w *worker) receivesOver() (over time.Time) {
+	for r := range w.receives {
+		end := r.start.Add(r.wait)
+		if w.drain != nil && w.cfg.Recall != nil {
+			end = w.now
+		}
+		if end = end.Add(answerSlack); end.After(over) {
+			over = end
+		}
+	}
+	return over
+}
+
 // enter opens the lease of a message and hands it over, or releases what has no taker.
 func (w *worker) enter(in incoming, start time.Time) {
 	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)

@@ -11,10 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/sambatech/chassis/actors/poller"
+	"github.com/sambatech/chassis/queue/localsqs"
 )
 
 func TestAnOutageOfReceivesEndsByItself(t *testing.T) {
@@ -276,6 +278,53 @@ func TestDrainReleasesWhatTheReceiveUnderWayBrings(t *testing.T) {
 				time.Sleep(time.Minute)
 				if n := r.wire.count("ReceiveMessage"); n != 1 {
 					t.Error("receives:", n)
+				}
+			})
+		})
+	}
+}
+
+// TestAReleaseAfterReceives: a message that is released while this poller receives comes to it
+// again, unless the release is hidden until no receive is under way.
+func TestAReleaseAfterReceives(t *testing.T) {
+	for name, c := range map[string]struct {
+		settle poller.Settle
+		recall bool
+		wait   time.Duration // until the message is visible
+		here   bool          // the receive under way brings it again
+	}{
+		"after its receives":       {poller.Settle{AfterReceives: true}, false, 21 * time.Second, false},
+		"of a drain in process":    {poller.Settle{AfterReceives: true}, true, time.Second, false},
+		"with a longer wait":       {poller.Settle{AfterReceives: true, Visible: time.Minute}, false, time.Minute, false},
+		"at once":                  {poller.Settle{}, false, 0, true},
+		"hidden, whatever is here": {poller.Settle{Visible: 5 * time.Second}, false, 5 * time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newQueue(t, "tasks").start(func(cfg *poller.Config) {
+					if c.recall {
+						cfg.Recall = localsqs.WithRecall
+					}
+				})
+				r.send("m", 1)
+				r.want(2)
+				d := next[*poller.Delivered](r)
+				time.Sleep(100 * time.Millisecond) // the second receive is under way
+				began := time.Now()
+				r.system.Root.RequestWithCustomSender(r.pid, &poller.Drain{HandOver: true}, &actor.PID{})
+				c.settle.Lease, c.settle.Release = d.Lease, true
+				r.cast(&c.settle)
+				next[*poller.Settled](r)
+				if c.here {
+					if d := next[*poller.Delivered](r); d.ReceiveCount != 2 || time.Since(began).Round(time.Second) != c.wait {
+						t.Errorf("delivery %d here after %v, want the second after %v", d.ReceiveCount, time.Since(began), c.wait)
+					}
+					return
+				}
+				other := r.queue.start()
+				other.want(1)
+				if d := next[*poller.Delivered](other); d.ReceiveCount != 2 || time.Since(began).Round(time.Second) != c.wait {
+					t.Errorf("delivery %d elsewhere after %v, want the second after %v", d.ReceiveCount, time.Since(began), c.wait)
 				}
 			})
 		})

@@ -40,6 +40,9 @@ func (w *worker) onSettle(m *Settle) {
 	s := &settlement{kind: deletion, unsent: w.addressed(m.Send), since: w.now, link: m.Link}
 	if m.Release {
 		s.kind, s.visibleAt = release, w.now.Add(max(m.Visible, 0))
+		if over := w.receivesOver(); m.AfterReceives && over.After(s.visibleAt) {
+			s.visibleAt = over
+		}
 	}
 	if l.stage == lost {
 		w.answer(w.subscriber, &Settled{Lease: m.Lease, Err: ErrLeaseLost})

@@ -8,7 +8,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors"
-	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/internal/skew"
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
@@ -21,7 +20,6 @@ type worker struct {
 	root *actor.RootContext
 	ctx  context.Context // of every request
 	end  context.CancelFunc
-	crew *crew.Crew[crew.Func]
 
 	subscriber *actor.PID
 	epoch      uint64 // the subscriber's
@@ -79,9 +77,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		deleteBatch:     sqsclient.DeleteBatchOf(p.cfg.Client),
 	}
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))
-	w.crew = crew.New[crew.Func](keptGoroutines)
-	context.AfterFunc(w.ctx, w.crew.Close)
-	context.AfterFunc(w.ctx, p.turns.Close)
+	context.AfterFunc(w.ctx, p.crew.Close)
 	w.patience = newPatience(p.set.receiveWait())
 	w.demand = demand{maxReceives: p.set.MaxReceives, wait: p.set.receiveWait(), random: p.cfg.Random}
 	linger := p.set.SettleLinger
