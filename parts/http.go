@@ -165,8 +165,8 @@ func (s *Server) prepare() {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	entry := s.requests.begin(r)
 	defer s.requests.end(entry)
-	if s.host.Draining.Err() != nil && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close") // the client comes back to another process
+	if s.host.Draining.Err() != nil {
+		w.Header().Set("Connection", "close") // the client comes back to another process; in HTTP/2 a GOAWAY
 	}
 	if r.Method == http.MethodGet && r.Header.Get("Accept") == "text/event-stream" {
 		ctx, end := context.WithCancelCause(r.Context())

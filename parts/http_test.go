@@ -133,6 +133,56 @@ func TestInTheStopDelayEachAnswerClosesItsConnection(t *testing.T) {
 	}
 }
 
+// A client of HTTP/2 has one connection for all of its requests: without a GOAWAY it kept to
+// the process that stops for all of the delay.
+func TestInTheStopDelayClientsOfHTTP2Leave(t *testing.T) {
+	server, change := withTLS(&http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	})})
+	g, _, url := serve(t, Settings{StopDelay: 300 * time.Millisecond}, server)
+	var dials atomic.Int32
+	c := client(t, func(tr *http.Transport) {
+		change(tr)
+		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+	})
+	ask := func() {
+		t.Helper()
+		var body io.Reader = strings.NewReader(strings.Repeat("x", 1<<20))
+		res, err := c.Post(url, "text/plain", io.MultiReader(body)) // one that cannot be sent again
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.ProtoMajor != 2 || res.StatusCode != http.StatusOK {
+			t.Errorf("%s %s", res.Proto, res.Status)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}
+	ask()
+	ask()
+	if n := dials.Load(); n != 1 {
+		t.Fatalf("%d connections before the stop", n)
+	}
+	stopped := make(chan error, 1)
+	go func() { in, _ := stop(g, time.Minute); stopped <- in }()
+	<-g.draining.Done()
+	for range 3 {
+		ask()
+		time.Sleep(20 * time.Millisecond) // until the GOAWAY has come
+	}
+	if n := dials.Load(); n != 3 { // the first answer of the delay was the last on its connection
+		t.Errorf("%d connections, want 3", n)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
 // As of golang/go#41344: Shutdown waits for a stream of events without end.
 func TestAnEventSourceDoesNotHoldTheStop(t *testing.T) {
 	cause := make(chan error, 1)
@@ -309,17 +359,22 @@ func TestAServerThatEndsByItselfIsAnError(t *testing.T) {
 	stop(g, time.Second)
 }
 
+// withTLS gives a server certificates, and returns what a client needs to speak HTTP/2 with it.
+func withTLS(server *http.Server) (*http.Server, func(*http.Transport)) {
+	ts := httptest.NewTLSServer(nil)
+	defer ts.Close()
+	server.TLSConfig = &tls.Config{Certificates: ts.TLS.Certificates}
+	pool := ts.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	return server, func(tr *http.Transport) {
+		tr.TLSClientConfig, tr.ForceAttemptHTTP2 = &tls.Config{RootCAs: pool, ServerName: "example.com"}, true
+	}
+}
+
 func TestAServerSpeaksTLSAndHTTP2(t *testing.T) {
 	t.Parallel() // it waits in real time
-	ts := httptest.NewTLSServer(nil)
-	certs := ts.TLS.Certificates
-	pool := ts.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	ts.Close()
-	g, _, url := serve(t, Settings{}, &http.Server{TLSConfig: &tls.Config{Certificates: certs},
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })})
-	c := client(t, func(tr *http.Transport) {
-		tr.TLSClientConfig, tr.ForceAttemptHTTP2 = &tls.Config{RootCAs: pool, ServerName: "example.com"}, true
-	})
+	server, change := withTLS(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })})
+	g, _, url := serve(t, Settings{}, server)
+	c := client(t, change)
 	if body, _, err := get(c, url); body != "HTTP/2.0" || err != nil || !strings.HasPrefix(url, "https://") {
 		t.Errorf("%s: %q, %v", url, body, err)
 	}

@@ -31,6 +31,21 @@ const (
 	AbortedByDeadline = "deadline" // its time limit was over
 )
 
+// aborted says whether the response is whole, or why not.
+type aborted uint8
+
+const (
+	whole aborted = iota
+	byClient
+	byHandler
+	byDeadline
+)
+
+// String returns the word of the access log, or "".
+func (a aborted) String() string {
+	return [...]string{"", AbortedByClient, AbortedByHandler, AbortedByDeadline}[a]
+}
+
 // statusGone is the status in log and metrics of a request with no response at all,
 // because its client has gone. It is nginx's, and is never sent.
 const statusGone = 499
@@ -51,6 +66,9 @@ func levelOf(status int, shed, probe bool) slog.Level {
 	return slog.LevelInfo
 }
 
+// accessMessage is the message of an access-log line.
+const accessMessage = "request"
+
 // line writes the access-log line of a request that has ended.
 func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	c := h.config
@@ -69,7 +87,7 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 		if notLogged, ok = h.sheds.Allow(now); !ok {
 			return
 		}
-	case c.sample > 1 && level < slog.LevelWarn && q.aborted == "":
+	case c.sample > 1 && level < slog.LevelWarn && q.aborted == whole:
 		if h.lines.Add(1)%c.sample != 1 {
 			return
 		}
@@ -79,8 +97,13 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	if q.r.Method == http.MethodHead {
 		bytes = 0 // what the handler wrote, net/http did not send
 	}
-	var room [8]slog.Attr // of nearly all lines: on the stack
-	attrs, out := room[:0], q.route.log
+	remote := clip.Line(remoteOf(q.r, c.proxies), 64)
+	if c.named && q.route.method != otherMethod && q.route.label != "" && q.aborted == whole && !q.shed && sampled == 0 {
+		q.route.line.Write(ctx, now, level, slog.IntValue(q.status()), slog.DurationValue(took),
+			slog.Int64Value(bytes), slog.StringValue(remote))
+		return
+	}
+	attrs, out := make([]slog.Attr, 0, 12), q.route.log
 	if q.route.method == otherMethod { // what out writes has not the method's name
 		out = c.log.Handler()
 		attrs = append(attrs, slog.String("method", clip.Line(q.r.Method, 32)), slog.String("route", q.route.label))
@@ -89,15 +112,15 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 		slog.Int("status", q.status()),
 		slog.Duration("duration", took),
 		slog.Int64("bytes", bytes),
-		slog.String("remote", clip.Line(remoteOf(q.r, c.proxies), 64)))
+		slog.String("remote", remote))
 	if !c.named {
 		attrs = append(attrs, slog.String("request_id", q.id()))
 	}
 	if q.route.label == "" {
 		attrs = append(attrs, slog.String("path", clip.Line(q.r.URL.Path, clip.Name)))
 	}
-	if q.aborted != "" {
-		attrs = append(attrs, slog.String("aborted", q.aborted))
+	if q.aborted != whole {
+		attrs = append(attrs, slog.String("aborted", q.aborted.String()))
 	}
 	if q.shed {
 		attrs = append(attrs, slog.Bool("shed", true), slog.String("priority", q.priority.String()),
@@ -106,5 +129,5 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	if sampled > 0 {
 		attrs = append(attrs, slog.Int64("sampled", sampled))
 	}
-	_ = logger.Handle(ctx, out, now, level, "request", attrs...)
+	_ = logger.Handle(ctx, out, now, level, accessMessage, attrs...)
 }

@@ -69,7 +69,8 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, into any) err
 	if kind != "application/json" && !strings.HasSuffix(kind, "+json") {
 		return &Problem{Status: http.StatusUnsupportedMediaType, Detail: "Send application/json as Content-Type."}
 	}
-	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
+	LimitBody(w, r, limit)
+	body := json.NewDecoder(r.Body)
 	body.DisallowUnknownFields()
 	err := body.Decode(into)
 	if err == nil {

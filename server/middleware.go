@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -100,7 +101,7 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 			h.routes.log = c.log.Handler()
 		}
 		if mux, ok := next.(*http.ServeMux); ok && h.pattern == nil {
-			h.pattern = muxRoutes(mux)
+			h.pattern, h.late = muxRoutes(mux), !c.early
 		}
 		if h.limiter != nil {
 			h.routes.newClass = h.limiter.newClass
@@ -115,6 +116,7 @@ type parts struct {
 	metrics *metrics // nil: nothing is counted
 	limiter *Limiter // nil: nothing is shed
 	ids     *idSource
+	lookups sync.Pool // of lookup
 	sheds   rare.Line // log lines of requests that were shed
 	lines   atomic.Uint64
 	advised atomic.Bool
@@ -137,20 +139,26 @@ type handler struct {
 	*parts
 	next    http.Handler
 	pattern func(*http.Request) string // nil: known only after the handler has run
+	late    bool                       // next is a mux, and nothing needs the pattern before it has set it
 	routes  routeTable
 }
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.config
-	q := &request{h: h, r: r, inner: r, begun: time.Now()}
+	q, room := newRequest(c.ids)
+	q.h, q.r, q.inner, q.begun = h, r, r, time.Now()
 	q.writer.below, q.writer.on = w, q
-	if h.pattern != nil {
-		if p := h.pattern(r); p != "" {
-			r.Pattern = p // of an outer mux there may be one already
+	q.came = target{r.URL.Path, r.URL.RawPath, r.Pattern}
+	if !h.late {
+		if h.pattern != nil {
+			if p := h.pattern(r); p != "" {
+				r.Pattern = p // of an outer mux there may be one already
+			}
 		}
+		q.route = h.routes.find(r.Method, r.Pattern)
+		q.named.Store(q.route)
 	}
-	q.route = h.routes.find(r.Method, r.Pattern)
 	if h.metrics != nil {
 		h.metrics.active[methodIndex(r.Method)].Inc()
 	}
@@ -167,7 +175,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx = h.limitTime(q, ctx)
 	}
 	if ctx != r.Context() {
-		q.inner = r.WithContext(ctx)
+		if room == nil {
+			room = new(http.Request)
+		}
+		*room = *r.WithContext(ctx) // on the stack, and copied from there
+		q.inner = room
 	}
 	if h.limiter != nil && q.priority != Probe && !h.admit(q, ctx) {
 		q.done = true
@@ -216,7 +228,7 @@ func (h *handler) identify(q *request, r *http.Request) context.Context {
 	}
 	q.idHeader[0] = requestID(header, c.idHeader, sc, h.ids)
 	q.writer.below.Header()[c.idHeader] = q.idHeader[:1:1]
-	q.OriginContext = task.OriginContext{Context: ctx, Origin: task.Origin{ID: q.idHeader[0], Name: q.route.name}}
+	q.OriginContext = task.OriginContext{Context: ctx, Origin: task.Origin{ID: q.idHeader[0]}, Names: q}
 	return &q.OriginContext
 }
 
@@ -256,15 +268,18 @@ func (h *handler) end(q *request) {
 	if !q.done && h.config.recovers {
 		failure = recover()
 	}
+	h.findRoute(q)
 	rethrow := h.recovered(q, failure)
 	q.judge()
-	if q.aborted == AbortedByDeadline {
+	if q.aborted == byDeadline {
 		problem(&q.writer, q.r, http.StatusGatewayTimeout, "the time limit of the request is over", q.id())
 	}
 	if q.cancel != nil {
 		q.cancel()
 	}
-	h.findRoute(q)
+	if h.pattern == nil && q.route.pattern == "" && h.config.access && q.status() < 400 {
+		h.advise()
+	}
 	took := time.Since(q.begun) // reads one clock, where time.Now reads two
 	if q.holds {
 		now := q.begun.Add(took)
@@ -276,7 +291,7 @@ func (h *handler) end(q *request) {
 		h.metrics.observe(q.route, q.status(), took.Seconds())
 	}
 	if h.config.access {
-		h.line(q, h.lineContext(q), took)
+		h.line(q, q.inner.Context(), took)
 	}
 	if rethrow != nil {
 		panic(rethrow)
@@ -308,21 +323,23 @@ func (h *handler) recovered(q *request, failure any) (rethrow any) {
 	return nil
 }
 
-// findRoute takes the pattern that the mux has set, where it was not known before or
-// a mux inside has a longer one; and hands what handlers left in the copy of the
-// request to net/http, which removes the files of a form, and to middleware outside.
+// findRoute takes the pattern that the mux has set, or the one that was known before; and
+// hands what handlers left in the copy of the request to net/http, which removes the files
+// of a form, and to middleware outside.
 func (h *handler) findRoute(q *request) {
-	if p := q.inner.Pattern; p != "" {
-		if p != q.route.pattern {
+	p := ownPattern(q.inner.Pattern, q.r.Method, q.came.path)
+	if p == "" && q.route == nil {
+		p = q.lookUp()
+	}
+	if p != "" || q.route == nil {
+		if q.route == nil || p != q.route.pattern {
 			q.route = h.routes.find(q.r.Method, p)
+			q.named.Store(q.route)
 		}
 		q.r.Pattern = p
 	}
 	if q.r.MultipartForm == nil {
 		q.r.MultipartForm = q.inner.MultipartForm
-	}
-	if h.pattern == nil && q.route.pattern == "" && h.config.access && q.status() < 400 {
-		h.advise()
 	}
 }
 
@@ -332,14 +349,4 @@ func (h *handler) advise() {
 		h.config.log.Warn("requests have no route in the log and the metrics: give the middleware the mux with " +
 			"server.WithMux, or the router's patterns with server.WithRoutes")
 	}
-}
-
-// lineContext returns the ctx of the access-log line: that of the request, with the
-// route if it was not known when the request began.
-func (h *handler) lineContext(q *request) context.Context {
-	ctx := q.inner.Context()
-	if q.idHeader[0] != "" && q.Origin.Name != q.route.name {
-		return task.WithOrigin(ctx, q.idHeader[0], q.route.name)
-	}
-	return ctx
 }

@@ -40,6 +40,7 @@ type config struct {
 	registerer prometheus.Registerer
 
 	timeLimit func(*http.Request) time.Duration
+	early     bool // a function of the service's may read r.Pattern before the mux has set it
 
 	limiter        *Limiter
 	limits         *Limits
@@ -73,7 +74,7 @@ func WithIDHeader(name string) Option {
 // says so, and gives the others a new id. By default every valid id is taken: a
 // stranger can then choose the job_id of its own requests, and nothing else.
 func WithBelievedIDs(believe func(*http.Request) bool) Option {
-	return func(c *config) { c.believeIDs = believe }
+	return func(c *config) { c.believeIDs, c.early = believe, true }
 }
 
 // WithTrustedProxies names the networks of the service's own proxies. Of a request
@@ -108,13 +109,13 @@ func WithRegisterer(r prometheus.Registerer) Option {
 // [TimeoutHeader] or grpc-timeout that it waits for less. A handler that then ends
 // without an answer has answered 504.
 func WithTimeLimit(d time.Duration) Option {
-	return WithTimeLimits(func(*http.Request) time.Duration { return d })
+	return func(c *config) { c.timeLimit = func(*http.Request) time.Duration { return d } }
 }
 
 // WithTimeLimits is [WithTimeLimit] with a limit by request; r.Pattern is its route.
 // 0 sets no limit, and takes none of the caller: for streams and websockets.
 func WithTimeLimits(limit func(r *http.Request) time.Duration) Option {
-	return func(c *config) { c.timeLimit = limit }
+	return func(c *config) { c.timeLimit, c.early = limit, true }
 }
 
 // WithShedding bounds the requests that run at once by a [Limiter] of its own.
@@ -127,7 +128,7 @@ func WithLimiter(l *Limiter) Option { return func(c *config) { c.limiter = l } }
 // WithPriority lets priority say which requests are shed first; r.Pattern is the
 // route. It is not asked for probes.
 func WithPriority(priority func(r *http.Request) Priority) Option {
-	return func(c *config) { c.priority = priority }
+	return func(c *config) { c.priority, c.early = priority, true }
 }
 
 // WithPriorityHeader believes [PriorityHeader], up to the priority most. Without it
@@ -140,5 +141,5 @@ func WithPriorityHeader(most Priority) Option {
 // they fail. The default is GET and HEAD of /livez, /readyz, /startupz, /healthz,
 // /health and /ping. The limit does not hold them back, so a probe must cost little.
 func WithProbes(probe func(*http.Request) bool) Option {
-	return func(c *config) { c.probe = probe }
+	return func(c *config) { c.probe, c.early = probe, true }
 }

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/sambatech/chassis/task"
@@ -19,7 +22,7 @@ func RequestID(ctx context.Context) string {
 }
 
 // request is what the middleware keeps of one request. It is one allocation: the ctx
-// that names the job and the writer are parts of it. It is not used again for another
+// that names the job, the writer and the copy are parts of it. It is not used again for another
 // request, because a goroutine of the handler may keep the ctx.
 type request struct {
 	task.OriginContext
@@ -27,17 +30,66 @@ type request struct {
 	r      *http.Request // as it came
 	inner  *http.Request // as handlers get it
 	cancel context.CancelFunc
-	route  *route
+	route  *route // nil while only the mux knows it; of the goroutine that serves the request
+	named  atomic.Pointer[route]
+	came   target
 	begun  time.Time
 	since  time.Duration // from begun until it was admitted
 	writer writer
 
 	idHeader [1]string // the value of the id's header
-	aborted  string
+	aborted  aborted
 	priority Priority
 	holds    bool // a place of the limiter
 	shed     bool
 	done     bool // the handler has returned
+}
+
+// newRequest returns a request and, if it will have a ctx of its own, the room for its copy.
+func newRequest(copied bool) (*request, *http.Request) {
+	if !copied {
+		return &request{}, nil
+	}
+	both := &struct {
+		request
+		room http.Request
+	}{}
+	return &both.request, &both.room
+}
+
+// target is what a mux finds the route of a request by, as it came: a handler may change
+// the URL that its copy of the request shares.
+type target struct{ path, rawPath, pattern string } // pattern: of a mux outside
+
+// JobName implements [task.Namer]. A mux sets the pattern in the request that handlers get,
+// so what logs nothing and sends nothing needs no second look into the mux.
+func (q *request) JobName() string {
+	r := q.named.Load()
+	if r == nil {
+		r = q.h.routes.find(q.r.Method, q.lookUp())
+		q.named.CompareAndSwap(nil, r)
+	}
+	return r.name
+}
+
+// lookUp asks the mux for the pattern of the request.
+func (q *request) lookUp() string {
+	l, _ := q.h.lookups.Get().(*lookup)
+	if l == nil {
+		l = &lookup{}
+		l.request.URL = &l.url
+	}
+	l.request.Method, l.request.Host = q.r.Method, q.r.Host
+	l.url.Path, l.url.RawPath = q.came.path, q.came.rawPath
+	p := q.h.pattern(&l.request)
+	q.h.lookups.Put(l)
+	return cmp.Or(p, q.came.pattern)
+}
+
+// lookup is a request that asks a mux, and nothing else.
+type lookup struct {
+	request http.Request
+	url     url.URL
 }
 
 // onHeader is called by the writer at the final header: what comes after it takes as
@@ -57,7 +109,7 @@ func (q *request) onHeader() {
 func (q *request) onStream() {
 	if q.holds {
 		q.holds = false
-		q.h.limiter.release(q.route.class, 0, time.Now())
+		q.h.limiter.release(0, 0, time.Now()) // of no class, for it has no sample
 	}
 }
 
@@ -66,9 +118,9 @@ func (q *request) status() int {
 	switch {
 	case q.writer.status != 0:
 		return int(q.writer.status)
-	case q.aborted == AbortedByClient:
+	case q.aborted == byClient:
 		return statusGone
-	case q.aborted == AbortedByHandler:
+	case q.aborted == byHandler:
 		return http.StatusInternalServerError
 	}
 	return http.StatusOK
@@ -78,11 +130,11 @@ func (q *request) status() int {
 func (q *request) judge() {
 	switch {
 	case !q.done:
-		q.aborted = AbortedByHandler
+		q.aborted = byHandler
 	case errors.Is(q.r.Context().Err(), context.Canceled) || q.writer.failed:
-		q.aborted = AbortedByClient
+		q.aborted = byClient
 	case q.late():
-		q.aborted = AbortedByDeadline
+		q.aborted = byDeadline
 	}
 }
 
@@ -94,8 +146,8 @@ func (q *request) late() bool {
 // sample is what the limiter learns of the request: the time to its header, or 0.
 // Errors are often quick, and say nothing of the work; a time limit that is over does.
 func (q *request) sample(took time.Duration) time.Duration {
-	late := q.aborted == AbortedByDeadline
-	if !late && (q.aborted != "" || q.status() >= 400) {
+	late := q.aborted == byDeadline
+	if !late && (q.aborted != whole || q.status() >= 400) {
 		return 0
 	}
 	if q.writer.header > 0 && !late {
@@ -115,5 +167,5 @@ func (q *request) id() string {
 // accessed returns the facts of the request for a function of the service.
 func (q *request) accessed(took time.Duration) *Access {
 	return &Access{Request: q.r, Method: q.r.Method, Route: q.route.label, Status: q.status(), Bytes: q.writer.bytes,
-		Duration: took, ID: q.id(), Aborted: q.aborted, Shed: q.shed, Probe: q.priority == Probe}
+		Duration: took, ID: q.id(), Aborted: q.aborted.String(), Shed: q.shed, Probe: q.priority == Probe}
 }

@@ -4,10 +4,13 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
+	"github.com/sambatech/chassis/actors/logger"
 	"github.com/sambatech/chassis/internal/clip"
 )
 
@@ -33,6 +36,7 @@ const maxRoutes = 1000
 
 // route is what is kept for one method and one pattern.
 type route struct {
+	key     routeKey
 	method  string // a member of methods
 	pattern string // as the mux has it; "" where nothing matched
 	label   string // the pattern from its path on: http.route
@@ -40,6 +44,7 @@ type route struct {
 	class   int    // of the limit's latencies
 
 	log       slog.Handler // with the attributes that all of its access-log lines share
+	line      *logger.Line // of log, with the values of most lines
 	observers atomic.Pointer[[]observer]
 }
 
@@ -51,6 +56,7 @@ type routeKey struct {
 // routeTable finds routes without a lock: it is copied when one is added.
 type routeTable struct {
 	all      atomic.Pointer[map[routeKey]*route]
+	recent   [32]atomic.Pointer[route]
 	mu       sync.Mutex   // of those who add
 	newClass func() int   // nil: without a limiter
 	log      slog.Handler // nil: without access log
@@ -59,8 +65,15 @@ type routeTable struct {
 // find returns the route of a method and a pattern.
 func (t *routeTable) find(method, pattern string) *route {
 	key := routeKey{methodIndex(method), pattern}
+	// A mux returns the same string for a pattern each time, so its address finds most.
+	at := uintptr(unsafe.Pointer(unsafe.StringData(pattern)))
+	slot := &t.recent[(at>>4+uintptr(key.method))%uintptr(len(t.recent))]
+	if r := slot.Load(); r != nil && r.key == key {
+		return r
+	}
 	if all := t.all.Load(); all != nil {
 		if r := (*all)[key]; r != nil {
+			slot.Store(r)
 			return r
 		}
 	}
@@ -87,6 +100,7 @@ func (t *routeTable) add(key routeKey) *route {
 	}
 	if t.log != nil {
 		r.log = t.log.WithAttrs([]slog.Attr{slog.String("method", r.method), slog.String("route", r.label)})
+		r.line = logger.NewLine(r.log, accessMessage, "status", "duration", "bytes", "remote")
 	}
 	all[key] = r
 	t.all.Store(&all)
@@ -97,7 +111,7 @@ func (t *routeTable) add(key routeKey) *route {
 const overflow = "/_OTHER"
 
 func newRoute(key routeKey) *route {
-	r := &route{method: methods[key.method], pattern: key.pattern}
+	r := &route{key: key, method: methods[key.method], pattern: key.pattern}
 	if i := strings.IndexByte(key.pattern, '/'); i >= 0 {
 		r.label = key.pattern[i:]
 	} else {
@@ -118,6 +132,7 @@ func newRoute(key routeKey) *route {
 func muxRoutes(mux *http.ServeMux) func(*http.Request) string {
 	return func(r *http.Request) string {
 		h, pattern := mux.Handler(r)
+		pattern = ownPattern(pattern, r.Method, r.URL.Path)
 		for range maxNested {
 			inner, ok := h.(*http.ServeMux)
 			if !ok {
@@ -131,6 +146,16 @@ func muxRoutes(mux *http.ServeMux) func(*http.Request) string {
 		}
 		return pattern
 	}
+}
+
+// ownPattern returns a pattern that a mux has found, or "" where it is none: for a CONNECT
+// that net/http redirects to the path with a slash, it is that path, which a stranger chose.
+func ownPattern(pattern, method, asked string) string {
+	if method != http.MethodConnect || strings.HasSuffix(asked, "/") ||
+		pattern != strings.TrimSuffix(path.Clean("/"+asked), "/")+"/" {
+		return pattern
+	}
+	return ""
 }
 
 // maxNested is the number of muxes within one another that are looked into.

@@ -24,6 +24,22 @@ func WithOrigin(ctx context.Context, id, name string) context.Context {
 type OriginContext struct {
 	context.Context // the parent
 	Origin          Origin
+	Names           Namer // nil, or names the job in place of Origin.Name
+}
+
+// Namer names a job when its name is asked for: at each record and each task of its ctx,
+// from any goroutine.
+type Namer interface {
+	JobName() string
+}
+
+// origin returns the job of the ctx, by its name of now.
+func (c *OriginContext) origin() Origin {
+	o := c.Origin
+	if c.Names != nil {
+		o.Name = c.Names.JobName()
+	}
+	return Origin{cmp.Or(o.ID, Unknown), cmp.Or(o.Name, Unknown)}
 }
 
 // Value implements [context.Context].
@@ -47,7 +63,7 @@ func OriginOf(ctx context.Context) (Origin, *Info) {
 			return Origin{cmp.Or(found.JobID, Unknown), cmp.Or(found.JobName, Unknown)}, found
 		}
 	case *OriginContext:
-		return Origin{cmp.Or(found.Origin.ID, Unknown), cmp.Or(found.Origin.Name, Unknown)}, JobFrom(found.Context)
+		return found.origin(), JobFrom(found.Context)
 	}
 	return Origin{}, nil
 }

@@ -73,31 +73,50 @@ func Handle(ctx context.Context, h slog.Handler, at time.Time, level slog.Level,
 // write encodes a record, with more attributes after its own, and hands it to the
 // outputs. It reports false if the record is left out as a sample.
 func (h *handler) write(ctx context.Context, r *slog.Record, more []slog.Attr) bool {
-	l := h.l
-	var sampled uint64
-	weight := r.Level // what outputs decide by
-	if h.audit {
-		weight = LevelEmergency
-	}
-	if l.sampler != nil && weight < slog.LevelError {
-		keep, left := l.sampler.check(r.Time, r.Level, r.Message)
-		if !keep {
-			return false
-		}
-		sampled = left
-	}
-	for i, f := range l.forms {
-		if weight < f.min {
+	weight, sampled, keep := h.weigh(r)
+	for i, f := range h.l.forms {
+		if !keep || weight < f.min {
 			continue // no output of this form wants it
 		}
 		e := newEnc(f)
 		h.encode(e, &h.parts[i], ctx, r, more, sampled)
-		for _, o := range f.outputs {
-			o.submit(e.b, weight, h.system)
-		}
-		e.free()
+		e.submit(weight, h.system)
 	}
-	return true
+	return keep
+}
+
+// writeLine is write for a [Line].
+func (h *handler) writeLine(ctx context.Context, r *slog.Record, l *Line, values []slog.Value) {
+	weight, sampled, keep := h.weigh(r)
+	for i, f := range h.l.forms {
+		if !keep || weight < f.min {
+			continue
+		}
+		e := newEnc(f)
+		h.encodeLine(e, i, ctx, r, l, values, sampled)
+		e.submit(weight, h.system)
+	}
+}
+
+// weigh returns the level that outputs decide by, how many records the record stands for,
+// and whether it is kept.
+func (h *handler) weigh(r *slog.Record) (weight slog.Level, sampled uint64, keep bool) {
+	weight, keep = r.Level, true
+	if h.audit {
+		weight = LevelEmergency
+	}
+	if h.l.sampler != nil && weight < slog.LevelError {
+		keep, sampled = h.l.sampler.check(r.Time, r.Level, r.Message)
+	}
+	return weight, sampled, keep
+}
+
+// submit hands the line to the outputs of its form.
+func (e *enc) submit(weight slog.Level, system bool) {
+	for _, o := range e.form.outputs {
+		o.submit(e.b, weight, system)
+	}
+	e.free()
 }
 
 // encode writes the whole line.
