@@ -91,7 +91,10 @@ func flat(m task.Message) string {
 	for k, v := range m.Extra {
 		extra[k] = fmt.Sprintf("%s %q %q", aws.ToString(v.DataType), aws.ToString(v.StringValue), v.BinaryValue)
 	}
-	m.Extra = nil
+	for k, v := range m.Newer {
+		extra["newer "+k] = fmt.Sprintf("%s %q %q", aws.ToString(v.DataType), aws.ToString(v.StringValue), v.BinaryValue)
+	}
+	m.Extra, m.Newer = nil, nil
 	return fmt.Sprintf("%+v %v", m, extra)
 }
 

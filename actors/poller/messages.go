@@ -169,8 +169,8 @@ type (
 		Lease         LeaseID
 		MessageID     string
 		Body          string
-		Attributes    map[string]types.MessageAttributeValue // nil if Texts says all
-		Texts         task.Texts                             // the attributes, where each holds text; read them by Message
+		Attributes    map[string]types.MessageAttributeValue // read them by Message
+		Texts         task.Texts                             // in place of Attributes, if all hold text
 		GroupID       string
 		ReceiveCount  int           // ApproximateReceiveCount, this delivery included
 		Sent          time.Time     // SentTimestamp
