@@ -192,6 +192,12 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Envelope = s
 	case AttrUnopened:
 		d.msg.Unopened = d.time(name, s)
+	case AttrTenant:
+		if CheckTenant(s) != nil {
+			d.defect(name, fmt.Sprintf("%q is no key of a tenant: ignored", cut(s)), false)
+			return
+		}
+		d.msg.Tenant = s
 	}
 }
 
@@ -199,7 +205,7 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 func isKnown(name string) bool {
 	switch name {
 	case AttrFailures, AttrAttempts, AttrError, AttrReason, AttrFirst, AttrFar, AttrNotBefore, AttrUnknown, AttrSilent,
-		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrMore:
+		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrTenant, AttrMore:
 		return true
 	}
 	return isContract(name)
