@@ -162,6 +162,8 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.First = d.time(name, s)
 	case AttrUnique:
 		d.msg.Unique = s
+	case AttrReply:
+		d.msg.Reply = s
 	case AttrEnvelope:
 		d.msg.Envelope = s
 	case AttrUnopened:
@@ -179,7 +181,7 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 func isKnown(name string) bool {
 	switch name {
 	case AttrFailures, AttrAttempts, AttrError, AttrReason, AttrFirst, AttrFar, AttrNotBefore, AttrUnknown, AttrSilent,
-		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrTenant, AttrMore:
+		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrReply, AttrTenant, AttrMore:
 		return true
 	}
 	return isContract(name)

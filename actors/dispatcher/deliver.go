@@ -71,6 +71,8 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 		d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = e.reason, e.msg.LastError })
 		d.settleGivenUp(e)
 		return
+	case d.cancels(e, now):
+		return
 	case d.drain != nil:
 		d.giveBackUnrun(e, 0)
 		return
