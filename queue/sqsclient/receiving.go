@@ -16,8 +16,37 @@ import (
 // message comes again when its time-out ends.
 var ErrReceivedChecksum = errors.New("sqsclient: the MD5 of a body received is not the one that SQS states")
 
+// Receive is the method ReceiveMessage of a client.
+type Receive func(context.Context, *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error)
+
 // DeleteBatch is the method DeleteMessageBatch of a client.
 type DeleteBatch func(context.Context, *sqs.DeleteMessageBatchInput) (*sqs.DeleteMessageBatchOutput, error)
+
+// ReceiveOf returns ReceiveMessage of a client that [New] has made by the
+// shortcut of [WithShortcut], past the SDK's call altogether. What the shortcut
+// cannot do, and any other client, goes the SDK's way. [MessagesOf] costs less.
+func ReceiveOf(client *sqs.Client) Receive {
+	s, checked := shortcutOf(client)
+	return func(ctx context.Context, in *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error) {
+		m, term, ready := s.ready()
+		if !ready || in.QueueUrl == nil {
+			return client.ReceiveMessage(WithShortcut(ctx), in)
+		}
+		out := new(sqs.ReceiveMessageOutput)
+		op := operation{receiveTarget, receiveSchema, appendReceive(make([]byte, 0, 512), in), out, &s.trust}
+		err := s.direct(ctx, m, &op, term)
+		if err == nil && checked {
+			err = receivedChecksums(out)
+		}
+		if errors.Is(err, errUnsure) {
+			return client.ReceiveMessage(WithShortcut(ctx), in)
+		}
+		if err != nil {
+			return nil, &smithy.OperationError{ServiceID: sqs.ServiceID, OperationName: "ReceiveMessage", Err: err}
+		}
+		return out, nil
+	}
+}
 
 // DeleteBatchOf returns DeleteMessageBatch of a client that [New] has made by the
 // shortcut of [WithShortcut], past the SDK's call altogether. What the shortcut
