@@ -25,7 +25,7 @@ func (d *dispatcher) deliver(m *poller.Delivered) {
 	if !d.ordered && d.duplicates.wait(m) {
 		return
 	}
-	msg, defects := task.Decode(m.Body, m.Attributes)
+	msg, defects := m.Message()
 	if msg.Reason != "" { // a dead letter that SQS's own redrive has brought back
 		msg = msg.Renewed()
 	}

@@ -134,7 +134,8 @@ func (p *Pools) pollerTracing() *poller.Tracing {
 		return nil
 	}
 	return &poller.Tracing{Tracer: p.cfg.Tracer, Origin: func(d *poller.Delivered) trace.SpanContext {
-		return task.TraceOf(d.Attributes, d.TraceHeader)
+		m, _ := d.Message() // the receiver reports the defects
+		return m.Trace(d.TraceHeader)
 	}}
 }
 
