@@ -98,7 +98,7 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 		bytes = 0 // what the handler wrote, net/http did not send
 	}
 	remote := clip.Line(remoteOf(q.r, c.proxies), 64)
-	if c.named && q.route.method != otherMethod && q.route.label != "" && q.aborted == whole && !q.shed && sampled == 0 {
+	if c.named && q.route.usual() && q.aborted == whole && !q.shed && sampled == 0 {
 		q.route.line.Write(ctx, now, level, slog.IntValue(q.status()), slog.DurationValue(took),
 			slog.Int64Value(bytes), slog.StringValue(remote))
 		return
