@@ -162,7 +162,7 @@ func (b *builder) task(l link, p place, id string, value json.RawMessage) error 
 		return err
 	}
 	msg := task.Message{Name: l.Name, ExecID: id, JobID: b.origin.JobID, JobName: b.origin.JobName, When: b.now,
-		Body: string(body), Extra: map[string]types.MessageAttributeValue{}}
+		Body: string(body), Tenant: l.Tenant, Extra: map[string]types.MessageAttributeValue{}}
 	if !l.At.IsZero() {
 		msg.When = l.At
 	}
