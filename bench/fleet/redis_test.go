@@ -281,9 +281,9 @@ func atOnce(call func(func() error) error) int64 {
 	return n.Load()
 }
 
-// TestAFleetBesideGobreakerOnRedis prints what docs/fleet.md shows, and fails if a call of
+// TestAFleetAndGobreakerOnRedis prints what docs/fleet.md shows, and fails if a call of
 // ours depends on the others.
-func TestAFleetBesideGobreakerOnRedis(t *testing.T) {
+func TestAFleetAndGobreakerOnRedis(t *testing.T) {
 	s := newServer(t)
 	opts := &redis.Options{Addr: s.addr}
 	if os.Getenv("CHASSIS_SCALE") != "full" { // with the defaults of go-redis a call on a hung one takes 12 s and more
