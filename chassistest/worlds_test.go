@@ -45,6 +45,7 @@ var worlds = map[string]playground{
 	"bulks":        bulks,
 	"outage":       outage,
 	"queued":       {play: outage.play, opts: append([]StormOption{Tune(fifo)}, outage.opts...)},
+	"deploys":      deploys,
 	"pools":        pools,
 	"addresses":    addresses,
 	"tuned":        {play: tunedParcels(parcels(24))},
