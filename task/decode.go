@@ -166,6 +166,12 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.Envelope = s
 	case AttrUnopened:
 		d.msg.Unopened = d.time(name, s)
+	case AttrTenant:
+		if CheckTenant(s) != nil {
+			d.defect(name, fmt.Sprintf("%q is no key of a tenant: ignored", cut(s)), false)
+			return
+		}
+		d.msg.Tenant = s
 	}
 }
 
@@ -173,7 +179,7 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 func isKnown(name string) bool {
 	switch name {
 	case AttrFailures, AttrAttempts, AttrError, AttrReason, AttrFirst, AttrFar, AttrNotBefore, AttrUnknown, AttrSilent,
-		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrMore:
+		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrTenant, AttrMore:
 		return true
 	}
 	return isContract(name)

@@ -39,6 +39,8 @@ type Spec struct {
 	OnlyEncrypted bool     // arguments that come as plain text are refused
 	Opens         []string // other tasks with envelopes that it opens, as their on_fail task
 
+	tenantOf func(args any) (string, error) // see [TenantOf]; nil: none
+
 	errs []error
 }
 
@@ -229,17 +231,29 @@ func (s Spec) String() string {
 
 // Options returns opts after those that the definition itself gives to each send.
 func (s *Spec) Options(opts []Option) []Option {
-	if s.Pool == "" && s.Sealing == 0 {
+	if s.Pool == "" && s.Sealing == 0 && s.tenantOf == nil {
 		return opts
 	}
-	own := make([]Option, 0, 2+len(opts))
+	own := make([]Option, 0, 3+len(opts))
 	if s.Pool != "" {
 		own = append(own, Pool(s.Pool))
 	}
 	if s.Sealing != 0 {
 		own = append(own, Sealed(s.Sealing))
 	}
+	if s.tenantOf != nil {
+		own = append(own, tenantBy(s.tenantOf))
+	}
 	return append(own, opts...)
+}
+
+// ByTenant returns opts after the one that gives the task its tenant, if the definition has
+// one: see [TenantOf]. It is for those who send a task by its name.
+func (s *Spec) ByTenant(opts []Option) []Option {
+	if s.tenantOf == nil {
+		return opts
+	}
+	return append([]Option{tenantBy(s.tenantOf)}, opts...)
 }
 
 // Definition is a task with arguments of type A. It is immutable and usually
@@ -266,8 +280,8 @@ func (d *Definition[A]) Encode(now time.Time, args A, opts ...Option) (*Outgoing
 	if err := d.spec.Err(); err != nil {
 		return nil, err
 	}
-	if d.spec.Sealing != 0 { // the pool is the caller's
-		opts = append([]Option{Sealed(d.spec.Sealing)}, opts...)
+	if d.spec.Sealing != 0 || d.spec.tenantOf != nil { // the pool is the caller's
+		opts = append([]Option{Sealed(d.spec.Sealing), tenantBy(d.spec.tenantOf)}, opts...)
 	}
 	return Encode(d.spec.Name, args, now, opts...)
 }

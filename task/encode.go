@@ -42,6 +42,9 @@ func EncodeContext(ctx context.Context, name string, args any, now time.Time, op
 	if s.msg.ExecID == "" {
 		s.msg.ExecID = uuid.NewString()
 	}
+	if err := s.withTenant(args); err != nil {
+		return nil, fmt.Errorf("send task %q: %w", name, err)
+	}
 	s.msg.Body = body
 	if err := s.seal(ctx); err != nil {
 		return nil, fmt.Errorf("send task %q: %w", name, err)
@@ -112,6 +115,7 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	put(AttrReason, clean(m.Reason))
 	put(AttrEnvelope, clean(m.Envelope))
 	put(AttrUnique, clean(m.Unique))
+	put(AttrTenant, m.Tenant)
 	if !m.Unopened.IsZero() {
 		put(AttrUnopened, m.Unopened.UTC().Format(time.RFC3339Nano))
 	}

@@ -27,6 +27,7 @@ type Info struct {
 	When        time.Time // the time that it was scheduled for, UTC
 	Received    time.Time // when the queue handed the message out first, by its clock; zero: not known
 	Deadline    time.Time // end of this attempt; zero if it has none
+	Tenant      string    // that the task is done for; empty without [Tenant]
 	Unique      string    // key that is free when the task is done; empty without [UniqueUntilDone]
 	LastError   string    // text of the last failure, cut to [MaxErrorText]; in an on_fail task, of the task given up
 

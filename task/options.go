@@ -19,6 +19,9 @@ type sending struct {
 	want   Sealing
 	sealer Sealer
 	errs   []error
+
+	tenant   string
+	tenantOf func(args any) (string, error) // of the definition; nil: none
 }
 
 // Delay hides the message for d after it was sent: 0 to 15 minutes, whole
@@ -79,7 +82,8 @@ func FromContext(ctx context.Context) Option {
 func Pool(name string) Option { return func(s *sending) { s.out.Pool = name } }
 
 // Group is the message group: on a FIFO queue its messages run one after the
-// other in their order; on a standard queue it makes the queue fair.
+// other in their order; on a standard queue it makes the queue fair. See [Tenant], which
+// means the latter on either.
 func Group(id string) Option { return func(s *sending) { s.out.GroupID = id } }
 
 // Dedup is the deduplication id of a message on a FIFO queue: of those with
@@ -98,7 +102,7 @@ func ExecID(id string) Option {
 
 // Attribute adds a string attribute of the caller's own. The handler finds it in
 // [Info.Extra], and every copy of the message keeps it. SQS takes ten attributes a
-// message; five are taken.
+// message; five are taken, six with a [Tenant].
 func Attribute(name, value string) Option {
 	return func(s *sending) {
 		if isReserved(name) {

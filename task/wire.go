@@ -28,6 +28,7 @@ const (
 	AttrEnvelope  = "chassis.envelope"   // what was done to the arguments, for people: "zstd, aes-256-gcm key=2026-11"
 	AttrUnopened  = "chassis.unopened"   // since when its envelope cannot be opened, RFC 3339
 	AttrUnique    = "chassis.unique"     // key that is free when the task is done, see [UniqueUntilDone]
+	AttrTenant    = "chassis.tenant"     // key of the tenant that it is for, see [Tenant]
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
 	AttrTraceParent = "traceparent" // W3C trace context
@@ -88,6 +89,7 @@ type Message struct {
 	Steps     []byte    // the wire form of a [Journal]; empty without steps
 	Unique    string    // [AttrUnique]; empty without a key
 	Envelope  string    // [AttrEnvelope]; empty without an envelope
+	Tenant    string    // [AttrTenant]; empty without a tenant
 	Unopened  time.Time // since when its envelope cannot be opened; zero: it can, or has none
 
 	// Newer holds attributes of newer versions: those in the name space of the chassis that
@@ -103,7 +105,8 @@ type Message struct {
 // stay, for what they did is done.
 func (m *Message) Renewed() Message {
 	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body,
-		Extra: m.Extra, Steps: m.Steps, Envelope: m.Envelope, Unique: m.Unique, Newer: m.Newer}
+		Extra: m.Extra, Steps: m.Steps, Envelope: m.Envelope, Unique: m.Unique, Tenant: m.Tenant,
+		Newer: m.Newer}
 }
 
 // TraceParent is the W3C trace context that came with the message, or "".
@@ -127,6 +130,8 @@ type Outgoing struct {
 	Delay      time.Duration // 0 to 900 s, whole seconds; standard queues only
 	GroupID    string        // FIFO and fair queues
 	DedupID    string        // FIFO queues; empty: the sender makes one up
+
+	Tenant string // on the message already, see [Tenant]; what sends it may choose the group by it
 
 	OneOf OneOf // what it is one of, for the outbox; empty without [Unique]
 

@@ -200,7 +200,7 @@ func newAttempt(e *execution, c *core, self *actor.PID, root *actor.RootContext,
 			Task: e.msg.Name, ExecID: e.msg.ExecID, MessageID: e.messageID, JobID: e.msg.JobID, JobName: e.msg.JobName,
 			Attempt: e.attempts() + 1, Failures: e.ledger.failures, MaxFailures: e.entry.spec.MaxFailures,
 			When: e.msg.When, Received: e.handedOut(), Deadline: e.deadline(now), LastError: e.msg.LastError,
-			Unique: e.msg.Unique, Extra: cloneExtra(e.msg.Extra),
+			Unique: e.msg.Unique, Tenant: c.tenant(e), Extra: cloneExtra(e.msg.Extra),
 		},
 	}
 	e.resume(a)

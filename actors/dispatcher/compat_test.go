@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -146,13 +147,14 @@ func TestCompat2_DefaultsAndRules(t *testing.T) {
 		}
 	}
 	bad := dispatcher.Settings{Workers: -1, MaxWorkers: -1, ScaleFactor: -1, UnknownTasksRetries: -1, UnknownTasksDelay: -1, WhenWindow: -1,
-		HoldLimit: -1, MaxHeld: -1, Exhausted: "x", DrainTimeout: -1, AbandonAfter: -1, CrashSuspects: "x", PostponedShare: -1, RetentionPeriod: -1, MaxAbandoned: -1}
+		HoldLimit: -1, MaxHeld: -1, Exhausted: "x", DrainTimeout: -1, AbandonAfter: -1, CrashSuspects: "x", PostponedShare: -1, RetentionPeriod: -1, MaxAbandoned: -1,
+		Limits: dispatcher.Limits{Tenant: dispatcher.TenantLimits{Running: -1}}, TenantWeights: map[string]int{"a": -1}}
 	_, err := dispatcher.New(dispatcher.Config{Settings: bad})
 	if err == nil {
 		t.Fatal("bad settings are taken")
 	}
 	for i := range typ.NumField() {
-		if key := typ.Field(i).Tag.Get("key"); !strings.Contains(err.Error(), "tasks."+key+" ") && key != "dead_letter_pool" && key != "open_breaker_spends" {
+		if key := typ.Field(i).Tag.Get("key"); !regexp.MustCompile(`tasks\.`+key+`[ .]`).MatchString(err.Error()) && key != "dead_letter_pool" && key != "open_breaker_spends" {
 			t.Errorf("%s is not named in: %v", key, err)
 		}
 	}

@@ -49,7 +49,8 @@ type Config struct {
 // must survive its restarts, the registry above all, lives in them. Settings
 // out of their range are an error.
 func New(cfg Config) (*actor.Props, error) {
-	if err := errors.Join(cfg.Settings.Validate(), cfg.Share.Check()); err != nil {
+	if err := errors.Join(cfg.Settings.Validate(), cfg.Settings.Limits.Check("tasks", cfg.Pool),
+		cfg.Share.Check()); err != nil {
 		return nil, err
 	}
 	c := newCore(cfg)
@@ -109,6 +110,7 @@ type core struct {
 	epoch          uint64          // of the subscription: the restarts before it
 	create         bool            // the queue of the dead letters, if it is not there
 	found          map[string]bool // of the queues' attributes, what was logged
+	moved          bool            // a message was moved to another group: it was logged
 }
 
 func newCore(cfg Config) *core {
@@ -163,7 +165,8 @@ type entry struct {
 	meter   *meter
 	running int
 	paused  bool
-	parked  []*execution // over the task's limit, or paused
+	parked  []*execution // over the task's limit, or paused; by turns
+	turns   turns        // of the parked
 	claims  int          // asked for and not answered, where the limit is the process's
 	pace    pace         // of its starts
 	full    time.Time    // since when messages go back for want of room here; zero: none do

@@ -47,6 +47,7 @@ func (d *dispatcher) deliver(m *poller.Delivered) {
 		d.duplicates.begin(e)
 	}
 	d.emit(Received, e, nil)
+	d.noteDwell(e, now)
 	d.admit(e, defects, now)
 }
 
@@ -75,6 +76,9 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 		return
 	}
 	if defects != nil && d.rejected(e, defects) {
+		return
+	}
+	if d.ordered && d.regroup(e) {
 		return
 	}
 	if e.group != nil && e.group.head() != e {

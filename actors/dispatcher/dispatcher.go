@@ -227,11 +227,13 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.root = d.parent.RootContext
 	d.idle = nil // its children ended with the incarnation before
 	d.slots.workers = d.Workers
+	d.ready.turns.weights = d.TenantWeights
 	d.execs = map[poller.LeaseID]*execution{}
 	d.groups = map[string]*group{}
 	d.gates = map[string]*gate{}
 	for _, e := range d.registry {
 		e.running, e.parked, e.full, e.outage = 0, nil, time.Time{}, false
+		e.turns = turns{weights: d.TenantWeights}
 	}
 	d.countBehind()
 	for _, t := range d.early {

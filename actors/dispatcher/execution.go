@@ -66,6 +66,7 @@ type execution struct {
 	since time.Time // of the phase
 	until time.Time // waiting: end of the wait
 	order uint64    // in the ready queue
+	turn  uint64    // there, or among its task's parked: see turns
 	timer *time.Timer
 
 	child *actor.PID // of cur; nil between attempts

@@ -214,7 +214,7 @@ func (d *dispatcher) letIn(now time.Time) {
 			e := t.parked[i]
 			t.parked = slices.Delete(t.parked, i, i+1)
 			d.parked--
-			d.ready.push(e)
+			d.ready.push(e, d.tenant(e))
 		}
 	}
 }

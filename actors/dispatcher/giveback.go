@@ -94,7 +94,7 @@ const ownSize = 1 << 10
 
 // leastSize is the size of what a message cannot lose in a copy, in bytes.
 func leastSize(m *task.Message) int {
-	return task.Size(m.Body, m.Extra) + task.Size(m.Envelope, m.Newer) + len(m.Unique) +
+	return task.Size(m.Body, m.Extra) + task.Size(m.Envelope, m.Newer) + len(m.Unique) + len(m.Tenant) +
 		len(m.Name) + len(m.ExecID) + len(m.JobID) + len(m.JobName)
 }
 
@@ -152,6 +152,7 @@ func (d *dispatcher) onFail(e *execution, target task.Target) poller.Outgoing {
 	next := task.Message{
 		Name: target.Name, ExecID: uuid.NewString(), JobID: e.msg.JobID, JobName: e.msg.JobName, When: time.Now(),
 		Body: e.msg.Body, LastError: e.msg.LastError, Extra: unfollowed(e.msg.Extra), Envelope: e.msg.Envelope,
+		Tenant: e.msg.Tenant,
 	}
 	return d.outgoing(e, &next, target.Pool)
 }
@@ -164,7 +165,8 @@ func (d *dispatcher) deadLetter(e *execution, reason string) poller.Outgoing {
 
 func (d *dispatcher) outgoing(e *execution, m *task.Message, pool string) poller.Outgoing {
 	attrs := fitEnd(m, d.maxSize(pool))
-	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: e.groupID, TraceHeader: e.traceHeader}
+	out := poller.Outgoing{Pool: pool, Body: m.Body, Attributes: attrs, GroupID: d.groupFor(e, m, pool),
+		TraceHeader: e.traceHeader}
 	if fifo := isFIFO(pool) || pool == "" && d.ordered; fifo {
 		// The message id, not the exec_id: two messages may have the same one, and SQS would
 		// silently drop the second.

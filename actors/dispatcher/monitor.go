@@ -75,6 +75,8 @@ type Monitor struct {
 
 	actors sync.Map // the task actors of users that run: PID id -> *attempt
 
+	dwells dwells // of tenants
+
 	tasks atomic.Pointer[map[string]*meter] // copied on write by the dispatcher
 	feed  *feed
 	parts atomic.Pointer[[]*Monitor] // of [MergeMonitors]; copied on write

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -138,8 +139,20 @@ func (d *dispatcher) park(e *execution, now time.Time) {
 	e.parked = true
 	d.parked++
 	e.enter(queued, now)
-	e.entry.parked = append(e.entry.parked, e)
+	e.entry.line(e, d.tenant(e))
 	d.claim(e.entry)
+}
+
+// line puts e among the parked executions of its task, by the turn of its tenant.
+func (t *entry) line(e *execution, tenant string) {
+	e.turn = t.turns.take(tenant)
+	i := len(t.parked)
+	if i > 0 && t.parked[i-1].turn > e.turn {
+		i, _ = slices.BinarySearchFunc(t.parked, e.turn+1, func(o *execution, turn uint64) int {
+			return cmp.Compare(o.turn, turn)
+		})
+	}
+	t.parked = slices.Insert(t.parked, i, e)
 }
 
 // unpark lets n of t's parked executions compete for slots again.
@@ -147,7 +160,8 @@ func (d *dispatcher) unpark(t *entry, n int) {
 	for ; n > 0 && len(t.parked) > 0; n-- {
 		e := t.parked[0]
 		t.parked = t.parked[1:]
+		t.turns.served(e.turn)
 		d.parked--
-		d.ready.push(e)
+		d.ready.push(e, d.tenant(e))
 	}
 }

@@ -102,8 +102,8 @@ func (d *dispatcher) register(r *registration) *Registered {
 	replaced := t != nil
 	switch {
 	case !replaced:
-		t = &entry{meter: d.monitor.meter(r.spec.Name), labelled: pprof.WithLabels(d.base,
-			pprof.Labels("task", r.spec.Name, "pool", d.pool))}
+		t = &entry{meter: d.monitor.meter(r.spec.Name), turns: turns{weights: d.TenantWeights},
+			labelled: pprof.WithLabels(d.base, pprof.Labels("task", r.spec.Name, "pool", d.pool))}
 		d.registry[r.spec.Name] = t
 	case r.seq < t.seq: // a later one was faster
 		return &Registered{Replaced: true}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sambatech/chassis/task"
 )
 
 // Settings of the dispatcher, in the section tasks, as the poller's. A zero
@@ -24,13 +26,15 @@ type Settings struct {
 	DeadLetterPool string `key:"dead_letter_pool" rule:"optional,nonempty" doc:"queue of what cannot be run, default the pool's name with _dead"`
 	Exhausted      string `key:"exhausted" rule:"oneof=dead_letter|finish" doc:"what becomes of a failed task without an on_fail: dead_letter (default), or finish: logged and deleted"`
 
-	DrainTimeout      time.Duration `key:"drain_timeout" rule:"min=1s" doc:"time that running tasks get at a stop, default 20s"`
-	AbandonAfter      time.Duration `key:"abandon_after" rule:"min=100ms" doc:"time that a handler gets to end after its ctx was cancelled, default 5s; then it is abandoned"`
-	CrashSuspects     string        `key:"crash_suspects" rule:"oneof=alone|together" doc:"how messages run after two deliveries in a row that ended without a result: one at a time in a process, while healthy work goes on (alone, default), or together"`
-	OpenBreakerSpends bool          `key:"open_breaker_spends" doc:"whether an attempt refused by an open breaker spends a failure, default false"`
-	PostponedShare    float64       `key:"postponed_share" rule:"min=0.01,max=1" doc:"share of the 120 000 messages in flight that SQS allows above which nothing is hidden and waits are spent by delayed copies, default 0.5"`
-	RetentionPeriod   time.Duration `key:"retention_period" rule:"min=60s,max=336h" doc:"how long the queue keeps a message, default 96h as of SQS; a scheduled one is renewed before"`
-	MaxAbandoned      int           `key:"max_abandoned" rule:"min=1" doc:"abandoned handlers still running above which no new tasks are taken, default 1000"`
+	DrainTimeout      time.Duration  `key:"drain_timeout" rule:"min=1s" doc:"time that running tasks get at a stop, default 20s"`
+	AbandonAfter      time.Duration  `key:"abandon_after" rule:"min=100ms" doc:"time that a handler gets to end after its ctx was cancelled, default 5s; then it is abandoned"`
+	CrashSuspects     string         `key:"crash_suspects" rule:"oneof=alone|together" doc:"how messages run after two deliveries in a row that ended without a result: one at a time in a process, while healthy work goes on (alone, default), or together"`
+	OpenBreakerSpends bool           `key:"open_breaker_spends" doc:"whether an attempt refused by an open breaker spends a failure, default false"`
+	PostponedShare    float64        `key:"postponed_share" rule:"min=0.01,max=1" doc:"share of the 120 000 messages in flight that SQS allows above which nothing is hidden and waits are spent by delayed copies, default 0.5"`
+	RetentionPeriod   time.Duration  `key:"retention_period" rule:"min=60s,max=336h" doc:"how long the queue keeps a message, default 96h as of SQS; a scheduled one is renewed before"`
+	Limits            Limits         `key:"limits"`
+	TenantWeights     map[string]int `key:"tenant_weights" doc:"turns of a tenant among those whose messages wait in this process, by its key, 1 to 1000; default 1 each"`
+	MaxAbandoned      int            `key:"max_abandoned" rule:"min=1" doc:"abandoned handlers still running above which no new tasks are taken, default 1000"`
 }
 
 // DefaultSettings returns all defaults. Those that the Python chassis has are
@@ -90,6 +94,12 @@ func (s Settings) Validate() error {
 	check(s.RetentionPeriod >= time.Minute && s.RetentionPeriod <= 14*24*time.Hour, "retention_period",
 		s.RetentionPeriod, "60s to 336h, what SQS takes")
 	check(s.MaxAbandoned > 0, "max_abandoned", s.MaxAbandoned, "more than 0")
+	for tenant, weight := range s.TenantWeights {
+		if err := task.CheckTenant(tenant); err != nil {
+			errs = append(errs, fmt.Errorf("tasks.tenant_weights: %w", err))
+		}
+		check(weight >= 1 && weight <= 1000, "tenant_weights."+tenant, weight, "1 to 1000")
+	}
 	return errors.Join(errs...)
 }
 

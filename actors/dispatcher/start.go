@@ -6,10 +6,11 @@ import (
 )
 
 // ready is the queue of executions that wait for a slot: the highest priority
-// first, then the oldest. A binary heap.
+// first, then tenants by turns, then the oldest. A binary heap.
 type ready struct {
-	heap []*execution
-	next uint64
+	heap  []*execution
+	next  uint64
+	turns turns
 }
 
 func (r *ready) len() int { return len(r.heap) }
@@ -19,12 +20,15 @@ func (r *ready) less(i, j int) bool {
 	if pa, pb := a.entry.spec.Priority, b.entry.spec.Priority; pa != pb {
 		return pa > pb
 	}
+	if a.turn != b.turn {
+		return a.turn < b.turn
+	}
 	return a.order < b.order
 }
 
-func (r *ready) push(e *execution) {
+func (r *ready) push(e *execution, tenant string) {
 	r.next++
-	e.order = r.next
+	e.order, e.turn = r.next, r.turns.take(tenant)
 	r.heap = append(r.heap, e)
 	for i := len(r.heap) - 1; i > 0; {
 		parent := (i - 1) / 2
@@ -46,6 +50,7 @@ func (r *ready) pop() *execution {
 	r.heap[last] = nil
 	r.heap = r.heap[:last]
 	r.down(0)
+	r.turns.served(top.turn)
 	return top
 }
 
@@ -83,7 +88,7 @@ func (r *ready) remove(e *execution) bool {
 // enqueue makes e wait for a slot.
 func (d *dispatcher) enqueue(e *execution, now time.Time) {
 	e.enter(queued, now)
-	d.ready.push(e)
+	d.ready.push(e, d.tenant(e))
 }
 
 // unqueue takes e out of whichever queue it waits in.

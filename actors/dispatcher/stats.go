@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Stats are the numbers of a dispatcher at one time.
@@ -25,6 +26,9 @@ type Stats struct {
 	Unhandled    int64       `json:"unhandled"` // messages to the actor that it does not know
 	Restarts     int64       `json:"restarts"`
 	Tasks        []TaskStats `json:"tasks"` // by name
+
+	// Tenants are the ten with the longest dwell times on the queue, and the others as one.
+	Tenants []TenantStats `json:"tenants,omitempty"`
 }
 
 // TaskStats are the numbers of one task name; the empty name stands for all
@@ -77,6 +81,7 @@ func (m *Monitor) Stats() *Stats {
 	for name, t := range *m.tasks.Load() {
 		s.Tasks = append(s.Tasks, t.stats(name))
 	}
+	s.Tenants = m.dwells.top(time.Now())
 	slices.SortFunc(s.Tasks, func(a, b TaskStats) int { return cmp.Compare(a.Name, b.Name) })
 	return s
 }
@@ -101,6 +106,7 @@ func (t *meter) stats(name string) TaskStats {
 func sum(parts []*Monitor) *Stats {
 	all := &Stats{Status: worst(parts), Paused: true, ByOperator: true}
 	tasks := map[string]*TaskStats{}
+	var tenants [][]TenantStats
 	for _, p := range parts {
 		s := p.Stats()
 		all.Paused, all.ByOperator = all.Paused && s.Paused, all.ByOperator && s.ByOperator
@@ -116,6 +122,7 @@ func sum(parts []*Monitor) *Stats {
 		} {
 			*n.into += *n.from
 		}
+		tenants = append(tenants, s.Tenants)
 		for i := range s.Tasks {
 			if t := tasks[s.Tasks[i].Name]; t != nil {
 				t.add(&s.Tasks[i])
@@ -127,6 +134,7 @@ func sum(parts []*Monitor) *Stats {
 	for _, name := range slices.Sorted(maps.Keys(tasks)) {
 		all.Tasks = append(all.Tasks, *tasks[name])
 	}
+	all.Tenants = sumTenants(tenants...)
 	return all
 }
 

@@ -199,8 +199,12 @@ func (d *DeadLetter) SendBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTime)
 	defer cancel()
 	fresh := d.Message.Renewed()
+	group := d.group
+	if running := d.pools.running(d.Pool); running > 0 && fresh.Tenant != "" {
+		group = task.GroupOfTenant(fresh.Tenant, fresh.ExecID, running)
+	}
 	_, err := d.pools.sender.Send(ctx, poller.Outgoing{Pool: d.Pool, Body: fresh.Body, Attributes: fresh.Attributes(),
-		GroupID: d.group})
+		GroupID: group})
 	if err != nil {
 		return fmt.Errorf("send dead letter %s back to pool %q: %w", d.MessageID, d.Pool, err)
 	}

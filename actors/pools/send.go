@@ -127,12 +127,12 @@ func SendMany[A any](
 
 // encode makes the message of a task, with the pool filled in.
 func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
-	opts := append([]task.Option{task.FromContext(ctx), p.sealedBy}, t.Options...)
+	spec, known := p.spec(t.Name)
+	opts := append([]task.Option{task.FromContext(ctx), p.sealedBy}, spec.ByTenant(t.Options)...)
 	out, err := task.EncodeContext(ctx, t.Name, t.Args, time.Now(), opts...)
 	if err != nil {
 		return nil, err
 	}
-	spec, known := p.spec(t.Name)
 	if out.Pool == "" {
 		out.Pool = cmp.Or(spec.Pool, p.main().name())
 	}
@@ -144,7 +144,7 @@ func (p *Pools) encode(ctx context.Context, t Task) (*task.Outgoing, error) {
 		return nil, fmt.Errorf("%w: %q to pool %q; register it with chassis.Handle, or send it to the pool of the "+
 			"service that has it with task.Pool", ErrUnregistered, t.Name, out.Pool)
 	}
-	if err := byQueue(out); err != nil {
+	if err := errors.Join(byQueue(out), p.byTenant(out)); err != nil {
 		return nil, fmt.Errorf("send task %q: %w", t.Name, err)
 	}
 	if err := dispatcher.CheckKept(out.Pool, out.When, time.Now(), p.retention(out.Pool)); err != nil {
@@ -167,6 +167,34 @@ func byQueue(out *task.Outgoing) error {
 	}
 	out.DedupID = one.DedupID(out.Name)
 	return nil
+}
+
+// byTenant chooses the message group of a tenant's task where the pool limits what runs
+// of a tenant.
+func (p *Pools) byTenant(out *task.Outgoing) error {
+	if out.Tenant == "" {
+		return nil
+	}
+	running := p.running(out.Pool)
+	switch {
+	case running == 0:
+		return nil
+	case out.GroupID != out.Tenant:
+		return fmt.Errorf("task.Tenant(%q) and task.Group(%q) to pool %q: limits.tenant.running is %d there, and "+
+			"message groups keep that limit, so they can keep no order: leave out task.Group, or send to a pool "+
+			"without the limit", out.Tenant, out.GroupID, out.Pool, running)
+	}
+	out.GroupID = task.GroupOfTenant(out.Tenant, out.ExecID, running)
+	return nil
+}
+
+// running is how many executions of a tenant may run at once on a pool of ours; 0 for
+// another pool, and where there is no limit.
+func (p *Pools) running(pool string) int {
+	if l := p.lane(pool); l != nil {
+		return l.settings.Limits.Tenant.Running
+	}
+	return 0
 }
 
 // retention is how long the queue of pool keeps a message: by its own attribute

@@ -18,6 +18,7 @@ import (
 type (
 	PollerSettings     = poller.Settings
 	DispatcherSettings = dispatcher.Settings
+	Limits             = dispatcher.Limits
 )
 
 // Settings is the section tasks: the pool and its leases, the workers and
@@ -38,8 +39,8 @@ type Settings struct {
 }
 
 // PoolSettings is one pool of tasks.pools. What is left out is as in the section
-// tasks, but for weight and priority, which have their own defaults, and the
-// dead-letter pool: each pool has its own.
+// tasks, but for weight, priority and limits, which have their own defaults, and
+// the dead-letter pool: each pool has its own.
 type PoolSettings struct {
 	Workers        int           `key:"workers" rule:"optional,min=1" live:"true" doc:"executions at once of this pool, default as in tasks"`
 	MaxWorkers     int           `key:"max_workers" rule:"optional,min=1" live:"true" doc:"that scaling may go up to, default as in tasks"`
@@ -48,6 +49,7 @@ type PoolSettings struct {
 	Weight         int           `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers in proportion to the other pools', default 1"`
 	Priority       int           `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
 	DeadLetterPool string        `key:"dead_letter_pool" rule:"optional,nonempty" doc:"queue of what cannot be run, default the pool's name with _dead"`
+	Limits         Limits        `key:"limits"`
 	Sealing
 }
 
@@ -93,6 +95,7 @@ func (t Settings) EachPool() []Settings {
 	for _, name := range slices.Sorted(maps.Keys(t.Pools)) {
 		own, s := t.Pools[name], all[0]
 		s.TaskPool, s.DeadLetterPool, s.Weight, s.Priority = name, own.DeadLetterPool, own.Weight, own.Priority
+		s.Limits = own.Limits
 		s.Workers, s.MaxWorkers = cmp.Or(own.Workers, s.Workers), cmp.Or(own.MaxWorkers, s.MaxWorkers)
 		s.Sealing = s.Sealing.or(own.Sealing)
 		s.ScaleFactor, s.TaskTimeout = cmp.Or(own.ScaleFactor, s.ScaleFactor), cmp.Or(own.TaskTimeout, s.TaskTimeout)
@@ -108,7 +111,7 @@ func (t Settings) OnlyPool(name string) Settings {
 			return p
 		}
 	}
-	t.TaskPool, t.Pools = name, nil
+	t.TaskPool, t.Pools, t.Limits = name, nil, Limits{}
 	return t
 }
 
@@ -163,6 +166,9 @@ func (t Settings) Validate() error {
 		}
 		if err := p.share().Check(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
+		}
+		if err := p.Limits.Check(where, p.TaskPool); err != nil {
+			errs = append(errs, err)
 		}
 		if p.TaskPool != "" {
 			if err := poller.CheckQueueName(p.DeadPool()); err != nil && poller.CheckQueueName(p.TaskPool) == nil {

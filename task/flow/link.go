@@ -20,14 +20,16 @@ type Flow struct {
 
 // link is one place of a chain: a task, or a group.
 type link struct {
-	Name  string            `json:"n,omitempty"`
-	Body  json.RawMessage   `json:"b,omitempty"` // absent: what the one before has returned
-	Pool  string            `json:"p,omitempty"`
-	Order string            `json:"o,omitempty"` // its message group
-	Delay int               `json:"d,omitempty"` // seconds
-	At    time.Time         `json:"w,omitzero"`
-	Extra map[string]string `json:"x,omitempty"` // attributes
-	Undo  *link             `json:"u,omitempty"`
+	Name   string            `json:"n,omitempty"`
+	Body   json.RawMessage   `json:"b,omitempty"` // absent: what the one before has returned
+	Pool   string            `json:"p,omitempty"`
+	Order  string            `json:"o,omitempty"` // its message group
+	Tenant string            `json:"y,omitempty"`
+	Delay  int               `json:"d,omitempty"` // seconds
+	At     time.Time         `json:"w,omitzero"`
+	Extra  map[string]string `json:"x,omitempty"` // attributes
+	Undo   *link             `json:"u,omitempty"`
+	Exec   string            `json:"e,omitempty"` // of an undo that waits: the exec_id that it is sent with
 
 	Group   bool     `json:"g,omitempty"`
 	Members [][]link `json:"m,omitempty"` // each a chain
@@ -62,6 +64,9 @@ func single(spec task.Spec, args any, own bool, opts []task.Option) Flow {
 	if task.NamesOne(opts...) {
 		return fail(fmt.Errorf("link %q: task.ExecID and task.Dedup are the flow's to set: leave them out", spec.Name))
 	}
+	if own {
+		opts = spec.ByTenant(opts)
+	}
 	out, err := task.Encode(spec.Name, args, unscheduled, opts...)
 	if err != nil {
 		return fail(err)
@@ -70,7 +75,8 @@ func single(spec task.Spec, args any, own bool, opts []task.Option) Flow {
 	if err != nil {
 		return fail(fmt.Errorf("link %q: %w", spec.Name, err))
 	}
-	l := link{Name: spec.Name, Pool: out.Pool, Order: out.GroupID, Delay: int(out.Delay / time.Second)}
+	l := link{Name: spec.Name, Pool: out.Pool, Order: out.GroupID, Tenant: out.Tenant,
+		Delay: int(out.Delay / time.Second)}
 	if l.Pool == "" {
 		l.Pool = spec.Pool
 	}
