@@ -47,6 +47,8 @@ var worlds = map[string]playground{
 	"queued":       {play: outage.play, opts: append([]StormOption{Tune(fifo)}, outage.opts...)},
 	"deploys":      deploys,
 	"pools":        pools,
+	"tenants":      {play: tenants},
+	"landlord":     {play: limitedTenants, opts: []StormOption{Tune(limitTenants), Without(InOrder)}},
 	"addresses":    addresses,
 	"tuned":        {play: tunedParcels(parcels(24))},
 	"tuned-groups": {play: tunedParcels(convoys(24)), opts: []StormOption{Tune(fifo), Without(OneEnd)}},
