@@ -15,10 +15,14 @@ import (
 const tenantLimit = 2
 
 var rent = task.Define[parcel]("rent", task.MaxFailures(4), task.Wait(time.Second, task.None), task.OnFail("lost"),
-	task.TenantOf(func(p parcel) string { return fmt.Sprint("tenant-", p.ID%4) }))
+	task.TenantOf(func(p parcel) string { return tenantOf(p.ID) }))
+
+func tenantOf(id int) string { return fmt.Sprint("tenant-", id%4) }
 
 // tenants: tasks of four tenants, which fail, wait, send others and are given up.
-func tenants(w *World) {
+func tenants(w *World) { ofTenants(w, func(int) []task.Option { return nil }) }
+
+func ofTenants(w *World, opts func(id int) []task.Option) {
 	w.Service(func(p *Process) {
 		chassis.Handle(p.System, rent, func(ctx context.Context, job task.Job[parcel]) error {
 			if err := pause(ctx, time.Duration(job.Args.ID%5)*time.Second); err != nil {
@@ -42,11 +46,11 @@ func tenants(w *World) {
 		chassis.Handle(p.System, lost, succeeds(w, p))
 	})
 	for i := range 30 {
-		Submit(w, rent, parcel{i})
+		Submit(w, rent, parcel{i}, opts(i)...)
 	}
 	w.Eventually("each runs for its tenant", func() error {
 		for _, e := range w.Effects("rent") {
-			if want := fmt.Sprint("tenant-", e.Args[0].(int)%4); e.Args[1] != want {
+			if want := tenantOf(e.Args[0].(int)); e.Args[1] != want {
 				return fmt.Errorf("%s ran for %q, and is of %q", e.Task, e.Args[1], want)
 			}
 		}
@@ -54,10 +58,13 @@ func tenants(w *World) {
 	})
 }
 
-// limitedTenants: the same on a FIFO pool with a limit for each tenant. The messages come in groups
-// of senders that know another limit, or none, so they are moved before they run.
+// limitedTenants: the same on a FIFO pool with a limit for each tenant. Two thirds of the messages
+// come in groups of senders that know another limit, or none, so they are moved before they run.
 func limitedTenants(w *World) {
-	tenants(w)
+	ofTenants(w, func(id int) []task.Option {
+		known := []int{tenantLimit, 0, 10}[id/4%3]
+		return []task.Option{task.Group(task.GroupOfTenant(tenantOf(id), fmt.Sprint("rent#", id), known))}
+	})
 	w.Always("the limit of a tenant", func() error {
 		running := map[string]int{}
 		for _, f := range w.book.order {
