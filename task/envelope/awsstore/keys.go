@@ -45,7 +45,8 @@ func (k *Keys) GenerateDataKey(ctx context.Context) (envelope.DataKey, error) {
 	out, err := k.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &k.ids[0],
 		KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext})
 	if err != nil {
-		return envelope.DataKey{}, fmt.Errorf("awsstore: make a data key by the KMS key %s: %w", k.ids[0], explain(err))
+		return envelope.DataKey{}, fmt.Errorf("awsstore: make a data key by the KMS key %s: %w", k.ids[0],
+			explain(err))
 	}
 	made := envelope.DataKey{Key: k.ids[0], Plain: out.Plaintext, Wrapped: out.CiphertextBlob}
 	if out.KeyId != nil {

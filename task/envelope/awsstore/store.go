@@ -92,7 +92,10 @@ func (s *Store) Get(ctx context.Context, name string, most int64) ([]byte, error
 func isGone(err error) bool {
 	var gone *types.NoSuchKey
 	var api smithy.APIError
-	return errors.As(err, &gone) || errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NotFound")
+	if errors.As(err, &gone) {
+		return true
+	}
+	return errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NotFound")
 }
 
 // Delete implements [envelope.Store]. A bucket with versions keeps the older one until its
