@@ -139,7 +139,7 @@ func checkPool(pool string) error {
 	}
 	u, err := url.Parse(pool)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") == "" {
-		return fmt.Errorf("%w: %.200q is not the URL of a queue, as https://sqs.eu-central-1.amazonaws.com/123/jobs is",
+		return fmt.Errorf("%w: %.200q is not the URL of a queue, as https://sqs.eu-west-1.amazonaws.com/123/jobs is",
 			poller.ErrQueueName, pool)
 	}
 	return nil
