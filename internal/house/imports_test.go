@@ -19,43 +19,45 @@ const module = "github.com/sambatech/chassis"
 // picture in doc.go. A folder stands for itself and what lies below it. A folder
 // that is not named here may import only itself.
 var allowed = map[string][]string{
-	"":                       {"*"}, // the root composes
-	"cmd":                    {"*"},
-	"examples":               {"*"},
-	"chassistest":            {"*"},
-	"systemtest":             {"*"}, // tests of the whole
-	"internal":               {},
-	"internal/clip":          {},
-	"internal/life":          {},
-	"internal/limit":         {},
-	"internal/random":        {},
-	"internal/skew":          {},
-	"internal/spelling":      {},
-	"health":                 {"internal/clip"},
-	"parts":                  {"internal/clip"},
-	"settings":               {"internal/spelling"},
-	"server":                 {"actors/logger", "internal/clip", "internal/limit", "task"},
-	"server/grpcserver":      {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
-	"task":                   {"internal/clip"},
-	"task/envelope":          {"task"},
+	"":                  {"*"}, // the root composes
+	"cmd":               {"*"},
+	"examples":          {"*"},
+	"chassistest":       {"*"},
+	"systemtest":        {"*"}, // tests of the whole
+	"internal":          {},
+	"internal/clip":     {},
+	"internal/life":     {},
+	"internal/limit":    {},
+	"internal/random":   {},
+	"internal/skew":     {},
+	"internal/spelling": {},
+	"health":            {"internal/clip"},
+	"parts":             {"internal/clip"},
+	"settings":          {"internal/spelling"},
+	"server":            {"actors/logger", "internal/clip", "internal/limit", "task"},
+	"server/grpcserver": {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
+	"task":              {"internal/clip"},
+	"task/envelope":     {"task"},
+	"task/outbox":       {"actors/poller", "actors/pools", "internal/clip", "parts", "task"},
+	"task/outbox/tests": {"*"}, // a module of its own
+	"task/flow":         {"actors/poller", "actors/pools", "parts", "queue/sqsclient", "task"},
+	"telemetry":         {"*"}, // a module of its own, which makes a System
+	"fleet":             {"*"}, // a module of its own, which hangs on to a System
+	"queue":             {"queue/localsqs", "queue/sqsclient", "settings"},
+	"queue/localsqs":    {},
+	"queue/sqsclient":   {},
+	"actors":            {},
+	"actors/addresses":  {"actors", "internal/life", "queue/sqsclient", "task"},
+	"actors/breaker":    {"actors", "actors/internal/inline", "internal/clip", "internal/limit", "settings"},
+	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip", "internal/life"},
+	"actors/logger":     {"actors", "internal/clip", "internal/life", "task"},
+	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "internal/skew", "queue/sqsclient", "task"},
+	"actors/shares":     {"actors", "internal/life"},
+	"actors/schedules":  {"actors", "internal/life", "internal/skew", "queue/sqsclient", "task"},
+	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "internal/spelling", "actors/poller", "actors/shares", "task"},
+	"actors/pools":      {"actors", "actors/addresses", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
+
 	"task/envelope/awsstore": {"*"}, // a module of its own
-	"task/outbox":            {"actors/poller", "actors/pools", "internal/clip", "parts", "task"},
-	"task/outbox/tests":      {"*"}, // a module of its own
-	"task/flow":              {"actors/poller", "actors/pools", "parts", "queue/sqsclient", "task"},
-	"telemetry":              {"*"}, // a module of its own, which makes a System
-	"fleet":                  {"*"}, // a module of its own, which hangs on to a System
-	"queue":                  {"queue/localsqs", "queue/sqsclient", "settings"},
-	"queue/localsqs":         {},
-	"queue/sqsclient":        {},
-	"actors":                 {},
-	"actors/breaker":         {"actors", "actors/internal/inline", "internal/clip", "internal/limit", "settings"},
-	"actors/lifecycle":       {"actors", "actors/logger", "internal/clip", "internal/life"},
-	"actors/logger":          {"actors", "internal/clip", "internal/life", "task"},
-	"actors/poller":          {"actors", "actors/internal/crew", "internal/life", "internal/skew", "queue/sqsclient", "task"},
-	"actors/shares":          {"actors", "internal/life"},
-	"actors/schedules":       {"actors", "internal/life", "internal/skew", "queue/sqsclient", "task"},
-	"actors/dispatcher":      {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "internal/spelling", "actors/poller", "actors/shares", "task"},
-	"actors/pools":           {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
