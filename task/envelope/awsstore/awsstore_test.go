@@ -261,7 +261,7 @@ func TestAnEnvelopeByS3AndKMS(t *testing.T) {
 		args := fmt.Sprintf(`{"card": "4111", "text": %q}`, strings.Repeat("x", i*40_000))
 		p := task.Parcel{Task: "charge", ExecID: fmt.Sprint("e", i), Body: args, When: time.Now(), Do: task.Encrypt | task.ClaimCheck}
 		body, mark, err := env.Seal(context.Background(), p)
-		if err != nil || strings.Contains(body, "4111") || len(body) > 256<<10 {
+		if err != nil || strings.Contains(body, `{"card`) || len(body) > 256<<10 {
 			t.Fatalf("%d bytes (%s), %v", len(body), mark, err)
 		}
 		got, err := env.Open(context.Background(), envelope.Letter{Task: p.Task, ExecID: p.ExecID, Body: []byte(body)})
