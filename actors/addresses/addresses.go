@@ -137,13 +137,13 @@ func (a *Addresses) Ask(ctx context.Context, send sending) (*task.Answer, error)
 	if err := c.ended(ctx); err != nil {
 		return nil, err
 	}
-	q := &question{id: random(12), to: c.at.Load(), answer: make(chan answer, 1)}
-	if q.to == nil {
+	at := c.at.Load()
+	q := &question{id: random(12), to: at, answer: make(chan answer, 1)} // the actor's, once it is sent
+	if at == nil {
 		q.named = make(chan reply, 1)
 	}
 	c.counts.asked.Add(1)
 	c.root.Send(c.pid, q)
-	at := q.to
 	if at == nil {
 		select {
 		case r := <-q.named:
