@@ -42,6 +42,7 @@ type dispatcher struct {
 	counting     bool
 	ticking      bool
 	late         lateness
+	kept         map[*execution]*poller.Settle // done, and kept in flight until the slot of its start is over
 
 	turnover turnover
 	throttle throttle
@@ -229,7 +230,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.slots.workers = d.Workers
 	d.ready.turns.weights = d.TenantWeights
 	d.execs = map[poller.LeaseID]*execution{}
-	d.groups = map[string]*group{}
+	d.groups, d.kept = map[string]*group{}, nil
 	d.gates = map[string]*gate{}
 	for _, e := range d.registry {
 		e.running, e.parked, e.full, e.outage = 0, nil, time.Time{}, false
