@@ -58,6 +58,7 @@ func (s *System) Spawn(props *actor.Props, name string, opts ...SpawnOption) (*a
 //	"logger"                          the log
 //	"lifecycle"                       crashes, restarts and dead letters, as events
 //	"shares"                          what several pools run at once
+//	"addresses"                       questions that wait for answers, notices
 //	<name>                            an actor of [System.Spawn]
 //
 // The address is good before the actor is there. What is sent to it while it is not is a dead letter, which is

@@ -56,6 +56,7 @@ func SupervisedBy(strategy actor.SupervisorStrategy) SpawnOption { return life.S
 type (
 	Task       = pools.Task
 	Sent       = pools.Sent
+	Cancelled  = pools.Cancelled // says what is known of a cancel
 	Pool       = pools.Pool
 	Readiness  = admin.Readiness
 	DeadLetter = pools.DeadLetter

@@ -109,7 +109,7 @@ func New(name string, opts ...Option) (*System, error) {
 		Settings: s.settings.Tasks, InForce: func() TaskSettings { return s.Settings().Tasks }, Queue: s.queue,
 		Logger: s.Logger, Tracer: s.tracer, Middleware: o.around, Random: streams, Halted: s.life.Halted(),
 		Judge: s.checks.Judge, Schedules: func() cron.Table { return s.Settings().Schedules },
-		Breakers: func() *breaker.Group { return s.breakers }, Envelope: o.envelope,
+		Breakers: func() *breaker.Group { return s.breakers }, Envelope: o.envelope, Service: name,
 	})
 	if err = s.newActors(o.actors); err != nil {
 		return nil, fmt.Errorf("chassis: the actor system of service %q: %w", name, err)

@@ -32,32 +32,41 @@ func (s *System) Register(name string, props *actor.Props, policies ...task.Poli
 	s.tasks.Register(&dispatcher.Register{Spec: task.NewSpec(name, policies...), Props: props})
 }
 
-// Send sends the task of definition def with args and returns its exec_id. With the
-// ctx of a handler, the task belongs to the handler's job.
-// See [System.Send] for errors.
-func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A,
-	opts ...task.Option) (execID string, err error) {
-	return pools.Send(ctx, s.tasks, def, args, opts...)
+// Send sends the task of definition def with args and returns its exec_id. With the ctx of a handler, the task
+// belongs to the handler's job. See [System.Send] for errors.
+func Send[A any](ctx context.Context, s *System, def *task.Definition[A], args A, o ...task.Option) (string, error) {
+	return pools.Send(ctx, s.tasks, def, args, o...)
 }
 
-// SendMany sends one task of definition def for each of args, all with opts, as
-// [System.SendMany] does, which also takes options for each task.
-func SendMany[A any](ctx context.Context, s *System, def *task.Definition[A], args []A,
-	opts ...task.Option) ([]Sent, error) {
+// SendMany sends one task of def for each of args, all with opts. [System.SendMany] takes options for each task.
+func SendMany[A any](ctx context.Context, s *System, def *task.Definition[A], args []A, opts ...task.Option) (
+	[]Sent, error) {
 	return pools.SendMany(ctx, s.tasks, def, args, opts...)
 }
 
-// Send sends a task by name; args are anything that encoding/json takes. It goes to the pool
-// of its definition (task.InPool), else to tasks.task_pool. To a pool of the system's own the
-// name must be registered ([ErrUnregistered]), to one of task.Pool any name goes. A FIFO pool
-// takes no task due later than its queue keeps a message ([dispatcher.ErrNotKept]). It returns
-// once the queue has the message.
+// Send sends a task by name; args are anything that encoding/json takes. It goes to the pool of its definition, or to
+// tasks.task_pool. To a pool of the system's own the name must be registered ([ErrUnregistered]), to one of task.Pool
+// any name goes. A FIFO pool takes no task due later than its queue keeps a message ([dispatcher.ErrNotKept]). It
+// returns once the queue has the message.
 func (s *System) Send(ctx context.Context, name string, args any, opts ...task.Option) (execID string, err error) {
 	return s.tasks.Send(ctx, name, args, opts...)
 }
 
-// SendMany sends tasks in batches of ten, or 1 MiB, and returns the result of each,
-// in their order. The error is not nil if any was not sent.
+// Ask sends the task of definition def with args, and waits until ctx ends for what its handler returns by
+// task.Return. A task that is given up is a [*task.FailedError]. See docs/addresses.md.
+func Ask[R, A any](ctx context.Context, s *System, def *task.Definition[A], args A, opts ...task.Option) (R, error) {
+	return pools.Ask[R](ctx, s.tasks, def, args, opts...)
+}
+
+// Cancel ends an execution for good, wherever it is: in this process, else by a notice to all that have the setting
+// tasks.notices. Its message is deleted; neither its on_fail task is sent nor a dead letter. Its ctx ends by
+// [task.ErrCancelled]. The result says what is known. See docs/addresses.md.
+func (s *System) Cancel(ctx context.Context, execID string) (Cancelled, error) {
+	return s.tasks.Cancel(ctx, execID)
+}
+
+// SendMany sends tasks in batches of ten, or 1 MiB, and returns the result of each, in their order. Its error is not
+// nil if any was not sent.
 func (s *System) SendMany(ctx context.Context, tasks []Task) ([]Sent, error) {
 	return s.tasks.SendMany(ctx, tasks)
 }
@@ -72,17 +81,8 @@ func Every[A any](s *System, def *task.Definition[A], args A, expr string, opts 
 // Schedules are those of [Every] and of the settings, as this process sees them.
 func (s *System) Schedules() []schedules.Status { return s.tasks.Schedules() }
 
-// DeadLetters goes through the dead letters of the system's pools, one pool after the other. Each is
-// hidden from others for 30 seconds; what the loop body neither sends back nor deletes is made visible
-// again at the end. The order is the queue's; a standard queue keeps none. Where there may be more
-// than could be listed the last error is [ErrMoreDeadLetters].
-//
-//	for d, err := range sys.DeadLetters(ctx) {
-//		if err != nil {
-//			return err
-//		}
-//		fmt.Println(d.Name, d.ExecID, d.Reason, d.LastError)
-//	}
+// DeadLetters goes through the dead letters of all pools. Each is hidden from others for 30 seconds; what the loop
+// body neither sends back nor deletes is made visible again at the end. See [pools.Pools.DeadLetters].
 func (s *System) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 	return s.tasks.DeadLetters(ctx)
 }
@@ -93,14 +93,12 @@ func (s *System) Pools() []Pool { return s.tasks.Each() }
 // Tasks is what can be seen of the tasks of all pools without asking an actor: status, numbers, names, events.
 func (s *System) Tasks() *dispatcher.Monitor { return s.tasks.Tasks() }
 
-// Control is the typed way to pause, resume, inspect, cancel and snooze tasks,
-// in all pools. It is nil before [System.Start] and in a system without tasks.
+// Control is the typed way to pause, resume, inspect, cancel and snooze tasks of this process. It is nil before
+// [System.Start] and in a system without tasks.
 func (s *System) Control() *dispatcher.Client { return s.tasks.Control() }
 
-// Shares is what each pool has of the executions of this process, while there
-// is more than one pool or tasks.total_workers is set.
+// Shares is what each pool has of this process's executions, if there are several pools or tasks.total_workers is set.
 func (s *System) Shares() *shares.Stats { return s.tasks.Shares() }
 
-// Ready says whether tasks flow, and what the last runs of the checks were. It asks the dispatcher,
-// and the queue unless that has just answered the poller well. It returns within two seconds.
+// Ready says whether tasks flow, and what the last runs of the checks were. It returns within two seconds.
 func (s *System) Ready(ctx context.Context) Readiness { return s.console.Ready(ctx) }

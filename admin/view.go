@@ -151,6 +151,7 @@ type DeadLetter struct {
 	Body      string    `json:"body"`
 	Cut       bool      `json:"cut,omitempty"`    // the body is longer than what is shown
 	Hidden    bool      `json:"hidden,omitempty"` // the body is not for the client's scope
+	Sealed    string    `json:"sealed,omitempty"` // the body is an envelope: what that says of itself
 	Defects   string    `json:"defects,omitempty"`
 	Group     string    `json:"group"` // the error without ids and numbers: letters of one cause have the same
 }

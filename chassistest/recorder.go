@@ -17,6 +17,7 @@ const (
 	Pending   State = "pending"   // received, and not at its end
 	Succeeded State = "succeeded" // done, and deleted from the queue
 	GivenUp   State = "given up"  // its on_fail task was sent, or it is a dead letter
+	Cancelled State = "cancelled" // deleted by System.Cancel, without a dead letter
 )
 
 // Outcome is what has happened to one task, over all its deliveries.
@@ -29,7 +30,7 @@ type Outcome struct {
 	Ended    time.Time   // when the queue acknowledged the end; zero before
 	Failures int         // that count against the task's max failures
 	Errors   []string    // of the attempts that failed, in order
-	Reason   string      // of GivenUp, one of task.Reason…
+	Reason   string      // of GivenUp and Cancelled, one of task.Reason…
 }
 
 // recorder keeps all events of a dispatcher.
@@ -149,6 +150,8 @@ func (s *System) Outcomes() []Outcome {
 			ending[e.ExecID] = Succeeded
 		case dispatcher.GivenUp:
 			ending[e.ExecID], o.Reason = GivenUp, e.Reason
+		case dispatcher.Cancelled:
+			ending[e.ExecID], o.Reason = Cancelled, e.Reason
 		case dispatcher.SettledWell:
 			if state, ok := ending[e.ExecID]; ok {
 				o.State, o.Ended = state, e.At

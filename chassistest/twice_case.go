@@ -268,7 +268,7 @@ func (p *rerunPlay) await(l *rerunLife, id string) (o Outcome, late bool) {
 	defer limit.Stop()
 	for {
 		_, changed := l.sys.rec.since(0)
-		if o = l.sys.Outcome(id); o.State == Succeeded || o.State == GivenUp {
+		if o = l.sys.Outcome(id); o.State == Succeeded || o.State == GivenUp || o.State == Cancelled {
 			return o, false
 		}
 		select {

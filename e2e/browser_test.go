@@ -156,7 +156,7 @@ func (b *tab) look(width, height int64, theme string) {
 // pictured are the pictures that the docs show. They are written there if
 // CHASSIS_IMAGES names the folder; an ordinary run changes nothing.
 var pictured = []string{"page-overview-light", "page-overview-dark", "page-overview-phone", "page-executions-light", "page-dead-light",
-	"page-breakers-light", "page-breakers-phone-dark", "page-log-dark", "page-settings-light", "page-draining"}
+	"page-breakers-light", "page-fleet-light", "page-fleet-dark", "page-fleet-phone", "page-breakers-phone-dark", "page-log-dark", "page-settings-light", "page-draining"}
 
 // picture keeps what is shown as a file of the test's artifacts (go test
 // -artifacts), and of the docs.

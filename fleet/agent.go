@@ -346,7 +346,6 @@ func (a *agent) prune(now time.Duration) {
 		}
 	}
 	a.forget(now)
-	a.f.net.queue.Prune(maxQueued)
 }
 
 // claim says that a probe of this member is in flight, or has succeeded just now.

@@ -40,7 +40,7 @@ const (
 // goroutines, some of them under its lock: they only post to the agent.
 type network struct {
 	list    *memberlist.Memberlist
-	queue   memberlist.TransmitLimitedQueue
+	queue   rumors
 	keyring *memberlist.Keyring
 	name    string
 	addr    string // own, ip:port
@@ -120,8 +120,6 @@ func (n *network) open(s Settings, label string, wrap wrapper) error {
 		}
 		c.Keyring = n.keyring
 	}
-	size := func() int { return max(1, int(n.members.Load())) }
-	n.queue = memberlist.TransmitLimitedQueue{RetransmitMult: retransmits, NumNodes: size}
 	n.out = make(chan packet, 256)
 	if n.list, err = memberlist.Create(c); err != nil {
 		return errors.Join(fmt.Errorf("begin the membership: %w", err), transport.Shutdown())
@@ -197,7 +195,7 @@ func (n *network) straight(to []*memberlist.Node, b []byte) {
 
 // gossip lets the message of a name go from member to member, in place of the one before.
 func (n *network) gossip(name string, b []byte) {
-	n.queue.QueueBroadcast(&rumor{name, b})
+	n.queue.put(name, b)
 }
 
 func (n *network) send() {
@@ -239,7 +237,7 @@ func (n *network) NotifyMsg(b []byte) {
 
 // GetBroadcasts implements memberlist.Delegate.
 func (n *network) GetBroadcasts(overhead, limit int) [][]byte {
-	return n.queue.GetBroadcasts(overhead, limit)
+	return n.queue.next(overhead, limit, max(1, int(n.members.Load())))
 }
 
 // LocalState implements memberlist.Delegate.
@@ -317,27 +315,6 @@ func (n *network) NotifyConflict(existing, other *memberlist.Node) {
 	n.log.Warn("two members of the fleet have one name", "name", clip.ID(existing.Name), "one", existing.Address(),
 		"other", clip.Line(other.Address(), 100))
 }
-
-// rumor is a message that goes from member to member.
-type rumor struct {
-	name string
-	b    []byte
-}
-
-// Invalidates implements memberlist.Broadcast.
-func (r *rumor) Invalidates(o memberlist.Broadcast) bool {
-	other, ok := o.(*rumor)
-	return ok && other.name == r.name
-}
-
-// Name implements memberlist.NamedBroadcast.
-func (r *rumor) Name() string { return r.name }
-
-// Message implements memberlist.Broadcast.
-func (r *rumor) Message() []byte { return r.b }
-
-// Finished implements memberlist.Broadcast.
-func (r *rumor) Finished() {}
 
 // logWriter logs memberlist's own lines. They speak of what any stranger can send, so
 // they are of level debug.

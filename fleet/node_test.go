@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,6 +103,8 @@ func node() error {
 		go p.filter()
 		return p
 	}
+	var heard hearsay
+	f.net.post = heard.around(f, f.net.post)
 	if err := sys.Start(context.Background()); err != nil {
 		return err
 	}
@@ -146,6 +149,16 @@ func node() error {
 		case "want":
 			want, _ := strconv.ParseFloat(words[1], 64)
 			load.every.Store(int64(float64(time.Second) / want))
+		case "heard":
+			lines := heard.all()
+			for _, t := range load.b.Transitions(0) {
+				lines = append(lines, fmt.Sprintf("%s %v to %v: %s", t.At.Format("05.000"), t.From, t.To, t.Reason))
+			}
+			slices.Sort(lines)
+			if err := json.NewEncoder(os.Stdout).Encode(lines[max(0, len(lines)-60):]); err != nil {
+				return err
+			}
+			continue
 		case "report":
 			list, err := f.Members(context.Background())
 			if err != nil {
@@ -173,6 +186,46 @@ func node() error {
 		fmt.Println("done")
 	}
 	return sys.Stop(context.Background())
+}
+
+// hearsay is what a member has heard lately, for a test that fails.
+type hearsay struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+func (h *hearsay) all() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.lines)
+}
+
+// around keeps what goes by on its way to the agent.
+func (h *hearsay) around(f *Fleet, post func(any)) func(any) {
+	return func(m any) {
+		line := time.Now().Format("05.000 ")
+		switch m := m.(type) {
+		case heard:
+			if len(m.message.Words) == 0 {
+				break
+			}
+			for _, w := range m.message.Words {
+				line += fmt.Sprintf(" %s v%d kind %d round %d closed %d;", w.Member[max(0, len(w.Member)-8):], w.Version, w.Kind, w.Round, w.Closed)
+			}
+			h.keep(line)
+		case joined:
+			h.keep(line + "joined " + m.name)
+		case left:
+			h.keep(line + "left " + m.name)
+		}
+		post(m)
+	}
+}
+
+func (h *hearsay) keep(line string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lines = append(h.lines[max(0, len(h.lines)-400):], line)
 }
 
 // loader makes calls through a breaker, or under a shared rate.

@@ -116,7 +116,7 @@ func (c *Cursor[P]) move(data json.RawMessage, over bool) error {
 		j.bytes += len(data) - len(e.result)
 		e.result = data
 	}
-	e.over, e.at = over, time.Now()
+	e.over, e.at = over, time.Now().UnixMilli()
 	j.cut(l, p.at+1)
 	return nil
 }

@@ -36,6 +36,32 @@ func Decode(body string, attrs map[string]types.MessageAttributeValue) (Message,
 	if v, ok := attrs[AttrMore]; ok {
 		d.unfold(v)
 	}
+	return d.read()
+}
+
+// Texts are message attributes that hold text, each with its type.
+type Texts []struct{ Name, Type, Value string }
+
+// DecodeTexts is [Decode] for attributes that all hold text. The message keeps parts of
+// texts.
+func DecodeTexts(body string, texts Texts) (Message, error) {
+	d := decoder{msg: Message{Body: body, JobID: Unknown, JobName: Unknown}}
+	more := -1
+	for i := range texts {
+		if a := &texts[i]; a.Name == AttrMore {
+			more = i
+		} else {
+			d.attribute(a.Name, types.MessageAttributeValue{DataType: &a.Type, StringValue: &a.Value})
+		}
+	}
+	if more >= 0 {
+		d.unfold(types.MessageAttributeValue{StringValue: &texts[more].Value})
+	}
+	return d.read()
+}
+
+// read returns what the attributes say together.
+func (d *decoder) read() (Message, error) {
 	switch {
 	case !d.far.IsZero():
 		d.msg.When = d.far
@@ -162,6 +188,8 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 		d.msg.First = d.time(name, s)
 	case AttrUnique:
 		d.msg.Unique = s
+	case AttrReply:
+		d.msg.Reply = s
 	case AttrEnvelope:
 		d.msg.Envelope = s
 	case AttrUnopened:
@@ -179,7 +207,7 @@ func (d *decoder) attribute(name string, v types.MessageAttributeValue) {
 func isKnown(name string) bool {
 	switch name {
 	case AttrFailures, AttrAttempts, AttrError, AttrReason, AttrFirst, AttrFar, AttrNotBefore, AttrUnknown, AttrSilent,
-		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrTenant, AttrMore:
+		AttrSteps, AttrUnique, AttrEnvelope, AttrUnopened, AttrReply, AttrTenant, AttrMore:
 		return true
 	}
 	return isContract(name)

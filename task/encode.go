@@ -115,6 +115,7 @@ func (m *Message) Attributes() map[string]types.MessageAttributeValue {
 	put(AttrReason, clean(m.Reason))
 	put(AttrEnvelope, clean(m.Envelope))
 	put(AttrUnique, clean(m.Unique))
+	put(AttrReply, clean(m.Reply))
 	put(AttrTenant, m.Tenant)
 	if !m.Unopened.IsZero() {
 		put(AttrUnopened, m.Unopened.UTC().Format(time.RFC3339Nano))

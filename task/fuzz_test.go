@@ -49,7 +49,17 @@ func FuzzDecode(f *testing.F) {
 		for i := range min(max(n, 0), 9) {
 			attrs["own"+string(rune('0'+i))] = types.MessageAttributeValue{DataType: aws.String("Binary"), BinaryValue: []byte(own)}
 		}
-		m, _ := task.Decode(body, attrs)
+		m, defects := task.Decode(body, attrs)
+		if n <= 0 && exec != "" { // a missing one is made up
+			var texts task.Texts
+			for k, v := range attrs {
+				texts = append(texts, struct{ Name, Type, Value string }{k, *v.DataType, *v.StringValue})
+			}
+			same, same2 := task.DecodeTexts(body, texts)
+			if flat(same) != flat(m) || (defects == nil) != (same2 == nil) {
+				t.Fatalf("the texts are read as\n%s %v, not as\n%s %v", flat(same), same2, flat(m), defects)
+			}
+		}
 		m.Trace(own)
 		_ = m.CheckBody()
 		written := m.Attributes()
@@ -81,7 +91,10 @@ func flat(m task.Message) string {
 	for k, v := range m.Extra {
 		extra[k] = fmt.Sprintf("%s %q %q", aws.ToString(v.DataType), aws.ToString(v.StringValue), v.BinaryValue)
 	}
-	m.Extra = nil
+	for k, v := range m.Newer {
+		extra["newer "+k] = fmt.Sprintf("%s %q %q", aws.ToString(v.DataType), aws.ToString(v.StringValue), v.BinaryValue)
+	}
+	m.Extra, m.Newer = nil, nil
 	return fmt.Sprintf("%+v %v", m, extra)
 }
 

@@ -26,14 +26,18 @@ type entry struct {
 	name   string
 	kind   string
 	result json.RawMessage
+	value  any // a pointer to the result, in place of its JSON, until that is needed
+	bound  int // bytes that the JSON of value has at most
 	err    string
 	until  time.Time
-	over   bool // of a cursor: its loop has ended
-	at     time.Time
+	over   bool   // of a cursor: its loop has ended
+	at     int64  // milliseconds of the epoch
 	seq    uint64 // in the order of their ends, over all lanes
 }
 
-func (e *entry) size() int { return len(e.name) + len(e.result) + len(e.err) }
+// size is the number of bytes that an entry counts for: an upper bound while it holds a
+// value.
+func (e *entry) size() int { return len(e.name) + len(e.result) + e.bound + len(e.err) }
 
 // lane is a sequence of steps. One of them runs at a time.
 type lane struct {
@@ -52,6 +56,7 @@ type Journal struct {
 	main   lane
 	lanes  map[string]*lane // the others, by their names
 	bytes  int
+	lazy   bool // entries hold values
 	seq    uint64
 	packed []byte // its wire form; nil: not made, or out of date
 	unread []byte // the wire form that it begins with, until a step asks for it
@@ -79,7 +84,7 @@ func (i *Info) EndSteps() *Journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.ended = true
-	next := &Journal{bytes: j.bytes, seq: j.seq, packed: j.packed, unread: j.unread, broken: j.broken}
+	next := &Journal{bytes: j.bytes, lazy: j.lazy, seq: j.seq, packed: j.packed, unread: j.unread, broken: j.broken}
 	next.main.done, j.main.done = j.main.done, nil // one journal alone has them
 	for name, l := range j.lanes {
 		if next.lanes == nil {
@@ -116,15 +121,25 @@ func (j *Journal) lane(name string) *lane {
 	return l
 }
 
+// usualSteps is the number of entries that a lane has room for at first.
+const usualSteps = 6
+
 // add writes an entry at the lane's next place. The caller holds the lock.
 func (j *Journal) add(l *lane, e entry) error {
 	if j.bytes+e.size() > MaxJournal {
-		return ErrJournalFull
+		j.settle() // bounds give way to sizes
+		if e.settle(); j.bytes+e.size() > MaxJournal {
+			return ErrJournalFull
+		}
 	}
 	j.bytes += e.size()
 	j.seq++
 	e.seq = j.seq
+	if l.done == nil {
+		l.done = make([]entry, 0, usualSteps)
+	}
 	l.done = append(l.done, e)
+	j.lazy = j.lazy || e.value != nil
 	l.next = len(l.done)
 	j.packed = nil
 	return nil
@@ -160,7 +175,8 @@ func (j *Journal) List(most int) (list []StepState, total int) {
 	all := j.sorted()
 	total = len(all)
 	for _, s := range all[max(len(all)-most, 0):] {
-		state := StepState{Lane: s.lane, Name: s.name, Kind: s.kind, At: s.at, Until: s.until, Bytes: len(s.result)}
+		state := StepState{Lane: s.lane, Name: s.name, Kind: s.kind, At: time.UnixMilli(s.at).UTC(), Until: s.until,
+			Bytes: len(s.result)}
 		switch s.kind {
 		case kindStep:
 			state.Kind = "step"
@@ -189,8 +205,10 @@ type laneEntry struct {
 	*entry
 }
 
-// sorted returns all entries in the order of their ends. The caller holds the lock.
+// sorted returns all entries in the order of their ends, with their JSON. The caller holds
+// the lock.
 func (j *Journal) sorted() []laneEntry {
+	j.settle()
 	all := make([]laneEntry, 0, len(j.main.done))
 	for i := range j.main.done {
 		all = append(all, laneEntry{"", &j.main.done[i]})

@@ -85,7 +85,7 @@ func pack(all []laneEntry) []byte {
 	list := make([]wireEntry, len(all))
 	for i, e := range all {
 		list[i] = wireEntry{Lane: e.lane, Name: e.name, Kind: e.kind, Result: e.result, Error: e.err, Until: e.until,
-			Over: e.over, At: e.at.UnixMilli()}
+			Over: e.over, At: e.at}
 	}
 	text, err := json.Marshal(list)
 	if err != nil { // results are valid JSON, and the rest is plain
@@ -162,7 +162,7 @@ func (j *Journal) fill(list []wireEntry) error {
 		l := j.lane(w.Lane)
 		j.seq++
 		l.done = append(l.done, entry{name: w.Name, kind: w.Kind, result: w.Result, err: w.Error, until: w.Until,
-			over: w.Over, at: time.UnixMilli(w.At).UTC(), seq: j.seq})
+			over: w.Over, at: w.At, seq: j.seq})
 		j.bytes += l.done[len(l.done)-1].size()
 	}
 	return nil

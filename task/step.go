@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -96,6 +97,10 @@ func Step[R any](ctx context.Context, name string, fn func(ctx context.Context) 
 		p.err = err
 		return made, err
 	}
+	if bound, same := shapeOf(reflect.TypeFor[R]()).bound(&made); same {
+		p.err = p.keep(entry{name: p.name, kind: kindStep, value: &made, bound: bound})
+		return made, p.err
+	}
 	data, err := json.Marshal(made)
 	if err == nil {
 		err = json.Unmarshal(data, &result)
@@ -115,6 +120,10 @@ func recalled[R any](p *Place) (result R, err error) {
 	if p.failure != nil {
 		return result, p.failure
 	}
+	if v, ok := p.value.(*R); ok {
+		return *v, nil
+	}
+	p.encode()
 	if err := json.Unmarshal(p.result, &result); err != nil {
 		var zero R
 		err = fmt.Errorf("its result of an earlier attempt, %s, does not fit %T: %w", cut(string(p.result)), zero, err)
@@ -184,6 +193,7 @@ type Place struct {
 	known   bool
 	kind    string
 	result  json.RawMessage
+	value   any // in place of result
 	until   time.Time
 	over    bool // of a cursor: its loop has ended
 	failure error
@@ -227,7 +237,15 @@ func (p *Place) Info() *Info { return p.info }
 
 // Result returns the step's result of an earlier attempt, as JSON, if the journal has it.
 func (p *Place) Result() (result json.RawMessage, ok bool) {
+	p.encode()
 	return p.result, p.known && p.kind == kindStep
+}
+
+// encode makes JSON of the value that the place holds.
+func (p *Place) encode() {
+	if p.value != nil {
+		p.result, p.value = marshalPlain(p.value), nil
+	}
 }
 
 // Noted reports whether an earlier attempt has called [Place.Note] for this step.
@@ -246,15 +264,12 @@ func (p *Place) Fail(err error) { p.err = err }
 
 // End ends the step: the next one of its lane may begin.
 func (p *Place) End() {
-	if p.known {
+	if p.known || p.kept {
 		return
 	}
-	var failed *entry
-	if !p.kept {
-		failed = &entry{name: p.name, kind: kindFailed, err: "it panicked, or ended its goroutine"}
-		if p.err != nil {
-			failed.err = ErrorText(p.err.Error())
-		}
+	failed := &entry{name: p.name, kind: kindFailed, err: "it panicked, or ended its goroutine"}
+	if p.err != nil {
+		failed.err = ErrorText(p.err.Error())
 	}
 	p.journal.mu.Lock()
 	defer p.journal.mu.Unlock()
@@ -374,7 +389,7 @@ func (p *Place) recall(l *lane) error {
 		l.busy = p.name
 		return nil
 	}
-	p.known, p.result, p.until, p.over = true, e.result, e.until, e.over
+	p.known, p.result, p.value, p.until, p.over = true, e.result, e.value, e.until, e.over
 	l.next++
 	return nil
 }
@@ -395,16 +410,16 @@ func (p *Place) keep(e entry) error {
 		return &StepError{p.info.Task, p.lane, p.name, fmt.Errorf("%w, so the result is lost", ErrAttemptOver)}
 	}
 	l := j.lane(p.lane)
-	e.at = time.Now()
+	e.at = time.Now().UnixMilli()
 	if p.at < len(l.done) { // noted before
 		l.done[p.at].at = e.at
 		l.next = p.at + 1
-		p.kept = true
+		l.busy, p.kept = "", true
 		return nil
 	}
 	if err := j.add(l, e); err != nil {
 		return p.wrong(err)
 	}
-	l.failed, p.kept = nil, true
+	l.failed, l.busy, p.kept = nil, "", true
 	return nil
 }

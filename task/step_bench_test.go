@@ -40,6 +40,34 @@ func BenchmarkStep(b *testing.B) {
 		}
 		report(b, cpu)
 	})
+	b.Run("run_list", func(b *testing.B) { // a result that others could change is JSON at once
+		b.ReportAllocs()
+		cpu := cpuTime()
+		for b.Loop() {
+			ctx := WithInfo(context.Background(), &Info{Task: "order", ExecID: "e"})
+			for range 10 {
+				_, err := Step(ctx, "charge", func(context.Context) ([]benchReceipt, error) {
+					return []benchReceipt{{"ch_1234567890", 1250}}, nil
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		report(b, cpu)
+	})
+	b.Run("run_and_copy", func(b *testing.B) { // an attempt that fails: a copy would carry the results
+		b.ReportAllocs()
+		cpu := cpuTime()
+		for b.Loop() {
+			info := &Info{Task: "order", ExecID: "e"}
+			if err := run(WithInfo(context.Background(), info)); err != nil {
+				b.Fatal(err)
+			}
+			info.EndSteps().Wire()
+		}
+		report(b, cpu)
+	})
 	b.Run("json_alone", func(b *testing.B) { // the part of a step's run that is JSON
 		b.ReportAllocs()
 		cpu := cpuTime()

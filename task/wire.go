@@ -28,6 +28,7 @@ const (
 	AttrEnvelope  = "chassis.envelope"   // what was done to the arguments, for people: "zstd, aes-256-gcm key=2026-11"
 	AttrUnopened  = "chassis.unopened"   // since when its envelope cannot be opened, RFC 3339
 	AttrUnique    = "chassis.unique"     // key that is free when the task is done, see [UniqueUntilDone]
+	AttrReply     = "chassis.reply"      // where the asker waits for the answer, see [Reply]
 	AttrTenant    = "chassis.tenant"     // key of the tenant that it is for, see [Tenant]
 	AttrMore      = "chassis.more"       // attributes beyond the tenth, as JSON; see doc.go
 
@@ -60,7 +61,7 @@ const (
 // Reasons of a dead letter, in [AttrReason].
 const (
 	ReasonExhausted   = "exhausted"   // its failures reached the task's max failures
-	ReasonCancelled   = "cancelled"   // its handler said never again
+	ReasonCancelled   = "cancelled"   // its handler said never again, or it was cancelled
 	ReasonUndecodable = "undecodable" // its body is not JSON, does not fit its arguments, or its when is no time
 	ReasonUnknown     = "unknown"     // no process knew its task's name for too long
 	ReasonSealed      = "sealed"      // its arguments could not be taken out of their envelope
@@ -91,6 +92,7 @@ type Message struct {
 	Envelope  string    // [AttrEnvelope]; empty without an envelope
 	Tenant    string    // [AttrTenant]; empty without a tenant
 	Unopened  time.Time // since when its envelope cannot be opened; zero: it can, or has none
+	Reply     string    // [AttrReply]; empty if no asker waits for an answer
 
 	// Newer holds attributes of newer versions: those in the name space of the chassis that
 	// this version does not know. Copies and dead letters pass them through.
@@ -102,7 +104,7 @@ type Message struct {
 
 // Renewed returns the message as it was sent at first: what its deliveries and
 // a dead letter have written on it is left out, so its budget is whole again. Its steps
-// stay, for what they did is done.
+// stay, for what they did is done. Its asker waits no more.
 func (m *Message) Renewed() Message {
 	return Message{Name: m.Name, ExecID: m.ExecID, JobID: m.JobID, JobName: m.JobName, When: m.When, Body: m.Body,
 		Extra: m.Extra, Steps: m.Steps, Envelope: m.Envelope, Unique: m.Unique, Tenant: m.Tenant,
@@ -138,6 +140,10 @@ type Outgoing struct {
 	// TraceHeader is the trace context in X-Ray's form, for SQS's system
 	// attribute AWSTraceHeader; empty without one.
 	TraceHeader string
+
+	// Optional is a message that a settle goes on without, if it cannot be sent: an answer to
+	// an asker that is gone. Its failure says nothing of the queue service.
+	Optional bool
 
 	// Room is the number of bytes that stay free, of what the queue takes, for
 	// attributes of a later copy of the message. 0 or more.

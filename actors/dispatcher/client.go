@@ -113,6 +113,21 @@ func (c *Client) CancelExecution(ctx context.Context, execID, reason string) (in
 	}))
 }
 
+// Cancel gives the dispatchers a [CancelExecution] and returns how many executions it
+// found; none is no error.
+func (c *Client) Cancel(ctx context.Context, m CancelExecution) (int, error) {
+	answers, err := ask(ctx, c, "CancelExecution", func(reply chan<- *Controlled) any {
+		own := m
+		own.reply = reply
+		return &own
+	})
+	found := 0
+	for _, r := range answers {
+		found += r.Found
+	}
+	return found, err
+}
+
 // SnoozeExecution ends the attempts of execID and runs them again after d; it
 // returns how many there were.
 func (c *Client) SnoozeExecution(ctx context.Context, execID string, d time.Duration) (int, error) {

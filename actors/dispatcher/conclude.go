@@ -81,12 +81,14 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	now := time.Now()
 	d.note(e, a, out)
 	if e.lost {
-		if out.kind == outDone { // perhaps the handle still works
-			d.finish(e, &a.info)
-			return nextFinished
+		if out.kind == outDone || out.gone { // perhaps the handle still works
+			return d.end(e, a, out)
 		}
 		d.drop(e)
 		return nextDropped
+	}
+	if out.gone {
+		return d.end(e, a, out)
 	}
 	explains := e.runs > 0 && e.seen()
 	if a.abandoned && d.drain != nil && d.drain.over {
@@ -139,6 +141,16 @@ func (d *dispatcher) conclude(e *execution, a *attempt, out outcome) (next strin
 	return nextGivenBack
 }
 
+// end deletes a message that is done, or was cancelled with no trace to be left.
+func (d *dispatcher) end(e *execution, a *attempt, out outcome) (next string) {
+	if out.gone {
+		d.endCancelled(e, out)
+		return nextCancelled
+	}
+	d.finish(e, &a.info)
+	return nextFinished
+}
+
 // spread lengthens the wait for an open breaker by up to a quarter, at most
 // 5 s. Otherwise all that it refused would come back at one instant. A half-open
 // breaker lets a few of them in and sends the rest away for longer. Spread out, the
@@ -170,6 +182,10 @@ func (d *dispatcher) note(e *execution, a *attempt, out outcome) {
 		m.succeeded.Add(1)
 		kind = Succeeded
 	case outFailed, outCancelled, outUndecodable:
+		if out.gone {
+			m.interrupted.Add(1)
+			break
+		}
 		m.failed.Add(1)
 		kind = AttemptFailed
 		var p *task.PanicError

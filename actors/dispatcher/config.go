@@ -23,17 +23,19 @@ type Config struct {
 	Pool       string     // name of the queue; one that ends in .fifo keeps the order of its groups
 	Poller     *actor.PID // of the pool; the dispatcher subscribes to it
 	Logger     *slog.Logger
-	Tracer     trace.Tracer      // of a span for each attempt; nil: none
-	Monitor    *Monitor          // what the outside sees; nil: nothing
-	Tasks      []*Register       // known before the first message is asked for
-	Open       Open              // takes arguments out of their envelope; nil: sealed ones wait for another process
-	Middleware []task.Middleware // around all handlers, outside of their own; the first is the outermost
-	Shares     *actor.PID        // of the process's executions, if the process has other pools; see package shares
-	Share      shares.Share      // this pool's part of them
-	Follow     task.Follow       // what follows an execution that has ended for good; nil: nothing
-	Services   Services          // what guards the services that tasks call; nil: nothing is known of them
-	Create     bool              // make the queue of the dead letters if it is not there
-	Random     func() float64    // draws numbers in [0, 1) for waits; nil: math/rand/v2's own source
+	Tracer     trace.Tracer       // of a span for each attempt; nil: none
+	Monitor    *Monitor           // what the outside sees; nil: nothing
+	Tasks      []*Register        // known before the first message is asked for
+	Open       Open               // takes arguments out of their envelope; nil: sealed ones wait for another process
+	Middleware []task.Middleware  // around all handlers, outside of their own; the first is the outermost
+	Shares     *actor.PID         // of the process's executions, if the process has other pools; see package shares
+	Share      shares.Share       // this pool's part of them
+	Follow     task.Follow        // what follows an execution that has ended for good; nil: nothing
+	NoFlows    bool               // Follow does not know flows: their tasks are left to other processes
+	Answered   func(inbox string) // called before an asker is answered; it must not block; nil: no call
+	Services   Services           // what guards the services that tasks call; nil: nothing is known of them
+	Create     bool               // make the queue of the dead letters if it is not there
+	Random     func() float64     // draws numbers in [0, 1) for waits; nil: math/rand/v2's own source
 	// PausedBy are those that pause the pool from its start: see [Pause.By].
 	PausedBy []string
 	// Permanent spawns the dispatcher again under its name when it is stopped
@@ -101,8 +103,11 @@ type core struct {
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	services       Services
 	follow         task.Follow
-	memories       memories // by message id
-	journals       journals // of messages that no copy carries
+	noFlows        bool
+	answered       func(inbox string)
+	cancelled      cancelled // what comes after its cancel
+	memories       memories  // by message id
+	journals       journals  // of messages that no copy carries
 	paused         bool
 	holds          map[string]bool // who pauses the pool: checks by name, "" the operators
 	drain          *drain
@@ -119,7 +124,7 @@ func newCore(cfg Config) *core {
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
 		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
-		services: cfg.Services, follow: cfg.Follow, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
+		services: cfg.Services, follow: cfg.Follow, answered: cfg.Answered, noFlows: cfg.Follow == nil || cfg.NoFlows, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)

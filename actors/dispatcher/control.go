@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/sambatech/chassis/task"
 )
@@ -73,11 +74,23 @@ func unknownName(what, name string) *Controlled {
 }
 
 func (d *dispatcher) onCancelExecution(m *CancelExecution) {
-	err := ErrCancelled
-	if m.Reason != "" {
-		err = fmt.Errorf("%w: %s", ErrCancelled, m.Reason)
+	out := m.outcome()
+	if m.Until.After(time.Now()) && m.ExecID != "" {
+		d.cancelled.add(m.ExecID, m.Until, out)
 	}
-	d.overrule(m.ExecID, m.reply, outcome{kind: outCancelled, err: err})
+	d.overrule(m.ExecID, m.reply, out)
+}
+
+// outcome is that of an execution that is cancelled.
+func (m *CancelExecution) outcome() outcome {
+	err := ErrCancelled
+	if m.Delete {
+		err = task.ErrCancelled
+	}
+	if m.Reason != "" {
+		err = fmt.Errorf("%w: %s", err, m.Reason)
+	}
+	return outcome{kind: outCancelled, err: err, gone: m.Delete}
 }
 
 func (d *dispatcher) onSnoozeExecution(m *SnoozeExecution) {

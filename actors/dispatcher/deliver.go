@@ -25,7 +25,7 @@ func (d *dispatcher) deliver(m *poller.Delivered) {
 	if !d.ordered && d.duplicates.wait(m) {
 		return
 	}
-	msg, defects := task.Decode(m.Body, m.Attributes)
+	msg, defects := m.Message()
 	if msg.Reason != "" { // a dead letter that SQS's own redrive has brought back
 		msg = msg.Renewed()
 	}
@@ -70,6 +70,8 @@ func (d *dispatcher) admit(e *execution, defects error, now time.Time) {
 	case known == givenUp:
 		d.emit(GivenUp, e, func(ev *Event) { ev.Reason, ev.Error = e.reason, e.msg.LastError })
 		d.settleGivenUp(e)
+		return
+	case d.cancels(e, now):
 		return
 	case d.drain != nil:
 		d.giveBackUnrun(e, 0)

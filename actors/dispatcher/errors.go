@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sambatech/chassis/task"
 )
 
 // ErrSilentDeliveries is the error of a message that is given up for its silent
@@ -87,7 +89,7 @@ var (
 	ErrLeaseEnd  = errors.New("the attempt has lasted as long as the queue hides or keeps its message (12 hours, " +
 		"or the end of its MessageRetentionPeriod)")
 	ErrDrained   = errors.New("the dispatcher stops and the time for running tasks is over")
-	ErrCancelled = errors.New("the execution was cancelled by an operator")
+	ErrCancelled = fmt.Errorf("%w by an operator", task.ErrCancelled)
 	ErrSnoozed   = errors.New("the execution was snoozed by an operator")
 	ErrRestarted = errors.New("the dispatcher was restarted")
 )

@@ -20,6 +20,7 @@ const (
 	GivenBack     EventKind = "given_back"    // hidden, or sent again as a fresh copy
 	Postponed     EventKind = "postponed"     // its time has not come
 	GivenUp       EventKind = "given_up"      // on_fail or dead letter
+	Cancelled     EventKind = "cancelled"     // it was cancelled: the message will be deleted, without a dead letter
 	Abandoned     EventKind = "abandoned"     // the handler ignored its cancelled ctx
 	LostLease     EventKind = "lost_lease"    // another process may get the message
 	SettledWell   EventKind = "settled"       // the queue has acknowledged

@@ -95,7 +95,7 @@ const ownSize = 1 << 10
 // leastSize is the size of what a message cannot lose in a copy, in bytes.
 func leastSize(m *task.Message) int {
 	return task.Size(m.Body, m.Extra) + task.Size(m.Envelope, m.Newer) + len(m.Unique) + len(m.Tenant) +
-		len(m.Name) + len(m.ExecID) + len(m.JobID) + len(m.JobName)
+		len(m.Name) + len(m.ExecID) + len(m.JobID) + len(m.JobName) + len(m.Reply)
 }
 
 // hideOversized gives back a message that has no room for a copy, and may not wait in
@@ -159,7 +159,7 @@ func (d *dispatcher) onFail(e *execution, target task.Target) poller.Outgoing {
 
 func (d *dispatcher) deadLetter(e *execution, reason string) poller.Outgoing {
 	dead := e.msg
-	dead.Reason, dead.NotBefore, dead.Due = reason, time.Time{}, false
+	dead.Reason, dead.NotBefore, dead.Due, dead.Reply = reason, time.Time{}, false, ""
 	return d.outgoing(e, &dead, d.deadPool)
 }
 

@@ -100,7 +100,15 @@ type (
 	CancelExecution struct {
 		ExecID string
 		Reason string // for the records and the dead letter
-		reply  chan<- *Controlled
+
+		// Delete ends it with its message deleted: no on_fail task is sent, and no dead
+		// letter. What follows an execution, as in a flow, does follow.
+		Delete bool
+
+		// Until, if not zero, cancels what of this exec_id comes before then, too.
+		Until time.Time
+
+		reply chan<- *Controlled
 	}
 
 	// SnoozeExecution ends the attempts of an exec_id under way and runs them

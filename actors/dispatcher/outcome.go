@@ -32,6 +32,7 @@ type outcome struct {
 	kind outcomeKind
 	wait time.Duration // at least; exactly, if it is snoozed or own
 	own  bool          // failed: wait is the handler's own
+	gone bool          // cancelled: its message is deleted, with neither an on_fail task nor a dead letter
 
 	within    time.Duration // unopened: how long it waits in all; 0: for as long as it takes
 	elsewhere bool          // unopened: another process may open it

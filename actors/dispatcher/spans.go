@@ -31,6 +31,7 @@ const (
 	nextHeld      = "held"       // it waits in place for the next attempt
 	nextGivenBack = "given_back" // hidden, or sent again as a fresh copy
 	nextGivenUp   = "given_up"   // on_fail, dead letter, or deleted
+	nextCancelled = "cancelled"  // it is deleted, by a cancel
 	nextDropped   = "dropped"    // its lease is lost, or the dispatcher ends: it comes again
 )
 

@@ -169,7 +169,8 @@ type (
 		Lease         LeaseID
 		MessageID     string
 		Body          string
-		Attributes    map[string]types.MessageAttributeValue
+		Attributes    map[string]types.MessageAttributeValue // read them by Message
+		Texts         task.Texts                             // in place of Attributes, if all hold text
 		GroupID       string
 		ReceiveCount  int           // ApproximateReceiveCount, this delivery included
 		Sent          time.Time     // SentTimestamp
@@ -232,6 +233,14 @@ type (
 	// Flushed answers [Flush].
 	Flushed struct{}
 )
+
+// Message returns the message, and its defects, as [task.Decode] does.
+func (d *Delivered) Message() (task.Message, error) {
+	if d.Texts != nil {
+		return task.DecodeTexts(d.Body, d.Texts)
+	}
+	return task.Decode(d.Body, d.Attributes)
+}
 
 // LogValue leaves out the body and the attributes, which may be private.
 func (d *Delivered) LogValue() slog.Value {

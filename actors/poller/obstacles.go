@@ -29,6 +29,9 @@ func (w *worker) obstacle(s *settlement) obstacle {
 		w.deletesFail = time.Time{}
 	}
 	for _, out := range s.unsent {
+		if out.Optional {
+			continue
+		}
 		if f := w.refusals.barred(ActionSend, out.Pool, w.now); f != nil {
 			// Credentials that had expired are renewed soon, so the lease is kept meanwhile. A
 			// message that was hidden would go to a process that knows nothing of its failures.

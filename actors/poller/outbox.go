@@ -249,6 +249,14 @@ func (b *outbox) idle(letters []*letter) {
 	}
 }
 
+// isIdle reports whether nothing waits or is under way. It is called with the sender's lock
+// held, and waits for no request.
+func (b *outbox) isIdle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.underWay == 0 && b.gathering.len() == 0 && b.timer == nil
+}
+
 // withdraw takes those of letters back that are not under way.
 func (b *outbox) withdraw(letters []*letter) []*letter {
 	wanted := make(map[*letter]bool, len(letters))

@@ -3,12 +3,14 @@ package poller
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/uuid"
+
+	"github.com/sambatech/chassis/queue/sqsclient"
+	"github.com/sambatech/chassis/task"
 )
 
 // receiving is a receive that is under way.
@@ -79,12 +81,10 @@ func (w *worker) receive(n int) {
 		defer r.cancel()
 		m := &received{receive: r}
 		m.err = safely(func() error {
-			out, err := w.receiveMessages(ctx, w.receiveInput(r))
-			if err == nil {
-				m.messages = incomings(out.Messages)
+			return w.receiveMessages(ctx, w.receiveInput(r), func(messages []sqsclient.Message) {
+				m.messages = incomings(messages)
 				m.got = len(m.messages)
-			}
-			return err
+			})
 		})
 		m.ended = w.clock.Now()
 		w.cfg.Tracing.received(w.cfg.QueueURL, m)
@@ -118,43 +118,28 @@ func (w *worker) receiveInput(r *receiving) *sqs.ReceiveMessageInput {
 	return in
 }
 
-func incomings(messages []types.Message) []incoming {
+func incomings(messages []sqsclient.Message) []incoming {
 	ins := make([]incoming, 0, len(messages))
 	for i := range messages {
 		m := &messages[i]
-		if m.ReceiptHandle == nil { // cannot be settled: left to come again
+		if m.Handle == "" { // cannot be settled: left to come again
 			continue
 		}
-		ins = append(ins, incoming{handle: *m.ReceiptHandle, delivered: &Delivered{
-			MessageID:     deref(m.MessageId),
-			Body:          deref(m.Body),
-			Attributes:    m.MessageAttributes,
-			GroupID:       m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)],
-			ReceiveCount:  max(number(m, types.MessageSystemAttributeNameApproximateReceiveCount), 1),
-			Sent:          timestamp(m, types.MessageSystemAttributeNameSentTimestamp),
-			FirstReceived: timestamp(m, types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp),
-			TraceHeader:   m.Attributes[string(types.MessageSystemAttributeNameAWSTraceHeader)],
+		ins = append(ins, incoming{handle: m.Handle, delivered: &Delivered{
+			MessageID: m.ID, Body: m.Body, Attributes: m.Attributes, Texts: task.Texts(m.Texts), GroupID: m.Group,
+			ReceiveCount: max(m.Receives, 1), Sent: timestamp(m.Sent), FirstReceived: timestamp(m.First),
+			TraceHeader: m.TraceHeader,
 		}})
 	}
 	return ins
 }
 
-// number reads an attribute that SQS writes; 0 if it is not there.
-func number(m *types.Message, name types.MessageSystemAttributeName) int {
-	n, err := strconv.Atoi(m.Attributes[string(name)])
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
 // timestamp reads one in milliseconds of the epoch; zero if it is not there.
-func timestamp(m *types.Message, name types.MessageSystemAttributeName) time.Time {
-	ms := number(m, name)
+func timestamp(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(ms))
+	return time.UnixMilli(ms)
 }
 
 func (w *worker) onReceived(m *received) {

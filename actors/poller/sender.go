@@ -245,9 +245,27 @@ func (s *Sender) outbox(pool string) (*outbox, error) {
 	} else if err := CheckQueueName(pool); err != nil {
 		return nil, err
 	}
+	if len(s.queues) >= keptQueues {
+		s.forgetIdle()
+	}
 	box.gathering = batch[*letter]{linger: s.opts.linger, size: func(l *letter) int { return l.bytes }}
 	s.queues[pool] = box
 	return box, nil
+}
+
+// keptQueues is the number of queues from which on the sender forgets those with nothing
+// under way. Each process that asks has an inbox of its own: without a bound a sender that
+// answers would remember all of them.
+const keptQueues = 256
+
+// forgetIdle forgets standard queues with nothing under way; s.mu is held. One that is sent
+// to again is looked up again.
+func (s *Sender) forgetIdle() {
+	for pool, box := range s.queues {
+		if !box.fifo && box.isIdle() {
+			delete(s.queues, pool)
+		}
+	}
 }
 
 func byPool(a, b *outbox) int { return strings.Compare(a.pool, b.pool) }

@@ -147,6 +147,12 @@ func (w *worker) onPosted(m *posted) {
 	var unsent []Outgoing
 	var failure error
 	for i, r := range m.results {
+		if s.unsent[i].Optional && r.Err != nil {
+			w.counts.leftOut.Add(1)
+			w.log.Debug("an optional message is not sent, and its settle goes on without it",
+				"pool", s.unsent[i].Pool, "error", r.Err)
+			continue
+		}
 		w.noteSend(s.unsent[i].Pool, r.Err)
 		if r.Err != nil {
 			unsent = append(unsent, s.unsent[i])

@@ -24,6 +24,10 @@ type Stats struct {
 	Lost          int64 `json:"lost"`           // leases lost during their execution
 	Unsettled     int64 `json:"unsettled"`      // settles that could not be done
 
+	// LeftOut is the number of optional messages that could not be sent: answers to askers
+	// that are gone.
+	LeftOut int64 `json:"left_out"`
+
 	Requests Requests `json:"requests"`
 
 	Failures      int64 `json:"failures"`       // calls that failed as a whole
@@ -62,7 +66,7 @@ func (s *Stats) Add(o *Stats) {
 	for _, n := range []struct{ into, from *int64 }{
 		{&s.Receives, &o.Receives}, {&s.EmptyReceives, &o.EmptyReceives}, {&s.Received, &o.Received},
 		{&s.Delivered, &o.Delivered}, {&s.Deleted, &o.Deleted}, {&s.Released, &o.Released}, {&s.Extended, &o.Extended},
-		{&s.Lost, &o.Lost}, {&s.Unsettled, &o.Unsettled}, {&s.Failures, &o.Failures}, {&s.EntryFailures, &o.EntryFailures},
+		{&s.Lost, &o.Lost}, {&s.Unsettled, &o.Unsettled}, {&s.LeftOut, &o.LeftOut}, {&s.Failures, &o.Failures}, {&s.EntryFailures, &o.EntryFailures},
 		{&s.Throttles, &o.Throttles}, {&s.Unknown, &o.Unknown}, {&s.Restarts, &o.Restarts}, {&s.Wanted, &o.Wanted},
 		{&s.ReceivesUnderWay, &o.ReceivesUnderWay}, {&s.Leases, &o.Leases},
 		{&s.Requests.Receive, &o.Requests.Receive}, {&s.Requests.Delete, &o.Requests.Delete},
@@ -96,7 +100,7 @@ type failure struct {
 type counts struct {
 	receives, empty, received, delivered, deleted, released, extended, lost, unsettled atomic.Int64
 	calls                                                                              [kinds]atomic.Int64
-	counted, failures, entryFailures, throttles, unknown, restarts                     atomic.Int64
+	counted, failures, entryFailures, throttles, unknown, restarts, leftOut            atomic.Int64
 	wanted, underWay, leases, oldest, success, alive                                   atomic.Int64
 	lastError                                                                          atomic.Pointer[failure]
 	refused                                                                            atomic.Pointer[[]Refusal]
@@ -109,7 +113,7 @@ func (p *Poller) Stats() Stats {
 	s := Stats{
 		QueueURL: p.cfg.QueueURL,
 		Receives: c.receives.Load(), EmptyReceives: c.empty.Load(), Received: c.received.Load(), Delivered: c.delivered.Load(),
-		Deleted: c.deleted.Load(), Released: c.released.Load(), Extended: c.extended.Load(), Lost: c.lost.Load(), Unsettled: c.unsettled.Load(),
+		Deleted: c.deleted.Load(), Released: c.released.Load(), Extended: c.extended.Load(), Lost: c.lost.Load(), Unsettled: c.unsettled.Load(), LeftOut: c.leftOut.Load(),
 		Requests: Requests{
 			Receive: c.receives.Load(), Delete: c.calls[deletion].Load(), Release: c.calls[release].Load(),
 			Extend: c.calls[extension].Load(), Count: c.counted.Load(),

@@ -50,7 +50,7 @@ type worker struct {
 	complained time.Time // last record of a failure
 	muted      int       // failures since
 
-	receiveMessages sqsclient.Receive
+	receiveMessages sqsclient.Messages
 	deleteBatch     sqsclient.DeleteBatch
 
 	timer *time.Timer
@@ -73,7 +73,7 @@ func newWorker(p *Poller, ctx actor.Context) *worker {
 		looks:    map[string]*look{"": {}},
 		recall:   make(chan struct{}),
 
-		receiveMessages: sqsclient.ReceiveOf(p.cfg.Client),
+		receiveMessages: sqsclient.MessagesOf(p.cfg.Client),
 		deleteBatch:     sqsclient.DeleteBatchOf(p.cfg.Client),
 	}
 	w.ctx, w.end = context.WithCancel(sqsclient.WithShortcut(p.base))

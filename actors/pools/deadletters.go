@@ -52,6 +52,13 @@ var ErrMoreDeadLetters = errors.New("chassis: there may be more dead letters")
 // nor deletes is made visible again at the end. The order is the queue's; a standard
 // queue keeps none. Where there may be more than could be listed the last error is
 // [ErrMoreDeadLetters].
+//
+//	for d, err := range sys.DeadLetters(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(d.Name, d.ExecID, d.Reason, d.LastError)
+//	}
 func (p *Pools) DeadLetters(ctx context.Context) iter.Seq2[*DeadLetter, error] {
 	return func(yield func(*DeadLetter, error) bool) {
 		for _, l := range p.lanes() {

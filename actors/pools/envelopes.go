@@ -136,6 +136,13 @@ func (t *Settings) sealing() (s task.Sealing) {
 	return s
 }
 
+// SealedAs returns what the envelope of the arguments says of itself, without a key; it is
+// empty for arguments in clear text.
+func (d *DeadLetter) SealedAs() string {
+	text, _ := envelope.Describe([]byte(d.Body))
+	return text
+}
+
 // Reveal returns the arguments of a dead letter, out of their envelope if they are in one.
 func (d *DeadLetter) Reveal(ctx context.Context) (string, error) {
 	if !d.IsSealed() {

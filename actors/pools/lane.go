@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,9 @@ func (l *lane) inForce() Settings {
 func (p *Pools) ensure(pool string) poller.EnsureOptions {
 	o := poller.EnsureOptions{Create: p.cfg.Settings.MissingQueue != "error",
 		Retention: p.cfg.Settings.RetentionPeriod}
+	if task.IsInbox(pool) {
+		return poller.EnsureOptions{} // its owner makes it, and removes it at its end
+	}
 	for _, l := range p.lanes() {
 		switch pool {
 		case "":
@@ -81,11 +85,8 @@ func (p *Pools) ensure(pool string) poller.EnsureOptions {
 
 func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error) {
 	cfg, actors := &l.pools.cfg, l.pools.actors
-	follow, flows := l.pools.following()
-	around := cfg.Middleware
-	if flows != nil {
-		around = append([]task.Middleware{flows}, around...)
-	}
+	follow, outer, flows := l.pools.following()
+	around := slices.Concat(outer, cfg.Middleware)
 	if l == l.pools.times.lane && l.pools.times.running != nil {
 		around = append([]task.Middleware{l.pools.times.running.Around}, around...)
 	}
@@ -111,6 +112,8 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		PausedBy:  l.pools.pausing(),
 		Services:  l.pools.guards(),
 		Follow:    follow,
+		NoFlows:   !flows,
+		Answered:  l.pools.answered,
 		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {
@@ -131,7 +134,8 @@ func (p *Pools) pollerTracing() *poller.Tracing {
 		return nil
 	}
 	return &poller.Tracing{Tracer: p.cfg.Tracer, Origin: func(d *poller.Delivered) trace.SpanContext {
-		return task.TraceOf(d.Attributes, d.TraceHeader)
+		m, _ := d.Message() // the receiver reports the defects
+		return m.Trace(d.TraceHeader)
 	}}
 }
 

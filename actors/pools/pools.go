@@ -36,6 +36,7 @@ type Config struct {
 	Middleware []task.Middleware              // around the handlers of all tasks, the first outermost
 	Envelope   *envelope.Envelope             // of arguments; nil: by the settings
 	Random     *random.Streams                // of jitter; nil: math/rand/v2's own source
+	Service    string                         // its name: that of its inboxes, if there is no pool
 	Schedules  func() cron.Table              // of the settings in force; nil: there are only those of the code
 	Halted     context.Context                // ends with the first call of Stop: nothing is registered any more
 
@@ -67,15 +68,15 @@ type Pools struct {
 	timesOver  atomic.Bool
 	timesPID   *actor.PID // of the schedules; nil without
 	background background
+	addressing addressing
 
-	mu     sync.Mutex // guards what follows
-	times  timetable
-	early  []*dispatcher.Register
-	specs  map[string]task.Spec
-	after  task.Follow // see Pool.Follow
-	around task.Middleware
-	holds  map[string]bool                   // checks that were ever given to Hold, and whether they pause the pools
-	begun  atomic.Pointer[dispatcher.Client] // of all lanes; nil until they are started
+	mu    sync.Mutex // guards what follows
+	times timetable
+	early []*dispatcher.Register
+	specs map[string]task.Spec
+	after []follower                        // see Pool.Follow
+	holds map[string]bool                   // checks that were ever given to Hold, and whether they pause the pools
+	begun atomic.Pointer[dispatcher.Client] // of all lanes; nil until they are started
 }
 
 // New returns pools that can send. [Pools.Close] ends what they start.
@@ -167,6 +168,7 @@ const startTimeout = 30 * time.Second
 // tasks.task_pool is not set.
 func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 	p.actors = actors
+	p.addressing.guardian.Store(actors)
 	p.mu.Lock()
 	early, specs := p.early, maps.Clone(p.specs)
 	p.mu.Unlock()
@@ -222,7 +224,7 @@ func (p *Pools) Start(ctx context.Context, actors *life.Guardian) error {
 	for _, r := range late {
 		p.registerLate(client, r)
 	}
-	return nil
+	return p.openAddresses()
 }
 
 func (p *Pools) spawn(urls []string, tasks []*dispatcher.Register) (*dispatcher.Client, error) {
@@ -263,6 +265,7 @@ func (p *Pools) Resize(ctx context.Context) error {
 // longer than until ctx ends.
 func (p *Pools) Stop(ctx context.Context) error {
 	late := p.stopTimes(ctx)
+	defer p.stopAddresses(ctx) // after the lanes: a handler may ask to its end
 	errs := make([]error, len(p.lanes())+1)
 	var work sync.WaitGroup
 	for i, l := range p.lanes() {

@@ -30,6 +30,7 @@ type Settings struct {
 	DispatcherSettings
 
 	TotalWorkers int    `key:"total_workers" rule:"min=0" doc:"executions at once in this process over all pools, shared by their weights; default 0: no limit but each pool's workers"`
+	Notices      bool   `key:"notices" doc:"take cancels and snoozes from other processes, by a queue of this process's own that is polled; default false"`
 	Weight       int    `key:"weight" rule:"optional,min=1,max=1000" doc:"part of total_workers of the pool task_pool in proportion to the other pools', default 1"`
 	Priority     int    `key:"priority" rule:"min=-1000,max=1000" doc:"pools of a higher one are served first, whatever the weights; default 0"`
 	KeyFile      string `key:"key_file" rule:"optional,nonempty" doc:"file of the keys that arguments are encrypted with, see docs/arguments.md"`

@@ -81,7 +81,7 @@ func (d *dead) each(ctx context.Context, f func(*pools.DeadLetter) (bool, error)
 func letter(l *pools.DeadLetter) admin.DeadLetter {
 	a := admin.DeadLetter{
 		ID: l.MessageID, Task: l.Name, ExecID: l.ExecID, JobID: l.JobID, JobName: l.JobName, Pool: l.Pool,
-		Reason: l.Reason, LastError: l.LastError, Failures: l.Failures, Sent: l.Sent, Body: l.Body,
+		Reason: l.Reason, LastError: l.LastError, Failures: l.Failures, Sent: l.Sent, Body: l.Body, Sealed: l.SealedAs(),
 	}
 	if len(a.Body) > shownBody {
 		a.Body, a.Cut = strings.ToValidUTF8(a.Body[:shownBody], ""), true

@@ -7,6 +7,7 @@ import { executions } from './executions.js';
 import { dead } from './dead.js';
 import { breakers } from './breakers.js';
 import { schedules } from './schedules.js';
+import { fleet } from './fleet.js';
 import { log } from './log.js';
 import { settings } from './settings.js';
 
@@ -20,6 +21,7 @@ const views = [
   { id: 'dead', title: 'Dead letters', view: dead, needs: 'dead', count: (s) => deadCount(s), tone: 'bad' },
   { id: 'breakers', title: 'Breakers', view: breakers, needs: 'breakers', count: (s) => (s.breakers ?? []).filter((b) => b.entries.some((e) => e.state !== 'closed')).length, tone: 'bad' },
   { id: 'schedules', title: 'Schedules', view: schedules, needs: 'schedules' },
+  { id: 'fleet', title: 'Fleet', view: fleet, needs: 'fleet' },
   { id: 'log', title: 'Log', view: log, needs: 'log' },
   { id: 'settings', title: 'Settings', view: settings, needs: 'settings' },
 ];

@@ -104,6 +104,7 @@ function card(d) {
   const name = d.task || 'no name';
   let body = d.body;
   try { body = JSON.stringify(JSON.parse(d.body), null, 2); } catch { /* shown as it stands */ }
+  if (d.sealed && !d.hidden) body = `sealed: ${d.sealed}\nRead it with the key: chassis dead show ${d.exec_id} --key-file FILE`;
   return h('li', { class: 'card letter', 'data-id': d.id },
     h('div', { class: 'row' },
       h('input', { type: 'checkbox', 'aria-label': `Choose ${name} ${d.exec_id}`, onchange: (e) => { if (e.target.checked) chosen.add(d.id); else chosen.delete(d.id); draw(); } }),
@@ -112,7 +113,7 @@ function card(d) {
     d.last_error && h('p', { class: 'bad-text error' }, d.last_error),
     d.defects && h('p', { class: 'bad-text error' }, d.defects),
     h('p', { class: 'dim small' }, `${d.job_name !== 'unknown' ? `job ${d.job_name} (${d.job_id}) · ` : ''}${plural(d.failures, 'failure')} · from ${d.pool} · `, h('code', {}, d.exec_id)),
-    h('details', {}, h('summary', {}, 'Body'), h('pre', { tabindex: '0' }, d.hidden ? '(hidden by the setting admin.show_bodies)' : body, d.cut ? '\n… (longer than what is shown)' : '')),
+    h('details', {}, h('summary', {}, 'Body'), h('pre', { tabindex: '0' }, d.hidden ? '(hidden by the setting admin.show_bodies)' : body, d.cut && !d.sealed ? '\n… (longer than what is shown)' : '')),
     h('div', { class: 'row end' },
       h('button', { type: 'button', class: 'primary', 'aria-label': `Send back ${name} ${d.exec_id}`, onclick: () => sendBack([d.id]) }, 'Send back'),
       h('button', { type: 'button', class: 'danger', 'aria-label': `Delete… ${name} ${d.exec_id}`, onclick: () => remove([d.id]) }, 'Delete…')));

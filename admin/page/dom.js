@@ -91,7 +91,7 @@ export const stamp = (at) => `${new Date(at).toLocaleDateString('sv')} ${clock(a
 const tones = {
   OK: 'good', running: 'good', RUNNING: 'good', closed: 'good', succeeded: 'good', settled: 'good',
   ERROR: 'bad', stopped: 'bad', open: 'bad', failed: 'bad', given_up: 'bad', abandoned: 'bad', lost_lease: 'bad',
-  'forced-open': 'bad', settle_failed: 'bad', exhausted: 'bad', undecodable: 'bad',
+  'forced-open': 'bad', settle_failed: 'bad', dead: 'bad', silent: 'bad', exhausted: 'bad', undecodable: 'bad',
   stopping: 'warn', starting: 'warn', STOPPING: 'warn', STOPPED: 'warn', 'half-open': 'warn', waiting: 'warn', paused: 'warn',
   held: 'warn', interrupted: 'warn', unrecognised: 'warn', cancelled: 'warn', unknown: 'warn', sealed: 'warn', too_late: 'warn', stalled: 'warn',
   'forced-closed': 'info', 'metrics-only': 'info', queued: 'info', received: 'info', started: 'info', given_back: 'info', postponed: 'info',

@@ -80,13 +80,14 @@ type deadRow struct {
 	LastError string    `json:"last_error"`
 	Dead      time.Time `json:"dead_since"`
 	Body      string    `json:"body"`
+	Sealed    string    `json:"sealed,omitempty"` // what the envelope of the body says of itself
 	Defects   string    `json:"defects,omitempty"`
 }
 
 func rowOf(d *chassis.DeadLetter) deadRow {
 	r := deadRow{
 		d.MessageID, d.Pool, d.Name, d.ExecID, d.JobID, d.JobName,
-		d.Reason, d.Failures, d.LastError, d.Sent, d.Body, "",
+		d.Reason, d.Failures, d.LastError, d.Sent, d.Body, d.SealedAs(), "",
 	}
 	if d.Defects != nil {
 		r.Defects = d.Defects.Error()
@@ -171,9 +172,18 @@ func (a *app) letters(
 }
 
 func (a *app) deadShow(p *place) *cobra.Command {
-	return &cobra.Command{
+	var o opening
+	c := &cobra.Command{
 		Use: "show ID", Short: "Show a dead letter by its exec id or message id", Args: cobra.ExactArgs(1),
+		Long: `Show a dead letter by its exec id or message id. Arguments in an envelope are
+opened on this machine, by the keys of --key-file: the service that --admin
+names gets no key, and sends them as they are on the queue.`,
 		RunE: runs(func(ctx context.Context, args []string) error {
+			opener, err := o.opener(p.files)
+			if err != nil {
+				return err
+			}
+			defer opener.close()
 			var found *deadRow
 			if err := a.letters(ctx, p, &filter{ids: args}, func(r deadRow, _ *chassis.DeadLetter) (bool, error) {
 				found = &r
@@ -185,22 +195,32 @@ func (a *app) deadShow(p *place) *cobra.Command {
 				return notFound("there is no dead letter %s that can be seen now; "+
 					"another look hides it for a while", args[0])
 			}
+			var closed error
+			if found.Body, found.Sealed, closed = opener.open(ctx, found.Body); closed != nil && o != (opening{}) {
+				return closed
+			}
 			if a.json {
 				return a.printJSON(found)
 			}
 			for _, l := range [][2]string{
 				{"task", found.Task}, {"exec id", found.ExecID}, {"message id", found.MessageID}, {"job", found.JobID + " " + found.JobName},
 				{"reason", found.Reason}, {"failures", strconv.Itoa(found.Failures)}, {"dead since", found.Dead.Format(time.RFC3339)},
-				{"last error", found.LastError}, {"defects", found.Defects},
+				{"last error", found.LastError}, {"defects", found.Defects}, {"sealed", found.Sealed},
 			} {
 				if l[1] != "" {
 					fmt.Fprintf(a.out, "%-11s %s\n", l[0], printable(l[1]))
 				}
 			}
+			if closed != nil {
+				fmt.Fprintf(a.out, "\nThe arguments are in an envelope: %s\n", printable(closed.Error()))
+				return nil
+			}
 			fmt.Fprintf(a.out, "\n%s\n", printable(pretty(found.Body)))
 			return nil
 		}),
 	}
+	o.flags(c.Flags())
+	return c
 }
 
 // pretty indents JSON, and leaves other text as it is.

@@ -21,7 +21,7 @@ func (d *desk) pageOver(ctx context.Context) (rows []deadRow, more bool, err err
 	}
 	for _, l := range page.List {
 		rows = append(rows, deadRow{l.ID, l.Pool, l.Task, l.ExecID, l.JobID, l.JobName, l.Reason, l.Failures,
-			l.LastError, l.Sent, l.Body, l.Defects})
+			l.LastError, l.Sent, l.Body, l.Sealed, l.Defects})
 	}
 	return rows, page.More, nil
 }

@@ -27,6 +27,7 @@ import (
 func (a *app) queuePeek(p *place) *cobra.Command {
 	var limit int
 	var receive bool
+	var o opening
 	c := &cobra.Command{
 		Use: "peek QUEUE", Short: "Look at messages without receiving them",
 		Long: `Look at messages of a queue without receiving them, those sent first.
@@ -42,10 +43,18 @@ do it on a task pool that you care about. To look at dead letters, use
 			if limit < 1 || limit > 1000 {
 				return usage("--max is %d: want 1 to 1000", limit)
 			}
+			opener, err := o.opener(p.files)
+			if err != nil {
+				return err
+			}
+			defer opener.close()
 			return p.with(ctx, func(q *queues) error {
 				found, err := q.peek(ctx, args[0], limit, receive)
 				if err != nil {
 					return err
+				}
+				for i := range found { // one that stays closed is shown as it is
+					found[i].Body, _, _ = opener.open(ctx, found[i].Body)
 				}
 				return a.showMessages(found)
 			})
@@ -54,6 +63,7 @@ do it on a task pool that you care about. To look at dead letters, use
 	c.Flags().IntVar(&limit, "max", 10, "messages to look at, 1 to 1000")
 	c.Flags().BoolVar(&receive, "receive", false,
 		"where nothing else is possible: receive them, which counts as a delivery")
+	o.flags(c.Flags())
 	return c
 }
 

@@ -25,6 +25,7 @@ type sending struct {
 	delay                                           time.Duration
 	attributes                                      map[string]string
 	rate                                            float64
+	opening
 }
 
 func (a *app) sendCommand() *cobra.Command {
@@ -37,7 +38,10 @@ func (a *app) sendCommand() *cobra.Command {
 task is sent for each line, which is its ARGS.
 
 It prints the exec_id of each task, which stays with it over all its retries.
-With --lines and --json it prints one object a line.`,
+With --lines and --json it prints one object a line.
+
+With --key-file the arguments are encrypted on this machine, and so they are
+where the settings of the pool have tasks.encrypt_arguments.`,
 		Example: `  chassis send welcome '{"email":"a@example.org"}' --pool mailer-tasks
   chassis send welcome --lines args.ndjson --rate 50 --job-id 7 --job-name spring`,
 		Args: cobra.RangeArgs(1, 2),
@@ -45,9 +49,10 @@ With --lines and --json it prints one object a line.`,
 			return s.with(ctx, func(q *queues) error { return a.send(ctx, q, s, args) })
 		}),
 	}
-	s.flags(c)
+	s.place.flags(c)
 	s.poolFlag(c)
 	f := c.Flags()
+	s.opening.flags(f)
 	f.StringVar(&s.at, "at", "", "when to run it: a time like 2026-12-24T18:00:00Z, or a duration from now like 90m")
 	f.DurationVar(&s.delay, "delay", 0, "hide it for so long, up to 15m")
 	f.StringVar(&s.jobID, "job-id", "", "the job that it belongs to")
@@ -115,7 +120,12 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 	if err != nil {
 		return err
 	}
-	opts = append(opts, task.Pool(pool))
+	sealing, done, err := s.sealing(&q.settings.Tasks)
+	if err != nil {
+		return err
+	}
+	defer done()
+	opts = append(append(opts, task.Pool(pool)), sealing...)
 	if !s.create { // checked before anything is sent
 		if _, err := q.url(ctx, pool); err != nil {
 			return fmt.Errorf("%w; --create makes it", err)
@@ -135,7 +145,7 @@ func (a *app) send(ctx context.Context, q *queues, s *sending, args []string) (e
 	if err != nil {
 		return err
 	}
-	out, err := encode(args[0], text, "ARGS", opts)
+	out, err := encode(ctx, args[0], text, "ARGS", opts)
 	if err != nil {
 		return err
 	}
@@ -170,7 +180,7 @@ func (a *app) argument(args []string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-func encode(name string, args []byte, where string, opts []task.Option) (*task.Outgoing, error) {
+func encode(ctx context.Context, name string, args []byte, where string, opts []task.Option) (*task.Outgoing, error) {
 	var value any
 	if err := json.Unmarshal(args, &value); err != nil {
 		place := ""
@@ -180,7 +190,7 @@ func encode(name string, args []byte, where string, opts []task.Option) (*task.O
 		}
 		return nil, usage("%s is no JSON%s: %v: %s", where, place, err, cut(string(args), 80))
 	}
-	out, err := task.Encode(name, json.RawMessage(args), time.Now(), opts...)
+	out, err := task.EncodeContext(ctx, name, json.RawMessage(args), time.Now(), opts...)
 	if err != nil {
 		return nil, &coded{exitUsage, err}
 	}
@@ -241,7 +251,7 @@ func (a *app) sendLines(ctx context.Context, sender *poller.Sender, s *sending, 
 			continue
 		}
 		var out *task.Outgoing
-		if out, err = encode(name, text, fmt.Sprintf("line %d of %s", line, s.lines), opts); err != nil {
+		if out, err = encode(ctx, name, text, fmt.Sprintf("line %d of %s", line, s.lines), opts); err != nil {
 			break
 		}
 		outs, ids = append(outs, *out), append(ids, out.ExecID)

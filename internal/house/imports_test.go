@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
+	"actors/addresses":  {"actors", "internal/life", "queue/sqsclient", "task"},
 	"actors/breaker":    {"actors", "actors/internal/inline", "internal/clip", "internal/limit", "settings"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip", "internal/life"},
 	"actors/logger":     {"actors", "internal/clip", "internal/life", "task"},
@@ -54,7 +55,7 @@ var allowed = map[string][]string{
 	"actors/shares":     {"actors", "internal/life"},
 	"actors/schedules":  {"actors", "internal/life", "internal/skew", "queue/sqsclient", "task"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "internal/spelling", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
+	"actors/pools":      {"actors", "actors/addresses", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},

@@ -1,10 +1,8 @@
 package localsqs
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 )
 
@@ -35,11 +33,10 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		r2.Host = r.URL.Host
 		r = &r2
 	}
-	var op string
-	var answer []byte
+	var c call
 	query := isQuery(r)
 	if failed == nil {
-		op, answer, failed = t.server.perform(r, query, body, nil)
+		failed = t.server.perform(&c, r, query, body, nil)
 	}
 	if err := r.Context().Err(); err != nil && failed != nil {
 		return nil, context.Cause(r.Context())
@@ -47,7 +44,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if failed != nil && failed.Status == http.StatusServiceUnavailable {
 		return nil, errors.Join(ErrClosed, failed)
 	}
-	p := newReply(query, op, newRequestID(), answer, failed)
+	p := newReply(query, c.op, newRequestID(), c.answer, failed)
 	h := make(http.Header, 3)
 	h["X-Amzn-Requestid"] = []string{p.requestID}
 	h["Content-Type"] = jsonType
@@ -59,7 +56,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{Status: http.StatusText(p.status), StatusCode: p.status, Proto: "HTTP/1.1", ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     h, Body: io.NopCloser(bytes.NewReader(p.body)), ContentLength: int64(len(p.body)), Request: r}, nil
+		Header:     h, ContentLength: int64(len(p.body)), Request: r,
+		Body: &answerBody{answers: &t.server.answers, buffer: c.buffer, rest: p.body}}, nil
 }
 
 var jsonType = []string{contentType}

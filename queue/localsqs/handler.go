@@ -31,7 +31,8 @@ type call struct {
 	retry   bool
 	trace   string // of a send: the request's trace header
 	answer  []byte
-	release func() // gives the body's memory back, once it has been decoded; nil: nothing to give
+	buffer  *[]byte // of the answer, to be kept; nil: it has another
+	release func()  // gives the body's memory back, once it has been decoded; nil: nothing to give
 }
 
 // ServeHTTP serves the protocol, and the pages under /-/ for people and
@@ -66,12 +67,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && sig != nil {
 		err = sig.check(r, body)
 	}
-	var op string
-	var answer []byte
+	var c call
 	if err == nil {
-		op, answer, err = s.perform(r, query, body, release)
+		err = s.perform(&c, r, query, body, release)
 	}
-	p := newReply(query, op, newRequestID(), answer, err)
+	defer s.answers.keep(c.buffer)
+	p := newReply(query, c.op, newRequestID(), c.answer, err)
 	h := w.Header()
 	h.Set("x-amzn-RequestId", p.requestID)
 	h.Set("Content-Type", p.contentType)
@@ -128,27 +129,26 @@ func tooLarge(what string, most int) *engine.Error {
 
 func bodyTooLarge() *engine.Error { return tooLarge("A request's body", maxBody) }
 
-// perform finds the operation and carries it out. release, if not nil, gives
-// back the body's memory.
-func (s *Server) perform(r *http.Request, query bool, body []byte, release func()) (op string, answer []byte,
-	err *engine.Error) {
+// perform finds the operation and carries it out. c gets the answer. release, if not nil,
+// gives back the body's memory.
+func (s *Server) perform(c *call, r *http.Request, query bool, body []byte, release func()) (err *engine.Error) {
 	if query {
-		op, body, err = queryCall(r, body)
+		c.op, body, err = queryCall(r, body)
 	} else {
-		op, err = target(r)
+		c.op, err = target(r)
 	}
 	if err != nil {
-		return op, nil, err
+		return err
 	}
-	c := &call{ctx: r.Context(), op: op, body: body, release: release, host: "http://" + r.Host, region: s.cfg.region,
-		sender: s.cfg.account}
+	c.ctx, c.body, c.release, c.host, c.region, c.sender = r.Context(), body, release, "http://"+r.Host, s.cfg.region,
+		s.cfg.account
 	if r.TLS != nil {
 		c.host = "https://" + r.Host
 	}
 	c.scope(r)
-	err = operations[op](s, c)
-	s.metrics.count(op, err)
-	return op, c.answer, err
+	err = operations[c.op](s, c)
+	s.metrics.count(c.op, err)
+	return err
 }
 
 // target is the operation of a request of the JSON protocol.

@@ -279,7 +279,9 @@ func (s *Server) receive(c *call) *engine.Error {
 	if err := s.fetch(w); err != nil {
 		return err
 	}
-	c.answer = wire.AppendMessages(make([]byte, 0, answerSize(w.Messages)), w.Messages, &selection, s.engine)
+	c.buffer = s.answers.buffer(answerSize(w.Messages))
+	c.answer = wire.AppendMessages(*c.buffer, w.Messages, &selection, s.engine)
+	*c.buffer = c.answer
 	return nil
 }
 

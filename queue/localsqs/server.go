@@ -40,6 +40,7 @@ type Server struct {
 	disarm  func() bool
 	metrics *metrics
 
+	answers   answers
 	bodies    bodyRoom
 	listeners listeners
 }

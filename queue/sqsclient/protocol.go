@@ -35,6 +35,10 @@ const maxKept = 256 << 10
 
 func (p protocol) DeserializeResponse(ctx context.Context, op *smithy.OperationSchema, registry *smithy.TypeRegistry,
 	resp *smithyhttp.Response, out smithy.Deserializable) error {
+	plain, _ := out.(*received)
+	if plain != nil {
+		out = &plain.ReceiveMessageOutput // of the SDK's reader
+	}
 	switch out.(type) {
 	case *sqs.ReceiveMessageOutput, *sqs.DeleteMessageBatchOutput, *sqs.SendMessageBatchOutput:
 	default:
@@ -51,6 +55,13 @@ func (p protocol) DeserializeResponse(ctx context.Context, op *smithy.OperationS
 	}()
 	if err := r.fill(resp.Body, resp.ContentLength); err != nil {
 		return &smithy.DeserializationError{Err: err}
+	}
+	if plain != nil {
+		read, err := r.take(plain)
+		if read {
+			return err
+		}
+		r.at = 0
 	}
 	read := false
 	switch out := out.(type) {

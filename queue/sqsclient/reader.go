@@ -20,6 +20,12 @@ type reader struct {
 	text   []byte
 	system []pair      // of the message in hand
 	custom []attribute // of the message in hand
+
+	// Of messages for [Messages]:
+	found []Message
+	sums  []sum // of their bodies
+	plain []plainText
+	words map[string]string // names and types of attributes
 }
 
 // span is a part of text.

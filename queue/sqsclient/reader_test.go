@@ -7,10 +7,12 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -78,6 +80,52 @@ func same(t *testing.T, ours, theirs smithyhttp.ClientProtocol, status int, answ
 	}
 }
 
+// samePlain checks that an answer means the same to a worker, whether it is read past the
+// SDK's types or not. It returns the number of messages that were.
+func samePlain(t *testing.T, ours, theirs smithyhttp.ClientProtocol, answer string) (plain int) {
+	t.Helper()
+	var got []Message
+	out, sdk := &received{take: func(list []Message) { got = slices.Clone(list) }}, new(sqs.ReceiveMessageOutput)
+	errOurs, errTheirs := read(t, ours, http.StatusOK, answer, out), read(t, theirs, http.StatusOK, answer, sdk)
+	if (errOurs == nil) != (errTheirs == nil) {
+		t.Errorf("%q: error %v, the SDK's is %v", answer, errOurs, errTheirs)
+	}
+	if !out.taken || errOurs != nil {
+		return 0
+	}
+	want := plainMessages(sdk.Messages)
+	for i := range got {
+		if len(got[i].Texts) > 0 {
+			got[i].Attributes = map[string]types.MessageAttributeValue{}
+		}
+		for _, a := range got[i].Texts {
+			got[i].Attributes[a.Name] = types.MessageAttributeValue{DataType: &a.Type, StringValue: &a.Value}
+		}
+		got[i].Texts = nil
+		if len(want) > i && len(want[i].Attributes) == 0 {
+			want[i].Attributes = nil
+		}
+	}
+	if len(got) != len(want) || len(got) > 0 && !reflect.DeepEqual(got, want) {
+		t.Errorf("%q: read as\n%+v, by the SDK as\n%+v", answer, got, want)
+	}
+	return len(got)
+}
+
+func TestAnswersMeanTheSameToAWorker(t *testing.T) {
+	ours, theirs := protocols()
+	for _, answer := range answers {
+		samePlain(t, ours, theirs, answer)
+	}
+	usual := `{"MessageId":"m","ReceiptHandle":"h","MD5OfBody":"5d41402abc4b2a76b9719d911017c592","Body":"a \"b\" é","Attributes":{` +
+		`"SenderId":"x","SentTimestamp":"1795458243000","ApproximateReceiveCount":"2","ApproximateFirstReceiveTimestamp":"1795458243001",` +
+		`"MessageGroupId":"g","AWSTraceHeader":"Root=1"},"MD5OfMessageAttributes":"e","MessageAttributes":{` +
+		`"n":{"DataType":"Number","StringValue":"1"},"task_name":{"StringValue":"noop","DataType":"String"}}}`
+	if n := samePlain(t, ours, theirs, `{"Messages":[`+usual+`,`+usual+`,{"Body":"x"}]}`); n != 3 {
+		t.Errorf("%d messages took the short way, want 3", n)
+	}
+}
+
 func TestAnswersMeanWhatTheSDKReads(t *testing.T) {
 	ours, theirs := protocols()
 	for _, answer := range answers {
@@ -92,7 +140,10 @@ func FuzzAnswersMeanWhatTheSDKReads(f *testing.F) {
 		f.Add(answer)
 	}
 	ours, theirs := protocols()
-	f.Fuzz(func(t *testing.T, answer string) { same(t, ours, theirs, http.StatusOK, answer) })
+	f.Fuzz(func(t *testing.T, answer string) {
+		same(t, ours, theirs, http.StatusOK, answer)
+		samePlain(t, ours, theirs, answer)
+	})
 }
 
 // The short way is taken at all, and keeps no memory of other messages.

@@ -24,7 +24,7 @@ type DeleteBatch func(context.Context, *sqs.DeleteMessageBatchInput) (*sqs.Delet
 
 // ReceiveOf returns ReceiveMessage of a client that [New] has made by the
 // shortcut of [WithShortcut], past the SDK's call altogether. What the shortcut
-// cannot do, and any other client, goes the SDK's way.
+// cannot do, and any other client, goes the SDK's way. [MessagesOf] costs less.
 func ReceiveOf(client *sqs.Client) Receive {
 	s, checked := shortcutOf(client)
 	return func(ctx context.Context, in *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error) {
@@ -48,7 +48,9 @@ func ReceiveOf(client *sqs.Client) Receive {
 	}
 }
 
-// DeleteBatchOf is ReceiveOf for DeleteMessageBatch.
+// DeleteBatchOf returns DeleteMessageBatch of a client that [New] has made by the
+// shortcut of [WithShortcut], past the SDK's call altogether. What the shortcut
+// cannot do, and any other client, goes the SDK's way.
 func DeleteBatchOf(client *sqs.Client) DeleteBatch {
 	s, _ := shortcutOf(client)
 	return func(ctx context.Context, in *sqs.DeleteMessageBatchInput) (*sqs.DeleteMessageBatchOutput, error) {

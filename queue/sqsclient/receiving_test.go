@@ -1,10 +1,13 @@
 package sqsclient_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -14,6 +17,15 @@ import (
 	"github.com/sambatech/chassis/queue/localsqs"
 	"github.com/sambatech/chassis/queue/sqsclient"
 )
+
+// receiveOf returns what a receive brings, as a slice of its own.
+func receiveOf(client *sqs.Client) func(context.Context, *sqs.ReceiveMessageInput) ([]sqsclient.Message, error) {
+	receive := sqsclient.MessagesOf(client)
+	return func(ctx context.Context, in *sqs.ReceiveMessageInput) (got []sqsclient.Message, err error) {
+		err = receive(ctx, in, func(messages []sqsclient.Message) { got = slices.Clone(messages) })
+		return got, err
+	}
+}
 
 // Messages are received and deleted past the SDK's call, after one that it made
 // itself.
@@ -32,19 +44,19 @@ func TestReceivesAndDeletesByTheShortcutAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	receive, remove := sqsclient.ReceiveOf(client), sqsclient.DeleteBatchOf(client)
+	receive, remove := receiveOf(client), sqsclient.DeleteBatchOf(client)
 	for round := range 3 {
 		if _, err := client.SendMessageBatch(t.Context(), batch(*made.QueueUrl, "a", "é\r\n😀")); err != nil {
 			t.Fatal(err)
 		}
 		got, err := receive(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: made.QueueUrl, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"},
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}})
-		if err != nil || len(got.Messages) != 2 || *got.Messages[1].Body != "é\r\n😀" || *got.Messages[0].MessageAttributes["n"].StringValue != "1" ||
-			got.Messages[0].Attributes["ApproximateReceiveCount"] != "1" {
+		if err != nil || len(got) != 2 || got[1].Body != "é\r\n😀" || got[0].Receives != 1 || value(got[0], "n") != "1" ||
+			time.Since(time.UnixMilli(got[0].Sent)).Abs() > time.Hour || got[0].First < got[0].Sent {
 			t.Fatal(got, err)
 		}
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: made.QueueUrl, Entries: []types.DeleteMessageBatchRequestEntry{
-			{Id: aws.String("0"), ReceiptHandle: got.Messages[0].ReceiptHandle}, {Id: aws.String("1"), ReceiptHandle: got.Messages[1].ReceiptHandle},
+			{Id: aws.String("0"), ReceiptHandle: &got[0].Handle}, {Id: aws.String("1"), ReceiptHandle: &got[1].Handle},
 			{Id: aws.String("2"), ReceiptHandle: aws.String("nonsense")}}}
 		out, err := remove(t.Context(), in)
 		if err != nil || len(out.Successful) != 2 || len(out.Failed) != 1 || *out.Failed[0].Code != "ReceiptHandleIsInvalid" {
@@ -62,11 +74,21 @@ func TestReceivesAndDeletesByTheShortcutAlone(t *testing.T) {
 	}
 }
 
+// value returns an attribute of a message that either reader has read.
+func value(m sqsclient.Message, name string) string {
+	for _, a := range m.Texts {
+		if a.Name == name {
+			return a.Value
+		}
+	}
+	return aws.ToString(m.Attributes[name].StringValue)
+}
+
 // What the SDK refuses, or knows alone, goes its way, with the same result.
 func TestReceivesAndDeletesThatTheShortcutDoesNotKnow(t *testing.T) {
 	var requests []seen
 	client := newClient(t, sqsclient.Settings{}, watch(&requests, func(int) (int, string) { return 200, `{}` }))
-	receive, remove := sqsclient.ReceiveOf(client), sqsclient.DeleteBatchOf(client)
+	receive, remove := receiveOf(client), sqsclient.DeleteBatchOf(client)
 	if _, err := receive(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")}); err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +126,9 @@ func TestAMessageThatArrivesOtherwiseIsAnError(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"Messages":[{"MessageId":"m","ReceiptHandle":"h","Body":"hello","MD5OfBody":%q}]}`, sum)
 	})
 	client := newClient(t, sqsclient.Settings{Endpoint: server.URL, Region: "eu-west-1"}, keys)
-	receive := sqsclient.ReceiveOf(client)
+	receive := receiveOf(client)
 	for range 2 {
-		if out, err := receive(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")}); err != nil || *out.Messages[0].Body != "hello" {
+		if out, err := receive(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")}); err != nil || out[0].Body != "hello" {
 			t.Fatal(err)
 		}
 	}
@@ -131,7 +153,7 @@ func TestARefusedReceiveIsLeftToTheSDK(t *testing.T) {
 		}
 		return 200, `{}`
 	}))
-	receive := sqsclient.ReceiveOf(client)
+	receive := receiveOf(client)
 	ask := func() error {
 		_, err := receive(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String("q")})
 		return err

@@ -159,6 +159,19 @@ func decode(body []byte) (*sealed, error) {
 	return &s, nil
 }
 
+// Describe returns what an envelope says of itself, without a key: "aes-256-gcm key=2026-11".
+// It reports whether the body is one. An envelope that is broken says so.
+func Describe(body []byte) (text string, is bool) {
+	if !task.IsSealed(body) {
+		return "", false
+	}
+	s, err := decode(body)
+	if err != nil {
+		return "broken: " + err.Error(), true
+	}
+	return s.Header.mark(), true
+}
+
 // formError leaves values out of an error of encoding/json.
 func formError(err error) error {
 	var wrong *json.UnmarshalTypeError

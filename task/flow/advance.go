@@ -44,7 +44,7 @@ func (b *builder) advance(p place, id string, ok, group bool, value json.RawMess
 		return
 	}
 	if p.Own != nil && (ok || group) {
-		p.Undo = append([]link{p.Own.with(value)}, p.Undo...)
+		p.Undo = append([]link{p.Own.undoOf(id, value)}, p.Undo...)
 	}
 	if p.Own = nil; !ok {
 		b.fail(p, id)
@@ -63,8 +63,11 @@ func (b *builder) advance(p place, id string, ok, group bool, value json.RawMess
 	}
 }
 
-// with is l with a value for its input, if it has none of its own.
-func (l link) with(value json.RawMessage) link {
+// undoOf is l as the undo of the link with an id, with a value for its input if it has none
+// of its own. Its exec_id comes from the link that it undoes: a flow that fails in two
+// places, by a delivery that came twice or after a cancel, has each undo under one exec_id.
+func (l link) undoOf(id string, value json.RawMessage) link {
+	l.Exec = derive(id, "undo")
 	if l.Body == nil {
 		l.Body = value
 	}
@@ -83,12 +86,16 @@ func (b *builder) back(p place, id string) {
 	for len(p.Rest) > 0 {
 		rest := p
 		rest.Rest = p.Rest[1:]
-		err := b.task(p.Rest[0], rest, derive(id, "undo"), nil)
+		own := p.Rest[0].Exec
+		if own == "" { // of a version that did not set it
+			own = derive(id, "undo")
+		}
+		err := b.task(p.Rest[0], rest, own, nil)
 		if err == nil {
 			return
 		}
 		b.say(true, "an undo cannot be sent: it is left out", "link", name(p.Rest[0]), "error", err)
-		p, id = rest, derive(id, "undo")
+		p, id = rest, own
 	}
 	b.end(p, false)
 }
@@ -225,7 +232,7 @@ func follow(e task.Ending, cancelled func(place) bool, now time.Time) ([]task.Ou
 	if ok && !p.Back && cancelled(p) {
 		b.say(true, "a flow was cancelled")
 		if string(e.Result) != skipped && p.Own != nil { // it has run
-			p.Undo = append([]link{p.Own.with(value)}, p.Undo...)
+			p.Undo = append([]link{p.Own.undoOf(e.Message.ExecID, value)}, p.Undo...)
 		}
 		ok = false
 	}

@@ -50,7 +50,7 @@ func (f *Flows) Continue(ctx context.Context, flow Flow) error {
 		return fail(err)
 	}
 	if p.Own != nil {
-		p.Undo, p.Own = append([]link{p.Own.with(info.Result())}, p.Undo...), nil
+		p.Undo, p.Own = append([]link{p.Own.undoOf(info.ExecID, info.Result())}, p.Undo...), nil
 	}
 	p.Rest = append(links, p.Rest...)
 	b := &builder{origin: origin{info.JobID, info.JobName, traceOf(ctx)}, now: time.Now()}

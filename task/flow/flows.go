@@ -62,7 +62,7 @@ func New(sys System) (*Flows, error) {
 	if err := poller.CheckQueueName(f.queue); err != nil {
 		return nil, fmt.Errorf("flow: the queue of the groups: %w: give tasks.task_pool a shorter name", err)
 	}
-	if err := all[0].Follow(f.follow, f.around); err != nil {
+	if err := all[0].Follow(pools.Flows, f.follow, f.around); err != nil {
 		return nil, fmt.Errorf("flow: a service has one flow.New: %w", err)
 	}
 	f.hold.flows, f.cancels.wake = f, make(chan string, queuesKnown)

@@ -29,6 +29,7 @@ type link struct {
 	At     time.Time         `json:"w,omitzero"`
 	Extra  map[string]string `json:"x,omitempty"` // attributes
 	Undo   *link             `json:"u,omitempty"`
+	Exec   string            `json:"e,omitempty"` // of an undo that waits: the exec_id that it is sent with
 
 	Group   bool     `json:"g,omitempty"`
 	Members [][]link `json:"m,omitempty"` // each a chain

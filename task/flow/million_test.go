@@ -202,6 +202,7 @@ func playMillion(t *testing.T, n, kills int, batch bool) (requests int64, took t
 	for k := range kills {
 		victim.Store(&doomed{f.running[1], int64(n) * int64(k+1) / int64(kills+1)}) // the other one sends the batch
 		f.bury(<-dead)
+		t.Logf("kill %d, %v after the start: %d members have ended", k+1, time.Since(began).Round(time.Millisecond), ends.Load())
 	}
 	if !batch {
 		<-done

@@ -33,6 +33,7 @@ type member struct {
 	closes time.Duration // its own calls have closed it
 	within uint64        // round that it had heard of then
 	doubts time.Duration // its last doubt
+	shut   time.Duration // its entry has closed, by its own calls or an operator
 }
 
 type packet struct {
@@ -193,7 +194,7 @@ func (w *world) trip(i int) error {
 // close has own calls of a member close its entry.
 func (w *world) close(i int, by Way) error {
 	m := w.members[i]
-	m.open, m.half = false, false
+	m.open, m.half, m.shut = false, false, w.now
 	if e := m.entries[mail]; e != nil && by == ByProbes {
 		m.closes, m.within = w.now, e.round(w.now)
 	}
@@ -320,7 +321,7 @@ func (w *world) agree() error {
 			continue
 		}
 		mine, spoke := e.words[m.name]
-		found := e.exempt == e.epoch() || e.doubted == first.Round && m.closes >= m.doubts // that it works here
+		found := e.exempt == e.epoch() || e.doubted == first.Round && m.shut >= m.doubts // that it works here
 		if spoke && e.votes(&mine, w.now) || found || m.open || m.half {
 			continue
 		}

@@ -44,12 +44,18 @@ var classes = []string{"begin", "intent", "send", "commit-client", "note", "debi
 // stepClasses are the statements of a journey.
 var stepClasses = []string{"step", "run", "result", "commit-step"}
 
+// uniqueClasses are the statements about a key, and what stands around them. The second
+// commit is that of the effect, which frees the key.
+var uniqueClasses = []string{"take", "late", "send", "commit-client", "note", "free", "commit-task"}
+
 // classOf names a statement.
 func classOf(query string) string {
 	for _, c := range []struct{ class, has string }{
 		{"step", "INSERT INTO chassis_outbox_steps"}, {"result", "UPDATE chassis_outbox_steps"}, {"run", "INSERT INTO runs"},
 		{"note", "INSERT INTO chassis_outbox_done"}, {"send", "INSERT INTO chassis_outbox "},
 		{"claim", "ORDER BY id LIMIT"}, {"debit", "balance - "}, {"credit", "balance + "},
+		{"take", "INSERT INTO chassis_outbox_unique"}, {"late", "UPDATE chassis_outbox_unique"},
+		{"free", "DELETE FROM chassis_outbox_unique"},
 		{"effect", "INSERT INTO effects"}, {"receipt", "INSERT INTO receipts"}, {"intent", "INSERT INTO intents"},
 	} {
 		if strings.Contains(query, c.has) {

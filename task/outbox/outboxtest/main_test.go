@@ -13,8 +13,11 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(bankEndpoint) != "" {
 		run := bankProcess
-		if os.Getenv(processRole) == "journey" {
+		switch os.Getenv(processRole) {
+		case "journey":
 			run = journeyProcess
+		case "unique":
+			run = uniqueProcess
 		}
 		if err := run(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
