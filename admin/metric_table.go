@@ -134,7 +134,7 @@ func metrics() []metric {
 
 		tenants("chassis_tenant_dwell_seconds", "Mean time that messages of a tenant waited on the queue for their first receive, lately; of the ten with the longest, and all others as one.", gauge, func(t *tenant) any { return t.Dwell.Seconds() }),
 		tenants("chassis_tenant_dwell_longest_seconds", "Longest of these times of one message.", gauge, func(t *tenant) any { return t.Longest.Seconds() }),
-		tenants("chassis_tenant_messages", "Messages of which these times are: those of the last minute or two.", gauge, func(t *tenant) any { return t.Messages }),
+		tenants("chassis_tenant_messages", "Messages that these times are taken of, in the last minute or two.", gauge, func(t *tenant) any { return t.Messages }),
 
 		pools("chassis_pool_running", "Attempts under way, by pool.", gauge, func(p *Pool) any { return p.Running }),
 		pools("chassis_pool_attempts_started_total", "Attempts begun, by pool.", counter, func(p *Pool) any { return p.Started }),

@@ -14,10 +14,10 @@ import (
 // lie between one another, so that the sum is even. All processes see the same slots, by
 // the clock.
 //
-//	a message comes    it begins in the slot under way, if nobody else can have used it, or in the next
+//	a message comes    it begins in the slot under way, if no other process can have used it, or the next
 //	an attempt begins  the slot is used
 //	it ends            the last message here of its group stays in flight until the slot is nearly over: SQS
-//	                   gives the next one of the group to nobody before
+//	                   gives the next one of the group to no process before
 //
 // So the next holder of a group comes in the last part of a used slot, and begins with the
 // next one. Clocks may differ by half a slot; with more than that a slot may be used twice
@@ -30,7 +30,7 @@ import (
 type pacing struct {
 	slot    time.Duration
 	phase   time.Duration // of the begins of slots, from the epoch
-	since   time.Time     // the group is here, so that nobody else can begin anything of it
+	since   time.Time     // the group is here, so that no other process can begin anything of it
 	wall    int64         // the queue's clock then, in ns since the epoch
 	notYet  time.Time     // another process, which has died, may have used the slots before
 	started time.Time     // the last start here; zero: none

@@ -45,7 +45,7 @@ func TestSlotsOfTheGroupsLieBetweenOneAnother(t *testing.T) {
 	}
 }
 
-// TestASlotIsUsedOnce whoever holds the group, with clocks that differ by a quarter of a
+// TestASlotIsUsedOnce by any holder of the group, with clocks that differ by a part of a
 // slot, and work that takes anything. It is not left unused either while there is work.
 func TestASlotIsUsedOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
