@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"health":            {"internal/clip"},
 	"parts":             {"internal/clip"},
 	"settings":          {"internal/spelling"},
-	"server":            {"actors/logger", "internal/clip", "internal/limit", "task"},
+	"server":            {"actors/logger", "internal/clip", "internal/limit", "parts", "task"},
 	"server/grpcserver": {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
 	"task":              {"internal/clip"},
 	"task/envelope":     {"task"},
@@ -56,6 +56,8 @@ var allowed = map[string][]string{
 	"actors/schedules":  {"actors", "internal/life", "internal/skew", "queue/sqsclient", "task"},
 	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "internal/spelling", "actors/poller", "actors/shares", "task"},
 	"actors/pools":      {"actors", "actors/addresses", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
+
+	"task/envelope/awsstore": {"*"}, // a module of its own
 
 	"actors/internal/crew":   {},
 	"actors/internal/inline": {},
