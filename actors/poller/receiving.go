@@ -233,5 +233,5 @@ func (w *worker) enter(in incoming, start time.Time) {
 func (w *worker) deliver(d *Delivered) {
 	w.counts.delivered.Add(1)
 	d.Epoch = w.epoch
-	w.root.Send(w.subscriber, d)
+	w.report(d)
 }
