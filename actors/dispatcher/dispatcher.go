@@ -26,7 +26,7 @@ type dispatcher struct {
 	execs        map[poller.LeaseID]*execution
 	successor    *life.Respawn // nil unless the dispatcher was stopped from outside
 	parent       *life.Parent  // of task actors: this dispatcher
-	idle         []*actor.PID  // children that wait for the next attempt of a function
+	idle         []idleChild   // those that wait for the next attempt of a function
 	groups       map[string]*group
 	duplicates   duplicates // standard pools
 	ready        ready
