@@ -78,6 +78,7 @@ const (
 	orderTime       = 5 * time.Second  // for an order to one member
 	ordersTime      = 60 * time.Second // for an order to all
 	ordersAtOnce    = 32
+	maxDone         = 4 << 10 // bytes of a member's answer to an order
 )
 
 // looks are what others may see of a member through this one, and orders what they may

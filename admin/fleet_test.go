@@ -95,16 +95,20 @@ func TestAnOrderReachesEveryMember(t *testing.T) {
 		return FleetMember{Name: name, Addr: "127.0.0.1:7946", Admin: url}
 	}
 	set := Settings{Token: settings.NewSecret(goodToken), Tokens: map[string]Token{"rob": {settings.NewSecret(secondToken), ScopeRead}}}
+	long := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(`"` + strings.Repeat("x", maxDone) + `"`))
+	}))
+	defer long.Close()
 	c := newCrew(t, 3, set, at("dead", "http://"+dead.Addr().String()+"/"), at("hung", "http://"+hung.Addr().String()+"/"),
-		at("other", other.URL), at("none", ""),
+		at("other", other.URL), at("long", long.URL), at("none", ""),
 		FleetMember{Name: "far", Addr: "10.0.0.7:7946", Admin: "http://127.0.0.1:9190/"}, // elsewhere than it says
 		FleetMember{Name: "gone", Addr: "127.0.0.1:7946", Gone: MemberDead, Admin: c0})
 	w := ask(c.servers[0], "POST", "/api/v1/fleet/do", `{"order":"tasks/pause","body":{"task":"welcome"},"all":true}`, bearer(goodToken))
 	got := answersOf(t, w)
-	if got.Done != 3 || len(got.List) != 8 {
+	if got.Done != 3 || len(got.List) != 9 {
 		t.Fatalf("%d have done it, %d answers: %+v", got.Done, len(got.List), got.List)
 	}
-	for i, want := range []string{"", "", "", "refused", "no answer in time", "no JSON", "no admin server", "is a member from"} {
+	for i, want := range []string{"", "", "", "refused", "no answer in time", "no JSON", "is longer", "no admin server", "is a member from"} {
 		a := got.List[i]
 		if a.Member != c.memberAt(i) || want == "" && (a.Status != 200 || a.Error != "" || string(a.Answer) != `{"task":"welcome"}`) ||
 			want != "" && (!strings.Contains(a.Error, want) || a.Answer != nil) {

@@ -68,13 +68,17 @@ func (r *relay) ask(ctx context.Context, m *FleetMember, method, path string, bo
 		return 0, nil, fmt.Errorf("%w: %s at %s: %w", errMember, clip.ID(m.Name), clip.ID(m.Admin), unwrapURL(err))
 	}
 	defer res.Body.Close()
-	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	most := maxAnswer
+	if method != http.MethodGet {
+		most = maxDone // of an order to all, many answers are kept at once
+	}
+	answer, err = io.ReadAll(io.LimitReader(res.Body, int64(most)+1))
 	switch {
 	case err != nil:
 		return 0, nil, fmt.Errorf("%w: %s: its answer broke off: %w", errMember, clip.ID(m.Name), err)
-	case len(answer) > maxAnswer || !json.Valid(answer):
+	case len(answer) > most || !json.Valid(answer):
 		return 0, nil, fmt.Errorf("%w: %s: its answer, with the status %d, is longer than %d bytes, or no JSON: is "+
-			"that a chassis service?", errMember, clip.ID(m.Name), res.StatusCode, maxAnswer)
+			"that a chassis service?", errMember, clip.ID(m.Name), res.StatusCode, most)
 	}
 	return res.StatusCode, bytes.TrimSpace(answer), nil
 }

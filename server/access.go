@@ -29,6 +29,7 @@ const (
 	AbortedByClient   = "client"   // its connection or its stream is closed
 	AbortedByHandler  = "handler"  // a panic, http.ErrAbortHandler or runtime.Goexit
 	AbortedByDeadline = "deadline" // its time limit was over
+	AbortedByStop     = "stop"     // the service stops, and has ended its ctx
 )
 
 // aborted says whether the response is whole, or why not.
@@ -39,24 +40,28 @@ const (
 	byClient
 	byHandler
 	byDeadline
+	byStop
 )
 
 // String returns the word of the access log, or "".
 func (a aborted) String() string {
-	return [...]string{"", AbortedByClient, AbortedByHandler, AbortedByDeadline}[a]
+	return [...]string{"", AbortedByClient, AbortedByHandler, AbortedByDeadline, AbortedByStop}[a]
 }
 
 // statusGone is the status in log and metrics of a request with no response at all,
 // because its client has gone. It is nginx's, and is never sent.
 const statusGone = 499
 
-// DefaultLevel is ERROR for a status of 5xx, WARN for a request that was shed and
-// for 504, and else INFO. A probe that went well has no line.
-func DefaultLevel(a *Access) slog.Level { return levelOf(a.Status, a.Shed, a.Probe) }
+// DefaultLevel is ERROR for a status of 5xx, WARN for a request that was shed, for 504, and
+// for one that a stop has left without an answer, and else INFO. A probe that went well has
+// no line.
+func DefaultLevel(a *Access) slog.Level {
+	return levelOf(a.Status, a.Shed || a.Aborted == AbortedByStop, a.Probe)
+}
 
-func levelOf(status int, shed, probe bool) slog.Level {
+func levelOf(status int, refused, probe bool) slog.Level {
 	switch {
-	case shed, status == http.StatusGatewayTimeout:
+	case refused && status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
 		return slog.LevelWarn
 	case status >= 500:
 		return slog.LevelError
@@ -72,7 +77,7 @@ const accessMessage = "request"
 // line writes the access-log line of a request that has ended.
 func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	c := h.config
-	level := levelOf(q.status(), q.shed, q.priority == Probe)
+	level := levelOf(q.status(), q.shed || q.aborted == byStop, q.priority == Probe)
 	if c.level != nil {
 		level = c.level(q.accessed(took))
 	}
@@ -98,7 +103,7 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 		bytes = 0 // what the handler wrote, net/http did not send
 	}
 	remote := clip.Line(remoteOf(q.r, c.proxies), 64)
-	if c.named && q.route.method != otherMethod && q.route.label != "" && q.aborted == whole && !q.shed && sampled == 0 {
+	if c.named && q.route.usual() && q.aborted == whole && !q.shed && sampled == 0 {
 		q.route.line.Write(ctx, now, level, slog.IntValue(q.status()), slog.DurationValue(took),
 			slog.Int64Value(bytes), slog.StringValue(remote))
 		return

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sambatech/chassis/parts"
 )
 
 func TestAccessLine(t *testing.T) {
@@ -136,6 +138,39 @@ func TestAborted(t *testing.T) {
 		}
 	}
 	srv.Close()
+}
+
+// What the stop of the service ends was logged as gone clients, and a handler that gave up
+// then had answered an empty 200.
+func TestAStopIsNoGoneClient(t *testing.T) {
+	for path, want := range map[string]struct {
+		status int
+		level  string
+		body   string
+	}{
+		"/none": {503, "WARN", "the service stops; try again"}, "/part": {200, "INFO", "part"}, "/own": {500, "ERROR", "own"},
+	} {
+		log := newLines(t)
+		ctx, stop := context.WithCancelCause(t.Context())
+		h := Middleware(log)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/part" {
+				_, _ = io.WriteString(w, "part")
+			}
+			stop(parts.ErrStopping)
+			<-r.Context().Done()
+			if r.URL.Path == "/own" {
+				http.Error(w, "own", http.StatusInternalServerError)
+			}
+		}))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", path, nil))
+		if w.Code != want.status || !strings.Contains(w.Body.String(), want.body) || (w.Header().Get("Retry-After") != "") != (want.status == 503) {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+		}
+		if line := log.last(t); line["aborted"] != "stop" || line["status"] != float64(want.status) || line["level"] != want.level {
+			t.Errorf("%s: %v", path, line)
+		}
+	}
 }
 
 // Another log than the chassis' own has no job on its records: the line has the id.

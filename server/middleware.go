@@ -67,7 +67,7 @@ func Shed(l *Limiter, opts ...Option) func(http.Handler) http.Handler {
 	return build(nil, config{limiter: l}, opts)
 }
 
-// build makes the parts that all handlers of one middleware share.
+// build makes what all handlers of one middleware share.
 func build(sys System, c config, opts []Option) func(http.Handler) http.Handler {
 	c.idHeader = DefaultIDHeader
 	c.probe = isProbe
@@ -89,14 +89,14 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 		}
 		c.limiter = l
 	}
-	p := &parts{config: &c, limiter: c.limiter, ids: &idSource{}}
+	p := &shared{config: &c, limiter: c.limiter, ids: &idSource{}}
 	if c.registerer != nil {
 		if err := p.register(); err != nil {
 			panic(err)
 		}
 	}
 	return func(next http.Handler) http.Handler {
-		h := &handler{parts: p, next: next, pattern: c.routes}
+		h := &handler{shared: p, next: next, pattern: c.routes}
 		if c.access {
 			h.routes.log = c.log.Handler()
 		}
@@ -110,8 +110,8 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 	}
 }
 
-// parts are what the handlers of one middleware share.
-type parts struct {
+// shared is what the handlers of one middleware share.
+type shared struct {
 	config  *config
 	metrics *metrics // nil: nothing is counted
 	limiter *Limiter // nil: nothing is shed
@@ -122,7 +122,7 @@ type parts struct {
 	advised atomic.Bool
 }
 
-func (p *parts) register() error {
+func (p *shared) register() error {
 	m, err := newMetrics(p.config.registerer)
 	if err != nil {
 		return fmt.Errorf("server: register the metrics of requests: %w", err)
@@ -136,7 +136,7 @@ func (p *parts) register() error {
 
 // handler is the middleware around one handler.
 type handler struct {
-	*parts
+	*shared
 	next    http.Handler
 	pattern func(*http.Request) string // nil: known only after the handler has run
 	late    bool                       // next is a mux, and nothing needs the pattern before it has set it
@@ -271,9 +271,7 @@ func (h *handler) end(q *request) {
 	h.findRoute(q)
 	rethrow := h.recovered(q, failure)
 	q.judge()
-	if q.aborted == byDeadline {
-		problem(&q.writer, q.r, http.StatusGatewayTimeout, "the time limit of the request is over", q.id())
-	}
+	h.answerFor(q)
 	if q.cancel != nil {
 		q.cancel()
 	}
@@ -295,6 +293,18 @@ func (h *handler) end(q *request) {
 	}
 	if rethrow != nil {
 		panic(rethrow)
+	}
+}
+
+// answerFor answers where the handler has given up because its ctx has ended. Without
+// an answer net/http sends an empty 200.
+func (h *handler) answerFor(q *request) {
+	switch {
+	case q.aborted == byDeadline:
+		problem(&q.writer, q.r, http.StatusGatewayTimeout, "the time limit of the request is over", q.id())
+	case q.aborted == byStop && q.writer.status == 0:
+		q.writer.Header().Set("Retry-After", "1")
+		problem(&q.writer, q.r, http.StatusServiceUnavailable, "the service stops; try again", q.id())
 	}
 }
 

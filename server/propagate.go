@@ -25,6 +25,13 @@ func Propagate(base http.RoundTripper) http.RoundTripper {
 
 type propagator struct{ base http.RoundTripper }
 
+// CloseIdleConnections lets http.Client.CloseIdleConnections, and a breaker, reach the base.
+func (p propagator) CloseIdleConnections() {
+	if base, ok := p.base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
+}
+
 // RoundTrip implements http.RoundTripper.
 func (p propagator) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"testing"
 	"time"
 )
@@ -104,5 +106,28 @@ func TestPriorityGoesFromServiceToService(t *testing.T) {
 		if got := RequestPriority(WithRequestPriority(context.Background(), p)); got != want {
 			t.Errorf("%d is %v", p, got)
 		}
+	}
+}
+
+// A breaker that renews dead connections did not reach those below.
+func TestIdleConnectionsOfTheBaseAreClosed(t *testing.T) {
+	srv := httptest.NewServer(write(""))
+	defer srv.Close()
+	base := &http.Transport{}
+	client := &http.Client{Transport: Propagate(base)}
+	reused := true
+	for range 2 {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
+		req, _ := http.NewRequestWithContext(ctx, "GET", srv.URL, nil)
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		client.CloseIdleConnections()
+	}
+	if reused {
+		t.Error("the connection is still there")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sambatech/chassis/parts"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -131,6 +132,8 @@ func (q *request) judge() {
 	switch {
 	case !q.done:
 		q.aborted = byHandler
+	case context.Cause(q.r.Context()) == parts.ErrStopping:
+		q.aborted = byStop
 	case errors.Is(q.r.Context().Err(), context.Canceled) || q.writer.failed:
 		q.aborted = byClient
 	case q.late():

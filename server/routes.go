@@ -127,6 +127,9 @@ func newRoute(key routeKey) *route {
 	return r
 }
 
+// usual reports whether the lines of the route need no attribute of their own.
+func (r *route) usual() bool { return r.method != otherMethod && r.label != "" }
+
 // muxRoutes returns the pattern that mux will choose for a request. A mux that is a
 // handler of another is looked into.
 func muxRoutes(mux *http.ServeMux) func(*http.Request) string {
@@ -148,8 +151,8 @@ func muxRoutes(mux *http.ServeMux) func(*http.Request) string {
 	}
 }
 
-// ownPattern returns a pattern that a mux has found, or "" where it is none: for a CONNECT
-// that net/http redirects to the path with a slash, it is that path, which a stranger chose.
+// ownPattern returns the pattern that a mux has found. For a CONNECT that net/http redirects
+// to the path with a slash it returns "": the mux gives that path there, which a stranger chose.
 func ownPattern(pattern, method, asked string) string {
 	if method != http.MethodConnect || strings.HasSuffix(asked, "/") ||
 		pattern != strings.TrimSuffix(path.Clean("/"+asked), "/")+"/" {

@@ -200,6 +200,7 @@ func (x *exchange) fail(err error, req *http.Request) error {
 	x.span.failed(err)
 	if late || errors.Is(err, context.DeadlineExceeded) {
 		x.busy()
+		x.unanswered()
 	}
 	verdict, hold := Neutral, time.Duration(0)
 	if !known && !own && !callersFault(req, err) {

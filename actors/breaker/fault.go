@@ -32,6 +32,7 @@ var ownTexts = []string{
 	"net/http: invalid ", "http: invalid Host header", "http: nil Request.Header", "can't write control character in Request.URL",
 	"http2: invalid ", "invalid HTTP header", "invalid HTTP trailer", "request header list larger than peer's advertised limit",
 	"http: ContentLength=", "http: Request.ContentLength=", "request body larger than specified content length", "request body length", "unsupported protocol scheme",
+	"received Server's graceful shutdown GOAWAY", // not taken, and the caller's body cannot be sent again
 }
 
 // cancelled reports whether the caller has cancelled by the request's channel.

@@ -35,7 +35,11 @@ type httpCalls struct {
 	refused   atomic.Uint64
 	repeats   atomic.Pointer[repeats]   // nil before the first call of a client that repeats
 	addresses atomic.Pointer[addresses] // nil before the first client that spreads its requests
-	judged    [Neutral + 1]struct {
+
+	unanswered atomic.Int64 // when the last call without an answer in time ended, ns; 0: never
+	renewed    atomic.Int64 // when idle connections were closed for that, ns; 0: never
+
+	judged [Neutral + 1]struct {
 		buckets [len(latencyBounds) + 1]atomic.Uint64
 		sum     atomic.Int64 // ns
 	}

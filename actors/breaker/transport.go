@@ -102,6 +102,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	span.admitted(&permit)
+	if permit.Probe() {
+		t.renew()
+	}
 	set := b.view.Load().set
 	x, inner := newExchange(ctx, req, &permit, span, set, t.conns)
 	over := false

@@ -1,6 +1,6 @@
 // Package fleet measures what a shared breaker costs, and what becomes of calls when that
-// by which it is shared is down: a fleet of ours beside gobreaker's distributed breaker on
-// a real Redis, in one run.
+// by which it is shared is down: a fleet of ours and gobreaker's distributed breaker on a
+// real Redis, in one run.
 //
 //	cd bench && go test -v -run Redis ./fleet
 //

@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"health":            {"internal/clip"},
 	"parts":             {"internal/clip"},
 	"settings":          {"internal/spelling"},
-	"server":            {"actors/logger", "internal/clip", "internal/limit", "task"},
+	"server":            {"actors/logger", "internal/clip", "internal/limit", "parts", "task"},
 	"server/grpcserver": {"actors/logger", "admin", "internal/clip", "parts", "server", "task"},
 	"task":              {"internal/clip"},
 	"task/envelope":     {"task"},
