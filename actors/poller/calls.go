@@ -267,7 +267,8 @@ func (w *worker) onCount(asker *actor.PID) {
 		})
 		if err != nil {
 			err = sqsclient.Explain(w.cfg.Client, err)
-			w.root.Send(asker, &Counted{Err: fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, err)})
+			err = fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, err)
+			w.root.Send(asker, &Counted{Err: err})
 			return
 		}
 		count := func(name types.QueueAttributeName) int {
