@@ -26,7 +26,7 @@ type dispatcher struct {
 	execs        map[poller.LeaseID]*execution
 	successor    *life.Respawn // nil unless the dispatcher was stopped from outside
 	parent       *life.Parent  // of task actors: this dispatcher
-	idle         []*actor.PID  // children that wait for the next attempt of a function
+	idle         []idleChild   // those that wait for the next attempt of a function
 	groups       map[string]*group
 	duplicates   duplicates // standard pools
 	ready        ready
@@ -41,6 +41,7 @@ type dispatcher struct {
 	counted      time.Time
 	counting     bool
 	ticking      bool
+	inBatch      bool // pump waits for the end of the batch in hand
 	late         lateness
 
 	turnover turnover
@@ -59,7 +60,13 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.refuseMessage(ctx)
 		return
 	}
-	switch m := ctx.Message().(type) {
+	d.receive(ctx, ctx.Message())
+}
+
+func (d *dispatcher) receive(ctx actor.Context, message any) {
+	switch m := message.(type) {
+	case *poller.Batch:
+		d.onBatch(ctx, m)
 	case *poller.Delivered:
 		d.onDelivered(m)
 	case *attempt:
@@ -119,6 +126,18 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 	default:
 		d.receiveCommand(ctx, m)
 	}
+}
+
+// onBatch handles messages of the poller, and starts what may start after all of them.
+func (d *dispatcher) onBatch(ctx actor.Context, b *poller.Batch) {
+	d.inBatch = true
+	for _, m := range b.Messages {
+		if !actors.Nil(m) {
+			d.receive(ctx, m)
+		}
+	}
+	d.inBatch = false
+	d.pump()
 }
 
 func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
@@ -249,7 +268,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	}
 	m.status.Store(int32(Running))
 	d.joinShares()
-	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self, Epoch: d.epoch})
+	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self, Epoch: d.epoch, Batches: true})
 	d.lookAtQueues()
 	if d.drain != nil {
 		d.resumeDrain()

@@ -112,6 +112,9 @@ func (d *dispatcher) unqueue(e *execution) {
 
 // pump starts what may start, and sends the poller the demand that is left.
 func (d *dispatcher) pump() {
+	if d.inBatch {
+		return
+	}
 	d.reserve()
 	now := time.Time{}
 	for d.drain == nil && !d.paused && d.slots.free() && d.permitted() {
