@@ -8,7 +8,7 @@ FUZZTOTAL ?= 7200
 VERSION   ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 CHAOSTIME ?= 10m
 SOAKTIME  ?= 1h
-MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox/pgxoutbox task/outbox/outboxtest fleet
+MODULES  := . bench e2e settings/awssource telemetry examples/orders task/outbox/pgxoutbox task/outbox/outboxtest fleet task/envelope/awsstore
 
 .PHONY: help check walks nextsdk fmt vet lint tidy licences licences-current vuln releases platforms test race killtest e2e orders outbox fleet scale fuzz fuzz-short sbom release hostile bench bench-compare mutants storm reverts growth chaos soak peers cover
 
@@ -52,6 +52,7 @@ race: ## every test under the race detector, with goleak
 	GO="$(GO)" .ci/tests -race -v -timeout 20m ./...
 	cd settings/awssource && $(GO) test -race ./...
 	cd telemetry && $(GO) test -race ./...
+	cd task/envelope/awsstore && $(GO) test -race ./...
 
 killtest: ## the quickstart, killed at random moments and carried on; a message that kills each process that runs it
 	$(GO) test ./examples/quickstart -run Killed -v -count 3

@@ -94,11 +94,14 @@ func parcels(n int) func(w *World) {
 }
 
 // TestOneSeedOneTrace: the trace of a seed is the same over runs, and however many
-// threads there are.
+// threads there are. With CHASSIS_SCALE=full it plays all worlds, or STORM_WORLD alone.
 func TestOneSeedOneTrace(t *testing.T) {
 	runs, seeds, names := 3, uint64(4), []string{"parcels", "convoys"}
 	if os.Getenv("CHASSIS_SCALE") == "full" {
 		names = slices.Sorted(maps.Keys(worlds))
+		if one := os.Getenv("STORM_WORLD"); one != "" {
+			names = []string{one}
+		}
 		runs, seeds = number(t, "STORM_RUNS", 100), uint64(number(t, "STORM_SEEDS", 20))
 	}
 	for _, name := range names {

@@ -122,14 +122,15 @@ func SubmitAt[A any](w *World, at time.Duration, def *task.Definition[A], args A
 		s.window = time.Duration(*window)
 	}
 	s.message = func(execID string) (*task.Outgoing, error) {
-		if err := def.Spec().Err(); err != nil {
+		spec := def.Spec()
+		if err := spec.Err(); err != nil {
 			return nil, err
 		}
 		all := []task.Option{task.ExecID(execID), task.ForJob(label, def.Name())}
-		if home := def.Spec().Pool; home != "" {
-			all = append(all, task.Pool(home))
+		if spec.Pool != "" {
+			all = append(all, task.Pool(spec.Pool))
 		}
-		return task.Encode(def.Name(), args, time.Now(), append(all, opts...)...)
+		return task.Encode(def.Name(), args, time.Now(), spec.ByTenant(append(all, opts...))...)
 	}
 	w.sends = append(w.sends, s)
 	return s

@@ -5,7 +5,9 @@ import (
 	"net"
 	"testing"
 	"time"
+	"weak"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/hashicorp/memberlist"
 
 	"github.com/sambatech/chassis/actors/breaker"
@@ -73,5 +75,46 @@ func TestALateWordUndoesNoLaterTrip(t *testing.T) {
 	})
 	if s := b.State(); s != breaker.Open {
 		t.Errorf("a word from before its trip makes it %v: %+v", s, b.Transitions(0))
+	}
+}
+
+// TestATransitionThatIsLostHoldsNothingUp: the agent waits for a transition that is on its
+// way. If it was lost in a crash, the agent goes on with what the breaker says.
+func TestATransitionThatIsLostHoldsNothingUp(t *testing.T) {
+	sys := newSystem(t)
+	defer stop(t, sys)
+	f, err := Join(sys, loopback())
+	if err != nil {
+		t.Fatal(err)
+	}
+	swallow, err := sys.Spawn(actor.PropsFromFunc(func(actor.Context) {}), breaker.FleetAgent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := sys.Breaker(mail)
+	a := &agent{f: f, book: f.book, self: swallow, root: sys.Actors().Root}
+	a.breakers[mail] = known{Pointer: weak.Make(b)}
+	a.alive = map[string]bool{f.name: true, "n2": true, "n3": true}
+	hear := func(words ...register.Word) {
+		for _, w := range words {
+			a.words.Hear(w, true, f.now())
+		}
+	}
+	k := register.Key{Service: mail}
+	hear(word("n2", 1, register.Bad, 1, 0), word("n3", 1, register.Bad, 1, 0))
+	a.apply(k)
+	if b.State() != breaker.HalfOpen {
+		t.Fatalf("it does not doubt: %v", b.State())
+	}
+	_ = b.Do(t.Context(), "", down) // its transition is lost
+	hear(word("n2", 2, register.Good, 1, 1))
+	a.apply(k)
+	if b.State() != breaker.Open || !a.waiting[k] || !a.breakers[mail].behind {
+		t.Fatalf("a failure that the agent does not know of yet was undone: %v, waiting %v", b.State(), a.waiting)
+	}
+	a.onTick()
+	a.timer.Stop()
+	if b.State() != breaker.Closed || len(a.waiting) > 0 {
+		t.Errorf("a transition that never comes holds the fleet up: %v, waiting %v", b.State(), a.waiting)
 	}
 }

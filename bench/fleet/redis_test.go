@@ -20,6 +20,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
+	"go.uber.org/goleak"
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/breaker"
@@ -32,7 +33,17 @@ const peerVariable = "CHASSIS_BENCH_PEER"
 func TestMain(m *testing.M) {
 	seed := os.Getenv(peerVariable)
 	if seed == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		// A probe of memberlist that is under way ends up to a probe interval after its shut-down.
+		err := goleak.Find()
+		for end := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(end); {
+			err = goleak.Find()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+		os.Exit(code)
 	}
 	sys, _, err := join(seed)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -131,9 +132,15 @@ func check(out *task.Outgoing) error {
 	return nil
 }
 
+// checkPool returns an error for what is neither a name nor a URL that a queue can have.
 func checkPool(pool string) error {
-	if strings.Contains(pool, "://") {
-		return nil
+	if !strings.Contains(pool, "://") {
+		return poller.CheckQueueName(pool)
 	}
-	return poller.CheckQueueName(pool)
+	u, err := url.Parse(pool)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") == "" {
+		return fmt.Errorf("%w: %.200q is not the URL of a queue, as https://sqs.eu-west-1.amazonaws.com/123/jobs is",
+			poller.ErrQueueName, pool)
+	}
+	return nil
 }

@@ -55,6 +55,11 @@ var stringType = "String"
 // read returns the message of a row.
 func (r *row) read() (task.Outgoing, error) {
 	out := task.Outgoing{Name: r.task, ExecID: r.execID, Pool: r.pool}
+	if r.pool != "" {
+		if err := checkPool(r.pool); err != nil { // else it would wait for ever
+			return out, err
+		}
+	}
 	var m message
 	if err := json.Unmarshal([]byte(r.message), &m); err != nil {
 		return out, fmt.Errorf("the column message cannot be read: %w", err)

@@ -35,7 +35,9 @@ type server struct {
 	port    int
 	as      *syscall.SysProcAttr // not root
 	cmd     *exec.Cmd
-	absent  string // why it is not there
+	program []string // and its arguments, for another start
+	env     []string // beside that of this process
+	absent  string   // why it is not there
 }
 
 var servers struct {
@@ -149,6 +151,7 @@ func (s *server) mariadb() error {
 
 // start starts the server, and waits until it answers.
 func (s *server) start(name string, args ...string) error {
+	s.program = append([]string{name}, args...)
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return err
@@ -156,6 +159,7 @@ func (s *server) start(name string, args ...string) error {
 	defer func() { _ = log.Close() }()
 	s.cmd = exec.Command(name, args...)
 	s.cmd.Dir, s.cmd.SysProcAttr, s.cmd.Stderr, s.cmd.Stdout = s.dir, s.as, log, log
+	s.cmd.Env = append(os.Environ(), s.env...)
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
@@ -204,18 +208,48 @@ func newDatabase(t testing.TB, d outbox.Dialect) *database {
 		if db.server.absent != "" {
 			t.Skipf("the tests with %v are left out: %s", d, db.server.absent)
 		}
-		name := fmt.Sprintf("t%d", servers.n.Add(1))
-		driver, dsn := db.server.dsn("")
-		admin, err := sql.Open(driver, dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = admin.Close() }()
-		if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
-			t.Fatal(err)
-		}
-		db.driver, db.dsn = db.server.dsn(name)
+		db.create(t)
 	}
+	db.DB = db.open(t)
+	return db
+}
+
+// create makes the database on its server.
+func (db *database) create(t testing.TB) {
+	t.Helper()
+	name := fmt.Sprintf("t%d", servers.n.Add(1))
+	driver, dsn := db.server.dsn("")
+	admin, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close() }()
+	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
+		t.Fatal(err)
+	}
+	db.driver, db.dsn = db.server.dsn(name)
+}
+
+// ownServer returns a database on a server of the test's own, with env in the environment
+// of that, or skips the test.
+func ownServer(t *testing.T, d outbox.Dialect, env ...string) *database {
+	t.Helper()
+	s := &server{dialect: d, env: env}
+	start := s.postgres
+	if d == outbox.MySQL {
+		start = s.mariadb
+	}
+	t.Cleanup(func() {
+		if s.cmd != nil {
+			s.end(syscall.SIGQUIT)
+		}
+		_ = os.RemoveAll(s.dir)
+	})
+	if err := start(); err != nil {
+		t.Skipf("the test with %v is left out: %v", d, err)
+	}
+	db := &database{dialect: d, server: s}
+	db.create(t)
 	db.DB = db.open(t)
 	return db
 }
