@@ -31,7 +31,8 @@ type Tasks interface {
 	Pause(ctx context.Context, task string) error
 	Resume(ctx context.Context, task string) error
 	// Cancel ends an execution for good, Snooze runs it again later; both
-	// return how many had that id. It is an error if none had.
+	// return how many had that id. If this process has none of that id, others get a notice
+	// where they take them, and the number is 0; else it is an error.
 	Cancel(ctx context.Context, execID, reason string) (int, error)
 	Snooze(ctx context.Context, execID string, d time.Duration) (int, error)
 	// Events delivers what happens from now on until stop is called.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/sambatech/chassis/internal/clip"
 )
 
 // Unknown is the job id and job name of a message that names no job, as the
@@ -55,10 +57,14 @@ type Progress struct {
 	At    time.Time `json:"at"`
 }
 
+// MaxNote bounds the note of a [Info.Report], in bytes.
+const MaxNote = 200
+
 // Report publishes how far the attempt is, for the live state; with nothing new to
-// say it is a heartbeat. It never blocks and costs no message.
+// say it is a heartbeat. It never blocks and costs no message. The note is one line of at
+// most [MaxNote] bytes; the rest is cut.
 func (i *Info) Report(done, total int64, note string) {
-	i.progress.Store(&Progress{Done: done, Total: total, Note: note, At: time.Now()})
+	i.progress.Store(&Progress{Done: done, Total: total, Note: clip.Line(note, MaxNote), At: time.Now()})
 }
 
 // Progress is the last report, or nil.

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sambatech/chassis/actors/addresses"
 	"github.com/sambatech/chassis/actors/dispatcher"
 	"github.com/sambatech/chassis/actors/pools"
 	"github.com/sambatech/chassis/admin"
 	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/task"
 )
 
 // tasks implements [admin.Tasks].
@@ -97,15 +99,38 @@ func (d tasks) Resume(ctx context.Context, name string) error {
 }
 
 func (d tasks) Cancel(ctx context.Context, execID, reason string) (int, error) {
-	return d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) {
+	n, err := d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) {
 		return c.CancelExecution(ctx, whole(ctx, c, execID), reason)
 	})
+	return d.elsewhere(ctx, task.Notice{ExecID: execID, Reason: reason, Keep: true}, n, err)
+}
+
+// elsewhere sends a notice about an execution that is not here to all processes that take
+// notices. It returns n and err, the answer here, if there are none.
+func (d tasks) elsewhere(ctx context.Context, notice task.Notice, n int, err error) (int, error) {
+	if !errors.Is(err, admin.ErrNotFound) || clip.IsCut(notice.ExecID) {
+		return n, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	known, failure := d.pools.Order(ctx, notice)
+	switch {
+	case errors.Is(failure, addresses.ErrNobody), errors.Is(failure, life.ErrStopped):
+		return n, err
+	case failure != nil:
+		return n, failure
+	}
+	return known.Here + known.Fleet, nil
 }
 
 func (d tasks) Snooze(ctx context.Context, execID string, wait time.Duration) (int, error) {
-	return d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) {
+	n, err := d.command(ctx, func(ctx context.Context, c *dispatcher.Client) (int, error) {
 		return c.SnoozeExecution(ctx, whole(ctx, c, execID), wait)
 	})
+	if wait <= 0 {
+		return n, err // a notice of no time is a cancel
+	}
+	return d.elsewhere(ctx, task.Notice{ExecID: execID, Snooze: wait.Seconds()}, n, err)
 }
 
 // command gives a command to the dispatchers. They have one reason to refuse it:

@@ -112,7 +112,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON")
 	root.AddCommand(a.queueCommand(), a.sendCommand(), a.deadCommand(), a.settingsCommand(), a.topCommand(),
-		a.breakerCommand(), a.cronCommand(), a.fleetCommand(), a.newCommand())
+		a.breakerCommand(), a.cronCommand(), a.execCommand(), a.fleetCommand(), a.newCommand())
 	return a.group(root)
 }
 

@@ -63,7 +63,7 @@ var allowed = map[string][]string{
 	"actors/internal/inline": {},
 	"admin": {"actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/poller", "actors/pools",
 		"actors/schedules", "health", "internal/clip", "parts", "settings"},
-	"admin/console": {"admin", "health", "parts", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
+	"admin/console": {"admin", "health", "parts", "task", "actors/addresses", "actors/breaker", "actors/dispatcher", "actors/lifecycle", "actors/logger", "actors/pools",
 		"actors/schedules", "internal/clip", "internal/life", "settings"},
 }
 
