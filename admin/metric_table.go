@@ -62,6 +62,7 @@ func rows[T any](list func(*scrape) []T, values func(*T) []string, labels ...str
 func metrics() []metric {
 	type (
 		task   = dispatcher.TaskStats
+		tenant = dispatcher.TenantStats
 		output = logger.OutputStats
 	)
 	none := func(*scrape) []string { return nil }
@@ -74,6 +75,7 @@ func metrics() []metric {
 		func(q *Queue) []string { return []string{q.Name, q.Role} }, "queue", "role")
 	rights := rows((*scrape).rights, func(r *right) []string { return []string{r.action, r.queue} }, "action", "queue")
 	pools := rows((*scrape).pools, func(p *Pool) []string { return []string{p.Name} }, "pool")
+	tenants := rows((*scrape).tenants, tenantLabel, "tenant")
 	tasks := rows(func(s *scrape) []task { return s.tasks }, func(t *task) []string { return []string{t.Name} },
 		"task")
 	breakers := rows(func(s *scrape) []Breaker { return s.breakers },
@@ -129,6 +131,10 @@ func metrics() []metric {
 		workers("chassis_send_pending", "Messages that wait to be sent.", gauge, func(w *Workers) any { return w.Sender.Pending }),
 		workers("chassis_send_retries_total", "Messages that were tried to be sent again.", counter, func(w *Workers) any { return w.Sender.Retries }),
 		rights("chassis_refused_rights", "1 if the queue service refuses the right now, else 0.", gauge, func(r *right) any { return r.refused }),
+
+		tenants("chassis_tenant_dwell_seconds", "Mean time that messages of a tenant waited on the queue for their first receive, lately; of the ten with the longest, and all others as one.", gauge, func(t *tenant) any { return t.Dwell.Seconds() }),
+		tenants("chassis_tenant_dwell_longest_seconds", "Longest of these times of one message.", gauge, func(t *tenant) any { return t.Longest.Seconds() }),
+		tenants("chassis_tenant_messages", "Messages that these times are taken of, in the last minute or two.", gauge, func(t *tenant) any { return t.Messages }),
 
 		pools("chassis_pool_running", "Attempts under way, by pool.", gauge, func(p *Pool) any { return p.Running }),
 		pools("chassis_pool_attempts_started_total", "Attempts begun, by pool.", counter, func(p *Pool) any { return p.Started }),

@@ -207,6 +207,17 @@ func (s *scrape) pools() []Pool {
 	return s.workers[0].Pools
 }
 
+// tenants are the ten that wait longest, and all others as one.
+func (s *scrape) tenants() []dispatcher.TenantStats {
+	if len(s.workers) == 0 {
+		return nil
+	}
+	return s.workers[0].Tenants
+}
+
+// tenantLabel is the name of a tenant, and of all others. No key of a tenant has a space.
+func tenantLabel(t *dispatcher.TenantStats) []string { return []string{cmp.Or(t.Tenant, "all others")} }
+
 // right is one that a pool needs, or that is refused.
 type right struct {
 	action, queue string

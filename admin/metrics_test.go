@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -75,7 +76,11 @@ func TestEveryMetricNameIsServed(t *testing.T) {
 	age := 1.0
 	p.queues[0].OldestAge = &age
 	p.tasks[0].Delay = p.tasks[0].Run
+	p.workers.Tenants = []dispatcher.TenantStats{{Tenant: "all-others", Messages: 1}, {Messages: 2, Dwell: 1500 * time.Millisecond}}
 	body := ask(serve(t, p, Settings{}), "GET", "/metrics", "").Body.String()
+	if want := `chassis_tenant_dwell_seconds{tenant="all others"} 1.5`; !strings.Contains(body, want) {
+		t.Errorf("no %s", want)
+	}
 	for _, name := range MetricNames() {
 		if !strings.Contains(body, "# TYPE "+name+" ") {
 			t.Errorf("%s is not served", name)

@@ -169,8 +169,15 @@ func (e *entry) attributes(s *scanner, text, binary string) {
 	})
 }
 
-// name is what the request is, apart from its messages.
-func (q *request) name() string { return q.op + " " + q.queue }
+// name is what the request is, apart from its messages. What follows the last dash in the name
+// of an inbox is drawn by no seed.
+func (q *request) name() string {
+	queue := q.queue
+	if task.IsInbox(queue) {
+		queue = queue[:strings.LastIndexByte(queue, '-')]
+	}
+	return q.op + " " + queue
+}
 
 // read takes the answer apart: which entries failed, and what a receive brought.
 func (q *request) read() {

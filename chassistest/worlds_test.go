@@ -47,6 +47,7 @@ var worlds = map[string]playground{
 	"queued":       {play: outage.play, opts: append([]StormOption{Tune(fifo)}, outage.opts...)},
 	"deploys":      deploys,
 	"pools":        pools,
+	"asking":       asking,
 	"tenants":      {play: tenants},
 	"landlord":     {play: limitedTenants, opts: []StormOption{Tune(limitTenants), Without(InOrder)}},
 	"addresses":    addresses,

@@ -153,7 +153,7 @@ func TestNilAndEmptyMessagesRestartNothing(t *testing.T) {
 		"dispatcher/mails": {&dispatcher.Register{}, &dispatcher.Pause{Task: "none"}, &dispatcher.Resume{}, &dispatcher.Resize{},
 			&dispatcher.CancelExecution{}, &dispatcher.SnoozeExecution{}, &dispatcher.Inspect{}, &dispatcher.GetStats{},
 			&dispatcher.Subscribe{}, &dispatcher.Unsubscribe{}, &dispatcher.Execute{}, &dispatcher.Done{}, &dispatcher.Failed{},
-			&poller.Delivered{}, &poller.Settled{}, &poller.LeaseLost{}, &poller.LeaseExpiring{}, &poller.Counted{}, &poller.QueueRead{},
+			&poller.Delivered{}, &poller.Batch{Messages: []any{nil, (*poller.Settled)(nil), &poller.Batch{}, &poller.Delivered{}, 1}}, &poller.Settled{}, &poller.LeaseLost{}, &poller.LeaseExpiring{}, &poller.Counted{}, &poller.QueueRead{},
 			&poller.Slept{}, &shares.Granted{}, &shares.Reserved{}, &shares.Claimed{}},
 		"poller/mails": {&poller.Want{}, &poller.Settle{}, &poller.Pause{}, &poller.Resume{}, &poller.Lengthen{}, &poller.Count{},
 			&poller.Look{}, &poller.Flush{}, &poller.Inspect{}, &poller.InspectLeases{}},

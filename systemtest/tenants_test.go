@@ -201,3 +201,68 @@ func TestADeadLetterOfATenantComesBack(t *testing.T) {
 		}
 	})
 }
+
+// TestARateOfATenantInEverySecond: three processes, and a backlog of two tenants with 10
+// starts a second each. Deploys and deaths may leave slots unused, and use none twice.
+func TestARateOfATenantInEverySecond(t *testing.T) {
+	const seconds, rate = 30, 10
+	for _, c := range []struct {
+		name   string
+		took   time.Duration
+		faults []chassistest.Fault
+	}{
+		{"short tasks", 20 * time.Millisecond, nil},
+		{"as long as a slot", 290 * time.Millisecond, nil},
+		{"deploys", 20 * time.Millisecond, []chassistest.Fault{
+			{Kind: chassistest.Deploy, Process: 1, At: 8 * time.Second, Back: time.Second},
+			{Kind: chassistest.Deploy, Process: 2, At: 13 * time.Second, Back: time.Second}}},
+		{"deaths", 20 * time.Millisecond, killedEachSecond(1, 12).Faults[3:6]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			starts := map[string][]time.Duration{}
+			var mu sync.Mutex
+			def := task.Define[int]("call", task.MaxFailures(20))
+			chassistest.Replay(t, chassistest.Schedule{Seed: 1, Fleet: 8, Faults: c.faults}, func(w *chassistest.World) {
+				w.Service(func(p *chassistest.Process) {
+					chassis.Handle(p.System, def, func(ctx context.Context, job task.Job[int]) error {
+						mu.Lock()
+						starts[job.Tenant] = append(starts[job.Tenant], w.Now())
+						mu.Unlock()
+						time.Sleep(c.took)
+						return ctx.Err()
+					})
+				})
+				for i := range 2 * seconds * rate {
+					tenant, id := fmt.Sprint("tenant-", i%2), fmt.Sprint("exec-", i)
+					chassistest.SubmitAt(w, 0, def, i, task.Tenant(tenant), task.ExecID(id),
+						task.Group(task.GroupOfTenant(tenant, id, 3)))
+				}
+			}, chassistest.Tune(func(s *chassis.Settings) {
+				s.Tasks.TaskPool, s.Tasks.Workers, s.Tasks.MaxWorkers = "calls.fifo", 10, 1
+				s.Tasks.Limits.Tenant = dispatcher.TenantLimits{Running: 3,
+					Rate: dispatcher.Rate{Count: rate, Per: time.Second}}
+			}))
+			for tenant, list := range starts {
+				if len(list) < seconds*rate {
+					t.Errorf("%s: %d starts of %d", tenant, len(list), seconds*rate)
+				}
+				inSecond := map[int]int{}
+				for _, at := range list {
+					inSecond[int(at/time.Second)]++
+				}
+				line := ""
+				for s := range int(list[len(list)-1]/time.Second) + 1 {
+					n := inSecond[s]
+					line += fmt.Sprint(n, " ")
+					if n > rate {
+						t.Errorf("%s: %d starts in second %d", tenant, n, s)
+					}
+					if c.faults == nil && s > 2 && s < 25 && n != rate {
+						t.Errorf("%s: %d starts in second %d", tenant, n, s)
+					}
+				}
+				t.Logf("%s: %s", tenant, line)
+			}
+		})
+	}
+}

@@ -59,8 +59,8 @@ type attempt struct {
 	stall      stall  // the dispatcher's: what is known of its moving
 	passes     []pass // the dispatcher's: services that did not admit all calls when it began
 
-	child *actor.PID // its actor
-	pid   actor.PID  // child of a task actor points to it
+	child  *actor.PID // its actor
+	runner *runner    // the actor of a function; nil of a task actor
 
 	// Of task actors:
 	props     *taskProps
@@ -144,22 +144,28 @@ type returned struct{ unlogged }
 // runner is the actor of a function task: the unit of supervision. The handler
 // runs in a goroutine of its own, so that one that hangs or ends by Goexit
 // leaves the actor able to stop.
-type runner struct{ crew scheduler }
+type runner struct {
+	crew  scheduler
+	ended atomic.Bool // something has stopped it
+}
 
 func (r *runner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Execute:
 		r.crew.Run(job{a: m.run, child: ctx.Self()})
+	case *actor.Stopping:
+		r.ended.Store(true)
 	case *attempt:
 		ctx.(actor.Supervisor).EscalateFailure(m.out.err, m)
 	}
 }
 
-// runnerProps makes the actors of function tasks. They have no state, so one
-// value serves all.
-func runnerProps(c scheduler) *actor.Props {
-	r := &runner{crew: c}
-	return actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithMailbox(inline.New))
+// runnerProps makes the actors of function tasks. The one that was made last is left in made.
+func runnerProps(c scheduler, made **runner) *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor {
+		*made = &runner{crew: c}
+		return *made
+	}, actor.WithMailbox(inline.New))
 }
 
 // answerTo is the process behind the sender of an Execute to a task actor. So

@@ -17,9 +17,9 @@ import (
 func (d *dispatcher) sendToChild(e *execution, a *attempt) {
 	t := e.entry
 	if t.actor == nil {
-		a.child = d.idleChild()
-		if a.child == nil {
+		if !d.takeIdle(a) {
 			a.child = d.ctx.Spawn(d.runners)
+			a.runner, d.made = d.made, nil
 		}
 		e.child = a.child
 		d.children[a.child.Id] = a
@@ -33,8 +33,7 @@ func (d *dispatcher) sendToChild(e *execution, a *attempt) {
 	a.within.Store(true)
 	registry := d.system.ProcessRegistry
 	id := registry.NextId()
-	a.pid.Address, a.pid.Id = d.self.Address, d.self.Id+"/"+id
-	a.child = &a.pid
+	a.child = actor.NewPID(d.self.Address, d.self.Id+"/"+id)
 	a.reply, _ = registry.Add(answerTo{a}, d.self.Id+"/answer"+id)
 	e.child = a.child
 	d.children[a.child.Id] = a
@@ -66,7 +65,7 @@ func (d *dispatcher) dismiss(a *attempt) {
 			d.ctx.Stop(a.child)
 			return
 		}
-		d.idle = append(d.idle, a.child)
+		d.idle = append(d.idle, idleChild{a.child, a.runner})
 		return
 	}
 	d.departures.add(a, time.Now())
@@ -83,17 +82,24 @@ func (d *dispatcher) dismiss(a *attempt) {
 // maxIdleChildren bounds the actors of functions that wait for the next attempt.
 const maxIdleChildren = 256
 
-// idleChild takes an actor of a function that waits for an attempt, or returns nil. One
-// that something else has stopped is left out.
-func (d *dispatcher) idleChild() *actor.PID {
+// idleChild is an actor of a function without an attempt.
+type idleChild struct {
+	pid    *actor.PID
+	runner *runner
+}
+
+// takeIdle gives a an actor that waits for an attempt, and reports whether there is one.
+// One that something else has stopped is left out.
+func (d *dispatcher) takeIdle(a *attempt) bool {
 	for n := len(d.idle); n > 0; n = len(d.idle) {
 		child := d.idle[n-1]
-		d.idle[n-1], d.idle = nil, d.idle[:n-1]
-		if _, alive := d.system.ProcessRegistry.GetLocal(child.Id); alive {
-			return child
+		d.idle[n-1], d.idle = idleChild{}, d.idle[:n-1]
+		if !child.runner.ended.Load() {
+			a.child, a.runner = child.pid, child.runner
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // endedChild is a Terminated that came a little early.

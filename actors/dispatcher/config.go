@@ -100,6 +100,7 @@ type core struct {
 	unknownNames   unknownNames
 	crew           scheduler
 	runners        *actor.Props
+	made           *runner                           // the last one; a spawn makes it on the dispatcher's goroutine
 	limits         map[string]poller.QueueAttributes // by pool; the empty name is this one
 	services       Services
 	follow         task.Follow
@@ -143,7 +144,7 @@ func newCore(cfg Config) *core {
 	}
 	c.showPauses()
 	c.crew = scheduler{crew.New[job](2*max(c.Workers, c.MaxWorkers) + 16)}
-	c.runners = runnerProps(c.crew)
+	c.runners = runnerProps(c.crew, &c.made)
 	c.permanent, c.life.OnFailure, c.life.OneEnvelope = cfg.Permanent, keepStack, true
 	if c.endlessAfter = cfg.EndlessAfter; c.endlessAfter <= 0 {
 		c.endlessAfter = defaultEndless

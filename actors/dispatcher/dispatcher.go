@@ -26,7 +26,7 @@ type dispatcher struct {
 	execs        map[poller.LeaseID]*execution
 	successor    *life.Respawn // nil unless the dispatcher was stopped from outside
 	parent       *life.Parent  // of task actors: this dispatcher
-	idle         []*actor.PID  // children that wait for the next attempt of a function
+	idle         []idleChild   // those that wait for the next attempt of a function
 	groups       map[string]*group
 	duplicates   duplicates // standard pools
 	ready        ready
@@ -41,7 +41,9 @@ type dispatcher struct {
 	counted      time.Time
 	counting     bool
 	ticking      bool
+	inBatch      bool // pump waits for the end of the batch in hand
 	late         lateness
+	kept         map[*execution]*poller.Settle // done, and kept in flight until the slot of its start is over
 
 	turnover turnover
 	throttle throttle
@@ -59,7 +61,13 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 		d.refuseMessage(ctx)
 		return
 	}
-	switch m := ctx.Message().(type) {
+	d.receive(ctx, ctx.Message())
+}
+
+func (d *dispatcher) receive(ctx actor.Context, message any) {
+	switch m := message.(type) {
+	case *poller.Batch:
+		d.onBatch(ctx, m)
 	case *poller.Delivered:
 		d.onDelivered(m)
 	case *attempt:
@@ -119,6 +127,18 @@ func (d *dispatcher) Receive(ctx actor.Context) {
 	default:
 		d.receiveCommand(ctx, m)
 	}
+}
+
+// onBatch handles messages of the poller, and starts what may start after all of them.
+func (d *dispatcher) onBatch(ctx actor.Context, b *poller.Batch) {
+	d.inBatch = true
+	for _, m := range b.Messages {
+		if !actors.Nil(m) {
+			d.receive(ctx, m)
+		}
+	}
+	d.inBatch = false
+	d.pump()
 }
 
 func (d *dispatcher) receiveCommand(ctx actor.Context, message any) {
@@ -229,7 +249,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	d.slots.workers = d.Workers
 	d.ready.turns.weights = d.TenantWeights
 	d.execs = map[poller.LeaseID]*execution{}
-	d.groups = map[string]*group{}
+	d.groups, d.kept = map[string]*group{}, nil
 	d.gates = map[string]*gate{}
 	for _, e := range d.registry {
 		e.running, e.parked, e.full, e.outage = 0, nil, time.Time{}, false
@@ -249,7 +269,7 @@ func (d *dispatcher) onStarted(ctx actor.Context) {
 	}
 	m.status.Store(int32(Running))
 	d.joinShares()
-	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self, Epoch: d.epoch})
+	d.ctx.Send(d.poller, &poller.Subscribe{To: d.self, Epoch: d.epoch, Batches: true})
 	d.lookAtQueues()
 	if d.drain != nil {
 		d.resumeDrain()

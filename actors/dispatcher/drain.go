@@ -114,6 +114,9 @@ func (d *dispatcher) onDrainOver(m *drainOver) {
 		return
 	}
 	dr.over = true
+	for _, e := range d.find("") {
+		d.settleKept(e)
+	}
 	d.hurryDepartures()
 	for _, e := range d.find("") {
 		if e.phase == running {

@@ -2,6 +2,8 @@ package dispatcher
 
 import (
 	"cmp"
+	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -13,10 +15,32 @@ import (
 // by the queue's clock. Copies and scheduled tasks are left out. The zero name is all
 // tenants that are not among the first ten.
 type TenantStats struct {
-	Tenant   string        `json:"tenant"` // empty: all others
-	Messages uint64        `json:"messages"`
-	Dwell    time.Duration `json:"dwell"`   // mean
-	Longest  time.Duration `json:"longest"` // of one message
+	Tenant   string // empty: all others
+	Messages uint64
+	Dwell    time.Duration // mean
+	Longest  time.Duration // of one message
+}
+
+// tenantSeconds are [TenantStats] in JSON.
+type tenantSeconds struct {
+	Tenant   string  `json:"tenant"` // empty: all others
+	Messages uint64  `json:"messages"`
+	Dwell    float64 `json:"dwell_seconds"`
+	Longest  float64 `json:"longest_seconds"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s TenantStats) MarshalJSON() ([]byte, error) {
+	return json.Marshal(tenantSeconds{s.Tenant, s.Messages, s.Dwell.Seconds(), s.Longest.Seconds()})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *TenantStats) UnmarshalJSON(text []byte) error {
+	var t tenantSeconds
+	err := json.Unmarshal(text, &t)
+	of := func(n float64) time.Duration { return time.Duration(math.Round(n * float64(time.Second))) }
+	*s = TenantStats{t.Tenant, t.Messages, of(t.Dwell), of(t.Longest)}
+	return err
 }
 
 const (

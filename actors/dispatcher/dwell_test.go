@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"testing"
@@ -67,5 +68,17 @@ func TestDwellOfSeveralPools(t *testing.T) {
 	want := []TenantStats{{"b", 1, time.Minute, time.Minute}, {"a", 4, 3 * time.Second, 5 * time.Second}, {"", 1, time.Second, time.Second}}
 	if got := sumTenants(one, two, nil); !reflect.DeepEqual(got, want) {
 		t.Errorf("sum is %+v", got)
+	}
+}
+
+func TestDwellAsJSON(t *testing.T) {
+	s := TenantStats{"acme", 3, 1500 * time.Millisecond, 2 * time.Second}
+	text, err := json.Marshal(s)
+	if err != nil || string(text) != `{"tenant":"acme","messages":3,"dwell_seconds":1.5,"longest_seconds":2}` {
+		t.Errorf("%s, %v", text, err)
+	}
+	var back TenantStats
+	if err := json.Unmarshal(text, &back); err != nil || back != s {
+		t.Errorf("%+v, %v", back, err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 type group struct {
 	id    string
 	queue []*execution
+
+	pacing *pacing // of a tenant with a rate; nil: it has none
 }
 
 func (g *group) head() *execution { return g.queue[0] }
@@ -21,6 +23,7 @@ func (d *dispatcher) join(e *execution) {
 	if g == nil {
 		g = &group{id: e.groupID}
 		d.groups[e.groupID] = g
+		d.pace(g, e)
 	}
 	g.queue = append(g.queue, e)
 	e.group = g

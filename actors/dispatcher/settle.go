@@ -52,12 +52,16 @@ func (d *dispatcher) onWake(m *wake) {
 			d.enqueue(e, time.Now())
 		}
 	}
+	d.settleKept(e)
 	d.pump()
 }
 
 // settle ends e's lease; the poller answers with Settled.
 func (d *dispatcher) settle(e *execution, s *poller.Settle) {
 	e.disarm()
+	if d.ordered && d.keep(e, s) {
+		return
+	}
 	e.enter(ending, time.Now())
 	e.returned = e.returned || s.Release
 	d.settling++

@@ -112,6 +112,9 @@ func (d *dispatcher) unqueue(e *execution) {
 
 // pump starts what may start, and sends the poller the demand that is left.
 func (d *dispatcher) pump() {
+	if d.inBatch {
+		return
+	}
 	d.reserve()
 	now := time.Time{}
 	for d.drain == nil && !d.paused && d.slots.free() && d.permitted() {
@@ -128,6 +131,7 @@ func (d *dispatcher) pump() {
 		switch {
 		case d.limited(e):
 			d.park(e, now)
+		case e != d.isolation.running && d.untimely(e, now):
 		case e.suspect && e != d.isolation.running:
 			d.isolate(e)
 		default:
@@ -145,6 +149,9 @@ func (d *dispatcher) start(e *execution, now time.Time) {
 	a := newAttempt(e, d.core, d.self, d.root, now)
 	d.slots.running++
 	d.turnover.began(&a.stint, now)
+	if e.group != nil && e.group.pacing != nil {
+		e.group.pacing.start(now)
+	}
 	e.entry.running++
 	if e.entry.spec.Concurrency > 0 {
 		e.entry.pace.add(now)

@@ -228,3 +228,56 @@ func TestAQuietTenantStartsNext(t *testing.T) {
 		}
 	})
 }
+
+// TestADoneMessageStaysUntilItsSlotIsOver, or until the deadline of a drain: it is deleted in
+// either case, and does not run again.
+func TestADoneMessageStaysUntilItsSlotIsOver(t *testing.T) {
+	for _, drained := range []bool{false, true} {
+		settings := limited(1)
+		settings.Limits.Tenant.Rate = dispatcher.Rate{Count: 1, Per: time.Minute}
+		bubbleOn(t, "pool.fifo", settings, func(r *rig) {
+			ran := 0
+			r.handle("t", func(context.Context, raw) error { ran++; return nil })
+			r.send("t", nil, task.Tenant("acme"), task.Group("acme#0"))
+			r.after(time.Minute) // its slot has begun
+			for ran == 0 {
+				r.after(time.Second)
+			}
+			if r.left() != 1 {
+				t.Fatal("the message is gone before its slot is over")
+			}
+			if !drained {
+				r.after(time.Minute)
+			} else if _, err := r.client.Drain(r.ctx(), time.Now().Add(5*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if r.left() != 0 || ran != 1 {
+				t.Errorf("drained %v: %d left, ran %d times", drained, r.left(), ran)
+			}
+		})
+	}
+}
+
+// TestAFailedTaskWithARateWaitsForItsSlot: each attempt is a start, and what is given back
+// stays hidden for as long as its slot lasts.
+func TestAFailedTaskWithARateWaitsForItsSlot(t *testing.T) {
+	settings := limited(1)
+	settings.Limits.Tenant.Rate = dispatcher.Rate{Count: 6, Per: time.Minute}
+	bubbleOn(t, "pool.fifo", settings, func(r *rig) {
+		var at []time.Time
+		r.handle("t", func(context.Context, raw) error {
+			at = append(at, time.Now())
+			return errors.New("no")
+		}, task.MaxFailures(5), task.Wait(time.Second, task.None))
+		r.send("t", nil, task.Tenant("acme"), task.Group("acme#0"))
+		r.after(5 * time.Minute)
+		if len(at) != 5 || r.left() != 0 {
+			t.Fatalf("%d attempts, %d left", len(at), r.left())
+		}
+		for i := range at[1:] {
+			if d := at[i+1].Sub(at[i]); d < 9500*time.Millisecond || d > 21*time.Second {
+				t.Errorf("attempt %d came after %v: a slot is 10 s", i+2, d)
+			}
+		}
+	})
+}

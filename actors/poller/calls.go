@@ -252,6 +252,9 @@ func (w *worker) failedCall(err error) {
 }
 
 func (w *worker) onCount(asker *actor.PID) {
+	if asker == nil {
+		return
+	}
 	w.crew.Run(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, w.set.RequestTimeout)
 		defer cancel()
@@ -264,14 +267,15 @@ func (w *worker) onCount(asker *actor.PID) {
 		})
 		if err != nil {
 			err = sqsclient.Explain(w.cfg.Client, err)
-			w.answer(asker, &Counted{Err: fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, err)})
+			err = fmt.Errorf("poller: asking for the length of %s: %w", w.cfg.QueueURL, err)
+			w.root.Send(asker, &Counted{Err: err})
 			return
 		}
 		count := func(name types.QueueAttributeName) int {
 			n, _ := strconv.Atoi(out.Attributes[string(name)]) // absent: none
 			return n
 		}
-		w.answer(asker, &Counted{
+		w.root.Send(asker, &Counted{
 			Visible:  count(types.QueueAttributeNameApproximateNumberOfMessages),
 			InFlight: count(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
 			Delayed:  count(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),

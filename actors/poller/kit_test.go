@@ -194,7 +194,7 @@ func (q *queue) start(opts ...rigOption) *rig {
 	r.system = newSystem()
 	r.sub = r.subscriber(func(m any) { r.inbox <- m })
 	r.pid = r.system.Root.Spawn(r.poller.Props(actor.WithSupervisor(actor.NewOneForOneStrategy(10, 0, actor.DefaultDecider))))
-	r.cast(&poller.Subscribe{To: r.sub})
+	r.cast(&poller.Subscribe{To: r.sub, Batches: true})
 	q.t.Cleanup(r.retire)
 	return r
 }
@@ -209,6 +209,10 @@ func (r *rig) subscriber(f func(any)) *actor.PID {
 		switch m := c.Message().(type) {
 		case *poller.Delivered, *poller.LeaseLost, *poller.LeaseExpiring, *poller.Settled, *poller.Counted, *poller.Drained, *poller.Flushed, *poller.Stats:
 			f(m)
+		case *poller.Batch:
+			for _, m := range m.Messages {
+				f(m)
+			}
 		}
 	}))
 }

@@ -26,9 +26,12 @@ type (
 	// Epoch is the subscriber's number for it and comes back on each [Delivered].
 	// A subscriber that was restarted recognizes by it what is in its mailbox
 	// from before, and released.
+	//
+	// Batches lets several messages to the subscriber come in one [*Batch].
 	Subscribe struct {
-		To    *actor.PID
-		Epoch uint64
+		To      *actor.PID
+		Epoch   uint64
+		Batches bool
 	}
 
 	// Want adds to the demand: the subscriber has Credits more free slots.
@@ -180,6 +183,10 @@ type (
 		TraceHeader   string        // AWSTraceHeader, empty if none
 		Epoch         uint64        // of the Subscribe that it answers
 	}
+
+	// Batch is several of these messages, in their order: what one answer of the queue
+	// brings, for example. It comes to a subscriber that has asked for it.
+	Batch struct{ Messages []any }
 
 	// LeaseLost says that a lease ended, or can no longer be kept: the
 	// message may be delivered to another process from now on. It comes a

@@ -153,9 +153,11 @@ func (w *worker) onReceived(m *received) {
 	if isFIFO(w.cfg.QueueURL) && slices.ContainsFunc(m.messages, again) {
 		w.demand.oneByOne(w.now.Add(w.careful()))
 	}
+	ahead := w.ahead()
 	for len(m.messages) > 0 {
 		in := m.messages[0]
 		m.messages = m.messages[1:]
+		in.delivered.Ahead = ahead
 		w.enter(in, r.start)
 	}
 }
@@ -218,7 +220,6 @@ func (w *worker) receivesOver() (over time.Time) {
 func (w *worker) enter(in incoming, start time.Time) {
 	l := w.ledger.open(in.handle, start, in.delivered.Sent, w.set.TaskTimeout)
 	in.delivered.Lease, in.delivered.Visibility = l.id, w.set.TaskTimeout
-	in.delivered.Ahead = w.ahead()
 	switch {
 	case w.subscriber == nil, w.drain != nil && !w.drain.handOver:
 		w.demand.credits++
@@ -233,5 +234,5 @@ func (w *worker) enter(in incoming, start time.Time) {
 func (w *worker) deliver(d *Delivered) {
 	w.counts.delivered.Add(1)
 	d.Epoch = w.epoch
-	w.root.Send(w.subscriber, d)
+	w.report(d)
 }

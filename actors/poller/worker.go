@@ -22,6 +22,8 @@ type worker struct {
 	end  context.CancelFunc
 
 	subscriber *actor.PID
+	inBatches  bool   // the subscriber takes a Batch
+	reports    []any  // to the subscriber, until the message in hand is handled
 	epoch      uint64 // the subscriber's
 	demand     demand
 	patience   patience
@@ -189,7 +191,7 @@ func (w *worker) dispatch(ctx actor.Context, m any) {
 		w.onDrain(w.asker(ctx), m)
 	case *Subscribe:
 		w.onSubscribe(ctx, m.To)
-		w.epoch = m.Epoch
+		w.epoch, w.inBatches = m.Epoch, m.Batches
 	case *actor.Terminated:
 		w.onTerminated(ctx, m.Who)
 	default:
@@ -231,6 +233,7 @@ func (w *worker) after() {
 	w.conclude()
 	w.arm()
 	w.publish()
+	w.sendReports()
 }
 
 type tick struct{}
@@ -286,6 +289,7 @@ func (w *worker) arm() {
 }
 
 func (w *worker) onSubscribe(ctx actor.Context, to *actor.PID) {
+	w.sendReports() // they are the earlier one's
 	if w.subscriber != nil && !w.subscriber.Equal(to) {
 		ctx.Unwatch(w.subscriber)
 	}
@@ -321,8 +325,32 @@ func (w *worker) answer(to *actor.PID, m any) {
 	switch {
 	case to == nil:
 	case to.Equal(w.subscriber):
-		w.root.Send(to, m)
+		w.report(m)
 	default:
 		w.crew.Run(func() { w.root.Send(to, m) })
+	}
+}
+
+// report sends m to the subscriber: once the message in hand is handled, with all else
+// that is for it, if it takes a Batch.
+func (w *worker) report(m any) {
+	if !w.inBatches {
+		w.root.Send(w.subscriber, m)
+		return
+	}
+	if w.reports == nil {
+		w.reports = make([]any, 0, maxBatchEntries)
+	}
+	w.reports = append(w.reports, m)
+}
+
+func (w *worker) sendReports() {
+	reports := w.reports
+	w.reports = nil
+	switch {
+	case len(reports) == 1:
+		w.root.Send(w.subscriber, reports[0])
+	case len(reports) > 1:
+		w.root.Send(w.subscriber, &Batch{Messages: reports})
 	}
 }

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sambatech/chassis/actors/poller"
 )
@@ -41,6 +44,43 @@ func TestANewSubscriberStartsOver(t *testing.T) {
 		r.want(5)
 		time.Sleep(time.Minute)
 		r.quiet()
+	})
+}
+
+// TestWhatAnAnswerBringsIsOneMessage, if the subscriber takes it so: ten messages of a
+// receive, and the ends of ten deletes.
+func TestWhatAnAnswerBringsIsOneMessage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newQueue(t, "tasks").start()
+		var got []string
+		ids := make(chan poller.LeaseID, 10)
+		sub := r.system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			switch m := c.Message().(type) {
+			case *poller.Batch:
+				got = append(got, fmt.Sprintf("%d of %T", len(m.Messages), m.Messages[0]))
+				for _, m := range m.Messages {
+					if d, ok := m.(*poller.Delivered); ok {
+						ids <- d.Lease
+					}
+				}
+			case *poller.Delivered, *poller.Settled:
+				got = append(got, fmt.Sprintf("%T", m))
+			}
+		}))
+		r.cast(&poller.Subscribe{To: sub, Batches: true})
+		r.send("m", 10)
+		r.want(10)
+		for range 10 {
+			r.cast(&poller.Settle{Lease: <-ids})
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if want := []string{"10 of *poller.Delivered", "10 of *poller.Settled"}; !slices.Equal(got, want) {
+			t.Errorf("the subscriber got %q, want %q", got, want)
+		}
+		if err := r.system.Root.StopFuture(sub).Wait(); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

@@ -4,7 +4,8 @@ import { post } from './api.js';
 import { attempt } from './dialog.js';
 
 const columns = ['Task', 'Running', 'Done', 'Failed', 'Waits', 'Given up', 'Run p50', 'p99', 'Delay p50', 'p99', ''];
-let body, pool, empty, held;
+const tenantColumns = ['Tenant', 'Messages', 'Mean wait', 'Longest'];
+let body, pool, empty, held, tenants, tenantBody;
 
 const steer = (task, paused) => attempt(`${task || 'The pool'} is ${paused ? 'resumed' : 'paused'}.`,
   () => post(`api/v1/tasks/${paused ? 'resume' : 'pause'}`, { task }));
@@ -17,11 +18,15 @@ export const tasks = {
     body = h('tbody');
     empty = h('p', { class: 'dim' }, 'No task is registered.');
     pool = h('button', { type: 'button', onclick: () => steer('', byOperator(app.state.workers)) }, 'Pause the pool');
+    tenantBody = h('tbody');
+    tenants = h('div', { class: 'card', hidden: true }, h('h2', {}, 'Tenants that wait longest on the queue'),
+      h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of tenants' }, h('table', { class: 'stack' },
+        h('thead', {}, h('tr', {}, tenantColumns.map((c, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, c)))), tenantBody)));
     held = h('p', { class: 'warn-text held', role: 'status', hidden: true });
     root.append(h('div', { class: 'row end above' }, held, pool),
       h('div', { class: 'card' }, empty, h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table of tasks' },
         h('table', { class: 'stack' },
-          h('thead', {}, h('tr', {}, columns.map((c, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, c || h('span', { class: 'hidden-text' }, 'Actions'))))), body))));
+          h('thead', {}, h('tr', {}, columns.map((c, i) => h('th', { scope: 'col', class: i ? 'num' : '' }, c || h('span', { class: 'hidden-text' }, 'Actions'))))), body))), tenants);
   },
 
   update(app) {
@@ -32,6 +37,11 @@ export const tasks = {
     text(held, by.length ? `No task starts: the ${by.length === 1 ? 'check' : 'checks'} ${by.join(', ')} ${by.length === 1 ? 'fails' : 'fail'}. Tasks go on by themselves when ${by.length === 1 ? 'it passes' : 'they pass'}.` : '');
     text(pool, byOperator(s.workers) ? 'Resume the pool' : 'Pause the pool');
     empty.hidden = (s.tasks ?? []).length > 0;
+    const waits = s.workers.tenants ?? [];
+    tenants.hidden = !waits.length;
+    list(tenantBody, waits, (t) => t.tenant, () => h('tr', {}, h('th', { scope: 'row' }), ...tenantColumns.slice(1).map((c) => h('td', { class: 'num', 'data-label': c }))), (tr, t) => {
+      [t.tenant || 'all others', number(t.messages), duration(t.dwell_seconds), duration(t.longest_seconds)].forEach((c, i) => text(tr.children[i], c));
+    });
     list(body, s.tasks ?? [], (t) => t.name, (t) => row(t), (tr, t) => {
       tr._task = t;
       const cells = [null, number(t.running), number(t.succeeded), number(t.failed), number(t.waits + t.given_back + t.postponed), number(t.given_up),

@@ -36,6 +36,7 @@ type Content struct {
 	Body      string
 	BodyMD5   [16]byte
 	Attrs     []Attribute // the user's, sorted by name
+	AttrsMD5  [16]byte    // of all Attrs; zero: to be computed
 	Trace     string      // AWSTraceHeader
 	Sender    string      // SenderId
 	GroupID   string

@@ -48,7 +48,7 @@ func (s *SendEntry) Content(sender, trace string) (*engine.Content, *engine.Erro
 		if err != nil {
 			return nil, err
 		}
-		c.Attrs = attrs
+		c.Attrs, c.AttrsMD5 = attrs, AttributesMD5(attrs)
 	}
 	for name, v := range s.MessageSystemAttributes {
 		if name != "AWSTraceHeader" {

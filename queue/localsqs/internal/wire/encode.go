@@ -75,7 +75,7 @@ func AppendSent(b []byte, r *SendResult) []byte {
 	b = append(b, `","MD5OfMessageBody":"`...)
 	b = hex.AppendEncode(b, r.Content.BodyMD5[:])
 	if len(r.Content.Attrs) > 0 {
-		sum := AttributesMD5(r.Content.Attrs)
+		sum := sumOf(r.Content, r.Content.Attrs)
 		b = append(b, `","MD5OfMessageAttributes":"`...)
 		b = hex.AppendEncode(b, sum[:])
 	}
@@ -298,7 +298,7 @@ func appendMessage(b []byte, r *engine.Received, s *Selection, receipts Receipts
 		b = appendSystem(b, r, s.system, receipts)
 	}
 	if attrs := s.pick(c.Attrs); len(attrs) > 0 {
-		sum := AttributesMD5(attrs)
+		sum := sumOf(c, attrs)
 		b = append(b, `,"MD5OfMessageAttributes":"`...)
 		b = hex.AppendEncode(b, sum[:])
 		b = append(b, `","MessageAttributes":{`...)
@@ -311,6 +311,14 @@ func appendMessage(b []byte, r *engine.Received, s *Selection, receipts Receipts
 		b = append(b, '}')
 	}
 	return append(b, '}')
+}
+
+// sumOf returns the digest of some of the attributes of c.
+func sumOf(c *engine.Content, attrs []engine.Attribute) [16]byte {
+	if len(attrs) == len(c.Attrs) && c.AttrsMD5 != [16]byte{} {
+		return c.AttrsMD5
+	}
+	return AttributesMD5(attrs)
 }
 
 func appendAttribute(b []byte, a *engine.Attribute) []byte {
