@@ -45,6 +45,7 @@ func work(endpoint, runs string) error {
 	s := chassis.DefaultSettings()
 	s.Queue.Endpoint, s.Queue.Region = endpoint, "us-east-1"
 	s.Tasks.TaskPool, s.Tasks.TaskTimeout, s.Tasks.Workers = "mails", 2*time.Second, 8
+	limitTenants(&s.Tasks)
 	s.Log.Level = "critical"
 	sys, err := chassis.New("worker", chassis.WithSettings(s), chassis.WithLogOutput(io.Discard))
 	if err != nil {
@@ -59,6 +60,7 @@ func work(endpoint, runs string) error {
 		_, _ = fmt.Fprintln(file, "mail", job.ExecID)
 		return nil
 	})
+	handleTenants(sys, file)
 	return sys.Run(context.Background())
 }
 
