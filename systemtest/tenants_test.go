@@ -266,3 +266,57 @@ func TestARateOfATenantInEverySecond(t *testing.T) {
 		})
 	}
 }
+
+// TestADeployThatChangesALimit: while processes with the old and the new number run together,
+// no more than the greater of the two runs, and with the old ones gone no more than the new.
+func TestADeployThatChangesALimit(t *testing.T) {
+	for _, c := range []struct{ before, after int }{{3, 5}, {5, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			def := task.Define[int]("work", task.TenantOf(func(int) string { return "acme" }))
+			var mu sync.Mutex
+			now, most := 0, 0
+			service := func(running int, beside ...chassistest.Option) *chassistest.System {
+				sys := chassistest.New(t, append(beside, chassistest.Settings(func(s *chassis.Settings) {
+					s.Log.Level = "warning"
+					s.Tasks.TaskPool, s.Tasks.Workers, s.Tasks.MaxWorkers = "work.fifo", 20, 1
+					s.Tasks.Limits.Tenant.Running = running
+				}))...)
+				chassis.Handle(sys.System, def, func(context.Context, task.Job[int]) error {
+					mu.Lock()
+					now++
+					most = max(most, now)
+					mu.Unlock()
+					time.Sleep(100 * time.Millisecond)
+					mu.Lock()
+					now--
+					mu.Unlock()
+					return nil
+				})
+				return sys
+			}
+			old := service(c.before)
+			next := service(c.after, chassistest.Beside(old))
+			for i := range 100 {
+				chassistest.Send(old, def, i)
+				chassistest.Send(next, def, i)
+			}
+			if err := errors.Join(old.Start(t.Context()), next.Start(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			if most > max(c.before, c.after) || most < min(c.before, c.after) {
+				t.Errorf("%d and %d together: %d at once", c.before, c.after, most)
+			}
+			if err := old.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			most = now
+			mu.Unlock()
+			next.RunUntilIdle()
+			if most > c.after {
+				t.Errorf("%d after %d: %d at once, with the old process gone", c.after, c.before, most)
+			}
+		})
+	}
+}

@@ -33,16 +33,12 @@ func (s *Store) AddReport(ctx context.Context, d Day, mail Letter) error {
 // the day of the first order. It is zero if there are neither.
 func (s *Store) NextReport(ctx context.Context) (time.Time, error) {
 	var last string
-	if err := s.db.QueryRowContext(ctx, "SELECT coalesce(max(day), '') FROM reports").Scan(&last); err != nil {
-		return time.Time{}, err
-	}
-	if last != "" {
-		day, err := time.Parse(time.DateOnly, last)
-		return day.AddDate(0, 0, 1), err
-	}
 	var first int64
-	if err := s.db.QueryRowContext(ctx, "SELECT coalesce(min(placed_at), 0) FROM orders").Scan(&first); err != nil {
-		return time.Time{}, err
+	err := s.db.QueryRowContext(ctx, `SELECT coalesce((SELECT max(day) FROM reports), ''), coalesce(min(placed_at), 0)
+		FROM orders`).Scan(&last, &first)
+	if err != nil || last == "" {
+		return timeOf(first).Truncate(24 * time.Hour), err
 	}
-	return timeOf(first).Truncate(24 * time.Hour), nil
+	day, err := time.Parse(time.DateOnly, last)
+	return day.AddDate(0, 0, 1), err
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -43,8 +43,7 @@ func (s *Store) Place(ctx context.Context, key string, d Draft) (o Order, fresh 
 		return o, false, err
 	}
 	id := uuid.Must(uuid.NewV7()).String() // in the order of time, so lists have an order
-	sum := sha256.Sum256(draft)
-	digest, kept := hex.EncodeToString(sum[:]), ""
+	digest, kept := fmt.Sprintf("%x", sha256.Sum256(draft)), ""
 	if err := s.change(ctx, func(tx *sql.Tx) error { fresh = true; return s.send(ctx, tx, Charge, id) },
 		`INSERT INTO orders (id, idempotency_key, digest, status, customer, items, cents, placed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (idempotency_key) DO NOTHING`,
