@@ -42,6 +42,7 @@
 //	task child         one attempt of an execution
 //	logger actor       the output
 //	schedules actor    the timers of all schedules, how far each is decided
+//	addresses actor    the inbox of a process, questions that wait for answers, cancels that hold
 //	keeper of shares   how many executions each pool may start, if there are several pools
 //	lifecycle actor    crashes, restarts and dead letters of all actors, as events
 //	System             the order of start and stop
@@ -57,10 +58,8 @@
 //	internal           clip: cleans text of strangers; random: numbers; limit: calls in flight; skew: clocks; spelling
 //	internal/life      starts actors under a guardian, stops them and waits
 //	actors             a typed question to an actor, and the answer to an unknown message
-//	health             checks of what a service depends on ─► clip
-//	parts              servers, loops and what hangs on to a service, started and stopped in order ─► clip
-//	settings           typed layouts over files, the environment and stores ─► spelling
-//	settings/watch     a layout that follows its files ─► settings
+//	health, parts      checks of dependencies; servers, loops and clean-ups, started and stopped in order ─► clip
+//	settings           typed layouts over files, the environment and stores; watch: one that follows its files ─► spelling
 //	queue/localsqs     the embedded SQS; it knows nothing of tasks
 //	queue/sqsclient    the one place where the AWS client is made
 //	queue              opens a queue: AWS or embedded ─► localsqs, sqsclient, settings
@@ -73,7 +72,8 @@
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, skew, sqsclient, task
 //	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, skew, sqsclient, task, cron
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, spelling, task
-//	actors/pools       the pools at work ─► actors, breaker, dispatcher, poller, schedules, shares, life, random, queue, task, envelope
+//	actors/addresses   the inbox of a process: answers, notices, the sweep of orphans ─► actors, life, sqsclient, task
+//	actors/pools       the pools at work ─► the actors of tasks, breaker, life, random, queue, task, envelope
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these
@@ -87,6 +87,9 @@
 //	task         a piece of work, sent as one message
 //	pool         a queue of tasks, with the executions that a process runs of it
 //	schedule     times at which a task is sent; each of them is a tick
+//	tenant       the customer or user that a task is done for
+//	question     a task with an asker that waits for its result
+//	inbox        a queue of one process, for answers to its questions and notices about executions
 //	execution    one message in this process, from its delivery to its settlement
 //	attempt      one run of an execution: a call of the handler, or a task actor's life
 //	failure      an attempt that ended with an error or a panic; it spends the budget
@@ -105,13 +108,9 @@
 //	drain        end the executions of a pool in order, and give the others back
 //	part         what runs next to the tasks: intake (a server) stops before they drain, support after
 //
-// # Goroutines
+// # Goroutines, debugging and tests
 //
-// All methods of a [System] are safe for several goroutines. Each handler runs in its own.
-//
-// # Debugging and tests
-//
-// [System.Ready] says whether tasks flow, and why not. Each actor answers a question
+// All methods of a [System] are safe for several goroutines. Each handler runs in its own. [System.Ready] says whether tasks flow, and why not. Each actor answers a question
 // for its Stats. To test a service, use package chassistest: the whole system with the
 // embedded queue, inside a testing/synctest bubble.
 package chassis
