@@ -110,7 +110,8 @@
 //
 // # Goroutines, debugging and tests
 //
-// All methods of a [System] are safe for several goroutines. Each handler runs in its own. [System.Ready] says whether tasks flow, and why not. Each actor answers a question
-// for its Stats. To test a service, use package chassistest: the whole system with the
-// embedded queue, inside a testing/synctest bubble.
+// All methods of a [System] are safe for several goroutines. Each handler runs in its own.
+// [System.Ready] says whether tasks flow, and why not. Each actor answers a question for its
+// Stats. To test a service, use package chassistest: the whole system with the embedded
+// queue, inside a testing/synctest bubble.
 package chassis
