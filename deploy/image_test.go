@@ -40,6 +40,7 @@ func TestThePolicyGivesWhatIsAskedForAndNoMore(t *testing.T) {
 		"sqs:TagQueue":      true,
 		"sqs:UntagQueue":    true,
 		"sqs:ListQueues":    true, // sqsclient.Check: a refusal is an answer
+		"sqs:DeleteQueue":   true, // of inboxes alone, with chassis.Ask
 	}
 	asked := map[string]bool{}
 	client := reflect.TypeOf(&sqs.Client{})

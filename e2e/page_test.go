@@ -177,6 +177,9 @@ func TestPicturesAndAccessibility(t *testing.T) {
 			if eval[bool](b, "width", `document.documentElement.scrollWidth > innerWidth`) {
 				b.t.Errorf("%s in %s is wider than the window", view, look.name)
 			}
+			if eval[bool](b, "the tab's place", `(r => r.left < 0 || r.right > innerWidth)(document.querySelector('.tabs [aria-current]').getBoundingClientRect())`) {
+				b.t.Errorf("the tab of %s in %s is outside of the window", view, look.name)
+			}
 			b.picture(fmt.Sprintf("page-%s-%s", view, look.name))
 			if look.name == "light" || look.name == "phone-dark" { // each theme and each layout, once
 				b.accessible(view + " in " + look.name)

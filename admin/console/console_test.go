@@ -148,7 +148,7 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		sys.Go("loop", func(ctx context.Context) error { <-ctx.Done(); return nil })
 	})
 	wait(t, sys, func() {
-		if _, err := sys.Send(t.Context(), "greet", greeting{}); err != nil {
+		if _, err := sys.Send(t.Context(), "greet", greeting{}, task.Tenant("acme")); err != nil {
 			t.Fatal(err)
 		}
 	}, "settled")
@@ -170,6 +170,7 @@ func TestMetricsOfARunningSystem(t *testing.T) {
 		`chassis_messages_received_total 1`,
 		`chassis_messages_sent_total{outcome="sent"} 1`,
 		`chassis_ready{check="task_consumer"} 1`,
+		`chassis_tenant_messages{tenant="acme"} 1`,
 		`chassis_log_records_total{outcome="written",output="main"}`,
 		`chassis_task_duration_seconds_bucket{task="greet",le="1.048576"} 1`,
 		`chassis_task_duration_seconds_count{task="greet"} 1`,

@@ -50,6 +50,7 @@ function route() {
   scrollTo(0, 0); // each view begins at its top, whatever the one before was scrolled to
   next.view.show?.(app);
   update();
+  $('tabs').querySelector('[aria-current]').scrollIntoView({ block: 'nearest', inline: 'nearest' }); // a phone shows a part of the tabs
 }
 
 const ready = (s) => (s.ready.READY ? s.ready.READY === 'OK' : s.ready.TASK_QUEUES === 'OK' && s.ready.TASK_CONSUMER === 'OK');
