@@ -33,7 +33,7 @@ type judgement int
 const (
 	unread judgement = iota // it could not be read this time
 	read                    // it was
-	barred                  // it may not be read
+	barred                  // it may not be read, and has refused for a while
 )
 
 // decide returns what is to be sent at now. said is what the register says. Pure.
@@ -121,6 +121,7 @@ type reading struct {
 	at      time.Time // by the local clock
 	by      judgement
 	err     error
+	refused time.Time // by the local clock, since when each answer is a refusal; zero: none is
 }
 
 // keepReading is how long an answer of the register is good for what an operator may
@@ -287,15 +288,36 @@ func (r *round) look(ctx context.Context) reading {
 		said.at, said.by = now, read
 		return said
 	case refused(err):
-		c.complain(err, "schedules cannot be paused by an operator, and nothing is sent of what was missed while "+
-			"the fleet was down")
-		return reading{at: now, by: barred, err: err}
+		said = r.cache.refuse(now, err)
+		if said.by == barred {
+			c.complain(err, "schedules cannot be paused by an operator, and nothing is sent of what was missed while "+
+				"the fleet was down")
+		}
+		return said
 	}
-	return reading{at: now, by: unread, err: err, entries: r.cache.entries}
+	return reading{at: now, by: unread, err: err, entries: r.cache.entries, refused: r.cache.refused}
 }
 
-// barredFor is how long a refusal of the register counts.
-const barredFor = 10 * time.Minute
+const (
+	// barredFor is how long a refusal of the register counts.
+	barredFor = 10 * time.Minute
+	// believeAfter is how long the register has refused when the right to read it is taken to be
+	// missing. New rights and new credentials are refused for a while. Of what a process that starts
+	// sends from the last minute, the fleet's word decides, as long as it may still come.
+	believeAfter = cron.Fresh / 3
+)
+
+// refuse returns what is known once the register has refused at now, by the local clock.
+func (last reading) refuse(now time.Time, err error) reading {
+	since := last.refused
+	if since.IsZero() {
+		since = now
+	}
+	if now.Sub(since).Abs() < believeAfter {
+		return reading{at: now, by: unread, err: err, entries: last.entries, refused: since}
+	}
+	return reading{at: now, by: barred, err: err, refused: since}
+}
 
 // old reports whether a schedule has ticks that others may have sent long ago.
 func (r *round) old() bool {
