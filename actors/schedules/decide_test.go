@@ -102,3 +102,23 @@ func TestARefusalIsBelievedOnceItHasLasted(t *testing.T) {
 		}
 	}
 }
+
+// What was decided before the first answer was decided by our own clock.
+func TestAStateIsMeasuredOnce(t *testing.T) {
+	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name     string
+		st, want state
+	}{
+		{"of a start", state{}, state{measured: true}},
+		{"before an answer", state{decided: noon, own: noon.Add(-time.Second), known: true},
+			state{decided: noon.Add(time.Minute), own: noon.Add(time.Minute - time.Second), known: true, measured: true}},
+		{"with a floor", state{decided: noon, own: noon, floor: noon},
+			state{decided: noon.Add(time.Minute), own: noon.Add(time.Minute), floor: noon.Add(time.Minute), measured: true}},
+		{"after one", state{decided: noon, own: noon, measured: true}, state{decided: noon, own: noon, measured: true}},
+	} {
+		if got := c.st.measure(time.Minute); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}

@@ -13,10 +13,25 @@ import (
 
 // state is how far one schedule has been decided by this process.
 type state struct {
-	decided time.Time // all ticks up to here, by their due times, since own; zero: the process starts
-	own     time.Time // from here on this process has decided all by itself
-	known   bool      // what was before own is decided too
-	floor   time.Time // nothing before it is late; zero: by the register alone
+	decided  time.Time // all ticks up to here, by their due times, since own; zero: the process starts
+	own      time.Time // from here on this process has decided all by itself
+	known    bool      // what was before own is decided too
+	floor    time.Time // nothing before it is late; zero: by the register alone
+	measured bool      // its times are the service's; else of our own clock, for no answer has come yet
+}
+
+// measure returns st by the clock of the service, which is ahead of our own.
+func (st state) measure(ahead time.Duration) state {
+	if st.measured {
+		return st
+	}
+	for _, t := range []*time.Time{&st.decided, &st.own, &st.floor} {
+		if !t.IsZero() {
+			*t = t.Add(ahead)
+		}
+	}
+	st.measured = true
+	return st
 }
 
 // plan is what a round sends for one schedule.
@@ -149,7 +164,13 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		tags = map[string]string{}
 	}
 	inSpan, endSpan := ctx, func([]error) {}
-	now := c.clock.now()
+	ahead, measured := c.clock.measured()
+	now := c.clock.local().Add(ahead)
+	if measured {
+		for name, st := range r.state {
+			r.state[name] = st.measure(ahead)
+		}
+	}
 	said.known, said.met = r.meet(said, tags, now), true
 	for _, job := range r.jobs {
 		name := job.Schedule.Name()
