@@ -50,7 +50,7 @@ var retimed = playground{
 	},
 }
 
-// inForce is the number of the retiming in force.
+// inForce is the number of the retiming in force; -1 before the beginning.
 func inForce(now time.Duration) int {
 	n, _ := slices.BinarySearchFunc(retimings, now+1, func(r retiming, now time.Duration) int { return int(r.at - now) })
 	return n - 1
@@ -125,7 +125,8 @@ func everyTickInForce(w *World) error {
 }
 
 // noTickOfOtherTimes says that the latest effect of a tick is of the times that were in force when
-// it came, or of those before in a process that did not know of the others yet.
+// it came, or of those before in a process that did not know of the others yet. Where the register
+// has refused for longer than a process waits for it, nothing is known of a fleet.
 func noTickOfOtherTimes(w *World, old []time.Duration) error {
 	all := w.Effects("sweep")
 	if len(all) == 0 {
@@ -137,8 +138,32 @@ func noTickOfOtherTimes(w *World, old []time.Duration) error {
 		return err
 	}
 	n := inForce(at)
+	if refusedForLong(w) {
+		return nil
+	}
+	if n < 0 {
+		return fmt.Errorf("%s has run, and no process had a schedule before the beginning, %v later", id, -at)
+	}
 	if retimings[n].wants(name, at) || n > 0 && at <= old[n-1]+time.Second && retimings[n-1].wants(name, at) {
 		return nil
 	}
 	return fmt.Errorf("%s has run, and the times in force since %v have no such tick", id, retimings[n].at)
+}
+
+// believed is how long the register refuses until a process takes its right to be missing.
+const believed = 20 * time.Second
+
+// refusedForLong reports whether requests to the register were refused twice at least, the first
+// time so long before the last that a process may have believed it. One fault alone is shorter.
+func refusedForLong(w *World) bool {
+	times, from, upTo := 0, time.Duration(0), time.Duration(0)
+	for _, f := range w.struck {
+		if f.Kind == Deny && f.On == OnLook {
+			if times++; times == 1 || f.At < from {
+				from = f.At
+			}
+			upTo = max(upTo, f.At+f.For)
+		}
+	}
+	return times > 1 && upTo-from >= believed && w.Now()-from >= believed
 }

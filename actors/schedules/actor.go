@@ -328,7 +328,7 @@ func (a *schedules) onEnded(ctx actor.Context, m *ended) {
 
 // readAgain makes the next round read the register, whatever is kept of it.
 func (a *schedules) readAgain() {
-	a.cache = reading{entries: a.cache.entries}
+	a.cache = reading{entries: a.cache.entries, refused: a.cache.refused}
 	a.looked = time.Time{}
 }
 

@@ -29,9 +29,15 @@ func (c *clock) local() time.Time { return c.own.Now() }
 func (c *clock) now() time.Time { return c.local().Add(c.ahead()) }
 
 func (c *clock) ahead() time.Duration {
+	d, _ := c.measured()
+	return d
+}
+
+// measured returns by how much the service is ahead, and whether an answer has shown it.
+func (c *clock) measured() (ahead time.Duration, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.bounds.Likely()
+	return c.bounds.Likely(), c.bounds.Known()
 }
 
 // sure reports whether the wall clock has not leapt ahead since the last answer. After a

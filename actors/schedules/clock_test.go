@@ -1,10 +1,12 @@
 package schedules
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -58,6 +60,44 @@ func TestTheQueuesClockCountsWithoutTheRightsOnTags(t *testing.T) {
 			}
 			a.kill()
 		})
+	}
+}
+
+// The first question of a process with a wrong clock gets no answer, the next ones a refusal, a
+// throttle or the register: it sends nothing from before its start of a schedule that is new, and
+// what fell between two processes of one that is known.
+func TestAWrongClockThatIsMeasuredAfterTheFirstDecision(t *testing.T) {
+	for _, skewed := range []time.Duration{-150 * time.Second, -30 * time.Second, 30 * time.Second, 150 * time.Second} {
+		for _, known := range []bool{false, true} {
+			bubble(t, func(t *testing.T) {
+				f := newFleet(t)
+				j := job(t, "x", "@every 10s")
+				want := "x@10:05:10 x@10:05:20"
+				if known {
+					want = "x@10:04:20 x@10:04:30 x@10:04:40 x@10:04:50 x@10:05:00 " + want
+					until("09:05:05")
+					a := f.start("a", j)
+					synctest.Wait()
+					a.kill()
+				}
+				until("10:05:05")
+				began := time.Now()
+				b := f.launch("b", &process{f: f, requests: map[string]int{}, status: func(r *http.Request) (*http.Response, error) {
+					switch since := time.Since(began); {
+					case since < 500*time.Millisecond:
+						return nil, errors.New("no route to host")
+					case since < 10*time.Second:
+						return refuseTags(r)
+					}
+					return nil, nil
+				}}, skewed, j)
+				until("10:05:21")
+				if got := f.text(); got != want {
+					t.Errorf("%v, known %v: came %q, want %q", skewed, known, got, want)
+				}
+				b.kill()
+			})
+		}
 	}
 }
 

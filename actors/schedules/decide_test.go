@@ -1,6 +1,7 @@
 package schedules
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -70,6 +71,54 @@ func TestDecide(t *testing.T) {
 		p := decide(s, c.st, c.said, c.by, noon)
 		if len(p.ticks) != c.ticks || p.late != c.lates || p.state.known != c.known || !p.state.decided.Equal(noon) {
 			t.Errorf("%s: %d ticks, %d late, known %v; want %d, %d, %v", c.name, len(p.ticks), p.late, p.state.known, c.ticks, c.lates, c.known)
+		}
+	}
+}
+
+// A register that has just refused is away; the right to read it is missing where it goes on.
+func TestARefusalIsBelievedOnceItHasLasted(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	was := func(d time.Duration) time.Time { return now.Add(-d) }
+	pauses := entries{"x": {paused: now}}
+	no := errors.New("AccessDenied")
+	for _, c := range []struct {
+		name string
+		last reading
+		by   judgement
+		from time.Time
+	}{
+		{"at the start", reading{}, unread, now},
+		{"after an answer", reading{by: read, entries: pauses, at: was(time.Hour)}, unread, now},
+		{"again", reading{entries: pauses, refused: was(believeAfter - 1)}, unread, was(believeAfter - 1)},
+		{"for long enough", reading{entries: pauses, refused: was(believeAfter)}, barred, was(believeAfter)},
+		{"once it was believed", reading{by: barred, refused: was(time.Hour)}, barred, was(time.Hour)},
+	} {
+		got := c.last.refuse(now, no)
+		if got.by != c.by || !got.refused.Equal(c.from) || !got.at.Equal(now) || !errors.Is(got.err, no) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if kept := len(got.entries) > 0; kept != (c.by == unread && len(c.last.entries) > 0) {
+			t.Errorf("%s: its pauses are kept: %v", c.name, kept)
+		}
+	}
+}
+
+// What was decided before the first answer was decided by our own clock.
+func TestAStateIsMeasuredOnce(t *testing.T) {
+	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name     string
+		st, want state
+	}{
+		{"of a start", state{}, state{measured: true}},
+		{"before an answer", state{decided: noon, own: noon.Add(-time.Second), known: true},
+			state{decided: noon.Add(time.Minute), own: noon.Add(time.Minute - time.Second), known: true, measured: true}},
+		{"with a floor", state{decided: noon, own: noon, floor: noon},
+			state{decided: noon.Add(time.Minute), own: noon.Add(time.Minute), floor: noon.Add(time.Minute), measured: true}},
+		{"after one", state{decided: noon, own: noon, measured: true}, state{decided: noon, own: noon, measured: true}},
+	} {
+		if got := c.st.measure(time.Minute); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -50,6 +51,46 @@ func TestANewScheduleSendsNothingFromBefore(t *testing.T) {
 		}
 		d.kill()
 	})
+}
+
+// The rights of a new role are refused for a while, and the first question to the register may get
+// no answer. The fleet's word decides of what is from before the start, once it can be read.
+func TestANewScheduleWhereTheRegisterRefusesAtFirst(t *testing.T) {
+	for _, row := range []struct {
+		name, at, want string
+		refused        time.Duration
+		known          bool // the fleet has had the schedule for long
+	}{
+		{"new", "10:05:19", "x@10:05:10", 10 * time.Second, false},
+		{"new, and refused for nearly as long as it takes", "10:05:29", "x@10:05:10 x@10:05:20", 19 * time.Second, false},
+		{"known", "10:05:19", "x@10:04:20 x@10:04:30 x@10:04:40 x@10:04:50 x@10:05:00 x@10:05:10", 10 * time.Second, true},
+		{"the right is missing", "10:05:29", "x@10:04:30 x@10:04:40 x@10:04:50 x@10:05:00 x@10:05:10 x@10:05:20",
+			time.Hour, false},
+	} {
+		bubble(t, func(t *testing.T) {
+			f := newFleet(t)
+			j := job(t, "x", "@every 10s")
+			if row.known {
+				until("09:05:05")
+				a := f.start("a", j)
+				synctest.Wait()
+				a.kill()
+			}
+			until("10:05:05")
+			over := time.Now().Add(row.refused)
+			b := f.startInstead("b", func(r *http.Request) (*http.Response, error) {
+				if time.Now().Before(over) {
+					return refuseTags(r)
+				}
+				return nil, nil
+			}, j)
+			until(row.at)
+			if got := f.text(); got != row.want {
+				t.Errorf("%s: at %s came %q, want %q", row.name, row.at, got, row.want)
+			}
+			b.kill()
+		})
+	}
 }
 
 // A deploy changes the times of a schedule, and there are processes of both kinds for a

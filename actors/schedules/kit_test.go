@@ -146,7 +146,17 @@ func (f *fleet) start(name string, jobs ...Job) *process { return f.startSkewed(
 
 func (f *fleet) startSkewed(name string, skewed time.Duration, jobs ...Job) *process {
 	f.t.Helper()
-	p := &process{f: f, requests: map[string]int{}}
+	return f.launch(name, &process{f: f, requests: map[string]int{}}, skewed, jobs...)
+}
+
+// startInstead starts a process where something answers in place of the queue from its begin on.
+func (f *fleet) startInstead(name string, instead func(*http.Request) (*http.Response, error), jobs ...Job) *process {
+	f.t.Helper()
+	return f.launch(name, &process{f: f, requests: map[string]int{}, status: instead}, 0, jobs...)
+}
+
+func (f *fleet) launch(name string, p *process, skewed time.Duration, jobs ...Job) *process {
+	f.t.Helper()
 	way := f.server.HTTPClient().Transport
 	client := f.newClient(doer(func(r *http.Request) (*http.Response, error) {
 		p.wait()

@@ -13,10 +13,25 @@ import (
 
 // state is how far one schedule has been decided by this process.
 type state struct {
-	decided time.Time // all ticks up to here, by their due times, since own; zero: the process starts
-	own     time.Time // from here on this process has decided all by itself
-	known   bool      // what was before own is decided too
-	floor   time.Time // nothing before it is late; zero: by the register alone
+	decided  time.Time // all ticks up to here, by their due times, since own; zero: the process starts
+	own      time.Time // from here on this process has decided all by itself
+	known    bool      // what was before own is decided too
+	floor    time.Time // nothing before it is late; zero: by the register alone
+	measured bool      // its times are the service's; else of our own clock, for no answer has come yet
+}
+
+// measure returns st by the clock of the service, which is ahead of our own.
+func (st state) measure(ahead time.Duration) state {
+	if st.measured {
+		return st
+	}
+	for _, t := range []*time.Time{&st.decided, &st.own, &st.floor} {
+		if !t.IsZero() {
+			*t = t.Add(ahead)
+		}
+	}
+	st.measured = true
+	return st
 }
 
 // plan is what a round sends for one schedule.
@@ -33,7 +48,7 @@ type judgement int
 const (
 	unread judgement = iota // it could not be read this time
 	read                    // it was
-	barred                  // it may not be read
+	barred                  // it may not be read, and has refused for a while
 )
 
 // decide returns what is to be sent at now. said is what the register says. Pure.
@@ -121,6 +136,7 @@ type reading struct {
 	at      time.Time // by the local clock
 	by      judgement
 	err     error
+	refused time.Time // by the local clock, since when each answer is a refusal; zero: none is
 }
 
 // keepReading is how long an answer of the register is good for what an operator may
@@ -148,7 +164,13 @@ func (r *round) run(ctx context.Context) (results map[string]result, said readin
 		tags = map[string]string{}
 	}
 	inSpan, endSpan := ctx, func([]error) {}
-	now := c.clock.now()
+	ahead, measured := c.clock.measured()
+	now := c.clock.local().Add(ahead)
+	if measured {
+		for name, st := range r.state {
+			r.state[name] = st.measure(ahead)
+		}
+	}
 	said.known, said.met = r.meet(said, tags, now), true
 	for _, job := range r.jobs {
 		name := job.Schedule.Name()
@@ -287,15 +309,36 @@ func (r *round) look(ctx context.Context) reading {
 		said.at, said.by = now, read
 		return said
 	case refused(err):
-		c.complain(err, "schedules cannot be paused by an operator, and nothing is sent of what was missed while "+
-			"the fleet was down")
-		return reading{at: now, by: barred, err: err}
+		said = r.cache.refuse(now, err)
+		if said.by == barred {
+			c.complain(err, "schedules cannot be paused by an operator, and nothing is sent of what was missed while "+
+				"the fleet was down")
+		}
+		return said
 	}
-	return reading{at: now, by: unread, err: err, entries: r.cache.entries}
+	return reading{at: now, by: unread, err: err, entries: r.cache.entries, refused: r.cache.refused}
 }
 
-// barredFor is how long a refusal of the register counts.
-const barredFor = 10 * time.Minute
+const (
+	// barredFor is how long a refusal of the register counts.
+	barredFor = 10 * time.Minute
+	// believeAfter is how long the register has refused when the right to read it is taken to be
+	// missing. New rights and new credentials are refused for a while. Of what a process that starts
+	// sends from the last minute, the fleet's word decides, as long as it may still come.
+	believeAfter = cron.Fresh / 3
+)
+
+// refuse returns what is known once the register has refused at now, by the local clock.
+func (last reading) refuse(now time.Time, err error) reading {
+	since := last.refused
+	if since.IsZero() {
+		since = now
+	}
+	if now.Sub(since).Abs() < believeAfter {
+		return reading{at: now, by: unread, err: err, entries: last.entries, refused: since}
+	}
+	return reading{at: now, by: barred, err: err, refused: since}
+}
 
 // old reports whether a schedule has ticks that others may have sent long ago.
 func (r *round) old() bool {

@@ -129,7 +129,8 @@ const maxRemembered = 30
 // set takes new jobs over. Nothing of one that comes or changes while the process runs is
 // late; at the start the register says what is.
 func (c *core) set(jobs []Job, start bool) {
-	now := c.clock.now()
+	ahead, measured := c.clock.measured()
+	now := c.clock.local().Add(ahead)
 	old := map[string]*Job{}
 	for _, j := range c.jobs {
 		old[j.Schedule.Name()] = j
@@ -145,7 +146,7 @@ func (c *core) set(jobs []Job, start bool) {
 		case !known && start:
 			st = state{}
 		case !known, !old[name].Schedule.Equal(j.Schedule):
-			st = state{decided: now, own: now, known: true}
+			st = state{decided: now, own: now, known: true, measured: measured}
 		}
 		c.jobs, states[name] = append(c.jobs, j), st
 	}
