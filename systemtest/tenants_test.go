@@ -155,11 +155,14 @@ func TestADeadLetterOfATenantComesBack(t *testing.T) {
 		by := task.Define[string]("mail", task.MaxFailures(1), task.TenantOf(func(to string) string { return to }))
 		var fails atomic.Bool
 		fails.Store(true)
+		var mu sync.Mutex // guards ran: five run at once
 		var ran []string
 		chassis.Handle(sys.System, by, func(_ context.Context, job task.Job[string]) error {
 			if fails.Load() {
 				return errors.New("no")
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			ran = append(ran, job.Tenant)
 			return nil
 		})
@@ -191,6 +194,8 @@ func TestADeadLetterOfATenantComesBack(t *testing.T) {
 			}
 		}
 		sys.RunUntilIdle()
+		mu.Lock()
+		defer mu.Unlock()
 		if len(ran) != 20 {
 			t.Errorf("%d of 20 ran after their return", len(ran))
 		}
@@ -304,9 +309,11 @@ func TestADeployThatChangesALimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Second)
+			mu.Lock()
 			if most > max(c.before, c.after) || most < min(c.before, c.after) {
 				t.Errorf("%d and %d together: %d at once", c.before, c.after, most)
 			}
+			mu.Unlock()
 			if err := old.Stop(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -314,6 +321,8 @@ func TestADeployThatChangesALimit(t *testing.T) {
 			most = now
 			mu.Unlock()
 			next.RunUntilIdle()
+			mu.Lock()
+			defer mu.Unlock()
 			if most > c.after {
 				t.Errorf("%d after %d: %d at once, with the old process gone", c.after, c.before, most)
 			}
