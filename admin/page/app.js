@@ -50,8 +50,11 @@ function route() {
   scrollTo(0, 0); // each view begins at its top, whatever the one before was scrolled to
   next.view.show?.(app);
   update();
-  $('tabs').querySelector('[aria-current]').scrollIntoView({ block: 'nearest', inline: 'nearest' }); // a phone shows a part of the tabs
+  showTab();
 }
+
+// showTab brings the tab of what is shown into the window: a phone has room for some of them.
+const showTab = () => $('tabs').querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 
 const ready = (s) => (s.ready.READY ? s.ready.READY === 'OK' : s.ready.TASK_QUEUES === 'OK' && s.ready.TASK_CONSUMER === 'OK');
 
@@ -134,6 +137,7 @@ $('theme').addEventListener('click', () => {
 theme(themes[localStorage.getItem('chassis-theme')] ? localStorage.getItem('chassis-theme') : 'auto');
 
 addEventListener('hashchange', () => { route(); $('main').focus({ preventScroll: true }); });
+addEventListener('resize', showTab);
 addEventListener('keydown', (e) => {
   if (e.target.closest('input, select, textarea, dialog') || e.ctrlKey || e.metaKey || e.altKey) return;
   const v = available()[Number(e.key) - 1];
