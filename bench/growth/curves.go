@@ -177,10 +177,7 @@ func withBlocked(n int, measure func(sys *chassis.System, ran *atomic.Int64) (fl
 	if err := sys.Start(context.Background()); err != nil {
 		return 0, err
 	}
-	var before runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	memory = before
+	memory = live()
 	if err := send(sys, n, true); err != nil {
 		return 0, err
 	}
@@ -188,8 +185,18 @@ func withBlocked(n int, measure func(sys *chassis.System, ran *atomic.Int64) (fl
 	return measure(sys, &ran)
 }
 
-// memory is that before the blocked executions of the last withBlocked.
-var memory runtime.MemStats
+// memory is that before the blocked executions of the last withBlocked, in bytes.
+var memory float64
+
+// live returns the bytes of objects and stacks that are in use. Free parts of the heap that
+// an earlier curve has left do not count.
+func live() float64 {
+	runtime.GC()
+	runtime.GC() // the first one may have been under way already
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc + m.StackInuse)
+}
 
 func send(sys *chassis.System, n int, block bool) error {
 	for sent := 0; sent < n; {
@@ -224,11 +231,7 @@ func besideBlocked(n int) (float64, error) {
 
 func blockedMemory(n int) (float64, error) {
 	return withBlocked(n, func(*chassis.System, *atomic.Int64) (float64, error) {
-		var now runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&now)
-		used := float64(now.HeapInuse+now.StackInuse) - float64(memory.HeapInuse+memory.StackInuse)
-		return max(used, 1) / float64(n), nil
+		return max(live()-memory, 1) / float64(n), nil
 	})
 }
 
