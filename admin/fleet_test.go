@@ -3,6 +3,8 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -398,3 +400,42 @@ func TestMembersByTLS(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestACertificateOfAnotherAddressIsNoMember: a valid certificate for another name or address
+// was taken for any member, for the name to check was empty.
+func TestACertificateOfAnotherAddressIsNoMember(t *testing.T) {
+	known := authority(t, "a known authority")
+	roots := x509.NewCertPool()
+	roots.AddCert(known.cert)
+	cert, err := tls.LoadX509KeyPair(filepathsOf(known.issue(t, t.TempDir(), "member")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{"127.0.0.1": true, "127.0.0.2": false, "10.0.0.7": false} {
+		srv, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			if c, err := srv.Accept(); err == nil {
+				_ = c.(*tls.Conn).Handshake() // the client may refuse
+				c.Close()
+			}
+		}()
+		d := tls.Dialer{Config: &tls.Config{ServerName: host, InsecureSkipVerify: true, // #nosec G402 -- the check is below
+			VerifyConnection: trusts(TLSSettings{}, host, roots)}}
+		c, err := d.DialContext(t.Context(), "tcp", srv.Addr().String())
+		if (err == nil) != want {
+			t.Errorf("as %s: %v", host, err)
+		}
+		if err == nil {
+			c.Close()
+		}
+		<-served
+		srv.Close()
+	}
+}
+
+func filepathsOf(files [2]string) (cert, key string) { return files[0], files[1] }

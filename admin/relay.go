@@ -30,12 +30,18 @@ type relay struct {
 }
 
 func newRelay(here http.Handler, creds func() *credentials, set TLSSettings) *relay {
-	transport := &http.Transport{ // without a proxy of the environment
-		DialContext:       (&net.Dialer{Timeout: lookTime}).DialContext,
-		DisableKeepAlives: true, TLSHandshakeTimeout: lookTime, MaxResponseHeaderBytes: maxHeader,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12,
-			InsecureSkipVerify: true, VerifyConnection: trusts(set)}, // the latter checks more
-	}
+	dialer := &net.Dialer{Timeout: lookTime}              // of the handshake, too
+	transport := &http.Transport{DisableKeepAlives: true, // without a proxy of the environment
+		MaxResponseHeaderBytes: maxHeader, DialContext: dialer.DialContext,
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(addr)
+			if err != nil {
+				return nil, err
+			}
+			d := tls.Dialer{NetDialer: dialer, Config: &tls.Config{MinVersion: tls.VersionTLS12,
+				InsecureSkipVerify: true, VerifyConnection: trusts(set, host, nil)}} // the latter checks more
+			return d.DialContext(ctx, network, addr)
+		}}
 	client := &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &relay{here: here, creds: creds, client: client, lookTime: lookTime, orderTime: orderTime}
@@ -139,16 +145,18 @@ func addressOf(m *FleetMember) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// trusts returns the check of a member's certificate: it is the one of this process, or it
-// is valid for the member's address, or for a name of this one's.
-func trusts(set TLSSettings) func(tls.ConnectionState) error {
+// trusts returns the check of the certificate of the member at host: it is the one of this
+// process, or it is valid for host, or for a name of this one's. The ServerName of the
+// connection says nothing: it is empty where host is an address, and without a name any valid
+// certificate would do. nil roots are those of the machine.
+func trusts(set TLSSettings, host string, roots *x509.CertPool) func(tls.ConnectionState) error {
 	return func(c tls.ConnectionState) error {
 		leaf := c.PeerCertificates[0]
-		opts := x509.VerifyOptions{Intermediates: x509.NewCertPool()}
+		opts := x509.VerifyOptions{Intermediates: x509.NewCertPool(), Roots: roots}
 		for _, i := range c.PeerCertificates[1:] {
 			opts.Intermediates.AddCert(i)
 		}
-		names := []string{c.ServerName}
+		names := []string{host}
 		if set.CertFile != "" {
 			own, err := tls.LoadX509KeyPair(set.CertFile, set.KeyFile)
 			if err == nil && slices.Equal(own.Certificate[0], leaf.Raw) {
