@@ -72,7 +72,7 @@
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, skew, sqsclient, task
 //	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, skew, sqsclient, task, cron
 //	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, spelling, task
-//	actors/addresses   the inbox of a process: answers, notices, the sweep of orphans ─► actors, life, sqsclient, task
+//	actors/addresses   the inbox of a process: answers, notices, the sweep of orphans ─► actors, life, clip, sqsclient, task
 //	actors/pools       the pools at work ─► the actors of tasks, breaker, life, random, queue, task, envelope
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -49,7 +50,7 @@ func TestHolds(t *testing.T) {
 func TestTheLargestLetterFits(t *testing.T) {
 	notices := make([]task.Notice, mostInLetter)
 	for i := range notices {
-		notices[i] = task.Notice{ExecID: strings.Repeat("x", maxID), Reason: ascii(strings.Repeat("é", maxReason), maxReason),
+		notices[i] = task.Notice{ExecID: strings.Repeat("x", maxID), Reason: clip.Line(strings.Repeat("é", maxReason), maxReason),
 			Left: math.Pi, Keep: true}
 	}
 	out := letter("x", task.Letter{Notices: notices})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -28,7 +29,7 @@ func (a *addresses) onPost(m *post) {
 	m.notices = slices.Clone(m.notices)
 	for i := range m.notices {
 		n := &m.notices[i]
-		if n.Reason = ascii(n.Reason, maxReason); !sound(*n) {
+		if n.Reason = clip.Line(n.Reason, maxReason); !sound(*n) {
 			m.done <- posted{err: errors.New("a notice needs an exec_id of at most 256 bytes")}
 			return
 		}
@@ -110,16 +111,4 @@ func (c *core) complain(text string, err error) {
 type complaints struct {
 	mu   sync.Mutex // guards last
 	last time.Time
-}
-
-// ascii returns text without what a queue does not take, cut to a length.
-func ascii(text string, most int) string {
-	text = text[:min(len(text), most)]
-	clean := []byte(text)
-	for i, c := range clean {
-		if c < ' ' || c > '~' {
-			clean[i] = '?'
-		}
-	}
-	return string(clean)
 }

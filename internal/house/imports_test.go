@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
-	"actors/addresses":  {"actors", "internal/life", "queue/sqsclient", "task"},
+	"actors/addresses":  {"actors", "internal/clip", "internal/life", "queue/sqsclient", "task"},
 	"actors/breaker":    {"actors", "actors/internal/inline", "internal/clip", "internal/limit", "settings"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip", "internal/life"},
 	"actors/logger":     {"actors", "internal/clip", "internal/life", "task"},
