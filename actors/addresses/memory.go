@@ -1,9 +1,11 @@
 package addresses
 
 import (
+	"errors"
 	"strings"
 	"time"
 
+	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/internal/recent"
 	"github.com/sambatech/chassis/task"
 )
@@ -53,7 +55,16 @@ const mostInLetter = 450
 // maxID, maxReason and maxOrder bound the texts of a notice, in bytes: the last is of its id.
 const maxID, maxReason, maxOrder = 256, 200, 32
 
-// sound reports whether a notice may be taken.
-func sound(n task.Notice) bool {
+// Sound reports whether a notice that has come from elsewhere may be taken.
+func Sound(n task.Notice) bool {
 	return n.ExecID != "" && len(n.ExecID) <= maxID && len(n.Reason) <= maxReason && len(n.ID) <= maxOrder
+}
+
+// Prepared returns a notice as it is sent to others: its reason is one line, and cut.
+func Prepared(n task.Notice) (task.Notice, error) {
+	n.Reason = clip.Line(n.Reason, maxReason)
+	if !Sound(n) {
+		return n, errors.New("a notice needs an exec_id of at most 256 bytes")
+	}
+	return n, nil
 }

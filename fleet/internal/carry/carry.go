@@ -30,7 +30,7 @@ const (
 
 	// MaxBodies bounds the sum of the bodies of one packet, in bytes, and MaxOrders their number.
 	MaxBodies = 1100
-	MaxOrders = 64
+	MaxOrders = 16
 )
 
 // First is the pause before an order is sent again; each further one is twice as long, up
