@@ -42,6 +42,15 @@ func holders(t *testing.T, n, each int) []*process {
 	return all
 }
 
+// allKnow waits until all members know all: a notice of one that is not known yet is not taken.
+func allKnow(t *testing.T, f *Fleet, all []*process) {
+	t.Helper()
+	eventually(t, "all know all", 20*time.Second, sized(f, len(all)+1))
+	for _, p := range all {
+		eventually(t, "all know all", 20*time.Second, func() bool { return p.report().Members == len(all)+1 })
+	}
+}
+
 // cancelAll cancels executions by a number of callers, each one after the other. It returns
 // when each call began.
 func cancelAll(t *testing.T, sys *chassis.System, ids []string, callers int) map[string]time.Time {
@@ -110,7 +119,7 @@ func TestCancelsOfAFleet(t *testing.T) {
 	}
 	all := holders(t, processes, each)
 	sys, f := joinAndStart(t, loopback(all[0].addr))
-	eventually(t, "joined", 10*time.Second, sized(f, processes+1))
+	allKnow(t, f, all)
 	var ids []string
 	for i := range processes {
 		for n := range each {
@@ -153,7 +162,7 @@ func TestCancelsNextToAMemberThatHangs(t *testing.T) {
 	}
 	all := holders(t, processes, each)
 	sys, f := joinAndStart(t, loopback(all[0].addr))
-	eventually(t, "joined", 10*time.Second, sized(f, processes+1))
+	allKnow(t, f, all)
 	suspended, killed, good := all[0], all[1], all[2:]
 	suspended.signal(syscall.SIGSTOP)
 	killed.signal(syscall.SIGKILL)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/fleet/internal/carry"
+	"github.com/sambatech/chassis/fleet/internal/register"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -24,7 +25,7 @@ import (
 func TestANoticeArrivesAsItWasSent(t *testing.T) {
 	sysA, a := joinAndStart(t, loopback())
 	_, b := joinAndStart(t, loopback(a.net.addr))
-	eventually(t, "joined", 10*time.Second, sized(a, 2))
+	eventually(t, "joined", 10*time.Second, func() bool { return sized(a, 2)() && sized(b, 2)() })
 	var mu sync.Mutex
 	var got []task.Notice // under mu
 	inner := b.notices.take
@@ -199,7 +200,7 @@ func TestNoticesFitIntoPackets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := strings.Repeat("n", 100)
+	name := strings.Repeat("n", register.MaxName)
 	var c carry.Carry
 	c.Members(map[string]bool{"a": true})
 	for range 100 {
