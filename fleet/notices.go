@@ -62,7 +62,8 @@ type batch struct {
 }
 
 func newNotices(f *Fleet, take func(context.Context, task.Notice) (int, error)) *notices {
-	s := &notices{f: f, take: take, wake: make(chan struct{}, 1), asking: map[*carry.Order]chan struct{}{}, ended: true}
+	s := &notices{f: f, take: take, wake: make(chan struct{}, 1), asking: map[*carry.Order]chan struct{}{},
+		ended: true}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -152,8 +153,8 @@ func encodeNotice(n task.Notice) ([]byte, error) {
 		return nil, err
 	}
 	if most := carry.MaxBodies - len(`{"n":,"x":}`) - 20; b.Len() > most {
-		return nil, fmt.Errorf("the notice about execution %s has %d bytes, and fits into no packet of the fleet: at most %d",
-			clip.ID(n.ExecID), b.Len(), most)
+		return nil, fmt.Errorf("the notice about execution %s has %d bytes, and fits into no packet of the fleet: at "+
+			"most %d", clip.ID(n.ExecID), b.Len(), most)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
@@ -170,7 +171,7 @@ func (s *notices) living(peers map[string]*memberlist.Node) {
 	s.settle(s.carry.Members(names)...)
 }
 
-// settle wakes those that wait for orders of which enough is known. It is called under mu.
+// settle wakes those that wait for these orders, if enough is known. It is called under mu.
 func (s *notices) settle(orders ...*carry.Order) {
 	for _, o := range orders {
 		if done := s.asking[o]; done != nil && (o.Found > 0 || o.Settled()) {

@@ -22,7 +22,8 @@ func newMemory() memory { return memory{recent.Map[task.Notice]{Most: mostNotice
 // keep remembers a cancel for as long as it holds.
 func (m *memory) keep(n task.Notice, now time.Time) {
 	if left := Holds(n); left > 0 {
-		n.ExecID, n.Reason, n.ID = strings.Clone(n.ExecID), strings.Clone(n.Reason), strings.Clone(n.ID) // parts of a whole message
+		// These are parts of a whole message.
+		n.ExecID, n.Reason, n.ID = strings.Clone(n.ExecID), strings.Clone(n.Reason), strings.Clone(n.ID)
 		m.Put(n.ExecID, n, now.Add(left), now)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/sambatech/chassis/task"
 )
 
-// mostCancelled bounds what is remembered of cancels whose message has not come yet; the
+// mostCancelled bounds the cancels that are remembered until their message comes; the
 // oldest makes room.
 const mostCancelled = 10_000
 

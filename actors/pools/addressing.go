@@ -256,8 +256,8 @@ func (p *Pools) carry(ctx context.Context, n task.Notice, known *Cancelled) erro
 		p.log().Warn("the fleet has not carried a notice; it goes by the queue", "exec_id", n.ExecID, "error", err)
 	}
 	if c.Found == 0 && c.Missing > 0 {
-		err = errors.Join(err, fmt.Errorf("%d of %d other processes of the fleet have not answered: they may take it yet",
-			c.Missing, c.Members+c.Missing))
+		err = errors.Join(err, fmt.Errorf("%d of %d other processes of the fleet have not answered: they may take it "+
+			"yet", c.Missing, c.Members+c.Missing))
 	}
 	return err
 }

@@ -41,7 +41,8 @@ func (a *app) execShow(by byDesk) *cobra.Command {
 			if len(list) == 0 {
 				var asked, missing int
 				if list, asked, missing = d.ofOthers(ctx, args[0]); asked > 0 {
-					where = fmt.Sprintf("in this process, or in another of its fleet (%d have answered)", asked-missing)
+					where = fmt.Sprintf("in this process, or in another of its fleet (%d have answered)",
+						asked-missing)
 				}
 				if missing > 0 {
 					silent = fmt.Sprintf("; %d members of the fleet have not answered", missing)

@@ -123,7 +123,9 @@ func (c *Carry) Answered(member string, number uint64, found int, failed bool) *
 	if l == nil {
 		return nil
 	}
-	i, there := slices.BinarySearchFunc(l.waiting, number, func(p *parcel, n uint64) int { return cmp.Compare(p.Number, n) })
+	i, there := slices.BinarySearchFunc(l.waiting, number, func(p *parcel, n uint64) int {
+		return cmp.Compare(p.Number, n)
+	})
 	if !there {
 		return nil
 	}
