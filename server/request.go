@@ -51,8 +51,8 @@ type serving struct {
 	cancel   context.CancelFunc
 }
 
-// newRequest returns a request and, if it will have a ctx of its own, the room for its copy. Both together have less
-// than 512 bytes: up to there an object has no header, and the collector less to do.
+// newRequest returns a request and, if it will have a ctx of its own, the room for its copy. Both have 512 bytes: a
+// byte more is 64 more for the collector, the main cost of a request.
 func newRequest(copied bool) (*request, *http.Request) {
 	if !copied {
 		return &request{}, nil
@@ -134,12 +134,13 @@ func (q *request) status() int {
 
 // judge decides whether the response is whole, and if not why.
 func (q *request) judge() {
+	ended := q.r.Context().Err()
 	switch {
 	case !q.done:
 		q.aborted = byHandler
-	case context.Cause(q.r.Context()) == parts.ErrStopping:
+	case ended != nil && context.Cause(q.r.Context()) == parts.ErrStopping:
 		q.aborted = byStop
-	case errors.Is(q.r.Context().Err(), context.Canceled) || q.writer.failed:
+	case errors.Is(ended, context.Canceled) || q.writer.failed:
 		q.aborted = byClient
 	case q.late():
 		q.aborted = byDeadline
