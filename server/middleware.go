@@ -337,9 +337,9 @@ func (h *handler) recovered(q *request, failure any) (rethrow any) {
 	return nil
 }
 
-// findRoute returns the route of the request. It takes the pattern that the mux has set, or the one that was known before; and
-// hands what handlers left in the copy of the request to net/http, which removes the files
-// of a form, and to middleware outside.
+// findRoute returns the route of the request. It takes the pattern that the mux has set, or
+// the one that was known before; and hands what handlers left in the copy of the request to
+// net/http, which removes the files of a form, and to middleware outside.
 func (h *handler) findRoute(q *request) *route {
 	p := ownPattern(q.inner.Pattern, q.r.Method, q.path)
 	if p == "" && h.late {
