@@ -55,7 +55,7 @@
 // Imports go one way: each package imports, of ours, only what stands behind its
 // arrow. A test in internal/house checks this.
 //
-//	internal           clip: cleans text of strangers; random: numbers; limit: calls in flight; skew: clocks; spelling
+//	internal           clip: cleans text of strangers; random: numbers; limit: calls in flight; recent: values for a time; skew: clocks; spelling
 //	internal/life      starts actors under a guardian, stops them and waits
 //	actors             a typed question to an actor, and the answer to an unknown message
 //	health, parts      checks of dependencies; servers, loops and clean-ups, started and stopped in order ─► clip
@@ -71,9 +71,9 @@
 //	actors/shares      what several pools run at once, by weight ─► actors, life
 //	actors/poller      the conversation with a queue, and the sender ─► actors, crew, life, skew, sqsclient, task
 //	actors/schedules   the ticks of all schedules, without a leader ─► actors, life, skew, sqsclient, task, cron
-//	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, shares, spelling, task
-//	actors/addresses   the inbox of a process: answers, notices, the sweep of orphans ─► actors, life, clip, sqsclient, task
-//	actors/pools       the pools at work ─► the actors of tasks, breaker, life, random, queue, task, envelope
+//	actors/dispatcher  executions under supervision ─► actors, crew, inline, life, poller, recent, shares, spelling, task
+//	actors/addresses   the inbox of a process: answers, notices, orphans ─► actors, life, clip, recent, sqsclient, task
+//	actors/pools       the pools at work ─► the actors of tasks, breaker, life, random, recent, queue, task, envelope
 //	admin              probes, metrics, the API and the live page ─► the leaves that it shows
 //	admin/console      a system as the page sees it ─► admin and the leaves
 //	chassis            this package: the order of start and stop ─► all of these

@@ -58,7 +58,7 @@ func Ask[R, A any](ctx context.Context, s *System, def *task.Definition[A], args
 	return pools.Ask[R](ctx, s.tasks, def, args, opts...)
 }
 
-// Cancel ends an execution for good, wherever it is: in this process, else by a notice to all that have the setting
+// Cancel ends an execution for good, wherever it is: here, in the fleet, else by a notice to all that have the setting
 // tasks.notices. Its message is deleted; neither its on_fail task is sent nor a dead letter. Its ctx ends by
 // [task.ErrCancelled]. The result says what is known. See docs/addresses.md.
 func (s *System) Cancel(ctx context.Context, execID string) (Cancelled, error) {

@@ -268,6 +268,7 @@ func (a *agent) changed() {
 	}
 	a.f.addrs.Store(&addrs)
 	a.f.rates.living(a.alive)
+	a.f.notices.living(a.peers)
 	for _, k := range a.words.Keys() {
 		a.apply(k)
 	}

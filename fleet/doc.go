@@ -21,6 +21,9 @@
 // other members reach a breaker through its actor, as the events Trip, Doubt and Recover
 // of package breaker, and never change what an operator has ordered.
 //
+// Notices: sys.Cancel ends an execution of any member, and an operator's orders reach it.
+// See docs/addresses.md for the rules.
+//
 // Rates, by [Fleet.Rate]: the members admit at most so many calls a second together.
 //
 // A digest of each member: [Fleet.Members], and [Fleet.Handler] as JSON.
@@ -30,7 +33,9 @@
 // The agent, an actor at the address "fleet-agent", owns what this process knows: the
 // words of all members (internal/register, pure), and who is alive. The membership is
 // that of hashicorp/memberlist, by UDP and TCP on one port; its goroutines only post to
-// the agent. A goroutine looks for seeds that are missing, another sends.
+// the agent. A goroutine looks for seeds that are missing, another sends. What is to be
+// brought to other members (internal/carry, pure) has a lock and a sender of its own, so that
+// words do not wait for it.
 //
 // All methods of [Fleet] and [Rate] are safe from any goroutine.
 //

@@ -34,6 +34,7 @@ type Fleet struct {
 	net      *network
 	book     *book
 	rates    *rates
+	notices  *notices
 	pid      *actor.PID
 	addrs    atomic.Pointer[map[string]bool] // of the other members, for the joiner
 	lookup   func(ctx context.Context, host string) ([]string, error)
@@ -57,7 +58,8 @@ func WithVersion(version string) Option { return func(f *Fleet) { f.version = ve
 func WithSize(members int) Option { return func(f *Fleet) { f.rates.size = max(0, members) } }
 
 // Join makes the service a member of the fleet of its name. It joins with the start of
-// sys and leaves with its stop; a System joins one fleet, once. The error says what is
+// sys and leaves with its stop; a System joins one fleet, once. From then on sys.Cancel
+// reaches the executions of all members. The error says what is
 // wrong with the settings. That the port is in use is an error of the start; that no seed
 // can be reached is not: a member alone has plain breakers, and goes on to look.
 func Join(sys *chassis.System, s Settings, opts ...Option) (*Fleet, error) {
@@ -73,8 +75,10 @@ func Join(sys *chassis.System, s Settings, opts ...Option) (*Fleet, error) {
 		opt(f)
 	}
 	f.book = newBook(f.name, f.base.UnixNano(), f.settings.register())
-	f.net = &network{name: f.name, log: f.log, post: f.post, state: f.state}
+	f.notices = newNotices(f, sys.Pools()[0].TakeNotice)
+	f.net = &network{name: f.name, log: f.log, post: f.post, orders: f.notices.hear, state: f.state}
 	f.addrs.Store(&map[string]bool{})
+	sys.Pools()[0].CarryNotices(f.notices.bring)
 	sys.Add("fleet", f)
 	return f, nil
 }
@@ -121,6 +125,7 @@ func (f *Fleet) Open(context.Context) error {
 		return fmt.Errorf("fleet: %w", err)
 	}
 	f.opened.Store(true)
+	f.notices.begin()
 	return nil
 }
 
@@ -149,6 +154,7 @@ func (f *Fleet) Stop(ctx context.Context) error {
 	if end, ok := ctx.Deadline(); ok {
 		within = max(time.Millisecond, min(within, time.Until(end)/2))
 	}
+	f.notices.stop()
 	err := f.net.close(within)
 	f.joining.Wait() // the joiner's dials end with their time-out, or with the shut-down
 	return err

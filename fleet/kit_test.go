@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -51,6 +52,9 @@ func newSystem(t testing.TB) *chassis.System {
 func systemOf(limits breaker.Settings) (*chassis.System, error) {
 	s := chassis.DefaultSettings()
 	s.CircuitBreaker.Settings = limits
+	if n, err := strconv.Atoi(os.Getenv(holdVariable)); err == nil {
+		s.Tasks.Workers, s.Tasks.MaxWorkers = n, n
+	}
 	return chassis.New("mailer", chassis.WithSettings(s), chassis.WithLogOutput(io.Discard), chassis.WithoutDefaultLogger())
 }
 

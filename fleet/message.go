@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/sambatech/chassis/actors/addresses"
+	"github.com/sambatech/chassis/fleet/internal/carry"
 	"github.com/sambatech/chassis/fleet/internal/register"
 	"github.com/sambatech/chassis/fleet/internal/share"
+	"github.com/sambatech/chassis/task"
 )
 
 // Bounds of what comes from the network, in bytes.
@@ -21,6 +25,8 @@ type message struct {
 	Words  []register.Word `json:"w,omitempty"`
 	Demand *share.Demand   `json:"d,omitempty"`
 	Digest *Digest         `json:"g,omitempty"`
+	Orders *orders         `json:"o,omitempty"`
+	Taken  *answers        `json:"a,omitempty"`
 }
 
 // encode returns the bytes of a message to one member.
@@ -58,5 +64,42 @@ func decode(b []byte, limit int) (*message, error) {
 	if m.Digest != nil && !m.Digest.fits() {
 		m.Digest = nil
 	}
+	if m.Orders != nil && !m.Orders.fit() {
+		m.Orders = nil
+	}
+	if m.Taken != nil && !m.Taken.fit() {
+		m.Taken = nil
+	}
 	return &m, nil
 }
+
+// orders are notices that one member brings to another, and answers what became of them there.
+type (
+	orders struct {
+		Member string  `json:"m"` // that brings them, and gets the answer
+		List   []order `json:"l"`
+	}
+	order struct {
+		Number uint64      `json:"n"` // of the member that brings it
+		Notice task.Notice `json:"x"`
+	}
+	answers struct {
+		Member string   `json:"m"`
+		List   []answer `json:"l"`
+	}
+	answer struct {
+		Number uint64 `json:"n"`
+		Found  int    `json:"f,omitempty"` // executions
+		Failed bool   `json:"e,omitempty"` // it was not taken
+	}
+)
+
+// fit reports whether orders that have come from somewhere else are within bounds.
+func (o *orders) fit() bool {
+	return isMember(o.Member) && len(o.List) <= carry.MaxOrders &&
+		!slices.ContainsFunc(o.List, func(one order) bool { return !addresses.Sound(one.Notice) })
+}
+
+func (a *answers) fit() bool { return isMember(a.Member) && len(a.List) <= carry.MaxOrders }
+
+func isMember(name string) bool { return name != "" && len(name) <= register.MaxName }

@@ -45,6 +45,7 @@ type network struct {
 	name    string
 	addr    string // own, ip:port
 	post    func(any)
+	orders  func(*message) // takes in orders and their answers
 	state   func() []byte
 	log     *slog.Logger
 
@@ -232,6 +233,13 @@ func (n *network) NotifyMsg(b []byte) {
 		n.refused.Add(1)
 		return
 	}
+	if m.Orders != nil || m.Taken != nil {
+		n.orders(m)
+		m.Orders, m.Taken = nil, nil
+		if len(m.Words) == 0 && m.Demand == nil && m.Digest == nil {
+			return
+		}
+	}
 	n.offer(m)
 }
 
@@ -258,6 +266,7 @@ func (n *network) MergeRemoteState(b []byte, _ bool) {
 		n.refused.Add(1)
 		return
 	}
+	m.Orders, m.Taken = nil, nil // they are no state
 	n.offer(m)
 }
 

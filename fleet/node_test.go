@@ -105,6 +105,7 @@ func node() error {
 	}
 	var heard hearsay
 	f.net.post = heard.around(f, f.net.post)
+	work := holdAll(sys)
 	if err := sys.Start(context.Background()); err != nil {
 		return err
 	}
@@ -156,6 +157,16 @@ func node() error {
 			}
 			slices.Sort(lines)
 			if err := json.NewEncoder(os.Stdout).Encode(lines[max(0, len(lines)-60):]); err != nil {
+				return err
+			}
+			continue
+		case "hold": // hold prefix number
+			number, _ := strconv.Atoi(words[2])
+			if err := work.send(sys, words[1], number); err != nil {
+				return err
+			}
+		case "held":
+			if err := json.NewEncoder(os.Stdout).Encode(work.report()); err != nil {
 				return err
 			}
 			continue

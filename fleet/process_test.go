@@ -34,7 +34,7 @@ type process struct {
 }
 
 // launch starts n members, and waits until all know all.
-func launch(t *testing.T, n int) []*process {
+func launch(t *testing.T, n int, env ...string) []*process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -44,7 +44,7 @@ func launch(t *testing.T, n int) []*process {
 	seeds := "-"
 	for range n {
 		cmd := exec.CommandContext(t.Context(), exe)
-		cmd.Env = append(os.Environ(), nodeVariable+"="+seeds)
+		cmd.Env = append(append(os.Environ(), nodeVariable+"="+seeds), env...)
 		cmd.Stderr = os.Stderr
 		in, err := cmd.StdinPipe()
 		if err != nil {

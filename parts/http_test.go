@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,21 +116,41 @@ func errorText(err error) string {
 // Until the stop delay is over requests are served, and each answer closes its
 // connection.
 func TestInTheStopDelayEachAnswerClosesItsConnection(t *testing.T) {
-	g, _, url := serve(t, Settings{StopDelay: 300 * time.Millisecond}, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })})
+	g, _, url := serve(t, Settings{StopDelay: time.Minute}, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })})
 	c := client(t, nil)
 	if _, closes, err := get(c, url); err != nil || closes {
 		t.Fatalf("before the stop: closes %v, %v", closes, err)
 	}
-	stopped := make(chan error, 1)
-	go func() { in, _ := stop(g, time.Minute); stopped <- in }()
-	<-g.draining.Done()
+	end := inTheDelay(t, g)
 	for range 3 {
 		if body, closes, err := get(c, url); body != "ok" || !closes || err != nil {
 			t.Errorf("in the delay: %q, closes %v, %v", body, closes, err)
 		}
 	}
-	if err := <-stopped; err != nil {
-		t.Error(err)
+	end()
+}
+
+// inTheDelay begins a stop, and returns in its delay. The function that it returns
+// ends the delay, and waits until the rest of the stop is over.
+func inTheDelay(t *testing.T, g *Group) (end func()) {
+	t.Helper()
+	ctx, cut := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() {
+		g.Drain(ctx)
+		rest, most := context.WithTimeout(context.Background(), time.Minute)
+		defer most()
+		in := g.StopIntake(rest)
+		_ = g.StopSupport(rest)
+		stopped <- in
+	}()
+	<-g.draining.Done()
+	return func() {
+		t.Helper()
+		cut()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -141,13 +162,20 @@ func TestInTheStopDelayClientsOfHTTP2Leave(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}
 	})})
-	g, _, url := serve(t, Settings{StopDelay: 300 * time.Millisecond}, server)
+	g, _, url := serve(t, Settings{StopDelay: time.Minute}, server)
 	var dials atomic.Int32
+	conns := make(chan *closeNoted, 10)
 	c := client(t, func(tr *http.Transport) {
 		change(tr)
 		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			dials.Add(1)
-			return new(net.Dialer).DialContext(ctx, network, addr)
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			noted := &closeNoted{Conn: conn, closed: make(chan struct{})}
+			conns <- noted
+			return noted, nil
 		}
 	})
 	ask := func() {
@@ -168,19 +196,27 @@ func TestInTheStopDelayClientsOfHTTP2Leave(t *testing.T) {
 	if n := dials.Load(); n != 1 {
 		t.Fatalf("%d connections before the stop", n)
 	}
-	stopped := make(chan error, 1)
-	go func() { in, _ := stop(g, time.Minute); stopped <- in }()
-	<-g.draining.Done()
+	end := inTheDelay(t, g)
 	for range 3 {
 		ask()
-		time.Sleep(20 * time.Millisecond) // until the GOAWAY has come
+		<-(<-conns).closed // the GOAWAY has come
 	}
 	if n := dials.Load(); n != 3 { // the first answer of the delay was the last on its connection
 		t.Errorf("%d connections, want 3", n)
 	}
-	if err := <-stopped; err != nil {
-		t.Error(err)
-	}
+	end()
+}
+
+// closeNoted is a connection whose end at the client is seen.
+type closeNoted struct {
+	net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (c *closeNoted) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 // As of golang/go#41344: Shutdown waits for a stream of events without end.

@@ -88,6 +88,8 @@ type Notice struct {
 	Keep bool `json:"keep,omitempty"`
 	// Left, in seconds, is how long it holds for messages that are still to come.
 	Left float64 `json:"left,omitempty"`
+	// ID is that of the order: a notice that comes twice, by two ways, is taken once.
+	ID string `json:"id,omitempty"`
 }
 
 // FailedError says that a question has no answer because its task was given up.

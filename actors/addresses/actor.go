@@ -180,7 +180,7 @@ func (a *addresses) onArrived(m *arrived) {
 			a.answer(l.Answer)
 		}
 		for _, n := range l.Notices {
-			if sound(n) {
+			if Sound(n) {
 				notices = append(notices, n)
 			} else {
 				a.counts.garbage.Add(1)

@@ -120,7 +120,7 @@ func New(cfg Config) *Addresses {
 	}
 	c := &core{cfg: cfg, log: cfg.Logger, root: actor.NewRootContext(cfg.System, nil),
 		pid: cfg.System.NewLocalPID(Name), id: random(idLength / 2), waiting: map[string]*question{},
-		known: map[string]verdict{}, prefixes: map[string]bool{cfg.Prefix: true}}
+		known: map[string]verdict{}, prefixes: map[string]bool{cfg.Prefix: true}, memory: newMemory()}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	c.props = actor.PropsFromProducer(func() actor.Actor { return &addresses{core: c} },
 		actor.WithMailbox(c.life.Mailbox))

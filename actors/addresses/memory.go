@@ -1,9 +1,12 @@
 package addresses
 
 import (
+	"errors"
 	"strings"
 	"time"
 
+	"github.com/sambatech/chassis/internal/clip"
+	"github.com/sambatech/chassis/internal/recent"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -12,43 +15,24 @@ import (
 const mostNotices = 10_000
 
 // memory holds the cancels that still hold, for processes that begin later. Pure.
-type memory struct {
-	byID  map[string]kept
-	order []string
-}
+type memory struct{ recent.Map[task.Notice] }
 
-type kept struct {
-	notice task.Notice
-	until  time.Time
-}
+func newMemory() memory { return memory{recent.Map[task.Notice]{Most: mostNotices}} }
 
 // keep remembers a cancel for as long as it holds.
 func (m *memory) keep(n task.Notice, now time.Time) {
-	left := Holds(n)
-	if left <= 0 {
-		return
+	if left := Holds(n); left > 0 {
+		// These are parts of a whole message.
+		n.ExecID, n.Reason, n.ID = strings.Clone(n.ExecID), strings.Clone(n.Reason), strings.Clone(n.ID)
+		m.Put(n.ExecID, n, now.Add(left), now)
 	}
-	if m.byID == nil {
-		m.byID = map[string]kept{}
-	}
-	n.ExecID, n.Reason = strings.Clone(n.ExecID), strings.Clone(n.Reason) // parts of a whole message
-	if _, known := m.byID[n.ExecID]; !known {
-		for len(m.order) >= mostNotices || len(m.order) > 0 && !now.Before(m.byID[m.order[0]].until) {
-			delete(m.byID, m.order[0])
-			m.order = m.order[1:]
-		}
-		m.order = append(m.order, n.ExecID)
-	}
-	m.byID[n.ExecID] = kept{n, now.Add(left)}
 }
 
 // list returns what holds at now, each with the time that it has left.
 func (m *memory) list(now time.Time) (all []task.Notice) {
-	for _, id := range m.order {
-		if k := m.byID[id]; now.Before(k.until) {
-			k.notice.Left = k.until.Sub(now).Seconds()
-			all = append(all, k.notice)
-		}
+	for n, until := range m.All(now) {
+		n.Left = until.Sub(now).Seconds()
+		all = append(all, n)
 	}
 	return all
 }
@@ -67,12 +51,21 @@ func Holds(n task.Notice) time.Duration {
 
 // mostInLetter bounds the notices of one message: with ids of the longest that a notice is
 // taken with it stays below 256 KiB.
-const mostInLetter = 500
+const mostInLetter = 450
 
-// maxID and maxReason bound the texts of a notice, in bytes.
-const maxID, maxReason = 256, 200
+// maxID, maxReason and maxOrder bound the texts of a notice, in bytes: the last is of its id.
+const maxID, maxReason, maxOrder = 256, 200, 32
 
-// sound reports whether a notice may be taken.
-func sound(n task.Notice) bool {
-	return n.ExecID != "" && len(n.ExecID) <= maxID && len(n.Reason) <= maxReason
+// Sound reports whether a notice that has come from elsewhere may be taken.
+func Sound(n task.Notice) bool {
+	return n.ExecID != "" && len(n.ExecID) <= maxID && len(n.Reason) <= maxReason && len(n.ID) <= maxOrder
+}
+
+// Prepared returns a notice as it is sent to others: its reason is one line, and cut.
+func Prepared(n task.Notice) (task.Notice, error) {
+	n.Reason = clip.Line(n.Reason, maxReason)
+	if !Sound(n) {
+		return n, errors.New("a notice needs an exec_id of at most 256 bytes")
+	}
+	return n, nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	var m memory
+	m := newMemory()
 	now := time.Unix(1000, 0)
 	m.keep(task.Notice{ExecID: "short", Left: 10}, now)
 	m.keep(task.Notice{ExecID: "nap", Snooze: 5}, now)
@@ -27,12 +27,12 @@ func TestMemory(t *testing.T) {
 	for i := range mostNotices + 5 {
 		m.keep(task.Notice{ExecID: fmt.Sprint(i)}, now)
 	}
-	if got := m.list(now); len(got) != mostNotices || len(m.byID) != mostNotices || got[0].ExecID != "5" {
+	if got := m.list(now); len(got) != mostNotices || m.Len() != mostNotices || got[0].ExecID != "5" {
 		t.Errorf("%d are kept, the first is %+v", len(got), got[0])
 	}
 	m.keep(task.Notice{ExecID: "new"}, now.Add(2*NoticeFor)) // those that hold no more make room
-	if len(m.byID) != 1 || len(m.order) != 1 {
-		t.Errorf("%d are kept", len(m.byID))
+	if m.Len() != 1 {
+		t.Errorf("%d are kept", m.Len())
 	}
 }
 
@@ -51,7 +51,7 @@ func TestTheLargestLetterFits(t *testing.T) {
 	notices := make([]task.Notice, mostInLetter)
 	for i := range notices {
 		notices[i] = task.Notice{ExecID: strings.Repeat("x", maxID), Reason: clip.Line(strings.Repeat("é", maxReason), maxReason),
-			Left: math.Pi, Keep: true}
+			Left: math.Pi, Keep: true, ID: strings.Repeat("0", maxOrder)}
 	}
 	out := letter("x", task.Letter{Notices: notices})
 	if n := task.Size(out.Body, out.Attributes); n > 256<<10 {

@@ -3,12 +3,10 @@ package addresses
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/sambatech/chassis/internal/clip"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -28,9 +26,9 @@ func letter(inbox string, l task.Letter) task.Outgoing {
 func (a *addresses) onPost(m *post) {
 	m.notices = slices.Clone(m.notices)
 	for i := range m.notices {
-		n := &m.notices[i]
-		if n.Reason = clip.Line(n.Reason, maxReason); !sound(*n) {
-			m.done <- posted{err: errors.New("a notice needs an exec_id of at most 256 bytes")}
+		var err error
+		if m.notices[i], err = Prepared(m.notices[i]); err != nil {
+			m.done <- posted{err: err}
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sambatech/chassis/actors/poller"
 	"github.com/sambatech/chassis/actors/shares"
 	"github.com/sambatech/chassis/internal/life"
+	"github.com/sambatech/chassis/internal/recent"
 	"github.com/sambatech/chassis/task"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -106,9 +107,9 @@ type core struct {
 	follow         task.Follow
 	noFlows        bool
 	answered       func(inbox string)
-	cancelled      cancelled // what comes after its cancel
-	memories       memories  // by message id
-	journals       journals  // of messages that no copy carries
+	cancelled      recent.Map[outcome] // by exec_id: what comes after its cancel
+	memories       memories            // by message id
+	journals       journals            // of messages that no copy carries
 	paused         bool
 	holds          map[string]bool // who pauses the pool: checks by name, "" the operators
 	drain          *drain
@@ -124,7 +125,7 @@ func newCore(cfg Config) *core {
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
-		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
+		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{}, cancelled: recent.Map[outcome]{Most: mostCancelled},
 		services: cfg.Services, follow: cfg.Follow, answered: cfg.Answered, noFlows: cfg.Follow == nil || cfg.NoFlows, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
 	}
 	if c.deadPool == "" {

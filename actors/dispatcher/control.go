@@ -75,8 +75,8 @@ func unknownName(what, name string) *Controlled {
 
 func (d *dispatcher) onCancelExecution(m *CancelExecution) {
 	out := m.outcome()
-	if m.Until.After(time.Now()) && m.ExecID != "" {
-		d.cancelled.add(m.ExecID, m.Until, out)
+	if now := time.Now(); m.Until.After(now) && m.ExecID != "" {
+		d.cancelled.Put(m.ExecID, out, m.Until, now)
 	}
 	d.overrule(m.ExecID, m.reply, out)
 }

@@ -50,6 +50,7 @@ func TestALeaseThatEndedWhileTheMachineSleptIsLostAtOnce(t *testing.T) {
 		system.Root.Send(pid, &Subscribe{To: sub})
 		system.Root.Send(pid, &Want{Credits: 1})
 		sender := NewSender(client)
+		defer func() { _ = sender.Close(t.Context()) }()
 		if _, err := sender.Send(t.Context(), Outgoing{Pool: "tasks", Body: "{}"}); err != nil {
 			t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func (b *outbox) dispatch(now time.Time) {
 		}
 		b.underWay++
 		b.sender.work.Add(1) // the letters are counted, so the group is not at zero
-		go b.send(letters)
+		b.sender.crew.Run(func() { b.send(letters) })
 	}
 	if b.gathering.len() == 0 || b.underWay >= b.sender.opts.maxRequests || b.timer != nil {
 		return

@@ -88,7 +88,7 @@ func New(cfg Config) (*Poller, error) {
 		p.cfg.Random = rand.Float64
 	}
 	if p.cfg.Sender == nil {
-		p.cfg.Sender = NewSender(cfg.Client, SenderRandom(p.cfg.Random))
+		p.cfg.Sender = NewSender(cfg.Client, SenderRandom(p.cfg.Random), func(o *senderOptions) { o.crew = p.crew })
 	}
 	return p, nil
 }

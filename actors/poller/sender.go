@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
 
+	"github.com/sambatech/chassis/actors/internal/crew"
 	"github.com/sambatech/chassis/queue/sqsclient"
 	"github.com/sambatech/chassis/task"
 )
@@ -43,6 +44,8 @@ type Sender struct {
 	base   context.Context // of every request; ends when Close gives up
 	cancel context.CancelFunc
 
+	crew *crew.Crew[crew.Func] // of the requests
+
 	mu     sync.Mutex
 	queues map[string]*outbox
 	closed bool
@@ -55,6 +58,7 @@ type senderOptions struct {
 	linger      time.Duration
 	random      func() float64
 	maxRequests int
+	crew        *crew.Crew[crew.Func]
 }
 
 // SenderOption changes how a [Sender] works.
@@ -81,7 +85,11 @@ func SenderRandom(f func() float64) SenderOption { return func(o *senderOptions)
 // sendTimeout bounds one request with its tries.
 const sendTimeout = 30 * time.Second
 
-// NewSender returns a sender. It has no goroutine while it has nothing to send.
+// keptSenders is the number of goroutines that stay for the next request until Close.
+const keptSenders = 4
+
+// NewSender returns a sender. It keeps up to four goroutines for the next request until
+// [Sender.Close].
 func NewSender(client *sqs.Client, opts ...SenderOption) *Sender {
 	s := &Sender{
 		client: client,
@@ -94,6 +102,10 @@ func NewSender(client *sqs.Client, opts ...SenderOption) *Sender {
 		opt(&s.opts)
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
+	if s.crew = s.opts.crew; s.crew == nil {
+		s.crew = crew.New[crew.Func](keptSenders)
+		context.AfterFunc(s.base, s.crew.Close)
+	}
 	return s
 }
 

@@ -27,21 +27,30 @@ type addressing struct {
 	over     atomic.Bool
 	asked    atomic.Bool // its making by an answer is under way
 	carrier  atomic.Pointer[Carrier]
+	taken    taken
 
 	mu  sync.Mutex // guards the making
 	pid *actor.PID
 }
 
-// Carrier brings a notice to executions in other processes in another way than the queue,
-// and returns how many it reached: as a fleet does.
-type Carrier func(ctx context.Context, n task.Notice) (int, error)
+// Carrier brings a notice to executions in other processes in another way than the queue, as
+// a fleet does. An error comes together with what is known.
+type Carrier func(ctx context.Context, n task.Notice) (Carried, error)
 
-// CarryNotices sets what brings notices to other processes first. What it does not reach
-// goes by the queue.
+// Carried says how far a notice has come.
+type Carried struct {
+	Found   int // executions that end by it
+	Members int // processes that have taken it, as far as is known
+	Missing int // processes that have not answered: they may take it yet
+}
+
+// CarryNotices sets what brings notices to other processes first: see [Pools.Order].
 func (p Pool) CarryNotices(by Carrier) { p.lane.pools.addressing.carrier.Store(&by) }
 
 // TakeNotice gives a notice to the executions of this process, of all its pools, and returns
 // how many it reached. A cancel holds for those that come within [addresses.NoticeFor], too.
+// A notice that comes again, by the ID that [Pools.Order] gives it, changes nothing: the answer
+// is that of the first time.
 func (p Pool) TakeNotice(ctx context.Context, n task.Notice) (int, error) {
 	return p.lane.pools.takeNotice(ctx, n)
 }
@@ -185,6 +194,9 @@ type Cancelled struct {
 	Here   int // executions in this process that end by it
 	Fleet  int // executions in other processes that the fleet has reached
 	Posted int // processes that a notice was sent to by the queue, if no execution was known
+
+	Members int // processes of the fleet that have taken it: they remember a cancel
+	Missing int // processes of the fleet that had not answered: they may take it yet
 }
 
 // Cancel ends an execution for good, wherever it is. See [Pools.Order].
@@ -193,38 +205,61 @@ func (p *Pools) Cancel(ctx context.Context, execID string) (Cancelled, error) {
 }
 
 // Order gives a notice to the executions of this process, else to those of the fleet, else
-// to all processes that take notices.
+// to all processes that take notices by the queue. It goes by the queue, too, where the fleet
+// does not have the execution and this process takes notices itself, and where a member of
+// the fleet has not answered: it may be cut off.
 func (p *Pools) Order(ctx context.Context, n task.Notice) (Cancelled, error) {
-	fail := func(known Cancelled, err error) (Cancelled, error) {
+	var known Cancelled
+	fail := func(err error) (Cancelled, error) {
 		return known, fmt.Errorf("reach execution %q: %w", n.ExecID, err)
 	}
-	var known Cancelled
 	var err error
 	if n.ExecID == "" {
-		return fail(known, errors.New("its exec_id is empty"))
+		return fail(errors.New("its exec_id is empty"))
+	}
+	if n.ID == "" {
+		n.ID = newOrder()
 	}
 	if known.Here, err = p.takeNotice(ctx, n); err != nil {
-		return fail(known, err)
+		return fail(err)
 	}
 	if known.Here > 0 {
 		return known, nil
 	}
-	if by := p.addressing.carrier.Load(); by != nil && *by != nil {
-		if known.Fleet, err = (*by)(ctx, n); known.Fleet > 0 {
-			return known, nil
-		}
-		if err != nil {
-			p.log().Warn("the fleet has not carried a notice; it goes by the queue", "exec_id", n.ExecID, "error", err)
-		}
+	carryErr := p.carry(ctx, n, &known)
+	whole := known.Members > 0 && known.Missing == 0 && carryErr == nil
+	if known.Fleet > 0 || whole && !p.cfg.Settings.Notices {
+		return known, nil
 	}
 	at, err := p.addresses()
-	if err != nil {
-		return fail(known, err)
+	if err == nil {
+		known.Posted, err = at.Post(ctx, n)
 	}
-	if known.Posted, err = at.Post(ctx, n); err != nil {
-		return fail(known, err)
+	if errors.Is(err, addresses.ErrNobody) && whole {
+		return known, nil // all there are have it
+	}
+	if err != nil {
+		return fail(errors.Join(carryErr, err))
 	}
 	return known, nil
+}
+
+// carry gives a notice to the fleet, if there is one.
+func (p *Pools) carry(ctx context.Context, n task.Notice, known *Cancelled) error {
+	by := p.addressing.carrier.Load()
+	if by == nil || *by == nil {
+		return nil
+	}
+	c, err := (*by)(ctx, n)
+	known.Fleet, known.Members, known.Missing = c.Found, c.Members, c.Missing
+	if err != nil {
+		p.log().Warn("the fleet has not carried a notice; it goes by the queue", "exec_id", n.ExecID, "error", err)
+	}
+	if c.Found == 0 && c.Missing > 0 {
+		err = errors.Join(err, fmt.Errorf("%d of %d other processes of the fleet have not answered: they may take it "+
+			"yet", c.Missing, c.Members+c.Missing))
+	}
+	return err
 }
 
 // noticeTime bounds what a notice waits for the dispatchers.
@@ -233,6 +268,7 @@ const noticeTime = 5 * time.Second
 // mostSnooze bounds a snooze from elsewhere, in seconds: 30 days.
 const mostSnooze = 30 * 24 * 60 * 60
 
+// takeNotice gives a notice to the dispatchers, once for each ID.
 func (p *Pools) takeNotice(ctx context.Context, n task.Notice) (int, error) {
 	client := p.begun.Load()
 	if client == nil {
@@ -240,6 +276,10 @@ func (p *Pools) takeNotice(ctx context.Context, n task.Notice) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, noticeTime)
 	defer cancel()
+	return p.addressing.taken.once(ctx, n.ID, func() (int, error) { return give(ctx, client, n) })
+}
+
+func give(ctx context.Context, client *dispatcher.Client, n task.Notice) (int, error) {
 	if n.Snooze > 0 {
 		wait := time.Duration(min(n.Snooze, mostSnooze) * float64(time.Second))
 		found, err := client.SnoozeExecution(ctx, n.ExecID, wait)

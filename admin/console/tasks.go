@@ -115,10 +115,12 @@ func (d tasks) elsewhere(ctx context.Context, notice task.Notice, n int, err err
 	defer cancel()
 	known, failure := d.pools.Order(ctx, notice)
 	switch {
-	case errors.Is(failure, addresses.ErrNobody), errors.Is(failure, life.ErrStopped):
+	case errors.Is(failure, addresses.ErrNobody) && known.Missing == 0, errors.Is(failure, life.ErrStopped):
 		return n, err
 	case failure != nil:
 		return n, failure
+	case known.Here+known.Fleet+known.Posted == 0: // all of the fleet have answered
+		return n, fmt.Errorf("%w; %d other processes of the fleet do not have it either", err, known.Members)
 	}
 	return known.Here + known.Fleet, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,10 +18,10 @@ func (a *app) execCommand() *cobra.Command {
 	c := a.group(&cobra.Command{
 		Use: "exec", Short: "Executions of a running service: look at one, cancel it, run it again later",
 		Long: `Executions of a running service, by the admin API of one of its processes, and by
-their exec_id. An order about one that is in another process reaches it if the
-processes have the setting tasks.notices. The token, if the service wants one, is
-the setting admin.token: of a settings file or of the variable
-CHASSIS_ADMIN__TOKEN.`,
+their exec_id. One that is in another process is found if the processes are a
+fleet (package fleet); an order reaches it too if they have the setting
+tasks.notices. The token, if the service wants one, is the setting admin.token:
+of a settings file or of the variable CHASSIS_ADMIN__TOKEN.`,
 	})
 	by := a.atDesk(c)
 	c.AddCommand(a.execShow(by), a.execCancel(by), a.execSnooze(by))
@@ -29,20 +30,29 @@ CHASSIS_ADMIN__TOKEN.`,
 
 func (a *app) execShow(by byDesk) *cobra.Command {
 	return &cobra.Command{
-		Use: "show EXEC_ID", Short: "Show what the process has of an execution, with its progress",
+		Use: "show EXEC_ID", Short: "Show what the process, or its fleet, has of an execution, with its progress",
 		Args: cobra.ExactArgs(1),
 		RunE: by(func(ctx context.Context, d *desk, args []string) error {
-			var page admin.ExecutionPage
-			path := "/api/v1/executions?limit=500&search=" + url.QueryEscape(args[0])
-			if err := d.get(ctx, path, &page); err != nil {
+			list, err := d.executions(ctx, "", args[0])
+			if err != nil {
 				return err
 			}
-			page.List = slices.DeleteFunc(page.List, func(e admin.Execution) bool { return e.ExecID != args[0] })
-			if len(page.List) == 0 {
-				return notFound("no execution %s is in this process: it has ended, waits on the queue, or is in "+
-					"another one", printable(args[0]))
+			where, silent := "in this process", ""
+			if len(list) == 0 {
+				var asked, missing int
+				if list, asked, missing = d.ofOthers(ctx, args[0]); asked > 0 {
+					where = fmt.Sprintf("in this process, or in another of its fleet (%d have answered)",
+						asked-missing)
+				}
+				if missing > 0 {
+					silent = fmt.Sprintf("; %d members of the fleet have not answered", missing)
+				}
 			}
-			for _, e := range page.List {
+			if len(list) == 0 {
+				return notFound("no execution %s is %s: it has ended, waits on the queue, or is in another one%s",
+					printable(args[0]), where, silent)
+			}
+			for _, e := range list {
 				show := func() error { return a.table("FIELD\tVALUE", executionRows(e)) }
 				if a.json {
 					show = func() error { return a.printLine(e) }
@@ -56,12 +66,59 @@ func (a *app) execShow(by byDesk) *cobra.Command {
 	}
 }
 
-func executionRows(e admin.Execution) (rows [][]string) {
+// seen is an execution, and the member of the fleet that has it if that is another process.
+type seen struct {
+	Member string `json:"member,omitempty"`
+	admin.Execution
+}
+
+// executions returns what a member has of an execution; without a name the process itself.
+func (d *desk) executions(ctx context.Context, member, execID string) (list []seen, err error) {
+	path := "/api/v1/"
+	if member != "" {
+		path += "fleet/" + url.PathEscape(member) + "/"
+	}
+	var page admin.ExecutionPage
+	if err := d.get(ctx, path+"executions?limit=500&search="+url.QueryEscape(execID), &page); err != nil {
+		return nil, err
+	}
+	for _, e := range page.List {
+		if e.ExecID == execID {
+			list = append(list, seen{member, e})
+		}
+	}
+	return list, nil
+}
+
+// ofOthers asks the other members of the fleet, if there is one, all at once.
+func (d *desk) ofOthers(ctx context.Context, execID string) (list []seen, asked, missing int) {
+	var fleet admin.FleetPage
+	if d.get(ctx, "/api/v1/fleet", &fleet) != nil {
+		return nil, 0, 0 // it is in none
+	}
+	others := slices.DeleteFunc(fleet.List, func(m admin.FleetMember) bool { return m.Self || m.Gone != "" })
+	lists, errs := make([][]seen, len(others)), make([]error, len(others))
+	var looks sync.WaitGroup
+	places := make(chan struct{}, 32)
+	for i, m := range others {
+		looks.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			lists[i], errs[i] = d.executions(ctx, m.Name, execID)
+		})
+	}
+	looks.Wait()
+	missing = len(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+	return slices.Concat(lists...), len(others), missing
+}
+
+func executionRows(e seen) (rows [][]string) {
 	add := func(name, value string) {
 		if value != "" {
 			rows = append(rows, []string{name, printable(value)})
 		}
 	}
+	add("member", e.Member)
 	add("task", e.Task)
 	add("exec_id", e.ExecID)
 	add("pool", e.Pool)

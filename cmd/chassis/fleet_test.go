@@ -120,6 +120,18 @@ func TestFleetShowsAndSteersAllMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	show := []string{"exec", "show", id, "--admin", all[0].AdminURL()}
+	out = ""
+	for end := time.Now().Add(20 * time.Second); out == "" && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if r := chassisWith(t, "", show...); r.code == 0 {
+			out = r.out
+		} else if r.code != exitNotFound || !strings.Contains(r.err, "another of its fleet (1 have answered)") {
+			t.Fatalf("show: %+v", r)
+		}
+	}
+	if !strings.Contains(out, "mailer-b") || !strings.Contains(out, "running since") { // it is seen through another
+		t.Errorf("show: %q", out)
+	}
 	done := false
 	for end := time.Now().Add(20 * time.Second); !done && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		r := chassisWith(t, "", on("do", "cancel", id)...)

@@ -12,7 +12,13 @@ import (
 	"go.uber.org/goleak"
 )
 
+// asCommand makes a process of the test's program the command itself: see binary.
+const asCommand = "TEST_AS_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
 	// net/http keeps the idle connections of the SDK's client for a while, and
 	// Proto.Actor's goroutine that counts dead letters ends by time alone; what it
 	// is called is the compiler's to say (go1.26, go1.27).
@@ -54,6 +60,18 @@ func printed[T any](t *testing.T, args ...string) T {
 		t.Fatalf("chassis %s --json: %v\n%s", strings.Join(args, " "), err, text)
 	}
 	return v
+}
+
+// binary returns the command as a program for a process of its own. It is the test's own
+// program, which runs main alone, so that nothing has to be built and linked once more.
+func binary(t *testing.T) string {
+	t.Helper()
+	bin, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(asCommand, "1")
+	return bin
 }
 
 // lines runs the command with --json and reads an object of each line that it prints.

@@ -290,16 +290,8 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 
 // TestTheBinary runs the command as a process: its exit codes and signals.
 func TestTheBinary(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the go command")
-	}
-	root := checkout(t)
-	bin := filepath.Join(emptyDir(t), "chassis")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/chassis")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	emptyDir(t)
+	bin := binary(t)
 	var exit *exec.ExitError
 	if err := exec.CommandContext(t.Context(), bin, "queue", "ls", "--path", "none").Run(); !errors.As(err, &exit) || exit.ExitCode() != exitNotFound {
 		t.Errorf("queue ls of no file: %v", err)

@@ -166,17 +166,11 @@ func TestOnePictureIsCutAtItsWidth(t *testing.T) {
 // key, and leaves the terminal as it was.
 func TestTopInATerminal(t *testing.T) {
 	tmux, err := exec.LookPath("tmux")
-	if err != nil || testing.Short() {
-		t.Skip("needs tmux and the go command")
+	if err != nil {
+		t.Skip("needs tmux")
 	}
-	root := checkout(t)
 	dir := emptyDir(t)
-	bin := filepath.Join(dir, "chassis")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/chassis")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	bin := binary(t)
 	sys := watched(t, nil)
 
 	socket := filepath.Join(dir, "tmux")

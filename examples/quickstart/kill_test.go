@@ -15,19 +15,30 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram makes a process of the test's program the quickstart itself, so that it
+// does not have to be built and linked once more.
+const asProgram = "TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestKilledAndStartedAgain kills the program by SIGKILL at random moments and
 // starts it again on what it left behind. After two kills (20 with
 // CHASSIS_SCALE=full) it lets the program end, which must account for every row.
 func TestKilledAndStartedAgain(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds and runs the program for a while")
+		t.Skip("runs the program for a while")
 	}
-	bin := filepath.Join(t.TempDir(), "quickstart")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	bin, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Setenv(asProgram, "1")
 	data := filepath.Join(t.TempDir(), "data")
 	kills := 2
 	if os.Getenv("CHASSIS_SCALE") == "full" {

@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"internal/life":     {},
 	"internal/limit":    {},
 	"internal/random":   {},
+	"internal/recent":   {},
 	"internal/skew":     {},
 	"internal/spelling": {},
 	"health":            {"internal/clip"},
@@ -47,15 +48,15 @@ var allowed = map[string][]string{
 	"queue/localsqs":    {},
 	"queue/sqsclient":   {},
 	"actors":            {},
-	"actors/addresses":  {"actors", "internal/clip", "internal/life", "queue/sqsclient", "task"},
+	"actors/addresses":  {"actors", "internal/clip", "internal/life", "internal/recent", "queue/sqsclient", "task"},
 	"actors/breaker":    {"actors", "actors/internal/inline", "internal/clip", "internal/limit", "settings"},
 	"actors/lifecycle":  {"actors", "actors/logger", "internal/clip", "internal/life"},
 	"actors/logger":     {"actors", "internal/clip", "internal/life", "task"},
 	"actors/poller":     {"actors", "actors/internal/crew", "internal/life", "internal/skew", "queue/sqsclient", "task"},
 	"actors/shares":     {"actors", "internal/life"},
 	"actors/schedules":  {"actors", "internal/life", "internal/skew", "queue/sqsclient", "task"},
-	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "internal/spelling", "actors/poller", "actors/shares", "task"},
-	"actors/pools":      {"actors", "actors/addresses", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "queue", "queue/sqsclient", "task", "task/envelope"},
+	"actors/dispatcher": {"actors", "actors/internal/crew", "actors/internal/inline", "internal/life", "internal/recent", "internal/spelling", "actors/poller", "actors/shares", "task"},
+	"actors/pools":      {"actors", "actors/addresses", "actors/breaker", "actors/dispatcher", "actors/poller", "actors/schedules", "actors/shares", "internal/life", "internal/random", "internal/recent", "queue", "queue/sqsclient", "task", "task/envelope"},
 
 	"task/envelope/awsstore": {"*"}, // a module of its own
 

@@ -192,13 +192,19 @@ func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
 		}
 		return order, nil
 	}}, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := call(ctx, r.conn, "exit"); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("the answer is %v", err)
-	}
+	answer := make(chan error, 1)
+	go func() {
+		_, err := call(ctx, r.conn, "exit")
+		answer <- err
+	}()
 	if line := r.last(1); line["aborted"] != "handler" {
 		t.Errorf("the line is %v", line)
+	}
+	cancel()
+	if err := <-answer; status.Code(err) != codes.Canceled {
+		t.Errorf("the answer is %v", err)
 	}
 	if got, err := call(t.Context(), r.conn, "on"); got != "on" || err != nil {
 		t.Errorf("the next call: %q, %v", got, err)
@@ -225,13 +231,13 @@ func TestTheTimeLimitEndsTheCtx(t *testing.T) {
 	if line := r.last(1); line["aborted"] != "deadline" || line["level"] != "WARN" {
 		t.Errorf("the line is %v", line)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	patient := start(t, a, nil, grpcserver.WithTimeLimit(time.Minute))
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // a busy machine has to bring the call there
 	defer cancel()
-	begun := time.Now()
-	if _, err = call(ctx, r.conn, ""); status.Code(err) != codes.DeadlineExceeded {
+	if _, err = call(ctx, patient.conn, ""); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("by the caller's deadline: %v", err)
 	}
-	if cause := <-causes; errors.Is(cause, server.ErrTimeLimit) && time.Since(begun) < 40*time.Millisecond {
+	if cause := <-causes; errors.Is(cause, server.ErrTimeLimit) {
 		t.Errorf("by the caller's deadline: the cause is %v", cause)
 	}
 	stream, err := open(t.Context(), r.conn)
