@@ -141,7 +141,7 @@ func (c cancelCommand) check() error { return need("exec_id", c.ExecID) }
 
 func (s *Server) cancelExecution(r *http.Request, c cancelCommand) (any, error) {
 	defer s.listing.fresh()
-	n, err := s.cfg.Tasks.Cancel(r.Context(), c.ExecID, clip.Line(cmp.Or(c.Reason, "by an operator"), 500))
+	n, err := s.cfg.Tasks.Cancel(orderedCtx(r), c.ExecID, clip.Line(cmp.Or(c.Reason, "by an operator"), 500))
 	actOf(r).touched = n
 	return Found{Found: n}, err
 }
@@ -160,7 +160,7 @@ func (c snoozeCommand) check() error {
 
 func (s *Server) snoozeExecution(r *http.Request, c snoozeCommand) (any, error) {
 	defer s.listing.fresh()
-	n, err := s.cfg.Tasks.Snooze(r.Context(), c.ExecID, time.Duration(*c.For))
+	n, err := s.cfg.Tasks.Snooze(orderedCtx(r), c.ExecID, time.Duration(*c.For))
 	actOf(r).touched = n
 	return Found{Found: n}, err
 }

@@ -61,7 +61,7 @@ func (r *relay) ask(ctx context.Context, m *FleetMember, method, path string, bo
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	req.Header.Set(CommandHeader, "1")
+	req.Header.Set(CommandHeader, relayedCommand)
 	req.Header.Set("Content-Type", "application/json")
 	if err := r.creds().sign(req, body, from); err != nil {
 		return 0, nil, err
@@ -98,6 +98,23 @@ func unwrapURL(err error) error {
 	return err
 }
 
+// relayedCommand is the value of [CommandHeader] in what a member passes on to another.
+const relayedCommand = "relayed"
+
+type hereKey struct{}
+
+// HereAlone reports whether an order about an execution is for this process alone: each of
+// the other members that it is for has been given it too.
+func HereAlone(ctx context.Context) bool { return ctx.Value(hereKey{}) != nil }
+
+// orderedCtx is the ctx of an order about an execution.
+func orderedCtx(r *http.Request) context.Context {
+	if r.Header.Get(CommandHeader) == relayedCommand {
+		return context.WithValue(r.Context(), hereKey{}, true)
+	}
+	return r.Context()
+}
+
 // askHere has this process answer.
 func (r *relay) askHere(ctx context.Context, method, path string, body []byte, from origin) (int, json.RawMessage,
 	error) {
@@ -107,7 +124,7 @@ func (r *relay) askHere(ctx context.Context, method, path string, body []byte, f
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	req.Header.Set(CommandHeader, "1")
+	req.Header.Set(CommandHeader, relayedCommand)
 	req.Header.Set("Content-Type", "application/json")
 	req.RemoteAddr = from.addr
 	w := &memory{header: http.Header{}, status: http.StatusOK}

@@ -75,8 +75,8 @@ func levelOf(status int, refused, probe bool) slog.Level {
 const accessMessage = "request"
 
 // line writes the access-log line of a request that has ended.
-func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
-	c := h.config
+func (h *handler) line(q *request, ctx context.Context, begun time.Time, took time.Duration) {
+	c, route := h.config, q.route()
 	level := levelOf(q.status(), q.shed || q.aborted == byStop, q.priority == Probe)
 	if c.level != nil {
 		level = c.level(q.accessed(took))
@@ -84,7 +84,7 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	if level == NoLine || !c.log.Enabled(ctx, level) {
 		return
 	}
-	now := q.begun.Add(took)
+	now := begun.Add(took)
 	var notLogged, sampled int64
 	switch {
 	case q.shed:
@@ -103,15 +103,15 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 		bytes = 0 // what the handler wrote, net/http did not send
 	}
 	remote := clip.Line(remoteOf(q.r, c.proxies), 64)
-	if c.named && q.route.usual() && q.aborted == whole && !q.shed && sampled == 0 {
-		q.route.line.Write(ctx, now, level, slog.IntValue(q.status()), slog.DurationValue(took),
+	if c.named && route.usual() && q.aborted == whole && !q.shed && sampled == 0 {
+		route.line.Write(ctx, now, level, slog.IntValue(q.status()), slog.DurationValue(took),
 			slog.Int64Value(bytes), slog.StringValue(remote))
 		return
 	}
-	attrs, out := make([]slog.Attr, 0, 12), q.route.log
-	if q.route.method == otherMethod { // what out writes has not the method's name
+	attrs, out := make([]slog.Attr, 0, 12), route.log
+	if route.method == otherMethod { // what out writes has not the method's name
 		out = c.log.Handler()
-		attrs = append(attrs, slog.String("method", clip.Line(q.r.Method, 32)), slog.String("route", q.route.label))
+		attrs = append(attrs, slog.String("method", clip.Line(q.r.Method, 32)), slog.String("route", route.label))
 	}
 	attrs = append(attrs,
 		slog.Int("status", q.status()),
@@ -121,7 +121,7 @@ func (h *handler) line(q *request, ctx context.Context, took time.Duration) {
 	if !c.named {
 		attrs = append(attrs, slog.String("request_id", q.id()))
 	}
-	if q.route.label == "" {
+	if route.label == "" {
 		attrs = append(attrs, slog.String("path", clip.Line(q.r.URL.Path, clip.Name)))
 	}
 	if q.aborted != whole {

@@ -96,7 +96,7 @@ func build(sys System, c config, opts []Option) func(http.Handler) http.Handler 
 		}
 	}
 	return func(next http.Handler) http.Handler {
-		h := &handler{shared: p, next: next, pattern: c.routes}
+		h := &handler{shared: p, next: next, pattern: c.routes, made: time.Now()}
 		if c.access {
 			h.routes.log = c.log.Handler()
 		}
@@ -140,6 +140,7 @@ type handler struct {
 	next    http.Handler
 	pattern func(*http.Request) string // nil: known only after the handler has run
 	late    bool                       // next is a mux, and nothing needs the pattern before it has set it
+	made    time.Time                  // what times in a request count from: a time.Time in each would be larger
 	routes  routeTable
 }
 
@@ -147,22 +148,25 @@ type handler struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.config
 	q, room := newRequest(c.ids)
-	q.h, q.r, q.inner, q.begun = h, r, r, time.Now()
+	s := serving{begun: time.Now()}
+	q.h, q.r, q.inner = h, r, r
 	q.writer.below, q.writer.on = w, q
-	q.came = target{r.URL.Path, r.URL.RawPath, r.Pattern}
+	q.path, q.pattern = r.URL.Path, r.Pattern
+	if r.URL.RawPath != "" {
+		q.rawPath = new(r.URL.RawPath)
+	}
 	if !h.late {
 		if h.pattern != nil {
 			if p := h.pattern(r); p != "" {
 				r.Pattern = p // of an outer mux there may be one already
 			}
 		}
-		q.route = h.routes.find(r.Method, r.Pattern)
-		q.named.Store(q.route)
+		q.named.Store(h.routes.find(r.Method, r.Pattern))
 	}
 	if h.metrics != nil {
 		h.metrics.active[methodIndex(r.Method)].Inc()
 	}
-	defer h.end(q)
+	defer h.end(q, &s)
 
 	if c.access || h.limiter != nil || c.priority != nil || c.headerPriority != nil {
 		q.priority = h.priorityOf(r)
@@ -172,7 +176,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx = WithRequestPriority(ctx, q.priority)
 	}
 	if c.deadlines && c.timeLimit != nil {
-		ctx = h.limitTime(q, ctx)
+		ctx = h.limitTime(q, &s, ctx)
 	}
 	if ctx != r.Context() {
 		if room == nil {
@@ -181,7 +185,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		*room = *r.WithContext(ctx) // on the stack, and copied from there
 		q.inner = room
 	}
-	if h.limiter != nil && q.priority != Probe && !h.admit(q, ctx) {
+	if h.limiter != nil && q.priority != Probe && !h.admit(q, &s, ctx) {
 		q.done = true
 		return
 	}
@@ -233,7 +237,7 @@ func (h *handler) identify(q *request, r *http.Request) context.Context {
 }
 
 // limitTime ends the ctx after the time limit of the request, or of its caller.
-func (h *handler) limitTime(q *request, ctx context.Context) context.Context {
+func (h *handler) limitTime(q *request, s *serving, ctx context.Context) context.Context {
 	most := h.config.timeLimit(q.r)
 	if most <= 0 {
 		return ctx
@@ -241,17 +245,17 @@ func (h *handler) limitTime(q *request, ctx context.Context) context.Context {
 	if asked := callerTimeout(q.r.Header); asked > 0 && asked < most {
 		most = asked
 	}
-	ctx, q.cancel = context.WithDeadlineCause(ctx, q.begun.Add(most), ErrTimeLimit)
+	ctx, s.cancel = context.WithDeadlineCause(ctx, s.begun.Add(most), ErrTimeLimit)
 	return ctx
 }
 
 // admit asks the limiter for a place, and answers the request if it has none.
-func (h *handler) admit(q *request, ctx context.Context) bool {
+func (h *handler) admit(q *request, s *serving, ctx context.Context) bool {
 	admitted, waited := h.limiter.acquire(ctx, q.priority)
 	if admitted {
 		q.holds = true
 		if waited {
-			q.since = time.Since(q.begun)
+			s.admitted = time.Since(s.begun)
 		}
 		return true
 	}
@@ -263,33 +267,33 @@ func (h *handler) admit(q *request, ctx context.Context) bool {
 }
 
 // end is the end of a request, however its handler has ended.
-func (h *handler) end(q *request) {
+func (h *handler) end(q *request, s *serving) {
 	var failure any
 	if !q.done && h.config.recovers {
 		failure = recover()
 	}
-	h.findRoute(q)
+	route := h.findRoute(q)
 	rethrow := h.recovered(q, failure)
 	q.judge()
 	h.answerFor(q)
-	if q.cancel != nil {
-		q.cancel()
+	if s.cancel != nil {
+		s.cancel()
 	}
-	if h.pattern == nil && q.route.pattern == "" && h.config.access && q.status() < 400 {
+	if h.pattern == nil && route.pattern == "" && h.config.access && q.status() < 400 {
 		h.advise()
 	}
-	took := time.Since(q.begun) // reads one clock, where time.Now reads two
+	took := time.Since(s.begun) // reads one clock, where time.Now reads two
 	if q.holds {
-		now := q.begun.Add(took)
+		now := s.begun.Add(took)
 		q.holds = false
-		h.limiter.release(q.route.class, q.sample(took), now)
+		h.limiter.release(route.class, q.sample(s, took), now)
 	}
 	if h.metrics != nil {
 		h.metrics.active[methodIndex(q.r.Method)].Dec()
-		h.metrics.observe(q.route, q.status(), took.Seconds())
+		h.metrics.observe(route, q.status(), took.Seconds())
 	}
 	if h.config.access {
-		h.line(q, q.inner.Context(), took)
+		h.line(q, q.inner.Context(), s.begun, took)
 	}
 	if rethrow != nil {
 		panic(rethrow)
@@ -319,7 +323,7 @@ func (h *handler) recovered(q *request, failure any) (rethrow any) {
 		h.metrics.panics.Inc()
 	}
 	h.config.log.LogAttrs(q.inner.Context(), slog.LevelError, "panic in a handler",
-		slog.String("method", clip.Line(q.r.Method, 32)), slog.String("route", q.route.label),
+		slog.String("method", clip.Line(q.r.Method, 32)), slog.String("route", q.route().label),
 		slog.String("panic", clip.Cut(clip.Panic(failure), clip.Text)),
 		slog.Any("stack", logger.Stack(debug.Stack())))
 	switch {
@@ -333,24 +337,26 @@ func (h *handler) recovered(q *request, failure any) (rethrow any) {
 	return nil
 }
 
-// findRoute takes the pattern that the mux has set, or the one that was known before; and
-// hands what handlers left in the copy of the request to net/http, which removes the files
-// of a form, and to middleware outside.
-func (h *handler) findRoute(q *request) {
-	p := ownPattern(q.inner.Pattern, q.r.Method, q.came.path)
-	if p == "" && q.route == nil {
+// findRoute returns the route of the request. It takes the pattern that the mux has set, or
+// the one that was known before; and hands what handlers left in the copy of the request to
+// net/http, which removes the files of a form, and to middleware outside.
+func (h *handler) findRoute(q *request) *route {
+	p := ownPattern(q.inner.Pattern, q.r.Method, q.path)
+	if p == "" && h.late {
 		p = q.lookUp()
 	}
-	if p != "" || q.route == nil {
-		if q.route == nil || p != q.route.pattern {
-			q.route = h.routes.find(q.r.Method, p)
-			q.named.Store(q.route)
+	r := q.route()
+	if p != "" || h.late {
+		if r == nil || p != r.pattern {
+			r = h.routes.find(q.r.Method, p)
+			q.named.Store(r)
 		}
 		q.r.Pattern = p
 	}
 	if q.r.MultipartForm == nil {
 		q.r.MultipartForm = q.inner.MultipartForm
 	}
+	return r
 }
 
 // advise says once how requests get a route.

@@ -27,16 +27,14 @@ func RequestID(ctx context.Context) string {
 // request, because a goroutine of the handler may keep the ctx.
 type request struct {
 	task.OriginContext
-	h      *handler
-	r      *http.Request // as it came
-	inner  *http.Request // as handlers get it
-	cancel context.CancelFunc
-	route  *route // nil while only the mux knows it; of the goroutine that serves the request
-	named  atomic.Pointer[route]
-	came   target
-	begun  time.Time
-	since  time.Duration // from begun until it was admitted
-	writer writer
+	h       *handler
+	r       *http.Request         // as it came
+	inner   *http.Request         // as handlers get it
+	named   atomic.Pointer[route] // nil while only the mux knows it
+	path    string                // of the URL, as it came: a handler may change the URL that its copy shares
+	rawPath *string               // of the URL, as it came; nil for most
+	pattern string                // of a mux outside, as it came
+	writer  writer
 
 	idHeader [1]string // the value of the id's header
 	aborted  aborted
@@ -46,7 +44,15 @@ type request struct {
 	done     bool // the handler has returned
 }
 
-// newRequest returns a request and, if it will have a ctx of its own, the room for its copy.
+// serving is what only the goroutine that serves a request has of it, on its stack.
+type serving struct {
+	begun    time.Time
+	admitted time.Duration // from begun on
+	cancel   context.CancelFunc
+}
+
+// newRequest returns a request and, if it will have a ctx of its own, the room for its copy. Both have 512 bytes: a
+// byte more is 64 more for the collector, the main cost of a request.
 func newRequest(copied bool) (*request, *http.Request) {
 	if !copied {
 		return &request{}, nil
@@ -57,10 +63,6 @@ func newRequest(copied bool) (*request, *http.Request) {
 	}{}
 	return &both.request, &both.room
 }
-
-// target is what a mux finds the route of a request by, as it came: a handler may change
-// the URL that its copy of the request shares.
-type target struct{ path, rawPath, pattern string } // pattern: of a mux outside
 
 // JobName implements [task.Namer]. A mux sets the pattern in the request that handlers get,
 // so what logs nothing and sends nothing needs no second look into the mux.
@@ -81,10 +83,13 @@ func (q *request) lookUp() string {
 		l.request.URL = &l.url
 	}
 	l.request.Method, l.request.Host = q.r.Method, q.r.Host
-	l.url.Path, l.url.RawPath = q.came.path, q.came.rawPath
+	l.url.Path, l.url.RawPath = q.path, ""
+	if q.rawPath != nil {
+		l.url.RawPath = *q.rawPath
+	}
 	p := q.h.pattern(&l.request)
 	q.h.lookups.Put(l)
-	return cmp.Or(p, q.came.pattern)
+	return cmp.Or(p, q.pattern)
 }
 
 // lookup is a request that asks a mux, and nothing else.
@@ -99,7 +104,7 @@ func (q *request) onHeader() {
 	if !q.holds {
 		return
 	}
-	q.writer.header = max(time.Since(q.begun), 1)
+	q.writer.header = time.Since(q.h.made) + 1 // not 0, at once in simulated time too
 	if q.writer.streams() {
 		q.onStream()
 	}
@@ -129,12 +134,13 @@ func (q *request) status() int {
 
 // judge decides whether the response is whole, and if not why.
 func (q *request) judge() {
+	ended := q.r.Context().Err()
 	switch {
 	case !q.done:
 		q.aborted = byHandler
-	case context.Cause(q.r.Context()) == parts.ErrStopping:
+	case ended != nil && context.Cause(q.r.Context()) == parts.ErrStopping:
 		q.aborted = byStop
-	case errors.Is(q.r.Context().Err(), context.Canceled) || q.writer.failed:
+	case errors.Is(ended, context.Canceled) || q.writer.failed:
 		q.aborted = byClient
 	case q.late():
 		q.aborted = byDeadline
@@ -148,16 +154,19 @@ func (q *request) late() bool {
 
 // sample is what the limiter learns of the request: the time to its header, or 0.
 // Errors are often quick, and say nothing of the work; a time limit that is over does.
-func (q *request) sample(took time.Duration) time.Duration {
+func (q *request) sample(s *serving, took time.Duration) time.Duration {
 	late := q.aborted == byDeadline
 	if !late && (q.aborted != whole || q.status() >= 400) {
 		return 0
 	}
 	if q.writer.header > 0 && !late {
-		took = q.writer.header
+		took = q.writer.header - 1 - s.begun.Sub(q.h.made)
 	}
-	return max(took-q.since, 1)
+	return max(took-s.admitted, 1)
 }
+
+// route is the route of the request: nil before the middleware or a record wants it.
+func (q *request) route() *route { return q.named.Load() }
 
 // id is the request's id: this middleware's, or that of another one outside.
 func (q *request) id() string {
@@ -169,6 +178,6 @@ func (q *request) id() string {
 
 // accessed returns the facts of the request for a function of the service.
 func (q *request) accessed(took time.Duration) *Access {
-	return &Access{Request: q.r, Method: q.r.Method, Route: q.route.label, Status: q.status(), Bytes: q.writer.bytes,
+	return &Access{Request: q.r, Method: q.r.Method, Route: q.route().label, Status: q.status(), Bytes: q.writer.bytes,
 		Duration: took, ID: q.id(), Aborted: q.aborted.String(), Shed: q.shed, Probe: q.priority == Probe}
 }

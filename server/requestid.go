@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -81,15 +80,33 @@ type batch struct {
 
 func (s *idSource) next() string {
 	b, _ := s.batches.Get().(*batch)
-	if b == nil || b.used == len(b.ids) {
-		var random [idBatch * idLength / 2]byte
-		for i := 0; i < len(random); i += 8 {
-			binary.LittleEndian.PutUint64(random[i:], rand.Uint64())
+	if b == nil {
+		b = &batch{}
+	}
+	if b.used == len(b.ids) {
+		var digits [idBatch * idLength]byte
+		for i := 0; i < len(digits); i += 16 {
+			v := rand.Uint64()
+			binary.LittleEndian.PutUint64(digits[i:], hexDigits(uint32(v)))
+			binary.LittleEndian.PutUint64(digits[i+8:], hexDigits(uint32(v>>32)))
 		}
-		b = &batch{ids: hex.EncodeToString(random[:])}
+		b.ids, b.used = string(digits[:]), 0
 	}
 	id := b.ids[b.used : b.used+idLength]
 	b.used += idLength
 	s.batches.Put(b)
 	return id
+}
+
+// hexDigits returns the eight hex digits of v, one a byte.
+func hexDigits(v uint32) uint64 {
+	const ones = 0x0101010101010101
+	// Each half byte gets a byte of its own,
+	d := uint64(v)
+	d = (d | d<<16) & 0x0000ffff0000ffff
+	d = (d | d<<8) & 0x00ff00ff00ff00ff
+	d = (d | d<<4) & 0x0f0f0f0f0f0f0f0f
+	// and each that is above 9 carries into bit 4 when 6 is added.
+	letters := (d + ones*6) >> 4 & ones
+	return d + ones*'0' + letters*('a'-'0'-10)
 }

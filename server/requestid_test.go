@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -116,6 +117,35 @@ func TestOptionsOfIDs(t *testing.T) {
 	}
 	if got := ask(h, "GET", "/", "X-Request-Id", "a", "Internal", "1").Header().Get("X-Request-Id"); got != "a" {
 		t.Errorf("WithBelievedIDs takes %q, not a", got)
+	}
+}
+
+// Ids are hex digits, each as often as the others at each place, and none comes twice.
+func TestNewIDs(t *testing.T) {
+	const n = 20_000
+	ids, seen, count := &idSource{}, map[string]bool{}, [idLength]map[byte]int{}
+	for range n {
+		id := ids.next()
+		if len(id) != idLength || seen[id] {
+			t.Fatalf("%q", id)
+		}
+		seen[id] = true
+		for i := range len(id) {
+			if count[i] == nil {
+				count[i] = map[byte]int{}
+			}
+			count[i][id[i]]++
+		}
+	}
+	for i, digits := range count {
+		for _, c := range []byte("0123456789abcdef") {
+			if got := digits[c]; got < n/16*3/4 || got > n/16*5/4 { // nine standard deviations
+				t.Errorf("%c stands %d times at %d", c, got, i)
+			}
+		}
+	}
+	if got := hexDigits(0x0f9a1234); string(binary.LittleEndian.AppendUint64(nil, got)) != "4321a9f0" {
+		t.Errorf("%x", got)
 	}
 }
 

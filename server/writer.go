@@ -19,7 +19,7 @@ type writer struct {
 	below    http.ResponseWriter
 	on       *request      // is called at the header and at a hijack
 	bytes    int64         // of the body, as written by the handler
-	header   time.Duration // from the request's begin until its final header; 0: not taken
+	header   time.Duration // 1 ns more than from handler.made to the final header; 0: not taken
 	status   int32         // of the final header; 0: none yet
 	failed   bool          // a write has failed: the client has gone
 	hijacked bool

@@ -242,12 +242,17 @@ func (f *form) jsonHead(e *enc, r *slog.Record, name string) {
 		e.b = append(e.b, `","level":"`...)
 	}
 	e.b = append(e.b, levelName(r.Level)...)
-	e.b = append(e.b, `","msg":`...)
-	e.str(r.Message)
-	if name != "" {
-		e.rawField("logger", name)
-	}
+	f.jsonNames(e, r.Message, name)
 	if f.source && r.PC != 0 {
 		e.b = append(e.b, sourceOf(r.PC).json...)
+	}
+}
+
+// jsonNames writes the message and the name of the logger.
+func (f *form) jsonNames(e *enc, msg, name string) {
+	e.b = append(e.b, `","msg":`...)
+	e.str(msg)
+	if name != "" {
+		e.rawField("logger", name)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/sambatech/chassis/task"
 )
 
@@ -82,6 +84,41 @@ func TestALineIsWhatHandleWrites(t *testing.T) {
 			}
 			if (line.own != nil) != c.fast && !(format == FormatStackdriver && c.fast && line.own == nil) {
 				t.Errorf("%s, %s: the keys are encoded: %v, want %v", name, format, line.own != nil, c.fast)
+			}
+		}
+	}
+}
+
+// The head of a Line is that of Handle, whatever job its ctx has and whichever came first.
+func TestTheJobOfALine(t *testing.T) {
+	at, none := time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC), context.Background()
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
+	job := task.WithInfo(none, &task.Info{JobID: "j", JobName: "nightly", Task: "invoice", Attempt: 2})
+	first := task.WithOrigin(none, "r-1", "GET /orders/{id}")
+	for _, settings := range []Settings{{}, {MaxLine: minMaxLine}} {
+		for _, msg := range []string{"request", "a \"message\"\n", strings.Repeat("m", 3*minMaxLine)} {
+			out := &sink{}
+			settings.Format = FormatJSON
+			l := newLogger(t, settings, out)
+			h := l.Named("server").Handler()
+			line := NewLine(h, msg, "status")
+			for i, ctx := range []context.Context{
+				task.WithOrigin(none, "r-0", strings.Repeat("n", 300)), first, first,
+				task.WithOrigin(none, "r-2", "GET /orders"), task.WithOrigin(none, "", "name alone"),
+				task.WithOrigin(none, "id alone", ""), task.WithOrigin(none, "\"\u202e\n", "\"\n"),
+				task.WithOrigin(none, strings.Repeat("i", 3*minMaxLine), strings.Repeat("n", 3*minMaxLine)),
+				trace.ContextWithSpanContext(first, span), job, task.WithOrigin(job, "inner", "job"), none, nil, first,
+			} {
+				for _, at := range []time.Time{at, {}} {
+					from := len(out.String())
+					line.Write(ctx, at, slog.LevelWarn, slog.IntValue(200))
+					got := out.String()[from:]
+					from = len(out.String())
+					_ = Handle(ctx, h, at, slog.LevelWarn, msg, slog.Int("status", 200))
+					if want := out.String()[from:]; got != want {
+						t.Errorf("%d: %.400q, want %.400q", i, got, want)
+					}
+				}
 			}
 		}
 	}

@@ -38,6 +38,7 @@ type ring struct {
 	direct bool // the callers write, no actor does
 	busy   bool // the actor has been woken and has not yet found the ring empty
 	lossy  bool // the output has failed for long: drop the oldest rather than wait
+	idles  int  // times that the ring was found empty
 
 	accepted, written, dropped uint64
 	bytes                      uint64
@@ -54,9 +55,14 @@ type waiter struct {
 	done chan struct{}
 }
 
-// maxFree chunks are kept for reuse; more are left to the garbage collector,
-// so that a burst does not keep its memory.
-const maxFree = 8
+// maxFree chunks are kept for reuse after a burst. Of those above keptFree one is left to the
+// garbage collector at every trimEvery-th time that the ring is empty: bursts that come again and
+// again then need no new memory, and a single one does not keep it.
+const (
+	maxFree   = 32
+	keptFree  = 8
+	trimEvery = 64
+)
 
 func newRing(limit int, policy Policy, dropBelow slog.Level) *ring {
 	r := &ring{limit: limit, policy: policy, dropBelow: dropBelow, direct: true}
@@ -211,8 +217,18 @@ func (r *ring) take() *chunk {
 		r.writing, r.cur = r.cur, nil
 	default:
 		r.busy = false
+		r.trim()
 	}
 	return r.writing
+}
+
+// trim frees the memory of a burst step by step.
+func (r *ring) trim() {
+	r.idles++
+	if n := len(r.free); n > keptFree && r.idles%trimEvery == 0 {
+		r.free[n-1] = nil
+		r.free = r.free[:n-1]
+	}
 }
 
 // done says that the chunk taken is written.

@@ -111,3 +111,35 @@ func TestRingAgainstAModel(t *testing.T) {
 		}
 	})
 }
+
+// The memory of a burst is used again by the next one, and given up as the ring is empty again and again.
+func TestTheMemoryOfABurst(t *testing.T) {
+	r := newRing(256*chunkSize, PolicyBlock, slog.LevelWarn)
+	drain := func() {
+		for c := r.take(); c != nil; c = r.take() {
+			r.done(c)
+		}
+	}
+	line := bytes.Repeat([]byte{'x'}, chunkSize)
+	burst := func() {
+		for range 100 {
+			r.append(line, slog.LevelInfo, false)
+		}
+		drain()
+	}
+	burst()
+	if len(r.free) != maxFree {
+		t.Errorf("%d chunks are kept after a burst, want %d", len(r.free), maxFree)
+	}
+	kept := r.free[maxFree-1]
+	r.append(line, slog.LevelInfo, false)
+	if r.cur != kept {
+		t.Error("a chunk that is kept is not used again")
+	}
+	for range trimEvery * maxFree {
+		drain()
+	}
+	if len(r.free) != keptFree {
+		t.Errorf("%d chunks are kept after a long time, want %d", len(r.free), keptFree)
+	}
+}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/sambatech/chassis"
 	"github.com/sambatech/chassis/actors/pools"
+	"github.com/sambatech/chassis/admin"
+	"github.com/sambatech/chassis/parts"
 	"github.com/sambatech/chassis/task"
 )
 
@@ -44,6 +46,31 @@ func TestAnOrderGoesToTheFleet(t *testing.T) {
 		}
 		if strings.Contains(c.body, "Zoë") && got.Reason != "für Zoë" {
 			t.Errorf("the reason is %q", got.Reason)
+		}
+	}
+}
+
+// fellow is a part that knows the members of a fleet, as package fleet is.
+type fellow struct{ parts.Part }
+
+func (fellow) FleetMembers(context.Context) ([]admin.FleetMember, error) {
+	return []admin.FleetMember{{Name: "mailer-a", Self: true}}, nil
+}
+
+// An order that is given to all members ends in each of them: none passes it on to the others.
+func TestAnOrderToAllMembersGoesNoFurther(t *testing.T) {
+	sys, d := open(t, func(sys *chassis.System) {
+		chassis.Handle(sys, task.Define[greeting]("greet"), func(context.Context, task.Job[greeting]) error { return nil })
+		sys.Add("fellow", fellow{parts.Closer(func(context.Context) error { return nil })})
+	})
+	sys.Pools()[0].CarryNotices(func(context.Context, task.Notice) (pools.Carried, error) {
+		t.Error("a notice goes to the other members")
+		return pools.Carried{Found: 1, Members: 1}, nil
+	})
+	for _, order := range []string{`"executions/cancel", "body": {"exec_id": "e1"}`, `"executions/snooze", "body": {"exec_id": "e1", "for": "1m"}`} {
+		code, text := d.do("POST", "/api/v1/fleet/do", `{"all": true, "order": `+order+`}`)
+		if code != 200 || !strings.Contains(text, `"done":0`) || !strings.Contains(text, "no execution") {
+			t.Errorf("%s: %d %s", order, code, text)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func (d tasks) Cancel(ctx context.Context, execID, reason string) (int, error) {
 // elsewhere sends a notice about an execution that is not here to all processes that take
 // notices. It returns n and err, the answer here, if there are none.
 func (d tasks) elsewhere(ctx context.Context, notice task.Notice, n int, err error) (int, error) {
-	if !errors.Is(err, admin.ErrNotFound) || clip.IsCut(notice.ExecID) {
+	if !errors.Is(err, admin.ErrNotFound) || clip.IsCut(notice.ExecID) || admin.HereAlone(ctx) {
 		return n, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
