@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -132,16 +134,17 @@ func TestFleetShowsAndSteersAllMembers(t *testing.T) {
 	if !strings.Contains(out, "mailer-b") || !strings.Contains(out, "running since") { // it is seen through another
 		t.Errorf("show: %q", out)
 	}
-	done := false
+	done, first := false, ""
 	for end := time.Now().Add(20 * time.Second); !done && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		r := chassisWith(t, "", on("do", "cancel", id)...)
+		first = cmp.Or(first, fmt.Sprintf("%+v", r))
 		done = r.code == 0 && strings.Contains(r.out, "done") && strings.Contains(r.out, "no execution")
 		if r.code != 0 && r.code != exitNotFound {
 			t.Fatalf("cancel: %+v", r)
 		}
 	}
 	if !done {
-		t.Error("the execution was not cancelled")
+		t.Errorf("the execution was not cancelled; the first answer was %s", first)
 	}
 }
 
