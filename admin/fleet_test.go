@@ -52,7 +52,7 @@ func newCrew(t *testing.T, n int, set Settings, more ...FleetMember) *crew {
 		if err := srv.Listen(); err != nil {
 			t.Fatal(err)
 		}
-		srv.relay.lookTime, srv.relay.orderTime = 200*time.Millisecond, 200*time.Millisecond
+		srv.relay.lookTime, srv.relay.orderTime = 20*time.Second, 20*time.Second // a busy machine's handshakes take their time
 		c.plants, c.servers, c.audits, fleets = append(c.plants, p), append(c.servers, srv), append(c.audits, audit), append(fleets, f)
 		c.list = append(c.list, FleetMember{Name: fmt.Sprintf("mailer-%d", i), Addr: "127.0.0.1:7946", Admin: srv.URL(),
 			State: StateRunning, Age: new(0.5)})
@@ -63,6 +63,13 @@ func newCrew(t *testing.T, n int, set Settings, more ...FleetMember) *crew {
 		f.list[i].Self = true
 	}
 	return c
+}
+
+// soonTired are the servers that wait for a member that hangs, in a test that has one.
+func (c *crew) soonTired() {
+	for _, srv := range c.servers {
+		srv.relay.lookTime, srv.relay.orderTime = time.Second, time.Second
+	}
 }
 
 func bearer(token string) string { return "Authorization: Bearer " + token }
@@ -105,6 +112,7 @@ func TestAnOrderReachesEveryMember(t *testing.T) {
 		at("other", other.URL), at("long", long.URL), at("none", ""),
 		FleetMember{Name: "far", Addr: "10.0.0.7:7946", Admin: "http://127.0.0.1:9190/"}, // elsewhere than it says
 		FleetMember{Name: "gone", Addr: "127.0.0.1:7946", Gone: MemberDead, Admin: c0})
+	c.soonTired()
 	w := ask(c.servers[0], "POST", "/api/v1/fleet/do", `{"order":"tasks/pause","body":{"task":"welcome"},"all":true}`, bearer(goodToken))
 	got := answersOf(t, w)
 	if got.Done != 3 || len(got.List) != 9 {
@@ -152,6 +160,7 @@ func TestAMemberIsSeenThroughAnother(t *testing.T) {
 	set := Settings{Token: settings.NewSecret(goodToken), Tokens: map[string]Token{"rob": {settings.NewSecret(secondToken), ScopeRead}}}
 	c := newCrew(t, 2, set, FleetMember{Name: "hung", Addr: "127.0.0.1:7946", Admin: "http://" + hung.Addr().String() + "/"},
 		FleetMember{Name: "gone", Addr: "127.0.0.1:1", Gone: MemberLeft})
+	c.soonTired()
 	c.plants[1].info.PID = 4711
 	for _, x := range []struct {
 		path string

@@ -177,7 +177,7 @@ func TestRandomSequencesAgainstThePythonBreaker(t *testing.T) {
 			if !strings.Contains(breakers, c.page) {
 				t.Errorf("docs/migrating.md does not say, among the breakers: %s", c.page)
 			}
-			rounds := scaled(50, 215, 215)
+			rounds := scaled(50, 80, 215)
 			different, example := 0, ""
 			for seed := range uint64(rounds) {
 				rng := rand.New(rand.NewPCG(seed, 7))

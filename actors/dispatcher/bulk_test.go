@@ -1,9 +1,7 @@
 package dispatcher_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -59,37 +57,4 @@ func TestBudgetsOfABulkAreExact(t *testing.T) {
 			t.Errorf("%d dead letters, %d left, %d calls of at most %d", dead, r.left(), calls, largest)
 		}
 	})
-}
-
-// BenchmarkBulk compares a handler that makes one call of 2 ms a task with one that makes
-// it for ten, where four calls may be under way, as with a small pool of connections.
-func BenchmarkBulk(b *testing.B) {
-	type args struct {
-		N int `json:"n"`
-	}
-	connections := make(chan struct{}, 4)
-	call := func() {
-		connections <- struct{}{}
-		time.Sleep(2 * time.Millisecond) // what is measured is the waiting
-		<-connections
-	}
-	for _, n := range []int{1, 10} {
-		b.Run(fmt.Sprint("tasks_a_call=", n), func(b *testing.B) {
-			src, client, _, start := benchRig(b, 100)
-			h := func(context.Context, task.Job[args]) error { call(); return nil }
-			if n > 1 {
-				h = task.Bulk(n, 5*time.Millisecond, func([]*task.Member[args]) error { call(); return nil })
-			}
-			if _, err := client.Register(b.Context(), task.NewSpec("noop"), task.Erase(h)); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			cpu := cpuTime()
-			start(b.N)
-			<-src.done
-			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/task")
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
-		})
-	}
 }

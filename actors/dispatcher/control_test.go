@@ -137,6 +137,7 @@ func TestPauseAndResumeOfPoolAndTask(t *testing.T) {
 		if err := r.client.Pause(r.ctx(), ""); err != nil {
 			t.Fatal(err)
 		}
+		r.settle() // the answer comes before the demand is taken back
 		r.send("b", nil)
 		r.after(time.Minute)
 		var receives int

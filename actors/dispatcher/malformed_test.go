@@ -90,7 +90,7 @@ func (m mutator) attributes() map[string]types.MessageAttributeValue {
 // sound one behind them still runs. CHASSIS_SCALE=full: a million.
 func TestMalformedMessagesNeverStopTheConsumer(t *testing.T) {
 	const batch = 2000
-	malformed := sized(1_000_000, 20_000, batch)
+	malformed := sized(1_000_000, 8_000, batch)
 	seed := rand.Uint64()
 	t.Logf("seed %d, %d messages", seed, malformed)
 	mut := mutator{rand.New(rand.NewPCG(seed, 0))}

@@ -138,7 +138,7 @@ func (e openErr) RetryAfter() time.Duration { return e.d }
 // snoozes, drains and releases a task runs exactly as often as the model says,
 // ends as it says, and never before its wait is over.
 func TestBudgetAgainstModel(t *testing.T) {
-	batch := sized(100, 40, 5) // rapid draws 100 batches
+	batch := sized(100, 20, 5) // rapid draws 100 batches
 	played, runs := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		list := rapid.SliceOfN(histories(), batch, batch).Draw(rt, "histories")

@@ -59,7 +59,7 @@ func (b *blocked) spent(f func()) int64 {
 // What was beyond max_held was received and sent again every ten seconds:
 // 148 000 requests an hour for 5 000 messages.
 func TestAPausedTaskIsNotReceivedAndSentAgainForEver(t *testing.T) {
-	for _, n := range []int{sized(2500, 2500, 1200), sized(5000, 5000, 2000)} {
+	for _, n := range []int{sized(2500, 1200, 1200), sized(5000, 2400, 2000)} {
 		limits(t, nil, func(b *blocked) {
 			b.pause("job")
 			b.fill("job", n)
@@ -88,7 +88,7 @@ func TestALimitedTaskIsNotReceivedAndSentAgainForEver(t *testing.T) {
 		})
 		return per
 	}
-	n := sized(5000, 5000, 2000)
+	n := sized(5000, 2500, 2000)
 	without, with := run(n), run(n, task.Concurrency(1))
 	if t.Logf("%.2f requests a task, %.2f with Concurrency(1)", without, with); with > without+2 {
 		t.Errorf("%.2f requests a task with Concurrency(1), %.2f without: want at most two more", with, without)

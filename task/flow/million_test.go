@@ -245,10 +245,10 @@ func playMillion(t *testing.T, n, kills int, batch bool) (requests int64, took t
 	return requests, took
 }
 
-// TestMillionMembers joins one batch: of 9000 members in simulated time, or of a million
+// TestMillionMembers joins one batch: of 5000 members in simulated time, or of a million
 // in real time with CHASSIS_SCALE=full. One member of twenty fails for good.
 func TestMillionMembers(t *testing.T) {
-	n, kills := 9_000, 4
+	n, kills := 5_000, 4
 	if os.Getenv("CHASSIS_SCALE") == "full" {
 		n, kills = 1_000_000, 20
 		report(t, n, kills)
