@@ -104,15 +104,16 @@ mutants: ## which changes of the pure cores' decisions no test notices; CORES="l
 
 scale: ## the tests of numbers, at full size: hours of leases, a million messages, a thousand stops, a million linearizable calls
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/poller -run 'LongTasks|RequestsUnderLoad|Invisible'
-	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/dispatcher -run 'Malformed|FarAhead|Model'
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/dispatcher -run 'Malformed|FarAhead|Model|ForEver'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./systemtest -run Invisible
 	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./systemtest -run ServicesActorsWhile
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./queue/localsqs/... -run 'Kills|Depth|LongPolls|Debian'
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./examples/quickstart -run Killed
 	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./cmd/chassis -run NewService
-	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run StalledReader
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/logger -run 'StalledReader|MillionCalls'
 	CHASSIS_SCALE=full $(GO) test -race -v -timeout 60m ./actors/breaker -run 'TestLinearizable$$'
-	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/breaker -run 'ManyOpen|HealthyPaths'
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./actors/breaker -run 'ManyOpen|HealthyPaths|StrangersHosts|PythonBreaker'
+	CHASSIS_SCALE=full $(GO) test -v -timeout 60m ./task/flow -run Million
 	cd task/outbox/outboxtest && CHASSIS_SCALE=full $(GO) test -v -timeout 60m -run Bank .
 
 chaos: ## a fleet that is killed, on a queue that fails, for CHAOSTIME; nothing may be lost

@@ -39,9 +39,9 @@ type Config struct {
 	Random     func() float64     // draws numbers in [0, 1) for waits; nil: math/rand/v2's own source
 	// PausedBy are those that pause the pool from its start: see [Pause.By].
 	PausedBy []string
-	// Permanent spawns the dispatcher again under its name when it is stopped
-	// before a [Drain]: by a task actor that stops its parent, for example.
-	Permanent bool
+	// Permanent, if it says true, spawns the dispatcher again under its name when it is
+	// stopped before a [Drain]: by a task actor that stops its parent, for example. nil says false.
+	Permanent func() bool
 	// EndlessAfter is the time after which an attempt without a Deadline that has
 	// reported no progress counts as stalled. 0: 20 minutes.
 	EndlessAfter time.Duration
@@ -91,7 +91,7 @@ type core struct {
 	children       map[string]*attempt // by the id of their actor, until that has ended
 	departures     departures          // task actors that are stopping
 	props          *actor.Props
-	permanent      bool
+	permanent      func() bool // or nil
 	life           life.Restarts
 	subscribers    map[string]*subscriber // by the id of their PID
 	endlessAfter   time.Duration

@@ -313,7 +313,7 @@ func (d *dispatcher) leave(cause error) {
 }
 
 // comesBack reports whether a stop came from outside.
-func (d *dispatcher) comesBack() bool { return d.permanent && d.drain == nil }
+func (d *dispatcher) comesBack() bool { return d.drain == nil && d.permanent != nil && d.permanent() }
 
 // respawn spawns the dispatcher again, under its name and its supervisor.
 func (d *dispatcher) respawn(ctx actor.Context) {

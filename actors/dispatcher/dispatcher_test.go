@@ -19,7 +19,7 @@ func TestAPermanentDispatcherComesBackUntilItsDrain(t *testing.T) {
 		r.mon = dispatcher.NewMonitor()
 		runs := 0
 		props, err := dispatcher.New(dispatcher.Config{
-			Pool: "pool", Poller: r.queuePID, Monitor: r.mon, Permanent: true, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+			Pool: "pool", Poller: r.queuePID, Monitor: r.mon, Permanent: func() bool { return true }, Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 			Tasks: []*dispatcher.Register{{Spec: task.NewSpec("t"), Handler: func(ctx context.Context, _ raw) error {
 				if runs++; runs == 1 {
 					<-ctx.Done()
@@ -55,6 +55,27 @@ func TestAPermanentDispatcherComesBackUntilItsDrain(t *testing.T) {
 		r.settle()
 		if _, alive := r.system.ProcessRegistry.GetLocal(r.pid.Id); alive || r.mon.Status() != dispatcher.Stopped {
 			t.Error("it came back after its Drain")
+		}
+	})
+}
+
+// A service that ends says so: no Drain has to come through to a dispatcher that is just beginning again.
+func TestAPermanentDispatcherEndsWhereItIsNoLonger(t *testing.T) {
+	bubble(t, dispatcher.Settings{}, func(r *rig) {
+		var leaving atomic.Bool
+		props, err := dispatcher.New(dispatcher.Config{Pool: "pool", Poller: r.queuePID, Permanent: func() bool { return !leaving.Load() }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid := r.system.Root.Spawn(props)
+		r.settle()
+		for _, ends := range []bool{false, true} {
+			leaving.Store(ends)
+			r.system.Root.Stop(pid)
+			r.settle()
+			if _, alive := r.system.ProcessRegistry.GetLocal(pid.Id); alive == ends {
+				t.Errorf("leaving %v: alive %v", ends, alive)
+			}
 		}
 	})
 }

@@ -27,9 +27,9 @@ type Config struct {
 	// Random draws numbers in [0, 1) for the jitter of pauses, from several
 	// goroutines. nil: math/rand/v2's own source.
 	Random func() float64
-	// Permanent spawns the actor again under its name when it is stopped before
-	// a [Drain], with all leases, demand and requests under way.
-	Permanent bool
+	// Permanent, if it says true, spawns the actor again under its name when it is stopped
+	// before a [Drain], with all leases, demand and requests under way. nil says false.
+	Permanent func() bool
 	// Context ends every request when it ends, receives too: for the end in a
 	// hurry, when what a receive brings may stay invisible until its lease is
 	// over. An orderly end is a Drain. nil: it never ends.
@@ -161,7 +161,7 @@ func (s *shell) Receive(ctx actor.Context) {
 }
 
 // comesBack reports whether a stop was ordered by another actor, not by a Drain.
-func (s *shell) comesBack() bool { return s.poller.cfg.Permanent && s.drain == nil }
+func (s *shell) comesBack() bool { return s.drain == nil && s.poller.cfg.Permanent != nil && s.poller.cfg.Permanent() }
 
 // respawn spawns the actor again, under its name and its supervisor. It claims
 // the worker as after a restart.

@@ -77,7 +77,8 @@ func TestDeliveredAndDeleted(t *testing.T) {
 
 func TestAPollerThatAnotherActorStopsComesBackWithItsLeases(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newQueue(t, "tasks").start(func(c *poller.Config) { c.Permanent = true })
+		stays := true
+		r := newQueue(t, "tasks").start(func(c *poller.Config) { c.Permanent = func() bool { return stays } })
 		r.send("m", 20)
 		r.cast(poller.Want{Credits: 10})
 		ds := r.bodies(10)
@@ -97,6 +98,12 @@ func TestAPollerThatAnotherActorStopsComesBackWithItsLeases(t *testing.T) {
 		}
 		if s := r.poller.Stats(); s.Restarts != 1 {
 			t.Errorf("%+v", s)
+		}
+		stays = false // the end of its service, which no Drain needs to precede
+		r.system.Root.Stop(r.pid)
+		synctest.Wait()
+		if _, alive := r.system.ProcessRegistry.GetLocal(r.pid.Id); alive {
+			t.Error("it came back")
 		}
 	})
 }

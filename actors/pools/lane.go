@@ -31,7 +31,10 @@ type running struct {
 	queue              *poller.Poller
 	poller, dispatcher *actor.PID
 	client             *dispatcher.Client
+	leaving            atomic.Bool // poller and dispatcher no longer come back after a stop
 }
+
+func (r *running) stays() bool { return !r.leaving.Load() }
 
 // endlessLeases is the length of an attempt in leases after which it counts as
 // stalled, if it has no Deadline and reports no progress.
@@ -90,15 +93,16 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 	if l == l.pools.times.lane && l.pools.times.running != nil {
 		around = append([]task.Middleware{l.pools.times.running.Around}, around...)
 	}
+	r := &running{}
 	p, err := poller.New(poller.Config{
 		Settings: l.settings.PollerSettings, Client: cfg.Queue.Client, QueueURL: url, Sender: l.pools.sender,
-		Logger: cfg.Logger("actors/poller"), Tracing: l.pools.pollerTracing(), Recall: cfg.Queue.Recall(), Permanent: true,
+		Logger: cfg.Logger("actors/poller"), Tracing: l.pools.pollerTracing(), Recall: cfg.Queue.Recall(), Permanent: r.stays,
 		Random: cfg.Random.Of("poller/" + l.name()),
 	})
 	if err != nil {
 		return nil, err
 	}
-	r := &running{queue: p}
+	r.queue = p
 	if r.poller, err = actors.Spawn(p.Props(), "poller/"+l.name()); err != nil {
 		return nil, err
 	}
@@ -114,13 +118,13 @@ func (l *lane) spawn(url string, tasks []*dispatcher.Register) (*running, error)
 		Follow:    follow,
 		NoFlows:   !flows,
 		Answered:  l.pools.answered,
-		Permanent: true, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
+		Permanent: r.stays, EndlessAfter: endlessLeases * l.settings.TaskTimeout,
 	})
 	if err == nil {
 		r.dispatcher, err = actors.Spawn(d, "dispatcher/"+l.name())
 	}
 	if err != nil {
-		actors.Send(r.poller, &poller.Drain{}) // else it would come back
+		r.leaving.Store(true)
 		actors.Send(r.poller, &actor.PoisonPill{})
 		return nil, err
 	}
@@ -171,7 +175,8 @@ func (l *lane) stop(ctx context.Context) error {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), life.StopTimeout)
 	defer cancel()
-	if err != nil { // no Drain has come through: without one they would come back
+	r.leaving.Store(true) // no Drain need have come through to an actor that was just beginning again
+	if err != nil {
 		actors.Send(r.dispatcher, &dispatcher.Drain{Deadline: time.Now()})
 		actors.Send(r.poller, &poller.Drain{})
 	}

@@ -113,7 +113,7 @@ func (p *probed) running() *running { return p.pools.main().running.Load() }
 // release: no code of a user's can get the dispatcher itself into that.
 func (p *probed) stick() {
 	whole := p.running()
-	front := *whole
+	front := &running{queue: whole.queue, poller: whole.poller, dispatcher: whole.dispatcher}
 	stuck := p.system.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		if _, ok := c.Message().(actor.AutoReceiveMessage); !ok {
 			<-p.block
@@ -122,7 +122,7 @@ func (p *probed) stick() {
 	}))
 	p.t.Cleanup(func() { p.system.Root.Stop(stuck) })
 	front.client = dispatcher.NewClient(p.system, stuck)
-	p.pools.main().running.Store(&front)
+	p.pools.main().running.Store(front)
 	p.t.Cleanup(func() { p.pools.main().running.Store(whole) }) // before the stop
 }
 
