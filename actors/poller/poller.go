@@ -161,7 +161,9 @@ func (s *shell) Receive(ctx actor.Context) {
 }
 
 // comesBack reports whether a stop was ordered by another actor, not by a Drain.
-func (s *shell) comesBack() bool { return s.drain == nil && s.poller.cfg.Permanent != nil && s.poller.cfg.Permanent() }
+func (s *shell) comesBack() bool {
+	return s.drain == nil && s.poller.cfg.Permanent != nil && s.poller.cfg.Permanent()
+}
 
 // respawn spawns the actor again, under its name and its supervisor. It claims
 // the worker as after a restart.
