@@ -61,6 +61,9 @@ func Sound(n task.Notice) bool {
 	return n.ExecID != "" && len(n.ExecID) <= maxID && len(n.Reason) <= maxReason && len(n.ID) <= maxOrder
 }
 
+// NewOrder returns an id for a notice.
+func NewOrder() string { return random(8) }
+
 // Prepared returns a notice as it is sent to others: its reason is one line, and cut.
 func Prepared(n task.Notice) (task.Notice, error) {
 	n.Reason = clip.Line(n.Reason, maxReason)

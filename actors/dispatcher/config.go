@@ -125,8 +125,9 @@ func newCore(cfg Config) *core {
 		Settings: cfg.Settings.withDefaults(), pool: cfg.Pool, deadPool: cfg.Settings.DeadLetterPool,
 		ordered: strings.HasSuffix(cfg.Pool, ".fifo"), poller: cfg.Poller, log: cfg.Logger, monitor: cfg.Monitor, tracer: cfg.Tracer,
 		base: context.Background(), registry: map[string]*entry{}, children: map[string]*attempt{},
-		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{}, cancelled: recent.Map[outcome]{Most: mostCancelled},
-		services: cfg.Services, follow: cfg.Follow, answered: cfg.Answered, noFlows: cfg.Follow == nil || cfg.NoFlows, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
+		permits: permits{keeper: cfg.Shares, share: cfg.Share}, limits: map[string]poller.QueueAttributes{}, memories: memories{},
+		cancelled: recent.Map[outcome]{Most: mostCancelled},
+		services:  cfg.Services, follow: cfg.Follow, answered: cfg.Answered, noFlows: cfg.Follow == nil || cfg.NoFlows, create: cfg.Create, found: map[string]bool{}, holds: map[string]bool{},
 	}
 	if c.deadPool == "" {
 		c.deadPool = DeadLetterPool(cfg.Pool)

@@ -218,7 +218,7 @@ func (p *Pools) Order(ctx context.Context, n task.Notice) (Cancelled, error) {
 		return fail(errors.New("its exec_id is empty"))
 	}
 	if n.ID == "" {
-		n.ID = newOrder()
+		n.ID = addresses.NewOrder()
 	}
 	if known.Here, err = p.takeNotice(ctx, n); err != nil {
 		return fail(err)

@@ -2,8 +2,6 @@ package pools
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"sync"
 	"time"
 
@@ -70,11 +68,4 @@ func (t *taking) failed() bool {
 	default:
 		return false
 	}
-}
-
-// newOrder returns an id for a notice.
-func newOrder() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return hex.EncodeToString(b[:])
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func (k *clicks) Receive(c actor.Context) {
 
 // subscribe makes the queue, its poller and its subscriber, and sends some
 // clicks.
-func subscribe(ctx context.Context, sys *chassis.System, credits int, counted chan<- int) error {
+func subscribe(ctx context.Context, sys *chassis.System, credits int, counted chan<- int) (err error) {
 	const queue, messages = "clicks", 10
 	url, err := poller.EnsureQueue(ctx, sys.SQS(), queue, poller.EnsureOptions{Create: true})
 	if err != nil {
@@ -69,10 +70,11 @@ func subscribe(ctx context.Context, sys *chassis.System, credits int, counted ch
 		return err
 	}
 	sender := poller.NewSender(sys.SQS())
+	defer func() { err = errors.Join(err, sender.Close(ctx)) }()
 	for n := range messages {
 		if _, err := sender.Send(ctx, poller.Outgoing{Pool: queue, Body: strconv.Itoa(n)}); err != nil {
 			return err
 		}
 	}
-	return sender.Close(ctx)
+	return nil
 }
